@@ -1,0 +1,330 @@
+"""Pictures of any kind -> float RGB in [0, 1], and the result back in the form that was given."""
+
+from __future__ import annotations
+
+import io
+import operator
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from impasto.errors import ImageError, OptionError
+from impasto.imagefiles import (
+    check_pixels,
+    decode,
+    load,
+    one_line,
+    open_file,
+    stream_name,
+    write_image,
+)
+from impasto.pixels import planes, upright
+
+__all__ = [
+    "MAX_PIXELS",
+    "ArrayForm",
+    "Photo",
+    "Picture",
+    "read_photo",
+    "resize",
+    "resize_plane",
+    "write_image",
+]
+
+MAX_PIXELS = 200_000_000
+"""Larger pictures are refused before they are decoded, unless ``max_pixels`` says otherwise."""
+
+Picture: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | BinaryIO
+"""What may be given as a picture: a path, a Pillow image, a NumPy array, a binary stream."""
+
+Layout: TypeAlias = Literal["HW", "HWC", "CHW"]
+
+# White for each dtype that an array may have, whatever its byte order.
+_WHITE = {"u1": 255, "u2": 65535, "f2": 1, "f4": 1, "f8": 1}
+
+# Rec. 709: the weights of the sRGB primaries.
+_LUMA = (0.2126, 0.7152, 0.0722)
+
+
+@dataclass(frozen=True)
+class ArrayForm:
+    """How an array held a picture: its dtype, order of axes and number of channels."""
+
+    dtype: np.dtype[Any]
+    layout: Layout
+    channels: int
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A picture that was read, and what is needed to give a result back in the same form.
+
+    Attributes:
+        image: (H, W, 3) float32, sRGB in [0, 1], upright.
+        alpha: (H, W) float32 in [0, 1], or None for a picture that had none.
+        name: what to call it in a message.
+        form: of an array; None for a file or a Pillow image.
+        exif: what is kept of the EXIF data, b"" for nothing.
+    """
+
+    image: NDArray[np.float32]
+    alpha: NDArray[np.float32] | None
+    name: str
+    form: ArrayForm | None = None
+    exif: bytes = b""
+
+    def give_back(self, image: NDArray[np.floating[Any]]) -> Image.Image | NDArray[Any]:
+        """The result ``image`` in the form that this photo came in.
+
+        A file or a Pillow image gives an 8-bit Pillow image, RGB or RGBA, upright, sRGB without a
+        profile, with the EXIF data in ``info["exif"]``. An array gives an array of the same dtype
+        and layout; a grey one gives luma (Rec. 709). Alpha is put back, scaled if the size changed.
+
+        Args:
+            image: (H, W, 3) floats in [0, 1], of any size; what is outside is clipped.
+
+        Raises:
+            ImageError: if ``image`` has another shape, or holds NaN or infinity.
+
+        Example:
+            >>> grey = np.array([[0, 128, 255]], np.uint8)
+            >>> read_photo(grey).give_back(np.ones((1, 3, 3), np.float32))
+            array([[255, 255, 255]], dtype=uint8)
+        """
+        _check_rgb(image, f"the result for {self.name}")
+        if not np.isfinite(image).all():
+            raise ImageError(f"the result for {self.name} holds NaN or infinity")
+        values = np.clip(image, 0, 1)
+        alpha = self.alpha
+        if alpha is not None and alpha.shape != values.shape[:2]:
+            alpha = resize_plane(alpha, *values.shape[:2])
+        if self.form is None or self.form.channels > 1:
+            planes = values if alpha is None else np.dstack([values, alpha])
+        else:  # in float64, so that a grey of three equal channels comes back exactly
+            planes = (values @ np.array(_LUMA))[..., None].astype(values.dtype)
+        if self.form is None:
+            picture = Image.fromarray(_quantized(planes, np.dtype(np.uint8)))
+            if self.exif:
+                picture.info["exif"] = self.exif
+            return picture
+        array = _quantized(planes, self.form.dtype)
+        if self.form.layout == "HW":
+            return array[..., 0]
+        if self.form.layout == "CHW":
+            return np.ascontiguousarray(array.transpose(2, 0, 1))
+        return array
+
+
+def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Read a picture of any kind as float RGB.
+
+    Files and streams: JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP, JPEG 2000, PPM, and HEIC with
+    pillow-heif installed; one picture each, no film. A stream is read from its start, if it can
+    seek. Of a Pillow image that holds several frames the current one is taken.
+
+    The EXIF orientation is applied. An ICC profile (RGB, grey, CMYK or Lab) is converted to sRGB,
+    relative colorimetric with black point compensation; one that is broken or belongs to another
+    kind of picture is passed over, and CMYK without one gets Pillow's simple formula. Deep grey
+    (modes I;16 and I, white is 65535; F, white is 1) is kept deep, but color files of 16 bits a
+    channel come as 8 bits from Pillow.
+
+    Arrays: uint8 and uint16 (white is 255 and 65535), or float16, float32 and float64 in [0, 1].
+    Shape (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels: grey, RGB, RGB and alpha. Where
+    both orders of axes would do, such as (3, 50, 4), channels are last. Not bool, which may mean a
+    mask; not batches: loop over them.
+
+    Args:
+        source: a path, a Pillow image, a NumPy array, or a binary stream (``sys.stdin.buffer``).
+        max_pixels: a larger picture is refused, a file from its header, before it is decoded.
+
+    Raises:
+        ImageError: a picture that cannot be read, or an array that does not fit. One line: which
+            picture, what is wrong, how to mend it.
+        OptionError: ``max_pixels`` below 1.
+
+    Example:
+        >>> photo = read_photo(np.full((2, 4), 51, np.uint8))
+        >>> photo.image.shape, float(photo.image[0, 0, 0])
+        ((2, 4, 3), 0.20000000298023224)
+    """
+    if max_pixels < 1:
+        raise OptionError(f"max_pixels is {max_pixels}; give 1 or more")
+    if isinstance(source, np.ndarray):
+        return _from_array(np.asarray(source), max_pixels)
+    if isinstance(source, Image.Image):
+        name = one_line(getattr(source, "filename", "") or "the Pillow image")
+        check_pixels(source.size, name=name, max_pixels=max_pixels)
+        load(source, name=name)
+        return _from_pillow(source, name)
+    if isinstance(source, str | os.PathLike):
+        name = one_line(os.fspath(source))
+        with open_file(Path(source)) as file:
+            return _from_pillow(decode(file, name=name, max_pixels=max_pixels), name)
+    if hasattr(source, "read"):
+        name = stream_name(source)
+        data = _all_bytes(source, name)
+        return _from_pillow(decode(data, name=name, max_pixels=max_pixels), name)
+    raise ImageError(
+        f"a {type(source).__name__} is not a picture; give a path, a Pillow image, a NumPy array, "
+        "or a binary stream (io.BytesIO for bytes)"
+    )
+
+
+def resize(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Scale an image so that its shorter side is ``size`` pixels, smaller or larger.
+
+    The aspect is kept to the nearest pixel. Lanczos of radius 3, widened when reducing so that
+    nothing aliases, in float32 without a step through 8 bits; what it overshoots is clipped.
+
+    Args:
+        image: (H, W, 3) float32 in [0, 1].
+        size: of the shorter side, in pixels.
+
+    Returns:
+        (H', W', 3) float32 in [0, 1]; ``image`` itself if it has the size.
+
+    Raises:
+        ImageError: if ``image`` has another shape, or the result would have more than MAX_PIXELS.
+        OptionError: if ``size`` is not a whole number of 1 or more.
+
+    Example:
+        >>> resize(np.ones((300, 200, 3), np.float32), 50).shape
+        (75, 50, 3)
+    """
+    _check_rgb(image, "the image to resize")
+    try:
+        whole = operator.index(size)
+    except TypeError:
+        whole = 0
+    if whole < 1:
+        raise OptionError(f"size must be a whole number of pixels, 1 or more, not {size!r}")
+    shape = image.shape[:2]
+    if min(shape) == whole:
+        return image
+    height, width = (max(1, round(side * whole / min(shape))) for side in shape)
+    if height * width > max(MAX_PIXELS, shape[0] * shape[1]):
+        raise ImageError(
+            f"an image of {shape[1]} x {shape[0]} pixels with a shorter side of {whole} would have "
+            f"{width} x {height} = {height * width:,} pixels; choose a smaller size"
+        )
+    planes = [resize_plane(image[..., channel], height, width) for channel in range(3)]
+    return np.stack(planes, axis=-1)
+
+
+def resize_plane(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Scale one channel, an alpha or a mask to (height, width) as :func:`resize` does.
+
+    Args:
+        plane: (H, W) float32 in [0, 1].
+        height: of the result, 1 or more.
+        width: of the result, 1 or more.
+
+    Returns:
+        (height, width) float32 in [0, 1].
+
+    Example:
+        >>> resize_plane(np.ones((4, 4), np.float32), 2, 3).shape
+        (2, 3)
+    """
+    picture = Image.fromarray(np.ascontiguousarray(plane, np.float32))
+    scaled = picture.resize((width, height), Image.Resampling.LANCZOS)
+    return np.clip(np.asarray(scaled, np.float32), 0, 1)
+
+
+def _check_rgb(image: NDArray[Any], what: str) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype.kind != "f":
+        raise ImageError(
+            f"{what} must be floats of shape (H, W, 3), not {image.dtype} of shape {image.shape}"
+        )
+
+
+def _quantized(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    white = _WHITE[dtype.str[1:]]
+    return (values if white == 1 else np.rint(values * white)).astype(dtype)
+
+
+def _from_array(array: NDArray[Any], max_pixels: int) -> Photo:
+    name = f"the array of shape {array.shape}"
+    if array.dtype.str[1:] not in _WHITE:
+        raise ImageError(
+            f"{name}: dtype {array.dtype} is not read; give uint8, uint16, or floats in [0, 1] "
+            "(a bool array: array.astype(np.float32))"
+        )
+    layout = _layout(array, name)
+    planes = array[..., None] if layout == "HW" else array
+    planes = planes.transpose(1, 2, 0) if layout == "CHW" else planes
+    height, width, channels = planes.shape
+    check_pixels((width, height), name=name, max_pixels=max_pixels)
+    _check_values(array, name)
+    values = planes.astype(np.float32)
+    values /= _WHITE[array.dtype.str[1:]]
+    return Photo(
+        image=np.repeat(values, 3, axis=2) if channels == 1 else values[..., :3].copy(),
+        alpha=values[..., 3].copy() if channels == 4 else None,
+        name=name,
+        form=ArrayForm(array.dtype, layout, channels),
+    )
+
+
+def _layout(array: NDArray[Any], name: str) -> Layout:
+    channels = (1, 3, 4)
+    if array.ndim == 2:
+        return "HW"
+    if array.ndim == 3 and array.shape[2] in channels:
+        return "HWC"
+    if array.ndim == 3 and array.shape[0] in channels:
+        return "CHW"
+    if array.ndim == 4:
+        raise ImageError(f"{name}: is a batch; loop over it and give one picture at a time")
+    raise ImageError(
+        f"{name}: a picture is (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels"
+        + ("; of a batch or a film give one picture at a time" if array.ndim == 3 else "")
+    )
+
+
+def _check_values(array: NDArray[Any], name: str) -> None:
+    if array.dtype.kind != "f":
+        return
+    broken = array.size - int(np.count_nonzero(np.isfinite(array)))
+    if broken:
+        raise ImageError(
+            f"{name}: {broken} of {array.size} values are NaN or infinite; "
+            "mend them first (np.nan_to_num)"
+        )
+    low, high = float(array.min()), float(array.max())
+    if low < 0 or high > 1:
+        raise ImageError(
+            f"{name}: floats from {low:g} to {high:g}, not within [0, 1]; "
+            "scale them (/ 255) or clip them (np.clip)"
+        )
+
+
+def _all_bytes(stream: BinaryIO, name: str) -> BinaryIO:
+    """All that the stream gives, from its start if it can go back: a pipe cannot, decoding must."""
+    if isinstance(stream, io.TextIOBase):
+        raise ImageError(f"{name}: is a stream of text; open it in binary mode ('rb', .buffer)")
+    try:
+        if stream.seekable():
+            stream.seek(0)
+        return io.BytesIO(stream.read())
+    except Exception as error:  # a stream may be of anybody's class
+        raise ImageError(f"{name}: cannot be read ({one_line(error)})") from error
+
+
+def _from_pillow(picture: Image.Image, name: str) -> Photo:
+    try:
+        picture, exif = upright(picture)
+        image, alpha = planes(picture, name=name)
+    except ImageError:
+        raise
+    except Exception as error:  # headers that contradict each other, or too little memory
+        raise ImageError(
+            f"{name}: its pixels (mode {picture.mode}, {picture.width} x {picture.height}) cannot "
+            f"be converted ({one_line(error)}); save it as RGB"
+        ) from error
+    return Photo(image=image, alpha=alpha, name=name, exif=exif)

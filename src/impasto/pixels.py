@@ -1,0 +1,139 @@
+"""A Pillow image of any mode -> float planes: turned upright, through its ICC profile to sRGB."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from impasto.errors import ImageError
+
+# EXIF orientation to what undoes it (EXIF 2.3, tag 0x0112).
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# What is kept of EXIF: title, camera, program, date, artist, copyright, and Windows' five (XP...).
+# Not the place (GPS), nor what is no longer true: size, thumbnail, color space, maker's blob.
+_EXIF_KEPT = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, *range(0x9C9B, 0x9CA0))
+_EXIF_IFD = 0x8769
+_EXIF_IFD_DROPPED = (0x927C, 0xA001, 0xA002, 0xA003, 0xA005)
+
+# The mode that an ICC profile of a color space describes.
+_PROFILE_MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK", "Lab": "LAB"}
+
+
+def upright(picture: Image.Image) -> tuple[Image.Image, bytes]:
+    """The picture turned as its EXIF orientation says, and the EXIF data a result may carry."""
+    orientation, exif = _metadata(picture)
+    if orientation in _UPRIGHT:
+        info = picture.info
+        picture = picture.transpose(_UPRIGHT[orientation])
+        picture.info = info
+    return picture, exif
+
+
+def planes(
+    picture: Image.Image, *, name: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Color (H, W, 3), sRGB, and alpha (H, W) or None, in [0, 1], of a Pillow image of any mode."""
+    profile = picture.info.get("icc_profile")
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        return _deep_planes(picture, profile, name)
+    alpha = None
+    if picture.mode == "1":
+        picture = picture.convert("L")
+        # White as the color that is transparent is 1 in some releases of Pillow, 255 in others.
+        if picture.info.get("transparency"):
+            picture.info["transparency"] = 255
+    if picture.has_transparency_data:
+        both = picture.convert("LA" if picture.mode in ("L", "LA", "La") else "RGBA")
+        alpha = np.asarray(both.getchannel("A"), np.float32) / np.float32(255)
+        picture = both.convert(both.mode[:-1])
+    if picture.mode not in _PROFILE_MODES.values():
+        picture = picture.convert("RGB")
+    return np.asarray(_to_srgb(picture, profile), np.float32) / np.float32(255), alpha
+
+
+def _metadata(picture: Image.Image) -> tuple[int, bytes]:
+    """The EXIF orientation, and the EXIF data that is kept."""
+    orientation = 1
+    try:
+        exif = picture.getexif()
+        orientation = exif.get(_ORIENTATION, 1)
+        kept = Image.Exif()
+        for tag in _EXIF_KEPT:
+            if tag in exif:
+                kept[tag] = exif[tag]
+        shot = exif.get_ifd(_EXIF_IFD)
+        shot = {tag: value for tag, value in shot.items() if tag not in _EXIF_IFD_DROPPED}
+        if shot:
+            kept[_EXIF_IFD] = shot
+        return orientation, kept.tobytes() if len(kept) else b""
+    except Exception:  # broken EXIF data is common, and no reason to refuse the picture
+        return orientation, b""
+
+
+def _deep_planes(
+    picture: Image.Image, profile: bytes | None, name: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Grey of more than 8 bits; Pillow's own ``convert`` would clip it at 255."""
+    values = np.asarray(picture)
+    white = 1 if picture.mode == "F" else 65535
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= white):  # also refuses NaN
+        raise ImageError(
+            f"{name}: mode {picture.mode} with values from {low:g} to {high:g}; they are read as "
+            f"0 (black) to {white} (white), so scale them"
+        )
+    hole = picture.info.get("transparency")
+    alpha = None if hole is None else (values != hole).astype(np.float32)
+    grey = values.astype(np.float32) / np.float32(white)
+    if not profile:
+        return np.repeat(grey[..., None], 3, axis=2), alpha
+    # ImageCms knows 8 bits only, so the profile's curve is taken at 256 points and interpolated.
+    steps = np.arange(256, dtype=np.uint8)
+    curve = np.asarray(_to_srgb(Image.fromarray(steps[None]), profile))[0] / 255
+    channels = [np.interp(grey, steps / 255, curve[:, channel]) for channel in range(3)]
+    return np.stack(channels, axis=-1, dtype=np.float32), alpha
+
+
+def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """RGB of an 8-bit picture of mode L, RGB, CMYK or LAB, through its ICC profile if it fits."""
+    try:
+        if profile or picture.mode == "LAB":
+            return _through_profile(picture, profile)
+    except Exception:  # a broken profile is no reason to refuse the picture
+        if picture.mode == "LAB":
+            return _through_profile(picture, None)
+    return picture.convert("RGB")
+
+
+def _through_profile(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    if profile:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    else:
+        source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    mode = _PROFILE_MODES.get(source.profile.xcolor_space.strip())
+    if mode == "RGB" and picture.mode == "L":  # grey stored with the profile of its color original
+        picture = picture.convert("RGB")
+    if mode != picture.mode:
+        raise ValueError(f"a profile for {mode} on a picture of mode {picture.mode}")
+    transform = ImageCms.buildTransform(
+        source,
+        ImageCms.createProfile("sRGB"),
+        picture.mode,
+        "RGB",
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    return transform.apply(picture)
