@@ -1,0 +1,227 @@
+"""Alignment of statistics: the heart of style transfer, as pure functions on arrays.
+
+Adaptive instance normalization (Huang & Belongie, ICCV 2017, eq. 8) gives the features ``x`` of a
+photograph the mean and standard deviation, channel by channel, of the features ``y`` of a style::
+
+    AdaIN(x, y) = sigma(y) * (x - mu(x)) / sigma(x) + mu(y)
+
+which is one multiplication and one addition per channel, ``x * scale + shift``. Everything a user
+can control is a choice of scale and shift, so it is computed here, between the two heavy graphs.
+Sums run in float64; only the result is rounded to the float32 that inference engines take.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.errors import OptionError, StyleError
+
+EPS = 1e-5
+"""Added to a variance before the square root, as in the paper's code: flat channels stay finite."""
+
+MAX_ALPHA = 2.0
+"""The largest strength: above 1 the style is exaggerated, above 2 pictures fall apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Mean and standard deviation per channel of one level's features.
+
+    Attributes:
+        mean: (C,) float64.
+        std: (C,) float64, ``sqrt(biased variance + EPS)``, hence never below ``sqrt(EPS)``.
+    """
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """The map ``features * scale + shift`` of one level.
+
+    Attributes:
+        scale: (C, 1, 1) float32, or (C, h, w) where it differs from place to place.
+        shift: as ``scale``.
+    """
+
+    scale: NDArray[np.float32]
+    shift: NDArray[np.float32]
+
+
+def moments(features: NDArray[np.floating[Any]]) -> Moments:
+    """Mean and standard deviation over the pixels of each channel.
+
+    The variance is the biased one and has ``EPS`` added, ``sigma(x)^2 = mean((x - mu(x))^2) + EPS``
+    (eqs. 5 and 6 of the paper).
+
+    Args:
+        features: (C, h, w), any floating type, at least one pixel.
+
+    Returns:
+        The moments, computed in float64.
+
+    Raises:
+        OptionError: if the array is not (C, h, w) or has no pixels.
+
+    Example:
+        >>> import numpy as np
+        >>> found = moments(np.array([[[1.0, 3.0]]]))
+        >>> found.mean, found.std.round(4)
+        (array([2.]), array([1.]))
+    """
+    if features.ndim != 3 or features.shape[1] * features.shape[2] == 0:
+        raise OptionError(
+            f"features must have the shape (C, h, w) with at least one pixel, not {features.shape}"
+        )
+    flat = features.reshape(features.shape[0], -1)
+    mean = flat.mean(axis=1, dtype=np.float64)
+    variance = np.empty_like(mean)
+    # A channel at a time: all of them in float64 would double the memory of a large picture.
+    for channel, values in enumerate(flat):
+        centered = values.astype(np.float64) - mean[channel]
+        variance[channel] = centered @ centered / centered.size
+    return Moments(mean=mean, std=np.sqrt(variance + EPS))
+
+
+def blend(styles: Sequence[Moments], weights: Sequence[float]) -> Moments:
+    """One set of moments between several: the weighted mean of their means and of their deviations.
+
+    ``mu = sum_k w_k mu_k`` and ``sigma = sum_k w_k sigma_k`` with the weights divided by their sum.
+    This is eq. 15 of the paper: AdaIN is linear in (mu, sigma) of the style, so mixing the moments
+    equals mixing the aligned features.
+
+    Args:
+        styles: the moments of one level of K styles, K >= 1.
+        weights: K numbers >= 0, not all 0; only their ratios count.
+
+    Returns:
+        The moments of the mixture.
+
+    Raises:
+        OptionError: if the numbers of styles and weights differ, or a weight is negative or not
+            finite, or all are 0.
+        StyleError: if the styles have different numbers of channels.
+
+    Example:
+        >>> import numpy as np
+        >>> one, two = (Moments(np.array([m]), np.array([1.0])) for m in (0.0, 4.0))
+        >>> blend([one, two], [3, 1]).mean
+        array([1.])
+    """
+    if not styles or len(styles) != len(weights):
+        raise OptionError(
+            f"blending needs one weight for each style, not {len(weights)} weights "
+            f"for {len(styles)} styles"
+        )
+    shares = np.asarray(weights, dtype=np.float64)
+    if not np.isfinite(shares).all() or (shares < 0).any() or not shares.any():
+        raise OptionError(
+            f"the weights of styles must be numbers of 0 or more, not all 0, not {list(weights)}"
+        )
+    channels = {style.mean.shape for style in styles}
+    if len(channels) > 1:
+        counts = sorted(shape[0] for shape in channels)
+        raise StyleError(f"styles with {counts} channels cannot be blended: use one model for all")
+    shares = shares / shares.sum()
+    return Moments(
+        mean=shares @ np.stack([style.mean for style in styles]),
+        std=shares @ np.stack([style.std for style in styles]),
+    )
+
+
+def check_alpha(alpha: float) -> float:
+    """The strength as a float, if it is one.
+
+    Args:
+        alpha: a finite number in [0, 2].
+
+    Raises:
+        OptionError: if it is anything else.
+
+    Example:
+        >>> check_alpha(1)
+        1.0
+    """
+    try:
+        value = float(alpha)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not 0.0 <= value <= MAX_ALPHA:  # also refuses NaN
+        raise OptionError(f"alpha must be a number from 0 to {MAX_ALPHA:g}, not {alpha!r}")
+    return value
+
+
+def adain(content: Moments, style: Moments, *, alpha: float = 1.0) -> Affine:
+    """Scale and shift that give a content's features the moments of a style.
+
+    With ``s = sigma(y) / sigma(x)``, eq. 8 of the paper is ``x * s + (mu(y) - mu(x) * s)``. The
+    strength of eq. 14, ``(1 - alpha) x + alpha AdaIN(x, y)``, interpolates scale and shift between
+    (1, 0), which leaves the features alone, and that pair::
+
+        scale = 1 + alpha * (s - 1)        shift = alpha * (mu(y) - mu(x) * s)
+
+    Args:
+        content: moments of the features ``x`` that the map will be applied to.
+        style: moments of the style's features ``y`` at the same level.
+        alpha: strength in [0, 2]: 0 the photograph, 1 the style, above 1 exaggerated.
+
+    Returns:
+        scale and shift, each (C, 1, 1) float32; at ``alpha=0`` exactly 1 and 0.
+
+    Raises:
+        OptionError: if alpha is outside [0, 2] or not a number.
+        StyleError: if the two have different numbers of channels.
+
+    Example:
+        >>> import numpy as np
+        >>> x = Moments(np.array([1.0]), np.array([2.0]))
+        >>> y = Moments(np.array([5.0]), np.array([4.0]))
+        >>> full = adain(x, y)
+        >>> full.scale.item(), full.shift.item()
+        (2.0, 3.0)
+        >>> adain(x, y, alpha=0.5).scale.item()
+        1.5
+    """
+    strength = check_alpha(alpha)
+    if content.mean.shape != style.mean.shape:
+        raise StyleError(
+            f"the style has {style.mean.size} channels where the content has {content.mean.size}: "
+            "make it again with this model"
+        )
+    # A style's deviation can make the shift from a very flat content large; alpha = 0 must still be
+    # exactly the identity, and both products below are then exactly 0.
+    ratio = style.std / content.std
+    scale = 1.0 + strength * (ratio - 1.0)
+    shift = strength * (style.mean - content.mean * ratio)
+    return Affine(scale=_column(scale), shift=_column(shift))
+
+
+def apply(features: NDArray[np.floating[Any]], affine: Affine) -> NDArray[np.float32]:
+    """``features * scale + shift``: what a decoder does first, as a reference.
+
+    Args:
+        features: (C, h, w).
+        affine: scale and shift that broadcast against them.
+
+    Returns:
+        (C, h, w) float32, computed in float64.
+
+    Example:
+        >>> import numpy as np
+        >>> ones = np.ones((1, 1, 1), np.float32)
+        >>> apply(ones, Affine(scale=2 * ones, shift=ones)).item()
+        3.0
+    """
+    aligned = features.astype(np.float64) * affine.scale + affine.shift
+    return aligned.astype(np.float32)
+
+
+def _column(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    return values.astype(np.float32).reshape(-1, 1, 1)

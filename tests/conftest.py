@@ -1,0 +1,198 @@
+"""Fixtures: a tiny model with real graphs, and every engine x model that is at hand.
+
+The tiny model has two levels. Each level is a space-to-depth step and an orthogonal 1x1
+convolution, so nothing is lost on the way down and the decoder can undo it exactly; the decoder
+mixes what both levels say half and half. It is a real (if ugly) style transfer: alpha = 0 gives the
+picture back, alpha = 1 gives every channel the style's moments.
+"""
+
+from __future__ import annotations
+
+import math
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, checker, helper, numpy_helper
+
+from impasto.engines import ENGINES, open_engine
+from impasto.models import MODELS, Bundle, Card, Level, find_bundle, write_bundle
+from impasto.stylizer import Stylizer
+
+LEVELS = (Level("half", 12, 2), Level("quarter", 48, 4))
+
+
+def tiny_card(*, margin: int = 0) -> Card:
+    return Card(
+        name="tiny",
+        title="A model for tests",
+        architecture="space-to-depth and orthogonal 1x1 convolutions",
+        levels=LEVELS,
+        multiple=4,
+        rim=3,
+        parameters=2 * (12 * 12 + 48 * 48),
+        macs_512=0,
+        data="none",
+        iterations=0,
+        losses={"none": 0.0},
+        licence="CC0-1.0",
+        notes="",
+        margin=margin,
+    )
+
+
+def make_tiny(*, seed: int = 0, margin: int = 0) -> Bundle:
+    """The tiny model; another seed is another model."""
+    rng = np.random.default_rng(seed)
+    mixers = [np.linalg.qr(rng.standard_normal((c, c)))[0].astype(np.float32) for c in (12, 48)]
+    return Bundle(card=tiny_card(margin=margin), encoder=_encoder(mixers), decoder=_decoder(mixers))
+
+
+def _encoder(mixers: list[NDArray[np.float32]]) -> bytes:
+    constants = [
+        numpy_helper.from_array(np.array([2, 3], np.int64), "sides"),
+        numpy_helper.from_array(np.float32(1e-5), "eps"),
+    ]
+    nodes, outputs, source = [], [], "image"
+    for i, (level, mixer) in enumerate(zip(LEVELS, mixers, strict=True)):
+        constants.append(numpy_helper.from_array(mixer[:, :, None, None], f"mixer_{i}"))
+        features, mean, std = f"features_{i}", f"mean_{i}", f"std_{i}"
+        nodes += [
+            helper.make_node("SpaceToDepth", [source], [f"deep_{i}"], blocksize=2),
+            helper.make_node("Conv", [f"deep_{i}", f"mixer_{i}"], [features]),
+            helper.make_node("ReduceMean", [features, "sides"], [mean], keepdims=1),
+            helper.make_node("Sub", [features, mean], [f"centered_{i}"]),
+            helper.make_node("Mul", [f"centered_{i}", f"centered_{i}"], [f"squares_{i}"]),
+            helper.make_node("ReduceMean", [f"squares_{i}", "sides"], [f"var_{i}"], keepdims=1),
+            helper.make_node("Add", [f"var_{i}", "eps"], [f"var_eps_{i}"]),
+            helper.make_node("Sqrt", [f"var_eps_{i}"], [std]),
+        ]
+        outputs += [_port(features, level.channels, i)]
+        outputs += [_port(name, level.channels, None) for name in (mean, std)]
+        source = features
+    return _graph("encoder", nodes, [_port("image", 3, "full")], outputs, constants)
+
+
+def _decoder(mixers: list[NDArray[np.float32]]) -> bytes:
+    # The inverse of an orthogonal matrix is its transpose.
+    constants = [
+        numpy_helper.from_array(np.ascontiguousarray(mixer.T[:, :, None, None]), f"inverse_{i}")
+        for i, mixer in enumerate(mixers)
+    ]
+    constants.append(numpy_helper.from_array(np.float32(0.5), "half"))
+    nodes = []
+    for i in range(2):
+        nodes += [
+            helper.make_node("Mul", [f"features_{i}", f"scale_{i}"], [f"scaled_{i}"]),
+            helper.make_node("Add", [f"scaled_{i}", f"shift_{i}"], [f"aligned_{i}"]),
+        ]
+    nodes += [
+        helper.make_node("Conv", ["aligned_1", "inverse_1"], ["deep_1"]),
+        helper.make_node("DepthToSpace", ["deep_1"], ["shallow_1"], blocksize=2),
+        helper.make_node("Add", ["shallow_1", "aligned_0"], ["sum"]),
+        helper.make_node("Mul", ["sum", "half"], ["mixed"]),
+        helper.make_node("Conv", ["mixed", "inverse_0"], ["deep_0"]),
+        helper.make_node("DepthToSpace", ["deep_0"], ["image"], blocksize=2),
+    ]
+    inputs = [
+        _port(f"{kind}_{i}", level.channels, f"{kind}_{i}")
+        for i, level in enumerate(LEVELS)
+        for kind in ("features", "scale", "shift")
+    ]
+    return _graph("decoder", nodes, inputs, [_port("image", 3, "full")], constants)
+
+
+def _port(name: str, channels: int, size: object) -> Any:
+    sides: list[object] = [1, 1] if size is None else [f"h_{size}", f"w_{size}"]
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, *sides])
+
+
+def _graph(
+    name: str, nodes: list[Any], inputs: list[Any], outputs: list[Any], constants: list[Any]
+) -> bytes:
+    graph = helper.make_graph(nodes, name, inputs, outputs, constants)
+    # Opset and format from 2022: what the oldest supported engines read.
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    checker.check_model(model)
+    return model.SerializeToString()
+
+
+def picture(height: int, width: int, *, seed: int = 0) -> NDArray[np.float32]:
+    """A smooth colourful picture with a little grain, (H, W, 3) in [0, 1]."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32) / 24
+    phases = rng.uniform(0, 6.3, (3, 3))
+    waves = [np.sin(a + x) + np.cos(b + y) + np.sin(c + x + 2 * y) for a, b, c in phases]
+    image = 0.5 + 0.15 * np.stack(waves, axis=-1) + 0.02 * rng.standard_normal((height, width, 3))
+    return image.clip(0, 1).astype(np.float32)
+
+
+def psnr(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
+    """How near two images in [0, 1] are, in dB."""
+    error = float(np.mean((one.astype(np.float64) - two) ** 2))
+    return float("inf") if error == 0 else -10 * math.log10(error)
+
+
+VARIANTS = [(row.name, each) for row in ENGINES if row.installed for each in row.precisions]
+"""Every engine that is installed at each of its precisions."""
+
+EMBEDDED = [row.name for row in MODELS if row.path is not None]
+"""The models in this checkout."""
+
+
+def open_variant(bundle: Bundle, variant: tuple[str, str]) -> Stylizer:
+    """A model on one engine, or a skipped test where the processor lacks the precision."""
+    name, precision = variant
+    if (
+        precision
+        not in import_module(next(r.module for r in ENGINES if r.name == name)).supported()
+    ):
+        pytest.skip(f"this processor does not support {precision}")
+    engine = open_engine(bundle, name=name, precision=precision, threads=2)
+    return Stylizer(card=bundle.card, engine=engine, identity=bundle.identity)
+
+
+@pytest.fixture(scope="session", params=VARIANTS, ids="-".join)
+def variant(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """An engine and a precision."""
+    found: tuple[str, str] = request.param
+    return found
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_bundle: Bundle, variant: tuple[str, str]) -> Stylizer:
+    """The tiny model on every engine."""
+    return open_variant(tiny_bundle, variant)
+
+
+@pytest.fixture(scope="session", params=["tiny", *EMBEDDED])
+def bundle(request: pytest.FixtureRequest, tiny_bundle: Bundle) -> Bundle:
+    """The tiny model and every embedded one."""
+    return tiny_bundle if request.param == "tiny" else find_bundle(request.param)
+
+
+@pytest.fixture(scope="session")
+def model(bundle: Bundle, variant: tuple[str, str]) -> Stylizer:
+    """Every model on every engine."""
+    return open_variant(bundle, variant)
+
+
+@pytest.fixture(scope="session")
+def reference(bundle: Bundle) -> Stylizer:
+    """Every model on ONNX Runtime in single precision, which the others are compared with."""
+    return open_variant(bundle, ("onnxruntime", "fp32"))
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle() -> Bundle:
+    return make_tiny()
+
+
+@pytest.fixture(scope="session")
+def tiny_path(tiny_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "tiny.impasto"
+    write_bundle(tiny_bundle, path)
+    return path
