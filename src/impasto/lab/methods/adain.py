@@ -1,0 +1,87 @@
+"""The paper's network: VGG-19 to relu4_1, one AdaIN, a mirrored decoder.
+
+Huang & Belongie, "Arbitrary style transfer in real-time with adaptive instance normalization"
+(ICCV 2017, arXiv 1703.06868), section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from impasto.errors import ModelError
+from impasto.lab.blocks import affine
+from impasto.lab.vgg import VGG19
+from impasto.models.bundle import Level
+
+LAYER = "relu4_1"
+DECODER: tuple[tuple[str, int, int, bool], ...] = (
+    ("1", 512, 256, True),
+    ("5", 256, 256, False), ("8", 256, 256, False), ("11", 256, 256, False),
+    ("14", 256, 128, True), ("18", 128, 128, False),
+    ("21", 128, 64, True), ("25", 64, 64, False), ("28", 64, 3, False),
+)  # fmt: skip
+"""Key in pytorch-AdaIN's ``decoder.pth``, channels in and out, whether up-sampling follows."""
+
+
+class Decoder(nn.Module):
+    """relu4_1 back to a picture: the encoder mirrored, nearest up-sampling, reflection padding.
+
+    No normalization layer, which would tie the output to one style, and no ReLU at the end.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleDict(
+            {key: nn.Conv2d(inputs, outputs, 3) for key, inputs, outputs, _ in DECODER}
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Picture (N, 3, 8h, 8w), not clipped, from features (N, 512, h, w)."""
+        last = DECODER[-1][0]
+        for key, _, _, up in DECODER:
+            x = self.convolutions[key](F.pad(x, (1, 1, 1, 1), mode="reflect"))
+            if key != last:
+                x = F.relu(x, inplace=True)
+            if up:
+                x = F.interpolate(x, scale_factor=2, mode="nearest")
+        return x
+
+
+def decoder_from(weights: Mapping[str, Tensor]) -> Decoder:
+    """The decoder with weights that have pytorch-AdaIN's keys; ``ModelError`` where they do not."""
+    decoder = Decoder()
+    try:
+        decoder.convolutions.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"not a decoder of the pytorch-AdaIN layout: {reason}") from error
+    return decoder.to(memory_format=torch.channels_last)
+
+
+class AdaINNetwork(nn.Module):
+    """Fixed encoder and learned decoder, with the two verbs every network here has."""
+
+    multiple = 8
+    levels = (Level(name=LAYER, channels=512, stride=8),)
+    # Encoder: 3x3 convolutions at strides 1, 1, 2, 2, 4 (four), 8 and three 2x2 poolings; decoder:
+    # its mirror. One cell of 8 px more, since pooled and up-sampled grids move in whole cells.
+    rim = 2 * (1 + 1 + 2 + 2 + 4 * 4 + 8) + (1 + 2 + 4) + 8
+
+    def __init__(self, vgg: VGG19, decoder: Decoder) -> None:
+        super().__init__()
+        self.vgg, self.decoder = vgg, decoder
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """relu4_1 of ``image`` (N, 3, H, W) in [0, 1], as the only level."""
+        return [self.vgg(image, [LAYER])[LAYER]]
+
+    def decode(
+        self, features: Sequence[Tensor], scales: Sequence[Tensor], shifts: Sequence[Tensor]
+    ) -> Tensor:
+        """The picture (N, 3, H, W), not clipped, from features under one affine map."""
+        picture: Tensor = self.decoder(affine(features[0], scales[0], shifts[0]))
+        return picture

@@ -1,0 +1,70 @@
+"""Mean and standard deviation of large bfloat16 maps on a CPU, quickly.
+
+Training spends a third of its time in the moments of VGG's first layers when they are taken with
+``torch.var_mean`` in float32.  Sums over a channels-last map are products with a row of ones, which
+the matrix units do about ten times faster; partial sums of a row each, added in float32, keep the
+rounding of bfloat16 small (a few 1e-4 of the standard deviation, tested).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from impasto.lab.normalization import EPS, mean_std
+
+SMALLEST = 256
+"""Positions under which the plain formula is quick enough."""
+
+
+def fast_mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and (biased) standard deviation of ``x`` (N, C, h, w), each (N, C, 1, 1) in float32.
+
+    The same as ``mean_std``, to rounding; only its way of summing differs where that pays.
+    """
+    quick = (
+        x.device.type == "cpu"
+        and x.dtype == torch.bfloat16
+        and x.shape[2] * x.shape[3] >= SMALLEST
+        and x.is_contiguous(memory_format=torch.channels_last)
+    )
+    if not quick:
+        return mean_std(x)
+    mean, std = _Moments.apply(x)
+    return mean, std
+
+
+class _Moments(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        positions = x.shape[2] * x.shape[3]
+        mean = _sum(x) / positions
+        deviation = x - mean.to(x.dtype)
+        # The mean subtracted was rounded; what it missed is taken off the mean square again.
+        missed = mean - mean.to(x.dtype).float()
+        variance = _sum(deviation.mul_(deviation)) / positions - missed.square()
+        std = (variance + EPS).sqrt()
+        ctx.save_for_backward(x, mean, std)
+        return mean, std
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        x, mean, std = ctx.saved_tensors
+        for_mean, for_std = gradients
+        positions = x.shape[2] * x.shape[3]
+        # d mean / dx = 1 / n and d std / dx = (x - mean) / (n std): one affine map of x.
+        slope = for_std / (positions * std)
+        offset = for_mean / positions - slope * mean
+        return torch.addcmul(offset.to(x.dtype), x, slope.to(x.dtype))
+
+
+def _sum(x: Tensor) -> Tensor:
+    """Sum over h and w of a channels-last map, (N, C, 1, 1) in float32."""
+    n, channels, height, width = x.shape
+    rows = x.permute(0, 2, 3, 1).reshape(n * height, width, channels)
+    ones = torch.ones(1, 1, width, dtype=x.dtype).expand(n * height, 1, width)
+    partial = torch.bmm(ones, rows).reshape(n, height, channels)
+    return partial.sum(dim=1, dtype=torch.float32).reshape(n, channels, 1, 1)

@@ -1,0 +1,1 @@
+"""Training: ``config`` says what, ``data`` brings pictures, ``objective`` judges, ``loop`` runs."""

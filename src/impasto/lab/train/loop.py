@@ -1,0 +1,245 @@
+"""The training loop, from top to bottom."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
+
+from impasto.errors import ModelError, OptionError
+from impasto.lab.methods.adain import decoder_from
+from impasto.lab.methods.compact import FAST, QUALITY, Compact
+from impasto.lab.train.config import TrainConfig, read_config, write_config
+from impasto.lab.train.data import Sampler, load_collections
+from impasto.lab.train.objective import Objective, stylize
+from impasto.lab.vgg import load_vgg, read_weights
+
+NETWORKS = {"fast": FAST, "quality": QUALITY}
+
+
+def train(config: TrainConfig, folder: str | Path) -> Path:
+    """Train as ``config`` says, in ``folder``; a folder with a checkpoint is gone on with.
+
+    The folder gets ``config.toml``, ``log.csv``, ``checkpoint.pt`` (everything to resume) and
+    ``preview-*.png`` on held-out pictures.  Ctrl-C writes a checkpoint and stops.  Returns the
+    checkpoint.  Raises ``ImageError``, ``ModelError`` or ``OptionError`` before it begins.
+
+    >>> train(read_config("configs/fast.toml"), "runs/fast")            # doctest: +SKIP
+    """
+    if config.network not in NETWORKS:
+        raise OptionError(f"no network {config.network!r}; there are {sorted(NETWORKS)}")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_config(config, folder / "config.toml")
+    torch.manual_seed(config.seed)
+
+    judge = load_vgg(config.vgg).to(torch.bfloat16)
+    teacher = None
+    if config.teacher:
+        teacher = decoder_from(read_weights(config.teacher)).to(torch.bfloat16).requires_grad_(False)
+    objective = Objective(config, judge, teacher)
+    contents = _sampler(config.contents, config, config.content_scale, 0.0, config.seed + 1)
+    styles = _sampler(
+        config.styles, config, config.style_scale, config.style_jitter, config.seed + 2
+    )
+    preview = _Preview(config, folder)
+
+    network = Compact(NETWORKS[config.network]).to(memory_format=torch.channels_last)
+    if config.start:
+        start_from(network, config.start)
+    average = AveragedModel(network, multi_avg_fn=_moving_average(config.ema))
+    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    checkpoint = folder / "checkpoint.pt"
+    step = 0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        network.load_state_dict(saved["network"])
+        average.load_state_dict(saved["average"])
+        optimizer.load_state_dict(saved["optimizer"])
+        contents.restore(saved["contents"])
+        styles.restore(saved["styles"])
+        step = saved["step"]
+
+    def save() -> None:
+        _write(
+            checkpoint,
+            {
+                "network": network.state_dict(),
+                "average": average.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "contents": contents.state(),
+                "styles": styles.state(),
+                "step": step,
+            },
+        )
+
+    saved_at = time.monotonic()
+    log = _Log(folder / "log.csv", config.log_every)
+    bar = tqdm(total=config.iterations, initial=step, unit="step", smoothing=0.05)
+    try:
+        while step < config.iterations:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(config, step)
+            loss, terms = objective(
+                network, contents.batch(config.batch), styles.batch(config.batch)
+            )
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+            # A step that is not finite would spoil weights and averages for good.
+            if torch.isfinite(norm):
+                optimizer.step()
+                average.update_parameters(network)
+            step += 1
+            bar.update()
+            log.add(step, {"loss": loss.detach(), "gradient": norm, **terms})
+            if step % config.preview_every == 0 or step == config.iterations:
+                preview.draw(average.module, step)
+            if time.monotonic() - saved_at > config.checkpoint_seconds:
+                save()
+                saved_at = time.monotonic()
+    except KeyboardInterrupt:
+        bar.write(f"stopped at step {step}")
+    finally:
+        bar.close()
+        save()
+    return checkpoint
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Linear warm-up, then a cosine down to ``final_rate`` of ``learning_rate``."""
+    rise = min((step + 1) / max(config.warmup, 1), 1.0)
+    along = min(step / max(config.iterations, 1), 1.0)
+    fall = config.final_rate + (1 - config.final_rate) * (1 + math.cos(math.pi * along)) / 2
+    return config.learning_rate * rise * fall
+
+
+def _moving_average(decay: float) -> Any:
+    """Exponential moving average whose decay rises to ``decay``: the first weights, which are
+    random, are forgotten at once."""
+
+    def update(averages: list[Tensor], values: list[Tensor], count: Tensor) -> None:
+        now = min(decay, (1 + float(count)) / (10 + float(count)))
+        for average, value in zip(averages, values, strict=True):
+            average.lerp_(value, 1 - now)
+
+    return torch.no_grad()(update)
+
+
+def start_from(network: nn.Module, path: str | Path) -> None:
+    """Load the averaged weights of a checkpoint, or a plain file of weights, into ``network``."""
+    weights: dict[str, Tensor]
+    if Path(path).suffix == ".safetensors":
+        weights = read_weights(path)
+    else:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        weights = {
+            k.removeprefix("module."): v
+            for k, v in saved["average"].items()
+            if k.startswith("module.")
+        }
+    try:
+        network.load_state_dict({k: v.float() for k, v in weights.items()})
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path} does not fit the network: {reason}") from error
+
+
+def _sampler(
+    folders: dict[str, float], config: TrainConfig, scale: float, jitter: float, seed: int
+) -> Sampler:
+    loaded = load_collections(folders, shorter=max(288, 2 * config.crop))
+    for file, reason in loaded.left_out:
+        tqdm.write(f"left out {file}: {reason}")
+    return Sampler(
+        loaded.collections,
+        list(folders.values()),
+        crop=config.crop,
+        smallest=scale,
+        jitter=jitter,
+        seed=seed,
+    )
+
+
+def _write(path: Path, value: dict[str, Any]) -> None:
+    """Write a checkpoint whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    torch.save(value, temporary)
+    os.replace(temporary, path)
+
+
+class _Log:
+    """Means over ``every`` steps, a line each, in CSV."""
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path, self.every = path, every
+        self.sums: dict[str, float] = {}
+        self.count, self.since = 0, time.monotonic()
+
+    def add(self, step: int, values: dict[str, Tensor]) -> None:
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value)
+        self.count += 1
+        if self.count < self.every:
+            return
+        row = {"step": float(step), **{k: v / self.count for k, v in self.sums.items()}}
+        row["steps_per_second"] = self.count / (time.monotonic() - self.since)
+        new = not self.path.exists()
+        with self.path.open("a", newline="") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(row)
+            writer.writerow([f"{v:.6g}" for v in row.values()])
+        self.sums, self.count, self.since = {}, 0, time.monotonic()
+
+
+class _Preview:
+    """A contact sheet of held-out photographs (rows) in held-out styles (columns)."""
+
+    side, rows, columns = 256, 3, 6
+
+    def __init__(self, config: TrainConfig, folder: Path) -> None:
+        self.folder = folder
+        self.contents = self._draw_from(config.contents, self.rows, config.seed + 3)
+        self.styles = self._draw_from(config.styles, self.columns, config.seed + 4)
+
+    def _draw_from(self, folders: dict[str, float], n: int, seed: int) -> Tensor:
+        loaded = load_collections(folders, shorter=288, held_out=True)
+        sampler = Sampler(
+            loaded.collections,
+            list(folders.values()),
+            crop=self.side,
+            smallest=1.0,
+            jitter=0.0,
+            seed=seed,
+        )
+        return sampler.batch(n)
+
+    @torch.no_grad()
+    def draw(self, network: Any, step: int) -> None:
+        rows = [torch.cat([torch.ones(1, 3, self.side, self.side), self.styles])]
+        for content in self.contents:
+            repeated = content.expand(self.columns, -1, -1, -1)
+            rows.append(torch.cat([content[None], stylize(network, repeated, self.styles)]))
+        sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)
+        array = sheet.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
+        Image.fromarray(array).save(self.folder / f"preview-{step:06d}.png")
+
+
+if __name__ == "__main__":
+    import argparse
+
+    parser = argparse.ArgumentParser(description="Train a network as a config says.")
+    parser.add_argument("config", type=Path)
+    parser.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+    train(read_config(arguments.config), arguments.folder)

@@ -1,0 +1,101 @@
+"""What training minimizes, for any network with ``encode`` and ``decode``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from impasto.lab.losses import (
+    CONTENT_LAYER,
+    STYLE_LAYERS,
+    content_loss,
+    style_loss,
+    total_variation,
+)
+from impasto.lab.methods.adain import Decoder
+from impasto.lab.moments import fast_mean_std
+from impasto.lab.normalization import adain
+from impasto.lab.train.config import TrainConfig
+from impasto.lab.vgg import VGG19
+
+DISTILL_LAYERS = ("relu3_1",)
+
+
+class Network(Protocol):
+    """The two verbs of a network."""
+
+    def encode(self, image: Tensor) -> list[Tensor]: ...
+
+    def decode(
+        self, features: Sequence[Tensor], scales: Sequence[Tensor], shifts: Sequence[Tensor]
+    ) -> Tensor: ...
+
+
+def align(content: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale and shift (N, C, 1, 1) that give ``content`` the moments of ``style`` (eq. 8)."""
+    mean, std = fast_mean_std(content)
+    style_mean, style_std = fast_mean_std(style)
+    scale = style_std / std
+    return scale, style_mean - mean * scale
+
+
+def stylize(network: Network, contents: Tensor, styles: Tensor, *, unaligned: int = 0) -> Tensor:
+    """Pictures of ``contents`` in ``styles`` (N, 3, H, W), then the first ``unaligned`` contents
+    decoded as they are (alpha = 0); each picture is encoded once."""
+    n = len(contents)
+    features, scales, shifts = [], [], []
+    for level in network.encode(torch.cat([contents, styles])):
+        content, style = level[:n], level[n:]
+        scale, shift = align(content, style)
+        features.append(torch.cat([content, content[:unaligned]]))
+        scales.append(torch.cat([scale, torch.ones_like(scale[:unaligned])]))
+        shifts.append(torch.cat([shift, torch.zeros_like(shift[:unaligned])]))
+    return network.decode(features, scales, shifts)
+
+
+class Objective:
+    """The weighted sum of losses of a config; holds the judge and, if any, the teacher."""
+
+    def __init__(self, config: TrainConfig, vgg: VGG19, teacher: Decoder | None) -> None:
+        self.config, self.vgg, self.teacher = config, vgg, teacher
+        self.unaligned = max(config.batch // 4, 1) if config.identity else 0
+
+    def __call__(
+        self, network: Network, contents: Tensor, styles: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss to minimize, and each term before its weight.
+
+        ``contents`` and ``styles`` are (N, 3, H, W) in [0, 1].
+        """
+        n, weights = len(contents), self.config
+        layers = tuple(dict.fromkeys((*STYLE_LAYERS, CONTENT_LAYER)))
+        with torch.no_grad():
+            wanted = {k: v for k, v in self.vgg(styles, layers).items()}
+            target = adain(self.vgg(contents, [CONTENT_LAYER])[CONTENT_LAYER], wanted["relu4_1"])
+        with torch.autocast(contents.device.type, torch.bfloat16):
+            pictures = stylize(network, contents, styles, unaligned=self.unaligned)
+        pictures = pictures.float()
+        output, unaligned = pictures[:n], pictures[n:]
+        got = self.vgg(output, layers)
+        terms = {
+            "content": content_loss(got[CONTENT_LAYER], target),
+            "style": style_loss(got, {layer: wanted[layer] for layer in STYLE_LAYERS}),
+            "variation": total_variation(output),
+        }
+        if self.unaligned:
+            terms["identity"] = F.l1_loss(unaligned, contents[: self.unaligned])
+        if self.teacher is not None:
+            with torch.no_grad():
+                # Adding up to [0, 1] keeps the teacher's clipping artifacts out of the target.
+                lesson = self.teacher(target).float().clamp(0, 1)
+                taught = self.vgg(lesson, DISTILL_LAYERS)
+            terms["distill_pixels"] = F.l1_loss(output, lesson)
+            terms["distill_features"] = torch.stack(
+                [content_loss(got[layer], taught[layer]) for layer in DISTILL_LAYERS]
+            ).sum()
+        total = torch.stack([getattr(weights, k) * v for k, v in terms.items()]).sum()
+        return total, {k: v.detach() for k, v in terms.items()}

@@ -1,0 +1,89 @@
+"""Export: the graphs are the network, at any size, in every engine; the card tells the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto
+
+from impasto.affine import moments
+from impasto.engines import ENGINES, open_engine
+from impasto.lab.export import PARITY, PARITY_SIZES, Story, export, multiply_adds, parity
+from impasto.lab.methods.compact import FAST, Compact, CompactShape
+from impasto.models import read_bundle, write_bundle
+
+STORY = Story("small", "A small one", "two levels", "nothing", 0, {"style": 1.5}, "MIT", margin=8)
+ENGINE_NAMES = [row.name for row in ENGINES if row.installed]
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    network = Compact(CompactShape((32, 64), (1, 1), (1, 1))).eval()
+    with torch.no_grad():
+        for p in network.parameters():  # loud enough that a wrong graph shows
+            p.mul_(1.5)
+    network.load_state_dict({k: v.half().float() for k, v in network.state_dict().items()})
+    return network
+
+
+@pytest.fixture(scope="module")
+def bundle(network):
+    return export(network, STORY)
+
+
+@pytest.mark.parametrize("name", ENGINE_NAMES)
+def test_graphs_agree_with_pytorch_at_five_sizes(network, bundle, name):
+    differences = parity(network, open_engine(bundle, name=name, precision="fp32"))
+    assert set(differences) == set(PARITY_SIZES)
+    assert max(differences.values()) <= PARITY
+
+
+@pytest.mark.parametrize("name", ENGINE_NAMES)
+def test_moments_of_the_graph_are_those_of_its_features(bundle, name):
+    image = np.random.default_rng(0).random((3, 40, 64), np.float32)
+    encoded = open_engine(bundle, name=name, precision="fp32").encode(image)
+    for features, got in zip(encoded.features, encoded.moments, strict=True):
+        wanted = moments(features)
+        np.testing.assert_allclose(got.mean, wanted.mean, atol=1e-4)
+        np.testing.assert_allclose(got.std, wanted.std, atol=1e-4)
+
+
+def test_a_wrong_network_is_noticed(network, bundle):
+    torch.manual_seed(1)
+    other = Compact(network.shape).eval()
+    engine = open_engine(bundle, name="onnxruntime", precision="fp32")
+    assert max(parity(other, engine).values()) > PARITY
+
+
+def test_card_and_file(network, bundle, tmp_path):
+    card = bundle.card
+    assert card.levels == network.levels
+    assert (card.multiple, card.rim, card.margin) == (network.multiple, network.rim, 8)
+    assert card.parameters == sum(p.numel() for p in network.parameters())
+    write_bundle(bundle, tmp_path / "small.impasto")
+    assert read_bundle(tmp_path / "small.impasto").card == card
+    assert export(network, STORY).identity == bundle.identity  # the same network, the same bytes
+
+
+def test_weights_are_stored_in_half_precision_and_run_in_single(bundle):
+    for graph in (bundle.encoder, bundle.decoder):
+        model = onnx.load_from_string(graph)
+        sizes = {t.name: int(np.prod(t.dims)) for t in model.graph.initializer}
+        floats = [t for t in model.graph.initializer if t.data_type == TensorProto.FLOAT]
+        assert all(sizes[t.name] < 64 for t in floats)
+        assert all(
+            i.type.tensor_type.elem_type == TensorProto.FLOAT
+            for i in (*model.graph.input, *model.graph.output)
+        )
+    assert len(bundle.encoder) + len(bundle.decoder) < 2.2 * bundle.card.parameters + 20_000
+
+
+def test_multiply_adds_by_hand():
+    # fast at 64 px: 16x16 cells of 1/4, 8x8 of 1/8
+    quarter, eighth = 16 * 16 * 9, 8 * 8 * 9
+    by_hand = quarter * 48 * 48 * 2 + quarter * 2 * 48 * 48  # stem, head, one block
+    by_hand += eighth * 48 * 96 + eighth * 4 * 96 * 96 + eighth * 96 * 48  # down, two blocks, up
+    assert multiply_adds(Compact(FAST), 64) == by_hand

@@ -1,0 +1,100 @@
+"""One contract for every network of the lab, and the reach that the card promises."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from lab_parts import vgg_weights
+from torch import nn
+
+from impasto.errors import ModelError
+from impasto.lab.export import multiply_adds
+from impasto.lab.methods.adain import AdaINNetwork, Decoder, decoder_from
+from impasto.lab.methods.compact import FAST, QUALITY, Compact
+from impasto.lab.train.objective import align, stylize
+from impasto.lab.vgg import LAYOUTS, VGG19
+
+
+def adain() -> nn.Module:
+    return AdaINNetwork(VGG19(vgg_weights(), LAYOUTS[0]), Decoder())
+
+
+NETWORKS = {"fast": lambda: Compact(FAST), "quality": lambda: Compact(QUALITY), "adain": adain}
+
+
+@pytest.fixture(params=NETWORKS, scope="module")
+def network(request):
+    torch.manual_seed(0)
+    return NETWORKS[request.param]().eval()
+
+
+@torch.no_grad()
+def test_levels_are_what_encode_gives_and_the_picture_keeps_its_size(network):
+    height, width = 6 * network.multiple, 5 * network.multiple
+    image = torch.rand(2, 3, height, width)
+    features = network.encode(image)
+    assert len(features) == len(network.levels)
+    for level, got in zip(network.levels, features, strict=True):
+        assert got.shape == (2, level.channels, height // level.stride, width // level.stride)
+        assert network.multiple % level.stride == 0
+    assert stylize(network, image, image.flip(0)).shape == image.shape
+
+
+@torch.no_grad()
+def test_a_style_equal_to_the_content_is_alpha_0(network):
+    image = torch.rand(1, 3, 4 * network.multiple, 4 * network.multiple)
+    both = stylize(network, image, image, unaligned=1)
+    assert torch.allclose(both[0], both[1], atol=1e-4)
+
+
+@torch.no_grad()
+def test_the_style_matters_only_through_its_moments(network):
+    content, style = torch.rand(2, 1, 3, 4 * network.multiple, 4 * network.multiple)
+    features = network.encode(content)
+    maps = [align(c, s) for c, s in zip(features, network.encode(style), strict=True)]
+    direct = network.decode(features, [m[0] for m in maps], [m[1] for m in maps])
+    assert torch.allclose(direct, stylize(network, content, style), atol=1e-5)
+
+
+@torch.no_grad()
+def test_one_pixel_reaches_no_further_than_the_rim(network):
+    """A pixel is disturbed wherever a cell of the coarsest grid can have it."""
+    side = 2 * network.rim + 3 * network.multiple
+    side += -side % network.multiple
+    image = torch.rand(1, 3, side, side)
+    before = _decode(network, image)
+    reached = 0
+    for offset in (0, network.multiple - 1):
+        at = (side // 2) // network.multiple * network.multiple + offset
+        touched = image.clone()
+        touched[..., at, at] += 50.0
+        changed = (_decode(network, touched) != before).any(dim=1)[0].nonzero()
+        reached = max(reached, int((changed - at).abs().max()))
+    assert reached <= network.rim
+    # not a bound so wide that tiles would waste their time
+    assert reached >= network.rim // 2
+
+
+def _decode(network, image):
+    features = network.encode(image)
+    one = [torch.ones(1, f.shape[1], 1, 1) for f in features]
+    return network.decode(features, one, [torch.zeros_like(s) for s in one])
+
+
+def test_work_is_a_fortieth_and_a_tenth_of_the_papers_network():
+    paper = multiply_adds(adain(), 128)
+    assert multiply_adds(Compact(FAST), 128) <= paper / 40
+    assert multiply_adds(Compact(QUALITY), 128) <= paper / 10
+    # by hand: VGG-19 to relu4_1 at 512 px is 63.3 billion (plus the 1x1 preprocessing), twice
+    assert paper * 16 == pytest.approx(2 * 63.3e9, rel=0.01)
+
+
+def test_decoder_reads_the_published_keys():
+    decoder = Decoder()
+    weights = {k: v.clone() for k, v in decoder.convolutions.state_dict().items()}
+    assert set(k.split(".")[0] for k in weights) == set("1 5 8 11 14 18 21 25 28".split())
+    again = decoder_from(weights)
+    x = torch.rand(1, 512, 3, 4)
+    assert torch.allclose(again(x), decoder(x), atol=1e-5)
+    with pytest.raises(ModelError):
+        decoder_from({k: v for k, v in weights.items() if k != "28.bias"})
