@@ -1,0 +1,480 @@
+"""The command, run as a person runs it: in a process of its own, on a tiny model."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import pty
+import re
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from bad_files import BAD_FILES, encoded, truncated_jpeg
+from conftest import picture
+from PIL import Image
+
+import impasto
+from impasto.cli import Job, plan, split_style
+from impasto.engines import ENGINES
+from impasto.errors import OptionError
+from impasto.models import DEFAULT_MODEL, MODELS, find_bundle
+
+COMMAND = [sys.executable, "-m", "impasto"]
+TIMES = re.compile(r": encode \d+\.\d+ s, align \d+\.\d+ s, decode \d+\.\d+ s \(tiny, onnxruntime ")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with two photographs and a style."""
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate(("street.jpg", "harbor.png", "wave.png")):
+        save(Path(name), seed=seed)
+    return tmp_path
+
+
+@pytest.fixture
+def model(tiny_path: Path) -> list[str]:
+    """Options for a model that takes no time."""
+    return ["--model", str(tiny_path), "--engine", "onnxruntime"]
+
+
+def save(path: Path, *, height: int = 40, width: int = 52, seed: int = 0) -> None:
+    values = np.rint(picture(height, width, seed=seed) * 255).astype(np.uint8)
+    Image.fromarray(values).save(path)
+
+
+def run(
+    *words: str | Path, stdin: bytes = b"", code: int = 0
+) -> subprocess.CompletedProcess[bytes]:
+    done = subprocess.run(
+        [*COMMAND, *map(str, words)], input=stdin, capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == code, done.stderr.decode()
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    return done
+
+
+def names(folder: Path = Path()) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def pixels(source: Path | bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+# --- what it starts, and how fast ------------------------------------------------------------
+
+
+SPY = """
+import sys
+from impasto.cli import main
+try:
+    main()
+finally:
+    print("modules:", *sys.modules, file=sys.stderr)
+"""
+
+
+def imported(*words: str | Path) -> set[str]:
+    """The modules that a call imports."""
+    done = subprocess.run(
+        [sys.executable, "-c", SPY, *map(str, words)], capture_output=True, check=True, timeout=60
+    )
+    return set(done.stderr.decode().split("modules:")[-1].split())
+
+
+def test_help_imports_nothing_heavy():
+    assert "click" in imported("--help")
+    assert not imported("--help") & {"numpy", "PIL", "onnxruntime", "openvino", "tqdm", "torch"}
+    engines = {"onnxruntime", "openvino", "torch", "onnx"}
+    assert not imported("stylize", "--help") & engines
+
+
+def test_help_answers_at_once():
+    def seconds() -> float:
+        start = time.perf_counter()
+        run("--help")
+        return time.perf_counter() - start
+
+    assert statistics.median(seconds() for _ in range(5)) < 0.5
+
+
+def test_stylize_imports_one_engine_and_no_laboratory(folder: Path, model: list[str]):
+    used = imported("stylize", "street.jpg", "wave.png", *model)
+    assert "onnxruntime" in used
+    assert not used & {"torch", "onnx", "openvino", "impasto.lab"}
+
+
+def test_version_and_help_texts():
+    assert run("--version").stdout.decode().split() == ["impasto", impasto.__version__]
+    text = " ".join(run("stylize", "--help").stdout.decode().split())
+    # The defaults come from the library's signatures.
+    for default in ("1.0", str(impasto.stylizer.STYLE_SIZE), DEFAULT_MODEL, "92", "200000000"):
+        assert f"[default: {default}]" in text
+
+
+def test_installed_script(folder: Path):
+    script = Path(sys.executable).with_name("impasto")
+    if not script.exists():
+        pytest.skip("the package is not installed in this environment")
+    done = subprocess.run([script, "--version"], capture_output=True, check=True, timeout=60)
+    assert impasto.__version__ in done.stdout.decode()
+
+
+# --- what the names mean ---------------------------------------------------------------------
+
+
+def test_two_names_are_photograph_and_style(folder: Path, model: list[str]):
+    """And the result is named after both, the same as the library's, and never replaced."""
+    before = names()
+    words = ("stylize", "harbor.png", "wave.png", *model)
+    line = run(*words).stdout.decode()
+    assert line.startswith("harbor-wave.png: encode ") and TIMES.search(line)
+    assert line.count("\n") == 1
+    wanted = impasto.load(model[1], engine="onnxruntime").stylize("harbor.png", "wave.png")
+    np.testing.assert_array_equal(pixels(Path("harbor-wave.png")), np.asarray(wanted))
+    first = Path("harbor-wave.png").read_bytes()
+
+    assert run(*words, "--alpha", "0").stdout.startswith(b"harbor-wave-2.png: ")
+    assert Path("harbor-wave.png").read_bytes() == first
+    assert names() - before == {"harbor-wave.png", "harbor-wave-2.png"}
+
+
+def test_split_style():
+    assert split_style(("a", "b"), ()) == (("a",), "b")
+    assert split_style(("a", "b"), ("s",)) == (("a", "b"), "s")
+    assert split_style(("a",), ("s",)) == (("a",), "s")
+    assert split_style(("-", "b"), ()) == (("-",), "b")
+    for contents, styles, mend in [
+        (("a",), (), "impasto stylize a STYLE"),
+        (("a", "b", "c"), (), "-s STYLE"),
+        (("a",), ("s", "t"), "give -s once"),
+        (("-", "-"), (), "only once"),
+        (("-", "a"), ("-",), "only once"),
+    ]:
+        with pytest.raises(click.UsageError, match=mend):
+            split_style(contents, styles)
+
+
+@pytest.mark.parametrize(
+    ("contents", "out", "targets"),
+    [
+        (["street.jpg"], None, ["street-wave.jpg"]),
+        (["trip/street.JPG"], None, ["trip/street-wave.JPG"]),
+        (["old.gif", "scan.bmp"], None, ["old-wave.png", "scan-wave.png"]),
+        (["street.jpg"], "new.png", ["new.png"]),
+        (["street.jpg"], "made", ["made/street-wave-2.jpg"]),  # street-wave.jpg is there
+        (["street.jpg"], "missing/", ["missing/street-wave.jpg"]),
+        (["street.jpg", "harbor.png"], "missing", [
+            "missing/street-wave.jpg", "missing/harbor-wave.png"]),
+        (["a/x.png", "b/x.png", "a/x.png"], "made", [
+            "made/x-wave.png", "made/x-wave-2.png", "made/x-wave-3.png"]),
+        (["x.png", "x-wave.png"], None, ["x-wave-2.png", "x-wave-wave.png"]),
+        (["-", "x.png"], "made", ["made/stdin-wave.png", "made/x-wave.png"]),
+    ],
+)  # fmt: skip
+def test_targets(folder: Path, contents: list[str], out: str | None, targets: list[str]):
+    Path("made").mkdir()
+    Path("made/street-wave.jpg").touch()
+    jobs = plan(contents, "wave.png", out=out, overwrite=False)
+    assert jobs == tuple(
+        Job(source, Path(target)) for source, target in zip(contents, targets, strict=True)
+    )
+    assert not Path("missing").exists()
+
+
+def test_overwriting_spares_what_is_read(folder: Path):
+    for name in ("x.png", "x-wave.png", "y-wave.png"):
+        Path(name).touch()
+    jobs = plan(["x.png", "x-wave.png", "y.png"], "wave.png", out=None, overwrite=True)
+    assert [str(job.target) for job in jobs] == [
+        "x-wave-2.png",
+        "x-wave-wave.png",
+        "y-wave.png",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("contents", "out", "mend"),
+    [
+        (["a.jpg"], "wave.png", "exists already.*--overwrite"),
+        (["a.jpg"], "a.xyz", "'.xyz' tells no format.*.jpg"),
+        (["a.jpg"], "nowhere/a.png", "no folder nowhere; make it first"),
+        (["a.jpg", "b.jpg"], "wave.png", "is a file; name a folder"),
+        (["a.jpg"], "wave.png/", "is a file; name a folder"),
+    ],
+)
+def test_output_that_cannot_be(folder: Path, contents: list[str], out: str, mend: str):
+    with pytest.raises(OptionError, match=mend):
+        plan(contents, "wave.png", out=out, overwrite=False)
+
+
+def test_usage_errors_exit_2(folder: Path):
+    for words, mend in [
+        (("stylize",), b"CONTENT"),
+        (("stylize", "street.jpg"), b"style is missing"),
+        (("stylize", "a.jpg", "b.jpg", "-s", "wave.png", "-o", "-"), b"one photograph"),
+        (("stylize", "-", "b.jpg", "-s", "wave.png"), b"-o FOLDER"),
+    ]:
+        done = run(*words, code=2)
+        assert mend in done.stderr
+        assert done.stdout == b""
+
+
+# --- the work --------------------------------------------------------------------------------
+
+
+def test_options_reach_the_library(folder: Path, model: list[str]):
+    options = ("--alpha", "0.5", "--size", "33", "--style-size", "24", "--max-pixels", "9999")
+    done = run("stylize", "street.jpg", "-s", "wave.png", *options, *model, "-o", "-")
+    tiny = impasto.load(model[1], engine="onnxruntime")
+    style = tiny.style("wave.png", size=24)
+    wanted = np.asarray(tiny.stylize("street.jpg", style, alpha=0.5, size=33))
+    assert wanted.shape == (33, 43, 3)
+    np.testing.assert_array_equal(pixels(done.stdout), wanted)
+    assert TIMES.search(done.stderr.decode()), "the line must not be mixed with the picture"
+
+
+def test_folder_of_results(folder: Path, model: list[str]):
+    Path("other").mkdir()
+    save(Path("other/street.jpg"), height=33, width=17)
+    photos = ("street.jpg", "harbor.png", "other/street.jpg")
+    done = run("stylize", *photos, "-s", "wave.png", "-o", "new/painted", *model)
+    wanted = {
+        "street-wave.jpg": (40, 52, 3),
+        "harbor-wave.png": (40, 52, 3),
+        "street-wave-2.jpg": (33, 17, 3),
+    }
+    assert {path.name: pixels(path).shape for path in Path("new/painted").iterdir()} == wanted
+    lines = done.stdout.decode().splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"new/painted/{name}" for name in wanted]
+    assert done.stderr == b"", "no progress bar outside a terminal"
+
+    # Once more: replaced when allowed, quiet when asked.
+    words = ("stylize", *photos, "-s", "wave.png", "-o", "new/painted", *model)
+    done = run(*words, "--overwrite", "--quiet")
+    assert names(Path("new/painted")) == set(wanted)
+    assert (done.stdout, done.stderr) == (b"", b"")
+
+
+def test_explicit_file_is_replaced_only_when_allowed(folder: Path, model: list[str]):
+    words = ("stylize", "street.jpg", "wave.png", "-o", "harbor.png", *model)
+    before = Path("harbor.png").read_bytes()
+    assert run(*words, code=2).stderr.decode().startswith("impasto: harbor.png: exists already")
+    assert Path("harbor.png").read_bytes() == before
+    run(*words, "--overwrite")
+    assert Path("harbor.png").read_bytes() != before
+
+
+def test_standard_streams(folder: Path, model: list[str]):
+    before = names()
+    photo = Path("street.jpg").read_bytes()
+    done = run("stylize", "-", "wave.png", *model, stdin=photo)
+    wanted = run(
+        "stylize", "street.jpg", "-", "-o", "-", "-q", *model, stdin=Path("wave.png").read_bytes()
+    )
+    assert done.stdout.startswith(b"\x89PNG")
+    np.testing.assert_array_equal(pixels(done.stdout), pixels(wanted.stdout))
+    assert wanted.stderr == b""
+    assert names() == before
+    done = run("stylize", "-", "harbor.png", "-s", "wave.png", "-o", "out", *model, stdin=photo)
+    assert names(Path("out")) == {"stdin-wave.png", "harbor-wave.png"}
+    done = run("stylize", "-", "wave.png", *model, stdin=b"no picture", code=2)
+    assert done.stderr.decode().startswith("impasto: <stdin>: ")
+    assert done.stdout == b""
+
+
+def test_names_of_any_kind(folder: Path, model: list[str]):
+    odd = ["-dash.png", "été 東京.png", os.fsdecode(b"latin-\xe9.png"), "two\nlines.png"]
+    for name in odd:
+        save(Path(name))
+    done = run("stylize", *model, "-s", "wave.png", "-o", "out", "--", *odd)
+    assert names(Path("out")) == {f"{Path(name).stem}-wave.png" for name in odd}
+    assert TIMES.search(done.stdout.decode())
+
+
+# --- what goes wrong -------------------------------------------------------------------------
+
+
+def test_bad_files_are_told_and_the_others_done(folder: Path, model: list[str]):
+    bad = [each.make(folder) for each in BAD_FILES]
+    save(Path("small.png"), height=15, width=40)
+    photos = ["street.jpg", *bad, "small.png", "harbor.png"]
+    done = run("stylize", *photos, "-s", "wave.png", "-o", "out", *model, code=2)
+    assert names(Path("out")) == {"street-wave.jpg", "harbor-wave.png"}
+    lines = done.stderr.decode().splitlines()
+    for path, line in zip([*bad, "small.png"], lines, strict=True):
+        assert line.startswith(f"impasto: {path}: ")
+        assert line.count(str(path)) == 1
+    for each, line in zip(BAD_FILES, lines, strict=False):
+        assert all(part in line for part in each.says)
+    assert "15 pixels is too small" in lines[-1]
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_one_bad_photograph_leaves_nothing(folder: Path, model: list[str]):
+    bad = truncated_jpeg(folder)
+    before = names()
+    done = run("stylize", bad, "wave.png", *model, code=2)
+    assert len(done.stderr.splitlines()) == 1
+    assert names() == before
+
+
+def test_bad_style_model_engine_or_value_does_nothing(folder: Path, model: list[str]):
+    bad = truncated_jpeg(folder)
+    Path("text.impasto").write_text("no model")
+    before = names()
+    good = ("stylize", "street.jpg", "-s", "wave.png")
+    for words, mend in [
+        (("stylize", "street.jpg", "-s", bad, *model), f"{bad}: .*cut short"),
+        (("stylize", "street.jpg", "-s", "gone.png", *model), "gone.png: no such file"),
+        ((*good, "--model", "fsat"), "did you mean 'fast'"),
+        ((*good, "--model", "text.impasto"), "text.impasto .*not an Impasto model"),
+        ((*good, *model, "--engine", "steam"), "choose .*onnxruntime"),
+        ((*good, *model, "--precision", "fp3"), "choose fp32"),
+        ((*good, *model, "--threads", "0"), "1 or more"),
+        ((*good, *model, "--alpha", "2.5"), "from 0 to 2"),
+        ((*good, *model, "--size", "15"), "16 pixels or more"),
+        ((*good, *model, "--quality", "101"), "1 to 100"),
+        ((*good, *model, "--max-pixels", "99"), "wave.png: .*more than max_pixels = 99"),
+    ]:
+        done = run(*words, "-o", "out/", code=2)
+        lines = done.stderr.decode().splitlines()
+        assert len(lines) == 1 and lines[0].startswith("impasto: ") and re.search(mend, lines[0])
+        assert done.stdout == b""
+    assert names() - before <= {"out"}
+    assert not Path("out").exists() or not names(Path("out"))
+
+
+def test_interrupt(folder: Path, model: list[str]):
+    """Ctrl-C in the middle: exit code 130, and whatever is there is whole."""
+    process = subprocess.Popen(
+        [*COMMAND, "stylize", *["street.jpg"] * 3000, "-s", "wave.png", "-o", "out", *model],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        # A shell that starts us in the background has it ignored, which children inherit.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+    )
+    try:
+        until = time.monotonic() + 30
+        while not Path("out").is_dir() or len(names(Path("out"))) < 3:
+            assert time.monotonic() < until and process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate(timeout=30)[1].decode()
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert errors.strip() == "impasto: interrupted"
+    results = list(Path("out").iterdir())
+    assert 3 <= len(results) < 3000
+    assert {pixels(path).shape for path in results} == {(40, 52, 3)}
+
+
+@pytest.mark.parametrize("out", ["-", "out.png"])
+def test_reader_that_goes_away(folder: Path, model: list[str], out: str):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*COMMAND, "stylize", "street.jpg", "wave.png", "-o", out, *model],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_closed_streams(folder: Path, model: list[str]):
+    line = " ".join([*COMMAND, "stylize", "street.jpg", "wave.png", "-o", "out.png", *model])
+    done = subprocess.run(["sh", "-c", f"{line} <&- >&- 2>&-"], timeout=60, check=False)
+    assert done.returncode == 0
+    assert Path("out.png").exists()
+
+
+# --- on a terminal ---------------------------------------------------------------------------
+
+
+def on_terminal(*words: str, both: bool = False) -> tuple[int, str]:
+    """Exit code, and what a terminal gets that is stderr, or stdout and stderr."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        [*COMMAND, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs if both else subprocess.DEVNULL,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # Linux says so when the other side is closed
+            break
+        if not part:
+            break
+        text += part
+    os.close(ours)
+    return process.wait(timeout=60), text.decode()
+
+
+def test_progress_on_a_terminal_only(folder: Path, model: list[str]):
+    words = ("stylize", "street.jpg", "harbor.png", "-s", "wave.png", "-o", "out", *model)
+    code, text = on_terminal(*words)
+    assert code == 0
+    assert "loading the model" in text and "harbor.png" in text and " % " in text
+    assert text.rstrip(" \r\n").endswith(text.split("\r")[-3].rstrip(" \r\n")), "bar not erased"
+    assert on_terminal(*words, "--quiet", "--overwrite") == (0, "")
+
+
+def test_no_picture_is_written_to_a_terminal(folder: Path, model: list[str]):
+    code, text = on_terminal("stylize", "street.jpg", "wave.png", "-o", "-", *model, both=True)
+    assert code == 2
+    assert "no picture is written to a terminal" in text and "PNG\r" not in text
+
+
+# --- models ----------------------------------------------------------------------------------
+
+
+def test_models_lists_models_and_engines():
+    text = run("models").stdout.decode()
+    flat = " ".join(text.split())
+    for row in MODELS:
+        assert re.search(rf"^{'[*]' if row.name == DEFAULT_MODEL else ' '} {row.name}$", text, re.M)
+        if row.path is None:
+            assert row.how in flat
+            continue
+        card = find_bundle(row.name).card
+        for fact in (card.title, card.licence, card.data, f"{card.iterations:,} iterations"):
+            assert " ".join(fact.split()) in flat
+        assert f"{row.path.stat().st_size / 1e6:.1f} MB" in flat
+    for engine in ENGINES:
+        assert engine.summary in flat
+        assert engine.installed or f"pip install {engine.pip}" in flat
+    assert "--model path/to/NAME.impasto" in flat
+
+
+def test_picture_with_alpha_and_grey(folder: Path, model: list[str]):
+    """Transparency survives where the format has it."""
+    color = Image.open("harbor.png").convert("RGBA")
+    color.putalpha(Image.linear_gradient("L").resize(color.size))
+    color.save("glass.png")
+    Path("grey.webp").write_bytes(encoded("WEBP", Image.new("L", (30, 20), 90)))
+    run("stylize", "glass.png", "grey.webp", "-s", "wave.png", *model)
+    with Image.open("glass-wave.png") as glass, Image.open("grey-wave.webp") as grey:
+        assert glass.mode == "RGBA"
+        np.testing.assert_array_equal(glass.getchannel("A"), color.getchannel("A"))
+        assert grey.size == (30, 20)
