@@ -1,0 +1,64 @@
+# Two commands, each of which does all of its set-up on a fresh clone: `make demo`, `make test`.
+# Needed: Python >= 3.11, pip, make. Another Python than `python3`: make PYTHON=python3.12 demo
+
+PYTHON ?= python3
+# One example picture in one example style; change them as in: make demo CONTENT=me.jpg
+CONTENT ?= examples/photos/rocket.jpg
+STYLE ?= examples/styles/wave.jpg
+RESULT ?= demo.png
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# An environment is reused while this stays the same: what is installed, by which Python, and where
+# (an editable install knows the checkout by its path, so a moved checkout is set up again).
+STAMP := $(shell $(PYTHON) -c 'import hashlib, pathlib, sys; \
+	texts = [pathlib.Path(name).read_bytes() for name in ("pyproject.toml", "constraints.txt")]; \
+	texts += [sys.version.encode(), sys.prefix.encode(), str(pathlib.Path.cwd()).encode()]; \
+	print(hashlib.sha256(b"\0".join(texts)).hexdigest()[:16])' 2>/dev/null)
+DEMO_READY := .venv/ready-$(STAMP)
+TEST_READY := .venv-test/ready-$(STAMP)
+
+.PHONY: help demo test check clean python
+
+help:
+	@echo "make demo    install the runtime (no PyTorch) into .venv and stylize an example"
+	@echo "make test    install what the tests need into .venv-test; linters, types, tests"
+	@echo "make check   the linters and the types alone"
+	@echo "make clean   remove both environments, the demo's picture and the caches"
+
+demo: $(DEMO_READY)
+	@.venv/bin/python -m impasto stylize $(CONTENT) --style $(STYLE) -o $(RESULT) --overwrite
+
+check: $(TEST_READY)
+	.venv-test/bin/python -m ruff check .
+	.venv-test/bin/python -m mypy
+	.venv-test/bin/lint-imports
+
+test: check
+	.venv-test/bin/python -m pytest
+
+$(DEMO_READY): WHAT := .
+$(TEST_READY): WHAT := .[lab,openvino,test]
+
+# Python on some systems comes without ensurepip; then the pip outside sets up the one inside.
+$(DEMO_READY) $(TEST_READY): | python
+	@echo "setting up $(@D) (kept until pyproject.toml or constraints.txt changes) ..."
+	@$(PYTHON) -m venv --clear $(@D) >/dev/null 2>&1 || { \
+		$(PYTHON) -m venv --clear --without-pip $(@D) && \
+		$(PYTHON) -m pip --python $(@D)/bin/python install --quiet pip; }
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt -e '$(WHAT)'
+	@touch $@
+
+python:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "impasto needs Python 3.11 or newer, and $(PYTHON) is not here;" \
+			"name one: make PYTHON=/path/to/python3.12 demo" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "impasto needs Python 3.11 or newer, and $(PYTHON) is" \
+			"$$($(PYTHON) -c 'import platform; print(platform.python_version())');" \
+			"name another: make PYTHON=python3.12 demo" >&2; exit 1; }
+
+clean:
+	rm -rf .venv .venv-test demo.png .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
