@@ -86,4 +86,5 @@ def test_multiply_adds_by_hand():
     quarter, eighth = 16 * 16 * 9, 8 * 8 * 9
     by_hand = quarter * 48 * 48 * 2 + quarter * 2 * 48 * 48  # stem, head, one block
     by_hand += eighth * 48 * 96 + eighth * 4 * 96 * 96 + eighth * 96 * 48  # down, two blocks, up
+    by_hand += 32 * 32 * 9 * 12 * 12  # the joint at 1/2
     assert multiply_adds(Compact(FAST), 64) == by_hand

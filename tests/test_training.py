@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from impasto.errors import ImageError, ModelError, OptionError
 from impasto.lab.methods.compact import FAST, QUALITY, Compact
 from impasto.lab.train.config import TrainConfig, read_config, write_config
 from impasto.lab.train.data import Sampler, is_held_out, load_collections
-from impasto.lab.train.loop import learning_rate, start_from, train
+from impasto.lab.train.loop import learning_rate, read_checkpoint, start_from, train
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -70,9 +71,10 @@ def test_resume_gives_the_losses_of_an_uninterrupted_run(config, tmp_path):
     train(config, tmp_path / "parts")
     assert _losses(tmp_path / "parts") == _losses(tmp_path / "whole")
     assert len(_losses(tmp_path / "whole")) == 4
-    ends = [torch.load(tmp_path / n / "checkpoint.pt", weights_only=True) for n in ("whole", "parts")]
-    for name, value in ends[0]["average"].items():
-        assert torch.equal(value, ends[1]["average"][name]), name
+    whole = read_checkpoint(tmp_path / "whole" / "checkpoint.pt")["average"]
+    parts = read_checkpoint(tmp_path / "parts" / "checkpoint.pt")["average"]
+    for name, value in whole.items():
+        assert torch.equal(value, parts[name]), name
 
 
 def test_a_run_folder_says_all_and_its_result_starts_another(config, tmp_path):
@@ -106,7 +108,7 @@ def test_learning_rate_rises_and_falls():
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == pytest.approx(rates[9], rel=0.03)
     assert rates[100] == pytest.approx(config.final_rate)
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a >= b for a, b in pairwise(rates[10:]))
 
 
 def test_broken_and_tiny_pictures_are_left_out_and_listed(tmp_path):

@@ -19,7 +19,7 @@ from impasto.lab.vgg import VGG19
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over pairs; losses in mean units (see ``style_loss``), of pictures clipped to [0, 1]."""
+    """Means over pairs, of pictures clipped to [0, 1]; losses in mean units (``style_loss``)."""
 
     content: float
     """Mean square distance at relu4_1 to the AdaIN target."""

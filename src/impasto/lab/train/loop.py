@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from tqdm import tqdm
 from impasto.errors import ModelError, OptionError
 from impasto.lab.methods.adain import decoder_from
 from impasto.lab.methods.compact import FAST, QUALITY, Compact
-from impasto.lab.train.config import TrainConfig, read_config, write_config
+from impasto.lab.train.config import TrainConfig, write_config
 from impasto.lab.train.data import Sampler, load_collections
 from impasto.lab.train.objective import Objective, stylize
 from impasto.lab.vgg import load_vgg, read_weights
@@ -45,7 +44,8 @@ def train(config: TrainConfig, folder: str | Path) -> Path:
     judge = load_vgg(config.vgg).to(torch.bfloat16)
     teacher = None
     if config.teacher:
-        teacher = decoder_from(read_weights(config.teacher)).to(torch.bfloat16).requires_grad_(False)
+        teacher = decoder_from(read_weights(config.teacher))
+        teacher.to(torch.bfloat16).requires_grad_(False)
     objective = Objective(config, judge, teacher)
     contents = _sampler(config.contents, config, config.content_scale, 0.0, config.seed + 1)
     styles = _sampler(
@@ -54,20 +54,20 @@ def train(config: TrainConfig, folder: str | Path) -> Path:
     preview = _Preview(config, folder)
 
     network = Compact(NETWORKS[config.network]).to(memory_format=torch.channels_last)
-    if config.start:
-        start_from(network, config.start)
+    before = start_from(network, config.start) if config.start else []
     average = AveragedModel(network, multi_avg_fn=_moving_average(config.ema))
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
     checkpoint = folder / "checkpoint.pt"
     step = 0
     if checkpoint.exists():
-        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        saved = read_checkpoint(checkpoint)
         network.load_state_dict(saved["network"])
         average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
         contents.restore(saved["contents"])
         styles.restore(saved["styles"])
         step = saved["step"]
+        before = saved["stages"][:-1]
 
     def save() -> None:
         _write(
@@ -79,6 +79,7 @@ def train(config: TrainConfig, folder: str | Path) -> Path:
                 "contents": contents.state(),
                 "styles": styles.state(),
                 "step": step,
+                "stages": [*before, _stage(config, step)],
             },
         )
 
@@ -135,23 +136,50 @@ def _moving_average(decay: float) -> Any:
     return torch.no_grad()(update)
 
 
-def start_from(network: nn.Module, path: str | Path) -> None:
-    """Load the averaged weights of a checkpoint, or a plain file of weights, into ``network``."""
-    weights: dict[str, Tensor]
+def start_from(network: nn.Module, path: str | Path) -> list[dict[str, Any]]:
+    """Load the averaged weights of a checkpoint, or a plain file of weights, into ``network``.
+
+    Returns the stages of training that made them, oldest first; none for plain weights.
+    """
+    stages: list[dict[str, Any]] = []
     if Path(path).suffix == ".safetensors":
         weights = read_weights(path)
     else:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        saved = read_checkpoint(path)
         weights = {
             k.removeprefix("module."): v
             for k, v in saved["average"].items()
             if k.startswith("module.")
         }
+        stages = saved["stages"]
     try:
         network.load_state_dict({k: v.float() for k, v in weights.items()})
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{path} does not fit the network: {reason}") from error
+    return stages
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """A checkpoint as ``train`` writes it; ``ModelError`` where the file is none."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        if not {"average", "step", "stages"} <= set(saved):
+            raise ValueError("not written by train()")
+    except Exception as error:  # a damaged pickle may raise anything
+        reason = str(error).split("\n")[0]
+        raise ModelError(f"{path}: not a checkpoint of a training run ({reason})") from error
+    return dict(saved)
+
+
+def _stage(config: TrainConfig, step: int) -> dict[str, Any]:
+    """What the card of a model says about one stage of its training."""
+    return {
+        "iterations": step,
+        "batch": config.batch,
+        "crop": config.crop,
+        "distilled": bool(config.teacher),
+    }
 
 
 def _sampler(
@@ -174,7 +202,7 @@ def _write(path: Path, value: dict[str, Any]) -> None:
     """Write a checkpoint whole or not at all."""
     temporary = path.with_suffix(".tmp")
     torch.save(value, temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 class _Log:
@@ -234,12 +262,3 @@ class _Preview:
         array = sheet.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
         Image.fromarray(array).save(self.folder / f"preview-{step:06d}.png")
 
-
-if __name__ == "__main__":
-    import argparse
-
-    parser = argparse.ArgumentParser(description="Train a network as a config says.")
-    parser.add_argument("config", type=Path)
-    parser.add_argument("folder", type=Path)
-    arguments = parser.parse_args()
-    train(read_config(arguments.config), arguments.folder)

@@ -1,0 +1,340 @@
+"""BN, IN, CIN and AdaIN against float64 NumPy, PyTorch's own layers and the paper's claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+pytest.importorskip("torch")
+
+import torch
+
+from impasto.errors import OptionError, StyleError
+from impasto.lab.normalization import (
+    EPS,
+    AdaIN,
+    BatchNorm,
+    ConditionalInstanceNorm,
+    InstanceNorm,
+    adain,
+    mean_std,
+)
+
+Array = NDArray[np.float64]
+
+
+# The formulas of the paper, one sum at a time, in float64. Nothing here comes from the package.
+
+
+def reference(x: Array, over: tuple[int, ...], gamma: Array, beta: Array) -> Array:
+    """Eqs. 1 to 7: ``gamma (x - mu) / sigma + beta``; gamma and beta broadcast against x."""
+    count = np.prod([x.shape[axis] for axis in over])
+    mu = x.sum(axis=over, keepdims=True) / count
+    sigma = np.sqrt(((x - mu) ** 2).sum(axis=over, keepdims=True) / count + 1e-5)
+    return gamma * ((x - mu) / sigma) + beta
+
+
+def moments(x: Array, *, unbiased: bool = False) -> tuple[Array, Array]:
+    """Eqs. 5 and 6."""
+    count = x.shape[2] * x.shape[3]
+    mu = x.sum(axis=(2, 3), keepdims=True) / count
+    squares = ((x - mu) ** 2).sum(axis=(2, 3), keepdims=True)
+    return mu, np.sqrt(squares / (count - unbiased) + 1e-5)
+
+
+def features(seed: int, *shape: int) -> Array:
+    """Features whose channels and samples differ in mean and spread."""
+    rng = np.random.default_rng(seed)
+    spread = rng.uniform(0.2, 4, (*shape[:2], 1, 1))
+    return rng.normal(rng.normal(0, 3, (*shape[:2], 1, 1)), spread, shape)
+
+
+def tensor(x: Array) -> torch.Tensor:
+    return torch.from_numpy(x).float()
+
+
+def randomize(layer: torch.nn.Module, seed: int = 0) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.normal_(generator=generator)
+
+
+def column(values: torch.Tensor) -> Array:
+    """(C,) or (N, C) to something that broadcasts against (N, C, H, W)."""
+    return values.detach().double().numpy()[..., None, None]
+
+
+SIZES = [(1, 3, 5, 7), (4, 8, 6, 6), (2, 5, 1, 2), (3, 2, 17, 4)]
+
+
+@pytest.mark.parametrize("shape", SIZES)
+@pytest.mark.parametrize("unbiased", [False, True])
+def test_mean_std_known(shape: tuple[int, ...], unbiased: bool) -> None:
+    x = features(1, *shape)
+    found = mean_std(tensor(x), unbiased=unbiased)
+    for value, wanted in zip(found, moments(x, unbiased=unbiased), strict=True):
+        assert value.shape == (*shape[:2], 1, 1)
+        np.testing.assert_allclose(value, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_instance_norm(shape: tuple[int, ...]) -> None:
+    x, layer = features(2, *shape), InstanceNorm(shape[1])
+    theirs = torch.nn.InstanceNorm2d(shape[1], affine=True)
+    randomize(layer)
+    theirs.load_state_dict({"weight": layer.gamma, "bias": layer.beta})
+    wanted = reference(x, (2, 3), column(layer.gamma), column(layer.beta))
+    np.testing.assert_allclose(layer(tensor(x)).detach(), wanted, rtol=1e-4, atol=2e-5)
+    torch.testing.assert_close(layer(tensor(x)), theirs(tensor(x)), rtol=1e-4, atol=2e-5)
+    layer.eval()  # IN has no other behavior at test time
+    np.testing.assert_allclose(layer(tensor(x)).detach(), wanted, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_batch_norm(shape: tuple[int, ...]) -> None:
+    layer, theirs = BatchNorm(shape[1]), torch.nn.BatchNorm2d(shape[1])
+    randomize(layer)
+    theirs.load_state_dict({"weight": layer.gamma, "bias": layer.beta}, strict=False)
+    gamma, beta = column(layer.gamma), column(layer.beta)
+    mean, variance = np.zeros(shape[1]), np.ones(shape[1])
+    for seed in range(3):
+        x = features(10 + seed, *shape)
+        found = layer(tensor(x))
+        np.testing.assert_allclose(
+            found.detach(), reference(x, (0, 2, 3), gamma, beta), rtol=1e-4, atol=2e-5
+        )
+        torch.testing.assert_close(found, theirs(tensor(x)), rtol=1e-4, atol=2e-5)
+        mean = 0.9 * mean + 0.1 * x.mean(axis=(0, 2, 3))
+        variance = 0.9 * variance + 0.1 * x.var(axis=(0, 2, 3), ddof=1)
+    np.testing.assert_allclose(layer.running_mean, mean, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(layer.running_variance, variance, rtol=1e-5)
+    torch.testing.assert_close(layer.running_variance, theirs.running_var)
+
+    x = features(20, *shape)
+    before = layer.running_mean.clone()
+    found = layer.eval()(tensor(x))
+    std = np.sqrt(variance + 1e-5)[:, None, None]
+    wanted = gamma * (x - mean[:, None, None]) / std + beta
+    np.testing.assert_allclose(found.detach(), wanted, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found, theirs.eval()(tensor(x)), rtol=1e-4, atol=2e-5)
+    assert torch.equal(before, layer.running_mean)
+
+
+def test_batch_norm_depends_on_the_batch_and_instance_norm_does_not() -> None:
+    x = tensor(features(3, 4, 3, 6, 6))
+    batch, instance = BatchNorm(3), InstanceNorm(3)
+    assert not torch.allclose(batch(x)[:1], batch(x[:1]), atol=1e-2)
+    torch.testing.assert_close(instance(x)[:1], instance(x[:1]))
+
+
+def test_conditional_by_index_is_the_formula_of_each_style() -> None:
+    x, layer = features(4, 3, 5, 6, 7), ConditionalInstanceNorm(4, 5)
+    randomize(layer)
+    index = torch.tensor([2, 0, 2])
+    wanted = reference(x, (2, 3), column(layer.gamma[index]), column(layer.beta[index]))
+    np.testing.assert_allclose(layer(tensor(x), index).detach(), wanted, rtol=1e-4, atol=2e-5)
+    for style in range(4):
+        alone = InstanceNorm(5)
+        alone.load_state_dict({"gamma": layer.gamma[style], "beta": layer.beta[style]})
+        torch.testing.assert_close(layer(tensor(x), style), alone(tensor(x)))
+
+
+def test_conditional_by_weights_mixes_the_pairs() -> None:
+    x, layer = features(5, 2, 3, 6, 6), ConditionalInstanceNorm(3, 3)
+    randomize(layer)
+    weights = np.array([[0.2, 0.5, 0.3], [0.0, 1.0, 0.0]])
+    gamma, beta = (weights @ p.detach().double().numpy() for p in (layer.gamma, layer.beta))
+    wanted = reference(x, (2, 3), gamma[..., None, None], beta[..., None, None])
+    found = layer(tensor(x), tensor(weights))
+    np.testing.assert_allclose(found.detach(), wanted, rtol=1e-4, atol=2e-5)
+    torch.testing.assert_close(layer(tensor(x), tensor(weights * 7)), found)  # ratios count
+    torch.testing.assert_close(found[1:], layer(tensor(x), 1)[1:])
+    one = layer(tensor(x), tensor(weights[0]))
+    torch.testing.assert_close(one[0], found[0])
+    # Mixing the pairs mixes the pictures: the map is linear in (gamma, beta).
+    parts = [w * layer(tensor(x), k) for k, w in enumerate(weights[0])]
+    torch.testing.assert_close(one, sum(parts[1:], parts[0]).to(one.dtype), rtol=1e-4, atol=1e-5)
+
+
+def test_a_new_conditional_style_leaves_the_others_alone() -> None:
+    layer = ConditionalInstanceNorm(4, 3)
+    layer(torch.randn(2, 3, 5, 5), 1).square().sum().backward()
+    assert layer.gamma.grad is not None
+    assert layer.gamma.grad.abs().sum(1).nonzero().flatten().tolist() == [1]
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+@pytest.mark.parametrize("unbiased", [False, True])
+def test_adain_known(samples: int, unbiased: bool) -> None:
+    x, y = features(6, 2, 4, 7, 5), features(7, samples, 4, 9, 3)
+    (mu_x, sigma_x), (mu_y, sigma_y) = (moments(v, unbiased=unbiased) for v in (x, y))
+    wanted = sigma_y * (x - mu_x) / sigma_x + mu_y
+    found = adain(tensor(x), tensor(y), unbiased=unbiased)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=2e-5)
+    assert torch.equal(AdaIN(unbiased=unbiased)(tensor(x), tensor(y)), found)
+    assert not list(AdaIN().parameters())
+
+
+def test_adain_is_instance_norm_with_the_pair_of_the_style() -> None:
+    x, y = tensor(features(8, 2, 4, 6, 6)), tensor(features(9, 1, 4, 5, 5))
+    layer = InstanceNorm(4)
+    mean, std = mean_std(y)
+    layer.load_state_dict({"gamma": std.flatten(), "beta": mean.flatten()})
+    torch.testing.assert_close(adain(x, y), layer(x), rtol=1e-5, atol=1e-5)
+
+
+few = settings(max_examples=40, deadline=None)
+shapes = st.tuples(*(st.integers(1, high) for high in (3, 4, 9, 9)))
+seeds = st.integers(0, 2**31)
+
+
+@few
+@given(shapes, seeds)
+def test_instance_norm_has_the_moments_asked_for(shape: tuple[int, ...], seed: int) -> None:
+    x, layer = features(seed, *shape), InstanceNorm(shape[1])
+    randomize(layer, seed)
+    out = layer(tensor(x)).detach().double().numpy()
+    variance = x.var(axis=(2, 3))
+    gamma, beta = (p.detach().double().numpy() for p in (layer.gamma, layer.beta))
+    np.testing.assert_allclose(out.mean(axis=(2, 3)), np.tile(beta, (shape[0], 1)), atol=2e-4)
+    # eps keeps the deviation of a nearly flat channel below gamma.
+    wanted = abs(gamma) * np.sqrt(variance / (variance + EPS))
+    np.testing.assert_allclose(out.std(axis=(2, 3)), wanted, rtol=2e-3, atol=2e-3)
+
+
+@few
+@given(shapes, st.integers(1, 9), st.integers(1, 9), seeds)
+def test_adain_has_the_moments_of_the_style(
+    shape: tuple[int, ...], height: int, width: int, seed: int
+) -> None:
+    x, y = features(seed, *shape), features(seed + 1, *shape[:2], height, width)
+    out = adain(tensor(x), tensor(y)).double().numpy()
+    mean, std = moments(y)
+    variance = x.var(axis=(2, 3))
+    np.testing.assert_allclose(out.mean(axis=(2, 3)), mean[..., 0, 0], rtol=1e-4, atol=2e-3)
+    wanted = std[..., 0, 0] * np.sqrt(variance / (variance + EPS))
+    np.testing.assert_allclose(out.std(axis=(2, 3)), wanted, rtol=2e-3, atol=2e-3)
+
+
+@few
+@given(shapes, seeds)
+def test_adain_of_a_picture_with_itself_is_the_picture(shape: tuple[int, ...], seed: int) -> None:
+    x = tensor(features(seed, *shape))
+    torch.testing.assert_close(adain(x, x), x, rtol=1e-4, atol=1e-4)
+
+
+@few
+@given(seeds, st.floats(0.5, 10), st.floats(-5, 5))
+def test_adain_forgets_gain_and_offset_of_the_content(seed: int, gain: float, add: float) -> None:
+    x, y = (torch.from_numpy(features(seed + k, 1, 3, 6, 6)) for k in (0, 1))
+    torch.testing.assert_close(adain(x * gain + add, y), adain(x, y), rtol=1e-2, atol=1e-2)
+
+
+def double(*shape: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(*shape, dtype=torch.float64, generator=generator)
+    return x.requires_grad_()
+
+
+def test_gradients() -> None:
+    x, y = double(2, 3, 3, 2), double(1, 3, 2, 4)
+    check: Callable[..., bool] = torch.autograd.gradcheck
+    assert check(adain, (x, y))
+    assert check(lambda v: mean_std(v, unbiased=True), (x,))
+    for layer in (BatchNorm(3).double(), BatchNorm(3).double().eval(), InstanceNorm(3).double()):
+        randomize(layer)
+        assert check(lambda v, g, b: with_pair(layer, v, g, b), (x, double(3), double(3)))  # noqa: B023
+    many = ConditionalInstanceNorm(2, 3).double()
+    weights = torch.tensor([[0.3, 0.7], [0.9, 0.1]], dtype=torch.float64, requires_grad=True)
+    pair = (double(2, 3), double(2, 3))
+    assert check(lambda v, w, g, b: with_pair(many, v, g, b, w), (x, weights, *pair))
+    index = torch.tensor([1, 0])
+    assert check(lambda v, g, b: with_pair(many, v, g, b, index), (x, *pair))
+
+
+def with_pair(layer: torch.nn.Module, x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor,
+              *style: torch.Tensor) -> torch.Tensor:  # fmt: skip
+    return torch.func.functional_call(layer, {"gamma": gamma, "beta": beta}, (x, *style))
+
+
+def test_half_precision_keeps_its_statistics_in_single() -> None:
+    # The mean is far from 0: sums in bfloat16 would be wrong in the first digit.
+    x = (torch.randn(1, 4, 64, 64, generator=torch.Generator().manual_seed(1)) + 20).bfloat16()
+    y = (torch.randn(1, 4, 64, 64, generator=torch.Generator().manual_seed(2)) * 3).bfloat16()
+    mean, std = mean_std(x)
+    assert mean.dtype == std.dtype == torch.float32
+    wanted = moments(x.double().numpy())
+    np.testing.assert_allclose(mean, wanted[0], rtol=1e-5)
+    np.testing.assert_allclose(std, wanted[1], rtol=1e-4)
+    exact = adain(x.double(), y.double())
+    layers = (BatchNorm(4), InstanceNorm(4), lambda v: ConditionalInstanceNorm(2, 4)(v, 1))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = adain(x, y)
+        assert found.dtype == torch.bfloat16
+        torch.testing.assert_close(found.double(), exact, rtol=2**-8, atol=1e-3)
+        for layer in layers:
+            torch.testing.assert_close(layer(x).double(), layer(x.double()), rtol=2**-8, atol=1e-3)
+
+
+def test_moments_far_from_zero_keep_their_digits() -> None:
+    x = features(30, 1, 3, 16, 16) + 1e4  # mean square minus squared mean would lose them all
+    _, std = mean_std(tensor(x))
+    np.testing.assert_allclose(std, moments(tensor(x).double().numpy())[1], rtol=1e-3)
+
+
+def test_flat_channels_stay_finite() -> None:
+    flat, y = torch.full((1, 2, 4, 4), 3.0, requires_grad=True), torch.randn(1, 2, 5, 5)
+    out = adain(flat, y)
+    out.sum().backward()
+    assert flat.grad is not None
+    assert flat.grad.isfinite().all()
+    torch.testing.assert_close(out, y.mean((2, 3), keepdim=True).expand_as(out))
+
+
+def test_graphs_keep_height_and_width_open() -> None:
+    height, width = (torch.export.Dim(name, min=2, max=512) for name in ("h", "w"))
+    program = torch.export.export(
+        AdaIN(), (torch.randn(1, 3, 8, 9), torch.randn(1, 3, 6, 6)),
+        dynamic_shapes=({2: height, 3: width}, None),
+    )  # fmt: skip
+    x, y = torch.randn(1, 3, 31, 17), torch.randn(1, 3, 6, 6)
+    torch.testing.assert_close(program.module()(x, y), adain(x, y))
+
+
+x4 = torch.zeros(2, 3, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: mean_std(torch.zeros(3, 4, 4)), r"\(N, C, H, W\).*\(3, 4, 4\)"),
+        (lambda: mean_std(torch.zeros(1, 3, 4, 4, dtype=torch.uint8)), "uint8"),
+        (lambda: mean_std(torch.zeros(1, 3, 0, 4)), "too few pixels"),
+        (lambda: mean_std(torch.zeros(1, 3, 1, 1), unbiased=True), "an unbiased variance"),
+        (lambda: InstanceNorm(4)(x4), "4 channels"),
+        (lambda: BatchNorm(4)(x4), "4 channels"),
+        (lambda: BatchNorm(3)(torch.zeros(1, 3, 1, 1)), "one value per channel"),
+        (lambda: ConditionalInstanceNorm(5, 3)(x4, 5), "outside 0 to 4"),
+        (lambda: ConditionalInstanceNorm(5, 3)(x4, -1), "outside 0 to 4"),
+        (lambda: ConditionalInstanceNorm(5, 3)(x4, torch.tensor([0, 1, 2])), "3 styles"),
+        (lambda: ConditionalInstanceNorm(5, 3)(x4, torch.zeros(2, 2).long()), "index"),
+        (lambda: ConditionalInstanceNorm(5, 3)(x4, torch.ones(4)), r"\(5,\)"),
+        (lambda: ConditionalInstanceNorm(5, 3)(x4, torch.zeros(5)), "not all 0"),
+        (lambda: ConditionalInstanceNorm(2, 3)(x4, torch.tensor([-1.0, 2])), "negative"),
+    ],
+)
+def test_mistakes_are_told(call: Callable[[], object], says: str) -> None:
+    with pytest.raises(OptionError, match=says):
+        call()
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 4, 4), (3, 3, 4, 4)])
+def test_styles_that_do_not_fit_are_told(shape: tuple[int, ...]) -> None:
+    with pytest.raises(StyleError, match="do not fit"):
+        adain(x4, torch.zeros(shape))
