@@ -21,7 +21,7 @@ ENGINE_NAMES = [row.name for row in ENGINES if row.installed]
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    network = Compact(CompactShape((32, 64), (1, 1), (1, 1))).eval()
+    network = Compact(CompactShape((16, 32, 64), (0, 1, 1), (1, 1, 1))).eval()
     with torch.no_grad():
         for p in network.parameters():  # loud enough that a wrong graph shows
             p.mul_(1.5)
@@ -82,9 +82,9 @@ def test_weights_are_stored_in_half_precision_and_run_in_single(bundle):
 
 
 def test_multiply_adds_by_hand():
-    # fast at 64 px: 16x16 cells of 1/4, 8x8 of 1/8
-    quarter, eighth = 16 * 16 * 9, 8 * 8 * 9
-    by_hand = quarter * 48 * 48 * 2 + quarter * 2 * 48 * 48  # stem, head, one block
-    by_hand += eighth * 48 * 96 + eighth * 4 * 96 * 96 + eighth * 96 * 48  # down, two blocks, up
-    by_hand += 32 * 32 * 9 * 12 * 12  # the joint at 1/2
+    # fast at 64 px: 32x32 cells of 1/2, 16x16 of 1/4, 8x8 of 1/8
+    half, quarter, eighth = 32 * 32 * 9, 16 * 16 * 9, 8 * 8 * 9
+    by_hand = half * 12 * 24 * 2  # stem and head
+    by_hand += quarter * (24 * 48 * 2 + 2 * 48 * 48)  # down, up, one block
+    by_hand += eighth * (48 * 96 * 2 + 4 * 96 * 96)  # down, up, two blocks
     assert multiply_adds(Compact(FAST), 64) == by_hand

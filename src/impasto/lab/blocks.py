@@ -11,8 +11,12 @@ def convolution(inputs: int, outputs: int, *, size: int = 3, stride: int = 1) ->
 
     Zeros and not reflection, since a separate padding step costs more time in every engine than the
     small convolution after it; the studio puts a reflected margin around the picture instead.
+    Weights start so that maps keep their size through a ReLU (He et al. 2015).
     """
-    return nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2)
+    made = nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2)
+    nn.init.kaiming_normal_(made.weight, nonlinearity="relu")
+    nn.init.zeros_(made.bias)
+    return made
 
 
 class Residual(nn.Module):
@@ -23,7 +27,6 @@ class Residual(nn.Module):
         self.first = convolution(channels, channels)
         self.second = convolution(channels, channels)
         # Starts near the identity: a deep stack without normalization then trains from the start.
-        nn.init.zeros_(self.second.bias)
         self.second.weight.data.mul_(0.1)
 
     def forward(self, x: Tensor) -> Tensor:

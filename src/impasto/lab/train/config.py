@@ -53,7 +53,8 @@ class TrainConfig:
     variation: float = 0.0
     """Weight of the total variation."""
 
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
+    """Of Muon, which is scaled to the step of Adam."""
     final_rate: float = 0.02
     """Share of the learning rate at the end of the cosine."""
     warmup: int = 200

@@ -19,6 +19,7 @@ from impasto.lab.methods.adain import decoder_from
 from impasto.lab.methods.compact import FAST, QUALITY, Compact
 from impasto.lab.train.config import TrainConfig, write_config
 from impasto.lab.train.data import Sampler, load_collections
+from impasto.lab.train.muon import Muon
 from impasto.lab.train.objective import Objective, stylize
 from impasto.lab.vgg import load_vgg, read_weights
 
@@ -56,7 +57,7 @@ def train(config: TrainConfig, folder: str | Path) -> Path:
     network = Compact(NETWORKS[config.network]).to(memory_format=torch.channels_last)
     before = start_from(network, config.start) if config.start else []
     average = AveragedModel(network, multi_avg_fn=_moving_average(config.ema))
-    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    optimizer = Muon(network.parameters(), lr=config.learning_rate)
     checkpoint = folder / "checkpoint.pt"
     step = 0
     if checkpoint.exists():

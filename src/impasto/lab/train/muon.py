@@ -1,0 +1,84 @@
+"""Muon: momentum whose direction is made orthogonal, for the weights of convolutions.
+
+Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; scaled to the step
+of Adam as in Liu et al. 2025 (arXiv 2502.16982), so that one learning rate serves both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+QUINTIC = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the Newton-Schulz step a X + b X X'X + c X X'X X'X, tuned by Jordan."""
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon for weights with two or more dimensions, Adam's rule for all others."""
+
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        *,
+        lr: float,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.99),
+    ) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "betas": betas})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> None:
+        """One step along the gradients; a ``closure`` is not used."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if parameter.ndim >= 2:
+                    self._orthogonal(parameter, state, group)
+                else:
+                    self._adam(parameter, state, group)
+
+    @staticmethod
+    def _orthogonal(parameter: nn.Parameter, state: dict[str, Any], group: dict[str, Any]) -> None:
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        momentum = group["momentum"]
+        state["momentum"].lerp_(parameter.grad, 1 - momentum)
+        ahead = parameter.grad.lerp(state["momentum"], momentum)  # Nesterov
+        matrix = ahead.flatten(1)
+        step = orthogonalize(matrix) * (0.2 * max(matrix.shape) ** 0.5)
+        parameter.sub_(step.reshape(parameter.shape), alpha=group["lr"])
+
+    @staticmethod
+    def _adam(parameter: nn.Parameter, state: dict[str, Any], group: dict[str, Any]) -> None:
+        if not state:
+            state["step"] = torch.zeros(())
+            state["mean"] = torch.zeros_like(parameter)
+            state["square"] = torch.zeros_like(parameter)
+        first, second = group["betas"]
+        state["step"] += 1
+        count = float(state["step"])
+        state["mean"].lerp_(parameter.grad, 1 - first)
+        state["square"].lerp_(parameter.grad.square(), 1 - second)
+        root = (state["square"] / (1 - second**count)).sqrt_().add_(1e-8)
+        parameter.addcdiv_(state["mean"], root, value=-group["lr"] / (1 - first**count))
+
+
+def orthogonalize(matrix: Tensor, *, steps: int = 5) -> Tensor:
+    """Roughly ``U V'`` of the singular value decomposition ``U S V'`` of ``matrix`` (m, n).
+
+    Five Newton-Schulz steps bring all singular values to about 0.7 to 1.2, which is enough.
+    """
+    a, b, c = QUINTIC
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.bfloat16()
+    x = x.T if tall else x
+    x = x / (x.norm() + 1e-7)
+    for _ in range(steps):
+        square = x @ x.T
+        x = a * x + (b * square + c * square @ square) @ x
+    return (x.T if tall else x).to(matrix.dtype)
