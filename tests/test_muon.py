@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from impasto.lab.train.muon import Muon, orthogonalize
+from impasto.lab.train.muon import BOUND, Muon, orthogonalize
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (16, 200), (200, 16)])
@@ -57,3 +57,14 @@ def test_fits_a_convolution():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.02 * losses[0]
+
+
+def test_spectral_norms_stay_bounded():
+    torch.manual_seed(0)
+    weight = nn.Parameter(torch.randn(16, 8, 3, 3) * 5)
+    optimizer = Muon([weight], lr=0.1)
+    direction = torch.randn_like(weight)
+    for _ in range(60):
+        weight.grad = direction  # always the same way: without a bound it would go on for ever
+        optimizer.step()
+    assert 0.6 * BOUND < torch.linalg.matrix_norm(weight.flatten(1), 2) < 1.3 * BOUND

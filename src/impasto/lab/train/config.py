@@ -43,7 +43,7 @@ class TrainConfig:
     distill_pixels: float = 0.0
     """Weight of the L1 distance to the teacher's picture."""
     distill_features: float = 0.0
-    """Weight of the mean square distance to it at relu3_1."""
+    """Weight of the mean square distance to it at relu2_1 and relu3_1."""
     content: float = 1.0
     """Weight of the content loss (relu4_1 against the AdaIN target, mean units)."""
     style: float = 10.0

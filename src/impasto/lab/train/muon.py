@@ -12,6 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+BOUND = 2.5
+"""Spectral norm that no weight grows beyond: a network without normalization layers is only tame
+if no layer amplifies much.  (Without it, norms of 5 were reached in 1 000 steps, maps of 1e5, and
+now and then a picture of 1e10.)"""
+
 QUINTIC = (3.4445, -4.7750, 2.0315)
 """Coefficients of the Newton-Schulz step a X + b X X'X + c X X'X X'X, tuned by Jordan."""
 
@@ -50,8 +55,10 @@ class Muon(torch.optim.Optimizer):
         state["momentum"].lerp_(parameter.grad, 1 - momentum)
         ahead = parameter.grad.lerp(state["momentum"], momentum)  # Nesterov
         matrix = ahead.flatten(1)
-        step = orthogonalize(matrix) * (0.2 * max(matrix.shape) ** 0.5)
-        parameter.sub_(step.reshape(parameter.shape), alpha=group["lr"])
+        rate = group["lr"] * 0.2 * max(matrix.shape) ** 0.5
+        # Each step adds a matrix of norm `rate` at most: shrinking by rate / BOUND keeps the bound.
+        parameter.mul_(1 - rate / BOUND)
+        parameter.sub_(orthogonalize(matrix).reshape(parameter.shape), alpha=rate)
 
     @staticmethod
     def _adam(parameter: nn.Parameter, state: dict[str, Any], group: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from impasto.lab.normalization import adain
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.vgg import VGG19
 
-DISTILL_LAYERS = ("relu3_1",)
+DISTILL_LAYERS = ("relu2_1", "relu3_1")
 
 
 class Network(Protocol):
