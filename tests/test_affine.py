@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.affine import EPS, Affine, Moments, adain, apply, blend, moments
+from impasto.affine import (
+    EPS,
+    Affine,
+    Moments,
+    adain,
+    apply,
+    blend,
+    check_weights,
+    gain_and_shift,
+    moments,
+)
 from impasto.errors import OptionError, StyleError
 
 RNG = np.random.default_rng(0)
@@ -111,6 +121,23 @@ def test_blend_with_all_weight_on_one_is_that_one() -> None:
 def test_blend_refuses_weights(weights: list[float]) -> None:
     with pytest.raises(OptionError, match="weight"):
         blend([random_moments(), random_moments()], weights)
+
+
+@given(st.lists(st.floats(0, 1.7e308, allow_subnormal=False), min_size=1, max_size=5).filter(any))
+def test_weights_sum_to_1_however_large_or_small(weights: list[float]) -> None:
+    found = check_weights(weights, len(weights))
+    assert found.sum() == pytest.approx(1, rel=1e-12)
+    np.testing.assert_allclose(
+        found / found.max(), np.divide(weights, max(weights)), rtol=1e-9, atol=1e-300
+    )
+    np.testing.assert_array_equal(check_weights(None, 4), 0.25)
+
+
+def test_gain_and_shift_are_what_adain_adds_to_the_identity() -> None:
+    x, y = random_moments(), random_moments()
+    gain, shift = gain_and_shift(x, y)
+    np.testing.assert_allclose(adain(x, y).scale.ravel(), 1 + gain, rtol=1e-6)
+    np.testing.assert_allclose(adain(x, y).shift.ravel(), shift, rtol=1e-6)
 
 
 def test_blend_refuses_styles_of_different_models() -> None:

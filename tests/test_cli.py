@@ -24,9 +24,12 @@ from conftest import picture
 from PIL import Image
 
 import impasto
-from impasto.cli import Job, plan, split_style
+from impasto import figures
+from impasto.color import METHODS
 from impasto.engines import ENGINES
 from impasto.errors import OptionError
+from impasto.jobs import Job, plan, split_styles
+from impasto.library import add_style
 from impasto.models import DEFAULT_MODEL, MODELS, find_bundle
 
 COMMAND = [sys.executable, "-m", "impasto"]
@@ -120,7 +123,8 @@ def test_version_and_help_texts():
     assert run("--version").stdout.decode().split() == ["impasto", impasto.__version__]
     text = " ".join(run("stylize", "--help").stdout.decode().split())
     # The defaults come from the library's signatures.
-    for default in ("1.0", str(impasto.stylizer.STYLE_SIZE), DEFAULT_MODEL, "92", "200000000"):
+    size = str(impasto.stylizer.STYLE_SIZE)
+    for default in ("1.0", "region", size, DEFAULT_MODEL, "92", "200000000"):
         assert f"[default: {default}]" in text
 
 
@@ -151,20 +155,20 @@ def test_two_names_are_photograph_and_style(folder: Path, model: list[str]):
     assert names() - before == {"harbor-wave.png", "harbor-wave-2.png"}
 
 
-def test_split_style():
-    assert split_style(("a", "b"), ()) == (("a",), "b")
-    assert split_style(("a", "b"), ("s",)) == (("a", "b"), "s")
-    assert split_style(("a",), ("s",)) == (("a",), "s")
-    assert split_style(("-", "b"), ()) == (("-",), "b")
-    for contents, styles, mend in [
-        (("a",), (), "impasto stylize a STYLE"),
-        (("a", "b", "c"), (), "-s STYLE"),
-        (("a",), ("s", "t"), "give -s once"),
-        (("-", "-"), (), "only once"),
-        (("-", "a"), ("-",), "only once"),
+def test_split_styles():
+    assert split_styles(("a", "b"), ()) == (("a",), ("b",))
+    assert split_styles(("a", "b"), ("s",)) == (("a", "b"), ("s",))
+    assert split_styles(("a",), ("s", "t")) == (("a",), ("s", "t"))
+    assert split_styles(("-", "b"), ()) == (("-",), ("b",))
+    for contents, styles, others, mend in [
+        (("a",), (), (), "impasto stylize a STYLE"),
+        (("a", "b", "c"), (), (), "-s STYLE"),
+        (("-", "-"), (), (), "only once"),
+        (("-", "a"), ("-",), (), "only once"),
+        (("a",), ("-",), ("-",), "only once"),
     ]:
         with pytest.raises(click.UsageError, match=mend):
-            split_style(contents, styles)
+            split_styles(contents, styles, others=others)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +191,7 @@ def test_split_style():
 def test_targets(folder: Path, contents: list[str], out: str | None, targets: list[str]):
     Path("made").mkdir()
     Path("made/street-wave.jpg").touch()
-    jobs = plan(contents, "wave.png", out=out, overwrite=False)
+    jobs = plan(contents, ["wave.png"], out=out, overwrite=False)
     assert jobs == tuple(
         Job(source, Path(target)) for source, target in zip(contents, targets, strict=True)
     )
@@ -197,7 +201,7 @@ def test_targets(folder: Path, contents: list[str], out: str | None, targets: li
 def test_overwriting_spares_what_is_read(folder: Path):
     for name in ("x.png", "x-wave.png", "y-wave.png"):
         Path(name).touch()
-    jobs = plan(["x.png", "x-wave.png", "y.png"], "wave.png", out=None, overwrite=True)
+    jobs = plan(["x.png", "x-wave.png", "y.png"], ["wave.png"], out=None, overwrite=True)
     assert [str(job.target) for job in jobs] == [
         "x-wave-2.png",
         "x-wave-wave.png",
@@ -217,7 +221,7 @@ def test_overwriting_spares_what_is_read(folder: Path):
 )
 def test_output_that_cannot_be(folder: Path, contents: list[str], out: str, mend: str):
     with pytest.raises(OptionError, match=mend):
-        plan(contents, "wave.png", out=out, overwrite=False)
+        plan(contents, ["wave.png"], out=out, overwrite=False)
 
 
 def test_usage_errors_exit_2(folder: Path):
@@ -226,6 +230,9 @@ def test_usage_errors_exit_2(folder: Path):
         (("stylize", "street.jpg"), b"style is missing"),
         (("stylize", "a.jpg", "b.jpg", "-s", "wave.png", "-o", "-"), b"one photograph"),
         (("stylize", "-", "b.jpg", "-s", "wave.png"), b"-o FOLDER"),
+        (("stylize", "a.jpg", "-s", "b", "-s", "c", "--mask", "d"), b"1 masks for 2 styles"),
+        (("stylize", "-", "wave.png", "--mask", "-"), b"only once"),
+        (("stylize", "a.jpg", "wave.png", "--weights", "0.7;0.3"), b"commas between"),
     ]:
         done = run(*words, code=2)
         assert mend in done.stderr
@@ -244,6 +251,94 @@ def test_options_reach_the_library(folder: Path, model: list[str]):
     assert wanted.shape == (33, 43, 3)
     np.testing.assert_array_equal(pixels(done.stdout), wanted)
     assert TIMES.search(done.stderr.decode()), "the line must not be mixed with the picture"
+
+
+def test_several_styles_with_weights(folder: Path, model: list[str]):
+    save(Path("rain.png"), seed=3)
+    words = ("stylize", "street.jpg", "-s", "wave.png", "-s", "rain.png", *model)
+    assert run(*words, "--weights", "0.7,0.3").stdout.startswith(b"street-wave-rain.jpg: ")
+    done = run(*words, "--weights", "7,3", "-o", "-")
+    tiny = impasto.load(model[1], engine="onnxruntime")
+    wanted = tiny.stylize("street.jpg", ["wave.png", "rain.png"], weights=(0.7, 0.3))
+    np.testing.assert_array_equal(pixels(done.stdout), np.asarray(wanted))
+
+
+def test_masks_alpha_map_and_statistics(folder: Path, model: list[str]):
+    save(Path("rain.png"), seed=3)
+    ramp = Image.linear_gradient("L")
+    ramp.save("down.png")
+    Image.merge("LA", [Image.new("L", (256, 256)), ramp.rotate(90)]).save("across.png")
+    options = ("--mask", "down.png", "--mask", "across.png", "--statistics", "image")
+    words = ("stylize", "street.jpg", "-s", "wave.png", "-s", "rain.png", *options, *model)
+    done = run(*words, "--alpha", "down.png", "-o", "-")
+    tiny = impasto.load(model[1], engine="onnxruntime")
+    wanted = tiny.stylize(
+        "street.jpg",
+        ["wave.png", "rain.png"],
+        alpha="down.png",
+        masks=["down.png", "across.png"],
+        statistics="image",
+    )
+    np.testing.assert_array_equal(pixels(done.stdout), np.asarray(wanted))
+    mask = Path("down.png").read_bytes()
+    again = run("stylize", "street.jpg", "wave.png", "--mask", "-", *model, "-o", "-", stdin=mask)
+    wanted = tiny.stylize("street.jpg", "wave.png", masks=["down.png"])
+    np.testing.assert_array_equal(pixels(again.stdout), np.asarray(wanted))
+
+
+@pytest.mark.parametrize("method", [row.name for row in METHODS])
+def test_color(folder: Path, model: list[str], method: str):
+    photos = ("street.jpg", "harbor.png")
+    run("stylize", *photos, "-s", "wave.png", "--color", method, *model, "-o", "out")
+    tiny = impasto.load(model[1], engine="onnxruntime")
+    wanted = tiny.stylize("harbor.png", "wave.png", color=method)
+    np.testing.assert_array_equal(pixels(Path("out/harbor-wave.png")), np.asarray(wanted))
+
+
+def test_styles_by_name(folder: Path, model: list[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("IMPASTO_STYLES", str(folder / "kept"))
+    tiny = impasto.load(model[1], engine="onnxruntime")
+    add_style(tiny.style("wave.png"), "great-wave")
+    run("stylize", "harbor.png", "great-wave", *model)
+    wanted = np.asarray(tiny.stylize("harbor.png", "wave.png")).astype(int)
+    assert np.abs(pixels(Path("harbor-great-wave.png")) - wanted).max() <= 1
+    done = run("stylize", "harbor.png", "-s", "great-wave", "--color", "eigen", *model, code=2)
+    assert b"give the picture itself" in done.stderr
+
+
+def test_results_spare_masks_and_maps(folder: Path, model: list[str]):
+    for name in ("harbor-wave.png", "harbor-wave-2.png"):
+        Image.linear_gradient("L").save(name)
+    options = ("--mask", "harbor-wave.png", "--alpha", "harbor-wave-2.png", "--overwrite")
+    done = run("stylize", "harbor.png", "wave.png", *options, *model)
+    assert done.stdout.startswith(b"harbor-wave-3.png: ")
+
+
+def test_grid_and_strip(folder: Path, model: list[str]):
+    for seed, name in enumerate(("rain.png", "sun.png", "ink.png"), 3):
+        save(Path(name), seed=seed)
+    styles = ["wave.png", "rain.png", "sun.png", "ink.png"]
+    four = [word for style in styles for word in ("-s", style)]
+    small = ("--steps", "3", "--size", "20")
+    done = run("grid", "street.jpg", *four, "-o", "grid.png", *small, *model)
+    assert done.stdout == b"grid.png: 9 pictures (178 x 92 pixels)\n"
+    tiny = impasto.load(model[1], engine="onnxruntime")
+    wanted = figures.grid(tiny, "street.jpg", styles, steps=3, size=20)
+    np.testing.assert_array_equal(pixels(Path("grid.png")), np.asarray(wanted))
+    done = run("strip", "street.jpg", "-s", "wave.png", "--alphas", "0,1.5", "-o", "-", *model)
+    wanted = figures.strip(tiny, "street.jpg", "wave.png", alphas=(0, 1.5))
+    np.testing.assert_array_equal(pixels(done.stdout), np.asarray(wanted))
+    for words, mend in [
+        (("grid", "street.jpg", "-s", "wave.png", "-o", "g.png"), "give -s 4 times, not 1"),
+        (("grid", "street.jpg", *four, "-o", "grid.png"), "exists already"),
+        (("grid", "street.jpg", *four, "-o", "g.png", "--steps", "1"), "2 steps or more"),
+        (("strip", "street.jpg", "-s", "wave.png"), "--out"),
+        (("strip", "gone.jpg", "-s", "wave.png", "-o", "s.png", *model), "gone.jpg: no such file"),
+        (("strip", "street.jpg", "-s", "wave.png", "-o", "s.png", "--alphas", "0,x"), "commas"),
+    ]:
+        done = run(*words, code=2)
+        assert mend in done.stderr.decode()
+    assert not Path("g.png").exists() and not Path("s.png").exists()
 
 
 def test_folder_of_results(folder: Path, model: list[str]):
@@ -334,6 +429,7 @@ def test_one_bad_photograph_leaves_nothing(folder: Path, model: list[str]):
 def test_bad_style_model_engine_or_value_does_nothing(folder: Path, model: list[str]):
     bad = truncated_jpeg(folder)
     Path("text.impasto").write_text("no model")
+    Image.new("L", (9, 9)).save("black.png")
     before = names()
     good = ("stylize", "street.jpg", "-s", "wave.png")
     for words, mend in [
@@ -345,6 +441,14 @@ def test_bad_style_model_engine_or_value_does_nothing(folder: Path, model: list[
         ((*good, *model, "--precision", "fp3"), "choose fp32"),
         ((*good, *model, "--threads", "0"), "1 or more"),
         ((*good, *model, "--alpha", "2.5"), "from 0 to 2"),
+        ((*good, *model, "--alpha", "much"), "there is no file 'much'"),
+        ((*good, *model, "--weights", "1,2"), "2 weights for 1 styles"),
+        ((*good, *model, "--weights", "-1"), "0 or more"),
+        ((*good, *model, "--mask", "gone.png"), "gone.png: no such file"),
+        ((*good, *model, "--mask", "wave.png"), "wave.png: is a picture in color"),
+        ((*good, *model, "--mask", "black.png"), "mask 1 is empty"),
+        ((*good, *model, "--statistics", "mask"), "region or image"),
+        ((*good, *model, "--color", "sepia"), "choose one of cholesky"),
         ((*good, *model, "--size", "15"), "16 pixels or more"),
         ((*good, *model, "--quality", "101"), "1 to 100"),
         ((*good, *model, "--max-pixels", "99"), "wave.png: .*more than max_pixels = 99"),

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
         OptionError,
         StyleError,
     )
+    from impasto.painting import Painted
     from impasto.styles import Style
-    from impasto.stylizer import Painted, Stylizer, load
+    from impasto.stylizer import Stylizer, load
 
 __version__ = "0.1.0.dev0"
 
@@ -50,7 +51,7 @@ _HOMES = {
     "ImpastoError": "impasto.errors",
     "ModelError": "impasto.errors",
     "OptionError": "impasto.errors",
-    "Painted": "impasto.stylizer",
+    "Painted": "impasto.painting",
     "Style": "impasto.styles",
     "StyleError": "impasto.errors",
     "Stylizer": "impasto.stylizer",

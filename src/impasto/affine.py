@@ -13,7 +13,7 @@ Sums run in float64; only the result is rounded to the float32 that inference en
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ EPS = 1e-5
 
 MAX_ALPHA = 2.0
 """The largest strength: above 1 the style is exaggerated, above 2 pictures fall apart."""
+
+_BLOCK = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,32 +57,39 @@ class Affine:
     shift: NDArray[np.float32]
 
 
-def moments(features: NDArray[np.floating[Any]]) -> Moments:
+def moments(
+    features: NDArray[np.floating[Any]], *, weights: NDArray[np.floating[Any]] | None = None
+) -> Moments:
     """Mean and standard deviation over the pixels of each channel.
 
     The variance is the biased one and has ``EPS`` added, ``sigma(x)^2 = mean((x - mu(x))^2) + EPS``
-    (eqs. 5 and 6 of the paper).
+    (eqs. 5 and 6 of the paper), where the mean is a weighted one if there are weights.
 
     Args:
         features: (C, h, w), any floating type, at least one pixel.
+        weights: (h, w), how much each pixel counts: 0 or more, not all 0. None: all the same.
 
     Returns:
         The moments, computed in float64.
 
     Raises:
-        OptionError: if the array is not (C, h, w) or has no pixels.
+        OptionError: if the array is not (C, h, w) or has no pixels, or the weights do not fit.
 
     Example:
         >>> import numpy as np
         >>> found = moments(np.array([[[1.0, 3.0]]]))
         >>> found.mean, found.std.round(4)
         (array([2.]), array([1.]))
+        >>> moments(np.array([[[1.0, 3.0]]]), weights=np.array([[3.0, 1.0]])).mean
+        array([1.5])
     """
     if features.ndim != 3 or features.shape[1] * features.shape[2] == 0:
         raise OptionError(
             f"features must have the shape (C, h, w) with at least one pixel, not {features.shape}"
         )
     flat = features.reshape(features.shape[0], -1)
+    if weights is not None:
+        return _weighted_moments(flat, _pixel_shares(weights, features.shape[1:]))
     mean = flat.mean(axis=1, dtype=np.float64)
     variance = np.empty_like(mean)
     # A channel at a time: all of them in float64 would double the memory of a large picture.
@@ -115,25 +124,54 @@ def blend(styles: Sequence[Moments], weights: Sequence[float]) -> Moments:
         >>> blend([one, two], [3, 1]).mean
         array([1.])
     """
-    if not styles or len(styles) != len(weights):
-        raise OptionError(
-            f"blending needs one weight for each style, not {len(weights)} weights "
-            f"for {len(styles)} styles"
-        )
-    shares = np.asarray(weights, dtype=np.float64)
-    if not np.isfinite(shares).all() or (shares < 0).any() or not shares.any():
-        raise OptionError(
-            f"the weights of styles must be numbers of 0 or more, not all 0, not {list(weights)}"
-        )
+    shares = check_weights(weights, len(styles))
     channels = {style.mean.shape for style in styles}
     if len(channels) > 1:
         counts = sorted(shape[0] for shape in channels)
         raise StyleError(f"styles with {counts} channels cannot be blended: use one model for all")
-    shares = shares / shares.sum()
     return Moments(
         mean=shares @ np.stack([style.mean for style in styles]),
         std=shares @ np.stack([style.std for style in styles]),
     )
+
+
+def check_weights(weights: Sequence[float] | None, count: int) -> NDArray[np.float64]:
+    """The weights of styles, divided by their sum.
+
+    Args:
+        weights: one number for each style, 0 or more, not all 0; None: all the same.
+        count: how many styles there are.
+
+    Returns:
+        (count,) numbers that sum to 1.
+
+    Raises:
+        OptionError: if there are no styles, the numbers of styles and weights differ, or a weight
+            is negative or not finite, or all are 0.
+
+    Example:
+        >>> check_weights([3, 1], 2)
+        array([0.75, 0.25])
+    """
+    if count < 1:
+        raise OptionError("at least one style is needed, not 0")
+    given = [1.0] * count if weights is None else list(weights)
+    if len(given) != count:
+        raise OptionError(
+            f"there must be one weight for each style, not {len(given)} weights for {count} styles"
+        )
+    try:
+        shares = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        shares = np.full(1, np.nan)
+    if shares.ndim != 1 or not np.isfinite(shares).all() or (shares < 0).any() or not shares.any():
+        raise OptionError(
+            f"the weights of styles must be numbers of 0 or more, not all 0, not {given}"
+        )
+    # By the largest first: the sum of the largest and of the smallest numbers there are is finite.
+    scaled: NDArray[np.float64] = shares / shares.max()
+    scaled /= scaled.sum()
+    return scaled
 
 
 def check_alpha(alpha: float) -> float:
@@ -190,17 +228,42 @@ def adain(content: Moments, style: Moments, *, alpha: float = 1.0) -> Affine:
         1.5
     """
     strength = check_alpha(alpha)
+    gain, shift = gain_and_shift(content, style)
+    # A style's deviation can make the shift from a very flat content large; alpha = 0 must still be
+    # exactly the identity, and both products below are then exactly 0.
+    return Affine(scale=column(1.0 + strength * gain), shift=column(strength * shift))
+
+
+def gain_and_shift(
+    content: Moments, style: Moments
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What AdaIN adds to the identity, in double precision: ``s - 1`` and ``mu(y) - mu(x) * s``.
+
+    Every control is a sum of such pairs, each times a strength that may differ from place to place.
+
+    Args:
+        content: moments of the features ``x``.
+        style: moments of the style's features ``y`` at the same level.
+
+    Returns:
+        Two arrays (C,).
+
+    Raises:
+        StyleError: if the two have different numbers of channels.
+
+    Example:
+        >>> import numpy as np
+        >>> x = Moments(np.array([1.0]), np.array([2.0]))
+        >>> gain_and_shift(x, Moments(np.array([5.0]), np.array([4.0])))
+        (array([1.]), array([3.]))
+    """
     if content.mean.shape != style.mean.shape:
         raise StyleError(
             f"the style has {style.mean.size} channels where the content has {content.mean.size}: "
             "make it again with this model"
         )
-    # A style's deviation can make the shift from a very flat content large; alpha = 0 must still be
-    # exactly the identity, and both products below are then exactly 0.
     ratio = style.std / content.std
-    scale = 1.0 + strength * (ratio - 1.0)
-    shift = strength * (style.mean - content.mean * ratio)
-    return Affine(scale=_column(scale), shift=_column(shift))
+    return ratio - 1.0, style.mean - content.mean * ratio
 
 
 def apply(features: NDArray[np.floating[Any]], affine: Affine) -> NDArray[np.float32]:
@@ -223,5 +286,42 @@ def apply(features: NDArray[np.floating[Any]], affine: Affine) -> NDArray[np.flo
     return aligned.astype(np.float32)
 
 
-def _column(values: NDArray[np.float64]) -> NDArray[np.float32]:
+def column(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(C,) as the (C, 1, 1) float32 that broadcasts against features."""
     return values.astype(np.float32).reshape(-1, 1, 1)
+
+
+def _pixel_shares(
+    weights: NDArray[np.floating[Any]], shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    if weights.shape != shape:
+        raise OptionError(f"weights must have the shape {shape} of the map, not {weights.shape}")
+    shares = weights.reshape(-1).astype(np.float64)
+    total = shares.sum()
+    if not (np.isfinite(total) and total > 0 and shares.min() >= 0):
+        raise OptionError("weights must be finite numbers of 0 or more, not all 0")
+    shares /= total
+    return shares
+
+
+def _weighted_moments(flat: NDArray[np.floating[Any]], shares: NDArray[np.float64]) -> Moments:
+    mean, variance = np.zeros((2, len(flat)))
+    for part in blocks(shares.size):
+        if shares[part].any():  # most of the picture does not count for a small region
+            mean += flat[:, part].astype(np.float64) @ shares[part]
+    for part in blocks(shares.size):
+        if shares[part].any():
+            centered = flat[:, part] - mean[:, None]
+            variance += np.square(centered, out=centered) @ shares[part]
+    return Moments(mean=mean, std=np.sqrt(variance + EPS))
+
+
+def blocks(size: int) -> Iterator[slice]:
+    """Slices that cover a range, so short that float64 copies of what is in them stay in cache.
+
+    Example:
+        >>> [part.start for part in blocks(10_000)]
+        [0, 4096, 8192]
+    """
+    for start in range(0, size, _BLOCK):
+        yield slice(start, start + _BLOCK)

@@ -7,7 +7,6 @@ imported by the command that needs it. Defaults stand in the library's signature
 from __future__ import annotations
 
 import importlib
-import inspect
 import io
 import os
 import shutil
@@ -15,43 +14,21 @@ import sys
 import textwrap
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from impasto import __version__
-from impasto.errors import ImpastoError, OptionError
-from impasto.jobs import STDIO, Job, plan, split_style
+from impasto.cli_figures import grid, strip
+from impasto.cli_options import FAILED
+from impasto.cli_styles import style, styles
+from impasto.cli_stylize import stylize
+from impasto.errors import ImpastoError
 
 if TYPE_CHECKING:
     from impasto.models import ModelRow
-    from impasto.styles import Style
-    from impasto.stylizer import Painted, Stylizer
 
-FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 1
-
-_BAR = "{desc:<32.32} {bar} {percentage:3.0f} % {elapsed}<{remaining}"
-
-
-class LibraryOption(click.Option):
-    """An option whose default is the library's, looked up when the help is printed, not before.
-
-    ``reads`` says where it is written: ``module:function:parameter``.
-    """
-
-    def __init__(self, *args: Any, reads: str, **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self.reads = reads
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        record = super().get_help_record(ctx)
-        module, path, parameter = self.reads.split(":")
-        target: Any = importlib.import_module(f"impasto.{module}")
-        for name in path.split("."):
-            target = getattr(target, name)
-        default = inspect.signature(target).parameters[parameter].default
-        return record and (record[0], f"{record[1]}  [default: {default}]")
+INTERRUPTED, PIPE_CLOSED = 130, 1
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,204 +41,8 @@ def cli() -> None:
     """
 
 
-@cli.command()
-@click.argument("contents", metavar="CONTENT...", nargs=-1, required=True)
-@click.option("-s", "--style", "styles", metavar="STYLE", multiple=True, help="The style picture.")
-@click.option("-o", "--out", metavar="OUT", help="File or folder of the result; - for stdout.")
-@click.option(
-    "--alpha",
-    type=float,
-    metavar="A",
-    cls=LibraryOption,
-    reads="stylizer:Stylizer.stylize:alpha",
-    help="Strength: 0 the photograph, 1 the full style, up to 2.",
-)
-@click.option(
-    "--size", type=int, metavar="N", help="Shorter side of the result  [default: the photograph's]"
-)
-@click.option(
-    "--style-size",
-    type=int,
-    metavar="N",
-    cls=LibraryOption,
-    reads="stylizer:Stylizer.style:size",
-    help="Shorter side that a larger style is reduced to: the scale of its strokes.",
-)
-@click.option(
-    "--model",
-    metavar="NAME|FILE",
-    cls=LibraryOption,
-    reads="stylizer:load:model",
-    help="A name that `impasto models` lists, or an .impasto file.",
-)
-@click.option("--engine", metavar="NAME", help="What runs it  [default: the fastest installed]")
-@click.option("--precision", metavar="P", help="fp32 or bf16  [default: the engine's choice]")
-@click.option("--threads", type=int, metavar="N", help="Threads  [default: one for each core]")
-@click.option(
-    "--quality",
-    type=int,
-    metavar="Q",
-    cls=LibraryOption,
-    reads="images:write_image:quality",
-    help="Of JPEG, WebP and AVIF, 1 to 100.",
-)
-@click.option(
-    "--max-pixels",
-    type=int,
-    metavar="N",
-    cls=LibraryOption,
-    reads="images:read_photo:max_pixels",
-    help="Refuse larger pictures.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
-@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-def stylize(
-    contents: tuple[str, ...],
-    styles: tuple[str, ...],
-    out: str | None,
-    alpha: float | None,
-    size: int | None,
-    style_size: int | None,
-    model: str | None,
-    engine: str | None,
-    precision: str | None,
-    threads: int | None,
-    quality: int | None,
-    max_pixels: int | None,
-    overwrite: bool,
-    quiet: bool,
-) -> int:
-    """Paint photographs in the style of a picture.
-
-    Of exactly two names without -s, the second is the style.
-
-    Without -o the result lies beside its photograph, called PHOTO-STYLE with the photograph's
-    suffix (.png where that cannot be written); if the name is taken, PHOTO-STYLE-2 and so on.
-    For several photographs -o is a folder, made if it is missing. A - is standard input, or as
-    -o standard output, which gets a PNG.
-
-    \b
-    impasto stylize street.jpg wave.jpg
-    impasto stylize holiday/*.jpg -s wave.jpg -o painted/ --alpha 0.8
-    cat street.jpg | impasto stylize - wave.jpg > painted.png
-    """
-    contents, style_name = split_style(contents, styles)
-    jobs = plan(contents, style_name, out=out, overwrite=overwrite)
-
-    from tqdm import tqdm
-
-    from impasto.affine import check_alpha
-    from impasto.images import read_photo, resize
-    from impasto.stylizer import MIN_SIDE, load
-
-    # The library checks these too, but again for every photograph.
-    if alpha is not None:
-        check_alpha(alpha)
-    if size is not None and size < MIN_SIDE:
-        raise OptionError(f"size must be {MIN_SIDE} pixels or more, not {size}")
-
-    failures = 0
-    with tqdm(
-        desc="loading the model",
-        total=2 + len(jobs),
-        disable=quiet or not sys.stderr.isatty(),
-        leave=False,
-        bar_format=_BAR,
-        file=sys.stderr,
-    ) as bar:
-        stylizer = load(**_given(model=model, engine=engine, precision=precision, threads=threads))
-        bar.update()
-        bar.set_description_str(f"style {Path(style_name).name}")
-        style = _read_style(stylizer, style_name, size=style_size, max_pixels=max_pixels)
-        bar.update()
-        _make_folders(jobs)
-        for job in jobs:
-            bar.set_description_str(Path(job.source).name)
-            try:
-                photo = read_photo(_picture(job.source), **_given(max_pixels=max_pixels))
-                image = photo.image if size is None else resize(photo.image, size)
-                painted = stylizer.paint(image, style, **_given(alpha=alpha))
-                _write(photo.give_back(painted.image), job, quality=quality, overwrite=overwrite)
-            except (BrokenPipeError, OptionError):  # the next photograph would say the same
-                raise
-            except (ImpastoError, OSError, MemoryError) as error:
-                failures += 1
-                bar.write(f"impasto: {error_line(error, job)}", file=sys.stderr)
-            else:
-                if not quiet:
-                    stream = sys.stderr if job.target is None else sys.stdout
-                    bar.write(_result_line(job, painted, stylizer), file=stream)
-            bar.update()
-    return FAILED if failures else 0
-
-
-def _make_folders(jobs: Sequence[Job]) -> None:
-    for folder in {job.target.parent for job in jobs if job.target is not None}:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OptionError(f"{folder}: cannot be made ({error.strerror})") from error
-
-
-def _read_style(
-    stylizer: Stylizer, name: str, *, size: int | None, max_pixels: int | None
-) -> Style:
-    from impasto.images import read_photo
-
-    try:
-        if max_pixels is None:
-            return stylizer.style(_picture(name), **_given(size=size))
-        photo = read_photo(_picture(name), max_pixels=max_pixels)
-        return stylizer.style(photo.image, **_given(size=size))
-    except OptionError:
-        raise
-    except (ImpastoError, OSError, MemoryError) as error:
-        raise ImpastoError(error_line(error, Job(name, None))) from error
-
-
-def _write(picture: Any, job: Job, *, quality: int | None, overwrite: bool) -> None:
-    from impasto.images import write_image
-
-    if job.target is not None:
-        write_image(picture, job.target, overwrite=overwrite, **_given(quality=quality))
-        return
-    encoded = io.BytesIO()  # in full before the first byte leaves
-    write_image(picture, encoded, **_given(quality=quality))
-    sys.stdout.buffer.write(encoded.getbuffer())
-    sys.stdout.buffer.flush()
-
-
-def _result_line(job: Job, painted: Painted, stylizer: Stylizer) -> str:
-    target = "standard output" if job.target is None else job.target
-    return (
-        f"{target}: encode {painted.encode_seconds:.3f} s, align {painted.align_seconds:.3f} s, "
-        f"decode {painted.decode_seconds:.3f} s "
-        f"({stylizer.card.name}, {stylizer.engine.name} {stylizer.engine.precision})"
-    )
-
-
-def error_line(error: BaseException, job: Job) -> str:
-    """What went wrong, in one line that begins with the file it is about."""
-    from impasto.imagefiles import one_line
-
-    if isinstance(error, MemoryError):
-        text = "not enough memory for a picture of this size; give --size"
-    elif isinstance(error, OSError):
-        text = error.strerror or type(error).__name__
-    else:
-        text = one_line(error)
-    source = "<stdin>" if job.source == STDIO else one_line(job.source)
-    named = text.startswith((f"{source}:", f"{one_line(job.target)}:"))
-    return text if named else f"{source}: {text}"
-
-
-def _picture(name: str) -> str | BinaryIO:
-    return sys.stdin.buffer if name == STDIO else name
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    """The options that were given; for the others the library's own defaults hold."""
-    return {name: value for name, value in options.items() if value is not None}
+for _command in (stylize, grid, strip, style, styles):
+    cli.add_command(_command)
 
 
 @cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})

@@ -25,10 +25,19 @@ class Job:
     target: Path | None
 
 
-def split_style(contents: tuple[str, ...], styles: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """The photographs, and the style, that the names on the command line mean."""
-    if len(styles) > 1:
-        raise click.UsageError(f"one style at a time for now, not {len(styles)}: give -s once")
+def split_styles(
+    contents: tuple[str, ...], styles: Sequence[str], *, others: Sequence[str] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The photographs, and the styles, that the names on the command line mean.
+
+    Args:
+        contents: the names without an option.
+        styles: those with ``-s``.
+        others: what else is read, such as masks.
+
+    Raises:
+        click.UsageError: if it is not clear which is which.
+    """
     if not styles and len(contents) == 1:
         photo = click.format_filename(contents[0])
         raise click.UsageError(f"a style is missing: impasto stylize {photo} STYLE")
@@ -38,15 +47,27 @@ def split_style(contents: tuple[str, ...], styles: Sequence[str]) -> tuple[tuple
         )
     if not styles:
         contents, styles = contents[:1], contents[1:]
-    if (*contents, *styles).count(STDIO) > 1:
+    if (*contents, *styles, *others).count(STDIO) > 1:
         raise click.UsageError("standard input (-) can be read only once")
-    return contents, styles[0]
+    return contents, tuple(styles)
 
 
 def plan(
-    contents: Sequence[str], style: str, *, out: str | None, overwrite: bool
+    contents: Sequence[str],
+    styles: Sequence[str],
+    *,
+    out: str | None,
+    overwrite: bool,
+    others: Sequence[str] = (),
 ) -> tuple[Job, ...]:
     """Where each result goes; nothing is made or written yet.
+
+    Args:
+        contents: the photographs.
+        styles: the styles that all of them get.
+        out: what was given as the place of the results.
+        overwrite: whether results may take the place of other files.
+        others: what else is read, such as masks.
 
     Raises:
         click.UsageError: if the names contradict each other.
@@ -67,12 +88,12 @@ def plan(
         if os.path.lexists(out.rstrip("/")):
             raise OptionError(f"{out}: is a file; name a folder for several photographs")
     # No result may take the place of what this call reads, nor of another result.
-    taken = {os.path.realpath(name) for name in (*contents, style) if name != STDIO}
+    taken = {os.path.realpath(name) for name in (*contents, *styles, *others) if name != STDIO}
     names: dict[Path, Iterator[Path]] = {}
     jobs = []
     for source in contents:
         folder = Path(source).parent if out is None else Path(out)
-        plain = folder / _derived_name(source, style)
+        plain = folder / _derived_name(source, styles)
         target = next(
             path
             for path in names.setdefault(plain, _numbered(plain))
@@ -83,8 +104,8 @@ def plan(
     return tuple(jobs)
 
 
-def _derived_name(source: str, style: str) -> str:
-    stem = "-".join("stdin" if name == STDIO else Path(name).stem for name in (source, style))
+def _derived_name(source: str, styles: Sequence[str]) -> str:
+    stem = "-".join("stdin" if name == STDIO else Path(name).stem for name in (source, *styles))
     suffix = Path(source).suffix
     return stem + (suffix if suffix.lower() in _written_suffixes() else ".png")
 

@@ -1,24 +1,400 @@
-"""A style as a value: what is kept of a style image."""
+"""A style as a value: what is kept of a style image, in memory or in a small file.
+
+A style file is a safetensors file, ``NAME.safetensors``: for each level i the tensors ``mean_i``
+and ``std_i`` (C,) float32, and as metadata ``format``, ``name``, ``model`` (the identity of the
+model it fits), ``model_name``, ``note`` and ``thumbnail`` (base64, "" for none).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import io
+import json
+import os
+import re
+import secrets
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from impasto.affine import Moments
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from impasto.affine import Moments, blend
+from impasto.errors import OptionError, StyleError
+from impasto.imagefiles import one_line
+from impasto.images import Picture, read_photo
+
+FORMAT = 1
+"""The number of the format written here, and the only one that is read."""
+
+SUFFIX = ".safetensors"
+
+MAX_BYTES = 1 << 20
+"""Larger files are refused: moments take a few kB, a thumbnail hardly more."""
+
+THUMBNAIL_SIDE = 128
+"""Longer side of a thumbnail, in pixels."""
+
+_MAX_THUMBNAIL_PIXELS = 512 * 512  # of files that others wrote
+_KIND = "impasto-style"
+_IDENTITY = re.compile(r"[0-9a-f]{16}")
+_REMAKE = "make it again with Stylizer.style(), or impasto style add"
 
 
 @dataclass(frozen=True, eq=False)
 class Style:
     """The moments of a style image at every level of one model: a few kB, made once, used often.
 
-    Made by :meth:`impasto.stylizer.Stylizer.style`; fits the model that made it and no other.
+    Made by :meth:`impasto.stylizer.Stylizer.style`; fits the model that made it and no other. Two
+    styles are equal if everything in them is.
 
     Attributes:
         name: where it came from, for messages.
         model: the identity of the model that made it (``Stylizer.identity``).
         moments: one pair of mean and deviation a level, finest level first.
+        note: where the picture comes from, such as painter and title.
+        thumbnail: the picture, small, as the bytes of a picture file (:func:`make_thumbnail`).
+        model_name: what that model is called, for messages.
     """
 
     name: str
     model: str
     moments: tuple[Moments, ...]
+    note: str = ""
+    thumbnail: bytes | None = field(default=None, repr=False)
+    model_name: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Style):
+            return NotImplemented
+        return (
+            self._words() == other._words()
+            and len(self.moments) == len(other.moments)
+            and all(
+                np.array_equal(mine.mean, theirs.mean) and np.array_equal(mine.std, theirs.std)
+                for mine, theirs in zip(self.moments, other.moments, strict=True)
+            )
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._words())  # without the arrays, which may be equal in different dtypes
+
+    def _words(self) -> tuple[object, ...]:
+        return (self.name, self.model, self.note, self.thumbnail, self.model_name)
+
+
+def blend_styles(styles: Sequence[Style], weights: Sequence[float]) -> Style:
+    """One style between several of one model, level by level as :func:`impasto.affine.blend`.
+
+    Args:
+        styles: K styles made by one model, K >= 1.
+        weights: K numbers >= 0, not all 0; only their ratios count.
+
+    Returns:
+        A style that can be used, mixed and saved as any other. Its name says what it is mixed of,
+        its note joins theirs; it has no thumbnail.
+
+    Raises:
+        OptionError: if the numbers of styles and weights differ, or a weight is negative or not
+            finite, or all are 0.
+        StyleError: if the styles were made by different models.
+
+    Example:
+        >>> import numpy as np
+        >>> one, two = (
+        ...     Style(name, "0" * 16, (Moments(np.array([m]), np.array([1.0])),))
+        ...     for name, m in (("wave", 0.0), ("sunset", 4.0))
+        ... )
+        >>> mixed = blend_styles([one, two], [3, 1])
+        >>> mixed.name, mixed.moments[0].mean
+        ('0.75 wave + 0.25 sunset', array([1.]))
+    """
+    if not styles or len(styles) != len(weights):
+        raise OptionError(
+            f"blending needs one weight for each style, not {len(weights)} weights "
+            f"for {len(styles)} styles"
+        )
+    first = styles[0]
+    for other in styles[1:]:
+        if other.model != first.model or len(other.moments) != len(first.moments):
+            raise StyleError(
+                f"style {first.name!r} of {model_label(first.model, first.model_name)} and style "
+                f"{other.name!r} of {model_label(other.model, other.model_name)} cannot be "
+                "blended: make both with one model"
+            )
+    levels = zip(*(style.moments for style in styles), strict=True)
+    moments = tuple(blend(level, weights) for level in levels)
+    total = float(sum(weights))
+    used = [(style, w / total) for style, w in zip(styles, weights, strict=True) if w > 0]
+    notes = dict.fromkeys(style.note for style, _ in used if style.note)
+    return Style(
+        name=" + ".join(f"{share:.3g} {style.name}" for style, share in used),
+        model=first.model,
+        moments=moments,
+        note="; ".join(notes),
+        model_name=first.model_name,
+    )
+
+
+def make_thumbnail(source: Picture) -> bytes:
+    """A picture, small: at most 128 pixels a side, as the bytes of a WebP file of a few kB.
+
+    Args:
+        source: a file, Pillow image or array; what is transparent becomes white.
+
+    Raises:
+        ImageError: if it cannot be read.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> wave = replace(wave, thumbnail=make_thumbnail("wave.jpg"))       # doctest: +SKIP
+    """
+    photo = read_photo(source)
+    image = photo.image
+    if photo.alpha is not None:
+        alpha = photo.alpha[..., None]
+        image = image * alpha + (1 - alpha)
+    picture = _picture(image)
+    picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+    encoded = io.BytesIO()
+    picture.save(encoded, "WEBP", quality=80)
+    return encoded.getvalue()
+
+
+def open_thumbnail(style: Style) -> Image.Image | None:
+    """The thumbnail of a style as a Pillow image, or None if it has none.
+
+    Raises:
+        ImageError: if it is damaged, or too large for a thumbnail.
+
+    Example:
+        >>> open_thumbnail(load_style("wave.safetensors")).size              # doctest: +SKIP
+        (128, 86)
+    """
+    if style.thumbnail is None:
+        return None
+    photo = read_photo(io.BytesIO(style.thumbnail), max_pixels=_MAX_THUMBNAIL_PIXELS)
+    return _picture(photo.image)
+
+
+def save_style(style: Style, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write a style to a file: whole or not at all, and the same style always as the same bytes.
+
+    The moments are rounded to float32, the precision that engines compute in.
+
+    Args:
+        style: what to write.
+        path: a name that ends in ``.safetensors``; its folder must exist.
+        overwrite: replace an existing file.
+
+    Raises:
+        StyleError: if the style holds NaN, infinity or other nonsense, or the file exists or
+            cannot be written.
+
+    Example:
+        >>> save_style(model.style("wave.jpg"), "wave.safetensors")          # doctest: +SKIP
+    """
+    target = Path(path)
+    if target.suffix.lower() != SUFFIX:
+        raise StyleError(f"{one_line(target)}: a style file is called NAME{SUFFIX}; name it so")
+    tensors = {}
+    with np.errstate(over="ignore"):  # infinity is refused below
+        for index, level in enumerate(style.moments):
+            tensors[f"mean_{index}"] = level.mean.astype("<f4")
+            tensors[f"std_{index}"] = level.std.astype("<f4")
+    metadata = {
+        "format": f"{_KIND} {FORMAT}",
+        "name": style.name,
+        "model": style.model,
+        "model_name": style.model_name,
+        "note": style.note,
+        "thumbnail": base64.b64encode(style.thumbnail or b"").decode(),
+    }
+    data = _packed(tensors, metadata)
+    try:  # what could not be read again is not written
+        _unpacked(data)
+    except ValueError as error:
+        raise StyleError(
+            f"style {style.name!r} cannot be written: {one_line(error)}; {_REMAKE}"
+        ) from error
+    _write(target, data, overwrite=overwrite)
+
+
+def load_style(path: str | os.PathLike[str]) -> Style:
+    """Read a style from a file.
+
+    Args:
+        path: written by :func:`save_style`; at most 1 MiB.
+
+    Returns:
+        The style; its moments are those that were saved, rounded to float32.
+
+    Raises:
+        StyleError: if there is no such file, or it is damaged, or no style, or of another format.
+
+    Example:
+        >>> model.stylize("street.jpg", load_style("wave.safetensors"))      # doctest: +SKIP
+    """
+    source = Path(path)
+    data = _read(source)
+    try:
+        return _unpacked(data)
+    except ValueError as error:
+        raise StyleError(
+            f"{one_line(source)}: not a style that can be used ({one_line(error)}); {_REMAKE}"
+        ) from error
+
+
+def model_label(identity: str, name: str = "") -> str:
+    """What to call a model in a message: by its name, if that is known, and its identity."""
+    return f"model {name!r} ({identity})" if name else f"model {identity}"
+
+
+def _picture(image: NDArray[np.float32]) -> Image.Image:
+    return Image.fromarray(np.rint(image * 255).astype(np.uint8))
+
+
+def _packed(tensors: dict[str, NDArray[Any]], metadata: dict[str, str]) -> bytes:
+    # By hand: the writer of safetensors puts the metadata in another order in every process.
+    # What UTF-8 cannot hold (a file's name may be any bytes) becomes a question mark.
+    words = {key: text.encode("utf-8", "replace").decode() for key, text in metadata.items()}
+    header: dict[str, object] = {"__metadata__": words}
+    end = 0
+    for name, values in tensors.items():
+        start, end = end, end + values.nbytes
+        header[name] = {"dtype": "F32", "shape": values.shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # so that the tensors are aligned
+    body = b"".join(values.tobytes() for values in tensors.values())
+    return len(text).to_bytes(8, "little") + text + body
+
+
+def _unpacked(data: bytes) -> Style:
+    """The style in the bytes of a file; ValueError, saying why, if there is none."""
+    import safetensors.numpy
+
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"more than the {MAX_BYTES:,} bytes that a style may have")
+    try:
+        tensors = safetensors.numpy.load(data)
+    except Exception as error:  # its own, or a KeyError for numbers that NumPy has no type for
+        raise ValueError(f"damaged, cut short or no safetensors file: {error}") from error
+    # Only now, with the header known to be sound: safetensors hands the metadata out of files
+    # only, which it maps into memory, where one that shrinks meanwhile would kill us.
+    size = int.from_bytes(data[:8], "little")
+    metadata = json.loads(data[8 : 8 + size]).get("__metadata__") or {}
+    _check_format(metadata.get("format", ""))
+    for key in ("name", "model", "model_name", "note", "thumbnail"):
+        if key not in metadata:
+            raise ValueError(f"its metadata has no {key!r}")
+    if not _IDENTITY.fullmatch(metadata["model"]):
+        raise ValueError(f"{metadata['model'][:40]!r} is not the identity of a model")
+    try:
+        thumbnail = base64.b64decode(metadata["thumbnail"], validate=True)
+    except ValueError as error:
+        raise ValueError(f"its thumbnail is damaged: {error}") from error
+    return Style(
+        name=metadata["name"],
+        model=metadata["model"],
+        moments=_moments(tensors),
+        note=metadata["note"],
+        thumbnail=thumbnail or None,
+        model_name=metadata["model_name"],
+    )
+
+
+def _check_format(text: str) -> None:
+    kind, _, number = text.partition(" ")
+    if kind != _KIND:
+        raise ValueError("a safetensors file of something else")
+    if number != str(FORMAT):
+        # Before anything else: the fields of a later format may have other meanings.
+        raise ValueError(f"its format is {number} and this Impasto reads {FORMAT}; update Impasto")
+
+
+def _moments(tensors: dict[str, NDArray[Any]]) -> tuple[Moments, ...]:
+    levels = max(1, len(tensors) // 2)
+    expected = [f"{kind}_{index}" for index in range(levels) for kind in ("mean", "std")]
+    for name in expected:
+        if name not in tensors:
+            raise ValueError(f"it has no tensor {name!r}")
+    if len(tensors) > len(expected):
+        raise ValueError(f"it has an unknown tensor {min(tensors.keys() - set(expected))!r}")
+    values = {}
+    for name in expected:
+        found = tensors[name]
+        if found.dtype != np.float32 or found.ndim != 1 or not found.size:
+            raise ValueError(
+                f"tensor {name!r} must be float32 of shape (C,), not {found.dtype} {found.shape}"
+            )
+        values[name] = found.astype(np.float64)
+        if not np.isfinite(values[name]).all():
+            raise ValueError(f"tensor {name!r} holds NaN or infinity")
+    pairs = tuple(Moments(values[f"mean_{i}"], values[f"std_{i}"]) for i in range(levels))
+    for index, pair in enumerate(pairs):
+        if pair.mean.size != pair.std.size:
+            raise ValueError(f"level {index}: {pair.mean.size} means, {pair.std.size} deviations")
+        if (pair.std < 0).any():
+            raise ValueError(f"tensor 'std_{index}' holds a negative deviation")
+    return pairs
+
+
+def _read(path: Path) -> bytes:
+    name = one_line(path)
+    try:
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
+            raise StyleError(f"{name}: is a folder; a style is one {SUFFIX} file")
+        if not stat.S_ISREG(kind):  # opening a pipe would wait for a writer
+            raise StyleError(f"{name}: is a pipe or a device; a style is one {SUFFIX} file")
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise StyleError(f"{name}: no such style file; check the path") from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise StyleError(f"{name}: cannot be read ({one_line(error)})") from error
+
+
+def _write(path: Path, data: bytes, *, overwrite: bool) -> None:
+    name = one_line(path)
+    exists = StyleError(
+        f"{name}: exists already; give another name, or allow to overwrite it "
+        "(overwrite=True, on the command line --overwrite)"
+    )
+    temporary = path.with_name(f".impasto-{secrets.token_hex(8)}.partial")
+    try:
+        if not path.parent.is_dir():
+            raise StyleError(f"{name}: there is no folder {one_line(path.parent)}; make it first")
+        if path.is_dir():
+            raise StyleError(f"{name}: is a folder; give the name of a file in it")
+        if os.path.lexists(path) and not (overwrite and path.is_file()):
+            raise exists
+        with temporary.open("xb") as file:
+            file.write(data)
+        if overwrite:
+            temporary.replace(path)
+        else:
+            _rename_to_new(temporary, path)
+    except FileExistsError:
+        raise exists from None
+    except (OSError, ValueError) as error:  # as in _read
+        raise StyleError(f"{name}: cannot be written ({one_line(error)})") from error
+    finally:
+        with suppress(OSError, ValueError):  # the first error is the one to tell
+            temporary.unlink(missing_ok=True)
+
+
+def _rename_to_new(temporary: Path, path: Path) -> None:
+    """Give the finished file its name unless it is taken: rename() would replace, link() not."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError):  # no hard links here: FAT, some network folders
+        path.open("xb").close()
+        temporary.replace(path)

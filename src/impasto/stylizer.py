@@ -2,48 +2,52 @@
 
 from __future__ import annotations
 
-import operator
-from dataclasses import dataclass
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.affine import adain, check_alpha
-from impasto.engines import Encoded, Engine, open_engine
+from impasto.affine import check_weights
+from impasto.coloring import colors_put_back, in_palettes, matched, paints, pixel_counts
+from impasto.engines import Engine, open_engine
 from impasto.errors import ImageError, OptionError, StyleError
-from impasto.images import Picture, read_photo, resize
+from impasto.images import Photo, Picture, read_photo
+from impasto.library import find_style
+from impasto.masks import (
+    check_masks,
+    check_plane,
+    check_strength,
+    fit,
+    fit_photo,
+    read_alpha,
+    read_mask,
+)
 from impasto.models import DEFAULT_MODEL, Card, find_bundle
+from impasto.painting import (
+    MIN_SIDE,
+    Content,
+    Painted,
+    affines,
+    check_image,
+    check_size,
+    cropped,
+    encode,
+    kept,
+)
+from impasto.regions import Statistics, check_statistics, is_flat, shares, strengths
 from impasto.styles import Style
+
+__all__ = ["MIN_SIDE", "STYLE_SIZE", "Content", "Painted", "Stylizer", "load"]
 
 STYLE_SIZE = 512
 """Shorter side, in pixels, that larger style images are reduced to: the scale of its strokes."""
 
-MIN_SIDE = 16
-"""The smallest side of a picture, in pixels."""
-
-# What rounding in a resize may leave outside [0, 1].
-_SLACK = 1e-3
-
-
-@dataclass(frozen=True, eq=False)
-class Painted:
-    """A stylized image and how long each step took.
-
-    Attributes:
-        image: (H, W, 3) float32, RGB in [0, 1].
-        encode_seconds: padding and encoder.
-        align_seconds: from moments to scale and shift.
-        decode_seconds: decoder, cropping and clipping.
-    """
-
-    image: NDArray[np.float32]
-    encode_seconds: float
-    align_seconds: float
-    decode_seconds: float
+Plane: TypeAlias = NDArray[np.float32]
 
 
 def load(
@@ -97,11 +101,13 @@ class Stylizer:
         self.engine = engine
         self.identity = identity
 
-    def style(self, source: Picture, *, size: int | None = STYLE_SIZE) -> Style:
+    def style(self, source: Picture | Photo, *, size: int | None = STYLE_SIZE) -> Style:
         """What is kept of a style image: its moments at every level.
 
+        What is transparent in the image does not count.
+
         Args:
-            source: a file, Pillow image or array, at least 16 x 16 pixels.
+            source: a file, Pillow image or array, at least 16 x 16 pixels; or a photo read before.
             size: shorter side in pixels, 16 or more, that a larger image is reduced to; a smaller
                 one is left as it is. None leaves every image as it is. The size sets the scale of
                 strokes and ornaments.
@@ -110,22 +116,23 @@ class Stylizer:
             A value to keep and use again, for this model.
 
         Raises:
-            ImageError: if the picture cannot be read or is too small.
+            ImageError: if the picture cannot be read, is too small or transparent everywhere.
             OptionError: if size is below 16.
 
         Example:
             >>> wave = model.style("wave.jpg")                              # doctest: +SKIP
         """
-        _check_size(size)
-        photo = read_photo(source)
-        image = photo.image
-        if size is not None and min(image.shape[:2]) > size:
-            image = resize(image, size)
-        encoded = self._encode(image, photo.name)
-        return Style(name=photo.name, model=self.identity, moments=encoded.moments)
+        check_size(size)
+        photo = source if isinstance(source, Photo) else read_photo(source)
+        photo = fit_photo(photo, size, enlarge=False)
+        self.check_style(photo)
+        moments = self._encoded(photo.image, photo.alpha, photo.name).moments
+        return Style(
+            name=photo.name, model=self.identity, moments=moments, model_name=self.card.name
+        )
 
-    def paint(self, image: NDArray[np.float32], style: Style, *, alpha: float = 1.0) -> Painted:
-        """Stylize an image that is an array already, and say how long each step took.
+    def encode(self, image: NDArray[np.float32], *, opacity: Plane | None = None) -> Content:
+        """What is kept of a photograph to paint it more than once.
 
         The image is padded by reflection, ``Card.margin`` pixels on every side and what is missing
         to ``Card.multiple`` at the bottom and at the right, so nothing is shifted; after decoding
@@ -133,40 +140,108 @@ class Stylizer:
 
         Args:
             image: (H, W, 3) floating RGB in [0, 1], 16 x 16 pixels or more.
-            style: made by this model's :meth:`style`.
-            alpha: strength in [0, 2]: 0 gives the photograph back as far as the model can, 1 is
-                the full style, more exaggerates it.
+            opacity: what of it can be seen, an (H, W) array in [0, 1] of any size: the moments are
+                weighted by it. If less of the image can be seen than has moments
+                (``regions.MIN_CELLS`` positions of a level), those of the whole image are taken.
+
+        Returns:
+            A value to give to :meth:`paint` instead of the image.
+
+        Raises:
+            ImageError: if the array is no such image.
+            OptionError: if the opacity is no such array.
+
+        Example:
+            >>> street = model.encode(image)                                # doctest: +SKIP
+            >>> [model.paint(street, each).image for each in styles]        # doctest: +SKIP
+        """
+        return self._encoded(image, opacity, "the image")
+
+    def paint(
+        self,
+        image: NDArray[np.float32] | Content,
+        style: Style | Photo | Sequence[Style | Photo],
+        *,
+        alpha: float | Plane = 1.0,
+        weights: Sequence[float] | None = None,
+        masks: Sequence[Plane] | None = None,
+        statistics: Statistics = "region",
+        color: str | None = None,
+        opacity: Plane | None = None,
+    ) -> Painted:
+        """Stylize an image that is an array already, and say how long each step took.
+
+        Every style goes where its mask is, as strongly as its weight, and the photograph stays
+        where no mask is (:func:`impasto.regions.shares`). Without masks all styles go everywhere.
+        Whatever is combined, the decoder runs once.
+
+        Args:
+            image: (H, W, 3) floating RGB in [0, 1], 16 x 16 pixels or more, or what
+                :meth:`encode` made of it.
+            style: made by this model's :meth:`style`, or a photo to make it of at its own size;
+                one or several.
+            alpha: strength in [0, 2], a number or an (H, W) map of any size: 0 is the photograph,
+                1 the full style, more exaggerates it. Below ``painting.FADE`` what the model makes
+                is mixed with the photograph itself, which no decoder gives back exactly.
+            weights: one for each style, 0 or more; only their ratios count. By default all are
+                the same.
+            masks: one for each style, (H, W) arrays in [0, 1] of any size, stretched to the image.
+            statistics: "region" gives each style the moments that the content has within its mask,
+                as the paper's code does; "image" gives all of them those of the whole content. A
+                region of less than ``regions.MIN_CELLS`` positions at a level gets those of the
+                whole content there. The same holds for colors.
+            color: a name in ``color.METHODS``, or None. All of them need the styles as photos.
+            opacity: as for :meth:`encode`. What is fully transparent is left as it is.
 
         Returns:
             An image of the same size, with times in seconds.
 
         Raises:
-            StyleError: if the style was made by another model.
-            OptionError: if alpha is outside [0, 2] or not a number.
+            StyleError: if a style was made by another model, or is no photo and color needs one.
+            OptionError: if alpha, weights, masks, statistics or color are out of range, or a mask
+                is 0 everywhere.
             ImageError: if the array is no such image.
 
         Example:
             >>> painted = model.paint(image, wave, alpha=0.8)               # doctest: +SKIP
             >>> painted.image.shape == image.shape                          # doctest: +SKIP
             True
+            >>> model.paint(image, [wave, rain], masks=[sky, 1 - sky])      # doctest: +SKIP
         """
-        self._check_style(style)
-        strength = check_alpha(alpha)
+        # All that is cheap to find wrong comes before anything is encoded.
+        styles = _listed(style)
+        paint = paints(color)
+        for each in styles:
+            self.check_style(each, color=color)
+        portions = check_weights(weights, len(styles))
+        strength = check_strength(alpha)
+        planes = check_masks(masks, len(styles))
+        check_statistics(statistics)
         start = perf_counter()
-        encoded = self._encode(image, "the image")
-        encode_end = perf_counter()
-        affines = [
-            adain(content, wanted, alpha=strength)
-            for content, wanted in zip(encoded.moments, style.moments, strict=True)
+        content = self._content(image, opacity, features=paint)
+        size = content.image.shape[:2]
+        where = np.stack([fit(plane, *size) for plane in planes]) if planes else None
+        regions = where if statistics == "region" else None
+        if isinstance(strength, np.ndarray):
+            strength = fit(strength, *size)
+        amounts = strengths(strength, shares(portions, where))
+        if not paint:
+            recolored = in_palettes(content.image, content.opacity, styles, amounts, regions)
+            result = kept(recolored, content.image, content.opacity, amounts)
+            return Painted(result, 0.0, perf_counter() - start, 0.0)
+        values = [
+            self._value(each, content, None if regions is None else regions[k], color)
+            for k, each in enumerate(styles)
         ]
+        encode_end = perf_counter()
+        maps = affines(content, values, amounts, regions, card=self.card)
         align_end = perf_counter()
-        decoded = self.engine.decode(encoded.features, affines)
-        top = self.card.margin
-        height, width = image.shape[:2]
-        crop = decoded[:, top : top + height, top : top + width].transpose(1, 2, 0)
-        result = np.clip(crop, 0.0, 1.0, out=np.empty(image.shape, np.float32))
+        decoded = self.engine.decode(content.features, maps)
+        result = cropped(decoded, size, card=self.card)
+        if color is not None:
+            result = colors_put_back(result, content.image, method=color)
         return Painted(
-            image=result,
+            image=kept(result, content.image, content.opacity, amounts),
             encode_seconds=encode_end - start,
             align_seconds=align_end - encode_end,
             decode_seconds=perf_counter() - align_end,
@@ -175,46 +250,102 @@ class Stylizer:
     def stylize(
         self,
         content: Picture,
-        style: Style | Picture,
+        style: Style | Picture | Sequence[Style | Picture],
         *,
-        alpha: float = 1.0,
+        alpha: float | Picture = 1.0,
+        weights: Sequence[float] | None = None,
+        masks: Sequence[Picture] | None = None,
+        statistics: Statistics = "region",
+        color: str | None = None,
         size: int | None = None,
+        style_size: int | None = STYLE_SIZE,
     ) -> Image.Image | NDArray[Any]:
-        """A picture in the style of another.
+        """A picture in the style of another, or of several.
+
+        What is transparent in the picture is left alone, and does not count in its statistics.
 
         Args:
             content: a file, Pillow image or array, at least 16 x 16 pixels.
-            style: made by this model's :meth:`style`, or a picture to make it of.
-            alpha: strength in [0, 2], as in :meth:`paint`.
-            size: shorter side of the result in pixels, 16 or more; None keeps the picture's size.
+            style: made by this model's :meth:`style`, the name of one that is kept, or a picture to
+                make it of; or a list of those.
+            alpha: strength in [0, 2]: 0 the photograph, 1 the style, above 1 exaggerated. Or a map
+                of it: a gray picture of any size, white for 1.
+            weights: one for each style, 0 or more; only their ratios count.
+            masks: one for each style: a gray picture or one with an alpha channel, of any size,
+                that says where the style goes. What no mask covers stays the photograph.
+            statistics: "region" or "image", as for :meth:`paint`.
+            color: a name in ``color.METHODS``: how the photograph keeps its colors, or takes on
+                the style's and nothing else. It needs the styles as pictures.
+            size: shorter side of the result in pixels, 16 or more; by default the content's.
+            style_size: as ``size`` of :meth:`style`, for styles that are pictures.
 
         Returns:
-            For a file or a Pillow image a Pillow image, for an array an array of the same dtype
-            and layout; as large as ``content`` unless ``size`` is given. An alpha channel is kept.
+            A Pillow image for a file or a Pillow image, and for an array one of the same dtype and
+            layout. Transparency is kept.
 
         Raises:
-            ImageError: if a picture cannot be read or is too small.
-            StyleError: if the style was made by another model.
-            OptionError: if alpha or size is out of range.
+            ImageError: if a picture cannot be read or is too small, or a mask is in color.
+            StyleError: if a style was made by another model, or there is none of that name, or
+                color needs a picture.
+            OptionError: if alpha, weights, masks, statistics, color or a size are out of range.
 
         Example:
             >>> model.stylize("street.jpg", wave, alpha=0.8).save("out.png")     # doctest: +SKIP
+            >>> model.stylize("street.jpg", [wave, "rain.jpg"], weights=[2, 1])  # doctest: +SKIP
         """
         # All that is cheap to find wrong comes before anything is read or encoded.
-        check_alpha(alpha)
-        _check_size(size)
-        if isinstance(style, Style):
-            self._check_style(style)
-        photo = read_photo(content)
-        image = photo.image
-        if size is not None and min(image.shape[:2]) != size:
-            image = resize(image, size)
-        _check_sides(image, photo.name)
-        value = style if isinstance(style, Style) else self.style(style)
-        painted = self.paint(image, value, alpha=alpha)
+        strength = read_alpha(alpha)
+        check_size(size)
+        check_size(style_size)
+        paints(color)
+        styles = [self._found(each) for each in _listed(style)]
+        for each in styles:
+            if isinstance(each, Style):
+                self.check_style(each, color=color)
+        check_weights(weights, len(styles))
+        check_statistics(statistics)
+        planes = None if masks is None else [read_mask(each) for each in _listed(masks)]
+        check_masks(planes, len(styles))
+        photo = fit_photo(read_photo(content), size)
+        check_image(photo.image, photo.name)
+        painted = self.paint(
+            photo.image,
+            [
+                each
+                if isinstance(each, Style)
+                else fit_photo(read_photo(each), style_size, enlarge=False)
+                for each in styles
+            ],
+            alpha=strength,
+            weights=weights,
+            masks=planes,
+            statistics=statistics,
+            color=color,
+            opacity=photo.alpha,
+        )
         return photo.give_back(painted.image)
 
-    def _check_style(self, style: Style) -> None:
+    def check_style(self, style: Style | Photo, *, color: str | None = None) -> None:
+        """Refuse a style that :meth:`paint` would refuse, before any work.
+
+        Args:
+            style: a style, or a photo to make it of.
+            color: the color method it shall be used with.
+
+        Raises:
+            StyleError: if it was made by another model, or is no photo and color needs one.
+            ImageError: if the photo is too small or transparent everywhere.
+
+        Example:
+            >>> model.check_style(wave)                                     # doctest: +SKIP
+        """
+        if isinstance(style, Photo):
+            check_image(style.image, style.name)
+            if style.alpha is not None and not style.alpha.any():
+                raise ImageError(
+                    f"{style.name}: is transparent everywhere, so there is no style in it"
+                )
+            return
         if not isinstance(style, Style):
             raise StyleError(f"a {type(style).__name__} is not a style: make one with style()")
         if style.model != self.identity:
@@ -227,44 +358,58 @@ class Stylizer:
                 f"style {style.name!r} has {len(style.moments)} levels and model "
                 f"{self.card.name!r} has {len(self.card.levels)}: make it again with style()"
             )
+        if color is not None:
+            raise StyleError(
+                f"color {color!r} works on the picture of a style, which style {style.name!r} has "
+                "not kept: give the picture itself"
+            )
 
-    def _encode(self, image: NDArray[np.float32], name: str) -> Encoded:
-        _check_sides(image, name)
-        low, high = float(image.min()), float(image.max())
-        if not (low >= -_SLACK and high <= 1 + _SLACK):  # also refuses NaN
-            raise ImageError(f"{name}: values must lie in [0, 1], not from {low:g} to {high:g}")
-        return self.engine.encode(_padded(image, self.card))
+    def _found(self, style: Style | Picture) -> Style | Picture:
+        if isinstance(style, str | os.PathLike):
+            return find_style(style, model=self.identity, model_name=self.card.name)
+        return style
+
+    def _value(
+        self, style: Style | Photo, content: Content, region: Plane | None, color: str | None
+    ) -> Style:
+        if isinstance(style, Style):
+            return style
+        if color is not None:
+            counts = pixel_counts(content.opacity, region)
+            style = matched(style, content.image, counts, method=color)
+        return self.style(style, size=None)
+
+    def _content(
+        self, image: NDArray[np.float32] | Content, opacity: Plane | None, *, features: bool
+    ) -> Content:
+        if not isinstance(image, Content):
+            return self._encoded(image, opacity, "the image", features=features)
+        if image.model != self.identity:
+            raise OptionError(
+                f"the image was encoded by another model ({image.model}) than "
+                f"{self.card.name!r} ({self.identity}): encode it again with this model's encode()"
+            )
+        if opacity is not None:
+            raise OptionError("the image is encoded already: give its opacity to encode()")
+        return image
+
+    def _encoded(
+        self,
+        image: NDArray[np.float32],
+        opacity: Plane | None,
+        name: str,
+        *,
+        features: bool = True,
+    ) -> Content:
+        check_image(image, name)
+        if opacity is not None:
+            opacity = fit(check_plane(opacity, "opacity"), *image.shape[:2])
+            if is_flat(opacity) and opacity[0, 0] > 0:
+                opacity = None
+        if not features:
+            return Content(image, opacity, (), (), self.identity)
+        return encode(image, opacity, engine=self.engine, card=self.card, model=self.identity)
 
 
-def _padded(image: NDArray[np.float32], card: Card) -> NDArray[np.float32]:
-    """(H, W, 3) to (3, H', W'), contiguous, reflected at the edges, more than once if thin."""
-    widths = [(0, 0)]
-    for side in image.shape[:2]:
-        widths.append((card.margin, card.margin + -side % card.multiple))
-    planes = image.transpose(2, 0, 1).astype(np.float32, copy=False)
-    return np.pad(planes, widths, mode="reflect")
-
-
-def _check_sides(image: NDArray[np.float32], name: str) -> None:
-    if not isinstance(image, np.ndarray):
-        raise ImageError(f"{name}: an image must be an array, not a {type(image).__name__}")
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype.kind != "f":
-        raise ImageError(
-            f"{name}: an image must be (H, W, 3) floating numbers, not {image.shape} {image.dtype}"
-        )
-    height, width = image.shape[:2]
-    if min(height, width) < MIN_SIDE:
-        raise ImageError(
-            f"{name}: {width} x {height} pixels is too small; each side needs {MIN_SIDE} or more"
-        )
-
-
-def _check_size(size: int | None) -> None:
-    if size is None:
-        return
-    try:
-        whole = operator.index(size)
-    except TypeError:
-        whole = 0
-    if whole < MIN_SIDE:
-        raise OptionError(f"size must be a whole number of {MIN_SIDE} pixels or more, not {size!r}")
+def _listed(values: Any) -> list[Any]:
+    return list(values) if isinstance(values, list | tuple) else [values]

@@ -1,0 +1,200 @@
+"""What the commands that paint share: their options, and the files that they read and write."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+import click
+
+from impasto.cli_options import LibraryOption, given
+from impasto.errors import ImpastoError, OptionError, StyleError
+from impasto.jobs import STDIO, Job
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from impasto.images import Photo
+    from impasto.styles import Style
+    from impasto.stylizer import Stylizer
+
+C = TypeVar("C", bound=Callable[..., Any])
+T = TypeVar("T")
+
+BAR = "{desc:<32.32} {bar} {percentage:3.0f} % {elapsed}<{remaining}"
+
+_STYLE_SIZE = click.option(
+    "--style-size",
+    type=int,
+    metavar="N",
+    cls=LibraryOption,
+    reads="stylizer:Stylizer.style:size",
+    help="Shorter side that a larger style is reduced to: the scale of its strokes.",
+)
+_ENGINE = (
+    click.option(
+        "--model",
+        metavar="NAME|FILE",
+        cls=LibraryOption,
+        reads="stylizer:load:model",
+        help="A name that `impasto models` lists, or an .impasto file.",
+    ),
+    click.option("--engine", metavar="NAME", help="What runs it  [default: the fastest installed]"),
+    click.option("--precision", metavar="P", help="fp32 or bf16  [default: the engine's choice]"),
+    click.option("--threads", type=int, metavar="N", help="Threads  [default: one for each core]"),
+)
+_RESULT = (
+    click.option(
+        "--quality",
+        type=int,
+        metavar="Q",
+        cls=LibraryOption,
+        reads="images:write_image:quality",
+        help="Of JPEG, WebP and AVIF, 1 to 100.",
+    ),
+    click.option(
+        "--max-pixels",
+        type=int,
+        metavar="N",
+        cls=LibraryOption,
+        reads="images:read_photo:max_pixels",
+        help="Refuse larger pictures.",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace files that exist."),
+    click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
+)
+
+
+def painting_options(command: C) -> C:
+    """The options of every command that paints, after its own."""
+    for option in reversed((_STYLE_SIZE, *_ENGINE, *_RESULT)):
+        command = option(command)
+    return command
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Numbers with commas between them, as the type of an option."""
+    try:
+        return tuple(float(each) for each in text.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} must be numbers with commas between, such as 0.7,0.3"
+        ) from None
+
+
+def read_style(
+    stylizer: Stylizer,
+    name: str,
+    *,
+    size: int | None,
+    max_pixels: int | None,
+    color: str | None = None,
+) -> Style | Photo:
+    """A style by its name, or the picture of one at the size at which it is to be encoded.
+
+    Raises:
+        ImpastoError: in one line that begins with the file it is about.
+        OptionError: if an option is out of range.
+    """
+    from impasto.images import read_photo
+    from impasto.library import find_style
+    from impasto.masks import fit_photo
+    from impasto.painting import check_size
+    from impasto.styles import Style
+    from impasto.stylizer import STYLE_SIZE
+
+    side = STYLE_SIZE if size is None else size
+    check_size(side)
+
+    def read() -> Style | Photo:
+        style: Style | Photo | Path = Path()
+        if name != STDIO:
+            style = find_style(name, model=stylizer.identity, model_name=stylizer.card.name)
+        if not isinstance(style, Style):
+            photo = read_photo(picture(name), **given(max_pixels=max_pixels))
+            style = fit_photo(photo, side, enlarge=False)
+        stylizer.check_style(style, color=color)
+        return style
+
+    return about(name, read)
+
+
+def read_plane(name: str, *, max_pixels: int | None) -> NDArray[np.float32]:
+    """A mask, or a map of strength, from a file."""
+    from impasto.masks import read_mask
+
+    return about(name, lambda: read_mask(picture(name), **given(max_pixels=max_pixels)))
+
+
+def read_strength(text: str, *, max_pixels: int | None) -> float | NDArray[np.float32]:
+    """What ``--alpha`` means: a number, or a map of it from a file."""
+    from impasto.masks import read_alpha
+
+    try:
+        number = float(text)
+    except ValueError:
+        if text == STDIO:
+            return read_plane(text, max_pixels=max_pixels)
+        return about(text, lambda: read_alpha(text, **given(max_pixels=max_pixels)))
+    return read_alpha(number)
+
+
+def files_of(alpha: str | None, masks: Sequence[str]) -> tuple[str, ...]:
+    """The files among masks and strength, which no result may replace."""
+    try:
+        float(alpha or 0)
+    except ValueError:
+        return (*masks, str(alpha))
+    return tuple(masks)
+
+
+def about(name: str, read: Callable[[], T]) -> T:
+    """What ``read`` gives; its errors begin with the file they are about."""
+    try:
+        return read()
+    except (OptionError, StyleError):
+        raise
+    except (ImpastoError, OSError, MemoryError) as error:
+        raise ImpastoError(error_line(error, Job(name, None))) from error
+
+
+def write_result(picture: Any, job: Job, *, quality: int | None, overwrite: bool) -> None:
+    """Write a result to where its job says."""
+    from impasto.images import write_image
+
+    if job.target is not None:
+        write_image(picture, job.target, overwrite=overwrite, **given(quality=quality))
+        return
+    encoded = io.BytesIO()  # in full before the first byte leaves
+    write_image(picture, encoded, **given(quality=quality))
+    sys.stdout.buffer.write(encoded.getbuffer())
+    sys.stdout.buffer.flush()
+
+
+def error_line(error: BaseException, job: Job) -> str:
+    """What went wrong, in one line that begins with the file it is about."""
+    from impasto.imagefiles import one_line
+
+    if isinstance(error, MemoryError):
+        text = "not enough memory for a picture of this size; give --size"
+    elif isinstance(error, OSError):
+        text = error.strerror or type(error).__name__
+    else:
+        text = one_line(error)
+    source = "<stdin>" if job.source == STDIO else one_line(job.source)
+    named = text.startswith((f"{source}:", f"{one_line(job.target)}:"))
+    return text if named else f"{source}: {text}"
+
+
+def picture(name: str) -> str | BinaryIO:
+    """What the library reads for a name on the command line."""
+    return sys.stdin.buffer if name == STDIO else name
+
+
+def short_name(name: str) -> str:
+    """A name for the progress bar."""
+    return Path(name).name

@@ -1,0 +1,154 @@
+"""Where a color method acts: on the style picture before it is encoded, on the result after.
+
+The methods themselves are in :mod:`impasto.color`; here they meet masks, strengths and opacity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.color import find_method, match, put_luminance, transfer_palette
+from impasto.images import Photo
+from impasto.regions import MIN_CELLS, effective_cells, is_flat
+
+
+def paints(method: str | None) -> bool:
+    """Whether there is anything for a model to do.
+
+    Raises:
+        OptionError: if there is no such method.
+
+    Example:
+        >>> paints(None), paints("cholesky"), paints("only")
+        (True, True, False)
+    """
+    return method is None or find_method(method).where != "after"
+
+
+def matched(
+    style: Photo,
+    image: NDArray[np.float32],
+    counts: NDArray[np.float32] | None,
+    *,
+    method: str,
+) -> Photo:
+    """A style picture in the colors of a photograph, ready to be encoded.
+
+    Args:
+        style: as it was read.
+        image: (H, W, 3), the photograph.
+        counts: (H, W), how much each of its pixels counts, of :func:`pixel_counts`.
+        method: one that acts before.
+
+    Returns:
+        A photo of the same size, clipped to [0, 1].
+
+    Example:
+        >>> photo = Photo(np.full((4, 4, 3), 0.5, np.float32), None, "a grey one")
+        >>> red = np.full((4, 4, 3), (1, 0, 0), np.float32)
+        >>> matched(photo, red, None, method="cholesky").image[0, 0]
+        array([1., 0., 0.], dtype=float32)
+    """
+    found = match(
+        style.image,
+        image,
+        method=method,
+        weights=pixel_counts(style.alpha, None),
+        reference_weights=counts,
+    )
+    return replace(style, image=np.clip(found, 0, 1))
+
+
+def colors_put_back(
+    painted: NDArray[np.float32], image: NDArray[np.float32], *, method: str
+) -> NDArray[np.float32]:
+    """What a method does after painting: for ``luminance`` the photograph's own colors, else none.
+
+    Args:
+        painted: (H, W, 3) in [0, 1].
+        image: (H, W, 3), the photograph.
+        method: any.
+
+    Returns:
+        (H, W, 3) in [0, 1].
+
+    Example:
+        >>> image = np.zeros((1, 1, 3), np.float32)
+        >>> colors_put_back(image, image, method="cholesky") is image
+        True
+    """
+    if find_method(method).where != "both":
+        return painted
+    return put_luminance(painted, np.clip(image, 0, 1).astype(np.float32, copy=False))
+
+
+def in_palettes(
+    image: NDArray[np.float32],
+    opacity: NDArray[np.float32] | None,
+    styles: Sequence[Photo],
+    amounts: NDArray[np.floating[Any]],
+    regions: NDArray[np.float32] | None,
+) -> NDArray[np.float32]:
+    """The photograph in the colors of styles, for ``only``: nothing is painted.
+
+    ``(1 - sum_k u_k) x + sum_k u_k P_k(x)``, where ``P_k`` lays the palette of style ``k`` on the
+    photograph: strengths, weights and masks mean what they mean in
+    :func:`impasto.regions.align`.
+
+    Args:
+        image: (H, W, 3) in [0, 1].
+        opacity: (H, W), or None.
+        styles: K pictures.
+        amounts: their strengths, (K,) or (K, H, W).
+        regions: (K, H, W), where each style takes the photograph's palette from; None: everywhere.
+
+    Returns:
+        (H, W, 3) float32 in [0, 1].
+
+    Example:
+        >>> image = np.full((1, 1, 3), 0.5, np.float32)
+        >>> in_palettes(image, None, [Photo(image, None, "")], np.zeros(1), None).ravel()
+        array([0.5, 0.5, 0.5], dtype=float32)
+    """
+    image = np.clip(image, 0, 1).astype(np.float32, copy=False)
+    result: NDArray[np.floating[Any]] = image * (1 - amounts.sum(axis=0))[..., None]
+    for k, style in enumerate(styles):
+        recolored = transfer_palette(
+            image,
+            style.image,
+            weights=pixel_counts(opacity, None if regions is None else regions[k]),
+            reference_weights=pixel_counts(style.alpha, None),
+        )
+        result += recolored * amounts[k][..., None]
+    np.clip(result, 0, 1, out=result)
+    return result.astype(np.float32, copy=False)
+
+
+def pixel_counts(
+    opacity: NDArray[np.float32] | None, region: NDArray[np.float32] | None
+) -> NDArray[np.float32] | None:
+    """How much each pixel counts in statistics of color; None for all the same.
+
+    As for features, a region of too few pixels counts as the whole picture, and a picture that is
+    transparent everywhere as an opaque one.
+
+    Args:
+        opacity: (H, W) in [0, 1], or None.
+        region: (H, W) in [0, 1], or None.
+
+    Example:
+        >>> pixel_counts(None, np.ones((8, 8), np.float32)) is None
+        True
+    """
+    if region is not None and not is_flat(region):
+        counts = region if opacity is None else region * opacity
+        if effective_cells(counts) >= MIN_CELLS:
+            return counts
+    if opacity is None or is_flat(opacity) or effective_cells(opacity) < MIN_CELLS:
+        return None
+    return opacity
