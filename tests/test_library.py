@@ -351,7 +351,6 @@ SHIPPED = Path(library.__file__).parent / "models" / "gallery"
 @pytest.mark.parametrize("row", [row for row in MODELS if row.path], ids=lambda row: row.name)
 def test_gallery_of_a_model(row: object, monkeypatch: pytest.MonkeyPatch) -> None:
     from impasto.models import ModelRow, find_bundle
-    from impasto.styles import open_thumbnail
 
     assert isinstance(row, ModelRow)
     monkeypatch.setattr(library, "GALLERY", SHIPPED)
@@ -362,7 +361,7 @@ def test_gallery_of_a_model(row: object, monkeypatch: pytest.MonkeyPatch) -> Non
     for entry in entries:
         style = find_style(entry.name, model=bundle.identity)
         assert style == entry.style and entry.style is not None
-        assert entry.style.note and open_thumbnail(entry.style) is not None
+        assert entry.style.note and entry.style.thumbnail is None  # statistics only
         sizes = [moments.mean.size for moments in entry.style.moments]
         assert sizes == [level.channels for level in bundle.card.levels]
         assert entry.path.stat().st_size < 20_000

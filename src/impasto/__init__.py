@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         StyleError,
     )
     from impasto.painting import Painted
-    from impasto.styles import Style
+    from impasto.styles import Style, blend_styles, load_style, save_style
     from impasto.stylizer import Stylizer, load
 
 __version__ = "0.1.0.dev0"
@@ -42,7 +42,10 @@ __all__ = [
     "StyleError",
     "Stylizer",
     "__version__",
+    "blend_styles",
     "load",
+    "load_style",
+    "save_style",
 ]
 
 _HOMES = {
@@ -55,7 +58,10 @@ _HOMES = {
     "Style": "impasto.styles",
     "StyleError": "impasto.errors",
     "Stylizer": "impasto.stylizer",
+    "blend_styles": "impasto.styles",
     "load": "impasto.stylizer",
+    "load_style": "impasto.styles",
+    "save_style": "impasto.styles",
 }
 
 

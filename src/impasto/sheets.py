@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -94,8 +95,9 @@ def _fitted(picture: Image.Image, side: int) -> Image.Image:
 
 
 def _cut(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    """The text, or as much of its beginning as fits."""
-    text = one_line(text)
+    """The text, or as much of its beginning as fits; accents go, which Pillow's font lacks."""
+    letters = unicodedata.normalize("NFKD", one_line(text))
+    text = "".join(letter for letter in letters if not unicodedata.combining(letter))
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:

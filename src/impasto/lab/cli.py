@@ -53,3 +53,30 @@ def import_(vgg: Path, decoder: Path, out: Path) -> None:
 
     publish_adain(vgg, decoder, out)
     click.echo(out)
+
+
+@lab.command()
+@click.argument("paintings", type=_FILE)
+@click.option(
+    "--model",
+    "models",
+    metavar="NAME|FILE",
+    multiple=True,
+    help="Only for this model; may be given again  [default: all that ship]",
+)
+@click.option("--works", type=_FILE, help="Another table of works than that of the gallery.")
+@click.option("-o", "--out", type=_FILE, help="Where the shelves are  [default: in the package]")
+def gallery(paintings: Path, models: tuple[str, ...], works: Path | None, out: Path | None) -> None:
+    """Make the styles that ship, of works in the folder PAINTINGS.
+
+    The table lab/gallery.toml says which; styles of works that are no longer in it are deleted.
+    """
+    from impasto.lab.gallery import WORKS, make_gallery, read_works
+    from impasto.library import GALLERY
+
+    made = make_gallery(
+        paintings, models=models or None, works=read_works(works or WORKS), folder=out or GALLERY
+    )
+    for shelf in dict.fromkeys(path.parent for path in made):
+        sizes = [path.stat().st_size for path in made if path.parent == shelf]
+        click.echo(f"{shelf}: {len(sizes)} styles, {sum(sizes) / 1000:.0f} kB")

@@ -18,7 +18,7 @@ from impasto.lab.train.loop import NETWORKS, read_checkpoint, start_from
 from impasto.lab.vgg import VGG19, load_vgg, read_weights
 from impasto.models.bundle import Bundle, write_bundle
 
-MARGIN = 32
+MARGIN = 16
 """Reflected border in pixels around pictures for networks that pad with zeros inside."""
 
 

@@ -66,7 +66,8 @@ MODELS: tuple[ModelRow, ...] = (
         name="adain",
         summary="the paper's network: VGG-19 to relu4_1 and its mirror",
         file=None,
-        how="export it from its published weights with impasto.lab and give the path of the file",
+        how="impasto lab import vgg_normalised.pth decoder.pth -o adain.impasto makes it of the "
+        "pytorch-AdaIN weights, if you have them; then give the path of the file",
     ),
 )
 

@@ -1,0 +1,83 @@
+"""The models that ship, on photographs that they were not trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from impasto.affine import Affine, adain
+from impasto.models import MODELS, find_bundle
+from impasto.painting import cropped, padded
+from impasto.stylizer import Stylizer, load
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+PHOTOS = sorted((EXAMPLES / "photos").glob("*.jpg"))
+STYLES = sorted((EXAMPLES / "styles").glob("*.jpg"))
+EMBEDDED = [row.name for row in MODELS if row.file is not None]
+
+
+@pytest.fixture(scope="module", params=EMBEDDED)
+def model(request: pytest.FixtureRequest) -> Stylizer:
+    return load(request.param, engine="onnxruntime")
+
+
+def _photo(path: Path) -> np.ndarray:
+    with Image.open(path) as opened:
+        return np.asarray(opened.convert("RGB"), np.float32) / 255
+
+
+def test_both_ship_and_are_small_with_an_honest_card():
+    assert EMBEDDED == ["fast", "quality"]
+    for row in MODELS:
+        if row.file is None:
+            continue
+        assert row.path is not None and row.path.stat().st_size <= 16e6
+        card = find_bundle(row.name).card
+        assert card.name == row.name
+        assert card.iterations > 0 and card.data and card.licence == "MIT"
+        assert {"held_out_content_256", "held_out_style_256"} <= set(card.losses)
+
+
+@pytest.mark.parametrize("path", PHOTOS, ids=lambda path: path.stem)
+def test_unaligned_features_decode_to_the_photograph(model, path):
+    """The network itself at alpha = 0; paint() would keep the photograph anyway."""
+    image = _photo(path)
+    encoded = model.engine.encode(padded(image.transpose(2, 0, 1), model.card))
+    same = [
+        Affine(np.ones((len(f), 1, 1), np.float32), np.zeros((len(f), 1, 1), np.float32))
+        for f in encoded.features
+    ]
+    got = cropped(model.engine.decode(encoded.features, same), image.shape[:2], card=model.card)
+    psnr = -10 * np.log10(((got - image) ** 2).mean())
+    assert psnr >= (27 if model.card.name == "quality" else 24)
+
+
+@pytest.mark.parametrize("path", STYLES, ids=lambda path: path.stem)
+def test_the_picture_takes_the_colors_of_the_style_and_keeps_the_drawing(model, path):
+    style = model.style(path)
+    colors = _photo(path).mean(axis=(0, 1))
+    for photo in PHOTOS[:2]:
+        image = _photo(photo)
+        painted = model.paint(image, style).image
+        before = np.abs(image.mean(axis=(0, 1)) - colors).sum()
+        after = np.abs(painted.mean(axis=(0, 1)) - colors).sum()
+        assert after < max(0.5 * before, 0.12)
+        gray = [each.mean(axis=2) for each in (image, painted)]
+        assert np.corrcoef(gray[0].ravel(), gray[1].ravel())[0, 1] > 0.5
+
+
+def test_no_picture_explodes(model):
+    """Flat, noisy and extreme pictures in each other's style stay in sane numbers unclipped."""
+    random = np.random.default_rng(0)
+    odd = [
+        np.zeros((3, 64, 64)), np.ones((3, 64, 64)), random.random((3, 64, 64)),
+        (random.random((3, 64, 64)) > 0.5), np.full((3, 64, 64), 0.5),
+    ]  # fmt: skip
+    encoded = [model.engine.encode(each.astype(np.float32)) for each in odd]
+    for content in encoded:
+        for style in encoded:
+            maps = [adain(c, s) for c, s in zip(content.moments, style.moments, strict=True)]
+            assert np.abs(model.engine.decode(content.features, maps)).max() < 5
