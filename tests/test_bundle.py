@@ -227,7 +227,7 @@ def test_unknown_names() -> None:
 def test_a_name_wins_over_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("adain").write_text("no model")
-    with pytest.raises(ModelError, match="'adain' is not in this installation: export it"):
+    with pytest.raises(ModelError, match="'adain' is not in this installation: impasto lab import"):
         find_bundle("adain")
     for path in (Path("adain"), "./adain"):
         with pytest.raises(ModelError, match="not an Impasto model"):

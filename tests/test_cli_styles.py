@@ -14,6 +14,7 @@ from test_cli import imported, names, run, save
 from test_styles import OTHER, make_style
 
 import impasto
+from impasto import library
 from impasto.errors import OptionError
 from impasto.library import add_style, find_style, list_styles
 from impasto.models import DEFAULT_MODEL, Bundle, write_bundle
@@ -26,6 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with a photograph and two style pictures, and nothing kept yet."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("IMPASTO_STYLES", str(tmp_path / "kept"))
+    monkeypatch.setattr(library, "GALLERY", tmp_path / "no gallery")  # what ships is not asked here
     for seed, name in enumerate(("street.jpg", "wave.png", "sky.png")):
         save(Path(name), seed=seed)
     return tmp_path
