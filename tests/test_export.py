@@ -12,6 +12,7 @@ from impasto.affine import moments
 from impasto.engines import ENGINES, open_engine
 from impasto.lab.export import PARITY, PARITY_SIZES, Story, export, multiply_adds, parity
 from impasto.lab.methods.compact import FAST, Compact, CompactShape
+from impasto.lab.train.loop import start_from
 from impasto.models import read_bundle, write_bundle
 
 STORY = Story("small", "A small one", "two levels", "nothing", 0, {"style": 1.5}, "MIT", margin=8)
@@ -25,6 +26,8 @@ def network():
     with torch.no_grad():
         for p in network.parameters():  # loud enough that a wrong graph shows
             p.mul_(1.5)
+            if p.ndim == 1:
+                p.add_(torch.randn_like(p) * 0.1)
     network.load_state_dict({k: v.half().float() for k, v in network.state_dict().items()})
     return network
 
@@ -66,6 +69,14 @@ def test_card_and_file(network, bundle, tmp_path):
     write_bundle(bundle, tmp_path / "small.impasto")
     assert read_bundle(tmp_path / "small.impasto").card == card
     assert export(network, STORY).identity == bundle.identity  # the same network, the same bytes
+
+
+def test_a_bundle_can_be_trained_further(network, bundle, tmp_path):
+    write_bundle(bundle, tmp_path / "small.impasto")
+    again = Compact(network.shape)
+    start_from(again, tmp_path / "small.impasto")
+    for name, value in network.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
 
 
 def test_weights_are_stored_in_half_precision_and_run_in_single(bundle):

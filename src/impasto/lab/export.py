@@ -180,6 +180,21 @@ def _halve(model: onnx.ModelProto) -> None:
         graph.node.insert(i, cast)
 
 
+def weights_of(bundle: Bundle) -> dict[str, Tensor]:
+    """The weights in a bundle under the names of its network, to train it further.
+
+    Float32 from the half precision that is stored; only for bundles that ``export`` made of a
+    trained network (the exporter stores equal tensors, such as biases that are all 0, once).
+    """
+    weights = {}
+    for graph in (bundle.encoder, bundle.decoder):
+        for tensor in onnx.load_from_string(graph).graph.initializer:
+            if tensor.name.startswith("network."):
+                name = tensor.name.removeprefix("network.").removesuffix(".half")
+                weights[name] = torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32))
+    return weights
+
+
 def multiply_adds(network: nn.Module, size: int) -> int:
     """Multiply-adds of the convolutions for one picture of ``size`` x ``size``, style not counted.
 

@@ -26,7 +26,7 @@ class TrainConfig:
     teacher: str = ""
     """File of an AdaIN decoder for ``vgg``, whose pictures are distilled; empty: no teacher."""
     start: str = ""
-    """Checkpoint or bundle-weights file to start from; empty: random weights."""
+    """Checkpoint or bundle (``.impasto``) to start from; empty: random weights."""
 
     iterations: int = 10_000
     batch: int = 8

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from impasto.errors import ModelError, OptionError
+from impasto.lab.export import weights_of
 from impasto.lab.methods.adain import decoder_from
 from impasto.lab.methods.compact import FAST, QUALITY, Compact
 from impasto.lab.train.config import TrainConfig, write_config
@@ -22,6 +23,7 @@ from impasto.lab.train.data import Sampler, load_collections
 from impasto.lab.train.muon import Muon
 from impasto.lab.train.objective import Objective, stylize
 from impasto.lab.vgg import load_vgg, read_weights
+from impasto.models.bundle import read_bundle
 
 NETWORKS = {"fast": FAST, "quality": QUALITY}
 
@@ -138,13 +140,13 @@ def _moving_average(decay: float) -> Any:
 
 
 def start_from(network: nn.Module, path: str | Path) -> list[dict[str, Any]]:
-    """Load the averaged weights of a checkpoint, or a plain file of weights, into ``network``.
+    """Load the averaged weights of a checkpoint, or those of a bundle, into ``network``.
 
-    Returns the stages of training that made them, oldest first; none for plain weights.
+    Returns the stages of training that made them, oldest first; none for a bundle.
     """
     stages: list[dict[str, Any]] = []
-    if Path(path).suffix == ".safetensors":
-        weights = read_weights(path)
+    if Path(path).suffix == ".impasto":
+        weights = weights_of(read_bundle(path))
     else:
         saved = read_checkpoint(path)
         weights = {
