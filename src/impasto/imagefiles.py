@@ -9,9 +9,7 @@ import importlib
 import io
 import os
 import re
-import secrets
 import stat
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +17,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from impasto.errors import ImageError, OptionError
+from impasto.wholefile import write_whole
 
 QUALITY = 92
 
@@ -371,37 +370,12 @@ def _refuse_target(path: Path, overwrite: bool) -> None:
 
 
 def _write_file(path: Path, data: bytes, overwrite: bool) -> None:
-    # Created as any file is: what the tempfile module makes is closed to the group and to others.
-    temporary = path.with_name(f".impasto-{secrets.token_hex(8)}.partial")
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-        if overwrite:
-            temporary.replace(path)
-        else:
-            _rename_to_new(temporary, path)
+        write_whole(path, data, overwrite=overwrite)
     except FileExistsError:
         raise _exists(path) from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         raise ImageError(f"{one_line(path)}: cannot be written ({one_line(error)})") from error
-    finally:
-        with suppress(OSError, ValueError):  # the first error is the one to tell
-            temporary.unlink(missing_ok=True)
-
-
-def _rename_to_new(temporary: Path, path: Path) -> None:
-    """Give the finished file its name unless it is taken: rename() would replace, link() not."""
-    try:
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        raise
-    except (OSError, NotImplementedError):  # no hard links here: FAT, some network folders
-        path.open("xb").close()
-        try:
-            temporary.replace(path)
-        except OSError:
-            path.unlink()
-            raise
 
 
 def _exists(path: Path) -> ImageError:

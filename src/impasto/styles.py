@@ -12,10 +12,8 @@ import io
 import json
 import os
 import re
-import secrets
 import stat
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from impasto.affine import Moments, blend
 from impasto.errors import OptionError, StyleError
 from impasto.imagefiles import one_line
 from impasto.images import Picture, read_photo
+from impasto.wholefile import write_whole
 
 FORMAT = 1
 """The number of the format written here, and the only one that is read."""
@@ -366,7 +365,6 @@ def _write(path: Path, data: bytes, *, overwrite: bool) -> None:
         f"{name}: exists already; give another name, or allow to overwrite it "
         "(overwrite=True, on the command line --overwrite)"
     )
-    temporary = path.with_name(f".impasto-{secrets.token_hex(8)}.partial")
     try:
         if not path.parent.is_dir():
             raise StyleError(f"{name}: there is no folder {one_line(path.parent)}; make it first")
@@ -374,27 +372,8 @@ def _write(path: Path, data: bytes, *, overwrite: bool) -> None:
             raise StyleError(f"{name}: is a folder; give the name of a file in it")
         if os.path.lexists(path) and not (overwrite and path.is_file()):
             raise exists
-        with temporary.open("xb") as file:
-            file.write(data)
-        if overwrite:
-            temporary.replace(path)
-        else:
-            _rename_to_new(temporary, path)
+        write_whole(path, data, overwrite=overwrite)
     except FileExistsError:
         raise exists from None
     except (OSError, ValueError) as error:  # as in _read
         raise StyleError(f"{name}: cannot be written ({one_line(error)})") from error
-    finally:
-        with suppress(OSError, ValueError):  # the first error is the one to tell
-            temporary.unlink(missing_ok=True)
-
-
-def _rename_to_new(temporary: Path, path: Path) -> None:
-    """Give the finished file its name unless it is taken: rename() would replace, link() not."""
-    try:
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        raise
-    except (OSError, NotImplementedError):  # no hard links here: FAT, some network folders
-        path.open("xb").close()
-        temporary.replace(path)

@@ -1,0 +1,53 @@
+"""Write a file whole or not at all: under a temporary name first, then renamed."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+
+def write_whole(path: Path, data: bytes, *, overwrite: bool) -> None:
+    """Write ``data`` to ``path``; whatever fails, nothing half-written is left.
+
+    Args:
+        path: the file; its folder must exist.
+        data: all of it.
+        overwrite: replace a file that is there.
+
+    Raises:
+        FileExistsError: if the name is taken and ``overwrite`` is not set, even if it was taken
+            only a moment ago.
+        OSError: if it cannot be written, as when the disk is full.
+        ValueError: if the name holds a zero byte.
+
+    Example:
+        >>> write_whole(Path("note.txt"), b"ready", overwrite=True)          # doctest: +SKIP
+    """
+    # Created as any file is: what the tempfile module makes is closed to the group and to others.
+    temporary = path.with_name(f".impasto-{secrets.token_hex(8)}.partial")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+        if overwrite:
+            temporary.replace(path)
+        else:
+            _rename_to_new(temporary, path)
+    finally:
+        with suppress(OSError, ValueError):  # the first error is the one to tell
+            temporary.unlink(missing_ok=True)
+
+
+def _rename_to_new(temporary: Path, path: Path) -> None:
+    """Give the finished file its name unless it is taken: rename() would replace, link() not."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError):  # no hard links here: FAT, some network folders
+        path.open("xb").close()
+        try:
+            temporary.replace(path)
+        except OSError:
+            path.unlink()
+            raise
