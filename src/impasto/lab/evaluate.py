@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss, style_loss
 from impasto.lab.normalization import adain
-from impasto.lab.train.data import Sampler, load_collections
+from impasto.lab.train.data import held_out_squares
 from impasto.lab.train.objective import Network, stylize
 from impasto.lab.vgg import VGG19
 
@@ -47,19 +47,10 @@ def held_out_pairs(
     Folders with their shares as in a training config; the largest square of each picture, drawn
     with ``seed``.
     """
-    drawn = []
-    for offset, folders in enumerate((contents, styles)):
-        loaded = load_collections(folders, shorter=size, held_out=True)
-        sampler = Sampler(
-            loaded.collections,
-            list(folders.values()),
-            crop=size,
-            smallest=1.0,
-            jitter=0.0,
-            seed=seed + offset,
-        )
-        drawn.append(sampler.batch(n))
-    return drawn[0], drawn[1]
+    return (
+        held_out_squares(contents, n=n, size=size, seed=seed),
+        held_out_squares(styles, n=n, size=size, seed=seed + 1),
+    )
 
 
 @torch.no_grad()

@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from impasto.affine import Affine, adain
 from impasto.engines import Engine
 from impasto.errors import ModelError
-from impasto.lab.normalization import EPS, mean_std
+from impasto.lab.normalization import EPS
+from impasto.lab.train.objective import align
 from impasto.models.bundle import Bundle, Card, Level
 
 try:
@@ -243,12 +244,8 @@ def parity(network: Exportable, engine: Engine, *, seed: int = 0) -> dict[tuple[
 
 def _stylize(network: Any, image: Tensor, style: Tensor | None) -> Tensor:
     features = network.encode(image)
-    scales, shifts = [], []
-    for i, level in enumerate(features):
-        mean, std = mean_std(level)
-        goal = (mean, std) if style is None else mean_std(network.encode(style)[i])
-        scales.append(goal[1] / std)
-        shifts.append(goal[0] - mean * scales[-1])
+    goals = features if style is None else network.encode(style)
+    scales, shifts = zip(*map(align, features, goals), strict=True)
     picture: Tensor = network.decode(features, scales, shifts)
     return picture
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -11,7 +12,8 @@ from impasto.lab.moments import fast_mean_std
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 """Where Huang & Belongie 2017 compare mean and standard deviation."""
-CONTENT_LAYER = "relu4_1"
+CONTENT_LAYER = STYLE_LAYERS[-1]
+"""Where the content is compared with the AdaIN target."""
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
@@ -31,13 +33,12 @@ def style_loss(features: Mapping[str, Tensor], style: Mapping[str, Tensor]) -> T
     weight 1e-1 is 6.4, 12.8, 25.6 and 51 here at 64, 128, 256 and 512 channels; the popular
     PyTorch port uses these units with the weight 10.
     """
-    total = next(iter(style.values())).new_zeros((), dtype=next(iter(features.values())).dtype)
-    total = total.float()
+    terms = []
     for layer, wanted in style.items():
         mean, std = fast_mean_std(features[layer])
         wanted_mean, wanted_std = fast_mean_std(wanted)
-        total = total + F.mse_loss(mean, wanted_mean) + F.mse_loss(std, wanted_std)
-    return total
+        terms += [F.mse_loss(mean, wanted_mean), F.mse_loss(std, wanted_std)]
+    return torch.stack(terms).sum()
 
 
 def total_variation(image: Tensor) -> Tensor:

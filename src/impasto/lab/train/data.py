@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +97,18 @@ def _read(file: Path, shorter: int) -> NDArray[np.uint8] | str:
         size = (max(round(picture.width * factor), 1), max(round(picture.height * factor), 1))
         picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
     return np.asarray(picture)
+
+
+def held_out_squares(folders: Mapping[str, float], *, n: int, size: int, seed: int) -> Tensor:
+    """``n`` pictures (N, 3, size, size) in [0, 1] of the held-out tenth of ``folders``.
+
+    The largest square of each; folders are drawn from by their shares, with ``seed``.
+    """
+    loaded = load_collections(folders, shorter=size, held_out=True)
+    sampler = Sampler(
+        loaded.collections, list(folders.values()), crop=size, smallest=1.0, jitter=0.0, seed=seed
+    )
+    return sampler.batch(n)
 
 
 class Sampler:

@@ -19,7 +19,7 @@ from impasto.lab.export import weights_of
 from impasto.lab.methods.adain import decoder_from
 from impasto.lab.methods.compact import FAST, QUALITY, Compact
 from impasto.lab.train.config import TrainConfig, write_config
-from impasto.lab.train.data import Sampler, load_collections
+from impasto.lab.train.data import Sampler, held_out_squares, load_collections
 from impasto.lab.train.muon import Muon
 from impasto.lab.train.objective import Objective, stylize
 from impasto.lab.vgg import load_vgg, read_weights
@@ -240,20 +240,12 @@ class _Preview:
 
     def __init__(self, config: TrainConfig, folder: Path) -> None:
         self.folder = folder
-        self.contents = self._draw_from(config.contents, self.rows, config.seed + 3)
-        self.styles = self._draw_from(config.styles, self.columns, config.seed + 4)
-
-    def _draw_from(self, folders: dict[str, float], n: int, seed: int) -> Tensor:
-        loaded = load_collections(folders, shorter=288, held_out=True)
-        sampler = Sampler(
-            loaded.collections,
-            list(folders.values()),
-            crop=self.side,
-            smallest=1.0,
-            jitter=0.0,
-            seed=seed,
+        self.contents = held_out_squares(
+            config.contents, n=self.rows, size=self.side, seed=config.seed + 3
         )
-        return sampler.batch(n)
+        self.styles = held_out_squares(
+            config.styles, n=self.columns, size=self.side, seed=config.seed + 4
+        )
 
     @torch.no_grad()
     def draw(self, network: Any, step: int) -> None:

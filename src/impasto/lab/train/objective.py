@@ -72,25 +72,25 @@ class Objective:
         ``contents`` and ``styles`` are (N, 3, H, W) in [0, 1].
         """
         n, weights = len(contents), self.config
-        layers = tuple(dict.fromkeys((*STYLE_LAYERS, CONTENT_LAYER)))
         with torch.no_grad():
-            wanted = {k: v for k, v in self.vgg(styles, layers).items()}
-            target = adain(self.vgg(contents, [CONTENT_LAYER])[CONTENT_LAYER], wanted["relu4_1"])
+            wanted = self.vgg(styles, STYLE_LAYERS)
+            content = self.vgg(contents, [CONTENT_LAYER])[CONTENT_LAYER]
+            target = adain(content, wanted[CONTENT_LAYER])
         with torch.autocast(contents.device.type, torch.bfloat16):
             pictures = stylize(network, contents, styles, unaligned=self.unaligned)
         pictures = pictures.float()
         output, unaligned = pictures[:n], pictures[n:]
-        got = self.vgg(output, layers)
+        got = self.vgg(output, STYLE_LAYERS)
         terms = {
             "content": content_loss(got[CONTENT_LAYER], target),
-            "style": style_loss(got, {layer: wanted[layer] for layer in STYLE_LAYERS}),
+            "style": style_loss(got, wanted),
             "variation": total_variation(output),
         }
         if self.unaligned:
             terms["identity"] = F.l1_loss(unaligned, contents[: self.unaligned])
         if self.teacher is not None:
             with torch.no_grad():
-                # Adding up to [0, 1] keeps the teacher's clipping artifacts out of the target.
+                # Clipped, as its picture would be seen.
                 lesson = self.teacher(target).float().clamp(0, 1)
                 taught = self.vgg(lesson, DISTILL_LAYERS)
             terms["distill_pixels"] = F.l1_loss(output, lesson)
