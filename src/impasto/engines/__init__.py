@@ -10,10 +10,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,6 +181,37 @@ def open_engine(
         )
     engine: Engine = opener.open_graphs(bundle, precision=precision or usable[0], threads=threads)
     return engine
+
+
+Run: TypeAlias = Callable[
+    [Mapping[str, NDArray[np.float32]], Sequence[str]], list[NDArray[np.float32]]
+]
+"""Runs a graph: inputs by name and the names of the outputs wanted -> those, in that order."""
+
+
+class GraphEngine:
+    """The engine that two graphs make, whatever library runs them; an :class:`Engine`."""
+
+    def __init__(
+        self, card: Card, *, name: str, precision: str, encoder: Run, decoder: Run
+    ) -> None:
+        self.name = name
+        self.precision = precision
+        self._card = card
+        self._outputs = encoder_outputs(card)
+        self._encoder = encoder
+        self._decoder = decoder
+
+    def encode(self, image: NDArray[np.float32]) -> Encoded:
+        """See :meth:`Engine.encode`."""
+        return gather(self._card, self._encoder({"image": image[None]}, self._outputs))
+
+    def decode(
+        self, features: Sequence[NDArray[np.float32]], affines: Sequence[Affine]
+    ) -> NDArray[np.float32]:
+        """See :meth:`Engine.decode`."""
+        image: NDArray[np.float32] = self._decoder(decoder_feed(features, affines), ["image"])[0][0]
+        return image
 
 
 def gather(card: Card, outputs: Sequence[NDArray[np.float32]]) -> Encoded:

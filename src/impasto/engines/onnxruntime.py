@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.affine import Affine
-from impasto.engines import (
-    Encoded,
-    Engine,
-    decoder_feed,
-    encoder_outputs,
-    environment,
-    error_line,
-    gather,
-)
+from impasto.engines import Engine, GraphEngine, environment, error_line
 from impasto.errors import EngineError, ModelError
 from impasto.models.bundle import Bundle, Port, check_graph
 
@@ -33,29 +25,13 @@ def supported() -> frozenset[str]:
 
 def open_graphs(bundle: Bundle, *, precision: str, threads: int | None) -> Engine:
     """Load both graphs; see :func:`impasto.engines.open_engine`."""
-    return _OnnxRuntime(bundle, precision=precision, threads=threads)
-
-
-class _OnnxRuntime:
-    name = "onnxruntime"
-
-    def __init__(self, bundle: Bundle, *, precision: str, threads: int | None) -> None:
-        self.precision = precision
-        self._card = bundle.card
-        self._outputs = encoder_outputs(bundle.card)
-        self._encoder = _session(bundle, "encoder", bundle.encoder, threads)
-        self._decoder = _session(bundle, "decoder", bundle.decoder, threads)
-
-    def encode(self, image: NDArray[np.float32]) -> Encoded:
-        return gather(self._card, _run(self._encoder, self._outputs, {"image": image[None]}))
-
-    def decode(
-        self, features: Sequence[NDArray[np.float32]], affines: Sequence[Affine]
-    ) -> NDArray[np.float32]:
-        image: NDArray[np.float32] = _run(
-            self._decoder, ["image"], decoder_feed(features, affines)
-        )[0][0]
-        return image
+    return GraphEngine(
+        bundle.card,
+        name="onnxruntime",
+        precision=precision,
+        encoder=partial(_run, _session(bundle, "encoder", bundle.encoder, threads)),
+        decoder=partial(_run, _session(bundle, "decoder", bundle.decoder, threads)),
+    )
 
 
 def _session(bundle: Bundle, part: str, graph: bytes, threads: int | None) -> Any:
@@ -86,7 +62,7 @@ def _port(found: Any) -> Port:
 
 
 def _run(
-    session: Any, outputs: list[str], feed: dict[str, NDArray[np.float32]]
+    session: Any, feed: Mapping[str, NDArray[np.float32]], outputs: Sequence[str]
 ) -> list[NDArray[np.float32]]:
     try:
         found: list[NDArray[np.float32]] = session.run(outputs, feed)

@@ -10,16 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.affine import Affine
-from impasto.engines import (
-    Encoded,
-    Engine,
-    decoder_feed,
-    encoder_outputs,
-    environment,
-    error_line,
-    gather,
-)
+from impasto.engines import Engine, GraphEngine, environment, error_line
 from impasto.errors import EngineError, ModelError
 from impasto.models.bundle import Bundle, Port, check_graph
 
@@ -37,35 +28,20 @@ def supported() -> frozenset[str]:
 
 def open_graphs(bundle: Bundle, *, precision: str, threads: int | None) -> Engine:
     """Compile both graphs; see :func:`impasto.engines.open_engine`."""
-    return _OpenVino(bundle, precision=precision, threads=threads)
-
-
-class _OpenVino:
-    name = "openvino"
-
-    def __init__(self, bundle: Bundle, *, precision: str, threads: int | None) -> None:
-        self.precision = precision
-        self._card = bundle.card
-        self._outputs = encoder_outputs(bundle.card)
-        core = _library().Core()
-        options = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": _PRECISIONS[precision][0],
-        }
-        if threads is not None:
-            options["INFERENCE_NUM_THREADS"] = str(threads)
-        self._encoder = _Graph(core, bundle, "encoder", bundle.encoder, options)
-        self._decoder = _Graph(core, bundle, "decoder", bundle.decoder, options)
-
-    def encode(self, image: NDArray[np.float32]) -> Encoded:
-        return gather(self._card, self._encoder.run({"image": image[None]}, self._outputs))
-
-    def decode(
-        self, features: Sequence[NDArray[np.float32]], affines: Sequence[Affine]
-    ) -> NDArray[np.float32]:
-        outputs = self._decoder.run(decoder_feed(features, affines), ["image"])
-        image: NDArray[np.float32] = outputs[0][0]
-        return image
+    core = _library().Core()
+    options = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": _PRECISIONS[precision][0],
+    }
+    if threads is not None:
+        options["INFERENCE_NUM_THREADS"] = str(threads)
+    return GraphEngine(
+        bundle.card,
+        name="openvino",
+        precision=precision,
+        encoder=_Graph(core, bundle, "encoder", bundle.encoder, options).run,
+        decoder=_Graph(core, bundle, "decoder", bundle.decoder, options).run,
+    )
 
 
 class _Graph:
