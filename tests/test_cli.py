@@ -16,7 +16,6 @@ import termios
 import time
 from pathlib import Path
 
-import click
 import numpy as np
 import pytest
 from bad_files import BAD_FILES, encoded, truncated_jpeg
@@ -27,8 +26,6 @@ import impasto
 from impasto import figures
 from impasto.color import METHODS
 from impasto.engines import ENGINES
-from impasto.errors import OptionError
-from impasto.jobs import Job, plan, split_styles
 from impasto.library import add_style
 from impasto.models import DEFAULT_MODEL, MODELS, find_bundle
 
@@ -155,80 +152,11 @@ def test_two_names_are_photograph_and_style(folder: Path, model: list[str]):
     assert names() - before == {"harbor-wave.png", "harbor-wave-2.png"}
 
 
-def test_split_styles():
-    assert split_styles(("a", "b"), ()) == (("a",), ("b",))
-    assert split_styles(("a", "b"), ("s",)) == (("a", "b"), ("s",))
-    assert split_styles(("a",), ("s", "t")) == (("a",), ("s", "t"))
-    assert split_styles(("-", "b"), ()) == (("-",), ("b",))
-    for contents, styles, others, mend in [
-        (("a",), (), (), "impasto stylize a STYLE"),
-        (("a", "b", "c"), (), (), "-s STYLE"),
-        (("-", "-"), (), (), "only once"),
-        (("-", "a"), ("-",), (), "only once"),
-        (("a",), ("-",), ("-",), "only once"),
-    ]:
-        with pytest.raises(click.UsageError, match=mend):
-            split_styles(contents, styles, others=others)
-
-
-@pytest.mark.parametrize(
-    ("contents", "out", "targets"),
-    [
-        (["street.jpg"], None, ["street-wave.jpg"]),
-        (["trip/street.JPG"], None, ["trip/street-wave.JPG"]),
-        (["old.gif", "scan.bmp"], None, ["old-wave.png", "scan-wave.png"]),
-        (["street.jpg"], "new.png", ["new.png"]),
-        (["street.jpg"], "made", ["made/street-wave-2.jpg"]),  # street-wave.jpg is there
-        (["street.jpg"], "missing/", ["missing/street-wave.jpg"]),
-        (["street.jpg", "harbor.png"], "missing", [
-            "missing/street-wave.jpg", "missing/harbor-wave.png"]),
-        (["a/x.png", "b/x.png", "a/x.png"], "made", [
-            "made/x-wave.png", "made/x-wave-2.png", "made/x-wave-3.png"]),
-        (["x.png", "x-wave.png"], None, ["x-wave-2.png", "x-wave-wave.png"]),
-        (["-", "x.png"], "made", ["made/stdin-wave.png", "made/x-wave.png"]),
-    ],
-)  # fmt: skip
-def test_targets(folder: Path, contents: list[str], out: str | None, targets: list[str]):
-    Path("made").mkdir()
-    Path("made/street-wave.jpg").touch()
-    jobs = plan(contents, ["wave.png"], out=out, overwrite=False)
-    assert jobs == tuple(
-        Job(source, Path(target)) for source, target in zip(contents, targets, strict=True)
-    )
-    assert not Path("missing").exists()
-
-
-def test_overwriting_spares_what_is_read(folder: Path):
-    for name in ("x.png", "x-wave.png", "y-wave.png"):
-        Path(name).touch()
-    jobs = plan(["x.png", "x-wave.png", "y.png"], ["wave.png"], out=None, overwrite=True)
-    assert [str(job.target) for job in jobs] == [
-        "x-wave-2.png",
-        "x-wave-wave.png",
-        "y-wave.png",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("contents", "out", "mend"),
-    [
-        (["a.jpg"], "wave.png", "exists already.*--overwrite"),
-        (["a.jpg"], "a.xyz", "'.xyz' tells no format.*.jpg"),
-        (["a.jpg"], "nowhere/a.png", "no folder nowhere; make it first"),
-        (["a.jpg", "b.jpg"], "wave.png", "is a file; name a folder"),
-        (["a.jpg"], "wave.png/", "is a file; name a folder"),
-    ],
-)
-def test_output_that_cannot_be(folder: Path, contents: list[str], out: str, mend: str):
-    with pytest.raises(OptionError, match=mend):
-        plan(contents, ["wave.png"], out=out, overwrite=False)
-
-
 def test_usage_errors_exit_2(folder: Path):
     for words, mend in [
         (("stylize",), b"CONTENT"),
         (("stylize", "street.jpg"), b"style is missing"),
-        (("stylize", "a.jpg", "b.jpg", "-s", "wave.png", "-o", "-"), b"one photograph"),
+        (("stylize", "a.jpg", "b.jpg", "-s", "wave.png", "-o", "-"), b"one picture"),
         (("stylize", "-", "b.jpg", "-s", "wave.png"), b"-o FOLDER"),
         (("stylize", "a.jpg", "-s", "b", "-s", "c", "--mask", "d"), b"1 masks for 2 styles"),
         (("stylize", "-", "wave.png", "--mask", "-"), b"only once"),
@@ -352,8 +280,9 @@ def test_folder_of_results(folder: Path, model: list[str]):
         "street-wave-2.jpg": (33, 17, 3),
     }
     assert {path.name: pixels(path).shape for path in Path("new/painted").iterdir()} == wanted
-    lines = done.stdout.decode().splitlines()
+    *lines, last = done.stdout.decode().splitlines()
     assert [line.split(":")[0] for line in lines] == [f"new/painted/{name}" for name in wanted]
+    assert re.fullmatch(r"3 painted in \d+\.\d s", last)
     assert done.stderr == b"", "no progress bar outside a terminal"
 
     # Once more: replaced when allowed, quiet when asked.
@@ -409,12 +338,17 @@ def test_bad_files_are_told_and_the_others_done(folder: Path, model: list[str]):
     done = run("stylize", *photos, "-s", "wave.png", "-o", "out", *model, code=2)
     assert names(Path("out")) == {"street-wave.jpg", "harbor-wave.png"}
     lines = done.stderr.decode().splitlines()
-    for path, line in zip([*bad, "small.png"], lines, strict=True):
-        assert line.startswith(f"impasto: {path}: ")
-        assert line.count(str(path)) == 1
-    for each, line in zip(BAD_FILES, lines, strict=False):
+    count = len(bad) + 1
+    lines, summary = lines[:count], lines[count:]
+    by_name = {line.split(": ")[1]: line for line in lines}
+    assert len(by_name) == count
+    for each, path in zip(BAD_FILES, bad, strict=True):
+        line = by_name[str(path)]
+        assert line.startswith("impasto: ") and line.count(str(path)) == 1
         assert all(part in line for part in each.says)
-    assert "15 pixels is too small" in lines[-1]
+    assert "15 pixels is too small" in by_name["small.png"]
+    assert re.fullmatch(rf"impasto: 2 painted, {count} failed in \d+\.\d s", summary[0])
+    assert [f"impasto: {line.strip()}" for line in summary[1:]] == lines
     assert len(done.stdout.splitlines()) == 2
 
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from impasto.cli_options import LibraryOption, given
 from impasto.cli_painting import (
-    BAR,
     C,
+    PaintingOptions,
     about,
     numbers,
     painting_options,
-    picture,
+    read_plane,
     read_style,
     short_name,
-    write_result,
 )
 from impasto.errors import OptionError
-from impasto.jobs import plan, split_styles
+from impasto.jobs import plan
+from impasto.sources import Source, split_styles
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -46,6 +46,12 @@ def _figure_options(command: C) -> C:
             cls=LibraryOption,
             reads="figures:grid:size",
             help="Shorter side that a larger photograph is reduced to.",
+        ),
+        click.option(
+            "--mask",
+            metavar="FILE",
+            help="Where what is painted goes: a gray picture, or one with an alpha channel. "
+            "Elsewhere the photograph stays.",
         ),
     )
     command = painting_options(command)
@@ -80,14 +86,7 @@ def _figure_options(command: C) -> C:
     help="Strength, up to 2.",
 )
 @_figure_options
-def grid(
-    content: str,
-    names: tuple[str, ...],
-    steps: int | None,
-    alpha: float | None,
-    size: int | None,
-    **options: Any,
-) -> int:
+def grid(names: tuple[str, ...], steps: int | None, alpha: float | None, **figure: Any) -> int:
     """Draw a photograph between four styles, which mix as their corners are near.
 
     \b
@@ -105,18 +104,10 @@ def grid(
     if steps is not None and steps < 2:
         raise OptionError(f"a grid needs 2 steps or more along each side, not {steps}")
     return _draw(
-        content,
         names,
-        lambda model, photo, styles, watch: figures.grid(
-            model,
-            photo,
-            styles,
-            watch=watch,
-            **given(steps=steps, alpha=alpha, size=size),
-        ),
+        partial(figures.grid, **given(steps=steps, alpha=alpha)),
         pictures=(steps or figures.STEPS) ** 2,
-        size=size,
-        **options,
+        **figure,
     )
 
 
@@ -131,9 +122,7 @@ def grid(
     help="Strengths from left to right, up to 2.",
 )
 @_figure_options
-def strip(
-    content: str, name: str, alphas: tuple[float, ...] | None, size: int | None, **options: Any
-) -> int:
+def strip(name: str, alphas: tuple[float, ...] | None, **figure: Any) -> int:
     """Draw a photograph at several strengths of a style, from none to full.
 
     \b
@@ -147,65 +136,52 @@ def strip(
 
     def draw(model: Stylizer, photo: Photo, styles: list[Style | Photo], **more: Any) -> Any:
         (style,) = styles
-        return figures.strip(model, photo, style, **given(alphas=alphas, size=size), **more)
+        return figures.strip(model, photo, style, **given(alphas=alphas), **more)
 
-    return _draw(
-        content,
-        (name,),
-        draw,
-        pictures=len(alphas or figures.ALPHAS),
-        size=size,
-        **options,
-    )
+    return _draw((name,), draw, pictures=len(alphas or figures.ALPHAS), **figure)
 
 
 def _draw(
-    content: str,
     names: Sequence[str],
     draw: Draw,
     *,
+    content: str,
     pictures: int,
     out: str,
     size: int | None,
-    style_size: int | None,
-    model: str | None,
-    engine: str | None,
-    precision: str | None,
-    threads: int | None,
-    quality: int | None,
-    max_pixels: int | None,
-    overwrite: bool,
-    quiet: bool,
+    mask: str | None,
+    common: PaintingOptions,
 ) -> int:
-    (content,), names = split_styles((content,), names)
-    (job,) = plan((content,), names, out=out, overwrite=overwrite)
+    masks = () if mask is None else (mask,)
+    (content,), names = split_styles((content,), names, others=masks)
+    made = plan(
+        [Source(content)],
+        [names],
+        out=out,
+        existing="replace" if common.overwrite else "spare",
+        others=masks,
+    )
+    [(job,)] = made.groups()
 
-    from tqdm import tqdm
-
-    from impasto.images import read_photo
     from impasto.painting import check_size
-    from impasto.stylizer import load
 
     check_size(size)
-    with tqdm(
-        desc="loading the model",
-        total=1 + len(names) + pictures,
-        disable=quiet or not sys.stderr.isatty(),
-        leave=False,
-        bar_format=BAR,
-        file=sys.stderr,
-    ) as bar:
-        stylizer = load(**given(model=model, engine=engine, precision=precision, threads=threads))
+    plane = None if mask is None else read_plane(mask, max_pixels=common.max_pixels)
+    with common.progress("loading the model", 1 + len(names) + pictures) as bar:
+        stylizer = common.load()
         bar.update()
-        photo = about(content, lambda: read_photo(picture(content), **given(max_pixels=max_pixels)))
+        photo = about(content, lambda: common.read(content))
         styles = []
         for name in names:
             bar.set_description_str(f"style {short_name(name)}")
-            styles.append(read_style(stylizer, name, size=style_size, max_pixels=max_pixels))
+            styles.append(read_style(stylizer, name, common))
             bar.update()
         bar.set_description_str(short_name(content))
-        sheet = about(content, lambda: draw(stylizer, photo, styles, watch=bar.update))
-        write_result(sheet, job, quality=quality, overwrite=overwrite)
-    if not quiet and job.target is not None:
+        sheet = about(
+            content,
+            lambda: draw(stylizer, photo, styles, watch=bar.update, **given(size=size, mask=plane)),
+        )
+        common.write(sheet, job)
+    if not common.quiet and job.target is not None:
         click.echo(f"{job.target}: {pictures} pictures ({sheet.width} x {sheet.height} pixels)")
     return 0

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar, cast
 
 import click
 
 from impasto.cli_options import LibraryOption, given
 from impasto.errors import ImpastoError, OptionError, StyleError
-from impasto.jobs import STDIO, Job
+from impasto.jobs import Job, error_line
+from impasto.sources import STDIO
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from tqdm import tqdm
 
     from impasto.images import Photo
     from impasto.styles import Style
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=Callable[..., Any])
 T = TypeVar("T")
 
-BAR = "{desc:<32.32} {bar} {percentage:3.0f} % {elapsed}<{remaining}"
+_BAR = "{desc:<32.32} {bar} {percentage:3.0f} % {elapsed}<{remaining}"
 
 _STYLE_SIZE = click.option(
     "--style-size",
@@ -69,11 +73,86 @@ _RESULT = (
 )
 
 
+@dataclass(frozen=True)
+class PaintingOptions:
+    """What the options of every command that paints say; None where the library's default holds."""
+
+    style_size: int | None
+    model: str | None
+    engine: str | None
+    precision: str | None
+    threads: int | None
+    quality: int | None
+    max_pixels: int | None
+    overwrite: bool
+    quiet: bool
+
+    def load(self) -> Stylizer:
+        """The model."""
+        from impasto.stylizer import load
+
+        return load(
+            **given(
+                model=self.model,
+                engine=self.engine,
+                precision=self.precision,
+                threads=self.threads,
+            )
+        )
+
+    def identity(self) -> str:
+        """The model's identity, without loading it."""
+        from impasto.models import DEFAULT_MODEL, find_bundle
+
+        return find_bundle(self.model or DEFAULT_MODEL).identity
+
+    def read(self, name: str) -> Photo:
+        """A photograph."""
+        from impasto.images import read_photo
+
+        return read_photo(picture(name), **given(max_pixels=self.max_pixels))
+
+    def write(self, picture: Any, job: Job) -> None:
+        """Write a result to where its job says."""
+        from impasto.images import write_image
+
+        options = given(quality=self.quality)
+        if job.target is not None:
+            write_image(picture, job.target, overwrite=self.overwrite, **options)
+            return
+        encoded = io.BytesIO()  # in full before the first byte leaves
+        write_image(picture, encoded, **options)
+        sys.stdout.buffer.write(encoded.getbuffer())
+        sys.stdout.buffer.flush()
+
+    def progress(self, what: str, total: int, *, done: int = 0) -> tqdm[NoReturn]:
+        """A bar on a terminal; what is ``done`` before counts as no time in its estimate."""
+        from tqdm import tqdm
+
+        return tqdm(
+            desc=what,
+            total=total,
+            initial=done,
+            disable=self.quiet or not sys.stderr.isatty(),
+            leave=False,
+            bar_format=_BAR,
+            smoothing=0,  # pictures of all sizes are mixed: the mean of all tells most
+            file=sys.stderr,
+        )
+
+
 def painting_options(command: C) -> C:
-    """The options of every command that paints, after its own."""
+    """The options of every command that paints, after its own; it gets them as ``common``."""
+
+    @functools.wraps(command)
+    def with_common(**options: Any) -> Any:
+        common = {each.name: options.pop(each.name) for each in fields(PaintingOptions)}
+        return command(**options, common=PaintingOptions(**common))
+
+    wrapped = cast(C, with_common)
     for option in reversed((_STYLE_SIZE, *_ENGINE, *_RESULT)):
-        command = option(command)
-    return command
+        wrapped = option(wrapped)
+    return wrapped
 
 
 def numbers(text: str) -> tuple[float, ...]:
@@ -87,12 +166,7 @@ def numbers(text: str) -> tuple[float, ...]:
 
 
 def read_style(
-    stylizer: Stylizer,
-    name: str,
-    *,
-    size: int | None,
-    max_pixels: int | None,
-    color: str | None = None,
+    stylizer: Stylizer, name: str, common: PaintingOptions, *, color: str | None = None
 ) -> Style | Photo:
     """A style by its name, or the picture of one at the size at which it is to be encoded.
 
@@ -100,14 +174,13 @@ def read_style(
         ImpastoError: in one line that begins with the file it is about.
         OptionError: if an option is out of range.
     """
-    from impasto.images import read_photo
     from impasto.library import find_style
     from impasto.masks import fit_photo
     from impasto.painting import check_size
     from impasto.styles import Style
     from impasto.stylizer import STYLE_SIZE
 
-    side = STYLE_SIZE if size is None else size
+    side = STYLE_SIZE if common.style_size is None else common.style_size
     check_size(side)
 
     def read() -> Style | Photo:
@@ -115,8 +188,7 @@ def read_style(
         if name != STDIO:
             style = find_style(name, model=stylizer.identity, model_name=stylizer.card.name)
         if not isinstance(style, Style):
-            photo = read_photo(picture(name), **given(max_pixels=max_pixels))
-            style = fit_photo(photo, side, enlarge=False)
+            style = fit_photo(common.read(name), side, enlarge=False)
         stylizer.check_style(style, color=color)
         return style
 
@@ -160,34 +232,6 @@ def about(name: str, read: Callable[[], T]) -> T:
         raise
     except (ImpastoError, OSError, MemoryError) as error:
         raise ImpastoError(error_line(error, Job(name, None))) from error
-
-
-def write_result(picture: Any, job: Job, *, quality: int | None, overwrite: bool) -> None:
-    """Write a result to where its job says."""
-    from impasto.images import write_image
-
-    if job.target is not None:
-        write_image(picture, job.target, overwrite=overwrite, **given(quality=quality))
-        return
-    encoded = io.BytesIO()  # in full before the first byte leaves
-    write_image(picture, encoded, **given(quality=quality))
-    sys.stdout.buffer.write(encoded.getbuffer())
-    sys.stdout.buffer.flush()
-
-
-def error_line(error: BaseException, job: Job) -> str:
-    """What went wrong, in one line that begins with the file it is about."""
-    from impasto.imagefiles import one_line
-
-    if isinstance(error, MemoryError):
-        text = "not enough memory for a picture of this size; give --size"
-    elif isinstance(error, OSError):
-        text = error.strerror or type(error).__name__
-    else:
-        text = one_line(error)
-    source = "<stdin>" if job.source == STDIO else one_line(job.source)
-    named = text.startswith((f"{source}:", f"{one_line(job.target)}:"))
-    return text if named else f"{source}: {text}"
 
 
 def picture(name: str) -> str | BinaryIO:

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from functools import partial
-from typing import TYPE_CHECKING
+from functools import cache, partial
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from impasto.cli_options import FAILED, LibraryOption, given
 from impasto.cli_painting import (
-    BAR,
+    PaintingOptions,
     about,
-    error_line,
     files_of,
     numbers,
     painting_options,
-    picture,
     read_plane,
     read_strength,
     read_style,
     short_name,
-    write_result,
 )
-from impasto.errors import ImpastoError, OptionError
-from impasto.jobs import Job, plan, split_styles
+from impasto.errors import ImageError, ImpastoError, OptionError
+from impasto.jobs import Existing, Job, Plan, plan
+from impasto.sources import STDIO, check_single, find_contents, find_styles, split_styles
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from impasto.batch import Tally
     from impasto.images import Photo
-    from impasto.painting import Painted
+    from impasto.styles import Style
     from impasto.stylizer import Stylizer
 
 
@@ -44,6 +48,18 @@ if TYPE_CHECKING:
     help="The style: a picture, or a name that `impasto styles` lists. Several mix.",
 )
 @click.option("-o", "--out", metavar="OUT", help="File or folder of the result; - for stdout.")
+@click.option(
+    "--all-pairs",
+    is_flag=True,
+    help="Paint every photograph in each style by itself. A style may then be a folder, or a "
+    "pattern of names in quotes, such as 'monet-*'.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Skip results that are there. Only their names are compared: a picture made with other "
+    "options counts as done.",
+)
 @click.option(
     "--alpha",
     metavar="A|FILE",
@@ -62,8 +78,8 @@ if TYPE_CHECKING:
     "masks",
     metavar="FILE",
     multiple=True,
-    help="Where a style goes, once for each -s: a gray picture, or one with an alpha channel. "
-    "What no mask covers stays the photograph.",
+    help="Where a style goes, once for each -s (with --all-pairs once): a gray picture, or one "
+    "with an alpha channel. What no mask covers stays the photograph.",
 )
 @click.option(
     "--statistics",
@@ -86,104 +102,206 @@ def stylize(
     contents: tuple[str, ...],
     names: tuple[str, ...],
     out: str | None,
+    all_pairs: bool,
+    resume: bool,
     alpha: str | None,
     weights: tuple[float, ...] | None,
     masks: tuple[str, ...],
     statistics: str | None,
     color: str | None,
     size: int | None,
-    style_size: int | None,
-    model: str | None,
-    engine: str | None,
-    precision: str | None,
-    threads: int | None,
-    quality: int | None,
-    max_pixels: int | None,
-    overwrite: bool,
-    quiet: bool,
+    common: PaintingOptions,
 ) -> int:
     """Paint photographs in the style of a picture, or of several.
 
+    A CONTENT is a photograph, or a folder of them: all in it and below it, except hidden files.
     Of exactly two names without -s, the second is the style.
 
     Without -o the result lies beside its photograph, called PHOTO-STYLE with the photograph's
     suffix (.png where that cannot be written); if the name is taken, PHOTO-STYLE-2 and so on.
-    For several photographs -o is a folder, made if it is missing. A - is standard input, or as
-    -o standard output, which gets a PNG.
+    For several results -o is a folder, made if it is missing; in it the sub-folders of a folder of
+    photographs are kept. A - is standard input, or as -o standard output, which gets a PNG.
+
+    What fails gets a line that says why. The others are still done, and the exit code is 2.
 
     \b
     impasto stylize street.jpg wave.jpg
     impasto stylize holiday/*.jpg -s wave.jpg -o painted/ --alpha 0.8
+    impasto stylize holiday/ -s 'monet-*' -s wave.jpg --all-pairs -o painted/ --resume
     impasto stylize street.jpg -s wave.jpg -s rain.jpg --weights 0.7,0.3
     impasto stylize street.jpg -s wave.jpg --mask sky.png --color luminance
     cat street.jpg | impasto stylize - wave.jpg > painted.png
     """
+    begin = perf_counter()
     others = files_of(alpha, masks)
     contents, names = split_styles(contents, names, others=others)
-    if masks and len(masks) != len(names):
+    _check_together(
+        names, all_pairs=all_pairs, resume=resume, weights=weights, masks=masks, common=common
+    )
+    identity = cache(common.identity)
+    problems: tuple[str, ...] = ()
+    if all_pairs:
+        names, problems = find_styles(names, model=identity)
+    else:
+        check_single(names, model=identity)
+    sources, unread = find_contents(contents, out=out)
+    existing: Existing = "skip" if resume else "replace" if common.overwrite else "spare"
+    made = plan(
+        sources,
+        [(name,) for name in names] if all_pairs else [names],
+        out=out,
+        existing=existing,
+        to_folder=all_pairs or any(source.below for source in sources),
+        others=others,
+    )
+    mixed = len(made.mixtures[0]) if made.mixtures else 0
+    _check(weights, mixed, statistics=statistics, color=color, size=size)
+    strength = None if alpha is None else read_strength(alpha, max_pixels=common.max_pixels)
+
+    from impasto.batch import Tally
+    from impasto.masks import check_masks
+
+    planes = [read_plane(mask, max_pixels=common.max_pixels) for mask in masks] or None
+    check_masks(planes, mixed)
+
+    tally = Tally()
+    problems += unread
+    for problem in problems:
+        tally.add_problem(problem, 1)
+        click.echo(f"impasto: {problem}", err=True)
+    _paint(
+        made,
+        tally,
+        size=size,
+        options=given(
+            masks=planes, alpha=strength, weights=weights, statistics=statistics, color=color
+        ),
+        common=common,
+    )
+    if len(made) + len(problems) > 1 and not common.quiet:
+        # Whoever keeps stdout only must see the failures.
+        first, *more = tally.summary(perf_counter() - begin)
+        click.echo(f"impasto: {first}" if more else first, err=bool(more))
+        for line in more:
+            click.echo(line, err=True)
+    return FAILED if tally.problems else 0
+
+
+def _paint(
+    made: Plan,
+    tally: Tally,
+    *,
+    size: int | None,
+    options: dict[str, Any],
+    common: PaintingOptions,
+) -> None:
+    """Paint what a plan says and is not done, and say how it goes."""
+    skipped, names = _to_do(made)
+    if skipped == len(made):
+        tally.skipped += skipped
+        return
+
+    from impasto import batch
+    from impasto.masks import fit_photo
+
+    def read(source: str) -> Photo:
+        return fit_photo(common.read(source), size)
+
+    def write(photo: Photo, image: NDArray[np.float32], job: Job) -> None:
+        if job.target is not None:
+            _make_folder(job.target.parent)
+        common.write(photo.give_back(image), job)
+
+    with common.progress("loading the model", 1 + len(names)) as bar:
+        stylizer = common.load()
+        styles: dict[str, Style | Photo | str] = {}
+        for name in names:
+            bar.update()
+            bar.set_description_str(f"style {short_name(name)}")
+            try:
+                styles[name] = _style(stylizer, name, common, color=options.get("color"))
+            except OptionError:
+                raise
+            except ImpastoError as error:
+                if len(made.mixtures) == 1:  # nothing can be painted
+                    raise
+                styles[name] = problem = " ".join(str(error).split())
+                tally.add_problem(problem)
+                bar.write(f"impasto: {problem}", file=sys.stderr)
+    if made.place not in (None, STDIO) and not made.is_file:
+        try:
+            _make_folder(Path(made.place or ""))
+        except ImageError as error:  # which would stop every picture
+            raise OptionError(str(error)) from error
+
+    with common.progress("painting", len(made), done=skipped) as bar:
+
+        def start(job: Job) -> None:
+            style = f", {short_name(job.styles[0])}" if len(made.mixtures) > 1 else ""
+            bar.set_description_str(short_name(job.source) + style)
+
+        for outcome in batch.run(
+            stylizer, made.groups(), styles, read=read, write=write, start=start, options=options
+        ):
+            new = tally.add(outcome)
+            if new:
+                bar.write(f"impasto: {outcome.problem}", file=sys.stderr)
+            elif outcome.seconds and not common.quiet:
+                (job,) = outcome.jobs
+                line = _result_line(job, outcome.seconds, stylizer)
+                bar.write(line, file=sys.stderr if job.target is None else sys.stdout)
+            if outcome.problem or outcome.seconds:
+                bar.update(len(outcome.jobs))
+
+
+def _to_do(made: Plan) -> tuple[int, Sequence[str]]:
+    """How many pictures are done, and the styles of the others."""
+    if made.existing != "skip":
+        return 0, tuple(dict.fromkeys(name for mixture in made.mixtures for name in mixture))
+    skipped = 0
+    names: dict[str, None] = {}
+    for jobs in made.groups():
+        for job in jobs:
+            skipped += job.done
+            if not job.done:
+                names.update(dict.fromkeys(job.styles))
+    return skipped, tuple(names)
+
+
+def _style(
+    stylizer: Stylizer, name: str, common: PaintingOptions, *, color: str | None
+) -> Style | Photo:
+    from impasto.styles import Style
+
+    style = read_style(stylizer, name, common, color=color)
+    if color is not None or isinstance(style, Style):
+        return style  # each photograph changes the style's colors first
+    return about(name, partial(stylizer.style, style, size=None))
+
+
+def _check_together(
+    names: Sequence[str],
+    *,
+    all_pairs: bool,
+    resume: bool,
+    weights: tuple[float, ...] | None,
+    masks: Sequence[str],
+    common: PaintingOptions,
+) -> None:
+    """Refuse options that contradict each other."""
+    if resume and common.overwrite:
+        raise click.UsageError("--resume keeps what is there, --overwrite replaces it: give one")
+    if all_pairs:
+        if weights is not None:
+            raise click.UsageError("--weights mix styles, --all-pairs keeps them apart: give one")
+        if len(masks) > 1:
+            raise click.UsageError(
+                f"with --all-pairs one --mask holds for every style, not {len(masks)}"
+            )
+    elif masks and len(masks) != len(names):
         raise click.UsageError(
             f"--mask goes with -s, one for each: {len(masks)} masks for {len(names)} styles"
         )
-    jobs = plan(contents, names, out=out, overwrite=overwrite, others=others)
-    _check(weights, len(names), statistics=statistics, color=color, size=size)
-    strength = None if alpha is None else read_strength(alpha, max_pixels=max_pixels)
-
-    from tqdm import tqdm
-
-    from impasto.images import read_photo
-    from impasto.masks import check_masks, fit_photo
-    from impasto.styles import Style
-    from impasto.stylizer import load
-
-    planes = [read_plane(mask, max_pixels=max_pixels) for mask in masks] or None
-    check_masks(planes, len(names))
-
-    failures = 0
-    with tqdm(
-        desc="loading the model",
-        total=1 + len(names) + len(jobs),
-        disable=quiet or not sys.stderr.isatty(),
-        leave=False,
-        bar_format=BAR,
-        file=sys.stderr,
-    ) as bar:
-        stylizer = load(**given(model=model, engine=engine, precision=precision, threads=threads))
-        bar.update()
-        styles: list[Style | Photo] = []
-        for name in names:
-            bar.set_description_str(f"style {short_name(name)}")
-            style = read_style(stylizer, name, size=style_size, max_pixels=max_pixels, color=color)
-            # Once for all photographs, unless each of them changes the style's colors first.
-            if color is None and not isinstance(style, Style):
-                style = about(name, partial(stylizer.style, style, size=None))
-            styles.append(style)
-            bar.update()
-        _make_folders(jobs)
-        for job in jobs:
-            bar.set_description_str(short_name(job.source))
-            try:
-                photo = read_photo(picture(job.source), **given(max_pixels=max_pixels))
-                photo = fit_photo(photo, size)
-                painted = stylizer.paint(
-                    photo.image,
-                    styles,
-                    masks=planes,
-                    opacity=photo.alpha,
-                    **given(alpha=strength, weights=weights, statistics=statistics, color=color),
-                )
-                result = photo.give_back(painted.image)
-                write_result(result, job, quality=quality, overwrite=overwrite)
-            except (BrokenPipeError, OptionError):  # the next photograph would say the same
-                raise
-            except (ImpastoError, OSError, MemoryError) as error:
-                failures += 1
-                bar.write(f"impasto: {error_line(error, job)}", file=sys.stderr)
-            else:
-                if not quiet:
-                    stream = sys.stderr if job.target is None else sys.stdout
-                    bar.write(_result_line(job, painted, stylizer), file=stream)
-            bar.update()
-    return FAILED if failures else 0
 
 
 def _check(
@@ -208,18 +326,17 @@ def _check(
         find_method(color)
 
 
-def _make_folders(jobs: Sequence[Job]) -> None:
-    for folder in {job.target.parent for job in jobs if job.target is not None}:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OptionError(f"{folder}: cannot be made ({error.strerror})") from error
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
-def _result_line(job: Job, painted: Painted, stylizer: Stylizer) -> str:
+def _result_line(job: Job, seconds: tuple[float, float, float], stylizer: Stylizer) -> str:
     target = "standard output" if job.target is None else job.target
+    encode, align, decode = seconds
     return (
-        f"{target}: encode {painted.encode_seconds:.3f} s, align {painted.align_seconds:.3f} s, "
-        f"decode {painted.decode_seconds:.3f} s "
+        f"{target}: encode {encode:.3f} s, align {align:.3f} s, decode {decode:.3f} s "
         f"({stylizer.card.name}, {stylizer.engine.name} {stylizer.engine.precision})"
     )

@@ -16,9 +16,9 @@ from PIL import Image
 from impasto.errors import OptionError
 from impasto.images import Photo, Picture, read_photo
 from impasto.library import find_style
-from impasto.masks import fit_photo
+from impasto.masks import check_masks, fit_photo, read_mask
 from impasto.painting import Content, check_size
-from impasto.styles import Style
+from impasto.styles import Style, blend_styles
 from impasto.stylizer import STYLE_SIZE, Stylizer
 
 PICTURE_SIZE = 256
@@ -44,6 +44,7 @@ def grid(
     steps: int = STEPS,
     alpha: float = 1.0,
     size: int | None = PICTURE_SIZE,
+    mask: Picture | None = None,
     watch: Watch | None = None,
 ) -> Image.Image:
     """A photograph between four styles (Fig. 8 of the paper): bilinear weights from the corners.
@@ -59,14 +60,16 @@ def grid(
         steps: pictures along each side, 2 or more.
         alpha: strength in [0, 2].
         size: shorter side that a larger photograph is reduced to; None leaves it as it is.
+        mask: where all four styles go, as for ``Stylizer.stylize``; elsewhere the photograph stays.
         watch: called when a picture is done, ``steps`` times ``steps`` in all.
 
     Returns:
         An RGB image.
 
     Raises:
-        OptionError: if there are not four styles, or steps, alpha or size are out of range.
-        ImageError: if a picture cannot be read or is too small.
+        OptionError: if there are not four styles, or steps, alpha or size are out of range, or the
+            mask is empty.
+        ImageError: if a picture cannot be read or is too small, or the mask is in color.
         StyleError: if a style was made by another model.
 
     Example:
@@ -76,6 +79,7 @@ def grid(
         raise OptionError(f"a grid has a style at each of its 4 corners, not {len(styles)}")
     if steps < 2:
         raise OptionError(f"a grid needs 2 steps or more along each side, not {steps}")
+    planes = _planes(mask)
     held, values, thumbnails = _prepared(model, content, styles, size)
     places = np.linspace(0, 1, steps)
     rows: list[Row] = []
@@ -83,7 +87,9 @@ def grid(
         row: Row = []
         for h in places:
             weights = [(1 - v) * (1 - h), (1 - v) * h, v * (1 - h), v * h]
-            painted = model.paint(held, values, weights=weights, alpha=alpha)
+            # As weights would do, and one style goes with the one mask.
+            mixed = blend_styles(values, weights)
+            painted = model.paint(held, mixed, alpha=alpha, masks=planes)
             row.append(_on_white(painted.image, held.opacity))
             _tell(watch)
         rows.append(row)
@@ -102,6 +108,7 @@ def strip(
     *,
     alphas: Sequence[float] = ALPHAS,
     size: int | None = PICTURE_SIZE,
+    mask: Picture | None = None,
     watch: Watch | None = None,
 ) -> Image.Image:
     """A photograph at several strengths of a style (Fig. 7 of the paper), and at last the style.
@@ -112,14 +119,16 @@ def strip(
         style: the style.
         alphas: strengths in [0, 2], from left to right.
         size: shorter side that a larger photograph is reduced to; None leaves it as it is.
+        mask: where the style goes, as for ``Stylizer.stylize``; elsewhere the photograph stays.
         watch: called when a picture is done, once for each strength.
 
     Returns:
         An RGB image.
 
     Raises:
-        OptionError: if there are no strengths, or one or the size is out of range.
-        ImageError: if a picture cannot be read or is too small.
+        OptionError: if there are no strengths, or one or the size is out of range, or the mask is
+            empty.
+        ImageError: if a picture cannot be read or is too small, or the mask is in color.
         StyleError: if the style was made by another model.
 
     Example:
@@ -127,10 +136,12 @@ def strip(
     """
     if not alphas:
         raise OptionError("a strip needs one strength or more, not 0")
+    planes = _planes(mask)
     held, values, thumbnails = _prepared(model, content, [style], size)
     row: Row = []
     for alpha in alphas:
-        row.append(_on_white(model.paint(held, values, alpha=alpha).image, held.opacity))
+        painted = model.paint(held, values, alpha=alpha, masks=planes)
+        row.append(_on_white(painted.image, held.opacity))
         _tell(watch)
     return _drawn([row + [each for each in thumbnails if each]], held)
 
@@ -160,6 +171,10 @@ def _prepared(
     photo = content if isinstance(content, Photo) else read_photo(content)
     photo = fit_photo(photo, size, enlarge=False)
     return model.encode(photo.image, opacity=photo.alpha), values, thumbnails
+
+
+def _planes(mask: Picture | None) -> list[NDArray[np.float32]] | None:
+    return None if mask is None else check_masks([read_mask(mask)], 1)
 
 
 def _picture(photo: Photo) -> Image.Image:

@@ -8,6 +8,7 @@ shelf of the gallery is called as its model. Which model a style fits is read fr
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import os
 import re
 import sys
@@ -176,7 +177,10 @@ def check_fits(style: Style, *, model: str, model_name: str = "") -> None:
 
 
 def list_styles(
-    *, model: str | None = None, folder: str | os.PathLike[str] | None = None
+    *,
+    model: str | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    like: str = "*",
 ) -> tuple[Entry, ...]:
     """The styles that there are, by name: the user's, then those of the gallery.
 
@@ -185,6 +189,7 @@ def list_styles(
     Args:
         model: only those that fit the model of this identity; all by default.
         folder: of the user's styles; by default :func:`styles_folder`.
+        like: only those whose name fits this shell-like pattern (``*``, ``?``, ``[...]``).
 
     Returns:
         One entry a file. Those that cannot be used are among them, and say why.
@@ -196,6 +201,8 @@ def list_styles(
     entries = []
     taken = set()
     for path, gallery in _files("*", folder):
+        if not fnmatch.fnmatchcase(path.stem, like):
+            continue
         entry = _entry(path, gallery=gallery)
         # A file that cannot be read tells no model: its shelf must do.
         fits = path.parent.name if entry.style is None else entry.style.model

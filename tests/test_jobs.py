@@ -1,0 +1,422 @@
+"""What the names on the command line mean: which pictures are read, and where results go."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_cli import save
+
+from impasto import library
+from impasto.errors import OptionError
+from impasto.imagefiles import FORMATS
+from impasto.jobs import Job, Plan, plan
+from impasto.library import add_style
+from impasto.sources import (
+    STDIO,
+    Source,
+    check_single,
+    find_contents,
+    find_styles,
+    split_styles,
+)
+from impasto.styles import Style
+
+MODEL = "0" * 16
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder, and two styles with names."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IMPASTO_STYLES", str(tmp_path / "kept"))
+    monkeypatch.setattr(library, "GALLERY", tmp_path / "no gallery")
+    moments = (_moments(),)
+    for name in ("monet-lilies", "monet-hay", "hokusai-wave"):
+        add_style(Style(name, MODEL, moments), name)
+    return tmp_path
+
+
+def _moments() -> Any:
+    from impasto.affine import Moments
+
+    return Moments(np.zeros(2), np.ones(2))
+
+
+def model() -> str:
+    return MODEL
+
+
+def never() -> str:
+    raise AssertionError("the model must not be asked")
+
+
+def touch(*names: str, data: bytes = b"x") -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(data)
+
+
+def targets(made: Plan) -> list[str]:
+    return [str(job.target) for jobs in made.groups() for job in jobs]
+
+
+def of(*names: str) -> list[Source]:
+    return [Source(name) for name in names]
+
+
+# --- photographs -----------------------------------------------------------------------------
+
+
+def test_split_styles():
+    assert split_styles(("a", "b"), ()) == (("a",), ("b",))
+    assert split_styles(("a", "b"), ("s",)) == (("a", "b"), ("s",))
+    assert split_styles(("a",), ("s", "t")) == (("a",), ("s", "t"))
+    assert split_styles(("-", "b"), ()) == (("-",), ("b",))
+    for contents, styles, others, mend in [
+        (("a",), (), (), "impasto stylize a STYLE"),
+        (("a", "b", "c"), (), (), "-s STYLE"),
+        (("-", "-"), (), (), "only once"),
+        (("-", "a"), ("-",), (), "only once"),
+        (("a",), ("-",), ("-",), "only once"),
+    ]:
+        with pytest.raises(click.UsageError, match=mend):
+            split_styles(contents, styles, others=others)
+
+
+def test_a_folder_is_its_pictures_in_order(folder: Path):
+    touch("p/b/2.PNG", "p/b/10.jpg", "p/a.webp", "p/c/d/e.heic", "single.xyz")
+    touch("p/notes.txt", "p/.hidden.jpg", "p/.cache/x.jpg", "p/.impasto-0f.partial", "p/Thumbs.db")
+    sources, problems = find_contents(["p", "single.xyz", "gone.jpg", "-"], out="out")
+    assert sources == (
+        Source("p/a.webp", "."),
+        Source("p/b/10.jpg", "b"),
+        Source("p/b/2.PNG", "b"),
+        Source("p/c/d/e.heic", "c/d"),
+        Source("single.xyz"),
+        Source("gone.jpg"),
+        Source("-"),
+    )
+    assert problems == ()
+
+
+def test_every_format_that_is_read_counts(folder: Path):
+    wanted = sorted(f"p/x{suffix}" for row in FORMATS for suffix in row.suffixes)
+    touch(*wanted)
+    sources, _ = find_contents(["p/"], out="out")
+    assert sorted(source.path for source in sources) == wanted
+
+
+def test_links_to_files_are_followed_and_those_to_folders_not(folder: Path):
+    touch("elsewhere/y.jpg", "p/x.jpg")
+    Path("p/link.jpg").symlink_to("../elsewhere/y.jpg")
+    Path("p/circle").symlink_to("../p")
+    sources, _ = find_contents(["p"], out="out")
+    assert [source.path for source in sources] == ["p/link.jpg", "p/x.jpg"]
+
+
+@pytest.mark.parametrize("out", ["p/painted", "p/deep/painted/", "p/link"])
+def test_results_within_the_folder_are_not_read(folder: Path, out: str):
+    touch("p/x.jpg", "p/painted/x-wave.jpg", "p/deep/painted/x-wave.jpg")
+    Path("p/link").symlink_to("painted")
+    sources, _ = find_contents(["p"], out=out)
+    others = {"p/painted/x-wave.jpg", "p/deep/painted/x-wave.jpg"}
+    found = {source.path for source in sources}
+    assert "p/x.jpg" in found
+    assert found & others == others - {str(Path(out).resolve().relative_to(folder) / "x-wave.jpg")}
+
+
+def test_folders_that_cannot_be(folder: Path):
+    touch("p/x.jpg", "text/notes.txt")
+    Path("empty").mkdir()
+    for names, out, error, mend in [
+        (["p"], None, click.UsageError, "p: is a folder.*-o FOLDER"),
+        (["p"], "-", click.UsageError, "p: is a folder.*-o FOLDER"),
+        (["p"], "p", OptionError, "p: is read, so the results cannot lie there"),
+        (["p"], "./text/../p/", OptionError, "give -o another folder"),
+    ]:
+        with pytest.raises(error, match=mend):
+            find_contents(names, out=out)
+    sources, problems = find_contents(["empty", "p", "text"], out="out")
+    assert sources == (Source("p/x.jpg", "."),)
+    for name, line in zip(["empty", "text"], problems, strict=True):
+        assert line.startswith(f"{name}: is a folder without any picture (.jpg, ")
+
+
+def test_folder_that_may_not_be_looked_into(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    touch("p/x.jpg", "p/secret/y.jpg")
+    real = os.scandir
+
+    def scandir(path: Any) -> Any:  # who runs the tests may be allowed everything
+        if str(path) == "p/secret":
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    sources, problems = find_contents(["p"], out="out")
+    assert sources == (Source("p/x.jpg", "."),)
+    assert problems == ("p/secret: cannot be looked into (Permission denied)",)
+
+
+# --- styles ----------------------------------------------------------------------------------
+
+
+def test_patterns_and_folders_of_styles(folder: Path):
+    touch("s/b.png", "s/more/a.jpg", "s/kept.safetensors", "s/notes.txt", "monet-hay/x.png")
+    touch("new[1].png", "hokusai-wave.png")
+    for names, wanted in [
+        (["monet-*"], ["monet-hay", "monet-lilies"]),
+        (["monet-?ay", "wave.jpg", "monet-*"], ["monet-hay", "wave.jpg", "monet-lilies"]),
+        (["s"], ["s/b.png", "s/kept.safetensors", "s/more/a.jpg"]),
+        (["s/*"], ["s/b.png", "s/kept.safetensors"]),
+        (["monet-hay"], ["monet-hay"]),  # the style, which goes before a folder
+        (["monet-hay/"], ["monet-hay/x.png"]),
+        (["new[1].png"], ["new[1].png"]),  # a file that is there
+        (["hokusai-wav[e]"], ["hokusai-wave"]),
+        (["*.png"], ["hokusai-wave.png", "new[1].png"]),
+        (["-", "gone", "-"], ["-", "gone"]),
+    ]:
+        assert find_styles(names, model=model) == (tuple(wanted), ())
+    assert find_styles(["wave.jpg", "s/b.png", "s"], model=model)[0][:2] == ("wave.jpg", "s/b.png")
+    assert find_styles(["wave.jpg", "-", "styles/x"], model=never)[0] == (
+        "wave.jpg",
+        "-",
+        "styles/x",
+    )
+
+
+def test_styles_that_cannot_be(folder: Path):
+    Path("empty").mkdir()
+    styles, problems = find_styles(["manet-*", "monet-hay", "empty"], model=model)
+    assert styles == ("monet-hay",)
+    assert problems[0].startswith("manet-*: fits no name of a style for this model, and no file")
+    assert problems[1].startswith("empty: is a folder without any style (.jpg, ")
+    check_single(["monet-hay", "wave.jpg", "-", "gone"], model=model)
+    for name in ("empty", "monet-*"):
+        with pytest.raises(click.UsageError, match="--all-pairs"):
+            check_single(["wave.jpg", name], model=model)
+
+
+# --- results ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("contents", "out", "wanted"),
+    [
+        (["street.jpg"], None, ["street-wave.jpg"]),
+        (["trip/street.JPG"], None, ["trip/street-wave.JPG"]),
+        (["old.gif", "scan.bmp"], None, ["old-wave.png", "scan-wave.png"]),
+        (["street.jpg"], "new.png", ["new.png"]),
+        (["street.jpg"], "made", ["made/street-wave-2.jpg"]),  # street-wave.jpg is there
+        (["street.jpg"], "missing/", ["missing/street-wave.jpg"]),
+        (["street.jpg", "harbor.png"], "missing", [
+            "missing/street-wave.jpg", "missing/harbor-wave.png"]),
+        (["street.jpg", "harbor.png"], "missing.png/", [
+            "missing.png/street-wave.jpg", "missing.png/harbor-wave.png"]),
+        (["a/x.png", "b/x.png", "a/x.png"], "made", [
+            "made/x-wave.png", "made/x-wave-2.png", "made/x-wave-3.png"]),
+        (["x.png", "x-wave.png"], None, ["x-wave-2.png", "x-wave-wave.png"]),
+        (["-", "x.png"], "made", ["made/stdin-wave.png", "made/x-wave.png"]),
+    ],
+)  # fmt: skip
+def test_targets(folder: Path, contents: list[str], out: str | None, wanted: list[str]):
+    touch("made/street-wave.jpg")
+    made = plan(of(*contents), [["wave.png"]], out=out)
+    assert list(made.groups()) == [
+        (Job(source, Path(target), ("wave.png",)),)
+        for source, target in zip(contents, wanted, strict=True)
+    ]
+    assert len(made) == len(contents)
+    assert not Path("missing").exists() and not Path("missing.png").exists()
+
+
+def test_sub_folders_are_kept(folder: Path):
+    sources = [Source("p/x.jpg", "."), Source("p/a/x.jpg", "a"), Source("q/a/x.jpg", "a")]
+    made = plan(sources, [["wave.png"]], out="out")
+    assert targets(made) == ["out/x-wave.jpg", "out/a/x-wave.jpg", "out/a/x-wave-2.jpg"]
+
+
+def test_all_pairs(folder: Path):
+    made = plan(of("x.jpg", "y.png"), [["a/wave.png"], ["b/wave.png"], ["monet-hay"]], out="out")
+    assert len(made) == 6
+    assert targets(made) == [
+        "out/x-wave.jpg",
+        "out/x-wave-2.jpg",
+        "out/x-monet-hay.jpg",
+        "out/y-wave.png",
+        "out/y-wave-2.png",
+        "out/y-monet-hay.png",
+    ]
+    first = next(iter(made.groups()))
+    assert [job.styles for job in first] == [("a/wave.png",), ("b/wave.png",), ("monet-hay",)]
+    alone = plan(of("x.jpg"), [["wave.png"]], out="out", to_folder=True)
+    assert targets(alone) == ["out/x-wave.jpg"]
+
+
+def test_overwriting_spares_what_is_read(folder: Path):
+    touch("x.png", "x-wave.png", "y-wave.png", "z.png", "z-wave.png")
+    made = plan(
+        of("x.png", "x-wave.png", "y.png", "z.png"),
+        [["wave.png"]],
+        out=None,
+        existing="replace",
+        others=["z-wave.png"],
+    )
+    assert targets(made) == ["x-wave-2.png", "x-wave-wave.png", "y-wave.png", "z-wave-2.png"]
+
+
+def test_what_is_read_is_spared_through_links(folder: Path):
+    touch("real/x-wave.png")
+    Path("link").symlink_to("real")
+    Path("linked-wave.png").symlink_to("real/x-wave.png")
+    made = plan(
+        of("real/x.png", "linked.png"),
+        [["wave.png"]],
+        out=None,
+        existing="replace",
+        others=["link/x-wave.png"],
+    )
+    assert targets(made) == ["real/x-wave-2.png", "linked-wave-2.png"]
+
+
+def test_resume_finds_what_is_done_under_the_same_names(folder: Path):
+    contents = of("a/x.png", "b/x.png", "c/x.gif", "d/x.bmp", "y.jpg")
+    styles = [["wave.png"], ["rain.png"]]
+    wanted = targets(plan(contents, styles, out="out"))
+    touch(wanted[1], wanted[2], wanted[9])
+    touch(wanted[4], data=b"")  # a name that was only reserved
+    Path(wanted[6]).mkdir()
+    made = plan(contents, styles, out="out", existing="skip")
+    assert targets(made) == wanted
+    done = [job.done for jobs in made.groups() for job in jobs]
+    assert [i for i, each in enumerate(done) if each] == [1, 2, 9]
+    single = plan(of("y.jpg"), [["wave.png"]], out=wanted[9], existing="skip")
+    assert [jobs[0].done for jobs in single.groups()] == [True]
+
+
+def test_resume_refuses_results_among_what_is_read(folder: Path):
+    """Else the second call with *.jpg would paint paintings, or take a photograph for one."""
+    touch("x.png", "x-wave.png")
+    made = plan(of("x.png", "x-wave.png"), [["wave.png"]], out=None, existing="skip")
+    with pytest.raises(OptionError, match=r"x-wave.png: is read in this call.*result of x.png.*-o"):
+        list(made.groups())
+    made = plan(of("x.png"), [["x.png"]], out="x.png", existing="skip")
+    with pytest.raises(OptionError, match=r"x.png: is read in this call"):
+        list(made.groups())
+
+
+@pytest.mark.parametrize(
+    ("contents", "options", "error", "mend"),
+    [
+        (["a.jpg"], {"out": "wave.png"}, OptionError, "exists already.*--overwrite"),
+        (["a.jpg"], {"out": "a.xyz"}, OptionError, "'.xyz' tells no format.*.jpg"),
+        (["a.jpg"], {"out": "nowhere/a.png"}, OptionError, "no folder nowhere; make it first"),
+        (["a.jpg", "b.jpg"], {"out": "wave.png"}, OptionError, "is a file; name a folder"),
+        (["a.jpg"], {"out": "wave.png/"}, OptionError, "is a file; name a folder"),
+        (["a.jpg", "b.jpg"], {"out": "new.png"}, OptionError, "new.png/ if the folder shall be"),
+        (["a.jpg"], {"out": "new.png", "to_folder": True}, OptionError, "name a folder"),
+        (["a.jpg", "b.jpg"], {"out": "-"}, click.UsageError, "one picture"),
+        (["a.jpg"], {"out": "-", "to_folder": True}, click.UsageError, "one picture"),
+        (["a.jpg"], {"out": "-", "existing": "skip"}, click.UsageError, "--resume needs"),
+        (["-"], {"out": None, "existing": "skip"}, click.UsageError, "--resume needs"),
+        (["-", "b.jpg"], {"out": None}, click.UsageError, "-o FOLDER"),
+        (["-"], {"out": None, "to_folder": True}, click.UsageError, "-o FOLDER"),
+    ],
+)
+def test_output_that_cannot_be(
+    folder: Path, contents: list[str], options: dict[str, Any], error: type[Exception], mend: str
+):
+    save(Path("wave.png"))
+    with pytest.raises(error, match=mend):
+        plan(of(*contents), [["wave.png"]], **options)
+
+
+# --- properties ------------------------------------------------------------------------------
+
+STEMS = st.sampled_from(["x", "y", "x-w", "x-w-2", "x-2", "w"])
+PHOTOS = st.builds(
+    lambda folder, stem, suffix: f"{folder}{stem}{suffix}",
+    st.sampled_from(["", "a/", "b/"]),
+    STEMS,
+    st.sampled_from([".jpg", ".png", ".gif"]),
+)
+SOURCES = st.lists(st.builds(Source, PHOTOS, st.sampled_from(["", ".", "sub"])), max_size=8)
+MIXTURES = st.lists(st.tuples(st.sampled_from(["w.png", "b/w.png", "w-2.png", "v"])), max_size=3)
+THERE = st.lists(st.builds(lambda stem: f"out/{stem}-w.png", STEMS), max_size=4)
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    return lambda: tmp_path_factory.mktemp("plan")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(sources=SOURCES, mixtures=MIXTURES, there=THERE, rule=st.sampled_from(["spare", "replace"]))
+def test_results_never_meet(
+    ground: Callable[[], Path],
+    sources: list[Source],
+    mixtures: list[tuple[str]],
+    there: list[str],
+    rule: Any,
+):
+    """No result takes the place of another, of what is read or, unless allowed, of a file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ground())
+        touch(*there, "out/keep.txt")
+        for out in (None, "out"):
+            made = plan(sources, mixtures, out=out, existing=rule, to_folder=True)
+            found = [os.path.realpath(target) for target in targets(made)]
+            assert len(found) == len(made) == len(set(found))
+            read = {*(each.path for each in sources), *(name for (name,) in mixtures)}
+            assert not set(found) & {os.path.realpath(name) for name in read}
+            if rule == "spare":
+                assert not any(map(os.path.lexists, found))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(sources=SOURCES, mixtures=MIXTURES, data=st.data())
+def test_a_run_goes_on_where_it_stopped(
+    ground: Callable[[], Path], sources: list[Source], mixtures: list[tuple[str]], data: Any
+):
+    """Whatever of a run is there, in a new folder, the next names the same and paints the rest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ground())
+        wanted = targets(plan(sources, mixtures, out="out", to_folder=True))
+        there = data.draw(st.sets(st.sampled_from(wanted))) if wanted else set()
+        touch(*there)
+        made = plan(sources, mixtures, out="out", existing="skip", to_folder=True)
+        jobs = [job for group in made.groups() for job in group]
+        assert [str(job.target) for job in jobs] == wanted
+        assert {str(job.target) for job in jobs if job.done} == there
+
+
+def test_planning_costs_the_same_for_each(folder: Path):
+    """10 000 photographs of one name: numbered without counting up to each of them again."""
+
+    def seconds(count: int) -> float:
+        sources = [Source(f"p{i}/x.jpg") for i in range(count)]
+        start = time.perf_counter()
+        names = targets(plan(sources, [["wave.png"]], out="out"))
+        assert names[-1] == f"out/x-wave-{count}.jpg"
+        return time.perf_counter() - start
+
+    few = min(seconds(500) for _ in range(3))
+    assert seconds(10_000) < 20 * few * 4  # it would be 20 x 20 if each looked at all before
+    sources = [Source(f"p/{i}.jpg", ".") for i in range(100_000)]
+    start = time.perf_counter()
+    made = plan(sources, [["wave.png"]] * 40, out="out")
+    assert next(iter(made.groups()))[0].source == "p/0.jpg"
+    assert time.perf_counter() - start < 10, "the first is not to wait for all"
+
+
+def test_stdio_is_no_file_that_is_spared():
+    made = plan([Source(STDIO)], [["wave.png"]], out="out", to_folder=True)
+    assert targets(made) == ["out/stdin-wave.png"]
