@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -73,19 +73,25 @@ class Plan:
             OptionError: if a result that may be there already is a picture that is read.
         """
         names = _Names(self)
+        suffixes = _written_suffixes()
+        mixtures = [
+            (styles, "".join(f"-{_stem(name)}" for name in styles)) for styles in self.mixtures
+        ]
         for source in self.sources:
-            yield tuple(self._job(source, styles, names) for styles in self.mixtures)
-
-    def _job(self, source: Source, styles: tuple[str, ...], names: _Names) -> Job:
-        if self.place == STDIO:
-            return Job(source.path, None, styles)
-        folder = Path(source.path).parent if self.place is None else Path(self.place)
-        if self.is_file:
-            target = names.check(folder, source.path)
-        else:
-            plain = folder / source.below / _derived_name(source.path, styles)
-            target = names.free(plain, source.path)
-        return Job(source.path, target, styles, done=self.existing == "skip" and _is_done(target))
+            folder = Path(source.path).parent if self.place is None else Path(self.place)
+            below, stem = folder / source.below, _stem(source.path)
+            suffix = Path(source.path).suffix
+            if suffix.lower() not in suffixes:
+                suffix = ".png"
+            jobs = []
+            for styles, ending in mixtures:
+                target, done = None, False
+                if self.is_file:
+                    target, done = names.fixed(folder, source.path)
+                elif self.place != STDIO:
+                    target, done = names.free(below, stem + ending, suffix, source.path)
+                jobs.append(Job(source.path, target, styles, done))
+            yield tuple(jobs)
 
 
 def plan(
@@ -168,54 +174,70 @@ class _Names:
         read = [source.path for source in plan.sources]
         read += [name for mixture in plan.mixtures for name in mixture]
         # No result may take the place of what this call reads, nor of another result.
-        self.read = {self._real(Path(name)) for name in (*read, *plan.others) if name != STDIO}
+        self.read = set()
+        for path in (Path(name) for name in (*read, *plan.others) if name != STDIO):
+            self.read.add(self._real(str(path.parent), path.name, _look(str(path))))
         self.given: set[str] = set()
-        self.numbered: dict[Path, Iterator[Path]] = {}
+        self.numbers: dict[tuple[str, str, str], int] = {}
 
-    def free(self, plain: Path, source: str) -> Path:
-        for path in self.numbered.setdefault(plain, _numbered(plain)):
-            real = self._real(self.check(path, source))
-            if real in self.read or real in self.given:
-                continue
-            if self.existing != "spare" or not os.path.lexists(path):
+    def free(self, folder: Path, stem: str, suffix: str, source: str) -> tuple[Path, bool]:
+        """The first of STEM, STEM-2, STEM-3 ... that is free, and whether the result is there."""
+        plain = str(folder), stem, suffix
+        number = self.numbers.get(plain, 1)
+        while True:
+            name = f"{stem}-{number}{suffix}" if number > 1 else f"{stem}{suffix}"
+            path = f"{folder}/{name}"
+            found = _look(path)
+            real = self._real(plain[0], name, found)
+            self._check(real, path, source)
+            taken = real in self.read or real in self.given
+            if not taken and (found is None or self.existing != "spare"):
                 break
+            number += 1
+        if number > 1:  # who asks for this name again need not count up to it again
+            self.numbers[plain] = number + 1
         self.given.add(real)
-        return path
+        return Path(path), self._is_done(path, found)
 
-    def check(self, path: Path, source: str) -> Path:
-        """Refuse to take what is read for a result that is done."""
-        if self.existing == "skip" and self._real(path) in self.read:
+    def fixed(self, path: Path, source: str) -> tuple[Path, bool]:
+        """A name that was given, and whether the result is there."""
+        found = _look(str(path))
+        self._check(self._real(str(path.parent), path.name, found), str(path), source)
+        return path, self._is_done(str(path), found)
+
+    def _check(self, real: str, path: str, source: str) -> None:
+        if self.existing == "skip" and real in self.read:
             raise OptionError(
                 f"{path}: is read in this call, and would be the result of {source}: with "
                 "--resume give -o a folder away from what is read"
             )
-        return path
 
-    def _real(self, path: Path) -> str:
+    def _is_done(self, path: str, found: os.stat_result | None) -> bool:
+        if self.existing != "skip" or found is None:
+            return False
+        if stat.S_ISLNK(found.st_mode):
+            return Path(path).is_file()
+        # Results are written whole; an empty file is a name that was reserved for one.
+        return stat.S_ISREG(found.st_mode) and found.st_size > 0
+
+    def _real(self, folder: str, name: str, found: os.stat_result | None) -> str:
         """As realpath(), but following the links to a folder only once."""
-        if path.is_symlink():
-            return os.path.realpath(path)
-        parent = str(path.parent)
-        if parent not in self.folders:
-            self.folders[parent] = os.path.realpath(parent)
-        return f"{self.folders[parent]}/{path.name}"
+        if found is not None and stat.S_ISLNK(found.st_mode):
+            return os.path.realpath(f"{folder}/{name}")
+        if folder not in self.folders:
+            self.folders[folder] = os.path.realpath(folder)
+        return f"{self.folders[folder]}/{name}"
 
 
-def _is_done(path: Path) -> bool:
-    # Results are written whole; an empty file is a name that was reserved for one.
-    return path.is_file() and path.stat().st_size > 0
+def _look(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except (OSError, ValueError):  # ValueError: a zero byte in the name
+        return None
 
 
-def _derived_name(source: str, styles: Sequence[str]) -> str:
-    stem = "-".join("stdin" if name == STDIO else Path(name).stem for name in (source, *styles))
-    suffix = Path(source).suffix
-    return stem + (suffix if suffix.lower() in _written_suffixes() else ".png")
-
-
-def _numbered(path: Path) -> Iterator[Path]:
-    yield path
-    for number in itertools.count(2):
-        yield path.with_name(f"{path.stem}-{number}{path.suffix}")
+def _stem(name: str) -> str:
+    return "stdin" if name == STDIO else Path(name).stem
 
 
 def _check_file(path: Path, existing: Existing) -> None:
