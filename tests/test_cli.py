@@ -256,7 +256,19 @@ def test_grid_and_strip(folder: Path, model: list[str]):
     done = run("strip", "street.jpg", "-s", "wave.png", "--alphas", "0,1.5", "-o", "-", *model)
     wanted = figures.strip(tiny, "street.jpg", "wave.png", alphas=(0, 1.5))
     np.testing.assert_array_equal(pixels(done.stdout), np.asarray(wanted))
+    Image.linear_gradient("L").save("sky.png")
+    masked = ("--mask", "sky.png", "-o", "-", *model)
+    done = run("strip", "street.jpg", "-s", "wave.png", *masked)
+    wanted = figures.strip(tiny, "street.jpg", "wave.png", mask="sky.png")
+    np.testing.assert_array_equal(pixels(done.stdout), np.asarray(wanted))
+    done = run("grid", "street.jpg", *four, *small, *masked)
+    wanted = figures.grid(tiny, "street.jpg", styles, steps=3, size=20, mask="sky.png")
+    np.testing.assert_array_equal(pixels(done.stdout), np.asarray(wanted))
+    strip = ("strip", "street.jpg", "-s", "wave.png", "-o")
     for words, mend in [
+        ((*strip, "s.png", "--mask", "gone.png", *model), "gone.png: no such file"),
+        ((*strip, "s.png", "--mask", "wave.png", *model), "wave.png: is a picture in color"),
+        ((*strip, "s.png", "--mask", "-", "-s", "-", *model), "only once"),
         (("grid", "street.jpg", "-s", "wave.png", "-o", "g.png"), "give -s 4 times, not 1"),
         (("grid", "street.jpg", *four, "-o", "grid.png"), "exists already"),
         (("grid", "street.jpg", *four, "-o", "g.png", "--steps", "1"), "2 steps or more"),

@@ -14,6 +14,7 @@ from test_controls import Counting
 
 from impasto.errors import ImageError, OptionError, StyleError
 from impasto.figures import ALPHAS, grid, strip
+from impasto.masks import read_mask
 from impasto.models import Bundle
 from impasto.styles import make_thumbnail
 from impasto.stylizer import Stylizer
@@ -95,6 +96,32 @@ def test_what_is_transparent_is_white(model: Stylizer) -> None:
     for column in range(5):
         assert (cell(sheet, 0, column)[:, 30:] == 255).all()
         assert (cell(sheet, 0, column)[:, :30] < 255).any()
+
+
+def test_a_mask_keeps_the_photograph_outside(model: Stylizer) -> None:
+    """For a grid the one mask limits all four: a soft border is as soft as with one style."""
+    mask = np.zeros((20, 30), np.float32)
+    mask[:, 15:] = np.linspace(0.1, 1, 15)
+    styles = [model.style(each) for each in STYLES]
+    sheet = grid(model, CONTENT, styles, steps=3, mask=mask, alpha=0.9)
+    quarter = [mask / 4] * 4  # which together cover as much as the mask
+    for row, column in np.ndindex(3, 3):
+        v, h = row / 2, column / 2
+        weights = ((1 - v) * (1 - h), (1 - v) * h, v * (1 - h), v * h)
+        wanted = model.paint(CONTENT, styles, weights=weights, masks=quarter, alpha=0.9)
+        close(cell(sheet, row, column), wanted.image)
+        np.testing.assert_array_equal(
+            cell(sheet, row, column)[:, :29], np.rint(CONTENT[:, :29] * 255)
+        )
+    cut = Image.fromarray(np.rint(mask * 255).astype(np.uint8))
+    sheet = strip(model, CONTENT, STYLES[0], mask=cut)
+    for column, alpha in enumerate(ALPHAS):
+        wanted = model.paint(CONTENT, styles[0], masks=[read_mask(cut)], alpha=alpha)
+        close(cell(sheet, 0, column), wanted.image)
+    with pytest.raises(OptionError, match="mask 1 is empty"):
+        strip(model, CONTENT, STYLES[0], mask=np.zeros((9, 9), np.float32))
+    with pytest.raises(ImageError, match="is a picture in color"):
+        grid(model, CONTENT, STYLES, mask=CONTENT)
 
 
 @pytest.mark.parametrize(

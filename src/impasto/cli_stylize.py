@@ -151,7 +151,7 @@ def stylize(
         [(name,) for name in names] if all_pairs else [names],
         out=out,
         existing=existing,
-        to_folder=all_pairs or any(source.below for source in sources),
+        to_folder=all_pairs or contents != tuple(source.path for source in sources),
         others=others,
     )
     mixed = len(made.mixtures[0]) if made.mixtures else 0

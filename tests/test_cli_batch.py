@@ -1,0 +1,234 @@
+"""Many pictures in one call of ``impasto stylize``, as a person runs it, on a tiny model."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bad_files import truncated_jpeg
+from PIL import Image
+from test_cli import COMMAND, names, on_terminal, pixels, run, save
+
+import impasto
+from impasto.library import add_style
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a folder of photographs, one of styles, and styles with names."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IMPASTO_STYLES", str(tmp_path / "kept"))
+    for seed, name in enumerate(
+        ("photos/a.jpg", "photos/trip/b.png", "photos/trip/a.jpg", "styles/wave.png", "rain.png")
+    ):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        save(Path(name), seed=seed)
+    return tmp_path
+
+
+@pytest.fixture
+def model(tiny_path: Path) -> list[str]:
+    return ["--model", str(tiny_path), "--engine", "onnxruntime"]
+
+
+def results(folder: str = "out") -> set[str]:
+    return {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def test_a_folder_keeps_its_structure(folder: Path, model: list[str]):
+    Path("photos/.hidden.png").write_bytes(b"")
+    Path("photos/notes.txt").write_bytes(b"")
+    done = run("stylize", "photos", "rain.png", "-o", "out", *model)
+    wanted = ["a-rain.jpg", "trip/a-rain.jpg", "trip/b-rain.png"]
+    assert results() == set(wanted)
+    *lines, last = done.stdout.decode().splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"out/{name}" for name in wanted]
+    assert re.fullmatch(r"3 painted in \d+\.\d s", last)
+    tiny = impasto.load(model[1], engine="onnxruntime")
+    found = pixels(Path("out/trip/b-rain.png"))
+    np.testing.assert_array_equal(found, np.asarray(tiny.stylize("photos/trip/b.png", "rain.png")))
+    # A folder of results within the photographs is not read.
+    for _ in range(2):
+        run("stylize", "photos", "rain.png", "-o", "photos/new", "--overwrite", *model)
+    assert results("photos/new") == set(wanted)
+
+
+def test_all_pairs_with_folders_names_and_patterns(folder: Path, model: list[str]):
+    tiny = impasto.load(model[1], engine="onnxruntime")
+    for name in ("monet-hay", "monet-lilies"):
+        add_style(tiny.style("rain.png"), name)
+    styles = ("-s", "monet-*", "-s", "styles", "-s", "rain.png")
+    run("stylize", "photos", *styles, "--all-pairs", "-o", "out", "--alpha", "0.8", *model)
+    wanted = [
+        f"{photo}-{style}{suffix}"
+        for photo, suffix in (("a", ".jpg"), ("trip/a", ".jpg"), ("trip/b", ".png"))
+        for style in ("monet-hay", "monet-lilies", "wave", "rain")
+    ]
+    assert results() == set(wanted)
+    for style in ("styles/wave.png", "rain.png"):
+        found = pixels(Path(f"out/trip/b-{Path(style).stem}.png"))
+        wanted_image = tiny.stylize("photos/trip/b.png", style, alpha=0.8)
+        np.testing.assert_array_equal(found, np.asarray(wanted_image))
+
+
+@pytest.mark.parametrize("options", [("--color", "luminance"), ("--mask", "mask.png")])
+def test_all_pairs_with_other_controls(folder: Path, model: list[str], options: tuple[str, str]):
+    Image.linear_gradient("L").save("mask.png")
+    words = ("stylize", "photos/trip/b.png", "photos/a.jpg", "-s", "styles", "-s", "rain.png")
+    run(*words, "--all-pairs", "-o", "out", *options, *model)
+    tiny = impasto.load(model[1], engine="onnxruntime")
+    for style in ("styles/wave.png", "rain.png"):
+        wanted = tiny.stylize(
+            "photos/trip/b.png",
+            style,
+            color="luminance" if "--color" in options else None,
+            masks=["mask.png"] if "--mask" in options else None,
+        )
+        found = pixels(Path(f"out/b-{Path(style).stem}.png"))
+        np.testing.assert_array_equal(found, np.asarray(wanted))
+
+
+def test_resume_paints_what_is_missing(folder: Path, model: list[str]):
+    words = ("stylize", "photos", "-s", "styles", "-s", "rain.png", "--all-pairs", "-o", "out")
+    run(*words, *model)
+    wanted = results()
+    assert len(wanted) == 6
+    before = {name: Path("out", name).read_bytes() for name in wanted}
+    Path("out/trip/a-wave.jpg").unlink()
+    Path("out/a-rain.jpg").unlink()
+    done = run(*words, "--resume", *model)
+    *lines, last = done.stdout.decode().splitlines()
+    assert [line.split(":")[0] for line in lines] == ["out/a-rain.jpg", "out/trip/a-wave.jpg"]
+    assert re.fullmatch(r"2 painted, 4 skipped in \d+\.\d s", last)
+    assert {name: Path("out", name).read_bytes() for name in results()} == before
+    # With nothing to do no model is loaded, and a style need not be there.
+    Path("rain.png").unlink()
+    done = run(*words, "--resume", "--model", model[1])
+    assert re.fullmatch(r"0 painted, 6 skipped in \d+\.\d s\n", done.stdout.decode())
+    assert run(*words, "--resume", "-q", *model).stdout == b""
+
+
+def test_resume_of_one_file_and_of_results_among_photographs(folder: Path, model: list[str]):
+    words = ("stylize", "photos/a.jpg", "rain.png", "--resume", *model)
+    assert run(*words, "-o", "new.png").stdout.startswith(b"new.png: ")
+    made = Path("new.png").stat().st_mtime_ns
+    assert run(*words, "-o", "new.png").stdout == b""
+    assert Path("new.png").stat().st_mtime_ns == made
+    run(*words)
+    assert run(*words).stdout == b""
+    assert names(Path("photos")) == {"a.jpg", "a-rain.jpg", "trip"}
+    photos = ("photos/a-rain.jpg", "photos/a.jpg")  # what photos/*.jpg means the second time
+    done = run("stylize", *photos, "-s", "rain.png", "--resume", *model, code=2)
+    assert b"photos/a-rain.jpg: is read in this call" in done.stderr
+    assert names(Path("photos")) == {"a.jpg", "a-rain.jpg", "trip"}
+
+
+def test_every_failure_is_named_at_once_and_at_the_end(folder: Path, model: list[str]):
+    bad = Path(truncated_jpeg(folder)).rename("photos/broken.jpg")
+    Path("styles/rotten.png").write_bytes(b"rotten")
+    Path("empty").mkdir()
+    words = ("stylize", "photos", "empty", "gone.jpg", "-s", "styles", "-s", "no-such-style")
+    words = (*words, "-s", "x-*", "--all-pairs", "-o", "out", *model)
+    done = run(*words, code=2)
+    assert results() == {"a-wave.jpg", "trip/a-wave.jpg", "trip/b-wave.png"}
+    assert len(done.stdout.splitlines()) == 3
+    *lines, summary = re.split(r"(?=impasto: )", done.stderr.decode())[1:]
+    about = ["x-*", "empty", "styles/rotten.png", "there is no style", str(bad), "gone.jpg"]
+    for line, name in zip(lines, about, strict=True):
+        assert line.startswith(f"impasto: {name}") and line.count("\n") == 1
+    first, *named = summary.splitlines()
+    # Two folders and patterns; two styles for five photographs; two photographs in the other one.
+    assert re.fullmatch(r"impasto: 3 painted, 14 failed in \d+\.\d s", first)
+    for line, name in zip(named, about, strict=True):
+        assert line.startswith(f"  {name}")
+    assert "(5 pictures)" in named[2] and "pictures" not in named[4]
+    # Quiet: each failure once, nothing else; and what failed is not taken for done.
+    done = run(*words, "--resume", "-q", code=2)
+    assert done.stdout == b""
+    assert [line.startswith("impasto: ") for line in done.stderr.decode().splitlines()] == [
+        True
+    ] * 6
+
+
+def test_a_bad_style_alone_stops_the_call(folder: Path, model: list[str]):
+    done = run("stylize", "photos", "-s", "gone.png", "-s", "rain.png", "-o", "out", *model, code=2)
+    assert done.stderr.decode().startswith("impasto: gone.png: no such file")
+    assert len(done.stderr.splitlines()) == 1 and not Path("out").exists()
+
+
+def test_what_contradicts_itself(folder: Path, model: list[str]):
+    pairs = ("stylize", "photos", "-s", "styles", "--all-pairs")
+    for words, mend in [
+        (("stylize", "photos", "rain.png"), "photos: is a folder.*-o FOLDER"),
+        (("stylize", "photos", "rain.png", "-o", "photos"), "give -o another folder"),
+        (("stylize", "photos", "rain.png", "-o", "new.png"), "name a folder"),
+        (("stylize", "photos", "rain.png", "-o", "-"), "-o FOLDER"),
+        (("stylize", "photos/a.jpg", "styles"), "styles: may mean several.*--all-pairs"),
+        (("stylize", "photos/a.jpg", "-s", "monet-*"), "--all-pairs"),
+        ((*pairs, "-o", "out", "--weights", "1,2"), "--weights mix"),
+        ((*pairs, "-o", "out", "--mask", "m", "--mask", "n"), "one --mask .* not 2"),
+        ((*pairs, "-o", "out", "--resume", "--overwrite"), "give one"),
+        (("stylize", "-", "rain.png", "--resume"), "--resume needs"),
+        (("stylize", "empty", "rain.png", "-o", "out"), "empty: is a folder without any picture"),
+    ]:
+        Path("empty").mkdir(exist_ok=True)
+        done = run(*words, *model, code=2)
+        assert re.search(mend, done.stderr.decode()), done.stderr.decode()
+        assert done.stdout == b"" and not Path("out").exists()
+
+
+def test_place_that_cannot_be_made(folder: Path, model: list[str]):
+    Path("file").write_bytes(b"")
+    done = run("stylize", "photos", "rain.png", "-o", "file/out", *model, code=2)
+    assert done.stderr.decode() == "impasto: file/out: cannot be made (Not a directory)\n"
+    # A sub-folder that cannot be made stops only what belongs there.
+    Path("out").mkdir()
+    Path("out/trip").write_bytes(b"")
+    done = run("stylize", "photos", "rain.png", "-o", "out", *model, code=2)
+    assert done.stderr.decode().count("out/trip: cannot be made (File exists)") == 4
+    assert results() == {"a-rain.jpg", "trip"}
+
+
+def test_an_interrupted_run_goes_on(folder: Path, model: list[str]):
+    Path("many").mkdir()
+    data = Path("photos/a.jpg").read_bytes()
+    for i in range(150):
+        Path(f"many/{i:03}.jpg").write_bytes(data)
+    words = ["stylize", "many", "-s", "styles", "-s", "rain.png", "--all-pairs", "-o", "out"]
+    process = subprocess.Popen(
+        [*COMMAND, *words, *model],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+    )
+    try:
+        until = time.monotonic() + 60
+        while not Path("out").is_dir() or len(names(Path("out"))) < 3:
+            assert time.monotonic() < until and process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=30)[1].decode().strip() == "impasto: interrupted"
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    there = names(Path("out"))
+    assert 3 <= len(there) < 300
+    last = run(*words, "--resume", *model).stdout.decode().splitlines()[-1]
+    assert last.startswith(f"{300 - len(there)} painted, {len(there)} skipped in ")
+    assert len(names(Path("out"))) == 300
+    assert {pixels(path).shape for path in Path("out").iterdir()} == {(40, 52, 3)}
+
+
+def test_progress_counts_what_is_done_and_no_time_for_it(folder: Path, model: list[str]):
+    words = ("stylize", "photos", "-s", "styles", "-s", "rain.png", "--all-pairs", "-o", "out")
+    run(*words, *model)
+    Path("out/a-rain.jpg").unlink()
+    code, text = on_terminal(*words, "--resume", *model)
+    assert code == 0
+    assert "a.jpg, rain.png" in text and "83 %" in text, text
+    assert "wave" not in text, "a style that nothing needs is not made"
