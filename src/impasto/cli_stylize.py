@@ -154,7 +154,7 @@ def stylize(
         to_folder=all_pairs or contents != tuple(source.path for source in sources),
         others=others,
     )
-    mixed = len(made.mixtures[0]) if made.mixtures else 0
+    mixed = 1 if all_pairs else len(names)
     _check(weights, mixed, statistics=statistics, color=color, size=size)
     strength = None if alpha is None else read_strength(alpha, max_pixels=common.max_pixels)
 
