@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from impasto.lab.losses import content_loss, style_loss, total_variation
-from impasto.lab.moments import SMALLEST, fast_mean_std
+from impasto.lab.moments import SMALLEST, fast_mean_square, fast_mean_std
 from impasto.lab.normalization import EPS
 
 
@@ -58,3 +58,16 @@ def test_quick_moments_and_their_gradient_are_the_plain_ones():
     (wanted_mean * weights[0] + wanted_std * weights[1]).sum().backward()
     error = (quick.grad.double() - plain.grad).norm() / plain.grad.norm()
     assert error < 0.02  # bfloat16 keeps 8 bits
+
+
+def test_quick_square_distance_and_its_gradient_are_the_plain_ones():
+    random = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(2, 16, 20, 24, generator=random).bfloat16() for _ in range(2))
+    x, y = (each.to(memory_format=torch.channels_last) for each in (x, y))
+    quick, plain = x.clone().requires_grad_(), x.double().requires_grad_()
+    got, wanted = fast_mean_square(quick, y), (plain - y.double()).square().mean()
+    assert got.item() == pytest.approx(wanted.item(), rel=1e-3)
+    (3 * got).backward()
+    (3 * wanted).backward()
+    error = (quick.grad.double() - plain.grad).norm() / plain.grad.norm()
+    assert error < 0.01  # bfloat16 keeps 8 bits

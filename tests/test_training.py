@@ -15,9 +15,13 @@ from PIL import Image
 
 from impasto.errors import ImageError, ModelError, OptionError
 from impasto.lab.methods.compact import FAST, QUALITY, Compact
+from impasto.lab.train import lessons
 from impasto.lab.train.config import TrainConfig, read_config, write_config
 from impasto.lab.train.data import Sampler, is_held_out, load_collections
+from impasto.lab.train.lessons import Lessons
 from impasto.lab.train.loop import learning_rate, read_checkpoint, start_from, train
+from impasto.lab.train.objective import Objective
+from impasto.lab.vgg import load_vgg
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -45,36 +49,67 @@ def config(tmp_path_factory):
 
 
 def _losses(folder):
+    if not (folder / "log.csv").exists():
+        return []
     with (folder / "log.csv").open() as file:
         return [float(row["loss"]) for row in csv.DictReader(file)]
 
 
-def test_resume_gives_the_losses_of_an_uninterrupted_run(config, tmp_path):
+class _Stop(KeyboardInterrupt):
+    """Ctrl-C, told from that of whoever runs the tests."""
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_resume_gives_the_losses_of_an_uninterrupted_run(config, tmp_path, monkeypatch, repeats):
+    monkeypatch.setattr(lessons, "BLOCK", 3)
+    iterations = 4 * repeats  # with repeats: into the second block
+    config = dataclasses.replace(config, repeats=repeats, iterations=iterations, preview_every=99)
     train(config, tmp_path / "whole")
-    # stopped after two steps, with the schedule of four
-    calls = 0
+    for stop in (2, 3, iterations - 1):  # in a block and between two, with one schedule
+        steps = Objective.__call__
 
-    class Stop(KeyboardInterrupt):
-        pass
+        def stopped(self, network, lesson, steps=steps, after=stop):
+            if len(_losses(tmp_path / "parts")) == after:
+                raise _Stop
+            return steps(self, network, lesson)
 
-    def stop_after_two(self, n, batch=Sampler.batch):
-        nonlocal calls
-        calls += 1
-        if calls > 4 + 2:  # two previews, then a batch of contents and of styles a step
-            raise Stop
-        return batch(self, n)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Sampler, "batch", stop_after_two)
-        train(config, tmp_path / "parts")
-    assert len(_losses(tmp_path / "parts")) == 2
+        with monkeypatch.context() as patch:
+            patch.setattr(Objective, "__call__", stopped)
+            train(config, tmp_path / "parts")
+        assert len(_losses(tmp_path / "parts")) == stop
     train(config, tmp_path / "parts")
     assert _losses(tmp_path / "parts") == _losses(tmp_path / "whole")
-    assert len(_losses(tmp_path / "whole")) == 4
+    assert len(_losses(tmp_path / "whole")) == iterations
     whole = read_checkpoint(tmp_path / "whole" / "checkpoint.pt")["average"]
     parts = read_checkpoint(tmp_path / "parts" / "checkpoint.pt")["average"]
     for name, value in whole.items():
         assert torch.equal(value, parts[name]), name
+
+
+def test_a_lesson_is_learned_as_often_as_the_config_says(config, monkeypatch):
+    monkeypatch.setattr(lessons, "BLOCK", 5)
+    made = Lessons(
+        Objective(config, load_vgg(config.vgg), None),
+        *(_sampler_of(folders, config) for folders in (config.contents, config.styles)),
+        batch=1,
+        repeats=3,
+        seed=0,
+    )
+    blocks = [[made.at(step) for step in range(15 * b, 15 * b + 15)] for b in range(2)]
+    for block in blocks:
+        assert len({id(lesson) for lesson in block}) == 5
+        for turn in range(3):  # each pass has all of them
+            assert len({id(lesson) for lesson in block[5 * turn : 5 * turn + 5]}) == 5
+    assert not torch.equal(blocks[0][0].contents, blocks[1][0].contents)
+    with pytest.raises(OptionError, match="repeats"):
+        Lessons(made.objective, made.contents, made.styles, batch=1, repeats=0, seed=0)
+
+
+def _sampler_of(folders, config):
+    loaded = load_collections(folders, shorter=64)
+    return Sampler(
+        loaded.collections, list(folders.values()), crop=32, smallest=0.5, jitter=0.0, seed=0
+    )
 
 
 def test_a_run_folder_says_all_and_its_result_starts_another(config, tmp_path):

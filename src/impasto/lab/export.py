@@ -208,9 +208,7 @@ def multiply_adds(network: nn.Module, size: int) -> int:
         kernel = module.kernel_size[0] * module.kernel_size[1]
         counted += output.numel() * (module.in_channels // module.groups) * kernel
 
-    hooks = [
-        m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d)
-    ]
+    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d)]
     try:
         with torch.no_grad():
             _stylize(network, torch.rand(1, 3, size, size), None)
@@ -254,7 +252,5 @@ def _stylize_by(
     engine: Engine, image: NDArray[np.float32], style: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     content, wanted = engine.encode(image), engine.encode(style)
-    maps: list[Affine] = [
-        adain(a, b) for a, b in zip(content.moments, wanted.moments, strict=True)
-    ]
+    maps: list[Affine] = [adain(a, b) for a, b in zip(content.moments, wanted.moments, strict=True)]
     return engine.decode(content.features, maps)

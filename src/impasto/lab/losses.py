@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.lab.moments import fast_mean_std
+from impasto.lab.moments import fast_mean_square, fast_mean_std
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 """Where Huang & Belongie 2017 compare mean and standard deviation."""
@@ -22,7 +22,7 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
     Huang & Belongie 2017, eq. 12, squared as in the authors' code; the target is the AdaIN output,
     not the content's own features.
     """
-    return F.mse_loss(features.float(), target.float())
+    return fast_mean_square(features, target)
 
 
 def style_loss(features: Mapping[str, Tensor], style: Mapping[str, Tensor]) -> Tensor:
@@ -33,10 +33,21 @@ def style_loss(features: Mapping[str, Tensor], style: Mapping[str, Tensor]) -> T
     weight 1e-1 is 6.4, 12.8, 25.6 and 51 here at 64, 128, 256 and 512 channels; the popular
     PyTorch port uses these units with the weight 10.
     """
+    return moment_loss(features, style_moments(style))
+
+
+def style_moments(style: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Mean and standard deviation of each layer: all that ``style_loss`` asks of a style."""
+    return {layer: fast_mean_std(features) for layer, features in style.items()}
+
+
+def moment_loss(
+    features: Mapping[str, Tensor], wanted: Mapping[str, tuple[Tensor, Tensor]]
+) -> Tensor:
+    """``style_loss`` against moments that were kept (``style_moments``)."""
     terms = []
-    for layer, wanted in style.items():
+    for layer, (wanted_mean, wanted_std) in wanted.items():
         mean, std = fast_mean_std(features[layer])
-        wanted_mean, wanted_std = fast_mean_std(wanted)
         terms += [F.mse_loss(mean, wanted_mean), F.mse_loss(std, wanted_std)]
     return torch.stack(terms).sum()
 

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of large bfloat16 maps on a CPU, quickly.
+"""Mean, standard deviation and square distance of large bfloat16 maps on a CPU, quickly.
 
 Training spends a third of its time in the moments of VGG's first layers when they are taken with
 ``torch.var_mean`` in float32.  Sums over a channels-last map are products with a row of ones, which
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
+from torch.nn import functional as F
 
 from impasto.lab.normalization import EPS, mean_std
 
@@ -59,6 +60,31 @@ class _Moments(Function):
         slope = for_std / (positions * std)
         offset = for_mean / positions - slope * mean
         return torch.addcmul(offset.to(x.dtype), x, slope.to(x.dtype))
+
+
+def fast_mean_square(x: Tensor, y: Tensor) -> Tensor:
+    """Mean of ``(x - y)^2`` over all elements, a scalar in float32, for gradients of ``x`` alone.
+
+    The same as ``mse_loss`` in float32, which for bfloat16 maps spends its time in copies (109 ms
+    against 8 ms, forth and back, for 4 million elements); differences are rounded to bfloat16.
+    """
+    if x.device.type != "cpu" or x.dtype != torch.bfloat16 or y.dtype != torch.bfloat16:
+        return F.mse_loss(x.float(), y.detach().float())
+    square: Tensor = _MeanSquare.apply(x, y.detach())
+    return square
+
+
+class _MeanSquare(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
+        difference = x - y
+        ctx.save_for_backward(difference)
+        return torch.linalg.vector_norm(difference, dtype=torch.float32).square() / x.numel()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (difference,) = ctx.saved_tensors
+        return difference * (gradients[0] * 2 / difference.numel()).to(difference.dtype), None
 
 
 def _sum(x: Tensor) -> Tensor:

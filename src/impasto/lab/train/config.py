@@ -31,6 +31,8 @@ class TrainConfig:
     iterations: int = 10_000
     batch: int = 8
     """Pairs a step."""
+    repeats: int = 1
+    """How often a pair is learned from: judge and teacher look at it once (``lessons``)."""
     crop: int = 128
     """Side of the training crops in pixels, a multiple of 16."""
     content_scale: float = 0.5
@@ -82,9 +84,7 @@ def read_config(path: str | Path) -> TrainConfig:
     if unknown := sorted(set(values) - set(known)):
         raise OptionError(f"{path}: no such field {unknown[0]!r}; the fields are {sorted(known)}")
     missing = sorted(
-        name
-        for name, f in known.items()
-        if f.default is dataclasses.MISSING and name not in values
+        name for name, f in known.items() if f.default is dataclasses.MISSING and name not in values
     )
     if missing:
         raise OptionError(f"{path}: {missing[0]} is missing")

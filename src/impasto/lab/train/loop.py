@@ -20,6 +20,7 @@ from impasto.lab.methods.adain import decoder_from
 from impasto.lab.methods.compact import FAST, QUALITY, Compact
 from impasto.lab.train.config import TrainConfig, write_config
 from impasto.lab.train.data import Sampler, held_out_squares, load_collections
+from impasto.lab.train.lessons import Lessons
 from impasto.lab.train.muon import Muon
 from impasto.lab.train.objective import Objective, stylize
 from impasto.lab.vgg import load_vgg, read_weights
@@ -54,6 +55,14 @@ def train(config: TrainConfig, folder: str | Path) -> Path:
     styles = _sampler(
         config.styles, config, config.style_scale, config.style_jitter, config.seed + 2
     )
+    lessons = Lessons(
+        objective,
+        contents,
+        styles,
+        batch=config.batch,
+        repeats=config.repeats,
+        seed=config.seed,
+    )
     preview = _Preview(config, folder)
 
     network = Compact(NETWORKS[config.network]).to(memory_format=torch.channels_last)
@@ -67,8 +76,7 @@ def train(config: TrainConfig, folder: str | Path) -> Path:
         network.load_state_dict(saved["network"])
         average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
-        contents.restore(saved["contents"])
-        styles.restore(saved["styles"])
+        lessons.restore(saved["lessons"])
         step = saved["step"]
         before = saved["stages"][:-1]
 
@@ -79,8 +87,7 @@ def train(config: TrainConfig, folder: str | Path) -> Path:
                 "network": network.state_dict(),
                 "average": average.state_dict(),
                 "optimizer": optimizer.state_dict(),
-                "contents": contents.state(),
-                "styles": styles.state(),
+                "lessons": lessons.state(step),
                 "step": step,
                 "stages": [*before, _stage(config, step)],
             },
@@ -93,9 +100,7 @@ def train(config: TrainConfig, folder: str | Path) -> Path:
         while step < config.iterations:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(config, step)
-            loss, terms = objective(
-                network, contents.batch(config.batch), styles.batch(config.batch)
-            )
+            loss, terms = objective(network, lessons.at(step))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip)
@@ -256,4 +261,3 @@ class _Preview:
         sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)
         array = sheet.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
         Image.fromarray(array).save(self.folder / f"preview-{step:06d}.png")
-
