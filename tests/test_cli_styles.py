@@ -263,6 +263,11 @@ def test_contact_sheet_is_a_page(count: int) -> None:
     assert contact_sheet([Cell(picture, "a")] * count, columns=1).width == CELL_SIDE + 32
 
 
+def test_a_contact_sheet_writes_nothing_where_there_is_no_text() -> None:
+    pixels = np.asarray(contact_sheet([Cell(Image.new("RGB", (90, 60), "white"), "")]))
+    assert (pixels == 255).all()
+
+
 def test_contact_sheet_of_nothing() -> None:
     for cells, columns in [([], None), ([Cell(Image.new("RGB", (9, 9)), "a")], 0)]:
         with pytest.raises(OptionError, match="at least one"):

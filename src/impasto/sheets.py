@@ -96,6 +96,8 @@ def _fitted(picture: Image.Image, side: int) -> Image.Image:
 
 def _cut(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
     """The text, or as much of its beginning as fits; accents go, which Pillow's font lacks."""
+    if not text:
+        return ""
     letters = unicodedata.normalize("NFKD", one_line(text))
     text = "".join(letter for letter in letters if not unicodedata.combining(letter))
     if font.getlength(text) <= width:
