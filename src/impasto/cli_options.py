@@ -29,6 +29,10 @@ class LibraryOption(click.Option):
         for name in path.split("."):
             target = getattr(target, name)
         default = inspect.signature(target).parameters[parameter].default
+        if isinstance(default, tuple):
+            default = ", ".join(map(str, default))
+        elif self.secondary_opts:
+            default = (self.opts if default else self.secondary_opts)[0].lstrip("-")
         return record and (record[0], f"{record[1]}  [default: {default}]")
 
 
