@@ -7,12 +7,17 @@ from pathlib import Path
 
 import click
 
+from impasto.lab.cli_evaluate import evaluate
+
 _FILE = click.Path(path_type=Path)
 
 
 @click.group()
 def lab() -> None:
     """Make and study models (needs PyTorch: pip install 'impasto[lab]')."""
+
+
+lab.add_command(evaluate)
 
 
 @lab.command()

@@ -1,0 +1,146 @@
+"""How near a picture comes to content and style in VGG's features; one number a pair.
+
+Features are maps by layer, each (C, h, w) or (1, C, h, w), as :class:`impasto.lab.vgg.VGG19` gives
+them. What is needed of a style's features is gathered once in a :class:`StyleFacts`, so that
+several pictures can be compared with them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from impasto.lab.evaluate.transport import directions, shadows, sliced_wasserstein
+from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss
+from impasto.lab.moments import fast_mean_std
+
+
+@dataclass(frozen=True, eq=False)
+class LayerFacts:
+    """What is kept of one layer of a picture: places are forgotten.
+
+    Attributes:
+        mean: (C,) float32.
+        std: (C,) float32, biased.
+        gram: (C, C) float32, ``F F^T / (h w)``.
+        shadows: (K, h w) float32, sorted projections.
+    """
+
+    mean: Tensor
+    std: Tensor
+    gram: Tensor
+    shadows: Tensor
+
+
+StyleFacts = Mapping[str, LayerFacts]
+
+
+def style_facts(features: Mapping[str, Tensor]) -> dict[str, LayerFacts]:
+    """The facts of every layer in ``features`` that the style loss looks at."""
+    return {layer: _facts(features[layer]) for layer in STYLE_LAYERS if layer in features}
+
+
+def _facts(features: Tensor) -> LayerFacts:
+    # As fast_mean_std wants them: a batch, and the channels last if they were.
+    batch = features if features.ndim == 4 else features[None]
+    mean, std = fast_mean_std(batch)
+    points = batch[0].flatten(1).float()
+    return LayerFacts(
+        mean=mean.flatten(),
+        std=std.flatten(),
+        gram=points @ points.T / points.shape[1],
+        shadows=shadows(points, directions(len(points))),
+    )
+
+
+def content_distances(features: Tensor, target: Tensor, content: Tensor) -> dict[str, float]:
+    """How near a picture's relu4_1 is to its target and to the content's own.
+
+    ``content``: mean square distance to the AdaIN target (Huang & Belongie 2017, eq. 12, squared
+    and averaged as in the authors' code and in the PyTorch port, which agree here).
+    ``content_kept``: the same to the content's own features. ``content_norm``: eq. 12 as printed,
+    the 2-norm over the whole map, which grows with the picture; divided by ``sqrt(C h w)`` it is
+    the root of ``content``.
+    """
+    loss = float(content_loss(features, target))
+    return {
+        "content": loss,
+        "content_kept": float(content_loss(features, content)),
+        "content_norm": math.sqrt(loss * features.numel()),
+    }
+
+
+def style_distances(found: StyleFacts, wanted: StyleFacts) -> dict[str, float]:
+    """Style losses by layer and summed, in mean units, in the paper's, and as un-squared norms.
+
+    With d the differences of the C means and of the C deviations of a layer (Huang & Belongie 2017,
+    eq. 13)::
+
+        style_LAYER = mean d_mean^2 + mean d_std^2          mean units, those of the PyTorch port
+        style       = sum over layers
+        style_paper = sum over layers and channels of d^2   the authors' code
+        style_norm  = sum over layers of |d_mean|_2 + |d_std|_2     as printed; its ln is in Fig. 3
+    """
+    distances: dict[str, float] = {}
+    total = paper = norm = 0.0
+    for layer, goal in wanted.items():
+        have = found[layer]
+        squares = [
+            float((a - b).square().mean(dtype=torch.float64))
+            for a, b in ((have.mean, goal.mean), (have.std, goal.std))
+        ]
+        channels = len(goal.mean)
+        distances[f"style_{layer}"] = sum(squares)
+        total += sum(squares)
+        paper += sum(squares) * channels
+        norm += sum(math.sqrt(square * channels) for square in squares)
+    return distances | {"style": total, "style_paper": paper, "style_norm": norm}
+
+
+def gram_distances(found: StyleFacts, wanted: StyleFacts) -> dict[str, float]:
+    """Distance of the Gram matrices G by layer, relative to the style's, and their mean ``gram``.
+
+    ``|G - A|_F / |A|_F`` with G = F F^T / (h w) of the picture and A of the style: the root of
+    Gatys et al. 2016, eq. 4, freed of its unit: 0 the same, 1 as far as no features at all. Gram
+    matrices say which features come together; the training loss sees each channel alone.
+    """
+    distances = {
+        f"gram_{layer}": float(
+            torch.linalg.matrix_norm(found[layer].gram - goal.gram)
+            / torch.linalg.matrix_norm(goal.gram).clamp(min=1e-12)
+        )
+        for layer, goal in wanted.items()
+    }
+    return distances | {"gram": sum(distances.values()) / len(distances)}
+
+
+def wasserstein_distances(found: StyleFacts, wanted: StyleFacts) -> dict[str, float]:
+    """Sliced Wasserstein distance of order 2 by layer, and their mean ``wasserstein``.
+
+    Between the clouds of feature vectors of picture and style, along fixed directions
+    (:func:`impasto.lab.evaluate.transport.sliced_wasserstein`), in the unit of the features (in the
+    normalised VGG every channel's mean over photographs is 1). It sees the whole distribution,
+    where the training loss sees mean and deviation of each channel.
+    """
+    distances = {
+        f"wasserstein_{layer}": sliced_wasserstein(found[layer].shadows, goal.shadows)
+        for layer, goal in wanted.items()
+    }
+    return distances | {"wasserstein": sum(distances.values()) / len(distances)}
+
+
+__all__ = [
+    "CONTENT_LAYER",
+    "STYLE_LAYERS",
+    "LayerFacts",
+    "StyleFacts",
+    "content_distances",
+    "gram_distances",
+    "style_distances",
+    "style_facts",
+    "wasserstein_distances",
+]

@@ -1,0 +1,194 @@
+"""Which photograph meets which style: all pairs of two sets of folders, or a seeded draw."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.errors import ImageError, OptionError
+from impasto.images import read_photo, resize
+from impasto.lab.train.data import SMALLEST, SUFFIXES, is_held_out
+
+CONTENT_STREAM, STYLE_STREAM = 1, 2
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A photograph and a style, by their files."""
+
+    content: Path
+    style: Path
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What :func:`draw_pairs` found.
+
+    Attributes:
+        pairs: in the order of the draw, none twice.
+        left_out: files that would have been used and cannot be, with the reason.
+    """
+
+    pairs: tuple[Pair, ...]
+    left_out: tuple[tuple[Path, str], ...]
+
+
+def draw_pairs(
+    contents: Mapping[str, float],
+    styles: Mapping[str, float],
+    *,
+    count: int | None,
+    seed: int = 0,
+    held_out: bool = True,
+) -> Drawn:
+    """Pairs of a photograph and a style.
+
+    A draw takes a folder by its share and then the folder's files in an order shuffled by ``seed``,
+    each once before any comes again, photographs and styles apart. A longer draw with the same seed
+    begins with the shorter one, so what was measured stays part of it.
+
+    Args:
+        contents: folders (searched through with their subfolders) and how often each is drawn from.
+        styles: as ``contents``.
+        count: how many pairs; None for all, each content with each style, whatever the shares.
+        seed: of the draw.
+        held_out: only files of the held-out tenth (:func:`impasto.lab.train.data.is_held_out`),
+            which no training here ever sees; else only the shares and the suffix decide.
+
+    Returns:
+        The pairs. Fewer than ``count`` if there are no more.
+
+    Raises:
+        ImageError: if a folder is missing or has no usable picture on the asked side of the split.
+        OptionError: if a count or a share is out of range.
+
+    Example:
+        >>> draw_pairs({"photos": 1}, {"paintings": 1}, count=200)          # doctest: +SKIP
+    """
+    if count is not None and count < 1:
+        raise OptionError(f"pairs must be 1 or more, or all, not {count}")
+    check = _Check()
+    sides = [
+        _Side(folders, [seed, stream], held_out=held_out, check=check)
+        for folders, stream in ((contents, CONTENT_STREAM), (styles, STYLE_STREAM))
+    ]
+    if count is None:
+        files = [side.all() for side in sides]
+        pairs = [Pair(*both) for both in itertools.product(*files)]
+        return Drawn(tuple(pairs), tuple(check.left_out.items()))
+    most = sides[0].size * sides[1].size
+    found: dict[Pair, None] = {}
+    # Files that cannot be used and folders of share 0 make `most` too high: then it ends here, when
+    # every pair has had some twenty chances.
+    chances = 20 * most
+    while len(found) < min(count, most) and chances:
+        found[Pair(sides[0].draw(), sides[1].draw())] = None
+        chances -= 1
+    return Drawn(tuple(found), tuple(check.left_out.items()))
+
+
+def folder_files(folder: str | Path, *, held_out: bool) -> list[Path]:
+    """The pictures in a folder and its subfolders, sorted; of the held-out tenth or all.
+
+    Raises:
+        ImageError: if there is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ImageError(f"{folder}: no such folder; give a folder of pictures")
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in SUFFIXES and (not held_out or is_held_out(file.name))
+    )
+
+
+def square(file: str | Path, size: int) -> NDArray[np.float32]:
+    """The largest square in the middle of a picture, scaled to ``size``: (size, size, 3) in [0, 1].
+
+    What is transparent is taken as it is stored.
+
+    Raises:
+        ImageError: if the file cannot be read.
+
+    Example:
+        >>> square("street.jpg", 256).shape                                 # doctest: +SKIP
+        (256, 256, 3)
+    """
+    image = read_photo(Path(file)).image
+    side = min(image.shape[:2])
+    top, left = ((length - side) // 2 for length in image.shape[:2])
+    return resize(np.ascontiguousarray(image[top : top + side, left : left + side]), size)
+
+
+class _Check:
+    """Remembers which files cannot be used, and which were looked at."""
+
+    def __init__(self) -> None:
+        self.left_out: dict[Path, str] = {}
+        self.fine: set[Path] = set()
+
+    def __call__(self, file: Path) -> bool:
+        if file in self.left_out or file in self.fine:
+            return file in self.fine
+        try:
+            height, width = read_photo(file).image.shape[:2]
+        except ImageError as error:
+            self.left_out[file] = str(error)
+            return False
+        if min(height, width) < SMALLEST:
+            self.left_out[file] = f"{width} x {height} pixels is smaller than {SMALLEST}"
+            return False
+        self.fine.add(file)
+        return True
+
+
+class _Side:
+    """The folders of one side of the pairs."""
+
+    def __init__(
+        self, folders: Mapping[str, float], seed: list[int], *, held_out: bool, check: _Check
+    ) -> None:
+        shares = list(folders.values())
+        if not shares or min(shares) < 0 or not 0 < sum(shares) < float("inf"):
+            raise OptionError(f"folders need shares of 0 or more, one above 0, not {shares}")
+        self.shares = np.asarray(shares, np.float64) / sum(shares)
+        self.random = np.random.default_rng(seed)
+        self.check = check
+        self.folders = []
+        self.orders: list[Iterator[Path]] = []
+        for folder in folders:
+            files = folder_files(folder, held_out=held_out)
+            # Its own stream: another folder beside it does not change a folder's order.
+            random = np.random.default_rng([*seed, *Path(folder).name.encode()])
+            if not any(check(file) for file in files):
+                which = "held-out " if held_out else ""
+                raise ImageError(
+                    f"{folder}: none of {len(files)} {which}files is a usable picture of at least "
+                    f"{SMALLEST} px; give a larger folder"
+                    + (", or --all-files for files that were not trained on" if held_out else "")
+                )
+            self.folders.append(files)
+            self.orders.append(_shuffled_again_and_again(files, random))
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.folders))
+
+    def draw(self) -> Path:
+        order = self.orders[self.random.choice(len(self.orders), p=self.shares)]
+        return next(file for file in order if self.check(file))
+
+    def all(self) -> list[Path]:
+        return [file for files in self.folders for file in files if self.check(file)]
+
+
+def _shuffled_again_and_again(files: list[Path], random: np.random.Generator) -> Iterator[Path]:
+    while True:
+        for i in random.permutation(len(files)):
+            yield files[i]

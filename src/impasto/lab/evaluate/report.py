@@ -1,0 +1,272 @@
+"""From lines to tables: means, medians, the reference beside, the bar; which pairs are worst."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from impasto.errors import OptionError
+from impasto.lab.evaluate.lines import Line
+from impasto.lab.evaluate.painters import CONTENT_NAME
+from impasto.lab.evaluate.pairs import Pair
+from impasto.lab.evaluate.table import BADNESS, BAR, COLUMNS, METRICS, Criterion, metric
+from impasto.wholefile import write_whole
+
+WORST_BY = "badness"
+LEAST_DISTANCE = 0.01
+"""Of 1 - SSIM, before its logarithm: below it pictures look the same."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One column of one model at one size, over all pairs.
+
+    Attributes:
+        model: its label.
+        size: in pixels.
+        metric: the column.
+        unit: of mean and median.
+        better: ``lower`` or ``higher``.
+        mean: over the pairs.
+        median: over the pairs; None for what is known of all pairs together only.
+        ratio: mean divided by the reference's; None without one, or where differences are taken.
+        difference: mean less the reference's; None without one, or where ratios are taken.
+        wins: share of pairs in which this model is better than the reference.
+        pairs: how many.
+    """
+
+    model: str
+    size: int
+    metric: str
+    unit: str
+    better: str
+    mean: float
+    median: float | None
+    ratio: float | None
+    difference: float | None
+    wins: float | None
+    pairs: int
+
+
+def summarize(lines: Sequence[Line], *, reference: str | None) -> list[Summary]:
+    """Means and medians of every column, model by model, beside those of the reference.
+
+    A column that a model has no number for is left out.
+    """
+    values: dict[tuple[int, str], list[Line]] = defaultdict(list)
+    for line in lines:
+        values[line.size, line.model].append(line)
+    found = []
+    for (size, model), own in values.items():
+        theirs = {line.pair: line for line in values.get((size, reference or ""), ())}
+        for row in METRICS:
+            have = [line.values[row.name] for line in own if row.name in line.values]
+            if not have:
+                continue
+            mean = statistics.fmean(have)
+            ratio = difference = wins = None
+            both = [
+                (line.values[row.name], theirs[line.pair].values[row.name])
+                for line in own
+                if line.pair in theirs
+                and row.name in line.values
+                and row.name in theirs[line.pair].values
+            ]
+            if both and model != reference:
+                base = statistics.fmean(b for _, b in both)
+                if row.versus == "difference":
+                    difference = mean - base
+                else:
+                    ratio = mean / base if base else math.nan
+                sign = 1 if row.better == "higher" else -1
+                wins = sum(sign * a > sign * b for a, b in both) / len(both)
+            found.append(
+                Summary(model, size, row.name, row.unit, row.better, mean,
+                        statistics.median(have), ratio, difference, wins, len(have))
+            )  # fmt: skip
+    return found
+
+
+def passes(criterion: Criterion, row: Summary) -> bool | None:
+    """Whether a model meets a criterion; None without a reference."""
+    if row.difference is not None:
+        gain = row.difference if row.better == "higher" else -row.difference
+    elif row.ratio is not None:
+        gain = 1 / row.ratio if row.better == "lower" else row.ratio
+    else:
+        return None
+    return gain > criterion.least if criterion.strict else gain >= criterion.least
+
+
+def check_worst_by(name: str, *, lpips: bool) -> None:
+    """Refuse what is neither a column that will be there nor ``badness``.
+
+    Raises:
+        OptionError: naming the choices.
+    """
+    if name not in (WORST_BY, *COLUMNS) or (name == "lpips" and not lpips):
+        raise OptionError(
+            f"the worst pairs are told by {WORST_BY} or a column, not {name!r}; the columns are "
+            + ", ".join(COLUMNS)
+        )
+
+
+def badness(lines: Sequence[Line], model: str, *, reference: str | None) -> dict[Pair, float]:
+    """How bad each pair of a model came out, at one size; the larger the worse.
+
+    The mean of ``ln(have / base)`` over content loss, style loss, sliced Wasserstein distance and
+    1 - SSIM. The base is the reference's number for the same pair, so a pair counts as bad where
+    the reference does better, not where all fail; for the reference itself, or without one, it is
+    the model's own median.
+
+    Args:
+        lines: of one size, the reference's among them.
+        model: label of the model.
+        reference: label of the reference, or None.
+    """
+    own = [line for line in lines if line.model == model]
+    medians = {name: statistics.median(map(_distances(name), own)) for name in (*BADNESS, "ssim")}
+    theirs = {line.pair: line for line in lines if line.model == reference != model}
+    found = {}
+    for line in own:
+        logs = []
+        for name, median in medians.items():
+            of = _distances(name)
+            base = of(theirs[line.pair]) if line.pair in theirs else median
+            logs.append(math.log(max(of(line), 1e-12) / max(base, 1e-12)))
+        found[line.pair] = sum(logs) / len(logs)
+    return found
+
+
+class _distances:
+    """A column of a line as a distance."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, line: Line) -> float:
+        value = line.values[self.name]
+        return max(1 - value, LEAST_DISTANCE) if self.name == "ssim" else value
+
+
+def worst_pairs(
+    lines: Sequence[Line], model: str, *, reference: str | None, by: str = WORST_BY, count: int = 10
+) -> list[tuple[Pair, float]]:
+    """The worst pairs of a model at one size, the worst first, with what they were told by."""
+    if by == WORST_BY:
+        scores = badness(lines, model, reference=reference)
+    else:
+        sign = 1 if metric(by).better == "lower" else -1
+        scores = {
+            line.pair: sign * line.values[by]
+            for line in lines
+            if line.model == model and by in line.values
+        }
+    # What is not a number is worse than anything.
+    order = sorted(scores.items(), key=lambda item: -math.inf if math.isnan(item[1]) else -item[1])
+    return [(pair, score if by == WORST_BY else abs(score)) for pair, score in order[:count]]
+
+
+def write_tables(
+    folder: Path, summary: Sequence[Summary], *, reference: str | None, notes: Sequence[str] = ()
+) -> list[Path]:
+    """Write ``summary.csv`` (all columns) and ``summary.md`` (for people)."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([field.name for field in fields(Summary)])
+    for row in summary:
+        writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in astuple(row)])
+    files = [folder / "summary.csv", folder / "summary.md"]
+    write_whole(files[0], buffer.getvalue().encode(), overwrite=True)
+    text = markdown(summary, reference=reference, notes=notes)
+    write_whole(files[1], text.encode(), overwrite=True)
+    return files
+
+
+def markdown(
+    summary: Sequence[Summary], *, reference: str | None, notes: Sequence[str] = ()
+) -> str:
+    """The tables for people: one a size, models side by side, then the bar."""
+    parts = []
+    for size in dict.fromkeys(row.size for row in summary):
+        of_size = {(row.metric, row.model): row for row in summary if row.size == size}
+        models = list(dict.fromkeys(row.model for row in summary if row.size == size))
+        count = max(row.pairs for row in of_size.values())
+        parts.append(f"## {count} pairs at {size} px\n\n{_size_table(of_size, models)}")
+        if reference is not None:
+            parts.append(_bar_table(of_size, models, reference))
+    legend = "Means over the pairs, the median in brackets"
+    if reference is not None:
+        legend += (
+            f"; then the mean beside that of {reference} (x times, or + and -) and the share of "
+            "pairs in which the model is the better one"
+        )
+    parts.insert(0, f"{legend}. {CONTENT_NAME} is the photograph as it is.")
+    parts.append("\n".join(f"* {note}" for note in notes))
+    return "# Evaluation\n\n" + "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _size_table(rows: Mapping[tuple[str, str], Summary], models: Sequence[str]) -> str:
+    lines = [
+        "| | better | " + " | ".join(models) + " |",
+        "| --- | --- | " + " | ".join("---:" for _ in models) + " |",
+    ]
+    names = [row.name for row in METRICS if not row.by_layer]
+    names += [name for name in ("fid", "artfid") if any(key[0] == name for key in rows)]
+    for name in names:
+        cells = [rows.get((name, model)) for model in models]
+        if not any(cells):
+            continue
+        first = next(cell for cell in cells if cell)
+        unit = f" ({first.unit})" if first.unit else ""
+        digits = next((row.digits for row in METRICS if row.name == name), 2)
+        texts = ["" if cell is None else _cell(cell, digits) for cell in cells]
+        lines.append(f"| {name}{unit} | {first.better} | " + " | ".join(texts) + " |")
+    return "\n".join(lines)
+
+
+def _cell(row: Summary, digits: int) -> str:
+    text = f"{row.mean:.{digits}f}"
+    if row.median is not None:
+        text += f" ({row.median:.{digits}f})"
+    if row.ratio is not None:
+        text += f" x{row.ratio:.2f}"
+    if row.difference is not None:
+        text += f" {row.difference:+.{digits}f}"
+    if row.wins is not None:
+        text += f" {100 * row.wins:.0f} %"
+    return text
+
+
+def _bar_table(
+    rows: Mapping[tuple[str, str], Summary], models: Sequence[str], reference: str
+) -> str:
+    judged = [model for model in models if model not in (reference, CONTENT_NAME)]
+    if not judged:
+        return ""
+    lines = [
+        f"| the bar beside {reference} | " + " | ".join(judged) + " |",
+        "| --- | " + " | ".join("---" for _ in judged) + " |",
+    ]
+    for criterion in BAR:
+        row = metric(criterion.metric)
+        if row.versus == "difference":
+            wanted = f"{row.better} by {criterion.least:g} or more"
+        else:
+            wanted = row.better if criterion.strict else f"not {_OPPOSITE[row.better]}"
+        answers = []
+        for model in judged:
+            found = rows.get((criterion.metric, model))
+            met = None if found is None else passes(criterion, found)
+            answers.append({True: "yes", False: "no", None: ""}[met])
+        lines.append(f"| {criterion.metric} {wanted} | " + " | ".join(answers) + " |")
+    return "\n".join(lines)
+
+
+_OPPOSITE = {"lower": "higher", "higher": "lower"}

@@ -1,0 +1,107 @@
+"""What the numbers look like: the worst pairs with the reference beside, and a contact sheet."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from impasto.lab.evaluate.lines import Line
+from impasto.lab.evaluate.painters import StudioPainter
+from impasto.lab.evaluate.pairs import Pair, square
+from impasto.lab.evaluate.report import WORST_BY, worst_pairs
+from impasto.sheets import Cell, contact_sheet
+from impasto.wholefile import write_whole
+
+WORST = 10
+"""How many of the worst pairs of each model are shown."""
+SHEET_CONTENTS, SHEET_STYLES = 5, 6
+
+
+def write_sheets(
+    folder: Path,
+    painters: Sequence[StudioPainter],
+    lines: Sequence[Line],
+    *,
+    reference: str | None,
+    worst_by: str = WORST_BY,
+) -> list[Path]:
+    """Paint again what is shown and write ``worst-MODEL-SIZE.png`` and ``sheet-MODEL-SIZE.png``."""
+    beside = next((painter for painter in painters if painter.label == reference), None)
+    files = []
+    for size in dict.fromkeys(line.size for line in lines):
+        of_size = [line for line in lines if line.size == size]
+        for painter in painters:
+            name = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', painter.label)}-{size}.png"
+            worst = worst_sheet(
+                painter, of_size, beside, size=size, reference=reference, by=worst_by
+            )
+            files.append(_write(worst, folder / f"worst-{name}"))
+            pairs = list(dict.fromkeys(line.pair for line in of_size))
+            files.append(_write(style_sheet(painter, pairs, size), folder / f"sheet-{name}"))
+    return files
+
+
+def worst_sheet(
+    painter: StudioPainter,
+    lines: Sequence[Line],
+    beside: StudioPainter | None,
+    *,
+    size: int,
+    reference: str | None,
+    by: str = WORST_BY,
+) -> Image.Image:
+    """A row a pair, the worst first: photograph, style, the model's picture, the reference's."""
+    values = {(line.model, line.pair): line.values for line in lines}
+    shown = [painter] if beside is None or beside is painter else [painter, beside]
+    cells = []
+    for rank, (pair, score) in enumerate(
+        worst_pairs(lines, painter.label, reference=reference, by=by, count=WORST), start=1
+    ):
+        content, style = square(pair.content, size), square(pair.style, size)
+        cells += [
+            Cell(_picture(content), f"{rank}. {pair.content.name}", f"{by} {score:.2f}"),
+            Cell(_picture(style), pair.style.name, "style"),
+        ]
+        for each in shown:
+            found = values[each.label, pair]
+            facts = (
+                f"content {found['content']:.2f} style {found['style']:.2f} "
+                f"ssim {found['ssim']:.2f} w {found['wasserstein']:.2f}"
+            )
+            painted = each.paint(content, style, unaligned=False).raw
+            cells.append(Cell(_picture(painted), each.label, facts))
+    return contact_sheet(cells, columns=2 + len(shown))
+
+
+def style_sheet(painter: StudioPainter, pairs: Sequence[Pair], size: int) -> Image.Image:
+    """Photographs down, styles across: the first few of the pairs."""
+    contents = list(dict.fromkeys(pair.content for pair in pairs))[:SHEET_CONTENTS]
+    styles = list(dict.fromkeys(pair.style for pair in pairs))[:SHEET_STYLES]
+    looks = [square(style, size) for style in styles]
+    blank = Image.new("RGB", (size, size), "white")
+    cells = [Cell(blank, painter.label, f"{size} px")]
+    cells += [Cell(_picture(look), file.name) for look, file in zip(looks, styles, strict=True)]
+    photographs = [square(file, size) for file in contents]
+    painted = painter.paint_all(photographs, looks)
+    for file, content, row in zip(contents, photographs, painted, strict=True):
+        cells.append(Cell(_picture(content), file.name))
+        cells += [Cell(_picture(picture), "") for picture in row]
+    return contact_sheet(cells, columns=1 + len(styles))
+
+
+def _picture(image: NDArray[np.float32]) -> Image.Image:
+    seen = np.nan_to_num(np.clip(image, 0, 1))
+    return Image.fromarray(np.rint(seen * 255).astype(np.uint8))
+
+
+def _write(sheet: Image.Image, path: Path) -> Path:
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    write_whole(path, buffer.getvalue(), overwrite=True)
+    return path

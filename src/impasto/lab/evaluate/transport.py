@@ -1,0 +1,74 @@
+"""Distances between two clouds of points by sorting their shadows: sliced Wasserstein."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+DIRECTIONS = 64
+"""How many directions a cloud is projected on."""
+
+
+def directions(channels: int, *, count: int = DIRECTIONS, seed: int = 0) -> Tensor:
+    """Unit vectors (count, channels), the same ones for the same arguments on every machine.
+
+    Normal numbers scaled to length 1 point in every direction alike.
+
+    >>> directions(3).norm(dim=1).allclose(torch.ones(64))
+    True
+    """
+    random = np.random.Generator(np.random.PCG64([seed, channels]))
+    vectors = random.standard_normal((count, channels))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return torch.from_numpy(vectors.astype(np.float32))
+
+
+def shadows(points: Tensor, along: Tensor) -> Tensor:
+    """``points`` (C, n) projected on ``along`` (K, C), each projection sorted: (K, n) float32.
+
+    What is kept of a cloud that several others are compared with.
+    """
+    projected = along.to(points.device) @ points.float()
+    if projected.device.type == "cpu":
+        # NumPy sorts with vector instructions: several times faster than PyTorch on a processor.
+        return torch.from_numpy(np.sort(projected.numpy(), axis=1))
+    return projected.sort(dim=1).values
+
+
+def sliced_wasserstein(shadow: Tensor, other: Tensor, *, order: int = 2) -> float:
+    """Sliced Wasserstein distance of two clouds, in the unit of their coordinates.
+
+    In one dimension the cheapest way to move one set of n points onto another pairs them in sorted
+    order, so with sorted projections x_k, y_k::
+
+        SW_p = (mean over directions k and ranks i of |x_ki - y_ki|^p)^(1/p)
+
+    Rabin et al., "Wasserstein barycenter and its application to texture mixing" (SSVM 2011), eq. 9;
+    for features of a network: Heitz et al., "A sliced Wasserstein loss for neural texture
+    synthesis" (CVPR 2021), who leave it squared. Exact for clouds of equal size; otherwise the
+    smaller one's points are repeated, which is exact where one size divides the other.
+
+    Args:
+        shadow: (K, n) of :func:`shadows`.
+        other: (K, m), of the same directions.
+        order: p, 1 or 2.
+
+    Example:
+        >>> sliced_wasserstein(torch.tensor([[0.0, 1.0]]), torch.tensor([[3.0, 4.0]]))
+        3.0
+    """
+    n = max(shadow.shape[1], other.shape[1])
+    difference = (_ranks(shadow, n) - _ranks(other, n)).abs_()
+    if order == 1:
+        return float(difference.mean(dim=1).double().mean())
+    return math.sqrt(float(difference.square_().mean(dim=1).double().mean()))
+
+
+def _ranks(sorted_points: Tensor, n: int) -> Tensor:
+    have = sorted_points.shape[1]
+    if have == n:
+        return sorted_points
+    return sorted_points[:, ((torch.arange(n) + 0.5) * have / n).long()]
