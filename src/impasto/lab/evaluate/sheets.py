@@ -71,8 +71,8 @@ def worst_sheet(
         for each in shown:
             found = values[each.label, pair]
             facts = (
-                f"content {found['content']:.2f} style {found['style']:.2f} "
-                f"ssim {found['ssim']:.2f} w {found['wasserstein']:.2f}"
+                f"content {found['content']:.2g} style {found['style']:.2g} "
+                f"ssim {found['ssim']:.2f} w {found['wasserstein']:.2g}"
             )
             painted = each.paint(content, style, unaligned=False).raw
             cells.append(Cell(_picture(painted), each.label, facts))
