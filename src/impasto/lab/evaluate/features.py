@@ -66,6 +66,8 @@ def content_distances(features: Tensor, target: Tensor, content: Tensor) -> dict
     the 2-norm over the whole map, which grows with the picture; divided by ``sqrt(C h w)`` it is
     the root of ``content``.
     """
+    # In float32 here, however training sums: a yardstick does not round.
+    features, target, content = features.float(), target.float(), content.float()
     loss = float(content_loss(features, target))
     return {
         "content": loss,
