@@ -106,17 +106,17 @@ class PaintingOptions:
 
         return find_bundle(self.model or DEFAULT_MODEL).identity
 
-    def read(self, name: str) -> Photo:
+    def read(self, name: str, *, keep_gps: bool = False) -> Photo:
         """A photograph."""
         from impasto.images import read_photo
 
-        return read_photo(picture(name), **given(max_pixels=self.max_pixels))
+        return read_photo(picture(name), keep_gps=keep_gps, **given(max_pixels=self.max_pixels))
 
-    def write(self, picture: Any, job: Job) -> None:
+    def write(self, picture: Any, job: Job, *, depth: int | None = None) -> None:
         """Write a result to where its job says."""
         from impasto.images import write_image
 
-        options = given(quality=self.quality)
+        options = given(quality=self.quality, depth=depth)
         if job.target is not None:
             write_image(picture, job.target, overwrite=self.overwrite, **options)
             return

@@ -97,6 +97,13 @@ if TYPE_CHECKING:
 @click.option(
     "--size", type=int, metavar="N", help="Shorter side of the result  [default: the photograph's]"
 )
+@click.option(
+    "--depth",
+    type=int,
+    metavar="8|16",
+    help="Bits a channel; 16 for PNG and TIFF  [default: 16 where photograph and format have them]",
+)
+@click.option("--keep-gps", is_flag=True, help="Keep the place where the photograph was taken.")
 @painting_options
 def stylize(
     contents: tuple[str, ...],
@@ -110,6 +117,8 @@ def stylize(
     statistics: str | None,
     color: str | None,
     size: int | None,
+    depth: int | None,
+    keep_gps: bool,
     common: PaintingOptions,
 ) -> int:
     """Paint photographs in the style of a picture, or of several.
@@ -156,6 +165,7 @@ def stylize(
     )
     mixed = 1 if all_pairs else len(names)
     _check(weights, mixed, statistics=statistics, color=color, size=size)
+    _check_depth(depth, made)
     strength = None if alpha is None else read_strength(alpha, max_pixels=common.max_pixels)
 
     from impasto.batch import Tally
@@ -173,6 +183,8 @@ def stylize(
         made,
         tally,
         size=size,
+        depth=depth,
+        keep_gps=keep_gps,
         options=given(
             masks=planes, alpha=strength, weights=weights, statistics=statistics, color=color
         ),
@@ -192,6 +204,8 @@ def _paint(
     tally: Tally,
     *,
     size: int | None,
+    depth: int | None,
+    keep_gps: bool,
     options: dict[str, Any],
     common: PaintingOptions,
 ) -> None:
@@ -204,13 +218,18 @@ def _paint(
     from impasto import batch
     from impasto.masks import fit_photo
 
+    remarks: dict[str, str] = {}
+
     def read(source: str) -> Photo:
-        return fit_photo(common.read(source), size)
+        photo = common.read(source, keep_gps=keep_gps)
+        if photo.remark:
+            remarks[source] = photo.remark
+        return fit_photo(photo, size)
 
     def write(photo: Photo, image: NDArray[np.float32], job: Job) -> None:
         if job.target is not None:
             _make_folder(job.target.parent)
-        common.write(photo.give_back(image), job)
+        common.write(photo.rendered(image), job, depth=depth)
 
     with common.progress("loading the model", 1 + len(names)) as bar:
         stylizer = common.load()
@@ -248,7 +267,7 @@ def _paint(
                 bar.write(f"impasto: {outcome.problem}", file=sys.stderr)
             elif outcome.seconds and not common.quiet:
                 (job,) = outcome.jobs
-                line = _result_line(job, outcome.seconds, stylizer)
+                line = _result_line(job, outcome.seconds, stylizer, remarks.get(job.source))
                 bar.write(line, file=sys.stderr if job.target is None else sys.stdout)
             if outcome.problem or outcome.seconds:
                 bar.update(len(outcome.jobs))
@@ -326,6 +345,17 @@ def _check(
         find_method(color)
 
 
+def _check_depth(depth: int | None, made: Plan) -> None:
+    """Refuse 16 bits for a format of 8 before anything is painted."""
+    if depth is None:
+        return
+    from impasto.writing import check_depth, format_of
+
+    for jobs in made.groups():
+        for job in jobs:
+            check_depth(depth, format_of(job.target))
+
+
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -333,10 +363,13 @@ def _make_folder(folder: Path) -> None:
         raise ImageError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
-def _result_line(job: Job, seconds: tuple[float, float, float], stylizer: Stylizer) -> str:
+def _result_line(
+    job: Job, seconds: tuple[float, float, float], stylizer: Stylizer, remark: str | None
+) -> str:
     target = "standard output" if job.target is None else job.target
     encode, align, decode = seconds
     return (
         f"{target}: encode {encode:.3f} s, align {align:.3f} s, decode {decode:.3f} s "
         f"({stylizer.card.name}, {stylizer.engine.name} {stylizer.engine.precision})"
+        + (f"; {remark}" if remark else "")
     )

@@ -15,21 +15,24 @@ from PIL import Image
 
 from impasto.errors import ImageError, OptionError
 from impasto.imagefiles import (
+    Decoded,
     check_pixels,
     decode,
     load,
     one_line,
     open_file,
     stream_name,
-    write_image,
 )
-from impasto.pixels import planes, upright
+from impasto.pixels import deep_planes, is_deep, planes, upright
+from impasto.profiles import srgb_profile
+from impasto.writing import QUALITY, Rendered, quantized, write_image
 
 __all__ = [
     "MAX_PIXELS",
     "ArrayForm",
     "Photo",
     "Picture",
+    "Rendered",
     "read_photo",
     "resize",
     "resize_plane",
@@ -70,6 +73,8 @@ class Photo:
         name: what to call it in a message.
         form: of an array; None for a file or a Pillow image.
         exif: what is kept of the EXIF data, b"" for nothing.
+        depth: bits a channel that a file of the result deserves: 16 if there were more than 8.
+        remark: what was lost in reading, such as "its 10 bits a channel are read as 8"; or "".
     """
 
     image: NDArray[np.float32]
@@ -77,13 +82,16 @@ class Photo:
     name: str
     form: ArrayForm | None = None
     exif: bytes = b""
+    depth: int = 8
+    remark: str = ""
 
     def give_back(self, image: NDArray[np.floating[Any]]) -> Image.Image | NDArray[Any]:
         """The result ``image`` in the form that this photo came in.
 
-        A file or a Pillow image gives an 8-bit Pillow image, RGB or RGBA, upright, sRGB without a
-        profile, with the EXIF data in ``info["exif"]``. An array gives an array of the same dtype
-        and layout; a grey one gives luma (Rec. 709). Alpha is put back, scaled if the size changed.
+        A file or a Pillow image gives an 8-bit Pillow image (it has no deeper colors), RGB or RGBA,
+        upright, with the profile of sRGB and the EXIF data in ``info``; :meth:`save` writes 16
+        bits. An array gives an array of the same dtype and layout; a grey one gives luma
+        (Rec. 709). Alpha is put back, scaled if the size changed.
 
         Args:
             image: (H, W, 3) floats in [0, 1], of any size; what is outside is clipped.
@@ -96,31 +104,86 @@ class Photo:
             >>> read_photo(grey).give_back(np.ones((1, 3, 3), np.float32))
             array([[255, 255, 255]], dtype=uint8)
         """
-        _check_rgb(image, f"the result for {self.name}")
-        if not np.isfinite(image).all():
-            raise ImageError(f"the result for {self.name} holds NaN or infinity")
-        values = np.clip(image, 0, 1)
-        alpha = self.alpha
-        if alpha is not None and alpha.shape != values.shape[:2]:
-            alpha = resize_plane(alpha, *values.shape[:2])
-        if self.form is None or self.form.channels > 1:
-            planes = values if alpha is None else np.dstack([values, alpha])
-        else:  # in float64, so that a grey of three equal channels comes back exactly
-            planes = (values @ np.array(_LUMA))[..., None].astype(values.dtype)
+        rendered = self.rendered(image)
         if self.form is None:
-            picture = Image.fromarray(_quantized(planes, np.dtype(np.uint8)))
+            picture = Image.fromarray(rendered.pixels(8))
+            picture.info["icc_profile"] = srgb_profile()
             if self.exif:
                 picture.info["exif"] = self.exif
             return picture
-        array = _quantized(planes, self.form.dtype)
+        values, alpha = rendered.image, rendered.alpha
+        if self.form.channels > 1:
+            planes = values if alpha is None else np.dstack([values, alpha])
+        else:  # in float64, so that a grey of three equal channels comes back exactly
+            planes = (values @ np.array(_LUMA))[..., None].astype(values.dtype)
+        array = _in_dtype(planes, self.form.dtype)
         if self.form.layout == "HW":
             return array[..., 0]
         if self.form.layout == "CHW":
             return np.ascontiguousarray(array.transpose(2, 0, 1))
         return array
 
+    def rendered(self, image: NDArray[np.floating[Any]]) -> Rendered:
+        """The result ``image`` ready to be written: with this photo's alpha, EXIF data and depth.
 
-def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS) -> Photo:
+        Args:
+            image: (H, W, 3) floats in [0, 1], of any size; what is outside is clipped.
+
+        Returns:
+            A value for :func:`write_image`, which rounds it to what the format can hold.
+
+        Raises:
+            ImageError: if ``image`` has another shape, or holds NaN or infinity.
+
+        Example:
+            >>> deep = read_photo(np.full((2, 2), 1000, np.uint16))
+            >>> deep.rendered(deep.image).pixels(16)[0, 0]
+            array([1000, 1000, 1000], dtype=uint16)
+        """
+        _check_rgb(image, f"the result for {self.name}")
+        if not np.isfinite(image).all():
+            raise ImageError(f"the result for {self.name} holds NaN or infinity")
+        alpha = self.alpha
+        if alpha is not None and alpha.shape != image.shape[:2]:
+            alpha = resize_plane(alpha, *image.shape[:2])
+        return Rendered(np.clip(image, 0, 1), alpha, self.exif, self.depth)
+
+    def save(
+        self,
+        image: NDArray[np.floating[Any]],
+        target: str | os.PathLike[str] | BinaryIO,
+        *,
+        format: str | None = None,
+        quality: int = QUALITY,
+        depth: int | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Write the result ``image``: 16 bits a channel if this photo and the format have them.
+
+        Args:
+            image: (H, W, 3) floats in [0, 1], of any size; what is outside is clipped.
+            target: as of :func:`write_image`, as are the other options.
+
+        Raises:
+            ImageError: as :meth:`rendered` and :func:`write_image` do.
+            OptionError: as :func:`write_image` does.
+
+        Example:
+            >>> photo = read_photo("deep.tif")                              # doctest: +SKIP
+            >>> painted = model.paint(photo.image, wave, opacity=photo.alpha)  # doctest: +SKIP
+            >>> photo.save(painted.image, "out.tif")                        # doctest: +SKIP
+        """
+        write_image(
+            self.rendered(image),
+            target,
+            format=format,
+            quality=quality,
+            depth=depth,
+            overwrite=overwrite,
+        )
+
+
+def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS, keep_gps: bool = False) -> Photo:
     """Read a picture of any kind as float RGB.
 
     Files and streams: JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP, JPEG 2000, PPM, and HEIC with
@@ -129,9 +192,11 @@ def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS) -> Photo:
 
     The EXIF orientation is applied. An ICC profile (RGB, grey, CMYK or Lab) is converted to sRGB,
     relative colorimetric with black point compensation; one that is broken or belongs to another
-    kind of picture is passed over, and CMYK without one gets Pillow's simple formula. Deep grey
-    (modes I;16 and I, white is 65535; F, white is 1) is kept deep, but color files of 16 bits a
-    channel come as 8 bits from Pillow.
+    kind of picture is passed over, and CMYK without one gets Pillow's simple formula.
+
+    Grey and color of 16 bits a channel (PNG, TIFF, PPM; Pillow's modes I;16 and I) and floats (TIFF
+    of 16, 32 or 64 bits, white is 1; mode F) are read at their full depth. What is deeper than 8
+    bits in AVIF, HEIC, JPEG 2000 and CMYK is read at 8, and ``remark`` says so.
 
     Arrays: uint8 and uint16 (white is 255 and 65535), or float16, float32 and float64 in [0, 1].
     Shape (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels: grey, RGB, RGB and alpha. Where
@@ -141,6 +206,7 @@ def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS) -> Photo:
     Args:
         source: a path, a Pillow image, a NumPy array, or a binary stream (``sys.stdin.buffer``).
         max_pixels: a larger picture is refused, a file from its header, before it is decoded.
+        keep_gps: keep the place (GPS) among the EXIF data of results; otherwise it is dropped.
 
     Raises:
         ImageError: a picture that cannot be read, or an array that does not fit. One line: which
@@ -160,15 +226,15 @@ def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS) -> Photo:
         name = one_line(getattr(source, "filename", "") or "the Pillow image")
         check_pixels(source.size, name=name, max_pixels=max_pixels)
         load(source, name=name)
-        return _from_pillow(source, name)
+        return _photo(Decoded(source), name, keep_gps)
     if isinstance(source, str | os.PathLike):
         name = one_line(os.fspath(source))
         with open_file(Path(source)) as file:
-            return _from_pillow(decode(file, name=name, max_pixels=max_pixels), name)
+            return _photo(decode(file, name=name, max_pixels=max_pixels), name, keep_gps)
     if hasattr(source, "read"):
         name = stream_name(source)
         data = _all_bytes(source, name)
-        return _from_pillow(decode(data, name=name, max_pixels=max_pixels), name)
+        return _photo(decode(data, name=name, max_pixels=max_pixels), name, keep_gps)
     raise ImageError(
         f"a {type(source).__name__} is not a picture; give a path, a Pillow image, a NumPy array, "
         "or a binary stream (io.BytesIO for bytes)"
@@ -243,9 +309,9 @@ def _check_rgb(image: NDArray[Any], what: str) -> None:
         )
 
 
-def _quantized(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    white = _WHITE[dtype.str[1:]]
-    return (values if white == 1 else np.rint(values * white)).astype(dtype)
+def _in_dtype(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    values = values if dtype.kind == "f" else quantized(values, dtype.itemsize * 8)
+    return values.astype(dtype)
 
 
 def _from_array(array: NDArray[Any], max_pixels: int) -> Photo:
@@ -268,6 +334,7 @@ def _from_array(array: NDArray[Any], max_pixels: int) -> Photo:
         alpha=values[..., 3].copy() if channels == 4 else None,
         name=name,
         form=ArrayForm(array.dtype, layout, channels),
+        depth=16 if array.dtype.itemsize > 1 else 8,
     )
 
 
@@ -316,10 +383,14 @@ def _all_bytes(stream: BinaryIO, name: str) -> BinaryIO:
         raise ImageError(f"{name}: cannot be read ({one_line(error)})") from error
 
 
-def _from_pillow(picture: Image.Image, name: str) -> Photo:
+def _photo(decoded: Decoded, name: str, keep_gps: bool) -> Photo:
+    picture, deep = decoded.picture, decoded.deep
     try:
-        picture, exif = upright(picture)
-        image, alpha = planes(picture, name=name)
+        if deep is not None:
+            image, alpha, exif = deep_planes(picture, deep, name=name, keep_gps=keep_gps)
+        else:
+            picture, exif = upright(picture, keep_gps=keep_gps)
+            image, alpha = planes(picture, name=name)
     except ImageError:
         raise
     except Exception as error:  # headers that contradict each other, or too little memory
@@ -327,4 +398,5 @@ def _from_pillow(picture: Image.Image, name: str) -> Photo:
             f"{name}: its pixels (mode {picture.mode}, {picture.width} x {picture.height}) cannot "
             f"be converted ({one_line(error)}); save it as RGB"
         ) from error
-    return Photo(image=image, alpha=alpha, name=name, exif=exif)
+    depth = 16 if deep is not None or is_deep(picture) else 8
+    return Photo(image, alpha, name, exif=exif, depth=depth, remark=decoded.remark)

@@ -259,6 +259,7 @@ class Stylizer:
         color: str | None = None,
         size: int | None = None,
         style_size: int | None = STYLE_SIZE,
+        keep_gps: bool = False,
     ) -> Image.Image | NDArray[Any]:
         """A picture in the style of another, or of several.
 
@@ -278,10 +279,11 @@ class Stylizer:
                 the style's and nothing else. It needs the styles as pictures.
             size: shorter side of the result in pixels, 16 or more; by default the content's.
             style_size: as ``size`` of :meth:`style`, for styles that are pictures.
+            keep_gps: keep the place where the photograph was taken among its EXIF data.
 
         Returns:
-            A Pillow image for a file or a Pillow image, and for an array one of the same dtype and
-            layout. Transparency is kept.
+            A Pillow image of 8 bits for a file or a Pillow image (``Photo.save`` writes 16), and
+            for an array one of the same dtype and layout. Transparency is kept.
 
         Raises:
             ImageError: if a picture cannot be read or is too small, or a mask is in color.
@@ -306,7 +308,7 @@ class Stylizer:
         check_statistics(statistics)
         planes = None if masks is None else [read_mask(each) for each in _listed(masks)]
         check_masks(planes, len(styles))
-        photo = fit_photo(read_photo(content), size)
+        photo = fit_photo(read_photo(content, keep_gps=keep_gps), size)
         check_image(photo.image, photo.name)
         painted = self.paint(
             photo.image,
