@@ -39,7 +39,7 @@ test: check
 	.venv-test/bin/python -m pytest
 
 $(DEMO_READY): WHAT := .
-$(TEST_READY): WHAT := .[lab,openvino,test]
+$(TEST_READY): WHAT := .[heic,lab,openvino,test]
 
 # Python on some systems comes without ensurepip; then the pip outside sets up the one inside.
 $(DEMO_READY) $(TEST_READY): | python

@@ -157,9 +157,11 @@ def tiff(
             blocks += [plane[y : y + 7] for y in range(0, height, 7)]
     packed = []
     for block in blocks:
-        rows, across = block.shape[:2]
+        rows = len(block)
         if predictor == 2:
-            words = block.astype(f"=u{size}") if block.dtype.kind == "u" else block.view(f"=u{size}")
+            words = (
+                block.astype(f"=u{size}") if block.dtype.kind == "u" else block.view(f"=u{size}")
+            )
             words = np.diff(words, axis=1, prepend=np.zeros_like(words[:, :1]))
             data = words.astype(f"{order}u{size}").tobytes()
         elif predictor == 3:
@@ -250,7 +252,9 @@ def _tiff_file(
             at = later + len(tail)
             tail += value + bytes(len(value) % 2)
             value = struct.pack(order + word, at)
-        entries += struct.pack(f"{order}HH{word}", tag, kind, len(numbers)) + value.ljust(room, b"\0")
+        entries += struct.pack(f"{order}HH{word}", tag, kind, len(numbers)) + value.ljust(
+            room, b"\0"
+        )
     head = (
         mark + struct.pack(order + "HHHQ", 43, 8, 0, place)
         if big

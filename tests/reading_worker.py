@@ -24,7 +24,7 @@ MAX_PIXELS = 1_000_000
 
 
 def main(extra: int) -> None:
-    """Answer until the input ends, with ``extra`` bytes of memory beside what is in use at first."""
+    """Answer until the input ends, with ``extra`` bytes of memory beside those in use at first."""
     warnings.simplefilter("ignore")
     for data in seeds().values():  # whatever a decoder loads once is there now
         with_photo(data)

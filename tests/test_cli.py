@@ -20,12 +20,14 @@ import numpy as np
 import pytest
 from bad_files import BAD_FILES, encoded, truncated_jpeg
 from conftest import picture
+from mutated_files import tiff
 from PIL import Image
 
 import impasto
 from impasto import figures
 from impasto.color import METHODS
 from impasto.engines import ENGINES
+from impasto.images import read_photo, write_image
 from impasto.library import add_style
 from impasto.models import DEFAULT_MODEL, MODELS, find_bundle
 
@@ -338,6 +340,73 @@ def test_names_of_any_kind(folder: Path, model: list[str]):
     done = run("stylize", *model, "-s", "wave.png", "-o", "out", "--", *odd)
     assert names(Path("out")) == {f"{Path(name).stem}-wave.png" for name in odd}
     assert TIMES.search(done.stdout.decode())
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_deep_photographs_stay_deep(folder: Path, model: list[str], suffix: str, channels: int):
+    """What is not painted comes back in all its 65,536 steps."""
+    ramp = np.arange(40 * 52 * channels, dtype=np.uint16).reshape(40, 52, channels) * 7 + 1
+    write_image(ramp, f"deep.{suffix}")
+    words = ("stylize", f"deep.{suffix}", "wave.png", *model)
+    run(*words, "--alpha", "0", "-o", f"same.{suffix}")
+    photo = read_photo(f"same.{suffix}")
+    np.testing.assert_array_equal(photo.rendered(photo.image).pixels(photo.depth), ramp)
+    assert read_photo(io.BytesIO(run(*words, "-o", "-").stdout)).depth == 16
+
+    run(*words, "-o", "painted.png")
+    painted = read_photo("painted.png").image * 65535
+    tiny = impasto.load(model[1], engine="onnxruntime")
+    wanted = np.asarray(tiny.stylize(f"deep.{suffix}", "wave.png"))[..., :3]
+    np.testing.assert_allclose(painted / 257, wanted, atol=0.51)
+    assert len(np.unique(np.rint(painted))) > 1000, "steps that 8 bits do not have"
+
+
+def test_depth_of_results(folder: Path, model: list[str]):
+    write_image(np.full((20, 20, 3), 1000, np.uint16), "deep.png")
+    for photo, out, depth, wanted in [
+        ("deep.png", "a.png", None, 16),
+        ("deep.png", "a.jpg", None, 8),
+        ("deep.png", "b.tif", "8", 8),
+        ("street.jpg", "c.png", None, 8),
+        ("street.jpg", "d.tiff", "16", 16),
+    ]:
+        options = ("--depth", depth) if depth else ()
+        run("stylize", photo, "wave.png", "-o", out, *options, *model)
+        assert read_photo(out).depth == wanted
+        with Image.open(out) as result:
+            assert b"sRGB" in result.info["icc_profile"].replace(b"\0", b"")
+    done = run("stylize", "deep.png", "wave.png", "-o", "e.webp", "--depth", "16", code=2)
+    assert done.stderr == (
+        b"impasto: WEBP holds 8 bits a channel, not 16: write PNG or TIFF\n"
+    )
+    done = run("stylize", "deep.png", "wave.png", "--depth", "12", code=2)
+    assert b"give 8 or 16" in done.stderr
+
+
+def test_the_place_is_kept_only_when_asked(folder: Path, model: list[str]):
+    exif = Image.Exif()
+    exif.update({0x010F: "Camera", 0x8825: {1: "S", 2: (33.0, 51.0, 25.0)}})
+    with Image.open("street.jpg") as picture:
+        picture.load()
+    picture.save("street.jpg", exif=exif)
+    for options, wanted in ((), None), (("--keep-gps",), "S"):
+        run("stylize", "street.jpg", "wave.png", "-o", "out.jpg", *options, "--overwrite", *model)
+        with Image.open("out.jpg") as result:
+            kept = result.getexif()
+        assert kept[0x010F] == "Camera"
+        assert kept.get_ifd(0x8825).get(1) == wanted
+        tiny = impasto.load(model[1], engine="onnxruntime")
+        same = tiny.stylize("street.jpg", "wave.png", keep_gps=wanted is not None).getexif()
+        assert same.get_ifd(0x8825).get(1) == wanted
+
+
+def test_bits_that_are_not_read_are_told(folder: Path, model: list[str]):
+    inks = np.full((40, 52, 4), 9000, np.uint16)
+    Path("inks.tif").write_bytes(tiff(inks, tags={262: (5,), 338: ()}))
+    line = run("stylize", "inks.tif", "wave.png", *model).stdout.decode()
+    assert line.endswith("; its 16 bits a channel are read as 8\n")
+    assert line.count("\n") == 1
 
 
 # --- what goes wrong -------------------------------------------------------------------------

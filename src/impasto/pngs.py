@@ -47,7 +47,10 @@ def read_png(picture: Image.Image, stream: BinaryIO) -> Deep | None:
     stream.seek(0)
     other = PngImagePlugin.PngImageFile(stream, "")
     other.tile = [each._replace(args=str(each.args).replace(";16B", ";16L")) for each in other.tile]
-    words = _samples(picture) * np.uint16(256) + _samples(other)
+    words = _samples(picture)
+    words <<= 8
+    other.load()
+    words |= np.asarray(other)
     key = picture.info.get("transparency")
     if words.shape[2] == 4:
         return Deep(words[..., :3], words[..., 3])

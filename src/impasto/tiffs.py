@@ -149,8 +149,9 @@ class DeepTiff:
         width, height = self.size
         row = self.tile[0] if self.tile else width
         rows = np.asarray(picture).reshape(height, -1, row * samples * self.dtype.itemsize)
-        words = self._words(rows, samples)
-        return words.reshape(height, -1, samples)[:, :width].astype(self.dtype.newbyteorder("="))
+        del picture  # its memory is needed
+        words = self._words(rows, samples).reshape(height, -1, samples)[:, :width]
+        return words.astype(self.dtype.newbyteorder("="), copy=False)
 
     def _words(self, rows: NDArray[np.uint8], samples: int) -> NDArray[Any]:
         """Samples of (height, tiles beside each other, bytes of a row)."""
@@ -181,9 +182,7 @@ class DeepTiff:
                 places = self.directory.integers(stream, tag)
                 share = len(places) // self.samples
                 changed[tag] = places[share * plane : share * (plane + 1)] or None
-        stream.seek(0)
-        view = io.BytesIO(_with_directory(stream.read(), self.directory, changed))
-        return TiffImagePlugin.TiffImageFile(view, "")
+        return TiffImagePlugin.TiffImageFile(_with_directory(stream, self.directory, changed), "")
 
 
 def deep_tiff(stream: BinaryIO) -> DeepTiff | None:
@@ -321,32 +320,70 @@ def _directories(stream: BinaryIO) -> Iterator[_Directory]:
         return
 
 
+class _Retold(io.RawIOBase):
+    """A file with other bytes at its start and behind its end; what is between is not copied."""
+
+    def __init__(self, stream: BinaryIO, size: int, head: bytes, tail: bytes) -> None:
+        self._stream, self._size, self._head, self._tail = stream, size, head, tail
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_CUR: self._at, io.SEEK_END: self._size + len(self._tail)}.get(whence, 0)
+        if start + offset < 0:
+            raise ValueError(f"a place before the start: {start + offset}")
+        self._at = start + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = len(buffer)
+        if self._at < len(self._head):
+            data = self._head[self._at : self._at + wanted]
+        elif self._at < self._size:
+            self._stream.seek(self._at)
+            data = self._stream.read(min(wanted, self._size - self._at))
+        else:
+            data = self._tail[self._at - self._size : self._at - self._size + wanted]
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
 def _with_directory(
-    data: bytes, directory: _Directory, changed: dict[int, tuple[int, ...] | None]
-) -> bytes:
+    stream: BinaryIO, directory: _Directory, changed: dict[int, tuple[int, ...] | None]
+) -> BinaryIO:
     """The file with another directory as its first."""
     order, word = directory.order, "IQ"[directory.big]
-    size = struct.calcsize(order + word)
-    tail = bytearray(-len(data) % 8)
+    width = struct.calcsize(order + word)
+    size = stream.seek(0, io.SEEK_END)
+    tail = bytearray(-size % 8)
     tags = dict(directory.tags)
     for tag, values in changed.items():
         tags.pop(tag, None)
         if values is None:
             continue
-        packed = struct.pack(f"{order}{len(values)}{word}", *values)
-        value = packed
-        if len(packed) > size:
-            value = struct.pack(order + word, len(data) + len(tail))
+        value = struct.pack(f"{order}{len(values)}{word}", *values)
+        if len(value) > width:
+            value, packed = struct.pack(order + word, size + len(tail)), value
             tail += packed
         tags[tag] = _Tag(16 if directory.big else 4, len(values), value)
-    place = len(data) + len(tail)
+    place = size + len(tail)
     tail += struct.pack(order + "HQ"[directory.big], len(tags))
     for tag in sorted(tags):
         entry = tags[tag]
         tail += struct.pack(f"{order}HH{word}", tag, entry.type, entry.count) + entry.value
     tail += struct.pack(order + word, 0)
+    mark = b"MM" if order == ">" else b"II"
     if directory.big:
-        head = data[:2] + struct.pack(order + "HHHQ", 43, 8, 0, place)
+        head = mark + struct.pack(order + "HHHQ", 43, 8, 0, place)
     else:
-        head = data[:2] + struct.pack(order + "HI", 42, place)
-    return b"".join((head, data[len(head) :], tail))
+        head = mark + struct.pack(order + "HI", 42, place)
+    return io.BufferedReader(_Retold(stream, size, head, bytes(tail)))
