@@ -377,9 +377,7 @@ def test_depth_of_results(folder: Path, model: list[str]):
         with Image.open(out) as result:
             assert b"sRGB" in result.info["icc_profile"].replace(b"\0", b"")
     done = run("stylize", "deep.png", "wave.png", "-o", "e.webp", "--depth", "16", code=2)
-    assert done.stderr == (
-        b"impasto: WEBP holds 8 bits a channel, not 16: write PNG or TIFF\n"
-    )
+    assert done.stderr == (b"impasto: WEBP holds 8 bits a channel, not 16: write PNG or TIFF\n")
     done = run("stylize", "deep.png", "wave.png", "--depth", "12", code=2)
     assert b"give 8 or 16" in done.stderr
 

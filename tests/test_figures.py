@@ -16,6 +16,7 @@ from impasto.errors import ImageError, OptionError, StyleError
 from impasto.figures import ALPHAS, grid, strip
 from impasto.masks import read_mask
 from impasto.models import Bundle
+from impasto.profiles import srgb_profile
 from impasto.styles import make_thumbnail
 from impasto.stylizer import Stylizer
 
@@ -48,6 +49,7 @@ def test_grid_is_bilinear_between_its_corners(model: Stylizer) -> None:
     weights = (0.75 * 0.5, 0.25 * 0.5, 0.75 * 0.5, 0.25 * 0.5)
     close(cell(sheet, 2, 1), model.paint(CONTENT, styles, weights=weights).image)
     assert (np.asarray(sheet)[:GAP] == 255).all()
+    assert sheet.info["icc_profile"] == srgb_profile()
 
 
 def test_style_pictures_stand_at_the_corners(model: Stylizer) -> None:

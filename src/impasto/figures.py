@@ -18,6 +18,7 @@ from impasto.images import Photo, Picture, read_photo
 from impasto.library import find_style
 from impasto.masks import check_masks, fit_photo, read_mask
 from impasto.painting import Content, check_size
+from impasto.profiles import srgb_profile
 from impasto.styles import Style, blend_styles
 from impasto.stylizer import STYLE_SIZE, Stylizer
 
@@ -206,4 +207,5 @@ def _drawn(rows: Sequence[Row], held: Content) -> Image.Image:
             left = _GAP + j * (width + _GAP) + (width - each.width) // 2
             top = _GAP + i * (height + _GAP) + (height - each.height) // 2
             sheet.paste(each, (left, top))
+    sheet.info["icc_profile"] = srgb_profile()
     return sheet

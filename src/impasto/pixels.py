@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -77,11 +78,7 @@ def deep_planes(
         orientation = deep.orientation
     color = _scaled(deep.values, deep.white, "values", name)
     alpha = None if deep.alpha is None else _scaled(deep.alpha, deep.white, "an alpha", name)
-    profile = picture.info.get("icc_profile")
-    try:
-        color = to_srgb(color, profile or srgb_profile())
-    except Exception:  # a broken profile is no reason to refuse the picture
-        color = np.repeat(color, 3, axis=2) if color.shape[2] == 1 else color
+    color = _deep_srgb(color, picture.info.get("icc_profile"))
     color = np.ascontiguousarray(_turned(color, orientation))
     return color, None if alpha is None else np.ascontiguousarray(_turned(alpha, orientation)), exif
 
@@ -169,10 +166,15 @@ def _grey_planes(
     hole = picture.info.get("transparency")
     alpha = None if hole is None else (values != hole).astype(np.float32)
     grey = (values.astype(np.float32) / np.float32(white))[..., None]
-    try:
-        return to_srgb(grey, profile or srgb_profile()), alpha
-    except Exception:  # as in deep_planes
-        return np.repeat(grey, 3, axis=2), alpha
+    return _deep_srgb(grey, profile), alpha
+
+
+def _deep_srgb(values: NDArray[np.float32], profile: bytes | None) -> NDArray[np.float32]:
+    """(H, W, 3) of grey or RGB, through its ICC profile if that fits."""
+    if profile:
+        with suppress(Exception):  # a broken profile is no reason to refuse the picture
+            return to_srgb(values, profile)
+    return np.repeat(values, 3, axis=2) if values.shape[2] == 1 else values
 
 
 def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:

@@ -6,6 +6,7 @@ import io
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -32,6 +33,7 @@ class _Shaper:
     """Linear light, one channel a row, to XYZ (D50)."""
 
 
+@cache
 def srgb_profile() -> bytes:
     """The ICC profile of sRGB that results carry, always the same bytes.
 
@@ -74,7 +76,8 @@ def to_srgb(values: Plane, profile: bytes) -> Plane:
     if shaper is None:
         return _through_table(values, profile)
     own = _shaper(srgb_profile())
-    assert own is not None
+    if own is None:  # another version of Pillow may write it in another way
+        return _through_table(values, profile)
     to_linear = shaper.matrix @ np.linalg.inv(own.matrix)
     if _is_srgb(shaper, to_linear):
         return np.repeat(values, 3, axis=2) if values.shape[2] == 1 else values

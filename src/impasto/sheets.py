@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from impasto.errors import OptionError
 from impasto.imagefiles import one_line
+from impasto.profiles import srgb_profile
 
 CELL_SIDE = 320
 """Longer side of a picture on a sheet, in pixels."""
@@ -85,6 +86,7 @@ def contact_sheet(cells: Sequence[Cell], *, columns: int | None = None) -> Image
         draw.text((left, below), label, _INK, label_font)
         caption = _cut(cell.caption, caption_font, width)
         draw.text((left, below + _LABEL_SIZE + 4), caption, _PALE, caption_font)
+    sheet.info["icc_profile"] = srgb_profile()
     return sheet
 
 
