@@ -62,7 +62,7 @@ def seeds() -> dict[str, bytes]:
         "tiff-palette": _saved(color.quantize(40), "TIFF"),
         "tiff-fax": _saved(color.convert("1"), "TIFF", compression="group4"),
         "tiff-big": _saved(color, "TIFF", big_tiff=True),
-        "tiff-lab": _saved(color.convert("YCbCr"), "TIFF"),
+        "tiff-lab": _saved(_lab(color), "TIFF", compression="tiff_lzw"),
         "tiff-cmyk": _saved(color.convert("CMYK"), "TIFF", compression="packbits"),
         "tiff-16": encode_tiff(deep, **_told(told)),
         "tiff-16-lzw": tiff(deep[..., :3], compression=5, predictor=2),
@@ -265,6 +265,13 @@ def _tiff_file(
 
 def _told(options: dict[str, Any]) -> dict[str, Any]:
     return {"exif": options["exif"], "profile": options["icc_profile"]}
+
+
+def _lab(picture: Image.Image) -> Image.Image:
+    srgb, lab = (ImageCms.createProfile(space) for space in ("sRGB", "LAB"))
+    changed = ImageCms.profileToProfile(picture, srgb, lab, outputMode="LAB")
+    changed.info.clear()
+    return changed
 
 
 def _saved(picture: Image.Image, format: str, **options: Any) -> bytes:

@@ -148,6 +148,27 @@ def test_webp_keeps_pillows_limit_and_says_so(monkeypatch):
         assert "Pillow's own limit" in str(error)
 
 
+@pytest.mark.parametrize("tiles", [{}, {"tile_size": (32, 32)}])
+def test_a_jpeg_2000_that_would_take_forever(tiles, tmp_path):
+    data = bytearray(encoded("JPEG2000", quality_layers=[40, 20, 10], **tiles))
+    assert read_photo(io.BytesIO(data)).image.shape == (60, 80, 3)
+    at = data.index(b"\xff\x52\x00\x0c") + 6
+    assert data[at : at + 2] == b"\0\3"
+    data[at : at + 2] = b"\xff\xff"
+    assert "65,535 quality layers" in message(io.BytesIO(data))
+    part = data.rindex(b"\xff\x90\x00\x0a")
+    looped = bytearray(data)
+    struct.pack_into(">I", looped, part + 6, 13)  # a part that ends before it begins
+    assert "65,535 quality layers" in message(io.BytesIO(looped))
+    # The same, said by the last tile only.
+    data[at : at + 2] = b"\0\3"
+    (length,) = struct.unpack_from(">I", data, part + 6)
+    style = data[at - 6 : at] + b"\xff\xff" + data[at + 2 : at + 8]
+    struct.pack_into(">I", data, part + 6, length + len(style))
+    data[part + 12 : part + 12] = style
+    assert "65,535 quality layers" in message(io.BytesIO(data))
+
+
 SAMPLES = {
     row.name: encoded(row.name, noise(24, 20)) for row in FORMATS if row.name not in ("HEIF",)
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 import stat
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,9 @@ Order matters for two only: an unclear brand (mif1) is tried as AVIF, then as HE
 WRITTEN = tuple(row for row in FORMATS if row.written)
 
 
+# OpenJPEG takes time for every layer that is claimed in every tile, be it empty or not.
+_MAX_LAYERS = 1000
+
 # What Pillow says, where that helps nobody.
 _REASONS = {
     "not identified by this driver": "its header is incomplete, or gives it no size",
@@ -195,6 +199,11 @@ def decode(stream: BinaryIO, *, name: str, max_pixels: int) -> Decoded:
                 raise _damaged(name, row.name, error) from error
     check_pixels(picture.size, name=name, max_pixels=max_pixels)
     _refuse_film(picture, row, name)
+    if row.name == "JPEG2000" and (layers := _layers(stream)) > _MAX_LAYERS:
+        raise ImageError(
+            f"{name}: a JPEG2000 file of {layers:,} quality layers, where {_MAX_LAYERS} are many "
+            "and decoding would take very long; save it again"
+        )
     try:
         place = stream.tell()
         deep = row.read_deep(picture, stream) if row.read_deep else None
@@ -285,6 +294,30 @@ def _refuse_film(picture: Image.Image, row: FileFormat, name: str) -> None:
             f"{name}: an animated {row.name} of {frames} frames; save the frames as pictures and "
             "give them one by one"
         )
+
+
+def _layers(stream: BinaryIO) -> int:
+    """The most quality layers that a part of a JPEG 2000 file claims (ISO 15444-1, A.6.1)."""
+    place = stream.tell()
+    stream.seek(0)
+    data = stream.read()
+    stream.seek(place)
+    most = 0
+    at = data.find(b"\xff\x4f\xff\x51") + 2  # behind the start of the codestream
+    tile, length = 0, 0
+    while at + 12 <= len(data):
+        marker, size = struct.unpack_from(">HH", data, at)
+        if marker == 0xFF90:  # the start of a part of a tile, and how long it is
+            tile, length = at, struct.unpack_from(">I", data, at + 6)[0]
+        elif marker == 0xFF52:  # the style of coding
+            most = max(most, struct.unpack_from(">H", data, at + 6)[0])
+        elif marker == 0xFF93:  # the data of a part
+            if tile + length <= at:  # 0 for the last one
+                break
+            at = tile + length
+            continue
+        at += 2 + size
+    return most
 
 
 def _damaged(name: str, kind: str, error: Exception) -> ImageError:
