@@ -13,8 +13,7 @@ import numpy as np
 from bad_files import png_chunk
 from PIL import Image, ImageCms
 
-from impasto.pngs import encode_png
-from impasto.tiffs import encode_tiff
+from impasto.stripwriting import encode_png, encode_tiff
 
 Rng = np.random.Generator
 

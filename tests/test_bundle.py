@@ -170,6 +170,8 @@ def change(name: str, value: object) -> Callable[[dict[str, Any]], object]:
         (change("multiple", 0), "'multiple' must be 1 or more, not 0"),
         (change("multiple", 6), "stride 4 of level 'quarter'"),
         (change("rim", -1), "'rim' must be 0 or more, not -1"),
+        (change("encoder_rim", -1), "'encoder_rim' must be 0 or more, not -1"),
+        (change("encoder_rim", 1000), "'encoder_rim' is a part of 'rim', which is"),
         (change("margin", 6), "'margin' must be a multiple of 4"),
         (change("name", None), "'name' in the card must be str"),
         (change("levels", []), "names no level"),

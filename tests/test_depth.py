@@ -18,9 +18,8 @@ from test_images import DISPLAY_P3, LINEAR_GREY, P3, SRGB, UPRIGHT, encode_srgb,
 from impasto import tiffs
 from impasto.errors import ImageError, OptionError
 from impasto.images import read_photo, resize, write_image
-from impasto.pngs import encode_png
 from impasto.profiles import srgb_profile, to_srgb
-from impasto.tiffs import encode_tiff
+from impasto.stripwriting import encode_png, encode_tiff
 
 
 def words(height: int = 37, width: int = 45, channels: int = 3) -> np.ndarray:

@@ -65,6 +65,7 @@ def test_card_and_file(network, bundle, tmp_path):
     card = bundle.card
     assert card.levels == network.levels
     assert (card.multiple, card.rim, card.margin) == (network.multiple, network.rim, 8)
+    assert card.encoder_rim == network.encoder_rim
     assert card.parameters == sum(p.numel() for p in network.parameters())
     write_bundle(bundle, tmp_path / "small.impasto")
     assert read_bundle(tmp_path / "small.impasto").card == card

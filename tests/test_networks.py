@@ -63,16 +63,22 @@ def test_one_pixel_reaches_no_further_than_the_rim(network):
     side += -side % network.multiple
     image = torch.rand(1, 3, side, side)
     before = _decode(network, image)
-    reached = 0
+    reached = seen = 0
+    features = network.encode(image)
     for offset in (0, network.multiple - 1):
         at = (side // 2) // network.multiple * network.multiple + offset
         touched = image.clone()
         touched[..., at, at] += 50.0
         changed = (_decode(network, touched) != before).any(dim=1)[0].nonzero()
         reached = max(reached, int((changed - at).abs().max()))
+        for level, one, two in zip(network.levels, features, network.encode(touched), strict=True):
+            cells = (one != two).any(dim=1)[0].nonzero() * level.stride
+            beyond = torch.maximum(cells - at, at - cells - level.stride + 1)
+            seen = max(seen, int(beyond.max()))
     assert reached <= network.rim
     # not a bound so wide that tiles would waste their time
     assert reached >= network.rim // 2
+    assert network.encoder_rim // 2 <= seen <= network.encoder_rim
 
 
 def _decode(network, image):

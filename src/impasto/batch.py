@@ -27,6 +27,20 @@ FATAL = (BrokenPipeError, OptionError)
 Write: TypeAlias = Callable[[Photo, NDArray[np.float32], Job], None]
 
 
+@dataclass(frozen=True)
+class Tiles:
+    """How pictures are painted that are too large to be read at once.
+
+    Attributes:
+        needed: whether a job is one of those.
+        paint: paints it from file to file, in styles that are ready, and gives its times as an
+            :class:`Outcome` has them.
+    """
+
+    needed: Callable[[Job], bool]
+    paint: Callable[[Job, Sequence[Style | Photo]], tuple[float, float, float]]
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """What became of jobs of one photograph.
@@ -107,6 +121,7 @@ def run(
     write: Write,
     start: Callable[[Job], object],
     options: Mapping[str, Any],
+    tiles: Tiles | None = None,
 ) -> Iterator[Outcome]:
     """Paint what is not done yet, and write every picture before the next is begun.
 
@@ -120,6 +135,7 @@ def run(
         write: takes a photograph, its painted image and the job that this is for.
         start: called before a job is begun.
         options: for :meth:`impasto.stylizer.Stylizer.paint`.
+        tiles: what paints pictures that are too large for it; None: there are none.
 
     Returns:
         Outcomes, as they come; together they cover every job once.
@@ -142,7 +158,7 @@ def run(
         for problem, missing in bad.items():
             yield Outcome(tuple(missing), problem=problem)
         if todo:
-            yield from _photograph(model, todo, styles, read, write, start, options)
+            yield from _photograph(model, todo, styles, read, write, start, options, tiles)
 
 
 def _photograph(
@@ -153,17 +169,20 @@ def _photograph(
     write: Write,
     start: Callable[[Job], object],
     options: Mapping[str, Any],
+    tiles: Tiles | None,
 ) -> Iterator[Outcome]:
     start(jobs[0])
+    photo: Photo | None = None
     image: NDArray[np.float32] | Content
     encoding_once = 0.0
     try:
-        photo = read(jobs[0].source)
-        image, opacity = photo.image, photo.alpha
-        if len(jobs) > 1 and paints(options.get("color")):
-            begin = perf_counter()
-            image, opacity = model.encode(photo.image, opacity=photo.alpha), None
-            encoding_once = perf_counter() - begin
+        if tiles is None or not tiles.needed(jobs[0]):
+            photo = read(jobs[0].source)
+            image, opacity = photo.image, photo.alpha
+            if len(jobs) > 1 and paints(options.get("color")):
+                begin = perf_counter()
+                image, opacity = model.encode(photo.image, opacity=photo.alpha), None
+                encoding_once = perf_counter() - begin
     except FATAL:
         raise
     except FAILURES as error:
@@ -171,19 +190,22 @@ def _photograph(
         return
     for job in jobs:
         start(job)
+        values = [styles[name] for name in job.styles]
         try:
-            painted = model.paint(
-                image, [styles[name] for name in job.styles], opacity=opacity, **options
-            )
-            write(photo, painted.image, job)
+            if photo is None:
+                assert tiles is not None
+                times = tiles.paint(job, values)
+            else:
+                painted = model.paint(image, values, opacity=opacity, **options)
+                write(photo, painted.image, job)
+                encoding = encoding_once + painted.encode_seconds
+                times = encoding, painted.align_seconds, painted.decode_seconds
+                # The time of what was done once for all stands in the first of them.
+                encoding_once = 0.0
+                del painted  # no picture is kept while the next is made
         except FATAL:
             raise
         except FAILURES as error:
             yield Outcome((job,), problem=error_line(error, job))
         else:
-            # The time of what was done once for all stands in the first of them.
-            encoding = encoding_once + painted.encode_seconds
-            times = encoding, painted.align_seconds, painted.decode_seconds
-            del painted  # no picture is kept while the next is made
             yield Outcome((job,), times)
-            encoding_once = 0.0

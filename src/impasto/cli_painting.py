@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -73,6 +74,55 @@ _RESULT = (
 )
 
 
+_UNITS = {"": 1, "b": 1}
+for _power, _letter in enumerate("kmgt", 1):
+    _UNITS |= {_letter: 1000**_power, f"{_letter}b": 1000**_power, f"{_letter}ib": 1024**_power}
+
+
+def byte_count(text: str) -> int:
+    """A number of bytes with or without a unit, as the type of an option: 2GB, 512MiB."""
+    found = re.fullmatch(r"([0-9]*\.?[0-9]+)\s*([a-z]*)", str(text).strip().lower())
+    factor = _UNITS.get(found[2]) if found else None
+    if found is None or factor is None:
+        raise click.BadParameter(f"{text!r} must be a number of bytes, such as 2GB or 512MiB")
+    return round(float(found[1]) * factor)
+
+
+TILING = (
+    click.option(
+        "--tile",
+        type=int,
+        metavar="N",
+        help="Paint in tiles of at most N pixels to a side  [default: what does not fit into "
+        "--memory, in tiles as large as fit]",
+    ),
+    click.option(
+        "--memory",
+        type=byte_count,
+        metavar="BYTES",
+        cls=LibraryOption,
+        reads="stylizer:Stylizer.stylize_file:memory",
+        help="What painting may use, such as 2GB.",
+    ),
+)
+
+
+def tiling_options(command: C) -> C:
+    """The options of commands that paint pictures of any size."""
+    for option in reversed(TILING):
+        command = option(command)
+    return command
+
+
+def check_tiling(tile: int | None, memory: int | None) -> None:
+    """The library checks these too, but only after a model is loaded."""
+    from impasto import tiling
+
+    tiling.check_tile(tile)
+    if memory is not None:
+        tiling.check_memory(memory)
+
+
 @dataclass(frozen=True)
 class PaintingOptions:
     """What the options of every command that paints say; None where the library's default holds."""
@@ -125,14 +175,18 @@ class PaintingOptions:
         sys.stdout.buffer.write(encoded.getbuffer())
         sys.stdout.buffer.flush()
 
-    def progress(self, what: str, total: int, *, done: int = 0) -> tqdm[NoReturn]:
-        """A bar on a terminal; what is ``done`` before counts as no time in its estimate."""
+    def progress(
+        self, what: str, total: int | None, *, done: int = 0, below: int = 0
+    ) -> tqdm[NoReturn]:
+        """A bar on a terminal, ``below`` others; what is ``done`` before counts as no time in its
+        estimate."""
         from tqdm import tqdm
 
         return tqdm(
             desc=what,
             total=total,
             initial=done,
+            position=below,
             disable=self.quiet or not sys.stderr.isatty(),
             leave=False,
             bar_format=_BAR,

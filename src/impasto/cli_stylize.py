@@ -15,6 +15,7 @@ from impasto.cli_options import FAILED, LibraryOption, given
 from impasto.cli_painting import (
     PaintingOptions,
     about,
+    check_tiling,
     files_of,
     numbers,
     painting_options,
@@ -22,6 +23,7 @@ from impasto.cli_painting import (
     read_strength,
     read_style,
     short_name,
+    tiling_options,
 )
 from impasto.errors import ImageError, ImpastoError, OptionError
 from impasto.jobs import Existing, Job, Plan, plan
@@ -104,6 +106,7 @@ if TYPE_CHECKING:
     help="Bits a channel; 16 for PNG and TIFF  [default: 16 where photograph and format have them]",
 )
 @click.option("--keep-gps", is_flag=True, help="Keep the place where the photograph was taken.")
+@tiling_options
 @painting_options
 def stylize(
     contents: tuple[str, ...],
@@ -119,6 +122,8 @@ def stylize(
     size: int | None,
     depth: int | None,
     keep_gps: bool,
+    tile: int | None,
+    memory: int | None,
     common: PaintingOptions,
 ) -> int:
     """Paint photographs in the style of a picture, or of several.
@@ -139,6 +144,7 @@ def stylize(
     impasto stylize holiday/ -s 'monet-*' -s wave.jpg --all-pairs -o painted/ --resume
     impasto stylize street.jpg -s wave.jpg -s rain.jpg --weights 0.7,0.3
     impasto stylize street.jpg -s wave.jpg --mask sky.png --color luminance
+    impasto stylize scan.tif wave.jpg -o painted.tif --memory 1GB
     cat street.jpg | impasto stylize - wave.jpg > painted.png
     """
     begin = perf_counter()
@@ -166,6 +172,7 @@ def stylize(
     mixed = 1 if all_pairs else len(names)
     _check(weights, mixed, statistics=statistics, color=color, size=size)
     _check_depth(depth, made)
+    check_tiling(tile, memory)
     strength = None if alpha is None else read_strength(alpha, max_pixels=common.max_pixels)
 
     from impasto.batch import Tally
@@ -185,6 +192,7 @@ def stylize(
         size=size,
         depth=depth,
         keep_gps=keep_gps,
+        tiling=given(tile=tile, memory=memory),
         options=given(
             masks=planes, alpha=strength, weights=weights, statistics=statistics, color=color
         ),
@@ -206,6 +214,7 @@ def _paint(
     size: int | None,
     depth: int | None,
     keep_gps: bool,
+    tiling: dict[str, Any],
     options: dict[str, Any],
     common: PaintingOptions,
 ) -> None:
@@ -259,8 +268,46 @@ def _paint(
             style = f", {short_name(job.styles[0])}" if len(made.mixtures) > 1 else ""
             bar.set_description_str(short_name(job.source) + style)
 
+        def in_tiles(job: Job) -> bool:
+            if job.source == STDIO or job.target is None:
+                return False
+            wish = given(size=size, memory=tiling.get("memory"), max_pixels=common.max_pixels)
+            return "tile" in tiling or not stylizer.fits(job.source, **wish)
+
+        def paint_file(job: Job, values: Sequence[Style | Photo]) -> tuple[float, float, float]:
+            assert job.target is not None  # as in_tiles says
+            _make_folder(job.target.parent)
+            with common.progress(f"{short_name(job.source)}, tiles", None, below=1) as tiles:
+
+                def watch(done: int, steps: int) -> None:
+                    tiles.total = steps
+                    tiles.update(done - tiles.n)
+
+                written = stylizer.stylize_file(
+                    job.source,
+                    job.target,
+                    values,
+                    size=size,
+                    keep_gps=keep_gps,
+                    overwrite=common.overwrite,
+                    watch=watch,
+                    **options,
+                    **tiling,
+                    **given(max_pixels=common.max_pixels, quality=common.quality, depth=depth),
+                )
+            if written.remark:
+                remarks[job.source] = written.remark
+            return written.encode_seconds, written.align_seconds, written.decode_seconds
+
         for outcome in batch.run(
-            stylizer, made.groups(), styles, read=read, write=write, start=start, options=options
+            stylizer,
+            made.groups(),
+            styles,
+            read=read,
+            write=write,
+            tiles=batch.Tiles(in_tiles, paint_file),
+            start=start,
+            options=options,
         ):
             new = tally.add(outcome)
             if new:

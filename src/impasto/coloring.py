@@ -12,9 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.color import find_method, match, put_luminance, transfer_palette
+from impasto.color import (
+    ColorMoments,
+    apply_map,
+    apply_palette,
+    find_method,
+    linear_map,
+    moments_of,
+    palette_map,
+    palette_of,
+    put_luminance,
+)
+from impasto.colormoments import Matrix
 from impasto.images import Photo
-from impasto.regions import MIN_CELLS, effective_cells, is_flat
+from impasto.regions import effective_cells, enough, is_flat
 
 
 def paints(method: str | None) -> bool:
@@ -30,19 +41,12 @@ def paints(method: str | None) -> bool:
     return method is None or find_method(method).where != "after"
 
 
-def matched(
-    style: Photo,
-    image: NDArray[np.float32],
-    counts: NDArray[np.float32] | None,
-    *,
-    method: str,
-) -> Photo:
+def matched(style: Photo, reference: ColorMoments, *, method: str) -> Photo:
     """A style picture in the colors of a photograph, ready to be encoded.
 
     Args:
         style: as it was read.
-        image: (H, W, 3), the photograph.
-        counts: (H, W), how much each of its pixels counts, of :func:`pixel_counts`.
+        reference: of the photograph, its pixels counted as :func:`pixel_counts` says.
         method: one that acts before.
 
     Returns:
@@ -51,16 +55,11 @@ def matched(
     Example:
         >>> photo = Photo(np.full((4, 4, 3), 0.5, np.float32), None, "a grey one")
         >>> red = np.full((4, 4, 3), (1, 0, 0), np.float32)
-        >>> matched(photo, red, None, method="cholesky").image[0, 0]
+        >>> matched(photo, moments_of(red), method="cholesky").image[0, 0]
         array([1., 0., 0.], dtype=float32)
     """
-    found = match(
-        style.image,
-        image,
-        method=method,
-        weights=pixel_counts(style.alpha, None),
-        reference_weights=counts,
-    )
+    have = moments_of(style.image, pixel_counts(style.alpha, None))
+    found = apply_map(style.image, *linear_map(have, reference, method=method))
     return replace(style, image=np.clip(found, 0, 1))
 
 
@@ -87,12 +86,28 @@ def colors_put_back(
     return put_luminance(painted, np.clip(image, 0, 1).astype(np.float32, copy=False))
 
 
+def palette_to(content: ColorMoments, style: Photo) -> tuple[Matrix, Matrix]:
+    """The map that lays the palette of a style on a photograph, for ``only``.
+
+    Args:
+        content: ``palette_of`` the photograph, its pixels counted as :func:`pixel_counts` says.
+        style: as it was read.
+
+    Returns:
+        What :func:`impasto.color.palette_map` gives.
+
+    Example:
+        >>> photo = Photo(np.random.default_rng(0).random((8, 8, 3), np.float32), None, "")
+        >>> np.allclose(palette_to(palette_of(photo.image), photo)[0], np.eye(3))
+        True
+    """
+    return palette_map(content, palette_of(style.image, pixel_counts(style.alpha, None)))
+
+
 def in_palettes(
     image: NDArray[np.float32],
-    opacity: NDArray[np.float32] | None,
-    styles: Sequence[Photo],
+    maps: Sequence[tuple[Matrix, Matrix]],
     amounts: NDArray[np.floating[Any]],
-    regions: NDArray[np.float32] | None,
 ) -> NDArray[np.float32]:
     """The photograph in the colors of styles, for ``only``: nothing is painted.
 
@@ -102,29 +117,21 @@ def in_palettes(
 
     Args:
         image: (H, W, 3) in [0, 1].
-        opacity: (H, W), or None.
-        styles: K pictures.
+        maps: of K styles, of :func:`palette_to`.
         amounts: their strengths, (K,) or (K, H, W).
-        regions: (K, H, W), where each style takes the photograph's palette from; None: everywhere.
 
     Returns:
         (H, W, 3) float32 in [0, 1].
 
     Example:
         >>> image = np.full((1, 1, 3), 0.5, np.float32)
-        >>> in_palettes(image, None, [Photo(image, None, "")], np.zeros(1), None).ravel()
+        >>> in_palettes(image, [(np.eye(3), np.zeros(3))], np.zeros(1)).ravel()
         array([0.5, 0.5, 0.5], dtype=float32)
     """
     image = np.clip(image, 0, 1).astype(np.float32, copy=False)
     result: NDArray[np.floating[Any]] = image * (1 - amounts.sum(axis=0))[..., None]
-    for k, style in enumerate(styles):
-        recolored = transfer_palette(
-            image,
-            style.image,
-            weights=pixel_counts(opacity, None if regions is None else regions[k]),
-            reference_weights=pixel_counts(style.alpha, None),
-        )
-        result += recolored * amounts[k][..., None]
+    for k, each in enumerate(maps):
+        result += apply_palette(image, *each) * amounts[k][..., None]
     np.clip(result, 0, 1, out=result)
     return result.astype(np.float32, copy=False)
 
@@ -147,8 +154,8 @@ def pixel_counts(
     """
     if region is not None and not is_flat(region):
         counts = region if opacity is None else region * opacity
-        if effective_cells(counts) >= MIN_CELLS:
+        if enough(effective_cells(counts)):
             return counts
-    if opacity is None or is_flat(opacity) or effective_cells(opacity) < MIN_CELLS:
+    if opacity is None or is_flat(opacity) or not enough(effective_cells(opacity)):
         return None
     return opacity

@@ -161,6 +161,29 @@ def open_file(path: Path) -> BinaryIO:
         raise ImageError(f"{name}: cannot be opened ({one_line(error)})") from None
 
 
+@dataclass(frozen=True)
+class Header:
+    """What is known of a picture before its pixels are decoded.
+
+    Attributes:
+        picture: its metadata; Pillow can still decode its pixels, unless it is a deep TIFF.
+        row: its format.
+        tiff: reads the pixels of a deep TIFF; None for all others.
+    """
+
+    picture: Image.Image
+    row: FileFormat
+    tiff: DeepTiff | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height as stored, before any orientation."""
+        if self.tiff is not None:
+            return self.tiff.size
+        size: tuple[int, int] = getattr(self.picture, "_tile_size", self.picture.size)
+        return size
+
+
 def decode(stream: BinaryIO, *, name: str, max_pixels: int) -> Decoded:
     """Decode the whole picture in the seekable ``stream``; its size is checked before its pixels.
 
@@ -170,6 +193,28 @@ def decode(stream: BinaryIO, *, name: str, max_pixels: int) -> Decoded:
     instead and ``max_pixels`` is checked here, so nothing global is touched or shared. One reader
     has that limit inside: a WebP above 179 million pixels is refused whatever ``max_pixels`` says.
     """
+    header = opened(stream, name=name, max_pixels=max_pixels)
+    picture, row = header.picture, header.row
+    try:
+        if header.tiff is not None:
+            return Decoded(picture, header.tiff.read(stream))
+        place = stream.tell()
+        deep = row.read_deep(picture, stream) if row.read_deep else None
+        lost = "" if deep else remark(picture, row.name, stream)
+        stream.seek(place)
+    except Exception as error:
+        raise damaged(name, row.name, error) from error
+    if deep:
+        return Decoded(picture, deep)
+    if row.name == "TIFF":
+        # Its load() has Pillow's limit too, unless the memory is there already.
+        picture.im = Image.new(picture.mode, header.size).im
+    load(picture, name=name)
+    return Decoded(picture, remark=lost)
+
+
+def opened(stream: BinaryIO, *, name: str, max_pixels: int) -> Header:
+    """The header of the picture in the seekable ``stream``, checked."""
     stream.seek(0)
     head = stream.read(32)
     if not head:
@@ -182,9 +227,9 @@ def decode(stream: BinaryIO, *, name: str, max_pixels: int) -> Decoded:
         )
     if rows[0].name == "TIFF" and (tiff := _checked_tiff(stream, name, max_pixels)):
         try:
-            return Decoded(tiff.about(stream), tiff.read(stream))
+            return Header(tiff.about(stream), rows[0], tiff)
         except Exception as error:
-            raise _damaged(name, "TIFF", error) from error
+            raise damaged(name, "TIFF", error) from error
     for row in rows:
         try:
             picture = _opened(row, stream)
@@ -196,7 +241,7 @@ def decode(stream: BinaryIO, *, name: str, max_pixels: int) -> Decoded:
             ) from None
         except Exception as error:  # a reader raises whatever foreign bytes make it trip over
             if row is rows[-1]:
-                raise _damaged(name, row.name, error) from error
+                raise damaged(name, row.name, error) from error
     check_pixels(picture.size, name=name, max_pixels=max_pixels)
     _refuse_film(picture, row, name)
     if row.name == "JPEG2000" and (layers := _layers(stream)) > _MAX_LAYERS:
@@ -204,21 +249,7 @@ def decode(stream: BinaryIO, *, name: str, max_pixels: int) -> Decoded:
             f"{name}: a JPEG2000 file of {layers:,} quality layers, where {_MAX_LAYERS} are many "
             "and decoding would take very long; save it again"
         )
-    try:
-        place = stream.tell()
-        deep = row.read_deep(picture, stream) if row.read_deep else None
-        lost = "" if deep else remark(picture, row.name, stream)
-        stream.seek(place)
-    except Exception as error:
-        raise _damaged(name, row.name, error) from error
-    if deep:
-        return Decoded(picture, deep)
-    if row.name == "TIFF":
-        # Its load() has Pillow's limit too, unless the memory is there already.
-        size = getattr(picture, "_tile_size", picture.size)  # as stored, before the orientation
-        picture.im = Image.new(picture.mode, size).im
-    load(picture, name=name)
-    return Decoded(picture, remark=lost)
+    return Header(picture, row)
 
 
 def check_pixels(size: tuple[int, int], *, name: str, max_pixels: int) -> None:
@@ -238,7 +269,7 @@ def load(picture: Image.Image, *, name: str) -> None:
     try:
         picture.load()
     except Exception as error:  # as above: truncation alone raises five different types
-        raise _damaged(name, getattr(picture, "format", None) or "picture", error) from error
+        raise damaged(name, getattr(picture, "format", None) or "picture", error) from error
 
 
 def stream_name(stream: BinaryIO) -> str:
@@ -269,7 +300,7 @@ def _checked_tiff(stream: BinaryIO, name: str, max_pixels: int) -> DeepTiff | No
     try:
         count, tile, deep = pages(stream), tile_pixels(stream), deep_tiff(stream)
     except Exception as error:
-        raise _damaged(name, "TIFF", error) from error
+        raise damaged(name, "TIFF", error) from error
     if count > 1:
         raise ImageError(
             f"{name}: a TIFF of {count} pages; save the pages as pictures and give them one by one"
@@ -288,7 +319,7 @@ def _refuse_film(picture: Image.Image, row: FileFormat, name: str) -> None:
     try:
         frames = getattr(picture, "n_frames", 1) if row.animated else 1
     except Exception as error:  # counting reads on through the file
-        raise _damaged(name, row.name, error) from error
+        raise damaged(name, row.name, error) from error
     if frames > 1:
         raise ImageError(
             f"{name}: an animated {row.name} of {frames} frames; save the frames as pictures and "
@@ -320,7 +351,8 @@ def _layers(stream: BinaryIO) -> int:
     return most
 
 
-def _damaged(name: str, kind: str, error: Exception) -> ImageError:
+def damaged(name: str, kind: str, error: Exception) -> ImageError:
+    """The error for a file that a reader trips over."""
     if isinstance(error, Image.DecompressionBombError):
         return ImageError(
             f"{name}: more pixels than Pillow's own limit, which its {kind} reader cannot be told "

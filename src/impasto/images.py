@@ -36,6 +36,7 @@ __all__ = [
     "read_photo",
     "resize",
     "resize_plane",
+    "scaled_size",
     "write_image",
 ]
 
@@ -263,23 +264,45 @@ def resize(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         (75, 50, 3)
     """
     _check_rgb(image, "the image to resize")
+    height, width = scaled_size(image.shape[0], image.shape[1], size)
+    if (height, width) == image.shape[:2]:
+        return image
+    planes = [resize_plane(image[..., channel], height, width) for channel in range(3)]
+    return np.stack(planes, axis=-1)
+
+
+def scaled_size(height: int, width: int, size: int) -> tuple[int, int]:
+    """Height and width of a picture whose shorter side becomes ``size``, as :func:`resize` has it.
+
+    Args:
+        height: before, in pixels.
+        width: before.
+        size: of the shorter side, in pixels.
+
+    Raises:
+        ImageError: if the result would have more than MAX_PIXELS.
+        OptionError: if ``size`` is not a whole number of 1 or more.
+
+    Example:
+        >>> scaled_size(300, 200, 50)
+        (75, 50)
+    """
     try:
         whole = operator.index(size)
     except TypeError:
         whole = 0
     if whole < 1:
         raise OptionError(f"size must be a whole number of pixels, 1 or more, not {size!r}")
-    shape = image.shape[:2]
+    shape = (height, width)
     if min(shape) == whole:
-        return image
-    height, width = (max(1, round(side * whole / min(shape))) for side in shape)
-    if height * width > max(MAX_PIXELS, shape[0] * shape[1]):
+        return shape
+    high, wide = (max(1, round(side * whole / min(shape))) for side in shape)
+    if high * wide > max(MAX_PIXELS, height * width):
         raise ImageError(
-            f"an image of {shape[1]} x {shape[0]} pixels with a shorter side of {whole} would have "
-            f"{width} x {height} = {height * width:,} pixels; choose a smaller size"
+            f"an image of {width} x {height} pixels with a shorter side of {whole} would have "
+            f"{wide} x {high} = {high * wide:,} pixels; choose a smaller size"
         )
-    planes = [resize_plane(image[..., channel], height, width) for channel in range(3)]
-    return np.stack(planes, axis=-1)
+    return high, wide
 
 
 def resize_plane(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
@@ -298,7 +321,9 @@ def resize_plane(plane: NDArray[np.float32], height: int, width: int) -> NDArray
         (2, 3)
     """
     picture = Image.fromarray(np.ascontiguousarray(plane, np.float32))
-    scaled = picture.resize((width, height), Image.Resampling.LANCZOS)
+    # Along the rows first, even where Pillow finds the other way quicker: so windows are scaled.
+    across = picture.resize((width, picture.height), Image.Resampling.LANCZOS)
+    scaled = across.resize((width, height), Image.Resampling.LANCZOS)
     return np.clip(np.asarray(scaled, np.float32), 0, 1)
 
 

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.affine import MAX_ALPHA, check_alpha
+from impasto.colormoments import moments_of
 from impasto.errors import ImageError, OptionError
 from impasto.imagefiles import one_line
 from impasto.images import MAX_PIXELS, Photo, Picture, read_photo, resize, resize_plane
+from impasto.windows import settled
 
 # What JPEG makes of grey: its three channels need not stay equal to the last bit.
 _GREY_SPREAD = 4 / 255
@@ -190,7 +192,7 @@ def fit(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float
         return np.full((height, width), low, np.float32)
     # Scaling knows [0, 1] only, and overshoots at edges as far as it may: to these limits here.
     scaled = resize_plane((plane - np.float32(low)) / np.float32(high - low), height, width)
-    return scaled * np.float32(high - low) + np.float32(low)
+    return settled(scaled) * np.float32(high - low) + np.float32(low)
 
 
 def fit_photo(photo: Photo, size: int | None, *, enlarge: bool = True) -> Photo:
@@ -245,5 +247,5 @@ def fill_hidden(
     hidden = opacity <= 0
     if hidden.all() or not hidden.any():
         return image
-    mean = np.average(image.reshape(-1, 3), axis=0, weights=opacity.reshape(-1))
+    mean = moments_of(image, opacity).mean
     return np.where(hidden[..., None], mean.astype(image.dtype), image)

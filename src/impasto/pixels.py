@@ -46,7 +46,7 @@ def upright(picture: Image.Image, *, keep_gps: bool = False) -> tuple[Image.Imag
     Returns:
         The picture upright, and the EXIF data that a result may carry.
     """
-    orientation, exif = _metadata(picture, keep_gps)
+    orientation, exif = metadata(picture, keep_gps=keep_gps)
     if orientation in _UPRIGHT:
         info = picture.info
         picture = picture.transpose(_UPRIGHT[orientation])
@@ -73,7 +73,7 @@ def deep_planes(
     Raises:
         ImageError: if the values are no fractions of white.
     """
-    orientation, exif = _metadata(picture, keep_gps)
+    orientation, exif = metadata(picture, keep_gps=keep_gps)
     if deep.orientation is not None:
         orientation = deep.orientation
     color = _scaled(deep.values, deep.white, "values", name)
@@ -130,8 +130,8 @@ def _turned(values: NDArray[np.float32], orientation: int) -> NDArray[np.float32
     return values
 
 
-def _metadata(picture: Image.Image, keep_gps: bool) -> tuple[int, bytes]:
-    """The EXIF orientation, and the EXIF data that is kept."""
+def metadata(picture: Image.Image, *, keep_gps: bool = False) -> tuple[int, bytes]:
+    """The EXIF orientation, and the EXIF data that a result may carry."""
     orientation = 1
     try:
         exif = picture.getexif()

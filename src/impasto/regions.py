@@ -68,8 +68,32 @@ def shares(
     if masks is None:
         return weights
     if all(is_flat(mask) for mask in masks):
-        return _divided(weights[:, None, None], masks[:, :1, :1].astype(np.float64))[:, 0, 0]
-    return _divided(weights[:, None, None].astype(np.float32), masks)
+        return divided(weights, masks[:, :1, :1].astype(np.float64))[:, 0, 0]
+    return divided(weights.astype(np.float32), masks)
+
+
+def divided(
+    weights: NDArray[np.floating[Any]], masks: NDArray[np.floating[Any]]
+) -> NDArray[np.floating[Any]]:
+    """:func:`shares` at every place, also where they are the same everywhere.
+
+    Args:
+        weights: (K,).
+        masks: (K, H, W), of the same dtype.
+
+    Returns:
+        (K, H, W) of that dtype.
+
+    Example:
+        >>> divided(np.array([1.0, 3.0]), np.full((2, 1, 1), 0.25)).ravel()
+        array([0.125, 0.375])
+    """
+    weighted = weights[:, None, None] * masks
+    total = weighted.sum(axis=0)
+    parts: NDArray[np.floating[Any]] = np.zeros_like(weighted)
+    np.divide(weighted, total, out=parts, where=total > 0)
+    parts *= np.minimum(masks.sum(axis=0), 1)
+    return parts
 
 
 def strengths(
@@ -147,6 +171,19 @@ def effective_cells(counts: NDArray[np.floating[Any]]) -> float:
     return total * total / squares if squares > 0 else 0.0
 
 
+def enough(effective: float) -> bool:
+    """Whether a region of so many effective positions has moments of its own.
+
+    Regions of exactly ``MIN_CELLS`` are common (a hard mask of 4 x 4 positions); the order in which
+    they were summed must not decide.
+
+    Example:
+        >>> enough(MIN_CELLS * (1 - 1e-15)), enough(MIN_CELLS - 0.01)
+        (True, False)
+    """
+    return effective >= MIN_CELLS * (1 - 1e-9)
+
+
 def region_moments(
     features: NDArray[np.float32], counts: NDArray[np.floating[Any]], *, whole: Moments
 ) -> Moments:
@@ -170,7 +207,7 @@ def region_moments(
         >>> region_moments(features, lower_half, whole=moments(features)).mean
         array([47.5])
     """
-    if effective_cells(counts) < MIN_CELLS:
+    if not enough(effective_cells(counts)):
         return whole
     return moments(features, weights=counts)
 
@@ -208,14 +245,3 @@ def align(
         scale.reshape(len(gains), -1)[:, part] = 1.0 + gains @ flat[:, part]
         shift.reshape(len(gains), -1)[:, part] = shifts @ flat[:, part]
     return Affine(scale=scale, shift=shift)
-
-
-def _divided(
-    weights: NDArray[np.floating[Any]], masks: NDArray[np.floating[Any]]
-) -> NDArray[np.floating[Any]]:
-    weighted = weights * masks
-    total = weighted.sum(axis=0)
-    parts: NDArray[np.floating[Any]] = np.zeros_like(weighted)
-    np.divide(weighted, total, out=parts, where=total > 0)
-    parts *= np.minimum(masks.sum(axis=0), 1)
-    return parts

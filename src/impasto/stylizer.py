@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -13,10 +14,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.affine import check_weights
-from impasto.coloring import colors_put_back, in_palettes, matched, paints, pixel_counts
+from impasto.color import moments_of, palette_of
+from impasto.coloring import (
+    colors_put_back,
+    in_palettes,
+    matched,
+    paints,
+    palette_to,
+    pixel_counts,
+)
 from impasto.engines import Engine, open_engine
 from impasto.errors import ImageError, OptionError, StyleError
-from impasto.images import Photo, Picture, read_photo
+from impasto.filepainting import Written, result_bytes, scaled, write_tiles
+from impasto.filesources import open_source
+from impasto.images import MAX_PIXELS, Photo, Picture, read_photo, scaled_size
 from impasto.library import find_style
 from impasto.masks import (
     check_masks,
@@ -41,6 +52,10 @@ from impasto.painting import (
 )
 from impasto.regions import Statistics, check_statistics, is_flat, shares, strengths
 from impasto.styles import Style
+from impasto.tiled import TiledPainter, Watch, Wish
+from impasto.tiling import MEMORY, Plan, at_once, check_memory, check_tile, plan_tiles
+from impasto.windows import ArraySource, PlaneWindows, Source
+from impasto.writing import QUALITY, check_depth, check_target, format_of
 
 __all__ = ["MIN_SIDE", "STYLE_SIZE", "Content", "Painted", "Stylizer", "load"]
 
@@ -168,6 +183,9 @@ class Stylizer:
         statistics: Statistics = "region",
         color: str | None = None,
         opacity: Plane | None = None,
+        tile: int | None = None,
+        memory: int = MEMORY,
+        watch: Watch | None = None,
     ) -> Painted:
         """Stylize an image that is an array already, and say how long each step took.
 
@@ -192,14 +210,18 @@ class Stylizer:
                 whole content there. The same holds for colors.
             color: a name in ``color.METHODS``, or None. All of them need the styles as photos.
             opacity: as for :meth:`encode`. What is fully transparent is left as it is.
+            tile: paint in tiles of at most this many pixels to a side, 32 or more; None: only what
+                does not fit into memory, in tiles as large as fit. The result is the same.
+            memory: bytes that may be used beside the image and the result.
+            watch: is told after every tile how many steps are done, and how many there are.
 
         Returns:
             An image of the same size, with times in seconds.
 
         Raises:
             StyleError: if a style was made by another model, or is no photo and color needs one.
-            OptionError: if alpha, weights, masks, statistics or color are out of range, or a mask
-                is 0 everywhere.
+            OptionError: if alpha, weights, masks, statistics, color, tile or memory are out of
+                range, a mask is 0 everywhere, or memory is too small for any tile.
             ImageError: if the array is no such image.
 
         Example:
@@ -217,7 +239,22 @@ class Stylizer:
         strength = check_strength(alpha)
         planes = check_masks(masks, len(styles))
         check_statistics(statistics)
+        check_tile(tile)
+        check_memory(memory)
         start = perf_counter()
+        if isinstance(image, Content):
+            if tile is not None:
+                raise OptionError("the image is encoded already, as a whole: give no tile")
+        else:
+            check_image(image, "the image")
+            height, width = image.shape[:2]
+            plan = plan_tiles(height, width, card=self.card, memory=memory, tile=tile)
+            if plan is not None:
+                if opacity is not None:
+                    opacity = fit(check_plane(opacity, "opacity"), height, width)
+                source = ArraySource(image, opacity)
+                wish = self._wish(source, styles, portions, strength, planes, statistics, color)
+                return self._in_tiles(source, wish, plan, watch)
         content = self._content(image, opacity, features=paint)
         size = content.image.shape[:2]
         where = np.stack([fit(plane, *size) for plane in planes]) if planes else None
@@ -226,7 +263,15 @@ class Stylizer:
             strength = fit(strength, *size)
         amounts = strengths(strength, shares(portions, where))
         if not paint:
-            recolored = in_palettes(content.image, content.opacity, styles, amounts, regions)
+            image, seen = content.image, content.opacity
+            maps_of_colors = [
+                palette_to(
+                    palette_of(image, pixel_counts(seen, None if regions is None else regions[k])),
+                    each,
+                )
+                for k, each in enumerate(styles)
+            ]
+            recolored = in_palettes(image, maps_of_colors, amounts)
             result = kept(recolored, content.image, content.opacity, amounts)
             return Painted(result, 0.0, perf_counter() - start, 0.0)
         values = [
@@ -260,6 +305,8 @@ class Stylizer:
         size: int | None = None,
         style_size: int | None = STYLE_SIZE,
         keep_gps: bool = False,
+        tile: int | None = None,
+        memory: int = MEMORY,
     ) -> Image.Image | NDArray[Any]:
         """A picture in the style of another, or of several.
 
@@ -280,6 +327,9 @@ class Stylizer:
             size: shorter side of the result in pixels, 16 or more; by default the content's.
             style_size: as ``size`` of :meth:`style`, for styles that are pictures.
             keep_gps: keep the place where the photograph was taken among its EXIF data.
+            tile: as for :meth:`paint`.
+            memory: as for :meth:`paint`. The picture itself is held as floats;
+                :meth:`stylize_file` holds as little of it as it can.
 
         Returns:
             A Pillow image of 8 bits for a file or a Pillow image (``Photo.save`` writes 16), and
@@ -324,8 +374,164 @@ class Stylizer:
             statistics=statistics,
             color=color,
             opacity=photo.alpha,
+            tile=tile,
+            memory=memory,
         )
         return photo.give_back(painted.image)
+
+    def stylize_file(
+        self,
+        content: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        style: Style | Picture | Photo | Sequence[Style | Picture | Photo],
+        *,
+        alpha: float | Picture = 1.0,
+        weights: Sequence[float] | None = None,
+        masks: Sequence[Picture] | None = None,
+        statistics: Statistics = "region",
+        color: str | None = None,
+        size: int | None = None,
+        style_size: int | None = STYLE_SIZE,
+        tile: int | None = None,
+        memory: int = MEMORY,
+        max_pixels: int = MAX_PIXELS,
+        keep_gps: bool = False,
+        quality: int = QUALITY,
+        depth: int | None = None,
+        overwrite: bool = False,
+        watch: Watch | None = None,
+    ) -> Written:
+        """A picture in the style of another, from file to file, whatever its size.
+
+        The result is that of :meth:`stylize`. A picture that does not fit into memory is painted in
+        tiles. PNG and TIFF are read and written in strips (:func:`impasto.filesources.open_source`
+        says which), so memory does not grow with them; of other formats three bytes or four a pixel
+        are held, and of masks and maps of strength four for each of their own pixels.
+
+        Args:
+            content: a file, at least 16 x 16 pixels.
+            target: the file to write: PNG, TIFF, JPEG, WebP or AVIF, by its suffix.
+            style: as for :meth:`stylize`, as are alpha, weights, masks, statistics, color, size and
+                style_size.
+            alpha: strength.
+            weights: of the styles.
+            masks: where each style goes.
+            statistics: "region" or "image".
+            color: a name in ``color.METHODS``, or None.
+            size: shorter side of the result in pixels; by default the content's.
+            style_size: shorter side that larger style pictures are reduced to.
+            tile: paint in tiles of at most this many pixels to a side, 32 or more; None: only what
+                does not fit into memory, in tiles as large as fit.
+            memory: bytes that the process may use.
+            max_pixels: a larger picture is refused.
+            keep_gps: keep the place where the photograph was taken among its EXIF data.
+            quality: of JPEG, WebP and AVIF, 1 to 100.
+            depth: bits a channel, 8 or 16, which is for PNG and TIFF; by default 16 where the
+                photograph has more than 8.
+            overwrite: replace a file that is there.
+            watch: is told after every tile how many steps are done, and how many there are.
+
+        Returns:
+            Where the result is, and how long each step took.
+
+        Raises:
+            ImageError: if a picture cannot be read, is too small or too large, or the result cannot
+                be written.
+            StyleError: as :meth:`stylize`.
+            OptionError: as :meth:`stylize`, or if memory is too small for any tile.
+
+        Example:
+            >>> model.stylize_file("scan.tif", "painted.tif", wave)             # doctest: +SKIP
+        """
+        # All that is cheap to find wrong comes before anything is read or encoded.
+        strength = read_alpha(alpha)
+        check_size(size)
+        check_size(style_size)
+        check_tile(tile)
+        check_memory(memory)
+        portions = check_weights(weights, len(_listed(style)))
+        check_statistics(statistics)
+        path = Path(target)
+        check_depth(depth, format_of(path))
+        check_target(path, overwrite=overwrite)
+        styles = [self._ready(each, style_size, color=color) for each in _listed(style)]
+        planes = check_masks(
+            None if masks is None else [read_mask(each) for each in _listed(masks)], len(styles)
+        )
+        with open_source(Path(content), max_pixels=max_pixels, keep_gps=keep_gps) as picture:
+            height, width = picture.height, picture.width
+            if size is not None:
+                height, width = scaled_size(height, width, size)
+            if min(height, width) < MIN_SIDE:
+                raise ImageError(
+                    f"{picture.name}: {width} x {height} pixels is too small; each side needs "
+                    f"{MIN_SIDE} or more"
+                )
+            source = picture.source()
+            maps = [*planes, *([strength] if isinstance(strength, np.ndarray) else [])]
+            bits = depth or (source.depth if format_of(path).deep else 8)
+            whole, row_bytes = result_bytes(path, height, width, 4, bits)
+            plan = plan_tiles(
+                height,
+                width,
+                card=self.card,
+                memory=memory,
+                tile=tile,
+                held=source.held + whole + sum(each.nbytes for each in maps),
+                row_bytes=source.row_bytes + row_bytes,
+            ) or Plan(max(height, width) + 2 * self.card.margin + self.card.multiple, keep=True)
+            source = scaled(source, height, width)
+            wish = self._wish(source, styles, portions, strength, planes, statistics, color)
+            painter = self._painter(source, wish, plan, watch)
+            corner = source.window(slice(0, 1), slice(0, 1))
+            write_tiles(
+                painter.run(),
+                path,
+                height=height,
+                width=width,
+                channels=3 if corner[1] is None else 4,
+                depth=bits,
+                exif=picture.exif,
+                overwrite=overwrite,
+                quality=quality,
+            )
+        times = painter.times
+        side = plan.side if plan.side < max(height, width) else None
+        return Written(
+            path, width, height, picture.remark, side, times.encode, times.align, times.decode
+        )
+
+    def fits(
+        self,
+        content: str | os.PathLike[str],
+        *,
+        size: int | None = None,
+        memory: int = MEMORY,
+        max_pixels: int = MAX_PIXELS,
+    ) -> bool:
+        """Whether a file can be painted at once within a budget, by its header.
+
+        Args:
+            content: a file.
+            size: as for :meth:`stylize_file`, as are memory and max_pixels.
+            memory: bytes that the process may use.
+            max_pixels: a larger picture is refused.
+
+        Raises:
+            ImageError: if there is no such picture, or it is too large.
+
+        Example:
+            >>> model.fits("scan.tif")                                          # doctest: +SKIP
+            False
+        """
+        with open_source(Path(content), max_pixels=max_pixels) as picture:
+            height, width = picture.height, picture.width
+        # Its floats and those of the result, what they were decoded from and what they become.
+        held = 24 * height * width
+        if size is not None:
+            height, width = scaled_size(height, width, size)
+            held += 24 * height * width
+        return at_once(height, width, card=self.card, memory=memory, held=held)
 
     def check_style(self, style: Style | Photo, *, color: str | None = None) -> None:
         """Refuse a style that :meth:`paint` would refuse, before any work.
@@ -366,6 +572,58 @@ class Stylizer:
                 "not kept: give the picture itself"
             )
 
+    def _wish(
+        self,
+        source: Source,
+        styles: Sequence[Style | Photo],
+        weights: NDArray[np.float64],
+        alpha: float | Plane,
+        masks: Sequence[Plane],
+        statistics: Statistics,
+        color: str | None,
+    ) -> Wish:
+        height, width = source.height, source.width
+        return Wish(
+            styles=tuple(styles),
+            weights=weights,
+            alpha=alpha if isinstance(alpha, float) else PlaneWindows(alpha, height, width),
+            masks=tuple(PlaneWindows(mask, height, width) for mask in masks),
+            by_region=statistics == "region",
+            color=color,
+        )
+
+    def _painter(self, source: Source, wish: Wish, plan: Plan, watch: Watch | None) -> TiledPainter:
+        return TiledPainter(
+            source,
+            wish,
+            plan,
+            engine=self.engine,
+            card=self.card,
+            make_style=partial(self.style, size=None),
+            watch=watch,
+        )
+
+    def _in_tiles(self, source: Source, wish: Wish, plan: Plan, watch: Watch | None) -> Painted:
+        painter = self._painter(source, wish, plan, watch)
+        result = np.empty((source.height, source.width, 3), np.float32)
+        for tile in painter.run():
+            result[tile.rows, tile.columns] = tile.image
+        times = painter.times
+        return Painted(result, times.encode, times.align, times.decode)
+
+    def _ready(
+        self, style: Style | Picture | Photo, size: int | None, *, color: str | None
+    ) -> Style | Photo:
+        """A style as :meth:`paint` takes it."""
+        found = style if isinstance(style, Photo) else self._found(style)
+        if isinstance(found, Style):
+            self.check_style(found, color=color)
+            return found
+        photo = found if isinstance(found, Photo) else read_photo(found)
+        photo = fit_photo(photo, size, enlarge=False)
+        self.check_style(photo, color=color)
+        return photo
+
     def _found(self, style: Style | Picture) -> Style | Picture:
         if isinstance(style, str | os.PathLike):
             return find_style(style, model=self.identity, model_name=self.card.name)
@@ -377,8 +635,8 @@ class Stylizer:
         if isinstance(style, Style):
             return style
         if color is not None:
-            counts = pixel_counts(content.opacity, region)
-            style = matched(style, content.image, counts, method=color)
+            reference = moments_of(content.image, pixel_counts(content.opacity, region))
+            style = matched(style, reference, method=color)
         return self.style(style, size=None)
 
     def _content(

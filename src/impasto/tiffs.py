@@ -234,56 +234,6 @@ def deep_tiff(stream: BinaryIO) -> DeepTiff | None:
     )
 
 
-def encode_tiff(values: NDArray[np.uint16], *, exif: bytes = b"", profile: bytes = b"") -> bytes:
-    """A TIFF file of 16 bits a channel, uncompressed as those of 8 bits are.
-
-    Args:
-        values: (H, W, C) uint16 of 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA) channels.
-        exif: EXIF data, with or without the six bytes before it that JPEG has.
-        profile: an ICC profile.
-
-    Returns:
-        The whole file.
-
-    Raises:
-        ValueError: if it would be larger than a TIFF can be, 4 GiB.
-
-    Example:
-        >>> data = encode_tiff(np.zeros((2, 3, 3), np.uint16))
-        >>> deep_tiff(io.BytesIO(data)).size
-        (3, 2)
-    """
-    height, width, channels = values.shape
-    if values.size * 2 > _LIMIT - (1 << 20):
-        raise ValueError("more than 4 GiB, which is all that a TIFF can hold")
-    tags = TiffImagePlugin.ImageFileDirectory_v2()
-    if exif:
-        known = Image.Exif()
-        known.load(exif)
-        for tag, value in known.items():
-            if tag not in (_EXIF_IFD, _GPS_IFD):
-                tags[tag] = value
-        for tag in (_EXIF_IFD, _GPS_IFD):
-            if inner := known.get_ifd(tag):
-                tags.tagtype[tag] = 4  # a dictionary of this type is written as a directory
-                tags[tag] = dict(inner)
-    tags[_WIDTH], tags[_HEIGHT], tags[_SAMPLES] = width, height, channels
-    tags[_BITS], tags[_FORMAT] = (16,) * channels, (1,) * channels
-    tags[_COMPRESSION], tags[_PLANAR] = 1, 1
-    tags[_PHOTOMETRIC] = _RGB if channels > 2 else _GREY
-    tags[_STRIPS], tags[_ROWS], tags[_STRIP_BYTES] = 0, height, values.size * 2
-    if channels in (2, 4):
-        tags[_EXTRA] = _UNASSOCIATED
-    if profile:
-        tags.tagtype[_PROFILE] = 7
-        tags[_PROFILE] = profile
-    file = io.BytesIO()
-    tags.save(file)  # moves the offset of the strip behind what it writes
-    file.seek(0, io.SEEK_END)
-    file.write(values.astype("<u2").tobytes())
-    return file.getvalue()
-
-
 def _unmultiplied(color: NDArray[Any], alpha: NDArray[Any], white: int) -> NDArray[Any]:
     share = np.maximum(alpha, 1e-12 if white == 1 else 1).astype(np.float64)[..., None]
     straight = np.minimum(color * (white / share), white)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_whole(path: Path, data: bytes, *, overwrite: bool) -> None:
@@ -24,11 +26,32 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool) -> None:
     Example:
         >>> write_whole(Path("note.txt"), b"ready", overwrite=True)          # doctest: +SKIP
     """
+    with whole_file(path, overwrite=overwrite) as file:
+        file.write(data)
+
+
+@contextmanager
+def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
+    """A file to write piece by piece: it gets its name when the block ends, without an error.
+
+    Args:
+        path: as for :func:`write_whole`.
+        overwrite: the same.
+
+    Raises:
+        FileExistsError: as :func:`write_whole`.
+        OSError: the same.
+        ValueError: the same.
+
+    Example:
+        >>> with whole_file(Path("note.txt"), overwrite=True) as file:       # doctest: +SKIP
+        ...     file.write(b"ready")
+    """
     # Created as any file is: what the tempfile module makes is closed to the group and to others.
     temporary = path.with_name(f".impasto-{secrets.token_hex(8)}.partial")
     try:
         with temporary.open("xb") as file:
-            file.write(data)
+            yield file
         if overwrite:
             temporary.replace(path)
         else:

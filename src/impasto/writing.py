@@ -15,9 +15,8 @@ from PIL import Image
 
 from impasto.errors import ImageError, OptionError
 from impasto.imagefiles import WRITTEN, FileFormat, one_line, stream_name
-from impasto.pngs import encode_png
 from impasto.profiles import srgb_profile
-from impasto.tiffs import encode_tiff
+from impasto.stripwriting import encode_png, encode_tiff
 from impasto.wholefile import write_whole
 
 QUALITY = 92
@@ -97,7 +96,7 @@ def write_image(
         path = Path(target)
         row = _row_of(format) if format else format_of(path)
         check_depth(depth, row)
-        _refuse_target(path, overwrite)
+        check_target(path, overwrite=overwrite)
         _write_file(path, _encoded(image, one_line(path), row, quality, depth), overwrite)
         return
     name, row = stream_name(target), _row_of(format or "png")
@@ -257,8 +256,8 @@ def _on_white(image: Image.Image) -> Image.Image:
     return image.convert("RGB") if image.mode == "P" else image
 
 
-def _refuse_target(path: Path, overwrite: bool) -> None:
-    """What can be said before the work of encoding."""
+def check_target(path: Path, *, overwrite: bool) -> None:
+    """ImageError if no file can be written there, as far as that can be known before the work."""
     name = one_line(path)
     try:
         if not path.parent.is_dir():
@@ -278,19 +277,20 @@ def _refuse_target(path: Path, overwrite: bool) -> None:
             "(on the command line: -)"
         )
     if not overwrite:
-        raise _exists(path)
+        raise target_exists(path)
 
 
 def _write_file(path: Path, data: bytes, overwrite: bool) -> None:
     try:
         write_whole(path, data, overwrite=overwrite)
     except FileExistsError:
-        raise _exists(path) from None
+        raise target_exists(path) from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         raise ImageError(f"{one_line(path)}: cannot be written ({one_line(error)})") from error
 
 
-def _exists(path: Path) -> ImageError:
+def target_exists(path: Path) -> ImageError:
+    """The error for a name that is taken."""
     return ImageError(
         f"{one_line(path)}: exists already; give another name, or allow to overwrite it "
         "(overwrite=True, on the command line --overwrite)"

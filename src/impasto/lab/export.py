@@ -47,6 +47,9 @@ class Exportable(Protocol):
     @property
     def rim(self) -> int: ...
 
+    @property
+    def encoder_rim(self) -> int: ...
+
     def encode(self, image: Tensor) -> list[Tensor]: ...
 
     def decode(
@@ -109,6 +112,7 @@ def export(network: Exportable, story: Story) -> Bundle:
         levels=levels,
         multiple=network.multiple,
         rim=network.rim,
+        encoder_rim=network.encoder_rim,
         margin=story.margin,
         parameters=sum(p.numel() for p in network.parameters()),
         macs_512=multiply_adds(network, 512),

@@ -31,12 +31,15 @@ class ModelRow:
         summary: what it is for, in a line.
         file: its bundle in this folder, or None if it does not ship with the package.
         how: how to get it when its bundle is not here.
+        pixel_bytes: memory that a pixel needs at most while the model works on it, in any engine,
+            as measured; 0: not measured.
     """
 
     name: str
     summary: str
     file: str | None
     how: str
+    pixel_bytes: int = 0
 
     @property
     def path(self) -> Path | None:
@@ -55,12 +58,14 @@ MODELS: tuple[ModelRow, ...] = (
         summary="compact, real time on a laptop's processor",
         file="fast.impasto",
         how=_REINSTALL,
+        pixel_bytes=230,
     ),
     ModelRow(
         name="quality",
         summary="compact, several times the work of 'fast', better pictures",
         file="quality.impasto",
         how=_REINSTALL,
+        pixel_bytes=330,
     ),
     ModelRow(
         name="adain",
@@ -68,6 +73,7 @@ MODELS: tuple[ModelRow, ...] = (
         file=None,
         how="impasto lab import vgg_normalised.pth decoder.pth -o adain.impasto makes it of the "
         "pytorch-AdaIN weights, if you have them; then give the path of the file",
+        pixel_bytes=2400,
     ),
 )
 

@@ -82,6 +82,8 @@ class Card:
         margin: pixels of reflected border to put around a picture before encoding and to cut off
             after decoding, a multiple of ``multiple``; for networks that pad with zeros inside,
             whose edges would otherwise be visible.
+        encoder_rim: how much of ``rim`` is the encoder's: pixels that a position of its features
+            can see beyond its own cell, to each side; 0: not known.
         format: number of the bundle's format.
 
     Raises:
@@ -102,6 +104,7 @@ class Card:
     licence: str
     notes: str
     margin: int = 0
+    encoder_rim: int = 0
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -109,12 +112,16 @@ class Card:
             raise ModelError(f"the card of model {self.name!r} names no level")
         if self.multiple < 1:
             raise ModelError(f"'multiple' must be 1 or more, not {self.multiple}")
-        for field in ("rim", "parameters", "macs_512", "iterations", "margin"):
+        for field in ("rim", "encoder_rim", "parameters", "macs_512", "iterations", "margin"):
             if getattr(self, field) < 0:
                 raise ModelError(f"'{field}' must be 0 or more, not {getattr(self, field)}")
         if self.margin % self.multiple:
             raise ModelError(
                 f"'margin' must be a multiple of {self.multiple} ('multiple'), not {self.margin}"
+            )
+        if self.encoder_rim > self.rim:
+            raise ModelError(
+                f"'encoder_rim' is a part of 'rim', which is {self.rim}, not {self.encoder_rim}"
             )
         for level in self.levels:
             if self.multiple % level.stride:

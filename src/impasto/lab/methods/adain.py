@@ -70,6 +70,7 @@ class AdaINNetwork(nn.Module):
     # Encoder: 3x3 convolutions at strides 1, 1, 2, 2, 4 (four), 8 and three 2x2 poolings; decoder:
     # its mirror. One cell of 8 px more, since pooled and up-sampled grids move in whole cells.
     rim = 2 * (1 + 1 + 2 + 2 + 4 * 4 + 8) + (1 + 2 + 4) + 8
+    encoder_rim = 1 + 1 + 2 + 2 + 4 * 4 + 8  # poolings stay within a cell
 
     def __init__(self, vgg: VGG19, decoder: Decoder) -> None:
         super().__init__()

@@ -88,15 +88,24 @@ class Compact(nn.Module):
         A 3x3 convolution at stride s reaches s pixels further, and a cell of the coarsest grid
         may lie across the pixel in question.
         """
-        reach = 2 * FOLD  # stem and head
-        for i, blocks in enumerate(
-            zip(self.shape.encoder_blocks, self.shape.decoder_blocks, strict=True)
-        ):
+        reach = self.encoder_rim + FOLD  # the head
+        for i, blocks in enumerate(self.shape.decoder_blocks):
             stride = FOLD << i
-            reach += 2 * sum(blocks) * stride
+            reach += 2 * blocks * stride
             if i:
-                reach += stride // 2 + stride  # down: a 3x3 of the finer grid; up: of this one
+                reach += stride  # up: a 3x3 of this grid
         return reach + self.multiple
+
+    @property
+    def encoder_rim(self) -> int:
+        """How much of it is the encoder's: what a position sees beyond its own cell."""
+        reach = FOLD  # the stem
+        for i, blocks in enumerate(self.shape.encoder_blocks):
+            stride = FOLD << i
+            reach += 2 * blocks * stride
+            if i:
+                reach += stride // 2  # down: a 3x3 of the finer grid
+        return reach
 
     def encode(self, image: Tensor) -> list[Tensor]:
         """Features of ``image`` (N, 3, H, W) in [0, 1], one map (N, C, h, w) a level."""

@@ -1,0 +1,158 @@
+"""Peak memory and time of painting huge pictures, from file to file, each in a process of its own.
+
+python benchmarks/memory.py                          # 4, 16 and 100 megapixels, TIFF and PNG
+python benchmarks/memory.py --models fast --formats tif --megapixels 4 100
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter, process_time
+
+import numpy as np
+from PIL import Image
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+HEAD = (
+    *("model", "format", "pixels", "tile", "peak MB", "s / Mpx", "x first"),
+    *("CPU s / Mpx", "x first", "read + write"),
+)
+LEGEND = """\
+peak MB       largest resident memory of a process that loads the model and paints the picture
+s / Mpx       seconds a megapixel from file to file, without loading the model and the style
+x first       that against the smallest picture
+CPU s / Mpx   the same of all threads together, which other work on the machine disturbs less
+read + write  of these seconds, what the same file takes without a model (strength 0)"""
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--paint"]:
+        return paint(json.loads(sys.argv[2]))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--megapixels", type=float, nargs="+", metavar="N", default=[4, 16, 100])
+    add("--models", nargs="+", metavar="NAME|FILE", default=["fast", "quality"])
+    add("--formats", nargs="+", metavar="SUFFIX", default=["tif", "png"])
+    add("--engine", metavar="NAME", help="default: the fastest installed")
+    add("--precision", metavar="P", help="default: the engine's choice")
+    add("--memory", metavar="BYTES", type=int, help="the budget (default: the library's)")
+    add("--tile", metavar="N", type=int, help="force tiles of that many pixels")
+    options = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for suffix in options.formats:
+            pictures = [picture(Path(folder), n, suffix) for n in options.megapixels]
+            for model in options.models:
+                first = None
+                for source, millions in zip(pictures, options.megapixels, strict=True):
+                    found = measured(source, model, options)
+                    rate = found["seconds"] / millions
+                    work = found["work"] / millions
+                    first = first or (rate, work)
+                    rows.append((
+                        Path(model).stem, suffix, f"{millions:g} M", str(found["tile"] or "-"),
+                        f"{found['peak'] / 1e6:.0f}", f"{rate:.3f}", f"{rate / first[0]:.2f}",
+                        f"{work:.3f}", f"{work / first[1]:.2f}",
+                        f"{found['bare'] / millions:.3f}",
+                    ))  # fmt: skip
+                    print("  ".join(rows[-1]), file=sys.stderr, flush=True)
+            for source in pictures:
+                source.unlink()
+    print(table(rows), LEGEND, sep="\n\n")
+
+
+def picture(folder: Path, megapixels: float, suffix: str) -> Path:
+    """An example photograph over and over, mirrored at its edges, as a file."""
+    from impasto.stripwriting import PngWriter, TiffWriter
+
+    side = round(math.sqrt(megapixels * 1e6))
+    with Image.open(EXAMPLES / "photos" / "coffee.jpg") as photo:
+        base = np.asarray(photo.convert("RGB"))
+    base = np.concatenate([base, base[::-1]])
+    base = np.concatenate([base, base[:, ::-1]], axis=1)
+    row = np.tile(base, (1, -(-side // base.shape[1]), 1))[:, :side]
+    path = folder / f"{side}.{suffix}"
+    with path.open("wb") as file:
+        writer = (PngWriter if suffix == "png" else TiffWriter)(file, (side, side), 3)
+        for top in range(0, side, len(row)):
+            writer.write(row[: side - top])
+        writer.close()
+    return path
+
+
+def measured(source: Path, model: str, options: argparse.Namespace) -> dict[str, float]:
+    target = source.with_name(f"painted{source.suffix}")
+    wish = {
+        "source": str(source), "target": str(target), "model": model, "engine": options.engine,
+        "precision": options.precision, "memory": options.memory, "tile": options.tile,
+    }  # fmt: skip
+    command = [sys.executable, __file__, "--paint", json.dumps(wish)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    target.unlink()
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def paint(wish: dict[str, str]) -> None:
+    """In a process of its own: paint, and print what it took."""
+    import impasto
+
+    model = impasto.load(wish["model"], engine=wish["engine"], precision=wish["precision"])
+    style = model.style(EXAMPLES / "styles" / "wave.jpg")
+    more = {name: wish[name] for name in ("memory", "tile") if wish[name] is not None}
+    start, work = perf_counter(), process_time()
+    written = model.stylize_file(wish["source"], wish["target"], style, **more)
+    seconds, work = perf_counter() - start, process_time() - work
+    peak = peak_bytes()
+    start = perf_counter()
+    bare(wish["source"], wish["target"])
+    said = {"seconds": seconds, "work": work, "peak": peak, "tile": written.tile}
+    said["bare"] = perf_counter() - start
+    print(json.dumps(said))
+
+
+def bare(source: str, target: str) -> None:
+    """Read a file and write it, in strips and in no other way than painting does."""
+    from impasto.filepainting import write_tiles
+    from impasto.filesources import open_source
+    from impasto.tiled import PaintedTile
+
+    with open_source(Path(source), max_pixels=10**10) as picture:
+        windows, columns = picture.source(), slice(0, picture.width)
+        parts = (slice(y, min(y + 256, picture.height)) for y in range(0, picture.height, 256))
+        write_tiles(
+            (PaintedTile(rows, columns, *windows.window(rows, columns)) for rows in parts),
+            Path(target), height=picture.height, width=picture.width, channels=3, exif=b"",
+            overwrite=True, quality=90,
+        )  # fmt: skip
+
+
+def peak_bytes() -> int:
+    """The largest resident memory of this process so far."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
+
+
+def table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(HEAD, *rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in (HEAD, *rows)
+    )
+
+
+if __name__ == "__main__":
+    main()
