@@ -11,6 +11,7 @@ from PIL import Image
 from test_cli import folder, model, names, pixels, run, save
 
 from impasto.cli_painting import byte_count
+from impasto.images import read_photo, write_image
 
 __all__ = ["folder", "model"]
 
@@ -40,6 +41,20 @@ def test_masks_sizes_and_several_in_tiles(folder: Path, model: list[str]) -> Non
     one = pixels(Path("out/harbor-wave.png"))
     run("stylize", "street.jpg", "harbor.png", *words, "--overwrite", *model)
     assert np.abs(one.astype(int) - pixels(Path("out/harbor-wave.png"))).max() <= 1
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bits_in_tiles(folder: Path, model: list[str], suffix: str) -> None:
+    values = np.random.default_rng(0).integers(0, 65536, (70, 90, 4), dtype=np.uint16)
+    values[..., 3] |= 1  # what is transparent everywhere would not be painted anyway
+    write_image(values, Path(f"deep.{suffix}"))
+    words = ("--alpha", "0", "--tile", "32")
+    run("stylize", f"deep.{suffix}", "wave.png", "-o", f"same.{suffix}", *words, *model)
+    photo = read_photo(Path(f"same.{suffix}"))
+    assert np.array_equal(photo.rendered(photo.image).pixels(16), values)
+    run("stylize", f"deep.{suffix}", "wave.png", "-o", "8.png", "--depth", "8", *words, *model)
+    assert read_photo(Path("8.png")).depth == 8
+    assert np.array_equal(pixels(Path("8.png")), np.rint(values[..., :3] / 257).astype(np.uint8))
 
 
 def test_standard_streams_in_tiles(folder: Path, model: list[str]) -> None:

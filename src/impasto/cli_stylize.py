@@ -307,7 +307,7 @@ def _paint(
             write=write,
             tiles=batch.Tiles(in_tiles, paint_file),
             start=start,
-            options=options,
+            options=options | tiling,
         ):
             new = tally.add(outcome)
             if new:
