@@ -42,9 +42,11 @@ def test_both_ship_and_are_small_with_an_honest_card():
 
 
 @pytest.mark.parametrize("path", PHOTOS, ids=lambda path: path.stem)
-def test_unaligned_features_decode_to_the_photograph(model, path):
-    """The network itself at alpha = 0; paint() would keep the photograph anyway."""
+def test_at_alpha_0_the_photograph_comes_back(model, path):
     image = _photo(path)
+    style = model.style(STYLES[0])
+    assert np.array_equal(model.paint(image, style, alpha=0).image, image)
+    # The network alone, which paint() mixes with the photograph below FADE: near enough for that.
     encoded = model.engine.encode(padded(image.transpose(2, 0, 1), model.card))
     same = [
         Affine(np.ones((len(f), 1, 1), np.float32), np.zeros((len(f), 1, 1), np.float32))
@@ -52,7 +54,7 @@ def test_unaligned_features_decode_to_the_photograph(model, path):
     ]
     got = cropped(model.engine.decode(encoded.features, same), image.shape[:2], card=model.card)
     psnr = -10 * np.log10(((got - image) ** 2).mean())
-    assert psnr >= (27 if model.card.name == "quality" else 24)
+    assert psnr >= 25
 
 
 @pytest.mark.parametrize("path", STYLES, ids=lambda path: path.stem)

@@ -42,8 +42,8 @@ def publish_run(run: str | Path, target: str | Path, *, pairs: int = 32, size: i
     story = Story(
         name=config.network,
         title={
-            "fast": "Compact two-level network for real time",
-            "quality": "Compact three-level network, better pictures for four times the work",
+            "fast": "Compact network for real time",
+            "quality": "Compact network, better pictures for four times the work",
         }[config.network],
         architecture=(
             f"pixel unshuffle, {len(shape.channels)} levels of {shape.channels} channels, "

@@ -1,12 +1,12 @@
 """Our compact multi-level network: AdaIN's idea at a tenth or a fortieth of its work.
 
 The picture is folded to half its size (pixel unshuffle) and then halved by strided convolutions;
-statistics are aligned at 1/4, 1/8 (and 1/16) in one encoder that is learned, not borrowed.  Strokes
-are made at 1/8 and 1/4, so the capacity stands there.
+statistics are aligned at 1/4 and 1/8 in one encoder that is learned, not borrowed.  Strokes are made
+at 1/8, most of all behind the alignment, so most of the residual blocks stand there.
 
-    unfold  ->  1/2  ->  [1/4]  ->  [1/8]  ->  [1/16]       encode
-                         AdaIN      AdaIN      AdaIN        align
-    fold    <-  1/2  <-  [1/4]  <-  [1/8]  <-  [1/16]       decode
+    unfold  ->  1/2  ->  [1/4]  ->  [1/8]      encode
+                         AdaIN      AdaIN      align
+    fold    <-  1/2  <-  [1/4]  <-  [1/8]      decode
 
 The decoder adds each aligned level to what comes up from below.  Nothing skips at 1/2, which would
 keep the picture crisp and the strokes weak.  (Folding to 1/4 at once costs as much and was tried:
@@ -43,8 +43,8 @@ class CompactShape:
 
 FAST = CompactShape((24, 48, 96), (0, 0, 1), (0, 1, 1))
 """3.06 billion multiply-adds at 512 px: less than a fortieth of the paper's network."""
-QUALITY = CompactShape((32, 64, 128, 192), (0, 1, 2, 1), (1, 1, 2, 2))
-"""12.6 billion multiply-adds at 512 px: a tenth of the paper's network."""
+QUALITY = CompactShape((32, 64, 128), (0, 1, 2), (1, 1, 4))
+"""12.5 billion multiply-adds at 512 px: a tenth of the paper's network."""
 
 
 class Compact(nn.Module):
