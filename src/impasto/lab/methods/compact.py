@@ -1,8 +1,8 @@
 """Our compact multi-level network: AdaIN's idea at a tenth or a fortieth of its work.
 
 The picture is folded to half its size (pixel unshuffle) and then halved by strided convolutions;
-statistics are aligned at 1/4 and 1/8 in one encoder that is learned, not borrowed.  Strokes are made
-at 1/8, most of all behind the alignment, so most of the residual blocks stand there.
+statistics are aligned at 1/4 and 1/8 in one encoder that is learned, not borrowed.  Strokes are
+made at 1/8, most of all behind the alignment, so most of the residual blocks stand there.
 
     unfold  ->  1/2  ->  [1/4]  ->  [1/8]      encode
                          AdaIN      AdaIN      align
