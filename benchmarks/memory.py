@@ -128,7 +128,7 @@ def bare(source: str, target: str) -> None:
         parts = (slice(y, min(y + 256, picture.height)) for y in range(0, picture.height, 256))
         write_tiles(
             (PaintedTile(rows, columns, *windows.window(rows, columns)) for rows in parts),
-            Path(target), height=picture.height, width=picture.width, channels=3, exif=b"",
+            Path(target), height=picture.height, width=picture.width, channels=3, depth=8, exif=b"",
             overwrite=True, quality=90,
         )  # fmt: skip
 
