@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bad_files import png_chunk
 from conftest import VARIANTS, make_tiny, open_variant, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mutated_files import tiff
 from PIL import Image, ImageCms, TiffImagePlugin
 from test_controls import blob
 
@@ -21,9 +24,9 @@ from impasto.errors import ImageError, OptionError
 from impasto.filesources import open_source
 from impasto.images import read_photo
 from impasto.strips import StripSource
-from impasto.stripwriting import PngWriter, TiffWriter, filtered
+from impasto.stripwriting import PngWriter, TiffWriter, encode_png, filtered
 from impasto.stylizer import Stylizer
-from impasto.windows import DeepSource, PillowSource
+from impasto.windows import ArraySource, DeepSource, PillowSource
 
 SIDES = (97, 131)
 
@@ -83,7 +86,52 @@ def test_tiff_in_strips(mode: str, compression: str | None, tmp_path: Path) -> N
         image = Image.fromarray(np.asarray(image, np.float32) / 255)
     more: dict[str, Any] = {"compression": compression, "strip_size": 5000} if compression else {}
     image.save(tmp_path / "a.tif", **more)
-    check_windows(tmp_path / "a.tif", DeepSource if mode in ("I;16", "F") else StripSource)
+    check_windows(tmp_path / "a.tif", StripSource)
+
+
+def deep_values(channels: int) -> np.ndarray:
+    """16 bits a channel, no row or column like another."""
+    return np.random.default_rng(channels).integers(0, 65536, (*SIDES, channels), np.uint16)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_png_of_16_bits_in_strips(channels: int, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encode_png(deep_values(channels)))
+    check_windows(tmp_path / "a.png", StripSource)
+
+
+def test_png_of_16_bits_with_a_color_that_is_transparent_in_strips(tmp_path: Path) -> None:
+    values = deep_values(3)
+    values[::5, ::3] = (1000, 2000, 3000)
+    data = encode_png(values)
+    at = data.index(b"IDAT") - 4
+    key = png_chunk(b"tRNS", struct.pack(">3H", 1000, 2000, 3000))
+    (tmp_path / "a.png").write_bytes(data[:at] + key + data[at:])
+    check_windows(tmp_path / "a.png", StripSource)
+
+
+@pytest.mark.parametrize("kind", ["u2", "f2", "f4", "f8"])
+@pytest.mark.parametrize("compression", [1, 5, 8])
+@pytest.mark.parametrize("tile", [0, 16])
+def test_deep_tiff_in_strips(kind: str, compression: int, tile: int, tmp_path: Path) -> None:
+    for channels, order, big, predictor in (
+        (1, "<", False, 1), (3, "<", False, 1), (3, ">", False, 2), (4, "<", True, 3),
+        (2, "<", False, 2), (4, ">", False, 1), (3, "<", True, 1),
+    ):  # fmt: skip
+        if predictor == 3 and kind == "u2":
+            continue
+        values = deep_values(channels)
+        values = values if kind == "u2" else (values / 65535).astype(kind)
+        more: dict[str, Any] = {"predictor": predictor, "order": order, "big": big, "tile": tile}
+        (tmp_path / "a.tif").write_bytes(tiff(values, compression=compression, **more))
+        check_windows(tmp_path / "a.tif", StripSource)
+
+
+def test_deep_tiff_that_is_turned_or_lies_in_planes_is_held_as_a_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(tiff(deep_values(3), planar=True))
+    check_windows(tmp_path / "a.tif", DeepSource)
+    (tmp_path / "a.tif").write_bytes(tiff(deep_values(3), tags={274: (6,)}))
+    check_windows(tmp_path / "a.tif", ArraySource)
 
 
 def test_tiff_of_jpeg_strips(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,8 +18,8 @@ from PIL import Image
 from impasto.deep import remark
 from impasto.errors import ImageError
 from impasto.imagefiles import Header, damaged, decode, one_line, open_file, opened
-from impasto.pixels import deep_planes, metadata, upright
-from impasto.strips import StripSource, png_strips, tiff_strips
+from impasto.pixels import deep_planes, is_deep, metadata, upright
+from impasto.strips import Strip, Strips, StripSource, png_strips, tiff_strips
 from impasto.windows import ArraySource, DeepSource, PillowSource, Source
 
 # EXIF orientations that swap height and width.
@@ -50,8 +51,9 @@ class FilePicture:
 def open_source(path: Path, *, max_pixels: int, keep_gps: bool = False) -> Iterator[FilePicture]:
     """A picture to take windows of, for as long as the block lasts.
 
-    In strips are read: PNG, but for interlaced ones and colors of 16 bits; and TIFF of 8 bits in
-    strips or tiles. Those that an EXIF orientation turns, and all others, are decoded as a whole.
+    In strips are read: PNG, but for interlaced ones; and TIFF in strips or tiles, unless it is
+    compressed as one or its channels lie apart. Those that an EXIF orientation turns, and all
+    others, are decoded as a whole.
 
     Args:
         path: a file as for :func:`impasto.images.read_photo`.
@@ -70,21 +72,20 @@ def open_source(path: Path, *, max_pixels: int, keep_gps: bool = False) -> Itera
         header = opened(file, name=name, max_pixels=max_pixels)
         kind = header.row.name
         try:
-            strips, about = _strips(file, header)
+            strips = _strips(file, header, name)
             lost = "" if header.tiff else remark(header.picture, kind, file)
         except Exception as error:  # a reader raises whatever foreign bytes make it trip over
             raise damaged(name, kind, error) from error
+        about = header.picture if strips is None else strips.picture
         orientation, exif = metadata(about, keep_gps=keep_gps)
         if header.tiff is not None:
             orientation = header.tiff.orientation
         width, height = header.size
         if strips is not None and orientation not in range(2, 9):
-            told = _told(strips, name, kind)
-
-            def source() -> Source:
-                return StripSource(told, (width, height), mode=header.picture.mode, name=name)
-
-            yield FilePicture(height, width, exif, name, lost, source)
+            told = replace(strips, read=_told(strips.read, name, kind))
+            yield FilePicture(
+                height, width, exif, name, lost, partial(StripSource, told, header.size, name=name)
+            )
             return
 
         def whole() -> Source:
@@ -102,29 +103,38 @@ def open_source(path: Path, *, max_pixels: int, keep_gps: bool = False) -> Itera
         yield FilePicture(height, width, exif, name, lost, whole)
 
 
-def _strips(
-    file: BinaryIO, header: Header
-) -> tuple[Callable[[], Iterator[Image.Image]] | None, Image.Image]:
-    """How to read the picture in strips, if that goes, and what says all of it but its pixels."""
-    picture, kind = header.picture, header.row.name
-    if kind == "PNG":
-        found = png_strips(file, lambda small: _decoded(small, kind))
-        return found if found is not None else (None, picture)
-    if kind == "TIFF" and header.tiff is None:
-        return tiff_strips(file, picture, lambda small: _decoded(small, kind)), picture
-    return None, picture
+def _strips(file: BinaryIO, header: Header, name: str) -> Strips | None:
+    """How to read the picture in strips, if that goes."""
+    picture, row, deep = header.picture, header.row, header.tiff
 
+    def opened(small: BinaryIO) -> Image.Image:
+        return Image.open(small, formats=(row.name,))
 
-def _decoded(small: BinaryIO, kind: str) -> Image.Image:
-    picture = Image.open(small, formats=(kind,))
-    picture.load()
-    return picture
+    def decoded(small: BinaryIO) -> Strip:
+        strip = opened(small)
+        found = row.read_deep(strip, small) if row.read_deep else None
+        if found is not None:
+            return DeepSource(strip, found, name)
+        strip.load()
+        return PillowSource(strip, name)
+
+    if row.name == "PNG":
+        return png_strips(file, decoded)
+    if row.name == "TIFF" and deep is None:
+        return tiff_strips(file, picture, decoded, depth=16 if is_deep(picture) else 8)
+    if deep is not None and not deep.planar:
+        about = deep.about(file)
+        return tiff_strips(
+            file, about, lambda small: DeepSource(about, deep.of_bytes(opened(small)), name),
+            depth=16,
+        )  # fmt: skip
+    return None
 
 
 def _told(
-    strips: Callable[[], Iterator[Image.Image]], name: str, kind: str
-) -> Callable[[], Iterator[Image.Image]]:
-    def told() -> Iterator[Image.Image]:
+    strips: Callable[[], Iterator[Strip]], name: str, kind: str
+) -> Callable[[], Iterator[Strip]]:
+    def told() -> Iterator[Strip]:
         try:
             yield from strips()
         except ImageError:

@@ -12,19 +12,21 @@ import struct
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from impasto.pixels import planes
-from impasto.windows import Window, stored_bytes
+from impasto.windows import DeepSource, PillowSource, Window, stored_bytes
 
 # What a strip holds about, decoded: large enough that its header does not matter.
 _STRIP_BYTES = 1 << 22
 _READ_BYTES = 1 << 20
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Color types of a PNG whose pixels have an alpha channel.
+_WITH_ALPHA = (4, 6)
 # Chunks that say how many frames there are: a strip is one picture.
 _FRAMES = (b"acTL", b"fcTL", b"fdAT")
 
@@ -32,42 +34,50 @@ _WIDTH, _LENGTH, _COMPRESSION, _PLANAR, _PREDICTOR = 256, 257, 259, 284, 317
 _OFFSETS, _ROWS, _COUNTS = 273, 278, 279
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
 
-Decode: TypeAlias = Callable[[BinaryIO], Image.Image]
+Strip: TypeAlias = PillowSource | DeepSource
+Decode: TypeAlias = Callable[[BinaryIO], Strip]
+
+
+@dataclass(frozen=True)
+class Strips:
+    """How to read a file in strips.
+
+    Attributes:
+        read: gives the picture in strips, from the top, however often it is called.
+        picture: has the file's metadata; not its pixels.
+        row_bytes: of a row of a strip, as it is kept.
+        depth: bits a channel that a file of the result deserves, 8 or 16.
+    """
+
+    read: Callable[[], Iterator[Strip]]
+    picture: Image.Image
+    row_bytes: int
+    depth: int
 
 
 class StripSource:
     """A file that is read again from the top whenever a window lies above the last one.
 
     Args:
-        strips: gives the picture in strips, from the top, however often it is called.
+        strips: how to read it.
         size: width and height in pixels.
-        mode: of its strips, as Pillow calls it.
         name: what to call it in a message.
     """
 
     held = 0
 
-    def __init__(
-        self,
-        strips: Callable[[], Iterator[Image.Image]],
-        size: tuple[int, int],
-        *,
-        mode: str,
-        name: str,
-    ) -> None:
+    def __init__(self, strips: Strips, size: tuple[int, int], *, name: str) -> None:
         self.width, self.height = size
-        self.name = name
-        self.row_bytes = self.width * stored_bytes(mode)
-        self.depth = 16 if stored_bytes(mode) == 2 or mode in ("I", "F") else 8
-        self._strips = strips
-        self._coming: Iterator[Image.Image] = iter(())
-        self._here: deque[tuple[int, Image.Image]] = deque()
+        self.name, self.row_bytes, self.depth = name, strips.row_bytes, strips.depth
+        self._read = strips.read
+        self._coming: Iterator[Strip] = iter(())
+        self._here: deque[tuple[int, Strip]] = deque()
         self._end = 0
 
     def window(self, rows: slice, columns: slice) -> Window:
         """See :meth:`impasto.windows.Source.window`."""
         if not self._here or rows.start < self._here[0][0]:
-            self._coming, self._end = self._strips(), 0
+            self._coming, self._end = self._read(), 0
             self._here.clear()
         while self._here and self._here[0][0] + self._here[0][1].height <= rows.start:
             self._here.popleft()
@@ -80,8 +90,7 @@ class StripSource:
         for top, strip in self._here:
             first, last = max(rows.start - top, 0), min(rows.stop - top, strip.height)
             if first < last:
-                box = (columns.start, first, columns.stop, last)
-                parts.append(planes(strip.crop(box), name=self.name))
+                parts.append(strip.window(slice(first, last), columns))
         if len(parts) == 1:
             return parts[0]
         opacity = [alpha for _, alpha in parts if alpha is not None]
@@ -91,9 +100,7 @@ class StripSource:
         )
 
 
-def png_strips(
-    file: BinaryIO, decode: Decode
-) -> tuple[Callable[[], Iterator[Image.Image]], Image.Image] | None:
+def png_strips(file: BinaryIO, decode: Decode) -> Strips | None:
     """How to read a PNG in strips.
 
     A row of a PNG is stored as its difference from the row above. So a strip's small file begins
@@ -101,17 +108,15 @@ def png_strips(
 
     Args:
         file: the PNG, seekable; in use as long as strips are read.
-        decode: makes a Pillow image of a small file.
+        decode: reads a small file.
 
     Returns:
-        What :class:`StripSource` takes, and the picture's first row with all that is said of the
-        picture; None for one that is interlaced, whose rows do not come from top to bottom, and
-        for colors of 16 bits, of which Pillow gives the upper half only.
+        None for one that is interlaced, whose rows do not come from top to bottom.
     """
     chunks = list(_chunks(file))
     header = next(data for kind, _, _, data in chunks if kind == b"IHDR")
     width, height, depth, color, _, _, interlaced = struct.unpack(">IIBBBBB", header)
-    if interlaced or (depth == 16 and color != 0):
+    if interlaced:
         return None
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
     row = (width * channels * depth + 7) // 8
@@ -123,13 +128,13 @@ def png_strips(
     places = [(start, length) for kind, start, length, _ in chunks if kind == b"IDAT"]
     count = max(1, _STRIP_BYTES // (row + 1))
 
-    def small(filtered: bytes, rows: int) -> Image.Image:
+    def small(filtered: bytes, rows: int) -> Strip:
         head = struct.pack(">IIBBBBB", width, rows, depth, color, 0, 0, 0)
         data = _chunk(b"IDAT", zlib.compress(filtered, 0))
         whole = _SIGNATURE + _chunk(b"IHDR", head) + before + data + _chunk(b"IEND", b"")
         return decode(io.BytesIO(whole))
 
-    def strips() -> Iterator[Image.Image]:
+    def strips() -> Iterator[Strip]:
         above = bytes(row + 1)  # filter 0, and for the first row all zeros
         done = 0
         for filtered in _inflated(file, places, count * (row + 1)):
@@ -137,29 +142,29 @@ def png_strips(
             if rows == 0:
                 break
             strip = small(above + filtered[: rows * (row + 1)], rows + 1)
-            raw = _raw_rows(strip, rows, row, color, depth)
-            above = b"\0" + raw
+            above = b"\0" + _last_row(strip, row, color, depth)
             done += rows
-            yield strip.crop((0, 1, width, rows + 1))
+            yield _without_first_row(strip)
         if done < height:
             raise OSError("image file is truncated")
 
-    return strips, small(bytes(row + 1), 1)
+    first = small(bytes(row + 1), 1)
+    return Strips(strips, first.picture, first.held, first.depth)
 
 
 def tiff_strips(
-    file: BinaryIO, picture: Any, decode: Decode
-) -> Callable[[], Iterator[Image.Image]] | None:
+    file: BinaryIO, picture: Any, decode: Decode, *, depth: int
+) -> Strips | None:
     """How to read a TIFF in strips.
 
     Args:
         file: the TIFF, seekable; in use as long as strips are read.
-        picture: opened by Pillow, not loaded.
-        decode: makes a Pillow image of a small file.
+        picture: opened by Pillow, not loaded; of a deep TIFF the one that tells of bytes.
+        decode: reads a small file.
+        depth: bits a channel that a file of the result deserves, 8 or 16.
 
     Returns:
-        What :class:`StripSource` takes; None for one that is compressed as one strip, or whose
-        channels lie apart.
+        None for one that is compressed as one strip, or whose channels lie apart.
     """
     tags = picture.tag_v2
     width, height = tags[_WIDTH], tags[_LENGTH]
@@ -181,7 +186,7 @@ def tiff_strips(
         return None
     group = max(1, _STRIP_BYTES // (rows * stored))
 
-    def strips() -> Iterator[Image.Image]:
+    def strips() -> Iterator[Strip]:
         for first in range(0, height, rows * group):
             last = min(height, first + rows * group)
             part = slice(first // rows * across, -(-last // rows) * across)
@@ -193,7 +198,7 @@ def tiff_strips(
                     raise OSError("image file is truncated")
             yield decode(_small_tiff(picture, pieces, last - first, rows, tiled=tiled))
 
-    return strips
+    return Strips(strips, picture, stored, depth)
 
 
 def _cut_finer(
@@ -226,7 +231,8 @@ def _small_tiff(
     header = TiffImagePlugin.ImageFileDirectory_v2(order + bytes(4))
     for tag in tags:
         if tag not in (_TILE_OFFSETS, _TILE_COUNTS, *_SUB_DIRECTORIES):
-            header.tagtype[tag] = tags.tagtype[tag]
+            # The 64-bit numbers of a large file have no place in a small one.
+            header.tagtype[tag] = 4 if tags.tagtype[tag] == 16 else tags.tagtype[tag]
             header[tag] = tags[tag]
     header[_LENGTH] = height
     if not tiled:
@@ -254,14 +260,28 @@ def _small_tiff(
 _SUB_DIRECTORIES = (330, 34665, 34853, 40965)
 
 
-def _raw_rows(strip: Image.Image, rows: int, row: int, color: int, depth: int) -> bytes:
+def _last_row(strip: Strip, row: int, color: int, depth: int) -> bytes:
     """The last row of a strip as it is before filtering, for the strip that follows."""
-    last = strip.crop((0, rows, strip.width, rows + 1))
+    if isinstance(strip, DeepSource):
+        values, alpha = strip.deep.values[-1], strip.deep.alpha
+        if alpha is not None and color in _WITH_ALPHA:  # else it is a color that is transparent
+            values = np.concatenate([values, alpha[-1][:, None]], axis=1)
+        return values.astype(">u2").tobytes()
+    last = strip.picture.crop((0, strip.height - 1, strip.width, strip.height))
     if depth == 16:
         return np.asarray(last).astype(">u2").tobytes()
     if depth < 8:
         return _packed(np.asarray(last)[0], depth, color)
     return last.tobytes()[:row]
+
+
+def _without_first_row(strip: Strip) -> Strip:
+    if isinstance(strip, DeepSource):
+        deep = strip.deep
+        alpha = None if deep.alpha is None else deep.alpha[1:]
+        return replace(strip, deep=replace(deep, values=deep.values[1:], alpha=alpha))
+    picture = strip.picture.crop((0, 1, strip.width, strip.height))
+    return replace(strip, picture=picture)
 
 
 def _packed(values: Any, depth: int, color: int) -> bytes:

@@ -124,9 +124,18 @@ class DeepTiff:
         """The pixels."""
         if self.planar:
             channels = [self._values(stream, plane, 1) for plane in range(self.samples)]
-            values = np.concatenate(channels, axis=2)
-        else:
-            values = self._values(stream, 0, self.samples)
+            return self._deep(np.concatenate(channels, axis=2))
+        return self._deep(self._values(stream, 0, self.samples))
+
+    def of_bytes(self, picture: Image.Image) -> Deep:
+        """The pixels of some full rows, or rows of tiles, of a file whose channels are not apart.
+
+        Args:
+            picture: of mode L, their bytes as :meth:`about` tells of them.
+        """
+        return self._deep(self._samples_of(picture, self.samples))
+
+    def _deep(self, values: NDArray[Any]) -> Deep:
         colors = 3 if self.photometric == _RGB else 1
         color, alpha = values[..., :colors], None
         white = 65535 if self.dtype.kind == "u" else 1
@@ -146,10 +155,12 @@ class DeepTiff:
         # Its load() has Pillow's own limit, unless the memory is there already.
         picture.im = Image.new("L", picture.size).im
         picture.load()
-        width, height = self.size
+        return self._samples_of(picture, samples)
+
+    def _samples_of(self, picture: Image.Image, samples: int) -> NDArray[Any]:
+        width, height = self.size[0], picture.height
         row = self.tile[0] if self.tile else width
         rows = np.asarray(picture).reshape(height, -1, row * samples * self.dtype.itemsize)
-        del picture  # its memory is needed
         words = self._words(rows, samples).reshape(height, -1, samples)[:, :width]
         return words.astype(self.dtype.newbyteorder("="), copy=False)
 
