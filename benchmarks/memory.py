@@ -2,6 +2,7 @@
 
 python benchmarks/memory.py                          # 4, 16 and 100 megapixels, TIFF and PNG
 python benchmarks/memory.py --models fast --formats tif --megapixels 4 100
+python benchmarks/memory.py --depth 16 --mask        # 16 bits a channel, a mask of the same size
 """
 
 from __future__ import annotations
@@ -43,11 +44,13 @@ def main() -> None:
     add("--precision", metavar="P", help="default: the engine's choice")
     add("--memory", metavar="BYTES", type=int, help="the budget (default: the library's)")
     add("--tile", metavar="N", type=int, help="force tiles of that many pixels")
+    add("--depth", type=int, choices=(8, 16), default=8, help="bits a channel")
+    add("--mask", action="store_true", help="paint within a mask as large as the picture")
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for suffix in options.formats:
-            pictures = [picture(Path(folder), n, suffix) for n in options.megapixels]
+            pictures = [picture(Path(folder), n, suffix, options.depth) for n in options.megapixels]
             for model in options.models:
                 first = None
                 for source, millions in zip(pictures, options.megapixels, strict=True):
@@ -64,22 +67,34 @@ def main() -> None:
                     print("  ".join(rows[-1]), file=sys.stderr, flush=True)
             for source in pictures:
                 source.unlink()
+                mask_of(source).unlink()
     print(table(rows), LEGEND, sep="\n\n")
 
 
-def picture(folder: Path, megapixels: float, suffix: str) -> Path:
-    """An example photograph over and over, mirrored at its edges, as a file."""
-    from impasto.stripwriting import PngWriter, TiffWriter
-
+def picture(folder: Path, megapixels: float, suffix: str, depth: int) -> Path:
+    """An example photograph over and over, mirrored at its edges, as a file; a mask beside it."""
     side = round(math.sqrt(megapixels * 1e6))
     with Image.open(EXAMPLES / "photos" / "coffee.jpg") as photo:
         base = np.asarray(photo.convert("RGB"))
     base = np.concatenate([base, base[::-1]])
     base = np.concatenate([base, base[:, ::-1]], axis=1)
     row = np.tile(base, (1, -(-side // base.shape[1]), 1))[:, :side]
-    path = folder / f"{side}.{suffix}"
+    deep = row.astype(np.uint16) * 257 if depth == 16 else row
+    write(mask_of(folder / f"{side}.{suffix}"), row[..., 1:2], side, 8)
+    return write(folder / f"{side}.{suffix}", deep, side, depth)
+
+
+def mask_of(path: Path) -> Path:
+    return path.with_name(f"mask-{path.name}")
+
+
+def write(path: Path, row: np.ndarray, side: int, depth: int) -> Path:
+    """A square picture of such rows over and over."""
+    from impasto.stripwriting import PngWriter, TiffWriter
+
     with path.open("wb") as file:
-        writer = (PngWriter if suffix == "png" else TiffWriter)(file, (side, side), 3)
+        kind = PngWriter if path.suffix == ".png" else TiffWriter
+        writer = kind(file, (side, side), row.shape[2], depth=depth)
         for top in range(0, side, len(row)):
             writer.write(row[: side - top])
         writer.close()
@@ -91,6 +106,7 @@ def measured(source: Path, model: str, options: argparse.Namespace) -> dict[str,
     wish = {
         "source": str(source), "target": str(target), "model": model, "engine": options.engine,
         "precision": options.precision, "memory": options.memory, "tile": options.tile,
+        "masks": [str(mask_of(source))] if options.mask else None,
     }  # fmt: skip
     command = [sys.executable, __file__, "--paint", json.dumps(wish)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -105,7 +121,7 @@ def paint(wish: dict[str, str]) -> None:
 
     model = impasto.load(wish["model"], engine=wish["engine"], precision=wish["precision"])
     style = model.style(EXAMPLES / "styles" / "wave.jpg")
-    more = {name: wish[name] for name in ("memory", "tile") if wish[name] is not None}
+    more = {name: wish[name] for name in ("memory", "tile", "masks") if wish[name] is not None}
     start, work = perf_counter(), process_time()
     written = model.stylize_file(wish["source"], wish["target"], style, **more)
     seconds, work = perf_counter() - start, process_time() - work
@@ -128,8 +144,8 @@ def bare(source: str, target: str) -> None:
         parts = (slice(y, min(y + 256, picture.height)) for y in range(0, picture.height, 256))
         write_tiles(
             (PaintedTile(rows, columns, *windows.window(rows, columns)) for rows in parts),
-            Path(target), height=picture.height, width=picture.width, channels=3, depth=8, exif=b"",
-            overwrite=True, quality=90,
+            Path(target), height=picture.height, width=picture.width, channels=3,
+            depth=windows.depth, exif=b"", overwrite=True, quality=90,
         )  # fmt: skip
 
 

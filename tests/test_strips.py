@@ -6,6 +6,7 @@ import io
 import struct
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from mutated_files import tiff
 from PIL import Image, ImageCms, TiffImagePlugin
 from test_controls import blob
 
-from impasto import strips
+from impasto import filesources, strips
 from impasto.errors import ImageError, OptionError
 from impasto.filesources import open_source
 from impasto.images import read_photo
+from impasto.masks import PictureMask, read_mask
 from impasto.strips import StripSource
 from impasto.stripwriting import PngWriter, TiffWriter, encode_png, filtered
 from impasto.stylizer import Stylizer
@@ -271,6 +273,52 @@ def test_from_file_to_file_is_stylize(
         assert np.abs(np.asarray(found).astype(int) - np.asarray(wanted)).max() <= 1
 
 
+def test_large_masks_are_read_by_their_parts(
+    tiny: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pillow("RGB").save(tmp_path / "a.png")
+    cut_out = pillow("RGBA")
+    cut_out.putalpha(cut_out.getchannel(3).resize((300, 200)).resize(cut_out.size))
+    cut_out.save(tmp_path / "cut.tif")
+    Image.fromarray(np.rint(blob(210, 150, 5) * 65535).astype(np.uint16)).save(tmp_path / "b.png")
+    pillow("L").save(tmp_path / "alpha.jpg")
+    wish: dict[str, Any] = {
+        "style": [picture(40, 50), picture(50, 44)],
+        "masks": [tmp_path / "cut.tif", str(tmp_path / "b.png")],
+        "alpha": tmp_path / "alpha.jpg",
+    }
+    whole = np.asarray(tiny.stylize(tmp_path / "a.png", **wish))
+    monkeypatch.setattr(filesources, "_SMALL", 0)
+    for tile in (None, 48):
+        target = tmp_path / f"{tile}.png"
+        tiny.stylize_file(tmp_path / "a.png", target, **wish, tile=tile)
+        np.testing.assert_allclose(np.asarray(Image.open(target), int), whole, atol=1)
+    with ExitStack() as files:
+        read = filesources.mask_reader(files)
+        masks = [read(each) for each in wish["masks"]]
+        assert all(isinstance(mask, PictureMask) for mask in masks)
+        for mask, path in zip(masks, wish["masks"], strict=True):
+            np.testing.assert_array_equal(mask.whole(), read_mask(path))
+        painted = tiny.stylize(tmp_path / "a.png", **{**wish, "masks": masks})
+        np.testing.assert_allclose(np.asarray(painted, int), whole, atol=1)
+
+
+def test_bad_large_masks(tiny: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filesources, "_SMALL", 0)
+    pillow("RGB").save(tmp_path / "a.png")
+    Image.new("L", (50, 400)).save(tmp_path / "black.png")
+    for mask, error, text in (
+        ("a.png", ImageError, r"a\.png: is a picture in color"),
+        ("black.png", OptionError, "mask 1 is empty"),
+        ("gone.png", ImageError, r"gone\.png: no such file"),
+    ):
+        with pytest.raises(error, match=text):
+            tiny.stylize_file(
+                tmp_path / "a.png", tmp_path / "o.png", picture(32, 32), masks=[tmp_path / mask]
+            )
+    assert not (tmp_path / "o.png").exists()
+
+
 def test_masks_and_names_from_file_to_file(tiny: Stylizer, tmp_path: Path) -> None:
     pillow("RGB").save(tmp_path / "a.png")
     masks = [blob(50, 60, 1), blob(*SIDES, 2)]
@@ -297,6 +345,7 @@ def test_masks_and_names_from_file_to_file(tiny: Stylizer, tmp_path: Path) -> No
 
 LARGE = """
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 import impasto
 

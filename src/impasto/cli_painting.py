@@ -7,6 +7,7 @@ import io
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar, cast
@@ -19,11 +20,10 @@ from impasto.jobs import Job, error_line
 from impasto.sources import STDIO
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from tqdm import tqdm
 
     from impasto.images import Photo
+    from impasto.masks import Mask, ReadMask
     from impasto.styles import Style
     from impasto.stylizer import Stylizer
 
@@ -249,14 +249,13 @@ def read_style(
     return about(name, read)
 
 
-def read_plane(name: str, *, max_pixels: int | None) -> NDArray[np.float32]:
-    """A mask, or a map of strength, from a file."""
-    from impasto.masks import read_mask
+def read_plane(name: str, *, max_pixels: int | None) -> Mask:
+    """A mask, or a map of strength, from a file; of a large one as long as the command runs."""
+    read = _reader()
+    return about(name, lambda: read(picture(name), **given(max_pixels=max_pixels)))
 
-    return about(name, lambda: read_mask(picture(name), **given(max_pixels=max_pixels)))
 
-
-def read_strength(text: str, *, max_pixels: int | None) -> float | NDArray[np.float32]:
+def read_strength(text: str, *, max_pixels: int | None) -> float | Mask:
     """What ``--alpha`` means: a number, or a map of it from a file."""
     from impasto.masks import read_alpha
 
@@ -265,8 +264,15 @@ def read_strength(text: str, *, max_pixels: int | None) -> float | NDArray[np.fl
     except ValueError:
         if text == STDIO:
             return read_plane(text, max_pixels=max_pixels)
-        return about(text, lambda: read_alpha(text, **given(max_pixels=max_pixels)))
+        read = _reader()
+        return about(text, lambda: read_alpha(text, read=read, **given(max_pixels=max_pixels)))
     return read_alpha(number)
+
+
+def _reader() -> ReadMask:
+    from impasto.filesources import mask_reader
+
+    return mask_reader(click.get_current_context().with_resource(ExitStack()))
 
 
 def files_of(alpha: str | None, masks: Sequence[str]) -> tuple[str, ...]:

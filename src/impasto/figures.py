@@ -16,7 +16,7 @@ from PIL import Image
 from impasto.errors import OptionError
 from impasto.images import Photo, Picture, read_photo
 from impasto.library import find_style
-from impasto.masks import check_masks, fit_photo, read_mask
+from impasto.masks import fit_photo, read_masks
 from impasto.painting import Content, check_size
 from impasto.profiles import srgb_profile
 from impasto.styles import Style, blend_styles
@@ -80,7 +80,7 @@ def grid(
         raise OptionError(f"a grid has a style at each of its 4 corners, not {len(styles)}")
     if steps < 2:
         raise OptionError(f"a grid needs 2 steps or more along each side, not {steps}")
-    planes = _planes(mask)
+    planes = read_masks(mask, 1) or None
     held, values, thumbnails = _prepared(model, content, styles, size)
     places = np.linspace(0, 1, steps)
     rows: list[Row] = []
@@ -137,7 +137,7 @@ def strip(
     """
     if not alphas:
         raise OptionError("a strip needs one strength or more, not 0")
-    planes = _planes(mask)
+    planes = read_masks(mask, 1) or None
     held, values, thumbnails = _prepared(model, content, [style], size)
     row: Row = []
     for alpha in alphas:
@@ -172,10 +172,6 @@ def _prepared(
     photo = content if isinstance(content, Photo) else read_photo(content)
     photo = fit_photo(photo, size, enlarge=False)
     return model.encode(photo.image, opacity=photo.alpha), values, thumbnails
-
-
-def _planes(mask: Picture | None) -> list[NDArray[np.float32]] | None:
-    return None if mask is None else check_masks([read_mask(mask)], 1)
 
 
 def _picture(photo: Photo) -> Image.Image:

@@ -6,8 +6,9 @@ says which). What its pixels mean is what :func:`impasto.images.read_photo` take
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,14 @@ from PIL import Image
 from impasto.deep import remark
 from impasto.errors import ImageError
 from impasto.imagefiles import Header, damaged, decode, one_line, open_file, opened
+from impasto.images import MAX_PIXELS, Picture
+from impasto.masks import Mask, PictureMask, ReadMask, read_mask
 from impasto.pixels import deep_planes, is_deep, metadata, upright
 from impasto.strips import Strip, Strips, StripSource, png_strips, tiff_strips
 from impasto.windows import ArraySource, DeepSource, PillowSource, Source
+
+# Masks of fewer pixels are kept as numbers, which need not be decoded again.
+_SMALL = 16_000_000
 
 # EXIF orientations that swap height and width.
 _ACROSS = (5, 6, 7, 8)
@@ -101,6 +107,45 @@ def open_source(path: Path, *, max_pixels: int, keep_gps: bool = False) -> Itera
         if orientation in _ACROSS:
             width, height = height, width
         yield FilePicture(height, width, exif, name, lost, whole)
+
+
+@contextmanager
+def open_mask(path: Path, *, max_pixels: int) -> Iterator[Mask]:
+    """A mask or a map of strength in a file, for as long as the block lasts.
+
+    Args:
+        path: a file as for :func:`impasto.masks.read_mask`.
+        max_pixels: a larger picture is refused.
+
+    Returns:
+        An array, or of a large picture one that is read by its parts again and again.
+
+    Raises:
+        ImageError: if it cannot be read, or is a picture in color without transparency.
+
+    Example:
+        >>> with open_mask(Path("sky.png"), max_pixels=10**9) as mask:           # doctest: +SKIP
+        ...     mask.shape
+    """
+    with open_source(path, max_pixels=max_pixels) as picture:
+        mask = PictureMask(picture.source())
+        yield mask.whole() if picture.height * picture.width <= _SMALL else mask
+
+
+def mask_reader(files: ExitStack) -> ReadMask:
+    """Reads masks: those in files by :func:`open_mask`, for as long as ``files`` lasts.
+
+    Example:
+        >>> with ExitStack() as files:                                           # doctest: +SKIP
+        ...     mask = mask_reader(files)("sky.png")
+    """
+
+    def read(source: Picture, *, max_pixels: int = MAX_PIXELS) -> Mask:
+        if isinstance(source, str | os.PathLike):
+            return files.enter_context(open_mask(Path(source), max_pixels=max_pixels))
+        return read_mask(source, max_pixels=max_pixels)
+
+    return read
 
 
 def _strips(file: BinaryIO, header: Header, name: str) -> Strips | None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Real
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +16,82 @@ from impasto.colormoments import moments_of
 from impasto.errors import ImageError, OptionError
 from impasto.imagefiles import one_line
 from impasto.images import MAX_PIXELS, Photo, Picture, read_photo, resize, resize_plane
-from impasto.windows import settled
+from impasto.windows import ArraySource, PlaneWindows, Source, settled
 
+# Rows that are looked at at a time.
+_ROWS = 256
 # What JPEG makes of grey: its three channels need not stay equal to the last bit.
 _GREY_SPREAD = 4 / 255
 
 
-def read_mask(source: Picture, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.float32]:
-    """A mask, which says where something counts, from a picture of it.
+class PictureMask:
+    """What a picture says as a mask, which says where something counts; read by its parts.
 
     If the picture has an alpha channel that is not opaque everywhere, that is the mask, so a
     cut-out will do whatever its colors are. Otherwise its gray values are: white is all, black is
     nothing, and what is between is a soft border.
+
+    Args:
+        source: the picture; looked at once here, and read again by :meth:`window`. One that reads
+            a file serves one thread at a time.
+
+    Attributes:
+        shape: height and width in pixels.
+        low: the smallest of its values.
+        high: the largest of them.
+        held: bytes that it keeps in memory.
+        row_bytes: bytes that it keeps for every row of a window.
+
+    Raises:
+        ImageError: if it is a picture in color without transparency.
+
+    Example:
+        >>> picture = ArraySource(np.full((4, 4, 3), 0.5, np.float32), None)
+        >>> PictureMask(picture).window(slice(0, 1), slice(0, 2))
+        array([[0.5, 0.5]], dtype=float32)
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.shape = (source.height, source.width)
+        self.held, self.row_bytes = source.held, source.row_bytes
+        spread, gray, seen = 0.0, (np.inf, -np.inf), (np.inf, -np.inf)
+        for top in range(0, source.height, _ROWS):
+            rows = slice(top, min(top + _ROWS, source.height))
+            image, alpha = source.window(rows, slice(0, source.width))
+            spread = max(spread, float(np.ptp(image, axis=2).max()))
+            gray = _widened(gray, _gray(image))
+            if alpha is not None:
+                seen = _widened(seen, alpha)
+        self._cut_out = seen[0] < 1
+        self.low, self.high = seen if self._cut_out else gray
+        if not self._cut_out and spread > _GREY_SPREAD:
+            raise ImageError(
+                f"{source.name}: is a picture in color, whose channels differ by up to "
+                f"{round(255 * spread)} of 255; a mask is a gray picture, or one with an alpha "
+                "channel"
+            )
+
+    def window(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """(h, w), a part of it from pixel to pixel; fastest row by row from the top."""
+        image, alpha = self._source.window(rows, columns)
+        return alpha if self._cut_out and alpha is not None else _gray(image)
+
+    def whole(self) -> NDArray[np.float32]:
+        """(H, W), all of it."""
+        found = np.empty(self.shape, np.float32)
+        for top in range(0, len(found), _ROWS):
+            rows = slice(top, min(top + _ROWS, len(found)))
+            found[rows] = self.window(rows, slice(0, self.shape[1]))
+        return found
+
+
+Mask: TypeAlias = NDArray[np.float32] | PictureMask
+"""A mask or a map of strength: an array of numbers, or a picture read by its parts."""
+
+
+def read_mask(source: Picture, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.float32]:
+    """A mask from a picture of it, as :class:`PictureMask` understands it.
 
     Args:
         source: a file, Pillow image or array, as for :func:`impasto.images.read_photo`, or an
@@ -47,27 +111,72 @@ def read_mask(source: Picture, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.fl
     if isinstance(source, np.ndarray) and source.dtype.kind == "b":
         source = source.astype(np.float32)
     photo = read_photo(source, max_pixels=max_pixels)
-    if photo.alpha is not None and photo.alpha.min() < 1:
-        return photo.alpha
-    spread = float(np.ptp(photo.image, axis=2).max())
-    if spread > _GREY_SPREAD:
-        raise ImageError(
-            f"{photo.name}: is a picture in color, whose channels differ by up to "
-            f"{round(255 * spread)} of 255; a mask is a gray picture, or one with an alpha channel"
-        )
-    gray: NDArray[np.float32] = photo.image.mean(axis=2, dtype=np.float32)
+    return PictureMask(ArraySource(photo.image, photo.alpha, photo.name)).whole()
+
+
+def _gray(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    gray: NDArray[np.float32] = image.mean(axis=2, dtype=np.float32)
     return gray
 
 
+def _widened(limits: tuple[float, float], values: NDArray[np.float32]) -> tuple[float, float]:
+    return min(limits[0], float(values.min())), max(limits[1], float(values.max()))
+
+
+class ReadMask(Protocol):
+    """Reads a mask of a picture; :func:`read_mask` is one."""
+
+    def __call__(self, source: Picture, *, max_pixels: int = MAX_PIXELS) -> Mask:
+        """See :func:`read_mask`."""
+        ...
+
+
+def read_masks(
+    masks: Picture | PictureMask | Sequence[Picture | PictureMask] | None,
+    count: int,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    read: ReadMask = read_mask,
+) -> list[Mask]:
+    """Masks for ``count`` styles from pictures of them; an empty list for None.
+
+    Args:
+        masks: one for each style, as for :func:`read_mask`; those that were read already stay.
+        count: how many styles there are.
+        max_pixels: a larger picture is refused.
+        read: reads a picture.
+
+    Raises:
+        OptionError: as :func:`check_masks`.
+        ImageError: as :func:`read_mask`.
+
+    Example:
+        >>> read_masks(np.array([[0, 255]], np.uint8), 1)
+        [array([[0., 1.]], dtype=float32)]
+    """
+    if masks is None:
+        return []
+    pictures: list[Any] = list(masks) if isinstance(masks, list | tuple) else [masks]
+    planes: list[Mask] = []
+    for each in pictures:
+        kept = isinstance(each, PictureMask)
+        planes.append(each if kept else read(each, max_pixels=max_pixels))
+    return check_masks(planes, count)
+
+
 def read_alpha(
-    source: float | Picture, *, max_pixels: int = MAX_PIXELS
-) -> float | NDArray[np.float32]:
+    source: float | Picture | PictureMask,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    read: ReadMask = read_mask,
+) -> float | Mask:
     """A strength: a number as it is, or a map of it from a picture.
 
     Args:
         source: a number in [0, 2]; a picture as for :func:`read_mask`, white for 1; or an (H, W)
             array of floats in [0, 2].
         max_pixels: a larger picture is refused.
+        read: reads the picture.
 
     Returns:
         The number, or (H, W) float32 of the picture's own size.
@@ -80,6 +189,8 @@ def read_alpha(
         >>> read_alpha(1)
         1.0
     """
+    if isinstance(source, PictureMask):
+        return source
     if source is None or isinstance(source, Real | float):
         return check_alpha(source)  # refuses what is no number
     if isinstance(source, np.ndarray) and source.dtype.kind == "f" and source.ndim < 3:
@@ -89,14 +200,14 @@ def read_alpha(
             f"alpha must be a number from 0 to {MAX_ALPHA:g}, or a gray picture: "
             f"there is no file {one_line(source)!r}"
         )
-    return read_mask(source, max_pixels=max_pixels)
+    return read(source, max_pixels=max_pixels)
 
 
-def check_strength(alpha: float | NDArray[Any]) -> float | NDArray[np.float32]:
+def check_strength(alpha: float | NDArray[Any] | PictureMask) -> float | Mask:
     """A number or a map of strength, if it is one.
 
     Args:
-        alpha: a number, or an (H, W) array of floats, in [0, 2].
+        alpha: a number, or an (H, W) array of floats, in [0, 2]; or a picture.
 
     Raises:
         OptionError: if it is anything else.
@@ -105,6 +216,8 @@ def check_strength(alpha: float | NDArray[Any]) -> float | NDArray[np.float32]:
         >>> check_strength(np.full((1, 2), 0.5))
         array([[0.5, 0.5]], dtype=float32)
     """
+    if isinstance(alpha, PictureMask):
+        return alpha
     if not isinstance(alpha, np.ndarray):
         return check_alpha(alpha)
     return check_plane(alpha, "alpha", high=MAX_ALPHA) if alpha.ndim else check_alpha(alpha.item())
@@ -139,11 +252,11 @@ def check_plane(values: NDArray[Any], what: str, *, high: float = 1.0) -> NDArra
     return values.astype(np.float32, copy=False)
 
 
-def check_masks(masks: Sequence[NDArray[Any]] | None, count: int) -> list[NDArray[np.float32]]:
+def check_masks(masks: Sequence[NDArray[Any] | PictureMask] | None, count: int) -> list[Mask]:
     """Masks for ``count`` styles, if they are that; an empty list for None.
 
     Args:
-        masks: for each style an (H, W) array of floats in [0, 1], or of bool.
+        masks: for each style an (H, W) array of floats in [0, 1], or of bool, or a picture.
         count: how many styles there are.
 
     Raises:
@@ -162,18 +275,28 @@ def check_masks(masks: Sequence[NDArray[Any]] | None, count: int) -> list[NDArra
         raise OptionError(
             f"there must be one mask for each style, not {len(masks)} masks for {count} styles"
         )
-    planes = [check_plane(mask, f"mask {i}") for i, mask in enumerate(masks, 1)]
+    planes = [
+        mask if isinstance(mask, PictureMask) else check_plane(mask, f"mask {i}")
+        for i, mask in enumerate(masks, 1)
+    ]
     for i, plane in enumerate(planes, 1):
-        if not plane.any():
+        if not (plane.high > 0 if isinstance(plane, PictureMask) else plane.any()):
             raise OptionError(f"mask {i} is empty: none of its values is above 0")
     return planes
 
 
-def fit(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+def bytes_held(mask: Mask) -> tuple[int, int]:
+    """Bytes that a mask keeps in memory as a whole, and for every row of its own in a window."""
+    if isinstance(mask, PictureMask):
+        return mask.held, mask.row_bytes
+    return mask.nbytes, 0
+
+
+def fit(plane: Mask, height: int, width: int) -> NDArray[np.float32]:
     """A mask or a map stretched to a picture's size.
 
     Args:
-        plane: (H, W) in [0, 2].
+        plane: (H, W) in [0, 2], or a picture.
         height: of the picture.
         width: of the picture.
 
@@ -185,6 +308,8 @@ def fit(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float
         >>> fit(np.full((4, 4), 1.5, np.float32), 1, 2)
         array([[1.5, 1.5]], dtype=float32)
     """
+    if isinstance(plane, PictureMask):
+        return PlaneWindows(plane, height, width).window(slice(0, height), slice(0, width))
     if plane.shape == (height, width):
         return plane
     low, high = float(plane.min()), float(plane.max())

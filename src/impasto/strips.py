@@ -152,9 +152,7 @@ def png_strips(file: BinaryIO, decode: Decode) -> Strips | None:
     return Strips(strips, first.picture, first.held, first.depth)
 
 
-def tiff_strips(
-    file: BinaryIO, picture: Any, decode: Decode, *, depth: int
-) -> Strips | None:
+def tiff_strips(file: BinaryIO, picture: Any, decode: Decode, *, depth: int) -> Strips | None:
     """How to read a TIFF in strips.
 
     Args:
@@ -266,7 +264,7 @@ def _last_row(strip: Strip, row: int, color: int, depth: int) -> bytes:
         values, alpha = strip.deep.values[-1], strip.deep.alpha
         if alpha is not None and color in _WITH_ALPHA:  # else it is a color that is transparent
             values = np.concatenate([values, alpha[-1][:, None]], axis=1)
-        return values.astype(">u2").tobytes()
+        return bytes(values.astype(">u2"))
     last = strip.picture.crop((0, strip.height - 1, strip.width, strip.height))
     if depth == 16:
         return np.asarray(last).astype(">u2").tobytes()

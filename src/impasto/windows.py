@@ -210,6 +210,52 @@ class ScaledSource:
         return scaled, opacity
 
 
+class PlaneSource(Protocol):
+    """A mask or a map by its parts."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        ...
+
+    @property
+    def low(self) -> float:
+        """The smallest of its values."""
+        ...
+
+    @property
+    def high(self) -> float:
+        """The largest of them."""
+        ...
+
+    def window(self, rows: slice, columns: slice) -> Plane:
+        """A part of it, from pixel to pixel."""
+        ...
+
+
+class ArrayPlane:
+    """A mask or a map that is an array.
+
+    Example:
+        >>> ArrayPlane(np.eye(2, dtype=np.float32)).high
+        1.0
+    """
+
+    def __init__(self, plane: Plane) -> None:
+        self.low, self.high = float(plane.min()), float(plane.max())
+        self._plane = plane
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """See :class:`PlaneSource`."""
+        height, width = self._plane.shape
+        return height, width
+
+    def window(self, rows: slice, columns: slice) -> Plane:
+        """See :class:`PlaneSource`."""
+        return self._plane[rows, columns]
+
+
 class PlaneWindows:
     """A mask or a map, stretched to a picture a window at a time; see :func:`impasto.masks.fit`.
 
@@ -224,28 +270,29 @@ class PlaneWindows:
         np.True_
     """
 
-    def __init__(self, plane: Plane, height: int, width: int) -> None:
-        self._plane, self._height, self._width = plane, height, width
-        self._low, self._high = float(plane.min()), float(plane.max())
+    def __init__(self, plane: Plane | PlaneSource, height: int, width: int) -> None:
+        self._plane = ArrayPlane(plane) if isinstance(plane, np.ndarray) else plane
+        self._height, self._width = height, width
 
     @property
     def level(self) -> float | None:
         """What it says everywhere, if it says the same everywhere."""
-        return self._low if self._low == self._high else None
+        return self._plane.low if self._plane.low == self._plane.high else None
 
     def window(self, rows: slice, columns: slice) -> Plane:
         """(h, w), a part of it from pixel to pixel of the picture."""
-        if self._plane.shape == (self._height, self._width):
-            return self._plane[rows, columns]
+        plane = self._plane
         if self.level is not None:
             size = (rows.stop - rows.start, columns.stop - columns.start)
             return np.full(size, self.level, np.float32)
-        vertical = _Stretch.of(self._plane.shape[0], self._height, rows)
-        horizontal = _Stretch.of(self._plane.shape[1], self._width, columns)
-        span = np.float32(self._high - self._low)
-        part = self._plane[vertical.wanted, horizontal.wanted]
-        scaled = _stretched((part - np.float32(self._low)) / span, vertical, horizontal)
-        return settled(scaled) * span + np.float32(self._low)
+        if plane.shape == (self._height, self._width):
+            return plane.window(rows, columns)
+        vertical = _Stretch.of(plane.shape[0], self._height, rows)
+        horizontal = _Stretch.of(plane.shape[1], self._width, columns)
+        low, span = np.float32(plane.low), np.float32(plane.high - plane.low)
+        part = plane.window(vertical.wanted, horizontal.wanted)
+        scaled = _stretched((part - low) / span, vertical, horizontal)
+        return settled(scaled) * span + low
 
 
 def settled(scaled: Plane) -> Plane:
