@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from impasto.cli_options import LibraryOption, given
 from impasto.lab.cli_evaluate import evaluate
+
+if TYPE_CHECKING:
+    from impasto.lab.train.config import TrainConfig
 
 _FILE = click.Path(path_type=Path)
 
@@ -23,18 +29,86 @@ lab.add_command(evaluate)
 @lab.command()
 @click.argument("config", type=_FILE)
 @click.option("-o", "--out", type=_FILE, help="Run folder  [default: runs/NAME-OF-CONFIG]")
-def train(config: Path, out: Path | None) -> None:
+@click.option("--tensorboard", is_flag=True, help="Write the log for TensorBoard too.")
+@click.option("--no-export", is_flag=True, help="Make no bundle when the run is through.")
+def train(config: Path, out: Path | None, tensorboard: bool, no_export: bool) -> None:
     """Train a network as the file CONFIG says; go on where the run folder stands.
 
-    Ctrl-C (or a plain `kill`) writes a checkpoint first.
+    A run that is through leaves a bundle, RUN/NAME-OF-RUN.impasto. Ctrl-C (or a plain `kill`) ends
+    the step, writes a checkpoint and stops; the same command goes on from there. In several
+    processes: torchrun --nproc-per-node 2 -m impasto lab train CONFIG
     """
+    _set_signals()
+    from impasto.lab.train.config import read_config
+
+    settings = read_config(config)
+    if tensorboard:
+        settings = dataclasses.replace(settings, tensorboard=True)
+    _run(settings, out or Path("runs") / config.stem, bundle=not no_export)
+
+
+@lab.command()
+@click.argument("photographs", type=_FILE)
+@click.argument("paintings", type=_FILE)
+@click.option("-o", "--out", type=_FILE, required=True, help="Run folder; it names the new model.")
+@click.option(
+    "--vgg", type=_FILE, envvar="IMPASTO_VGG", show_envvar=True, help="File of the normalised VGG."
+)
+@click.option(
+    "--model",
+    cls=LibraryOption,
+    reads="lab.train.finetune:finetune_config:model",
+    help="What to start from: quality or fast.",
+)
+@click.option(
+    "--iterations",
+    cls=LibraryOption,
+    reads="lab.train.finetune:finetune_config:iterations",
+    type=int,
+    help="Steps of 4 pairs.",
+)
+@click.option("--tensorboard", is_flag=True, help="Write the log for TensorBoard too.")
+def finetune(
+    photographs: Path,
+    paintings: Path,
+    out: Path,
+    vgg: Path | None,
+    model: str | None,
+    iterations: int | None,
+    tensorboard: bool,
+) -> None:
+    """Train a model that ships further on your collection: folders PHOTOGRAPHS and PAINTINGS.
+
+    \b
+    impasto lab finetune photos/ paintings/ -o mine --vgg vgg_normalised.pth
+    impasto stylize street.jpg one-of-them.jpg --model mine/mine.impasto
+    """
+    _set_signals()
+    from impasto.lab.train.finetune import finetune_config
+
+    settings = finetune_config(
+        photographs, paintings, vgg=vgg, **given(model=model, iterations=iterations)
+    )
+    _run(dataclasses.replace(settings, tensorboard=tensorboard), out, bundle=True)
+
+
+def _set_signals() -> None:
     # A shell that starts us in the background has us ignore Ctrl-C; `kill` is then the way.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    from impasto.lab.train.config import read_config
-    from impasto.lab.train.loop import train as run
 
-    click.echo(run(read_config(config), out or Path("runs") / config.stem))
+
+def _run(config: TrainConfig, folder: Path, *, bundle: bool) -> None:
+    from impasto.lab.train.loop import train as learn
+
+    try:
+        checkpoint = learn(config, folder, bundle=bundle)
+    except KeyboardInterrupt as error:
+        if str(error):
+            click.echo(f"{folder}: {error}", err=True)
+        raise
+    made = folder / f"{folder.resolve().name}.impasto"
+    click.echo(made if bundle and made.exists() else checkpoint)
 
 
 @lab.command()

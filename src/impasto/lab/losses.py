@@ -25,15 +25,17 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
     return fast_mean_square(features, target)
 
 
-def style_loss(features: Mapping[str, Tensor], style: Mapping[str, Tensor]) -> Tensor:
-    """Squared difference of means and of standard deviations, averaged over channels, summed over
-    the layers of ``style``.
+def style_loss(
+    features: Mapping[str, Tensor], style: Mapping[str, Tensor], *, units: str = "mean"
+) -> Tensor:
+    """Squared difference of means and of standard deviations, summed over the layers of ``style``.
 
-    Huang & Belongie 2017, eq. 13, in *mean* units: the authors sum over the channels, so their
-    weight 1e-1 is 6.4, 12.8, 25.6 and 51 here at 64, 128, 256 and 512 channels; the popular
-    PyTorch port uses these units with the weight 10.
+    Huang & Belongie 2017, eq. 13.  ``units`` says what is done with the channels of a layer:
+    ``"mean"`` averages over them, as the popular PyTorch port does (with the weight 10);
+    ``"sum"`` adds them up, as the authors do, whose weight 1e-1 is 6.4, 12.8, 25.6 and 51 in mean
+    units at 64, 128, 256 and 512 channels.  Both average over the batch.
     """
-    return moment_loss(features, style_moments(style))
+    return moment_loss(features, style_moments(style), units=units)
 
 
 def style_moments(style: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
@@ -42,13 +44,17 @@ def style_moments(style: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor
 
 
 def moment_loss(
-    features: Mapping[str, Tensor], wanted: Mapping[str, tuple[Tensor, Tensor]]
+    features: Mapping[str, Tensor],
+    wanted: Mapping[str, tuple[Tensor, Tensor]],
+    *,
+    units: str = "mean",
 ) -> Tensor:
     """``style_loss`` against moments that were kept (``style_moments``)."""
     terms = []
     for layer, (wanted_mean, wanted_std) in wanted.items():
         mean, std = fast_mean_std(features[layer])
-        terms += [F.mse_loss(mean, wanted_mean), F.mse_loss(std, wanted_std)]
+        term = F.mse_loss(mean, wanted_mean) + F.mse_loss(std, wanted_std)
+        terms.append(term * mean.shape[1] if units == "sum" else term)
     return torch.stack(terms).sum()
 
 

@@ -8,53 +8,49 @@ from typing import Any
 import torch
 
 from impasto.engines import ENGINES, open_engine
-from impasto.errors import ModelError
+from impasto.errors import ModelError, OptionError
 from impasto.lab.evaluate import evaluate, held_out_pairs
 from impasto.lab.export import PARITY, Exportable, Story, export, parity
-from impasto.lab.methods.adain import AdaINNetwork, decoder_from
-from impasto.lab.methods.compact import Compact
+from impasto.lab.methods.adain import AdaINNetwork, decoder_from, encoder_of
+from impasto.lab.train.checkpoints import CHECKPOINT, start_from
 from impasto.lab.train.config import TrainConfig, read_config
-from impasto.lab.train.loop import NETWORKS, read_checkpoint, start_from
-from impasto.lab.vgg import VGG19, load_vgg, read_weights
+from impasto.lab.train.networks import find_network
+from impasto.lab.vgg import load_vgg, read_weights
 from impasto.models.bundle import Bundle, write_bundle
-
-MARGIN = 16
-"""Reflected border in pixels around pictures for networks that pad with zeros inside."""
 
 
 def publish_run(run: str | Path, target: str | Path, *, pairs: int = 32, size: int = 256) -> Bundle:
     """Export the averaged weights of a run folder to ``target``, checked and scored.
 
-    Every installed engine must agree with PyTorch (``parity``); the card gets the losses on
-    ``pairs`` held-out pairs at ``size`` pixels.  Raises ``ModelError`` where an engine does not
-    agree, and nothing is written then.
+    The model is called by the name of the file.  Every installed engine must agree with PyTorch
+    (``parity``); the card gets the losses on ``pairs`` held-out pairs at ``size`` pixels.
+
+    Raises:
+        ModelError: where an engine does not agree; nothing is written then.
+        OptionError: for a network that no bundle can hold.
     """
     run = Path(run)
     config = read_config(run / "config.toml")
-    network = Compact(NETWORKS[config.network])
-    start_from(network, run / "checkpoint.pt")
-    stages = read_checkpoint(run / "checkpoint.pt")["stages"]
+    row = find_network(config.network)
+    if row.assembled is None:
+        raise OptionError(f"{row.name} cannot be exported: {row.remark}; its weights are in {run}")
+    learned = row.learned()
+    stages = start_from(learned, run / CHECKPOINT)
+    network = row.assembled(learned, load_vgg(config.vgg)).eval()
     _round_to_half(network)
     judge = load_vgg(config.vgg)
     contents, styles = held_out_pairs(config.contents, config.styles, n=pairs, size=size)
-    scores = evaluate(network.eval(), judge, contents, styles)
-    shape = network.shape
+    scores = evaluate(network, judge, contents, styles)
     story = Story(
-        name=config.network,
-        title={
-            "fast": "Compact network for real time",
-            "quality": "Compact network, better pictures for four times the work",
-        }[config.network],
-        architecture=(
-            f"pixel unshuffle, {len(shape.channels)} levels of {shape.channels} channels, "
-            f"residual blocks {shape.encoder_blocks} down and {shape.decoder_blocks} up"
-        ),
-        data=_data(config),
+        name=Path(target).stem,
+        title=row.title,
+        architecture=row.architecture,
+        data=_data(config, stages),
         iterations=sum(stage["iterations"] for stage in stages),
         losses=scores.losses(),
-        licence="MIT",
+        licence=row.licence,
         notes=_history(stages),
-        margin=MARGIN,
+        margin=row.margin,
     )
     bundle = export(network, story)
     _check(network, bundle)
@@ -69,7 +65,7 @@ def publish_adain(vgg: str | Path, decoder: str | Path, target: str | Path) -> B
     """
     encoder = load_vgg(vgg)
     # Deeper layers, if the file has them, are not part of the paper's encoder.
-    network = AdaINNetwork(_to_relu4_1(encoder), decoder_from(read_weights(decoder)).eval())
+    network = AdaINNetwork(encoder_of(encoder), decoder_from(read_weights(decoder)).eval())
     story = Story(
         name="adain",
         title="The network of Huang & Belongie 2017",
@@ -86,20 +82,12 @@ def publish_adain(vgg: str | Path, decoder: str | Path, target: str | Path) -> B
     return bundle
 
 
-def _to_relu4_1(vgg: VGG19) -> VGG19:
-    names = list(vgg.convolutions)
-    if "conv4_1" not in names:
-        raise ModelError(f"this VGG ends at {names[-1]}; the paper's encoder needs conv4_1")
-    for name in names[names.index("conv4_1") + 1 :]:
-        del vgg.convolutions[name]
-    return vgg
-
-
 def _round_to_half(network: torch.nn.Module) -> None:
     """Bundles store half precision: round first, so that what is scored is what is shipped."""
     with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.copy_(parameter.half().float())
+        for value in (*network.parameters(), *network.buffers()):
+            if value.is_floating_point():
+                value.copy_(value.half().float())
 
 
 def _check(network: Exportable, bundle: Bundle) -> None:
@@ -115,19 +103,25 @@ def _check(network: Exportable, bundle: Bundle) -> None:
             )
 
 
-def _data(config: TrainConfig) -> str:
+def _data(config: TrainConfig, stages: list[dict[str, Any]]) -> str:
     parts = []
     for folders in (config.contents, config.styles):
         total = sum(folders.values())
         parts.append(
             ", ".join(f"{Path(k).name} {100 * v / total:.0f} %" for k, v in folders.items())
         )
-    return f"photographs: {parts[0]}; styles: {parts[1]}; a tenth of each held out"
+    earlier = [f"; before that {stage['data']}" for stage in stages if stage.get("data")]
+    return f"photographs: {parts[0]}; styles: {parts[1]}; a tenth of each held out" + "".join(
+        earlier
+    )
 
 
 def _history(stages: list[dict[str, Any]]) -> str:
     lines = []
     for stage in stages:
+        if "notes" in stage:  # of the bundle that was trained further
+            lines.append(f"{stage['notes'] or 'a bundle'}; trained further")
+            continue
         goal = "distilling an AdaIN decoder" if stage["distilled"] else "the paper's losses"
         lines.append(
             f"{stage['iterations']} steps of {stage['batch']} pairs at {stage['crop']} px on {goal}"

@@ -6,7 +6,7 @@ Huang & Belongie, "Arbitrary style transfer in real-time with adaptive instance 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -30,20 +30,37 @@ DECODER: tuple[tuple[str, int, int, bool], ...] = (
 class Decoder(nn.Module):
     """relu4_1 back to a picture: the encoder mirrored, nearest up-sampling, reflection padding.
 
-    No normalization layer, which would tie the output to one style, and no ReLU at the end.
+    No normalization layer, which would tie the output to one style, and no ReLU at the end.  The
+    ablations of fig. 6 change one thing each: twice the channels in (content and style features
+    side by side instead of AdaIN), or a normalization layer behind every convolution but the last.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, channels: int = 512, normalization: Callable[[int], nn.Module] | None = None
+    ) -> None:
+        """``channels`` come in; ``normalization`` makes the layer for a number of channels."""
         super().__init__()
+        last = DECODER[-1][0]
+        first = DECODER[0][0]
         self.convolutions = nn.ModuleDict(
-            {key: nn.Conv2d(inputs, outputs, 3) for key, inputs, outputs, _ in DECODER}
+            {
+                key: nn.Conv2d(channels if key == first else inputs, outputs, 3)
+                for key, inputs, outputs, _ in DECODER
+            }
+        )
+        self.normalizations = nn.ModuleDict(
+            {key: normalization(outputs) for key, _, outputs, _ in DECODER if key != last}
+            if normalization
+            else {}
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Picture (N, 3, 8h, 8w), not clipped, from features (N, 512, h, w)."""
+        """Picture (N, 3, 8h, 8w), not clipped, from features (N, channels, h, w)."""
         last = DECODER[-1][0]
         for key, _, _, up in DECODER:
             x = self.convolutions[key](F.pad(x, (1, 1, 1, 1), mode="reflect"))
+            if self.normalizations and key != last:
+                x = self.normalizations[key](x)
             if key != last:
                 x = F.relu(x, inplace=True)
             if up:
@@ -60,6 +77,19 @@ def decoder_from(weights: Mapping[str, Tensor]) -> Decoder:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"not a decoder of the pytorch-AdaIN layout: {reason}") from error
     return decoder.to(memory_format=torch.channels_last)
+
+
+def encoder_of(vgg: VGG19) -> VGG19:
+    """``vgg`` itself, cut behind relu4_1: the paper's encoder.
+
+    Raises ``ModelError`` where it does not reach so far.
+    """
+    names = list(vgg.convolutions)
+    if "conv4_1" not in names:
+        raise ModelError(f"this VGG ends at {names[-1]}; the paper's encoder needs conv4_1")
+    for name in names[names.index("conv4_1") + 1 :]:
+        del vgg.convolutions[name]
+    return vgg
 
 
 class AdaINNetwork(nn.Module):

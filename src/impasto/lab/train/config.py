@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from impasto.errors import OptionError
+from impasto.wholefile import write_whole
+
+CHOICES = {
+    "optimizer": ("muon", "adam"),
+    "schedule": ("cosine", "inverse"),
+    "style_units": ("mean", "sum"),
+    "precision": ("bf16", "fp32"),
+}
+"""What the fields that name something may say."""
 
 
 @dataclass(frozen=True)
@@ -16,31 +26,41 @@ class TrainConfig:
     """One stage of training.  Every field stands in the TOML file under its own name."""
 
     network: str
-    """``fast`` or ``quality``."""
+    """A name of ``networks.NETWORKS``: ``fast``, ``quality``, ``adain``, ..."""
     vgg: str
     """File of the normalised VGG-19: the judge of content and style."""
     contents: dict[str, float]
-    """Folders of photographs -> how often each is drawn from."""
+    """Photographs -> how often they are drawn from: folders, tar shards, or a pattern of them."""
     styles: dict[str, float]
-    """Folders of paintings -> how often each is drawn from."""
+    """Paintings -> how often they are drawn from: the same."""
     teacher: str = ""
     """File of an AdaIN decoder for ``vgg``, whose pictures are distilled; empty: no teacher."""
     start: str = ""
-    """Checkpoint or bundle (``.impasto``) to start from; empty: random weights."""
+    """Checkpoint, bundle (``.impasto``) or model by name to start from; empty: random weights."""
 
     iterations: int = 10_000
     batch: int = 8
-    """Pairs a step."""
+    """Pairs a step, over all processes and parts: a config means the same on any machine."""
+    accumulate: int = 1
+    """Parts in which a process goes through its share of the batch, to save memory."""
     repeats: int = 1
     """How often a pair is learned from: judge and teacher look at it once (``lessons``)."""
     crop: int = 128
     """Side of the training crops in pixels, a multiple of 16."""
+    resize: int = 0
+    """Shorter side to which pictures are brought before crops are cut from them as they are; 0:
+    crops of random sizes, of which the next two fields say the least."""
     content_scale: float = 0.5
     """Least share of the shorter side of a photograph that a crop covers."""
     style_scale: float = 0.4
     """The same of a painting."""
     style_jitter: float = 0.33
     """Share of styles with permuted channels and changed contrast."""
+    flip: float = 0.5
+    """Share of crops that are mirrored."""
+    memory: float = 4.0
+    """Gigabytes of decoded pictures to keep, for contents and styles each and in every process;
+    larger sets are decoded from their files again and again."""
 
     distill_pixels: float = 0.0
     """Weight of the L1 distance to the teacher's picture."""
@@ -49,28 +69,63 @@ class TrainConfig:
     content: float = 1.0
     """Weight of the content loss (relu4_1 against the AdaIN target, mean units)."""
     style: float = 10.0
-    """Weight of the style loss (mean and std at four layers, mean units)."""
+    """Weight of the style loss (mean and std at four layers, in ``style_units``)."""
+    style_units: str = "mean"
+    """``mean``: squares averaged over channels; ``sum``: summed, as the paper's authors do."""
     identity: float = 10.0
     """Weight of the L1 distance to the photograph where nothing is aligned (alpha = 0)."""
     variation: float = 0.0
     """Weight of the total variation."""
 
+    optimizer: str = "muon"
+    """``muon`` or ``adam``."""
     learning_rate: float = 2e-3
-    """Of Muon, which is scaled to the step of Adam."""
+    """Of Adam, or of Muon, which is scaled to the step of Adam."""
+    schedule: str = "cosine"
+    """``cosine``: down to ``final_rate``; ``inverse``: 1 / (1 + ``decay`` * step)."""
     final_rate: float = 0.02
     """Share of the learning rate at the end of the cosine."""
+    decay: float = 5e-5
+    """How quickly the inverse schedule falls."""
     warmup: int = 200
     """Steps over which the learning rate rises."""
     clip: float = 1.0
-    """Norm to which the gradient is clipped."""
+    """Norm to which the gradient is clipped; 0: not at all."""
     ema: float = 0.999
-    """Decay of the moving average of the weights, which is what is exported."""
+    """Decay of the moving average of the weights, which is what is exported; 0: the last ones."""
+    precision: str = "bf16"
+    """Of networks and judge: ``bf16`` (weights and losses stay float32) or ``fp32``."""
+    device: str = ""
+    """``cpu`` or ``cuda``; empty: CUDA where there is a device."""
+    compile: bool = False
+    """Whether the network goes through ``torch.compile`` (minutes at first, then quicker)."""
     seed: int = 0
 
     log_every: int = 20
+    """Steps to a line of the log."""
+    tensorboard: bool = False
+    """Whether the log is written for TensorBoard too."""
     checkpoint_seconds: float = 180.0
     preview_every: int = 500
-    """Steps between contact sheets on held-out pictures."""
+    """Steps between contact sheets and losses on held-out pictures."""
+
+    def __post_init__(self) -> None:
+        """Raise ``OptionError`` for a value out of its range."""
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise OptionError(f"{name} = {getattr(self, name)!r}; it is one of {choices}")
+        for name in ("iterations", "batch", "accumulate", "repeats", "log_every", "preview_every"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name} = {getattr(self, name)}; it must be 1 or more")
+        if self.crop < 16 or self.crop % 16:
+            raise OptionError(f"crop = {self.crop}; it must be a multiple of 16")
+        if self.resize and self.resize < self.crop:
+            raise OptionError(f"resize = {self.resize} is smaller than the crop of {self.crop} px")
+        for name in ("content_scale", "style_scale", "style_jitter", "flip", "final_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise OptionError(f"{name} = {getattr(self, name)}; it is a share, from 0 to 1")
+        if not 0 <= self.ema < 1:
+            raise OptionError(f"ema = {self.ema}; it must be 0 or more and below 1")
 
 
 def read_config(path: str | Path) -> TrainConfig:
@@ -78,7 +133,7 @@ def read_config(path: str | Path) -> TrainConfig:
     path = Path(path)
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise OptionError(f"{path}: cannot be read as TOML ({error})") from error
     known = {f.name: f for f in dataclasses.fields(TrainConfig)}
     if unknown := sorted(set(values) - set(known)):
@@ -90,26 +145,37 @@ def read_config(path: str | Path) -> TrainConfig:
         raise OptionError(f"{path}: {missing[0]} is missing")
     checked: dict[str, Any] = {}
     for name, value in values.items():
-        wanted = {"str": str, "int": int, "float": (int, float), "dict[str, float]": dict}
-        if not isinstance(value, wanted[str(known[name].type)]) or isinstance(value, bool):
-            raise OptionError(f"{path}: {name} = {value!r} is not of type {known[name].type}")
-        checked[name] = float(value) if known[name].type == "float" else value
-    return TrainConfig(**checked)
+        kind = str(known[name].type)
+        if not _fits(value, kind):
+            raise OptionError(f"{path}: {name} = {value!r} is not of type {kind}")
+        checked[name] = float(value) if kind == "float" else value
+    try:
+        return TrainConfig(**checked)
+    except OptionError as error:
+        raise OptionError(f"{path}: {error}") from None
+
+
+def _fits(value: object, kind: str) -> bool:
+    if kind == "dict[str, float]":
+        return isinstance(value, dict) and all(_fits(share, "float") for share in value.values())
+    if kind == "bool" or isinstance(value, bool):
+        return kind == "bool" and isinstance(value, bool)
+    types = {"str": str, "int": int, "float": (int, float)}
+    return isinstance(value, types[kind])
 
 
 def write_config(config: TrainConfig, path: str | Path) -> None:
-    """Write ``config`` as TOML that ``read_config`` reads back to an equal value."""
+    """Write ``config``, whole or not at all, as TOML that ``read_config`` reads back as equal."""
     lines, tables = [], []
     for f in dataclasses.fields(config):
         value = getattr(config, f.name)
         if isinstance(value, dict):
-            tables += [f"\n[{f.name}]", *(f'"{key}" = {weight}' for key, weight in value.items())]
+            tables += [f"\n[{f.name}]", *(f"{_toml(k)} = {share}" for k, share in value.items())]
         else:
             lines.append(f"{f.name} = {_toml(value)}")
-    Path(path).write_text("\n".join(lines + tables) + "\n")
+    write_whole(Path(path), ("\n".join(lines + tables) + "\n").encode(), overwrite=True)
 
 
 def _toml(value: str | float) -> str:
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return repr(value)
+    # The strings and truth values of JSON are those of TOML; numbers are Python's.
+    return json.dumps(value) if isinstance(value, str | bool) else repr(value)

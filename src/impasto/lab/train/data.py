@@ -1,33 +1,39 @@
-"""Pictures for training: read once, kept in memory as bytes, sampled evenly over collections."""
+"""Pictures for training: kept in memory as bytes or decoded on demand, sampled evenly."""
 
 from __future__ import annotations
 
-import hashlib
+import os
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from impasto.errors import ImageError, OptionError
+from impasto.lab.train.sources import (
+    SMALLEST,
+    SUFFIXES,
+    LeftOut,
+    Source,
+    find_sources,
+    is_held_out,
+    read,
+    reduced,
+    size_of,
+    split,
+)
 
-SUFFIXES = frozenset({".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-SMALLEST = 64
-"""Shorter side in pixels under which a picture is left out: it would be all up-sampling."""
+__all__ = ["Collection", "Loaded", "Sampler", "held_out_squares", "is_held_out", "load_collections"]
 
-
-def is_held_out(name: str) -> bool:
-    """Whether a file of this name is kept for evaluation: a fixed tenth, by hash of the name.
-
-    >>> sum(is_held_out(f"{i}.jpg") for i in range(1000))
-    100
-    """
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % 10 == 0
+THREADS = min(8, os.cpu_count() or 1)
+"""Of a sampler; decoding and resizing leave Python's lock to others."""
 
 
 @dataclass(frozen=True)
@@ -35,86 +41,178 @@ class Collection:
     """Pictures that belong together, (H, W, 3) uint8 each."""
 
     name: str
-    pictures: tuple[NDArray[np.uint8], ...]
+    pictures: Sequence[NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What was read: the collections, and what was left out with the reason."""
+    """What was found.
+
+    Attributes:
+        collections: one a place.
+        left_out: what is not used, and why; grows when a picture that is decoded on demand turns
+            out to be broken.
+    """
 
     collections: tuple[Collection, ...]
-    left_out: tuple[tuple[Path, str], ...]
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return sum(len(collection.pictures) for collection in self.collections)
+
+
+class OnDemand(Sequence[NDArray[np.uint8]]):
+    """Pictures that are decoded each time they are asked for.
+
+    In place of one that turns out to be broken stands the next, so that what is drawn stays the
+    same from run to run.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], *, shorter: int, smallest: int, left_out: list[LeftOut]
+    ) -> None:
+        self.sources, self.shorter, self.smallest = sources, shorter, smallest
+        self.left_out = left_out
+        self._broken: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.uint8]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[NDArray[np.uint8]]: ...
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        for after in range(len(self)):
+            place = (index + after) % len(self)
+            if place in self._broken:
+                continue
+            result = read(self.sources[place], shorter=self.shorter, smallest=self.smallest)
+            if not isinstance(result, str):
+                return result
+            if place not in self._broken:
+                self._broken.add(place)
+                self.left_out.append((self.sources[place].path, result))
+        raise ImageError(
+            f"none of {len(self)} pictures can be decoded; the first is {self.sources[0].path}"
+        )
 
 
 def load_collections(
-    folders: Iterable[str | Path], *, shorter: int, held_out: bool = False
+    places: Iterable[str | Path],
+    *,
+    shorter: int,
+    held_out: bool = False,
+    smallest: int = SMALLEST,
+    memory: float = float("inf"),
 ) -> Loaded:
-    """Read every picture under ``folders`` (recursive), one collection a folder.
+    """Find every picture at ``places``, one collection a place.
 
-    Larger pictures are reduced to ``shorter`` pixels on the shorter side, to keep memory small.
-    Only files on the asked side of the held-out split are read.  Broken and tiny files are skipped
-    and listed.  Raises ``ImageError`` for a folder that is missing or has no usable picture.
+    Broken and small files are left out and listed; where pictures are decoded on demand, those
+    whose header is right and whose pixels are broken only once they are drawn.
+
+    Args:
+        places: folders, shards or patterns of shards (``find_sources``).
+        shorter: larger pictures are reduced to so many pixels on the shorter side.
+        held_out: which side of the held-out split.
+        smallest: pictures with fewer pixels on the shorter side are left out.
+        memory: gigabytes; if the pictures of all places together need more, none is kept.
+
+    Raises:
+        ImageError: for a place that is missing or has no usable picture.
     """
-    collections = []
-    left_out: list[tuple[Path, str]] = []
-    for folder in map(Path, folders):
-        if not folder.is_dir():
-            raise ImageError(f"{folder}: no such folder; give a folder of pictures")
-        files = sorted(
-            f
-            for f in folder.rglob("*")
-            if f.suffix.lower() in SUFFIXES and is_held_out(f.name) == held_out
-        )
-        with ThreadPoolExecutor() as pool:
-            results = list(pool.map(lambda f: _read(f, shorter), files))
-        pictures = []
-        for file, result in zip(files, results, strict=True):
-            if isinstance(result, str):
-                left_out.append((file, result))
+    places = [str(place) for place in places]
+    left_out: list[LeftOut] = []
+    usable, pixels = [], 0
+    for place in places:
+        found, unread = find_sources(place)
+        left_out += unread
+        sources = split(found, held_out=held_out)
+        with ThreadPoolExecutor(THREADS) as pool:
+            sizes = list(pool.map(lambda s: size_of(s, smallest), sources))
+        good = []
+        for source, size in zip(sources, sizes, strict=True):
+            if isinstance(size, str):
+                left_out.append((source.path, size))
             else:
-                pictures.append(result)
-        if not pictures:
-            raise ImageError(
-                f"{folder}: none of {len(files)} files is a usable picture; give a folder with "
-                f"pictures of at least {SMALLEST} px ({', '.join(sorted(SUFFIXES))})"
-            )
-        collections.append(Collection(folder.name, tuple(pictures)))
-    return Loaded(tuple(collections), tuple(left_out))
+                good.append(source)
+                pixels += int(np.prod(reduced(*size, shorter)))
+        usable.append(_some(place, good, len(sources), smallest, left_out))
+    collections = []
+    for place, sources in zip(places, usable, strict=True):
+        pictures: Sequence[NDArray[np.uint8]] = OnDemand(
+            sources, shorter=shorter, smallest=smallest, left_out=left_out
+        )
+        if 3 * pixels <= memory * 1e9:
+            pictures = _decoded(sources, shorter, smallest, left_out)
+            _some(place, pictures, len(sources), smallest, left_out)
+        collections.append(Collection(Path(place).name, pictures))
+    return Loaded(tuple(collections), left_out)
 
 
-def _read(file: Path, shorter: int) -> NDArray[np.uint8] | str:
-    """The picture, or in one line why not."""
-    try:
-        with Image.open(file) as opened:
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
-    except Exception as error:  # a decoder may raise anything on a broken file
-        return str(error).split("\n")[0] or type(error).__name__
-    side = min(picture.size)
-    if side < SMALLEST:
-        return f"{picture.width}x{picture.height} is smaller than {SMALLEST} px"
-    if side > shorter:
-        factor = shorter / side
-        size = (max(round(picture.width * factor), 1), max(round(picture.height * factor), 1))
-        picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
-    return np.asarray(picture)
+def _decoded(
+    sources: Sequence[Source], shorter: int, smallest: int, left_out: list[LeftOut]
+) -> tuple[NDArray[np.uint8], ...]:
+    with ThreadPoolExecutor(THREADS) as pool:
+        results = list(pool.map(lambda s: read(s, shorter=shorter, smallest=smallest), sources))
+    pictures = []
+    for source, result in zip(sources, results, strict=True):
+        if isinstance(result, str):
+            left_out.append((source.path, result))
+        else:
+            pictures.append(result)
+    return tuple(pictures)
 
 
-def held_out_squares(folders: Mapping[str, float], *, n: int, size: int, seed: int) -> Tensor:
-    """``n`` pictures (N, 3, size, size) in [0, 1] of the held-out tenth of ``folders``.
+def _some(place: str, found: Any, tried: int, smallest: int, left_out: Sequence[LeftOut]) -> Any:
+    """``found``, if there is anything in it."""
+    if len(found):
+        return found
+    example = f"; {left_out[-1][0].name}: {left_out[-1][1]}" if left_out else ""
+    raise ImageError(
+        f"{place}: none of {tried} files is a usable picture; give a place with pictures of at "
+        f"least {smallest} px ({', '.join(sorted(SUFFIXES))}){example}"
+    )
 
-    The largest square of each; folders are drawn from by their shares, with ``seed``.
+
+def held_out_squares(places: Mapping[str, float], *, n: int, size: int, seed: int) -> Tensor:
+    """``n`` pictures (N, 3, size, size) in [0, 1] of the held-out tenth of ``places``.
+
+    The largest square of each; places are drawn from by their shares, with ``seed``.
     """
-    loaded = load_collections(folders, shorter=size, held_out=True)
+    loaded = load_collections(places, shorter=size, held_out=True, memory=0.0)
     sampler = Sampler(
-        loaded.collections, list(folders.values()), crop=size, smallest=1.0, jitter=0.0, seed=seed
+        loaded.collections, list(places.values()), crop=size, smallest=1.0, jitter=0.0, seed=seed
     )
     return sampler.batch(n)
 
 
+@dataclass(frozen=True)
+class Draw:
+    """All that chance says of one crop: sizes and places as shares of what is possible."""
+
+    collection: int
+    picture: int
+    side: float
+    left: float
+    top: float
+    mirrored: bool
+    channels: tuple[int, ...] | None
+    gain: float
+
+
 class Sampler:
-    """Random square crops at random scales, a collection at a time by ``weights``.
+    """Random square crops, a collection at a time by ``weights``.
 
     Sampling by file would follow the largest collection, and the look with it.
+
+    What is drawn is decided first and cheaply, then a few threads decode and resize, for some
+    batches ahead.  So several processes can draw the same batch and make a part of it each, and
+    ``state`` always is the state before the next batch that ``batch`` will give.
     """
 
     def __init__(
@@ -126,49 +224,100 @@ class Sampler:
         smallest: float,
         jitter: float,
         seed: int,
+        flip: float = 0.5,
+        resize: int = 0,
+        ahead: int = 0,
     ) -> None:
-        """``smallest``: least share of the shorter side a crop covers; ``jitter``: share of crops
-        with permuted channels and changed contrast (for styles)."""
-        if len(weights) != len(collections) or min(weights) < 0 or sum(weights) <= 0:
+        """Set up; nothing is read yet.
+
+        Args:
+            collections: what is drawn from.
+            weights: how often each is drawn from.
+            crop: side of the crops.
+            smallest: least share of the shorter side that a crop covers.
+            jitter: share of crops with permuted channels and changed contrast (for styles).
+            seed: of everything that is drawn.
+            flip: share of mirrored crops.
+            resize: if not 0, all crops cover ``crop / resize`` of the shorter side.
+            ahead: batches that are prepared before they are asked for.
+        """
+        if len(weights) != len(collections) or not weights or min(weights) < 0:
             raise OptionError(f"{len(collections)} collections need as many weights >= 0")
+        if sum(weights) <= 0:
+            raise OptionError("the weights of the collections are all 0; raise one of them")
         self.collections = collections
         self.shares = np.asarray(weights, np.float64) / np.sum(weights)
         self.crop, self.smallest, self.jitter = crop, smallest, jitter
+        self.flip, self.resize, self.ahead = flip, resize, ahead
         self.random = np.random.default_rng(seed)
+        self._pool = ThreadPoolExecutor(THREADS)
+        self._coming: deque[tuple[dict[str, object], list[Future[NDArray[np.uint8]]]]] = deque()
 
-    def batch(self, n: int) -> Tensor:
-        """``n`` crops (N, 3, crop, crop), float32 in [0, 1]."""
-        crops = np.stack([self._crop() for _ in range(n)])
-        return torch.from_numpy(crops).permute(0, 3, 1, 2).float().div_(255)
+    def batch(
+        self, n: int, only: Sequence[int] | None = None, *, device: torch.device | str = "cpu"
+    ) -> Tensor:
+        """Crops (N, 3, crop, crop), float32 in [0, 1], on ``device``.
 
-    def _crop(self) -> NDArray[np.uint8]:
+        Args:
+            n: how many are drawn.
+            only: which of them are made, by default all; the same in every call of a sampler that
+                prepares batches ahead.
+            device: where they are wanted.
+        """
+        while len(self._coming) <= self.ahead:
+            before = dict(self.random.bit_generator.state)
+            draws = [self._draw() for _ in range(n)]
+            wanted = draws if only is None else [draws[i] for i in only]
+            self._coming.append((before, [self._pool.submit(self._crop, d) for d in wanted]))
+        crops = np.stack([crop.result() for crop in self._coming[0][1]])
+        self._coming.popleft()
+        pixels = torch.from_numpy(crops)
+        if torch.device(device).type == "cuda":
+            pixels = pixels.pin_memory().to(device, non_blocking=True)
+        return pixels.permute(0, 3, 1, 2).float().div_(255)
+
+    def _draw(self) -> Draw:
         random = self.random
-        collection = self.collections[random.choice(len(self.collections), p=self.shares)]
-        array = collection.pictures[random.integers(len(collection.pictures))]
+        collection = int(random.choice(len(self.collections), p=self.shares))
+        picture = int(random.integers(len(self.collections[collection].pictures)))
+        side, left, top = (float(random.random()) for _ in range(3))
+        mirrored = bool(random.random() < self.flip)
+        channels, gain = None, 1.0
+        if random.random() < self.jitter:
+            channels = tuple(int(c) for c in random.permutation(3))
+            gain = float(random.uniform(0.6, 1.5))
+        return Draw(collection, picture, side, left, top, mirrored, channels, gain)
+
+    def _crop(self, draw: Draw) -> NDArray[np.uint8]:
+        array = self.collections[draw.collection].pictures[draw.picture]
         height, width = array.shape[:2]
         shorter = min(height, width)
-        # Not below half the crop: what is enlarged further has no texture left to learn from.
-        least = min(max(self.smallest * shorter, self.crop / 2), shorter)
-        side = random.uniform(least, shorter)
-        left, top = random.uniform(0, width - side), random.uniform(0, height - side)
+        if self.resize:
+            side = shorter * self.crop / self.resize
+        else:
+            # Not below half the crop: what is enlarged further has no texture left to learn from.
+            least = min(max(self.smallest * shorter, self.crop / 2), shorter)
+            side = least + (shorter - least) * draw.side
+        left, top = (width - side) * draw.left, (height - side) * draw.top
         resized = Image.fromarray(array).resize(
             (self.crop, self.crop),
             Image.Resampling.BICUBIC,
-            box=(left, top, left + side, top + side),
+            box=(left, top, min(left + side, width), min(top + side, height)),
         )
         out = np.asarray(resized)
-        if random.random() < 0.5:
+        if draw.mirrored:
             out = out[:, ::-1]
-        if random.random() < self.jitter:
-            out = out[..., random.permutation(3)]
-            gain, middle = random.uniform(0.6, 1.5), out.mean()
-            out = np.clip((out - middle) * gain + middle, 0, 255).astype(np.uint8)
+        if draw.channels is not None:
+            out = out[..., draw.channels]
+            middle = out.mean()
+            out = np.clip((out - middle) * draw.gain + middle, 0, 255).astype(np.uint8)
         return out
 
     def state(self) -> dict[str, object]:
-        """Where the random numbers stand, for an exact resume."""
-        return dict(self.random.bit_generator.state)
+        """Where the random numbers stand before the next batch, for an exact resume."""
+        return self._coming[0][0] if self._coming else dict(self.random.bit_generator.state)
 
     def restore(self, state: dict[str, object]) -> None:
         """Go on from ``state``."""
+        self._coming.clear()
         self.random.bit_generator.state = state

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from impasto.errors import OptionError
 from impasto.lab.train.data import Sampler
 from impasto.lab.train.objective import Lesson, Objective
 
 BLOCK = 64
-"""Lessons that are kept at a time: 7.5 MB a pair of 256 px."""
+"""Steps whose lessons are kept at a time: 7.5 MB a pair of 256 px."""
 
 
 class Lessons:
@@ -30,18 +31,40 @@ class Lessons:
         batch: int,
         repeats: int,
         seed: int,
+        parts: int = 1,
+        mine: range = range(1),
+        device: torch.device | str = "cpu",
     ) -> None:
+        """Set up; nothing is drawn yet.
+
+        Args:
+            objective: makes lessons.
+            contents: where photographs come from.
+            styles: where paintings come from.
+            batch: pairs a step.
+            repeats: how often each is learned from.
+            seed: of the order in a block.
+            parts: how many parts a batch is learned in, over all processes.
+            mine: those of this process; it draws the others too, but makes only its own.
+            device: where the lessons are wanted.
+        """
         if repeats < 1:
             raise OptionError(f"repeats is {repeats}; a lesson is learned from once or more")
+        if batch % parts:
+            raise OptionError(
+                f"a batch of {batch} pairs cannot be learned in {parts} equal parts (processes x "
+                "accumulate); change one of them"
+            )
         self.objective, self.contents, self.styles = objective, contents, styles
         self.batch, self.repeats, self.seed = batch, repeats, seed
+        self.parts, self.mine, self.device = parts, mine, device
         self.size = BLOCK if repeats > 1 else 1
         self._block = -1
         self._before = self._samplers()
-        self._lessons: list[Lesson] = []
+        self._lessons: list[list[Lesson]] = []
 
-    def at(self, step: int) -> Lesson:
-        """The lesson of ``step``, a number that never falls."""
+    def at(self, step: int) -> list[Lesson]:
+        """The lesson of ``step``, a number that never falls: the parts of this process."""
         block, place = divmod(step, self.size * self.repeats)
         if block != self._block:
             self._before, self._block = self._samplers(), block
@@ -62,8 +85,17 @@ class Lessons:
         self.styles.restore(state["styles"])
         self._block = -1
 
-    def _made(self) -> Lesson:
-        return self.objective.lesson(self.contents.batch(self.batch), self.styles.batch(self.batch))
+    def _made(self) -> list[Lesson]:
+        # Every parts-th pair: so each part has its share of those that come back unaligned.
+        only = [i for part in self.mine for i in range(part, self.batch, self.parts)]
+        contents, styles = (
+            sampler.batch(self.batch, only, device=self.device).chunk(len(self.mine))
+            for sampler in (self.contents, self.styles)
+        )
+        return [
+            self.objective.lesson(c, s, part=part, parts=self.parts)
+            for part, c, s in zip(self.mine, contents, styles, strict=True)
+        ]
 
     def _samplers(self) -> dict[str, Any]:
         return {"contents": self.contents.state(), "styles": self.styles.state()}

@@ -2,182 +2,274 @@
 
 from __future__ import annotations
 
-import csv
-import math
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
-from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from impasto.errors import ModelError, OptionError
-from impasto.lab.export import weights_of
 from impasto.lab.methods.adain import decoder_from
-from impasto.lab.methods.compact import FAST, QUALITY, Compact
+from impasto.lab.publish import publish_run
+from impasto.lab.train.checkpoints import (
+    CHECKPOINT,
+    load_into,
+    read_checkpoint,
+    start_from,
+    write_checkpoint,
+)
 from impasto.lab.train.config import TrainConfig, write_config
-from impasto.lab.train.data import Sampler, held_out_squares, load_collections
+from impasto.lab.train.data import Loaded, Sampler, load_collections
+from impasto.lab.train.journal import Journal, Preview
 from impasto.lab.train.lessons import Lessons
-from impasto.lab.train.muon import Muon
-from impasto.lab.train.objective import Objective, stylize
+from impasto.lab.train.networks import NetworkRow, find_network
+from impasto.lab.train.objective import Objective
+from impasto.lab.train.optimization import (
+    OPTIMIZERS,
+    clip_gradients,
+    learning_rate,
+    moving_average,
+)
+from impasto.lab.train.processes import Processes, join_processes, stop_on_signals
+from impasto.lab.train.sources import SMALLEST
 from impasto.lab.vgg import load_vgg, read_weights
-from impasto.models.bundle import read_bundle
 
-NETWORKS = {"fast": FAST, "quality": QUALITY}
+AHEAD = 2
+"""Batches of crops that are made before they are asked for."""
 
 
-def train(config: TrainConfig, folder: str | Path) -> Path:
+def train(config: TrainConfig, folder: str | Path, *, bundle: bool = True) -> Path:
     """Train as ``config`` says, in ``folder``; a folder with a checkpoint is gone on with.
 
-    The folder gets ``config.toml``, ``log.csv``, ``checkpoint.pt`` (everything to resume) and
-    ``preview-*.png`` on held-out pictures.  Ctrl-C writes a checkpoint and stops.  Returns the
-    checkpoint.  Raises ``ImageError``, ``ModelError`` or ``OptionError`` before it begins.
+    The folder gets ``config.toml``, ``log.csv`` and ``held-out.csv``, ``left-out.csv`` (files that
+    cannot be used), ``checkpoint.pt`` (everything to resume), ``preview-*.png`` on held-out
+    pictures and, once the run is through, the bundle that it is called after.  Under ``torchrun``
+    several processes share the work (``processes``).
 
-    >>> train(read_config("configs/fast.toml"), "runs/fast")            # doctest: +SKIP
+    Args:
+        config: all that decides what comes out.
+        folder: the run folder.
+        bundle: whether a run that is through is exported, checked and scored (``publish_run``).
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        ImageError, ModelError, OptionError: before it begins, for what the config asks for;
+            ModelError, too, where a file cannot be written. What was saved before stays.
+        KeyboardInterrupt: on Ctrl-C, after the step was ended and a checkpoint written.
+
+    Example:
+        >>> train(read_config("configs/fast.toml"), "runs/fast")            # doctest: +SKIP
     """
-    if config.network not in NETWORKS:
-        raise OptionError(f"no network {config.network!r}; there are {sorted(NETWORKS)}")
+    row = find_network(config.network)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_config(config, folder / "config.toml")
-    torch.manual_seed(config.seed)
+    with join_processes(config.device) as processes:
+        steps = _learn(config, row, folder, processes)
+    target = folder / f"{folder.resolve().name}.impasto"
+    if bundle and processes.first and row.assembled and (steps or not target.exists()):
+        publish_run(folder, target)
+    return folder / CHECKPOINT
 
-    judge = load_vgg(config.vgg).to(torch.bfloat16)
-    teacher = None
-    if config.teacher:
-        teacher = decoder_from(read_weights(config.teacher))
-        teacher.to(torch.bfloat16).requires_grad_(False)
-    objective = Objective(config, judge, teacher)
-    contents = _sampler(config.contents, config, config.content_scale, 0.0, config.seed + 1)
-    styles = _sampler(
-        config.styles, config, config.style_scale, config.style_jitter, config.seed + 2
-    )
+
+def _learn(config: TrainConfig, row: NetworkRow, folder: Path, processes: Processes) -> int:
+    """Make the steps that are left to make; how many there were."""
+    device = processes.device
+    torch.manual_seed(config.seed)
+    objective = _objective(config, row, device)
+    photographs, paintings = _read(config)
     lessons = Lessons(
         objective,
-        contents,
-        styles,
+        _sampler(config, photographs, config.contents, config.content_scale, 0.0, 1),
+        _sampler(config, paintings, config.styles, config.style_scale, config.style_jitter, 2),
         batch=config.batch,
         repeats=config.repeats,
         seed=config.seed,
+        parts=processes.count * config.accumulate,
+        mine=range(processes.rank * config.accumulate, (processes.rank + 1) * config.accumulate),
+        device=device,
     )
-    preview = _Preview(config, folder)
+    preview = Preview(config, device) if processes.first else None
 
-    network = Compact(NETWORKS[config.network]).to(memory_format=torch.channels_last)
-    before = start_from(network, config.start) if config.start else []
-    average = AveragedModel(network, multi_avg_fn=_moving_average(config.ema))
-    optimizer = Muon(network.parameters(), lr=config.learning_rate)
-    checkpoint = folder / "checkpoint.pt"
+    learned = row.learned().to(device, memory_format=torch.channels_last)
+    before = start_from(learned, config.start, part=row.part) if config.start else []
+    average = AveragedModel(learned, multi_avg_fn=moving_average(config.ema)).eval()
+    parameters = list(learned.parameters())
+    optimizer = OPTIMIZERS[config.optimizer](parameters, config.learning_rate)
     step = 0
+    checkpoint = folder / CHECKPOINT
     if checkpoint.exists():
         saved = read_checkpoint(checkpoint)
-        network.load_state_dict(saved["network"])
-        average.load_state_dict(saved["average"])
-        optimizer.load_state_dict(saved["optimizer"])
+        load_into(learned, saved["network"], str(checkpoint))
+        load_into(average, saved["average"], str(checkpoint))
+        _load_optimizer(optimizer, saved["optimizer"], config, checkpoint)
         lessons.restore(saved["lessons"])
         step = saved["step"]
         before = saved["stages"][:-1]
+        del saved
 
     def save() -> None:
-        _write(
-            checkpoint,
-            {
-                "network": network.state_dict(),
-                "average": average.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "lessons": lessons.state(step),
-                "step": step,
-                "stages": [*before, _stage(config, step)],
-            },
-        )
+        if processes.first:
+            write_checkpoint(
+                checkpoint,
+                {
+                    "network": learned.state_dict(),
+                    "average": average.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "lessons": lessons.state(step),
+                    "step": step,
+                    "stages": [*before, _stage(config, step)],
+                },
+            )
 
-    saved_at = time.monotonic()
-    log = _Log(folder / "log.csv", config.log_every)
-    bar = tqdm(total=config.iterations, initial=step, unit="step", smoothing=0.05)
+    saved_at, saved_step, first_step = time.monotonic(), step, step
+    stopping = False
     try:
-        while step < config.iterations:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(config, step)
-            loss, terms = objective(network, lessons.at(step))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-            # A step that is not finite would spoil weights and averages for good.
-            if torch.isfinite(norm):
-                optimizer.step()
-                average.update_parameters(network)
-            step += 1
-            bar.update()
-            log.add(step, {"loss": loss.detach(), "gradient": norm, **terms})
-            if step % config.preview_every == 0 or step == config.iterations:
-                preview.draw(average.module, step)
-            if time.monotonic() - saved_at > config.checkpoint_seconds:
+        if processes.first:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_config(config, folder / "config.toml")
+        journal = Journal(folder, config, processes, step)
+        bar = _bar(config, step, processes)
+        with bar, stop_on_signals(patient=processes.count > 1) as stop:
+            for file, reason in journal.leave_out([*photographs.left_out, *paintings.left_out]):
+                bar.write(f"left out {file}: {reason}")
+            while step < config.iterations and not stopping:
+                rate = learning_rate(config, step)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                optimizer.zero_grad(set_to_none=True)
+                values: dict[str, torch.Tensor] = {}
+                parts = lessons.at(step)
+                for lesson in parts:
+                    loss, terms = objective(learned, lesson)
+                    (loss / len(parts)).backward()
+                    for name, value in {"loss": loss.detach(), **terms}.items():
+                        values[name] = values.get(name, 0.0) + value / len(parts)
+                # All processes must agree on when to stop, so the wish travels with the gradients.
+                wish = torch.tensor([float(stop.asked)], device=device)
+                processes.average([*_gradients(parameters), wish])
+                stopping = bool(wish)
+                values["gradient"] = clip_gradients(parameters, config.clip)
+                # A step that is not finite would spoil weights and averages for good.
+                if torch.isfinite(values["gradient"]):
+                    optimizer.step()
+                    average.update_parameters(learned)
+                step += 1
+                bar.update(config.batch)
+                journal.add(step, values, rate)
+                if step % config.log_every == 0:
+                    bar.set_postfix_str(
+                        f"step {step}/{config.iterations}, loss {values['loss']:.4g}"
+                    )
+                    found = [*photographs.left_out, *paintings.left_out]
+                    for file, reason in journal.leave_out(found):
+                        bar.write(f"left out {file}: {reason}")
+                if preview and (step % config.preview_every == 0 or step == config.iterations):
+                    journal.held_out(step, *preview.draw(objective, average.module))
+                if time.monotonic() - saved_at > config.checkpoint_seconds:
+                    save()
+                    saved_at, saved_step = time.monotonic(), step
+            if step > saved_step or not checkpoint.exists():
                 save()
-                saved_at = time.monotonic()
-    except KeyboardInterrupt:
-        bar.write(f"stopped at step {step}")
-    finally:
-        bar.close()
-        save()
-    return checkpoint
+        journal.close()
+    except OSError as error:
+        kept = f"the checkpoint of step {saved_step} is as it was" if saved_step else "nothing lost"
+        raise ModelError(
+            f"{folder}: step {step} cannot be written ({error.strerror or error}); {kept}; make "
+            "room, then give the same command again to go on from there"
+        ) from error
+    if step < config.iterations:
+        raise KeyboardInterrupt(f"stopped at step {step}; the same command goes on from there")
+    return step - first_step
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """Linear warm-up, then a cosine down to ``final_rate`` of ``learning_rate``."""
-    rise = min((step + 1) / max(config.warmup, 1), 1.0)
-    along = min(step / max(config.iterations, 1), 1.0)
-    fall = config.final_rate + (1 - config.final_rate) * (1 + math.cos(math.pi * along)) / 2
-    return config.learning_rate * rise * fall
+def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Objective:
+    """The judge and the teacher, in the precision of the config."""
+    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+    judge = load_vgg(config.vgg).to(device, dtype)
+    teacher = None
+    if config.teacher:
+        teacher = decoder_from(read_weights(config.teacher))
+        teacher.to(device, dtype).requires_grad_(False)
+    paint = torch.compile(row.paint) if config.compile else row.paint
+    return Objective(config, judge, teacher, paint=paint, features=row.features)
 
 
-def _moving_average(decay: float) -> Any:
-    """Exponential moving average whose decay rises to ``decay``: the first weights, which are
-    random, are forgotten at once."""
-
-    def update(averages: list[Tensor], values: list[Tensor], count: Tensor) -> None:
-        now = min(decay, (1 + float(count)) / (10 + float(count)))
-        for average, value in zip(averages, values, strict=True):
-            average.lerp_(value, 1 - now)
-
-    return torch.no_grad()(update)
-
-
-def start_from(network: nn.Module, path: str | Path) -> list[dict[str, Any]]:
-    """Load the averaged weights of a checkpoint, or those of a bundle, into ``network``.
-
-    Returns the stages of training that made them, oldest first; none for a bundle.
-    """
-    stages: list[dict[str, Any]] = []
-    if Path(path).suffix == ".impasto":
-        weights = weights_of(read_bundle(path))
-    else:
-        saved = read_checkpoint(path)
-        weights = {
-            k.removeprefix("module."): v
-            for k, v in saved["average"].items()
-            if k.startswith("module.")
-        }
-        stages = saved["stages"]
-    try:
-        network.load_state_dict({k: v.float() for k, v in weights.items()})
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path} does not fit the network: {reason}") from error
-    return stages
+def _read(config: TrainConfig) -> tuple[Loaded, Loaded]:
+    """Photographs and paintings; those smaller than half a crop are left out."""
+    photographs, paintings = (
+        load_collections(
+            places,
+            shorter=max(288, 2 * config.crop, config.resize),
+            smallest=max(SMALLEST, config.crop // 2),
+            memory=config.memory,
+        )
+        for places in (config.contents, config.styles)
+    )
+    least = Objective.least_styles
+    if len(paintings) < least:
+        raise OptionError(
+            f"{', '.join(config.styles)}: {len(paintings)} usable painting, and a network for any "
+            f"style needs {least} at the very least (20 make sense): with one it would learn to "
+            "ignore the style it is given; add paintings"
+        )
+    return photographs, paintings
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """A checkpoint as ``train`` writes it; ``ModelError`` where the file is none."""
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        if not {"average", "step", "stages"} <= set(saved):
-            raise ValueError("not written by train()")
-    except Exception as error:  # a damaged pickle may raise anything
-        reason = str(error).split("\n")[0]
-        raise ModelError(f"{path}: not a checkpoint of a training run ({reason})") from error
-    return dict(saved)
+def _sampler(
+    config: TrainConfig,
+    loaded: Loaded,
+    places: dict[str, float],
+    scale: float,
+    jitter: float,
+    seed: int,
+) -> Sampler:
+    return Sampler(
+        loaded.collections,
+        list(places.values()),
+        crop=config.crop,
+        smallest=scale,
+        jitter=jitter,
+        seed=config.seed + seed,
+        flip=config.flip,
+        resize=config.resize,
+        ahead=AHEAD,
+    )
+
+
+def _gradients(parameters: list[torch.nn.Parameter]) -> list[torch.Tensor]:
+    """All gradients; those of parameters that the loss did not reach are zeros."""
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
+
+
+def _load_optimizer(
+    optimizer: torch.optim.Optimizer, saved: dict[str, Any], config: TrainConfig, path: Path
+) -> None:
+    # Loading would take over the settings as well; they tell whose state it is.
+    wanted = set(optimizer.param_groups[0])
+    if set(saved["param_groups"][0]) != wanted:
+        raise ModelError(
+            f"{path} was not written by optimizer {config.optimizer!r}; go on with the one it was "
+            "written by, or give another run folder (start = this checkpoint keeps the weights)"
+        )
+    optimizer.load_state_dict(saved)
+
+
+def _bar(config: TrainConfig, step: int, processes: Processes) -> Any:
+    """Progress in pictures: how many a second, and the time left."""
+    return tqdm(
+        total=config.iterations * config.batch,
+        initial=step * config.batch,
+        unit=" images",
+        smoothing=0.05,
+        disable=not processes.first,
+        dynamic_ncols=True,
+    )
 
 
 def _stage(config: TrainConfig, step: int) -> dict[str, Any]:
@@ -188,76 +280,3 @@ def _stage(config: TrainConfig, step: int) -> dict[str, Any]:
         "crop": config.crop,
         "distilled": bool(config.teacher),
     }
-
-
-def _sampler(
-    folders: dict[str, float], config: TrainConfig, scale: float, jitter: float, seed: int
-) -> Sampler:
-    loaded = load_collections(folders, shorter=max(288, 2 * config.crop))
-    for file, reason in loaded.left_out:
-        tqdm.write(f"left out {file}: {reason}")
-    return Sampler(
-        loaded.collections,
-        list(folders.values()),
-        crop=config.crop,
-        smallest=scale,
-        jitter=jitter,
-        seed=seed,
-    )
-
-
-def _write(path: Path, value: dict[str, Any]) -> None:
-    """Write a checkpoint whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    torch.save(value, temporary)
-    temporary.replace(path)
-
-
-class _Log:
-    """Means over ``every`` steps, a line each, in CSV."""
-
-    def __init__(self, path: Path, every: int) -> None:
-        self.path, self.every = path, every
-        self.sums: dict[str, float] = {}
-        self.count, self.since = 0, time.monotonic()
-
-    def add(self, step: int, values: dict[str, Tensor]) -> None:
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(value)
-        self.count += 1
-        if self.count < self.every:
-            return
-        row = {"step": float(step), **{k: v / self.count for k, v in self.sums.items()}}
-        row["steps_per_second"] = self.count / (time.monotonic() - self.since)
-        new = not self.path.exists()
-        with self.path.open("a", newline="") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(row)
-            writer.writerow([f"{v:.6g}" for v in row.values()])
-        self.sums, self.count, self.since = {}, 0, time.monotonic()
-
-
-class _Preview:
-    """A contact sheet of held-out photographs (rows) in held-out styles (columns)."""
-
-    side, rows, columns = 256, 3, 6
-
-    def __init__(self, config: TrainConfig, folder: Path) -> None:
-        self.folder = folder
-        self.contents = held_out_squares(
-            config.contents, n=self.rows, size=self.side, seed=config.seed + 3
-        )
-        self.styles = held_out_squares(
-            config.styles, n=self.columns, size=self.side, seed=config.seed + 4
-        )
-
-    @torch.no_grad()
-    def draw(self, network: Any, step: int) -> None:
-        rows = [torch.cat([torch.ones(1, 3, self.side, self.side), self.styles])]
-        for content in self.contents:
-            repeated = content.expand(self.columns, -1, -1, -1)
-            rows.append(torch.cat([content[None], stylize(network, repeated, self.styles)]))
-        sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)
-        array = sheet.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
-        Image.fromarray(array).save(self.folder / f"preview-{step:06d}.png")

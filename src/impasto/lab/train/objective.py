@@ -6,9 +6,9 @@ the teacher's picture.  What they find is a ``Lesson``, a value that can be lear
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -29,6 +29,8 @@ from impasto.lab.train.config import TrainConfig
 from impasto.lab.vgg import VGG19
 
 DISTILL_LAYERS = ("relu2_1", "relu3_1")
+TERMS = ("content", "style", "variation", "identity", "distill_pixels", "distill_features")
+"""The terms that there may be, each with its weight in the config."""
 
 
 class Network(Protocol):
@@ -70,28 +72,54 @@ class Lesson:
     Attributes:
         wanted: mean and standard deviation of the styles at the style layers.
         target: AdaIN of the contents' features at the content layer.
+        features: those of contents and styles there, for networks that start from them.
         picture: the teacher's, or None.
         taught: its features at ``DISTILL_LAYERS``.
+        unaligned: how many of the first contents are to come back as they are.
+        share: their part of the identity term, so that the mean over the parts of a batch is the
+            term of the whole batch, in which a quarter comes back.
     """
 
     contents: Tensor
     styles: Tensor
     wanted: Mapping[str, tuple[Tensor, Tensor]]
     target: Tensor
+    features: tuple[Tensor, Tensor] | None
     picture: Tensor | None
     taught: Mapping[str, Tensor]
+    unaligned: int
+    share: float
+
+
+Paint = Callable[[Any, Lesson], Tensor]
+"""What is learned and a lesson -> pictures of its pairs, then of its unaligned contents."""
 
 
 class Objective:
     """The weighted sum of losses of a config; holds the judge and, if any, the teacher."""
 
-    def __init__(self, config: TrainConfig, vgg: VGG19, teacher: Decoder | None) -> None:
+    least_styles = 2
+    """A network that shall take any style learns from one alone to ignore what it is given."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        vgg: VGG19,
+        teacher: Decoder | None,
+        *,
+        paint: Paint,
+        features: bool = False,
+    ) -> None:
+        """``paint``: what is trained; ``features``: whether it asks for those of a lesson."""
         self.config, self.vgg, self.teacher = config, vgg, teacher
-        self.unaligned = max(config.batch // 4, 1) if config.identity else 0
+        self.paint, self.features = paint, features
 
     @torch.no_grad()
-    def lesson(self, contents: Tensor, styles: Tensor) -> Lesson:
-        """What there is to learn from pairs (N, 3, H, W) in [0, 1]."""
+    def lesson(self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1) -> Lesson:
+        """What there is to learn from pairs (N, 3, H, W) in [0, 1].
+
+        They may be one of several ``parts`` of a batch: every ``parts``-th pair from ``part`` on.
+        """
         seen = self.vgg(styles, STYLE_LAYERS)
         content = self.vgg(contents, [CONTENT_LAYER])[CONTENT_LAYER]
         target = adain(content, seen[CONTENT_LAYER])
@@ -100,27 +128,51 @@ class Objective:
             # Clipped, as it would be seen.
             picture = self.teacher(target).float().clamp(0, 1)
             taught = self.vgg(picture, DISTILL_LAYERS)
-        return Lesson(contents, styles, style_moments(seen), target, picture, taught)
+        quarter = max(len(contents) * parts // 4, 1) if self.config.identity else 0
+        unaligned = len(range(part, quarter, parts))
+        return Lesson(
+            contents,
+            styles,
+            style_moments(seen),
+            target,
+            (content, seen[CONTENT_LAYER]) if self.features else None,
+            picture,
+            taught,
+            unaligned,
+            unaligned * parts / max(quarter, 1),
+        )
 
-    def __call__(self, network: Network, lesson: Lesson) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, learned: Any, lesson: Lesson) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to minimize, and each term before its weight."""
+        terms = self.terms(self.pictures(learned, lesson), lesson)
+        total = torch.stack([getattr(self.config, k) * v for k, v in terms.items()]).sum()
+        return total, {k: v.detach() for k, v in terms.items()}
+
+    def pictures(self, learned: Any, lesson: Lesson) -> Tensor:
+        """The network's pictures of ``lesson``, not clipped, then those of unaligned contents."""
+        half = self.config.precision == "bf16"
+        with torch.autocast(lesson.contents.device.type, torch.bfloat16, enabled=half):
+            pictures = self.paint(learned, lesson)
+        return pictures.float()
+
+    def terms(self, pictures: Tensor, lesson: Lesson) -> dict[str, Tensor]:
+        """Each term of the loss of such ``pictures``, before its weight."""
         contents, n = lesson.contents, len(lesson.contents)
-        with torch.autocast(contents.device.type, torch.bfloat16):
-            pictures = stylize(network, contents, lesson.styles, unaligned=self.unaligned)
-        pictures = pictures.float()
         output, unaligned = pictures[:n], pictures[n:]
         got = self.vgg(output, STYLE_LAYERS)
         terms = {
             "content": content_loss(got[CONTENT_LAYER], lesson.target),
-            "style": moment_loss(got, lesson.wanted),
+            "style": moment_loss(got, lesson.wanted, units=self.config.style_units),
             "variation": total_variation(output),
         }
-        if self.unaligned:
-            terms["identity"] = F.l1_loss(unaligned, contents[: self.unaligned])
+        if self.config.identity:
+            terms["identity"] = output.new_zeros(())
+        if lesson.unaligned:
+            distance = F.l1_loss(unaligned, contents[: lesson.unaligned])
+            terms["identity"] = distance * lesson.share
         if lesson.picture is not None:
             terms["distill_pixels"] = F.l1_loss(output, lesson.picture)
             terms["distill_features"] = torch.stack(
                 [content_loss(got[layer], taught) for layer, taught in lesson.taught.items()]
             ).sum()
-        total = torch.stack([getattr(self.config, k) * v for k, v in terms.items()]).sum()
-        return total, {k: v.detach() for k, v in terms.items()}
+        return terms

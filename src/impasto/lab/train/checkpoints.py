@@ -1,0 +1,83 @@
+"""Checkpoints: written whole or not at all, and what training can start from."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from impasto.errors import ModelError
+from impasto.lab.export import weights_of
+from impasto.models import MODELS, find_bundle
+from impasto.wholefile import write_whole
+
+CHECKPOINT = "checkpoint.pt"
+"""Its name in a run folder."""
+
+
+def write_checkpoint(path: Path, value: dict[str, Any]) -> None:
+    """Write ``value`` to ``path``; if that fails, what was there stays as it is.
+
+    Raises ``OSError``, as when the disk is full.
+    """
+    buffer = io.BytesIO()  # by way of memory: torch's own writer tells a full disk as it likes
+    torch.save(value, buffer)
+    write_whole(path, buffer.getvalue(), overwrite=True)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """A checkpoint as ``train`` writes it; ``ModelError`` where the file is none."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        if not {"average", "step", "stages"} <= set(saved):
+            raise ValueError("not written by train()")
+    except Exception as error:  # a damaged pickle may raise anything
+        reason = str(error).split("\n")[0]
+        raise ModelError(f"{path}: not a checkpoint of a training run ({reason})") from error
+    return dict(saved)
+
+
+def start_from(learned: nn.Module, source: str | Path, *, part: str = "") -> list[dict[str, Any]]:
+    """Load averaged weights into ``learned``.
+
+    Args:
+        learned: what is trained of a network.
+        source: a checkpoint, a bundle, or the name of a model that ships.
+        part: where ``learned`` stands in the network of a bundle (``NetworkRow.part``).
+
+    Returns:
+        The stages of training that made the weights, oldest first, for ``publish``.
+
+    Raises:
+        ModelError: if there is no such file or name, or the weights do not fit.
+    """
+    names = {row.name for row in MODELS}
+    if source in names or Path(source).suffix == ".impasto":
+        bundle = find_bundle(source)
+        weights = {
+            k.removeprefix(part): v for k, v in weights_of(bundle).items() if k.startswith(part)
+        }
+        card = bundle.card
+        stages = [{"iterations": card.iterations, "notes": card.notes, "data": card.data}]
+    else:
+        saved = read_checkpoint(source)
+        weights = {
+            k.removeprefix("module."): v
+            for k, v in saved["average"].items()
+            if k.startswith("module.")
+        }
+        stages = saved["stages"]
+    load_into(learned, {k: v.float() for k, v in weights.items()}, str(source))
+    return stages
+
+
+def load_into(learned: nn.Module, weights: dict[str, Any], source: str) -> None:
+    """``load_state_dict``, with a ``ModelError`` that names the ``source`` where it fails."""
+    try:
+        learned.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{source} does not fit the network: {reason}") from error

@@ -1,0 +1,166 @@
+"""What a run folder tells of a run: log, previews, what was left out, TensorBoard's files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from impasto.errors import OptionError
+from impasto.lab.train.config import TrainConfig
+from impasto.lab.train.data import held_out_squares
+from impasto.lab.train.objective import TERMS, Objective
+from impasto.lab.train.processes import Processes
+from impasto.lab.train.sources import LeftOut
+from impasto.wholefile import write_whole
+
+LOG, HELD_OUT, LEFT_OUT = "log.csv", "held-out.csv", "left-out.csv"
+COLUMNS = ("step", "loss", "gradient", "learning_rate", *TERMS, "images_per_second")
+
+
+class Journal:
+    """Writes the files; in processes other than the first it only counts.
+
+    ``log.csv`` has means over ``log_every`` steps, ``held-out.csv`` the terms of the loss on the
+    pairs of the previews.  Lines after ``step``, which a run that broke off may have left, go.
+    """
+
+    def __init__(self, folder: Path, config: TrainConfig, processes: Processes, step: int) -> None:
+        """Raises ``OptionError`` where TensorBoard is asked for and not installed."""
+        self.folder, self.config, self.processes = folder, config, processes
+        self.sums: dict[str, Tensor] = {}
+        self.count, self.since = 0, time.monotonic()
+        self.known: set[LeftOut] = set()
+        self.board = _board(folder, step) if config.tensorboard and processes.first else None
+        if processes.first:
+            (folder / LEFT_OUT).unlink(missing_ok=True)
+            _cut(folder / LOG, COLUMNS, step)
+            _cut(folder / HELD_OUT, ("step", *TERMS), step)
+
+    def add(self, step: int, values: dict[str, Tensor], rate: float) -> None:
+        """Take note of a step; every ``log_every`` steps a line is written."""
+        for name, value in values.items():
+            value = value.detach().float()
+            self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
+        self.count += 1
+        if self.count < self.config.log_every:
+            return
+        self.processes.average(list(self.sums.values()))
+        row = {name: float(value) / self.count for name, value in self.sums.items()}
+        row["learning_rate"] = rate
+        seconds = time.monotonic() - self.since
+        row["images_per_second"] = self.count * self.config.batch / max(seconds, 1e-9)
+        self._write(LOG, COLUMNS, step, row)
+        self.sums, self.count, self.since = {}, 0, time.monotonic()
+
+    def held_out(self, step: int, sheet: Image.Image, terms: dict[str, float]) -> None:
+        """Keep a preview and the terms of its pairs."""
+        buffer = io.BytesIO()
+        sheet.save(buffer, "PNG")
+        path = self.folder / f"preview-{step:06d}.png"
+        write_whole(path, buffer.getvalue(), overwrite=True)
+        self._write(HELD_OUT, ("step", *TERMS), step, terms)
+        if self.board:
+            pixels = torch.frombuffer(bytearray(sheet.tobytes()), dtype=torch.uint8)
+            self.board.add_image(
+                "preview", pixels.reshape(sheet.height, sheet.width, 3), step, dataformats="HWC"
+            )
+
+    def leave_out(self, found: Iterable[LeftOut]) -> list[LeftOut]:
+        """List what any process found that cannot be used; what is new of it, in the first."""
+        all_found = [row for rows in self.processes.gather(list(found)) for row in rows]
+        new = [row for row in dict.fromkeys(all_found) if row not in self.known]
+        self.known.update(new)
+        if not self.processes.first:
+            return []
+        if new:
+            _append(self.folder / LEFT_OUT, ("file", "reason"), [list(map(str, r)) for r in new])
+        return new
+
+    def close(self) -> None:
+        """Write what TensorBoard's writer still holds."""
+        if self.board:
+            self.board.close()
+
+    def _write(
+        self, name: str, columns: tuple[str, ...], step: int, values: dict[str, float]
+    ) -> None:
+        if not self.processes.first:
+            return
+        cells = [f"{values[c]:.6g}" if c in values else "" for c in columns[1:]]
+        _append(self.folder / name, columns, [[str(step), *cells]])
+        if self.board:
+            for key, value in values.items():
+                self.board.add_scalar(f"{Path(name).stem}/{key}", value, step)
+            self.board.flush()
+
+
+def _append(path: Path, columns: tuple[str, ...], rows: list[list[str]]) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        csv.writer(file).writerows([columns, *rows] if new else rows)
+
+
+def _cut(path: Path, columns: tuple[str, ...], step: int) -> None:
+    """Keep the lines of ``path`` up to ``step``; a file of other columns is put aside."""
+    if not path.exists():
+        return
+    with path.open(newline="") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    if header != list(columns):
+        path.replace(path.with_suffix(f".before-{step}.csv"))
+        return
+    kept = [row for row in rows if len(row) == len(columns) and float(row[0]) <= step]
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([header, *kept])
+    write_whole(path, text.getvalue().encode(), overwrite=True)
+
+
+def _board(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise OptionError(
+            "the log for TensorBoard needs its package: pip install 'impasto[tensorboard]', or "
+            "set tensorboard = false"
+        ) from error
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+
+
+class Preview:
+    """A contact sheet of held-out photographs (rows) in held-out styles (columns), and its terms of
+    the loss."""
+
+    side, rows, columns = 256, 3, 6
+
+    def __init__(self, config: TrainConfig, device: torch.device) -> None:
+        self.contents, self.styles = (
+            held_out_squares(places, n=n, size=self.side, seed=config.seed + after).to(device)
+            for places, n, after in (
+                (config.contents, self.rows, 3),
+                (config.styles, self.columns, 4),
+            )
+        )
+
+    @torch.no_grad()
+    def draw(self, objective: Objective, learned: Any) -> tuple[Image.Image, dict[str, float]]:
+        """The sheet of ``learned``, and the mean of each term over its pairs."""
+        sheet = [torch.cat([torch.ones_like(self.styles[:1]), self.styles])]
+        sums: dict[str, float] = {}
+        for content in self.contents:
+            repeated = content.expand(self.columns, -1, -1, -1)
+            lesson = objective.lesson(repeated, self.styles)
+            pictures = objective.pictures(learned, lesson)
+            sheet.append(torch.cat([content[None], pictures[: self.columns]]))
+            for name, value in objective.terms(pictures, lesson).items():
+                sums[name] = sums.get(name, 0.0) + float(value) / self.rows
+        pixels = torch.cat([torch.cat(list(row), dim=2) for row in sheet], dim=1)
+        array = pixels.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
+        return Image.fromarray(array), sums

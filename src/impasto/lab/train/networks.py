@@ -1,0 +1,150 @@
+"""The networks that can be trained: a row each, which is all that training knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from impasto.errors import OptionError
+from impasto.lab.methods.adain import AdaINNetwork, Decoder, encoder_of
+from impasto.lab.methods.compact import FAST, QUALITY, Compact, CompactShape
+from impasto.lab.normalization import BatchNorm, InstanceNorm
+from impasto.lab.train.objective import Lesson, Paint, stylize
+from impasto.lab.vgg import VGG19
+
+
+@dataclass(frozen=True)
+class NetworkRow:
+    """What training, publishing and the command line know of a network.
+
+    Attributes:
+        name: as in a config.
+        title: for the card.
+        architecture: for the card, in a line.
+        learned: makes what is trained, averaged and kept in checkpoints, with random weights.
+        paint: its pictures of a lesson.
+        assembled: puts what was learned and the config's VGG together to the network that is
+            exported; None where it does not fit ``encode`` and ``decode(features, scale, shift)``.
+        part: the name of what is learned inside the assembled network, with a dot; "" where they
+            are the same.
+        features: whether ``paint`` asks for the VGG features of a lesson.
+        margin: reflected border in pixels that the studio puts around pictures.
+        licence: of the exported weights.
+        remark: why it is not exported.
+    """
+
+    name: str
+    title: str
+    architecture: str
+    learned: Callable[[], nn.Module]
+    paint: Paint
+    assembled: Callable[[Any, VGG19], Any] | None
+    part: str = ""
+    features: bool = False
+    margin: int = 0
+    licence: str = "MIT"
+    remark: str = ""
+
+
+def find_network(name: str) -> NetworkRow:
+    """The row called ``name``; ``OptionError`` where there is none."""
+    for row in NETWORKS:
+        if row.name == name:
+            return row
+    raise OptionError(f"no network {name!r}; there are {', '.join(row.name for row in NETWORKS)}")
+
+
+def _compact(name: str, title: str, shape: CompactShape) -> NetworkRow:
+    return NetworkRow(
+        name=name,
+        title=title,
+        architecture=(
+            f"pixel unshuffle, {len(shape.channels)} levels of {shape.channels} channels, "
+            f"residual blocks {shape.encoder_blocks} down and {shape.decoder_blocks} up"
+        ),
+        learned=lambda: Compact(shape),
+        paint=_stylized,
+        assembled=lambda learned, _: learned,
+        margin=16,  # it pads with zeros inside
+    )
+
+
+def _stylized(network: Any, lesson: Lesson) -> Tensor:
+    return stylize(network, lesson.contents, lesson.styles, unaligned=lesson.unaligned)
+
+
+def _decoded_target(decoder: Any, lesson: Lesson) -> Tensor:
+    # The encoder is the judge: AdaIN of its features is the lesson's target already.
+    content, _ = _features(lesson)
+    picture: Tensor = decoder(torch.cat([lesson.target, content[: lesson.unaligned]]))
+    return picture
+
+
+def _decoded_pair(decoder: Any, lesson: Lesson) -> Tensor:
+    content, style = _features(lesson)
+    alone = content[: lesson.unaligned]  # a picture with itself as its style
+    pairs = torch.cat([torch.cat([content, style], 1), torch.cat([alone, alone], 1)])
+    picture: Tensor = decoder(pairs)
+    return picture
+
+
+def _features(lesson: Lesson) -> tuple[Tensor, Tensor]:
+    if lesson.features is None:
+        raise OptionError("these lessons keep no features; make them with Objective(features=True)")
+    return lesson.features
+
+
+def _of_vgg(decoder: Any, vgg: VGG19) -> AdaINNetwork:
+    return AdaINNetwork(encoder_of(vgg), decoder)
+
+
+NETWORKS: tuple[NetworkRow, ...] = (
+    _compact("fast", "Compact network for real time", FAST),
+    _compact("quality", "Compact network, better pictures for four times the work", QUALITY),
+    NetworkRow(
+        name="adain",
+        title="The network of Huang & Belongie 2017",
+        architecture="VGG-19 to relu4_1, AdaIN, mirrored decoder",
+        learned=Decoder,
+        paint=_decoded_target,
+        assembled=_of_vgg,
+        part="decoder.",
+        features=True,
+        licence="MIT (decoder); the encoder's is that of the VGG file",
+    ),
+    NetworkRow(
+        name="adain-concat",
+        title="Fig. 6 of Huang & Belongie 2017: concatenation in place of AdaIN",
+        architecture="VGG-19 to relu4_1 of content and style side by side, mirrored decoder",
+        learned=lambda: Decoder(channels=1024),
+        paint=_decoded_pair,
+        assembled=None,
+        features=True,
+        remark="its decoder takes the style's whole features, and a bundle only their moments",
+    ),
+    NetworkRow(
+        name="adain-bn",
+        title="Fig. 6 of Huang & Belongie 2017: batch normalization in the decoder",
+        architecture="VGG-19 to relu4_1, AdaIN, mirrored decoder with batch normalization",
+        learned=lambda: Decoder(normalization=BatchNorm),
+        paint=_decoded_target,
+        assembled=_of_vgg,
+        part="decoder.",
+        features=True,
+        licence="MIT (decoder); the encoder's is that of the VGG file",
+    ),
+    NetworkRow(
+        name="adain-in",
+        title="Fig. 6 of Huang & Belongie 2017: instance normalization in the decoder",
+        architecture="VGG-19 to relu4_1, AdaIN, mirrored decoder with instance normalization",
+        learned=lambda: Decoder(normalization=InstanceNorm),
+        paint=_decoded_target,
+        assembled=None,
+        features=True,
+        remark="its decoder takes statistics of the whole picture, and a bundle's must be local",
+    ),
+)

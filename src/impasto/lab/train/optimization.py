@@ -1,0 +1,58 @@
+"""How weights move: the optimizers, the schedules of the learning rate, the moving average."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from impasto.lab.train.config import TrainConfig
+from impasto.lab.train.muon import Muon
+
+OPTIMIZERS: dict[str, Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]] = {
+    "muon": lambda parameters, rate: Muon(parameters, lr=rate),
+    "adam": lambda parameters, rate: torch.optim.Adam(parameters, lr=rate),
+}
+
+
+def _cosine(config: TrainConfig, step: int) -> float:
+    along = min(step / config.iterations, 1.0)
+    return config.final_rate + (1 - config.final_rate) * (1 + math.cos(math.pi * along)) / 2
+
+
+def _inverse(config: TrainConfig, step: int) -> float:
+    return 1 / (1 + config.decay * step)
+
+
+SCHEDULES: dict[str, Callable[[TrainConfig, int], float]] = {
+    "cosine": _cosine,
+    "inverse": _inverse,
+}
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """That of ``step``: a linear warm-up, then the schedule of the config."""
+    rise = min((step + 1) / max(config.warmup, 1), 1.0)
+    return config.learning_rate * rise * SCHEDULES[config.schedule](config, step)
+
+
+def moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor], None]:
+    """Exponential moving average whose decay rises to ``decay``: the first weights, which are
+    random, are forgotten at once."""
+
+    @torch.no_grad()
+    def update(averages: Sequence[Tensor], values: Sequence[Tensor], count: Tensor) -> None:
+        now = min(decay, (1 + float(count)) / (10 + float(count)))
+        for average, value in zip(averages, values, strict=True):
+            average.lerp_(value, 1 - now)
+
+    return update
+
+
+def clip_gradients(parameters: Sequence[nn.Parameter], norm: float) -> Tensor:
+    """Scale the gradients down to ``norm`` if it is not 0; their norm before."""
+    if norm:
+        return nn.utils.clip_grad_norm_(parameters, norm)
+    return nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])

@@ -1,0 +1,128 @@
+"""One training run in several processes (``torchrun``), and the signals that end one.
+
+    torchrun --nproc-per-node 2 -m impasto lab train CONFIG
+
+Every process holds the same weights, learns from its parts of the batch and takes the mean of all
+gradients, so that all make the same step.  Without ``torchrun`` there is one process, and the same
+code.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+
+from impasto.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those of a run.
+
+    Attributes:
+        rank: its number; 0 writes.
+        count: how many there are.
+        device: what it computes on.
+    """
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes."""
+        return self.rank == 0
+
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Put the mean over all processes in the place of each tensor; all have the same shapes."""
+        if self.count == 1:
+            return
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        distributed.all_reduce(flat)
+        flat /= self.count
+        pieces = flat.split([tensor.numel() for tensor in tensors])
+        for tensor, piece in zip(tensors, pieces, strict=True):
+            tensor.copy_(piece.view_as(tensor))
+
+    def gather(self, value: Any) -> list[Any]:
+        """The values of all processes, in their order."""
+        if self.count == 1:
+            return [value]
+        values: list[Any] = [None] * self.count
+        distributed.all_gather_object(values, value)
+        return values
+
+
+@contextmanager
+def join_processes(device: str = "") -> Iterator[Processes]:
+    """This process among those that ``torchrun`` started; alone if it did not.
+
+    Args:
+        device: ``cpu`` or ``cuda``; empty: CUDA where there is a device.
+
+    Raises:
+        OptionError: if CUDA is asked for and not there.
+    """
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise OptionError("device = 'cuda', and PyTorch finds none here; leave it empty")
+    if device not in ("", "cpu", "cuda"):
+        raise OptionError(f"device = {device!r}; it is 'cpu', 'cuda' or empty")
+    kind = device or ("cuda" if there else "cpu")
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    place = torch.device(kind, int(os.environ.get("LOCAL_RANK", "0"))) if kind == "cuda" else None
+    if place is not None:
+        torch.cuda.set_device(place)
+    started = count > 1 and not distributed.is_initialized()
+    if started:
+        distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
+    rank = distributed.get_rank() if count > 1 else 0
+    try:
+        yield Processes(rank, count, place or torch.device("cpu"))
+    finally:
+        if started:
+            distributed.destroy_process_group()
+
+
+class Stop:
+    """Whether someone asked to stop."""
+
+    asked = False
+
+
+@contextmanager
+def stop_on_signals(*, patient: bool = False) -> Iterator[Stop]:
+    """Within, Ctrl-C and ``kill`` only ask to stop, so that a step is never left half done.
+
+    A second one interrupts at once, unless ``patient``: ``torchrun`` passes on what its processes
+    have heard already, and ends them itself if they take long.  In another thread than the main
+    one nothing changes.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def ask(number: int, _: Any) -> None:
+        if stop.asked and not patient:
+            raise KeyboardInterrupt
+        stop.asked = True
+
+    for number in numbers:
+        signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,168 @@
+"""Where training pictures lie: files in folders and members of tar shards, and the held-out tenth.
+
+Nothing is decoded here but headers; ``data`` makes pictures of it.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import io
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from impasto.errors import ImageError
+
+SUFFIXES = frozenset({".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+SHARD = ".tar"
+COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+SMALLEST = 64
+"""Shorter side in pixels under which a picture is left out: it would be all up-sampling."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The bytes of one picture: a file, or ``length`` bytes of a shard from ``offset`` on.
+
+    Attributes:
+        path: the file; for a member of a shard, the shard and its name as one path.
+        shard: the shard, or None.
+    """
+
+    path: Path
+    shard: Path | None = None
+    offset: int = 0
+    length: int = 0
+
+    def open(self) -> io.BufferedIOBase:
+        """Its bytes as a seekable stream."""
+        if self.shard is None:
+            return self.path.open("rb")
+        with self.shard.open("rb") as file:
+            file.seek(self.offset)
+            return io.BytesIO(file.read(self.length))
+
+
+LeftOut = tuple[Path, str]
+"""A file that is not used, and why."""
+
+
+def find_sources(place: str | Path) -> tuple[list[Source], list[LeftOut]]:
+    """Every picture at ``place``, and what cannot be looked into.
+
+    Args:
+        place: a folder (searched to its depth, shards included), a ``.tar`` file, or a pattern of
+            such, as in ``"photos-*.tar"``.
+
+    Raises:
+        ImageError: if there is no such place.
+    """
+    path = Path(place)
+    matches = glob.glob(str(place), recursive=True)  # noqa: PTH207 - the pattern may be absolute
+    places = [path] if path.exists() else sorted(map(Path, matches))
+    if not places:
+        raise ImageError(f"{place}: no such folder, shard or pattern; give one with pictures")
+    sources: list[Source] = []
+    left_out: list[LeftOut] = []
+    for each in places:
+        files = sorted(f for f in each.rglob("*") if f.is_file()) if each.is_dir() else [each]
+        for file in files:
+            if file.suffix.lower() in SUFFIXES:
+                sources.append(Source(file))
+            elif file.suffix.lower() == SHARD:
+                _look_into(file, sources, left_out)
+            elif file.name.lower().endswith(COMPRESSED):
+                left_out.append((file, "a compressed shard; unpack it to a plain .tar"))
+            elif file == path:
+                raise ImageError(f"{file}: neither a folder nor a .tar shard; give one of these")
+    return sources, left_out
+
+
+def _look_into(shard: Path, sources: list[Source], left_out: list[LeftOut]) -> None:
+    try:
+        with tarfile.open(shard, "r:") as archive:
+            for member in archive:  # as far as it goes: a shard may break off
+                name = shard / member.name
+                if not member.isfile() or name.suffix.lower() not in SUFFIXES:
+                    continue
+                sources.append(Source(name, shard, member.offset_data, member.size))
+    except (tarfile.TarError, OSError) as error:
+        left_out.append((shard, f"not whole, or no plain .tar ({error})"))
+
+
+def is_held_out(name: str) -> bool:
+    """Whether a file of this name is kept for evaluation: a fixed tenth, by hash of the name.
+
+    >>> sum(is_held_out(f"{i}.jpg") for i in range(1000))
+    100
+    """
+    return _digest(name) % 10 == 0
+
+
+def split(sources: Sequence[Source], *, held_out: bool) -> list[Source]:
+    """The held-out pictures of a place, or the others.
+
+    A small place may have none in the tenth: then the first by hash is held out, so that there is
+    always something to look at that was not trained on.  A picture on its own is on both sides.
+    """
+    if len(sources) < 2:
+        return list(sources)
+    kept = {s for s in sources if is_held_out(s.path.name)}
+    first = min(sources, key=lambda s: (_digest(s.path.name), s.path))
+    if not kept:
+        kept = {first}
+    elif len(kept) == len(sources):
+        kept -= {first}
+    return [s for s in sources if (s in kept) == held_out]
+
+
+def _digest(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:8], "big")
+
+
+def size_of(source: Source, smallest: int) -> tuple[int, int] | str:
+    """Width and height by the header, or in one line why the picture cannot be used."""
+    try:
+        with source.open() as stream, Image.open(stream) as opened:
+            width, height = opened.size
+    except Exception as error:  # a decoder may raise anything on a broken file
+        return _line(error)
+    return _too_small(width, height, smallest) or (width, height)
+
+
+def read(source: Source, *, shorter: int, smallest: int) -> NDArray[np.uint8] | str:
+    """The picture (H, W, 3), reduced to ``shorter`` on its shorter side; or why not, in a line."""
+    try:
+        with source.open() as stream, Image.open(stream) as opened:
+            opened.draft("RGB", (2 * shorter, 2 * shorter))  # JPEG: decode no more than is needed
+            picture = ImageOps.exif_transpose(opened).convert("RGB")
+    except Exception as error:  # a decoder may raise anything on a broken file
+        return _line(error)
+    if reason := _too_small(*picture.size, smallest):
+        return reason
+    size = reduced(*picture.size, shorter)
+    if size != picture.size:
+        picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
+    return np.asarray(picture)
+
+
+def reduced(width: int, height: int, shorter: int) -> tuple[int, int]:
+    """The size after the shorter side was brought down to ``shorter``."""
+    factor = min(shorter / min(width, height), 1.0)
+    return max(round(width * factor), 1), max(round(height * factor), 1)
+
+
+def _too_small(width: int, height: int, smallest: int) -> str:
+    if min(width, height) >= smallest:
+        return ""
+    return f"{width}x{height} is smaller than {smallest} px"
+
+
+def _line(error: Exception) -> str:
+    return str(error).split("\n")[0] or type(error).__name__
