@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import os
+import resource
+import signal
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,15 +18,24 @@ import torch
 from lab_parts import vgg_weights, write_pictures
 from PIL import Image
 
-from impasto.errors import ImageError, ModelError, OptionError
+import impasto
+from impasto.errors import ModelError, OptionError
+from impasto.lab.export import weights_of
 from impasto.lab.methods.compact import FAST, QUALITY, Compact
+from impasto.lab.publish import publish_run
 from impasto.lab.train import lessons
-from impasto.lab.train.config import TrainConfig, read_config, write_config
+from impasto.lab.train.checkpoints import read_checkpoint, start_from, write_checkpoint
+from impasto.lab.train.config import CHOICES, TrainConfig, read_config, write_config
 from impasto.lab.train.data import Sampler, is_held_out, load_collections
+from impasto.lab.train.finetune import finetune_config
+from impasto.lab.train.journal import Preview
 from impasto.lab.train.lessons import Lessons
-from impasto.lab.train.loop import learning_rate, read_checkpoint, start_from, train
-from impasto.lab.train.objective import Objective
+from impasto.lab.train.loop import train
+from impasto.lab.train.networks import NETWORKS, find_network
+from impasto.lab.train.objective import Objective, stylize
+from impasto.lab.train.optimization import OPTIMIZERS, SCHEDULES, learning_rate
 from impasto.lab.vgg import load_vgg
+from impasto.models import find_bundle, read_bundle
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -55,8 +69,21 @@ def _losses(folder):
         return [float(row["loss"]) for row in csv.DictReader(file)]
 
 
-class _Stop(KeyboardInterrupt):
-    """Ctrl-C, told from that of whoever runs the tests."""
+@pytest.fixture(autouse=True)
+def small_previews(monkeypatch):
+    monkeypatch.setattr(Preview, "side", 64)
+
+
+def _stop_after(monkeypatch, folder, count, act):
+    """Have ``act`` called in the step after ``count`` lines of the log."""
+    steps = Objective.__call__
+
+    def stopped(self, learned, lesson):
+        if len(_losses(folder)) == count:
+            act()
+        return steps(self, learned, lesson)
+
+    monkeypatch.setattr(Objective, "__call__", stopped)
 
 
 @pytest.mark.parametrize("repeats", [1, 2])
@@ -64,38 +91,252 @@ def test_resume_gives_the_losses_of_an_uninterrupted_run(config, tmp_path, monke
     monkeypatch.setattr(lessons, "BLOCK", 3)
     iterations = 4 * repeats  # with repeats: into the second block
     config = dataclasses.replace(config, repeats=repeats, iterations=iterations, preview_every=99)
-    train(config, tmp_path / "whole")
+    train(config, tmp_path / "whole", bundle=False)
     for stop in (2, 3, iterations - 1):  # in a block and between two, with one schedule
-        steps = Objective.__call__
-
-        def stopped(self, network, lesson, steps=steps, after=stop):
-            if len(_losses(tmp_path / "parts")) == after:
-                raise _Stop
-            return steps(self, network, lesson)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Objective, "__call__", stopped)
-            train(config, tmp_path / "parts")
-        assert len(_losses(tmp_path / "parts")) == stop
-    train(config, tmp_path / "parts")
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match=f"step {stop}"):
+            _stop_after(
+                patch, tmp_path / "parts", stop - 1, lambda: signal.raise_signal(signal.SIGINT)
+            )
+            train(config, tmp_path / "parts", bundle=False)
+        assert len(_losses(tmp_path / "parts")) == stop  # the step is ended first
+    train(config, tmp_path / "parts", bundle=False)
     assert _losses(tmp_path / "parts") == _losses(tmp_path / "whole")
     assert len(_losses(tmp_path / "whole")) == iterations
-    whole = read_checkpoint(tmp_path / "whole" / "checkpoint.pt")["average"]
-    parts = read_checkpoint(tmp_path / "parts" / "checkpoint.pt")["average"]
-    for name, value in whole.items():
-        assert torch.equal(value, parts[name]), name
+    assert _same(tmp_path / "whole", tmp_path / "parts")
+
+
+def _same(one, two):
+    first, second = (read_checkpoint(folder / "checkpoint.pt")["average"] for folder in (one, two))
+    return all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_a_run_that_broke_off_goes_on_from_its_checkpoint(config, tmp_path, monkeypatch):
+    config = dataclasses.replace(config, preview_every=99)
+    train(config, tmp_path / "whole", bundle=False)
+
+    def crash():
+        raise RuntimeError("the machine went down")
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="went down"):
+        _stop_after(patch, tmp_path / "parts", 2, crash)
+        patch.setattr("impasto.lab.train.loop.write_checkpoint", _only_first(write_checkpoint))
+        train(config, tmp_path / "parts", bundle=False)
+    assert len(_losses(tmp_path / "parts")) == 2
+    assert read_checkpoint(tmp_path / "parts" / "checkpoint.pt")["step"] == 1
+    train(config, tmp_path / "parts", bundle=False)  # the second line of the log goes
+    assert _losses(tmp_path / "parts") == _losses(tmp_path / "whole")
+    assert _same(tmp_path / "whole", tmp_path / "parts")
+
+
+def _only_first(function):
+    calls = []
+
+    def first(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            function(*arguments)
+
+    return first
+
+
+def test_a_full_disk_loses_nothing_that_was_saved(config, tmp_path):
+    config = dataclasses.replace(config, preview_every=99)
+    train(dataclasses.replace(config, iterations=1), tmp_path, bundle=False)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))  # as if it were full
+    try:
+        with pytest.raises(ModelError, match=r"cannot be written.*step 1 is as it was.*make room"):
+            train(config, tmp_path, bundle=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+    assert not list(tmp_path.glob(".impasto-*"))
+    train(config, tmp_path, bundle=False)
+    assert read_checkpoint(tmp_path / "checkpoint.pt")["step"] == config.iterations
+
+
+def test_parts_and_processes_are_one_joint_batch(config, tmp_path):
+    """Gradients (Adam's first moment holds them) and losses, in one process, in parts, in two
+    processes, and in two processes that one process goes on from."""
+    joint = dataclasses.replace(
+        config, batch=4, optimizer="adam", schedule="inverse", precision="fp32", iterations=2,
+        preview_every=99, clip=0.0,
+    )  # fmt: skip
+    train(joint, tmp_path / "joint", bundle=False)
+    train(dataclasses.replace(joint, accumulate=2), tmp_path / "parts", bundle=False)
+    write_config(dataclasses.replace(joint, iterations=1), tmp_path / "two.toml")
+    command = (
+        "-m torch.distributed.run --standalone --nproc-per-node 2 -m impasto lab train "
+        f"{tmp_path / 'two.toml'} -o {tmp_path / 'two'} --no-export"
+    )
+    done = subprocess.run(
+        [sys.executable, *command.split()],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert read_checkpoint(tmp_path / "two" / "checkpoint.pt")["step"] == 1
+    train(joint, tmp_path / "two", bundle=False)
+    wanted = read_checkpoint(tmp_path / "joint" / "checkpoint.pt")["optimizer"]["state"]
+    for way in ("parts", "two"):
+        assert _losses(tmp_path / way) == pytest.approx(_losses(tmp_path / "joint"), rel=1e-4)
+        got = read_checkpoint(tmp_path / way / "checkpoint.pt")["optimizer"]["state"]
+        for i, state in wanted.items():
+            difference = (got[i]["exp_avg"] - state["exp_avg"]).norm()
+            assert difference <= 1e-3 * state["exp_avg"].norm() + 1e-7
+    with pytest.raises(OptionError, match="3 equal parts"):
+        train(dataclasses.replace(joint, accumulate=3), tmp_path / "three", bundle=False)
+
+
+@pytest.mark.parametrize("row", NETWORKS, ids=lambda row: row.name)
+def test_every_network_can_be_trained(config, row):
+    torch.manual_seed(0)
+    judge = load_vgg(config.vgg)
+    exact = dataclasses.replace(config, precision="fp32")
+    objective = Objective(exact, judge, None, paint=row.paint, features=row.features)
+    learned = row.learned()
+    lesson = objective.lesson(torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32))
+    loss, terms = objective(learned, lesson)
+    loss.backward()
+    assert set(terms) == {"content", "style", "variation", "identity"}
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in learned.parameters())
+    if row.assembled is None:
+        assert row.remark
+        return
+    learned.eval()
+    network = row.assembled(learned, judge)
+    assert not row.part or hasattr(network, row.part[:-1])
+    with torch.no_grad():
+        wanted = stylize(network, lesson.contents, lesson.styles, unaligned=lesson.unaligned)
+        assert torch.allclose(objective.pictures(learned, lesson), wanted, atol=1e-3)
+
+
+def test_a_finished_run_leaves_a_bundle_that_paints_and_can_be_trained_further(
+    config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("impasto.lab.publish.PAIRS", 2)
+    monkeypatch.setattr("impasto.lab.publish.SIZE", 64)
+    once = dataclasses.replace(config, iterations=1, preview_every=99)
+    train(once, tmp_path / "mine")
+    model = impasto.load(tmp_path / "mine" / "mine.impasto")
+    assert model.card.name == "mine" and model.card.iterations == 1
+    assert set(model.card.losses) == {
+        f"held_out_{what}_64" for what in ("content", "style", "identity_psnr")
+    }
+    photo = Image.new("RGB", (50, 40), "red")
+    assert model.stylize(photo, photo).size == (50, 40)
+    more = dataclasses.replace(once, start=str(tmp_path / "mine" / "mine.impasto"))
+    train(more, tmp_path / "more")
+    card = read_bundle(tmp_path / "more" / "more.impasto").card
+    assert card.iterations == 2 and "trained further" in card.notes
+    written = (tmp_path / "more" / "more.impasto").stat().st_mtime_ns
+    train(more, tmp_path / "more")  # nothing left to do
+    assert (tmp_path / "more" / "more.impasto").stat().st_mtime_ns == written
+
+
+def test_networks_that_no_bundle_can_hold_say_so(config, tmp_path):
+    alone = dataclasses.replace(config, network="adain-concat", iterations=1, preview_every=99)
+    train(alone, tmp_path / "run")
+    assert not list((tmp_path / "run").glob("*.impasto"))
+    with pytest.raises(OptionError, match=r"adain-concat cannot be exported: .*moments"):
+        publish_run(tmp_path / "run", tmp_path / "a.impasto")
+
+
+def test_another_network_or_optimizer_does_not_go_on_from_a_checkpoint(config, tmp_path):
+    once = dataclasses.replace(config, iterations=1, preview_every=99)
+    train(once, tmp_path, bundle=False)
+    for change, message in ({"network": "quality"}, "fit"), ({"optimizer": "adam"}, "optimizer"):
+        with pytest.raises(ModelError, match=message):
+            train(dataclasses.replace(once, iterations=2, **change), tmp_path, bundle=False)
+    assert read_config(tmp_path / "config.toml") == once
+
+
+def test_broken_files_are_listed_in_the_run_folder(config, tmp_path):
+    folder = write_pictures(tmp_path / "photos", 40)
+    for name in ("1.png", "2.png"):  # a twentieth
+        (folder / name).write_bytes((folder / name).read_bytes()[:200])
+    broken = dataclasses.replace(
+        config, contents={str(folder): 1.0}, iterations=2, preview_every=99, memory=1.0
+    )
+    train(broken, tmp_path / "run", bundle=False)
+    with (tmp_path / "run" / "left-out.csv").open() as file:
+        rows = {Path(row["file"]).name: row["reason"] for row in csv.DictReader(file)}
+    assert set(rows) == {"1.png", "2.png"} - {n for n in ("1.png", "2.png") if is_held_out(n)}
+    assert rows and all(rows.values())
+
+
+def test_a_single_painting_is_no_collection(config, tmp_path):
+    alone = write_pictures(tmp_path / "one", 1)
+    with pytest.raises(OptionError, match=r"1 usable painting, .*needs 2"):
+        train(dataclasses.replace(config, styles={str(alone): 1.0}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_tensorboard_gets_the_curves_and_the_sheets(config, tmp_path):
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    once = dataclasses.replace(config, iterations=2, preview_every=2, tensorboard=True)
+    train(once, tmp_path, bundle=False)
+    events = reader.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    curve = [event.value for event in events.Scalars("log/loss")]
+    assert curve == pytest.approx(_losses(tmp_path), rel=1e-5)
+    assert events.Scalars("held-out/style")[0].step == 2
+    assert events.Images("preview")[0].width == 7 * 64
+
+
+def test_tensorboard_that_is_missing_is_named_with_its_command(config, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    asked = dataclasses.replace(config, tensorboard=True)
+    with pytest.raises(OptionError, match=r"pip install 'impasto\[tensorboard\]'"):
+        train(asked, tmp_path, bundle=False)
+
+
+def test_finetuning_starts_from_a_model_that_ships(config, tmp_path):
+    settings = finetune_config("photos", "paintings", vgg=config.vgg, model="fast")
+    learned = Compact(FAST)
+    (stage,) = start_from(learned, settings.start)
+    assert stage["iterations"] > 0 and stage["data"]
+    wanted = weights_of(find_bundle("fast"))
+    assert all(torch.equal(value, wanted[name]) for name, value in learned.state_dict().items())
+    for bad, error, message in (
+        ({"vgg": None}, ModelError, r"--vgg, or set IMPASTO_VGG"),
+        ({"vgg": "gone.pth"}, ModelError, r"gone.pth.*vgg_normalised"),
+        ({"model": "adain"}, OptionError, "adain"),
+    ):
+        with pytest.raises(error, match=message):
+            finetune_config("photos", "paintings", **{"vgg": config.vgg, **bad})
+
+
+def test_the_command_line_says_in_a_line_what_is_wrong(config, tmp_path):
+    write_config(dataclasses.replace(config, contents={"gone": 1.0}), tmp_path / "a.toml")
+    environment = {k: v for k, v in os.environ.items() if k != "IMPASTO_VGG"}
+    for arguments, message in (
+        (["train", tmp_path / "a.toml", "-o", tmp_path / "run"], "gone: no such folder"),
+        (["finetune", "photos", "paintings", "-o", tmp_path / "run"], "IMPASTO_VGG"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "impasto", "lab", *map(str, arguments)],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 2
+        assert message in done.stderr and len(done.stderr.splitlines()) == 1
+        assert not (tmp_path / "run").exists()
 
 
 def test_a_lesson_is_learned_as_often_as_the_config_says(config, monkeypatch):
     monkeypatch.setattr(lessons, "BLOCK", 5)
     made = Lessons(
-        Objective(config, load_vgg(config.vgg), None),
+        Objective(config, load_vgg(config.vgg), None, paint=find_network("fast").paint),
         *(_sampler_of(folders, config) for folders in (config.contents, config.styles)),
         batch=1,
         repeats=3,
         seed=0,
     )
-    blocks = [[made.at(step) for step in range(15 * b, 15 * b + 15)] for b in range(2)]
+    blocks = [[made.at(step)[0] for step in range(15 * b, 15 * b + 15)] for b in range(2)]
     for block in blocks:
         assert len({id(lesson) for lesson in block}) == 5
         for turn in range(3):  # each pass has all of them
@@ -113,10 +354,13 @@ def _sampler_of(folders, config):
 
 
 def test_a_run_folder_says_all_and_its_result_starts_another(config, tmp_path):
-    checkpoint = train(dataclasses.replace(config, iterations=1), tmp_path)
+    checkpoint = train(dataclasses.replace(config, iterations=1), tmp_path, bundle=False)
     assert read_config(tmp_path / "config.toml") == dataclasses.replace(config, iterations=1)
     with Image.open(tmp_path / "preview-000001.png") as sheet:
-        assert sheet.size == (7 * 256, 4 * 256)
+        assert sheet.size == (7 * 64, 4 * 64)
+    with (tmp_path / "held-out.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert row["step"] == "1" and float(row["style"]) > 0
     network = Compact(FAST)
     start_from(network, checkpoint)
     saved = torch.load(checkpoint, weights_only=True)["average"]
@@ -132,7 +376,7 @@ def test_learns_the_identity(config, tmp_path):
         config, iterations=30, content=0.0, style=0.0, identity=10.0, preview_every=1000,
         learning_rate=3e-3,
     )  # fmt: skip
-    train(alone, tmp_path)
+    train(alone, tmp_path, bundle=False)
     losses = _losses(tmp_path)
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
 
@@ -146,62 +390,6 @@ def test_learning_rate_rises_and_falls():
     assert all(a >= b for a, b in pairwise(rates[10:]))
 
 
-def test_broken_and_tiny_pictures_are_left_out_and_listed(tmp_path):
-    folder = write_pictures(tmp_path / "set", 30)
-    names = [f"{i}.png" for i in range(30) if not is_held_out(f"{i}.png")]
-    (folder / names[0]).write_bytes((folder / names[0]).read_bytes()[:200])
-    (folder / names[1]).write_text("not a picture")
-    Image.new("RGB", (20, 300)).save(folder / names[2])
-    Image.new("L", (90, 90), 7).save(folder / names[3])
-    (folder / "notes.txt").write_text("not looked at")
-    loaded = load_collections([folder], shorter=64)
-    assert {f.name for f, _ in loaded.left_out} == set(names[:3])
-    assert all(reason for _, reason in loaded.left_out)
-    (collection,) = loaded.collections
-    assert len(collection.pictures) == len(names) - 3
-    assert all(min(p.shape[:2]) == 64 and p.shape[2] == 3 for p in collection.pictures)
-
-
-def test_the_held_out_tenth_is_never_trained_on(tmp_path):
-    folder = write_pictures(tmp_path / "set", 200, side=64)
-    trained = load_collections([folder], shorter=64).collections[0].pictures
-    kept = load_collections([folder], shorter=64, held_out=True).collections[0].pictures
-    assert len(trained) + len(kept) == 200
-    assert 8 <= len(kept) <= 35
-    seen = {p.tobytes() for p in trained}
-    assert not any(p.tobytes() in seen for p in kept)
-
-
-@pytest.mark.parametrize("what", ["missing", "empty", "text"])
-def test_folders_without_pictures_are_refused(tmp_path, what):
-    folder = tmp_path / what
-    if what != "missing":
-        folder.mkdir()
-    if what == "text":
-        (folder / "a.jpg").write_text("no")
-    with pytest.raises(ImageError, match=what):
-        load_collections([folder], shorter=64)
-
-
-def test_sampler_balances_collections_and_repeats_with_its_state(tmp_path):
-    red, blue = tmp_path / "red", tmp_path / "blue"
-    for folder, color, n in ((red, (255, 0, 0), 30), (blue, (0, 0, 255), 4)):
-        folder.mkdir()
-        for i in range(n):
-            Image.new("RGB", (80, 70), color).save(folder / f"{i}.png")
-    loaded = load_collections([red, blue], shorter=64)
-    sampler = Sampler(loaded.collections, [1, 1], crop=32, smallest=0.5, jitter=0.0, seed=0)
-    state = sampler.state()
-    batch = sampler.batch(200)
-    assert batch.shape == (200, 3, 32, 32)
-    assert 0 <= batch.min() and batch.max() <= 1
-    assert 0.35 < batch[:, 0].mean() < 0.65  # by collection, not by file
-    sampler.restore(state)
-    assert torch.equal(sampler.batch(200), batch)
-    with pytest.raises(OptionError):
-        Sampler(loaded.collections, [1], crop=32, smallest=0.5, jitter=0.0, seed=0)
-
-
 def test_config_round_trip_and_errors(config, tmp_path):
     odd = dataclasses.replace(config, start='a "quoted" \\ name', learning_rate=1.5e-7)
     write_config(odd, tmp_path / "a.toml")
@@ -211,6 +399,10 @@ def test_config_round_trip_and_errors(config, tmp_path):
         ("speed = 1\n" + text, "speed"),
         (text.replace("batch = 2", 'batch = "two"'), "batch"),
         (text.replace('network = "fast"\n', ""), "network"),
+        (text.replace('"muon"', '"magic"'), "magic"),
+        (text.replace("tensorboard = false", "tensorboard = 1"), "tensorboard"),
+        (text.replace("crop = 32", "crop = 40"), "multiple of 16"),
+        (text.replace("= 0.5\n", '= "often"\n'), "often"),
         ("= =", "TOML"),
     ):
         (tmp_path / "bad.toml").write_text(bad)
@@ -224,4 +416,27 @@ def test_config_round_trip_and_errors(config, tmp_path):
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.toml")), ids=lambda f: f.stem)
 def test_the_configs_that_ship_can_be_read(file):
-    assert read_config(file).iterations > 0
+    assert find_network(read_config(file).network)
+
+
+def test_the_paper_s_config_is_its_recipe():
+    paper = read_config(CONFIGS / "adain-paper.toml")
+    wanted = {
+        "network": "adain", "iterations": 160_000, "batch": 8, "resize": 512, "crop": 256,
+        "flip": 0.0, "content": 1.0, "style": 0.1, "style_units": "sum", "identity": 0.0,
+        "variation": 0.0, "optimizer": "adam", "learning_rate": 1e-4, "schedule": "inverse",
+        "decay": 5e-5, "warmup": 0, "clip": 0.0, "ema": 0.0, "style_jitter": 0.0, "repeats": 1,
+        "start": "", "teacher": "",
+    }  # fmt: skip
+    assert {name: getattr(paper, name) for name in wanted} == wanted
+    assert learning_rate(paper, 160_000) == pytest.approx(1e-4 / 9)
+    for name in ("concat", "bn", "in"):
+        ablation = read_config(CONFIGS / f"adain-{name}.toml")
+        assert ablation == dataclasses.replace(
+            paper, network=f"adain-{name}", iterations=ablation.iterations
+        )
+
+
+def test_every_choice_of_a_config_is_there():
+    assert set(CHOICES["optimizer"]) == set(OPTIMIZERS)
+    assert set(CHOICES["schedule"]) == set(SCHEDULES)

@@ -18,12 +18,15 @@ from impasto.lab.train.networks import find_network
 from impasto.lab.vgg import load_vgg, read_weights
 from impasto.models.bundle import Bundle, write_bundle
 
+PAIRS, SIZE = 32, 256
+"""Held-out pairs that a run is scored on, and the side of their pictures."""
 
-def publish_run(run: str | Path, target: str | Path, *, pairs: int = 32, size: int = 256) -> Bundle:
+
+def publish_run(run: str | Path, target: str | Path) -> Bundle:
     """Export the averaged weights of a run folder to ``target``, checked and scored.
 
     The model is called by the name of the file.  Every installed engine must agree with PyTorch
-    (``parity``); the card gets the losses on ``pairs`` held-out pairs at ``size`` pixels.
+    (``parity``); the card gets the losses on ``PAIRS`` held-out pairs at ``SIZE`` pixels.
 
     Raises:
         ModelError: where an engine does not agree; nothing is written then.
@@ -39,7 +42,7 @@ def publish_run(run: str | Path, target: str | Path, *, pairs: int = 32, size: i
     network = row.assembled(learned, load_vgg(config.vgg)).eval()
     _round_to_half(network)
     judge = load_vgg(config.vgg)
-    contents, styles = held_out_pairs(config.contents, config.styles, n=pairs, size=size)
+    contents, styles = held_out_pairs(config.contents, config.styles, n=PAIRS, size=SIZE)
     scores = evaluate(network, judge, contents, styles)
     story = Story(
         name=Path(target).stem,

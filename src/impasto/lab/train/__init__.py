@@ -1,1 +1,1 @@
-"""Training: ``config`` says what, ``data`` brings pictures, ``objective`` judges, ``loop`` runs."""
+"""Training: ``config`` says what, ``networks`` which, ``data`` brings pictures, ``loop`` runs."""

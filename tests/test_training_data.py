@@ -1,0 +1,229 @@
+"""Training data: folders and shards, in memory or on demand, with files that are broken."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import shutil
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+from lab_parts import write_pictures
+from PIL import Image
+
+from impasto.errors import ImageError, OptionError
+from impasto.lab.train.data import Sampler, held_out_squares, is_held_out, load_collections
+from impasto.lab.train.sources import find_sources, split
+
+
+def sampler_of(places, *, memory=float("inf"), seed=0, **settings):
+    loaded = load_collections(places, shorter=64, memory=memory)
+    sampler = Sampler(
+        loaded.collections, [1] * len(places), crop=32, smallest=0.5, jitter=0.5, seed=seed,
+        **settings,
+    )  # fmt: skip
+    return sampler, loaded
+
+
+def shard(path, folder, *, extra=()):
+    with tarfile.open(path, "w") as archive:
+        for file in sorted(folder.iterdir()):
+            archive.add(file, arcname=f"{path.stem}/{file.name}")
+        for name, data in extra:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+def test_broken_and_tiny_pictures_are_left_out_and_listed(tmp_path):
+    folder = write_pictures(tmp_path / "set", 30)
+    names = [f"{i}.png" for i in range(30) if not is_held_out(f"{i}.png")]
+    (folder / names[0]).write_bytes((folder / names[0]).read_bytes()[:200])
+    (folder / names[1]).write_text("not a picture")
+    Image.new("RGB", (20, 300)).save(folder / names[2])
+    Image.new("L", (90, 90), 7).save(folder / names[3])
+    (folder / "notes.txt").write_text("not looked at")
+    loaded = load_collections([folder], shorter=64)
+    assert {f.name for f, _ in loaded.left_out} == set(names[:3])
+    assert all(reason for _, reason in loaded.left_out)
+    (collection,) = loaded.collections
+    assert len(collection.pictures) == len(names) - 3
+    assert all(min(p.shape[:2]) == 64 and p.shape[2] == 3 for p in collection.pictures)
+
+
+def test_the_held_out_tenth_is_never_trained_on(tmp_path):
+    folder = write_pictures(tmp_path / "set", 200, side=64)
+    trained = load_collections([folder], shorter=64).collections[0].pictures
+    kept = load_collections([folder], shorter=64, held_out=True).collections[0].pictures
+    assert len(trained) + len(kept) == 200
+    assert 8 <= len(kept) <= 35
+    seen = {p.tobytes() for p in trained}
+    assert not any(p.tobytes() in seen for p in kept)
+
+
+@pytest.mark.parametrize("what", ["missing", "empty", "text"])
+def test_folders_without_pictures_are_refused(tmp_path, what):
+    folder = tmp_path / what
+    if what != "missing":
+        folder.mkdir()
+    if what == "text":
+        (folder / "a.jpg").write_text("no")
+    with pytest.raises(ImageError, match=what):
+        load_collections([folder], shorter=64)
+
+
+def test_sampler_balances_collections_and_repeats_with_its_state(tmp_path):
+    red, blue = tmp_path / "red", tmp_path / "blue"
+    for folder, color, n in ((red, (255, 0, 0), 30), (blue, (0, 0, 255), 4)):
+        folder.mkdir()
+        for i in range(n):
+            Image.new("RGB", (80, 70), color).save(folder / f"{i}.png")
+    loaded = load_collections([red, blue], shorter=64)
+    sampler = Sampler(loaded.collections, [1, 1], crop=32, smallest=0.5, jitter=0.0, seed=0)
+    state = sampler.state()
+    batch = sampler.batch(200)
+    assert batch.shape == (200, 3, 32, 32)
+    assert 0 <= batch.min() and batch.max() <= 1
+    assert 0.35 < batch[:, 0].mean() < 0.65  # by collection, not by file
+    sampler.restore(state)
+    assert torch.equal(sampler.batch(200), batch)
+    with pytest.raises(OptionError):
+        Sampler(loaded.collections, [1], crop=32, smallest=0.5, jitter=0.0, seed=0)
+
+
+def test_a_place_too_small_for_a_tenth_still_holds_one_back(tmp_path):
+    names = [f"{i}.png" for i in range(60) if not is_held_out(f"{i}.png")][:5]
+    for name in names:
+        Image.new("RGB", (80, 80), (int(name[:-4]) * 4, 0, 0)).save(tmp_path / name)
+    sources, _ = find_sources(tmp_path)
+    kept, trained = split(sources, held_out=True), split(sources, held_out=False)
+    assert len(kept) == 1 and len(trained) == 4
+    assert not set(kept) & set(trained)
+    assert split(sources[:1], held_out=True) == split(sources[:1], held_out=False) == sources[:1]
+    assert held_out_squares({str(tmp_path): 1.0}, n=3, size=64, seed=0).shape == (3, 3, 64, 64)
+
+
+def test_shards_are_read_as_folders_are(tmp_path):
+    folder = write_pictures(tmp_path / "folder", 20)
+    one, two = tmp_path / "part-0", tmp_path / "part-1"
+    for half, numbers in ((one, range(10)), (two, range(10, 20))):
+        half.mkdir()
+        for i in numbers:
+            shutil.copy(folder / f"{i}.png", half)
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    shard(shards / "part-0.tar", one, extra=[("part/0.json", b"{}")])
+    shard(shards / "part-1.tar", two, extra=[("part/bad.png", b"not a picture")])
+    wanted = [p.tobytes() for p in load_collections([folder], shorter=64).collections[0].pictures]
+    for place in (shards, f"{shards}/part-*.tar"):
+        for memory in (0.0, 1.0):
+            loaded = load_collections([place], shorter=64, memory=memory)
+            assert [
+                str(file)[-len("part-1.tar/part/bad.png") :] for file, _ in loaded.left_out
+            ] == ["part-1.tar/part/bad.png"]
+            got = [p.tobytes() for p in loaded.collections[0].pictures]
+            assert sorted(got) == sorted(wanted)
+    alone = load_collections([shards / "part-0.tar"], shorter=64)
+    assert 0 < len(alone) <= 10
+
+
+def test_shards_that_break_off_or_are_compressed_are_listed(tmp_path):
+    folder = write_pictures(tmp_path / "folder", 12)
+    whole = shard(tmp_path / "whole.tar", folder)
+    data = whole.read_bytes()
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "broken.tar").write_bytes(data[: len(data) // 2 + 100])
+    (tmp_path / "set" / "packed.tar.gz").write_bytes(gzip.compress(data))
+    loaded = load_collections([tmp_path / "set"], shorter=64)
+    assert 3 <= len(loaded) < 12  # what stands before the break is used
+    reasons = {file.name: reason for file, reason in loaded.left_out}
+    assert "unpack" in reasons["packed.tar.gz"]
+    assert any("broken.tar" in str(file) for file, _ in loaded.left_out)
+    with pytest.raises(ImageError, match="packed"):
+        load_collections([tmp_path / "set" / "packed.tar.gz"], shorter=64)
+    with pytest.raises(ImageError, match=r"nothing-\*.tar: no such"):
+        load_collections([str(tmp_path / "nothing-*.tar")], shorter=64)
+
+
+def test_pictures_on_demand_are_those_in_memory(tmp_path):
+    folder = write_pictures(tmp_path / "set", 30, side=150)
+    kept, _ = sampler_of([folder])
+    read_again, loaded = sampler_of([folder], memory=1e-6)
+    assert not isinstance(loaded.collections[0].pictures, tuple)
+    for _ in range(3):
+        assert torch.equal(kept.batch(5), read_again.batch(5))
+
+
+@pytest.mark.parametrize("memory", [0.0, 1.0])
+def test_broken_pixels_behind_a_good_header_are_left_out_when_met(tmp_path, memory):
+    folder = write_pictures(tmp_path / "set", 40)
+    names = [f"{i}.png" for i in range(40) if not is_held_out(f"{i}.png")]
+    for name in names[:2]:  # a twentieth
+        (folder / name).write_bytes((folder / name).read_bytes()[:150])
+    sampler, loaded = sampler_of([folder], memory=memory)
+    assert bool(loaded.left_out) == bool(memory)
+    sampler.batch(200)
+    assert {file.name for file, _ in loaded.left_out} == set(names[:2])
+    assert len(loaded.left_out) == 2  # once each
+
+
+def test_nothing_but_broken_pixels_is_an_error(tmp_path):
+    folder = write_pictures(tmp_path / "set", 12)
+    for file in folder.iterdir():
+        file.write_bytes(file.read_bytes()[:150])
+    sampler, _ = sampler_of([folder], memory=0.0)
+    with pytest.raises(ImageError, match="none of"):
+        sampler.batch(1)
+    with pytest.raises(ImageError, match="none of"):
+        load_collections([folder], shorter=64)
+
+
+def test_batches_made_ahead_do_not_change_what_is_drawn(tmp_path):
+    folder = write_pictures(tmp_path / "set", 20)
+    plain, _ = sampler_of([folder])
+    ahead, _ = sampler_of([folder], ahead=2)
+    first = [plain.batch(3) for _ in range(4)]
+    assert all(torch.equal(batch, ahead.batch(3)) for batch in first)
+    state = ahead.state()
+    assert state == plain.state()
+    following = ahead.batch(3)
+    ahead.restore(state)
+    assert torch.equal(ahead.batch(3), following)
+
+
+def test_processes_draw_one_batch_and_make_a_part_each(tmp_path):
+    folder = write_pictures(tmp_path / "set", 20)
+    joint, _ = sampler_of([folder])
+    parts = [sampler_of([folder])[0] for _ in range(2)]
+    for _ in range(2):
+        whole = joint.batch(6)
+        for i, part in enumerate(parts):
+            assert torch.equal(part.batch(6, range(i, 6, 2)), whole[i::2])
+
+
+def test_crops_of_the_paper_cover_a_fixed_share(tmp_path):
+    """A ramp over 128 px, crops of 32 out of 64: half of it, at any place, never mirrored."""
+    (tmp_path / "set").mkdir()
+    ramp = np.broadcast_to(np.arange(128, dtype=np.uint8)[None, :, None], (128, 128, 3))
+    Image.fromarray(ramp).save(tmp_path / "set" / "ramp.png")
+    loaded = load_collections([tmp_path / "set"], shorter=128)
+    sampler = Sampler(
+        loaded.collections, [1], crop=32, smallest=0.1, jitter=0.0, seed=0, flip=0.0, resize=64
+    )
+    crops = sampler.batch(50)[:, 0, 16] * 255
+    rise = crops[:, -1] - crops[:, 0]
+    assert torch.all((rise - 62).abs() <= 2)
+    assert crops[:, 0].max() - crops[:, 0].min() > 40
+
+
+def test_pictures_smaller_than_asked_for_are_left_out(tmp_path):
+    folder = write_pictures(tmp_path / "set", 30, side=70)
+    write_pictures(folder / "large", 30, side=130, seed=1)
+    loaded = load_collections([folder], shorter=288, smallest=128)
+    assert {reason for _, reason in loaded.left_out} == {"86x70 is smaller than 128 px"}
+    assert all(min(p.shape[:2]) >= 128 for p in loaded.collections[0].pictures)
+    with pytest.raises(ImageError, match=r"at least 256 px.*smaller than 256"):
+        load_collections([folder], shorter=288, smallest=256)
