@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,11 @@ def _learn(config: TrainConfig, row: NetworkRow, folder: Path, processes: Proces
                 },
             )
 
+    def list_left_out(journal: Journal, bar: Any) -> None:
+        found = [*photographs.left_out, *paintings.left_out]
+        for file, reason in journal.leave_out(found):
+            bar.write(f"left out {file}: {reason}", file=sys.stderr)
+
     saved_at, saved_step, first_step = time.monotonic(), step, step
     stopping = False
     try:
@@ -133,8 +139,7 @@ def _learn(config: TrainConfig, row: NetworkRow, folder: Path, processes: Proces
         journal = Journal(folder, config, processes, step)
         bar = _bar(config, step, processes)
         with bar, stop_on_signals(patient=processes.count > 1) as stop:
-            for file, reason in journal.leave_out([*photographs.left_out, *paintings.left_out]):
-                bar.write(f"left out {file}: {reason}")
+            list_left_out(journal, bar)
             while step < config.iterations and not stopping:
                 rate = learning_rate(config, step)
                 for group in optimizer.param_groups:
@@ -161,11 +166,10 @@ def _learn(config: TrainConfig, row: NetworkRow, folder: Path, processes: Proces
                 journal.add(step, values, rate)
                 if step % config.log_every == 0:
                     bar.set_postfix_str(
-                        f"step {step}/{config.iterations}, loss {values['loss']:.4g}"
+                        f"step {step}/{config.iterations}, loss {values['loss']:.4g}",
+                        refresh=False,
                     )
-                    found = [*photographs.left_out, *paintings.left_out]
-                    for file, reason in journal.leave_out(found):
-                        bar.write(f"left out {file}: {reason}")
+                    list_left_out(journal, bar)
                 if preview and (step % config.preview_every == 0 or step == config.iterations):
                     journal.held_out(step, *preview.draw(objective, average.module))
                 if time.monotonic() - saved_at > config.checkpoint_seconds:
@@ -175,7 +179,9 @@ def _learn(config: TrainConfig, row: NetworkRow, folder: Path, processes: Proces
                 save()
         journal.close()
     except OSError as error:
-        kept = f"the checkpoint of step {saved_step} is as it was" if saved_step else "nothing lost"
+        kept = f"the checkpoint of step {saved_step} is as it was"
+        if not saved_step:
+            kept = "there was no checkpoint yet"
         raise ModelError(
             f"{folder}: step {step} cannot be written ({error.strerror or error}); {kept}; make "
             "room, then give the same command again to go on from there"
@@ -267,6 +273,7 @@ def _bar(config: TrainConfig, step: int, processes: Processes) -> Any:
         initial=step * config.batch,
         unit=" images",
         smoothing=0.05,
+        mininterval=0.5 if sys.stderr.isatty() else 30.0,  # a line each where it goes to a file
         disable=not processes.first,
         dynamic_ncols=True,
     )
