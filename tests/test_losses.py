@@ -36,6 +36,27 @@ def test_style_loss_sees_statistics_and_not_places():
     assert style_loss({"relu1_1": x}, {"relu1_1": x + 1}).item() == pytest.approx(1, rel=1e-4)
 
 
+def test_sums_over_channels_are_means_times_their_number():
+    got, wanted = torch.randn(2, 3, 64, 5, 5), torch.randn(2, 3, 64, 5, 5) * 2
+    layers = {"relu1_1": 64, "relu2_1": 16}
+    sides = [
+        {k: side[i][:, :n] for i, (k, n) in enumerate(layers.items())} for side in (got, wanted)
+    ]
+    total = 0.0
+    for layer, channels in layers.items():
+        alone = [{layer: side[layer]} for side in sides]
+        total += channels * style_loss(*alone).item()
+        assert style_loss(*alone, units="sum").item() == pytest.approx(
+            channels * style_loss(*alone).item()
+        )
+    assert style_loss(*sides, units="sum").item() == pytest.approx(total)
+    # The paper's weight 1e-1 in sums is 6.4 in means where there are 64 channels.
+    alone = [{"relu1_1": side["relu1_1"]} for side in sides]
+    assert 0.1 * style_loss(*alone, units="sum").item() == pytest.approx(
+        6.4 * style_loss(*alone).item()
+    )
+
+
 def test_total_variation_of_a_ramp():
     ramp = torch.arange(5.0).expand(1, 1, 3, 5)
     assert total_variation(ramp).item() == pytest.approx(1)
