@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,8 +108,9 @@ def _run(config: TrainConfig, folder: Path, *, bundle: bool) -> None:
         if str(error):
             click.echo(f"{folder}: {error}", err=True)
         raise
-    made = folder / f"{folder.resolve().name}.impasto"
-    click.echo(made if bundle and made.exists() else checkpoint)
+    if os.environ.get("RANK", "0") == "0":  # of several processes the first one tells
+        made = folder / f"{folder.resolve().name}.impasto"
+        click.echo(made if bundle and made.exists() else checkpoint)
 
 
 @lab.command()
