@@ -90,7 +90,7 @@ def _stop_after(monkeypatch, folder, count, act):
 def test_resume_gives_the_losses_of_an_uninterrupted_run(config, tmp_path, monkeypatch, repeats):
     monkeypatch.setattr(lessons, "BLOCK", 3)
     iterations = 4 * repeats  # with repeats: into the second block
-    config = dataclasses.replace(config, repeats=repeats, iterations=iterations, preview_every=99)
+    config = dataclasses.replace(config, repeats=repeats, iterations=iterations, preview_every=0)
     train(config, tmp_path / "whole", bundle=False)
     for stop in sorted({2, 3, iterations - 1}):  # in a block and between two
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match=f"step {stop}"):
@@ -111,7 +111,7 @@ def _same(one, two):
 
 
 def test_a_run_that_broke_off_goes_on_from_its_checkpoint(config, tmp_path, monkeypatch):
-    config = dataclasses.replace(config, preview_every=99)
+    config = dataclasses.replace(config, preview_every=0)
     train(config, tmp_path / "whole", bundle=False)
 
     def crash():
@@ -140,7 +140,7 @@ def _only_first(function):
 
 
 def test_a_full_disk_loses_nothing_that_was_saved(config, tmp_path):
-    config = dataclasses.replace(config, preview_every=99)
+    config = dataclasses.replace(config, preview_every=0)
     train(dataclasses.replace(config, iterations=1), tmp_path, bundle=False)
     before = (tmp_path / "checkpoint.pt").read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -161,7 +161,7 @@ def test_parts_and_processes_are_one_joint_batch(config, tmp_path):
     processes, and in two processes that one process goes on from."""
     joint = dataclasses.replace(
         config, batch=4, optimizer="adam", schedule="inverse", precision="fp32", iterations=2,
-        preview_every=99, clip=0.0,
+        preview_every=0, clip=0.0,
     )  # fmt: skip
     train(joint, tmp_path / "joint", bundle=False)
     train(dataclasses.replace(joint, accumulate=2), tmp_path / "parts", bundle=False)
@@ -218,7 +218,7 @@ def test_a_finished_run_leaves_a_bundle_that_paints_and_can_be_trained_further(
 ):
     monkeypatch.setattr("impasto.lab.publish.PAIRS", 2)
     monkeypatch.setattr("impasto.lab.publish.SIZE", 64)
-    once = dataclasses.replace(config, iterations=1, preview_every=99)
+    once = dataclasses.replace(config, iterations=1, preview_every=0)
     train(once, tmp_path / "mine")
     model = impasto.load(tmp_path / "mine" / "mine.impasto")
     assert model.card.name == "mine" and model.card.iterations == 1
@@ -237,7 +237,7 @@ def test_a_finished_run_leaves_a_bundle_that_paints_and_can_be_trained_further(
 
 
 def test_networks_that_no_bundle_can_hold_say_so(config, tmp_path):
-    alone = dataclasses.replace(config, network="adain-concat", iterations=1, preview_every=99)
+    alone = dataclasses.replace(config, network="adain-concat", iterations=1, preview_every=0)
     train(alone, tmp_path / "run")
     assert not list((tmp_path / "run").glob("*.impasto"))
     with pytest.raises(OptionError, match=r"adain-concat cannot be exported: .*moments"):
@@ -245,7 +245,7 @@ def test_networks_that_no_bundle_can_hold_say_so(config, tmp_path):
 
 
 def test_another_network_or_optimizer_does_not_go_on_from_a_checkpoint(config, tmp_path):
-    once = dataclasses.replace(config, iterations=1, preview_every=99)
+    once = dataclasses.replace(config, iterations=1, preview_every=0)
     train(once, tmp_path, bundle=False)
     for change, message in ({"network": "quality"}, "fit"), ({"optimizer": "adam"}, "optimizer"):
         with pytest.raises(ModelError, match=message):
@@ -258,7 +258,7 @@ def test_broken_files_are_listed_in_the_run_folder(config, tmp_path):
     for name in ("1.png", "2.png"):  # a twentieth
         (folder / name).write_bytes((folder / name).read_bytes()[:200])
     broken = dataclasses.replace(
-        config, contents={str(folder): 1.0}, iterations=2, preview_every=99, memory=1.0
+        config, contents={str(folder): 1.0}, iterations=2, preview_every=0, memory=1.0
     )
     train(broken, tmp_path / "run", bundle=False)
     with (tmp_path / "run" / "left-out.csv").open() as file:
@@ -373,7 +373,7 @@ def test_a_run_folder_says_all_and_its_result_starts_another(config, tmp_path):
 def test_learns_the_identity(config, tmp_path):
     """Thirty steps bring the L1 distance at alpha = 0 well down: gradients flow the right way."""
     alone = dataclasses.replace(
-        config, iterations=30, content=0.0, style=0.0, identity=10.0, preview_every=1000,
+        config, iterations=30, content=0.0, style=0.0, identity=10.0, preview_every=0,
         learning_rate=3e-3,
     )  # fmt: skip
     train(alone, tmp_path, bundle=False)

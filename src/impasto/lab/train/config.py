@@ -107,14 +107,14 @@ class TrainConfig:
     """Whether the log is written for TensorBoard too."""
     checkpoint_seconds: float = 180.0
     preview_every: int = 500
-    """Steps between contact sheets and losses on held-out pictures."""
+    """Steps between contact sheets and losses on held-out pictures; 0: none at all."""
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise OptionError(f"{name} = {getattr(self, name)!r}; it is one of {choices}")
-        for name in ("iterations", "batch", "accumulate", "repeats", "log_every", "preview_every"):
+        for name in ("iterations", "batch", "accumulate", "repeats", "log_every"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} = {getattr(self, name)}; it must be 1 or more")
         if self.crop < 16 or self.crop % 16:

@@ -92,7 +92,7 @@ def _learn(config: TrainConfig, row: NetworkRow, folder: Path, processes: Proces
         mine=range(processes.rank * config.accumulate, (processes.rank + 1) * config.accumulate),
         device=device,
     )
-    preview = Preview(config, device) if processes.first else None
+    preview = Preview(config, device) if processes.first and config.preview_every else None
 
     learned = row.learned().to(device, memory_format=torch.channels_last)
     before = start_from(learned, config.start, part=row.part) if config.start else []
