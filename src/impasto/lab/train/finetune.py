@@ -63,7 +63,7 @@ def finetune_config(
         style_jitter=0.1,
         content=1.0,
         style=10.0,
-        identity=80.0,
+        identity=20.0,
         learning_rate=4e-4,
         final_rate=0.03,
         warmup=20,
