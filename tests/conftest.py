@@ -8,6 +8,7 @@ picture back, alpha = 1 gives every channel the style's moments.
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from importlib import import_module
 from pathlib import Path
@@ -143,6 +144,14 @@ EMBEDDED = [row.name for row in MODELS if row.path is not None]
 """The models in this checkout."""
 
 
+VGG = Path(__file__).parents[2] / "shared" / "weights" / "vgg_normalised.pth"
+DECODER = Path(__file__).parents[1] / "weights" / "adain-decoder.safetensors"
+PAPERS = (
+    ["adain"] if VGG.exists() and DECODER.exists() and importlib.util.find_spec("torch") else []
+)
+"""The paper's network where its encoder, which may not ship, lies beside the checkout."""
+
+
 def open_variant(bundle: Bundle, variant: tuple[str, str]) -> Stylizer:
     """A model on one engine, or a skipped test where the processor lacks the precision."""
     name, precision = variant
@@ -168,9 +177,16 @@ def tiny(tiny_bundle: Bundle, variant: tuple[str, str]) -> Stylizer:
     return open_variant(tiny_bundle, variant)
 
 
-@pytest.fixture(scope="session", params=["tiny", *EMBEDDED])
-def bundle(request: pytest.FixtureRequest, tiny_bundle: Bundle) -> Bundle:
-    """The tiny model and every embedded one."""
+@pytest.fixture(scope="session", params=["tiny", *EMBEDDED, *PAPERS])
+def bundle(
+    request: pytest.FixtureRequest, tiny_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
+) -> Bundle:
+    """The tiny model, every embedded one, and the paper's network with our decoder."""
+    if request.param == "adain":
+        publish = pytest.importorskip("impasto.lab.publish")
+        folder = tmp_path_factory.mktemp("papers")
+        made: Bundle = publish.publish_adain(VGG, DECODER, folder / "adain.impasto")
+        return made
     return tiny_bundle if request.param == "tiny" else find_bundle(request.param)
 
 

@@ -21,8 +21,9 @@ from PIL import Image
 import impasto
 from impasto.errors import ModelError, OptionError
 from impasto.lab.export import weights_of
+from impasto.lab.methods.adain import DECODER
 from impasto.lab.methods.compact import FAST, QUALITY, Compact
-from impasto.lab.publish import publish_run
+from impasto.lab.publish import publish_adain, publish_decoder, publish_run
 from impasto.lab.train import lessons
 from impasto.lab.train.checkpoints import read_checkpoint, start_from, write_checkpoint
 from impasto.lab.train.config import CHOICES, TrainConfig, read_config, write_config
@@ -34,7 +35,7 @@ from impasto.lab.train.loop import train
 from impasto.lab.train.networks import NETWORKS, find_network
 from impasto.lab.train.objective import Objective, stylize
 from impasto.lab.train.optimization import OPTIMIZERS, SCHEDULES, learning_rate
-from impasto.lab.vgg import load_vgg
+from impasto.lab.vgg import load_vgg, read_weights
 from impasto.models import find_bundle, read_bundle
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -242,6 +243,35 @@ def test_networks_that_no_bundle_can_hold_say_so(config, tmp_path):
     assert not list((tmp_path / "run").glob("*.impasto"))
     with pytest.raises(OptionError, match=r"adain-concat cannot be exported: .*moments"):
         publish_run(tmp_path / "run", tmp_path / "a.impasto")
+
+
+def test_a_decoder_is_kept_alone_imported_and_trained_further(config, tmp_path):
+    once = dataclasses.replace(config, network="adain", iterations=1, preview_every=0)
+    train(once, tmp_path / "run", bundle=False)
+    path = tmp_path / "decoder.safetensors"
+    publish_decoder(tmp_path / "run", path)
+    weights = read_weights(path)
+    assert set(weights) == {f"{key}.{kind}" for key, *_ in DECODER for kind in ("weight", "bias")}
+    assert {each.dtype for each in weights.values()} == {torch.float16}
+    saved = read_checkpoint(tmp_path / "run" / "checkpoint.pt")["average"]
+    torch.testing.assert_close(
+        weights["28.weight"].float(), saved["module.convolutions.28.weight"], atol=1e-3, rtol=1e-3
+    )
+    bundle = publish_adain(config.vgg, path, tmp_path / "adain.impasto")
+    assert bundle.card.iterations == 1 and "1 steps of 2 pairs" in bundle.card.notes
+    assert "photos 100 %" in bundle.card.data
+    train(dataclasses.replace(once, start=str(path)), tmp_path / "more", bundle=False)
+    stages = read_checkpoint(tmp_path / "more" / "checkpoint.pt")["stages"]
+    assert [stage["iterations"] for stage in stages] == [1, 1]
+
+    with pytest.raises(OptionError, match=r"kept as NAME\.safetensors"):
+        publish_decoder(tmp_path / "run", tmp_path / "decoder.pth")
+    train(dataclasses.replace(config, iterations=1), tmp_path / "fast", bundle=False)
+    with pytest.raises(OptionError, match="trains 'fast'"):
+        publish_decoder(tmp_path / "fast", path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="cannot be read as weights"):
+        publish_adain(config.vgg, path, tmp_path / "adain.impasto")
 
 
 def test_another_network_or_optimizer_does_not_go_on_from_a_checkpoint(config, tmp_path):

@@ -124,12 +124,25 @@ def export(run: Path, out: Path) -> None:
     click.echo(f"{out}: {bundle.card.losses}")
 
 
+@lab.command()
+@click.argument("run", type=_FILE)
+@click.option("-o", "--out", type=_FILE, required=True, help="The file, NAME.safetensors.")
+def decoder(run: Path, out: Path) -> None:
+    """Keep the decoder of a run of the paper's network alone, without the VGG it belongs to."""
+    from impasto.lab.publish import publish_decoder
+
+    click.echo(f"{out}: {publish_decoder(run, out)['notes']}")
+
+
 @lab.command("import")
 @click.argument("vgg", type=_FILE)
 @click.argument("decoder", type=_FILE)
 @click.option("-o", "--out", type=_FILE, required=True, help="The bundle, NAME.impasto.")
 def import_(vgg: Path, decoder: Path, out: Path) -> None:
-    """Make a bundle of pytorch-AdaIN's VGG and DECODER files (vgg_normalised.pth, decoder.pth)."""
+    """Make a bundle of pytorch-AdaIN's VGG and DECODER files (vgg_normalised.pth, decoder.pth).
+
+    DECODER may be one that was trained here, weights/adain-decoder.safetensors.
+    """
     from impasto.lab.publish import publish_adain
 
     publish_adain(vgg, decoder, out)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 
 from impasto.engines import ENGINES, open_engine
 from impasto.errors import ModelError, OptionError
 from impasto.lab.evaluate import evaluate, held_out_pairs
 from impasto.lab.export import PARITY, Exportable, Story, export, parity
-from impasto.lab.methods.adain import AdaINNetwork, decoder_from, encoder_of
+from impasto.lab.methods.adain import AdaINNetwork, Decoder, decoder_from, encoder_of
 from impasto.lab.train.checkpoints import CHECKPOINT, start_from
 from impasto.lab.train.config import TrainConfig, read_config
 from impasto.lab.train.networks import find_network
-from impasto.lab.vgg import load_vgg, read_weights
+from impasto.lab.vgg import load_vgg, read_weights, weights_metadata
 from impasto.models.bundle import Bundle, write_bundle
+from impasto.wholefile import write_whole
 
 PAIRS, SIZE = 32, 256
 """Held-out pairs that a run is scored on, and the side of their pictures."""
@@ -64,25 +66,66 @@ def publish_run(run: str | Path, target: str | Path) -> Bundle:
 def publish_adain(vgg: str | Path, decoder: str | Path, target: str | Path) -> Bundle:
     """The bundle of the paper's network from pytorch-AdaIN weights that the user has.
 
-    Its card says that licence and training data are those of the files given.
+    Its card says that licence and training data are those of the files given, or what a decoder of
+    :func:`publish_decoder` says of itself.
     """
     encoder = load_vgg(vgg)
     # Deeper layers, if the file has them, are not part of the paper's encoder.
     network = AdaINNetwork(encoder_of(encoder), decoder_from(read_weights(decoder)).eval())
+    row, theirs = find_network("adain"), f"that of {Path(vgg).name} and {Path(decoder).name}"
+    about = weights_metadata(decoder)
     story = Story(
         name="adain",
-        title="The network of Huang & Belongie 2017",
-        architecture="VGG-19 to relu4_1, AdaIN, mirrored decoder",
-        data=f"that of {Path(vgg).name} and {Path(decoder).name}",
-        iterations=0,
+        title=row.title,
+        architecture=row.architecture,
+        data=about.get("data", theirs),
+        iterations=int(about.get("iterations", 0)),
         losses={},
-        licence=f"that of {Path(vgg).name} and {Path(decoder).name}",
+        licence=about.get("licence", theirs),
+        notes=about.get("notes", ""),
     )
     _round_to_half(network)
     bundle = export(network, story)
     _check(network, bundle)
     write_bundle(bundle, target)
     return bundle
+
+
+def publish_decoder(run: str | Path, target: str | Path) -> dict[str, str]:
+    """The decoder of a run of the paper's network alone, for whoever has the encoder.
+
+    A safetensors file in half precision with pytorch-AdaIN's keys (``1.weight``), a third of the
+    bundle; :func:`publish_adain` and ``start`` in a config read it.
+
+    Args:
+        run: the run folder.
+        target: the file, ``NAME.safetensors``.
+
+    Returns:
+        What the file says of itself: data, iterations, licence and notes.
+
+    Raises:
+        OptionError: if the run is not of ``adain``, or the name has another suffix.
+    """
+    run = Path(run)
+    config = read_config(run / "config.toml")
+    if config.network != "adain":
+        raise OptionError(
+            f"{run} trains {config.network!r}; only a decoder of 'adain' is kept alone"
+        )
+    if Path(target).suffix != ".safetensors":
+        raise OptionError(f"{target}: a decoder is kept as NAME.safetensors")
+    decoder = Decoder()
+    stages = start_from(decoder, run / CHECKPOINT)
+    about = {
+        "data": _data(config, stages),
+        "iterations": str(sum(stage["iterations"] for stage in stages)),
+        "licence": find_network("adain").licence,
+        "notes": _history(stages),
+    }
+    weights = {k: v.half().contiguous() for k, v in decoder.convolutions.state_dict().items()}
+    write_whole(Path(target), safetensors.torch.save(weights, about), overwrite=True)
+    return about
 
 
 def _round_to_half(network: torch.nn.Module) -> None:

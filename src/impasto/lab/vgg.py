@@ -147,6 +147,22 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     return dict(weights)
 
 
+def weights_metadata(path: str | Path) -> dict[str, str]:
+    """What a file of weights says of itself: the metadata of ``.safetensors``, of others nothing.
+
+    Raises ``ModelError`` for a file that is missing or damaged.
+    """
+    if Path(path).suffix != ".safetensors":
+        return {}
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be read as weights ({error})") from error
+
+
 def recognize(weights: Mapping[str, Tensor]) -> Layout:
     """The layout of VGG-19 that the keys of ``weights`` belong to.
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from impasto.errors import ModelError
 from impasto.lab.export import weights_of
+from impasto.lab.vgg import read_weights, weights_metadata
 from impasto.models import MODELS, find_bundle
 from impasto.wholefile import write_whole
 
@@ -45,7 +46,8 @@ def start_from(learned: nn.Module, source: str | Path, *, part: str = "") -> lis
 
     Args:
         learned: what is trained of a network.
-        source: a checkpoint, a bundle, or the name of a model that ships.
+        source: a checkpoint, a bundle, the name of a model that ships, or the file of a decoder
+            (``publish_decoder``).
         part: where ``learned`` stands in the network of a bundle (``NetworkRow.part``).
 
     Returns:
@@ -62,6 +64,16 @@ def start_from(learned: nn.Module, source: str | Path, *, part: str = "") -> lis
         }
         card = bundle.card
         stages = [{"iterations": card.iterations, "notes": card.notes, "data": card.data}]
+    elif Path(source).suffix == ".safetensors":
+        weights = {f"convolutions.{k}": v for k, v in read_weights(source).items()}
+        about = weights_metadata(source)
+        stages = [
+            {
+                "iterations": int(about.get("iterations", 0)),
+                "notes": about.get("notes", ""),
+                "data": about.get("data", ""),
+            }
+        ]
     else:
         saved = read_checkpoint(source)
         weights = {
