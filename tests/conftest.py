@@ -145,7 +145,7 @@ EMBEDDED = [row.name for row in MODELS if row.path is not None]
 
 
 VGG = Path(__file__).parents[2] / "shared" / "weights" / "vgg_normalised.pth"
-DECODER = Path(__file__).parents[1] / "weights" / "adain-decoder.safetensors"
+DECODER = Path(__file__).parents[1] / "trained" / "adain-decoder.safetensors"
 PAPERS = (
     ["adain"] if VGG.exists() and DECODER.exists() and importlib.util.find_spec("torch") else []
 )

@@ -141,7 +141,7 @@ def decoder(run: Path, out: Path) -> None:
 def import_(vgg: Path, decoder: Path, out: Path) -> None:
     """Make a bundle of pytorch-AdaIN's VGG and DECODER files (vgg_normalised.pth, decoder.pth).
 
-    DECODER may be one that was trained here, weights/adain-decoder.safetensors.
+    DECODER may be one that was trained here, trained/adain-decoder.safetensors.
     """
     from impasto.lab.publish import publish_adain
 
