@@ -6,7 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from impasto.lab.losses import content_loss, style_loss, total_variation
+from impasto.errors import OptionError
+from impasto.lab.blocks import PatchDiscriminator
+from impasto.lab.losses import (
+    adversarial_loss,
+    content_loss,
+    critic_loss,
+    gram,
+    gram_loss,
+    histogram_loss,
+    mmd_loss,
+    sliced_wasserstein_loss,
+    style_loss,
+    total_variation,
+)
 from impasto.lab.moments import SMALLEST, fast_mean_square, fast_mean_std
 from impasto.lab.normalization import EPS
 
@@ -60,6 +73,104 @@ def test_sums_over_channels_are_means_times_their_number():
 def test_total_variation_of_a_ramp():
     ramp = torch.arange(5.0).expand(1, 1, 3, 5)
     assert total_variation(ramp).item() == pytest.approx(1)
+    assert total_variation(3 * ramp, order=2).item() == pytest.approx(9)
+
+
+def clouds(n=(5, 6), m=(7, 4), channels=4):
+    random = torch.Generator().manual_seed(0)
+    return torch.randn(1, channels, *n, generator=random), torch.randn(
+        1, channels, *m, generator=random
+    )
+
+
+def test_gram_by_hand():
+    x = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]])  # two channels, two places
+    assert gram(x)[0].tolist() == [[2.5, 5.5], [5.5, 12.5]]
+    assert gram(x, torch.tensor([[0.0, 2.0]]))[0].tolist() == [[4.0, 8.0], [8.0, 16.0]]
+    assert gram_loss(gram(x), gram(torch.zeros_like(x))).item() == pytest.approx(55.75)
+
+
+def test_gram_counted_everywhere_is_the_gram():
+    x, _ = clouds()
+    assert torch.allclose(gram(x), gram(x, torch.full((5, 6), 0.3)), rtol=1e-5)
+
+
+def test_the_second_order_polynomial_mmd_is_gram_matching():
+    x, y = clouds()
+    wanted = (gram(x) - gram(y)).square().sum()
+    assert mmd_loss(x, y, kernel="polynomial").item() == pytest.approx(wanted.item(), rel=1e-4)
+    x.requires_grad_()
+    (one,) = torch.autograd.grad(mmd_loss(x, y), x)
+    (two,) = torch.autograd.grad((gram(x) - gram(y)).square().sum(), x)
+    assert torch.allclose(one, two, atol=1e-5)
+
+
+def test_the_linear_mmd_is_the_distance_of_the_means():
+    x, y = clouds()
+    wanted = (x.mean((2, 3)) - y.mean((2, 3))).square().sum()
+    assert mmd_loss(x, y, kernel="linear").item() == pytest.approx(wanted.item(), rel=1e-4)
+
+
+def test_the_gaussian_mmd_of_two_points():
+    x, y = torch.zeros(1, 1, 1, 1), torch.full((1, 1, 1, 1), 2.0)
+    wanted = 2 - 2 * np.exp(-4 / (2 * 1.5**2))
+    assert mmd_loss(x, y, kernel="gaussian", bandwidth=1.5).item() == pytest.approx(wanted)
+    same, _ = clouds()
+    assert mmd_loss(same, same, kernel="gaussian").item() == pytest.approx(0, abs=1e-6)
+    near, far = (mmd_loss(same, same + by, kernel="gaussian").item() for by in (0.1, 1.0))
+    assert 0 < near < far
+    with pytest.raises(OptionError, match="polynomial"):
+        mmd_loss(x, y, kernel="cubic")
+
+
+def test_histogram_loss_sees_each_channel_alone():
+    x = torch.tensor([[[[3.0, 1.0, 2.0]]]])
+    assert histogram_loss(x, torch.tensor([[[[2.0, 4.0, 3.0]]]])).item() == pytest.approx(1)
+    one, _ = clouds()
+    shuffled = torch.stack([c.flatten()[torch.randperm(30)].reshape(6, 5) for c in one[0]])[None]
+    assert histogram_loss(one, shuffled).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_sliced_wasserstein_loss_of_a_shift():
+    x, _ = clouds(channels=3)
+    shift = torch.tensor([1.0, 2.0, -1.0]).reshape(1, 3, 1, 1)
+    from impasto.lab.transport import directions
+
+    wanted = (directions(3) @ shift.flatten()).square().mean()
+    x.requires_grad_()
+    found = sliced_wasserstein_loss(x, (x + shift).detach())
+    assert found.item() == pytest.approx(wanted.item(), rel=1e-4)
+    (gradient,) = torch.autograd.grad(found, x)
+    assert torch.cosine_similarity(-gradient.sum((2, 3)), shift.flatten()[None]).item() > 0.9
+
+
+def test_losses_of_a_critic():
+    sure, wrong = torch.tensor([2.0, 1.0]), torch.tensor([-2.0, -1.0])
+    assert critic_loss(sure, wrong).item() == 0
+    assert critic_loss(wrong, sure).item() == pytest.approx(5)
+    assert adversarial_loss(sure).item() == pytest.approx(-1.5)
+
+
+def test_a_patch_discriminator_learns_to_tell_stripes_from_noise():
+    torch.manual_seed(0)
+    critic = PatchDiscriminator(8)
+    stripes = (torch.arange(32) % 4 < 2).float().expand(4, 3, 32, 32)
+    optimizer = torch.optim.Adam(critic.parameters(), 2e-2)
+    for _ in range(40):
+        loss = critic_loss(critic(stripes), critic(torch.rand(4, 3, 32, 32)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert critic(stripes).shape == (4, 1, 4, 4)
+    assert critic(stripes).mean() > critic(torch.rand(4, 3, 32, 32)).mean() + 1
+
+
+def test_a_patch_discriminator_sees_45_pixels():
+    critic = PatchDiscriminator(4)
+    image = torch.rand(1, 3, 96, 96, requires_grad=True)
+    (gradient,) = torch.autograd.grad(critic(image)[0, 0, 6, 6], image)
+    rows = gradient.abs().sum((0, 1, 3)).nonzero()
+    assert rows.max() - rows.min() + 1 == 45
 
 
 def test_quick_moments_and_their_gradient_are_the_plain_ones():

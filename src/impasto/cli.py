@@ -75,6 +75,8 @@ def models() -> None:
 def _model_facts(row: ModelRow) -> list[str]:
     from impasto.models import find_bundle
 
+    if row.lab is not None:
+        return [row.summary, f"a method of the lab: {row.how}; impasto lab methods tells more"]
     if row.path is None:
         return [row.summary, f"not in this installation: {row.how}"]
     try:

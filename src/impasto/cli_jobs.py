@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from impasto.cli_methods import MethodOptions
 from impasto.cli_options import given
 from impasto.cli_painting import PaintingOptions, about, read_style, short_name
 from impasto.errors import ImageError, ImpastoError, OptionError
@@ -33,6 +34,7 @@ def paint_jobs(
     keep_gps: bool,
     tiling: dict[str, Any],
     options: dict[str, Any],
+    method: MethodOptions,
     common: PaintingOptions,
 ) -> None:
     """Paint what a plan says and is not done, and say how it goes.
@@ -45,6 +47,7 @@ def paint_jobs(
         keep_gps: keep the place where a photograph was taken.
         tiling: ``tile`` and ``memory`` of :meth:`impasto.stylizer.Stylizer.paint`, where given.
         options: further ones of it.
+        method: what is asked of a method of the lab.
         common: what all commands that paint take.
 
     Raises:
@@ -73,7 +76,7 @@ def paint_jobs(
         common.write(photo.rendered(image), job, depth=depth)
 
     with common.progress("loading the model", 1 + len(names)) as bar:
-        stylizer = common.load()
+        stylizer = common.load(method.vgg)
         styles: dict[str, Style | Photo | str] = {}
         for name in names:
             bar.update()
@@ -94,7 +97,10 @@ def paint_jobs(
         except ImageError as error:  # which would stop every picture
             raise OptionError(str(error)) from error
 
+    particular = method.of(common.model)
     with common.progress("painting", len(made), done=skipped) as bar:
+        if not stylizer.keeps_styles:
+            particular["watch"] = method.watcher(bar)
 
         def start(job: Job) -> None:
             style = f", {short_name(job.styles[0])}" if len(made.mixtures) > 1 else ""
@@ -139,7 +145,7 @@ def paint_jobs(
             write=write,
             tiles=batch.Tiles(in_tiles, paint_file),
             start=start,
-            options=options | tiling,
+            options=options | tiling | particular,
         ):
             new = tally.add(outcome)
             if new:
@@ -172,8 +178,8 @@ def _style(
     from impasto.styles import Style
 
     style = read_style(stylizer, name, common, color=color)
-    if color is not None or isinstance(style, Style):
-        return style  # each photograph changes the style's colors first
+    if color is not None or isinstance(style, Style) or not stylizer.keeps_styles:
+        return style  # each photograph changes the style's colors first, or it is used as it is
     return about(name, partial(stylizer.style, style, size=None))
 
 

@@ -137,9 +137,13 @@ class PaintingOptions:
     overwrite: bool
     quiet: bool
 
-    def load(self) -> Stylizer:
-        """The model."""
+    def load(self, vgg: Path | None = None) -> Stylizer:
+        """The model; ``vgg`` is for methods of the lab."""
+        from impasto.models import DEFAULT_MODEL, lab_module
         from impasto.stylizer import load
+
+        if lab_module(self.model or DEFAULT_MODEL) is None:
+            vgg = None  # of the environment, perhaps: no model but those asks for it
 
         return load(
             **given(
@@ -147,14 +151,18 @@ class PaintingOptions:
                 engine=self.engine,
                 precision=self.precision,
                 threads=self.threads,
+                vgg=vgg,
             )
         )
 
     def identity(self) -> str:
         """The model's identity, without loading it."""
-        from impasto.models import DEFAULT_MODEL, find_bundle
+        from impasto.models import DEFAULT_MODEL, find_bundle, lab_module
 
-        return find_bundle(self.model or DEFAULT_MODEL).identity
+        model = self.model or DEFAULT_MODEL
+        if lab_module(model) is not None:
+            return ""  # no kept style fits a method of the lab
+        return find_bundle(model).identity
 
     def read(self, name: str, *, keep_gps: bool = False) -> Photo:
         """A photograph."""
@@ -228,7 +236,6 @@ def read_style(
         ImpastoError: in one line that begins with the file it is about.
         OptionError: if an option is out of range.
     """
-    from impasto.library import find_style
     from impasto.masks import fit_photo
     from impasto.painting import check_size
     from impasto.styles import Style
@@ -238,9 +245,9 @@ def read_style(
     check_size(side)
 
     def read() -> Style | Photo:
-        style: Style | Photo | Path = Path()
+        style: Any = None
         if name != STDIO:
-            style = find_style(name, model=stylizer.identity, model_name=stylizer.card.name)
+            style = stylizer.found(name)
         if not isinstance(style, Style):
             style = fit_photo(common.read(name), side, enlarge=False)
         stylizer.check_style(style, color=color)

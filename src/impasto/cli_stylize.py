@@ -9,6 +9,7 @@ from time import perf_counter
 import click
 
 from impasto.cli_jobs import paint_jobs
+from impasto.cli_methods import MethodOptions, method_options
 from impasto.cli_options import FAILED, LibraryOption, given
 from impasto.cli_painting import (
     PaintingOptions,
@@ -92,6 +93,7 @@ from impasto.sources import check_single, find_contents, find_styles, split_styl
 )
 @click.option("--keep-gps", is_flag=True, help="Keep the place where the photograph was taken.")
 @tiling_options
+@method_options
 @painting_options
 def stylize(
     contents: tuple[str, ...],
@@ -109,6 +111,7 @@ def stylize(
     keep_gps: bool,
     tile: int | None,
     memory: int | None,
+    method: MethodOptions,
     common: PaintingOptions,
 ) -> int:
     """Paint photographs in the style of a picture, or of several.
@@ -158,6 +161,7 @@ def stylize(
     _check(weights, mixed, statistics=statistics, color=color, size=size)
     _check_depth(depth, made)
     check_tiling(tile, memory)
+    method.check(common.model, len(made), tile=tile, memory=memory)
     strength = None if alpha is None else read_strength(alpha, max_pixels=common.max_pixels)
 
     from impasto.batch import Tally
@@ -181,6 +185,7 @@ def stylize(
         options=given(
             masks=planes, alpha=strength, weights=weights, statistics=statistics, color=color
         ),
+        method=method,
         common=common,
     )
     if len(made) + len(problems) > 1 and not common.quiet:

@@ -52,7 +52,10 @@ class Painter:
         card: what the model is.
         engine: what runs it.
         identity: 16 hexadecimal digits; styles are valid for one identity.
+        keeps_styles: whether :meth:`style` makes values to keep; else styles are pictures.
     """
+
+    keeps_styles = True
 
     def __init__(self, *, card: Card, engine: Engine, identity: str) -> None:
         self.card = card
@@ -235,10 +238,7 @@ class Painter:
             for k, each in enumerate(styles)
         ]
         encode_end = perf_counter()
-        maps = affines(content, values, amounts, regions, card=self.card)
-        align_end = perf_counter()
-        decoded = self.engine.decode(content.features, maps)
-        result = cropped(decoded, size, card=self.card)
+        result, align_end = self._decoded(content, values, amounts, regions)
         if color is not None:
             result = colors_put_back(result, content.image, method=color)
         return Painted(
@@ -332,15 +332,28 @@ class Painter:
             watch=watch,
         )
 
+    def _decoded(
+        self,
+        content: Content,
+        styles: Sequence[Any],
+        amounts: NDArray[np.floating[Any]],
+        regions: NDArray[np.float32] | None,
+    ) -> tuple[NDArray[np.float32], float]:
+        """The picture in [0, 1], and when its decoding began."""
+        maps = affines(content, styles, amounts, regions, card=self.card)
+        begin = perf_counter()
+        decoded = self.engine.decode(content.features, maps)
+        return cropped(decoded, content.image.shape[:2], card=self.card), begin
+
     def _value(
         self, style: Style | Photo, content: Content, region: Plane | None, color: str | None
-    ) -> Style:
+    ) -> Style | Photo:
         if isinstance(style, Style):
             return style
         if color is not None:
             reference = moments_of(content.image, pixel_counts(content.opacity, region))
             style = matched(style, reference, method=color)
-        return self.style(style, size=None)
+        return self.style(style, size=None) if self.keeps_styles else style
 
     def _content(
         self, image: NDArray[np.float32] | Content, opacity: Plane | None, *, features: bool

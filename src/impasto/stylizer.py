@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from PIL import Image
 from impasto.affine import check_weights
 from impasto.coloring import paints
 from impasto.engines import open_engine
-from impasto.errors import ImageError
+from impasto.errors import ImageError, OptionError
 from impasto.filepainting import Written, result_bytes, scaled, write_tiles
 from impasto.filesources import mask_reader, open_source
 from impasto.images import MAX_PIXELS, Photo, Picture, read_photo, scaled_size
@@ -26,7 +27,7 @@ from impasto.masks import (
     read_alpha,
     read_masks,
 )
-from impasto.models import DEFAULT_MODEL, find_bundle
+from impasto.models import DEFAULT_MODEL, find_bundle, lab_module
 from impasto.painter import STYLE_SIZE, Painter, listed
 from impasto.painting import MIN_SIDE, Content, Painted, check_image, check_size
 from impasto.regions import Statistics, check_statistics
@@ -44,20 +45,26 @@ def load(
     engine: str | None = None,
     precision: str | None = None,
     threads: int | None = None,
+    vgg: str | Path | None = None,
 ) -> Stylizer:
-    """Load a model.
+    """Load a model, or a method of the lab.
 
     Args:
         model: a name that ``impasto models`` lists, or the path of a ``.impasto`` file.
-        engine: a name in :data:`impasto.engines.ENGINES`; by default the best one installed.
+        engine: a name in :data:`impasto.engines.ENGINES`; by default the best one installed. For a
+            method of the lab a device of PyTorch, such as ``cpu`` or ``cuda``.
         precision: ``fp32`` or ``bf16``; by default what the engine prefers on this processor.
         threads: how many threads may be used, 1 or more; by default one for each core.
+        vgg: for methods of the lab: a file of VGG-19; by default what ``$IMPASTO_VGG`` names, or
+            what `impasto lab fetch vgg19` has fetched.
 
     Returns:
-        The model, ready to run.
+        The model, ready to run. For a method of the lab a
+        :class:`impasto.lab.running.MethodStylizer`, whose ``stylize`` takes ``steps`` too.
 
     Raises:
-        ModelError: if the model is unknown, missing or damaged.
+        ImpastoError: if a method of the lab is asked for and PyTorch is not installed.
+        ModelError: if the model is unknown, missing or damaged, or VGG-19 is.
         EngineError: if the engine is not installed or does not start.
         OptionError: if engine, precision or threads is not a possible value.
 
@@ -65,6 +72,16 @@ def load(
         >>> model = load("fast")                                            # doctest: +SKIP
         >>> model.stylize("street.jpg", "wave.jpg").save("out.png")         # doctest: +SKIP
     """
+    module = lab_module(model)
+    if module is not None:
+        # By name, since the studio knows nothing of the lab; its own absence is its own error.
+        lab: Any = importlib.import_module("impasto.lab.running")
+        method: Stylizer = lab.open_method(
+            module, vgg=vgg, engine=engine, precision=precision, threads=threads
+        )
+        return method
+    if vgg is not None:
+        raise OptionError(f"model {str(model)!r} needs no VGG-19: leave vgg out")
     bundle = find_bundle(model)
     return Stylizer(
         card=bundle.card,
@@ -143,7 +160,7 @@ class Stylizer(Painter):
         check_size(size)
         check_size(style_size)
         paints(color)
-        styles = [self._found(each) for each in listed(style)]
+        styles = [self.found(each) for each in listed(style)]
         for each in styles:
             if isinstance(each, Style):
                 self.check_style(each, color=color)
@@ -342,7 +359,7 @@ class Stylizer(Painter):
         self, style: Style | Picture | Photo, size: int | None, *, color: str | None
     ) -> Style | Photo:
         """A style as :meth:`paint` takes it."""
-        found = style if isinstance(style, Photo) else self._found(style)
+        found = style if isinstance(style, Photo) else self.found(style)
         if isinstance(found, Style):
             self.check_style(found, color=color)
             return found
@@ -351,7 +368,16 @@ class Stylizer(Painter):
         self.check_style(photo, color=color)
         return photo
 
-    def _found(self, style: Style | Picture) -> Style | Picture:
+    def found(self, style: Style | Picture) -> Style | Picture:
+        """What a user means by a style: a name or a path becomes a style, or the path of a picture.
+
+        Raises:
+            StyleError: as :func:`impasto.library.find_style`.
+
+        Example:
+            >>> model.found("munch-scream").name                            # doctest: +SKIP
+            'munch-scream'
+        """
         if isinstance(style, str | os.PathLike):
             return find_style(style, model=self.identity, model_name=self.card.name)
         return style

@@ -114,6 +114,72 @@ def _run(config: TrainConfig, folder: Path, *, bundle: bool) -> None:
 
 
 @lab.command()
+@click.argument("name", type=click.Choice(["vgg19"]))
+def fetch(name: str) -> None:
+    """Download the weights called NAME (vgg19: 575 MB) into the cache, checked.
+
+    They are found there by everything that needs VGG-19; --vgg FILE and $IMPASTO_VGG come first.
+    """
+    import sys
+
+    from tqdm import tqdm
+
+    from impasto.lab.weights import DOWNLOADS
+    from impasto.lab.weights import fetch as download
+
+    row = next(row for row in DOWNLOADS if row.name == name)
+    with tqdm(
+        total=row.size, unit="B", unit_scale=True, desc=name, disable=not sys.stderr.isatty()
+    ) as bar:
+
+        def watch(done: int, promised: int | None) -> None:
+            bar.total = promised
+            bar.update(done - bar.n)
+
+        path = download(row, watch=watch)
+    click.echo(path)
+
+
+@lab.command()
+def methods() -> None:
+    """List the methods that paint by optimization: what they can do, and their options.
+
+    \b
+    impasto stylize street.jpg -s wave.jpg --model gatys --steps 300 --set start=noise
+    """
+    import dataclasses
+    import importlib
+
+    from impasto.models import MODELS
+
+    for row in MODELS:
+        if row.lab is None:
+            continue
+        method = importlib.import_module(row.lab).METHOD
+        can = method.capabilities
+        click.echo(f"{method.name}: {method.title} ({method.paper})")
+        click.echo(f"    alpha up to {can.highest_alpha:g}: {can.alpha}")
+        able = {
+            "several styles": can.several,
+            "masks": can.masks,
+            "a map of alpha": can.alpha_map,
+            "--checkpoint": can.keeps,
+        }
+        click.echo("    can: " + ", ".join(name for name, yes in able.items() if yes))
+        if not all(able.values()):
+            click.echo("    cannot: " + ", ".join(name for name, yes in able.items() if not yes))
+        click.echo(f"    precision: {', '.join(can.precisions)}")
+        for field in dataclasses.fields(method.options):
+            value = getattr(method.options(), field.name)
+            if isinstance(value, dict):
+                value = ",".join(f"{layer}:{weight:g}" for layer, weight in value.items())
+            elif isinstance(value, tuple):
+                value = ",".join(f"{each:g}" for each in value)
+            click.echo(f"    --set {field.name}={value}")
+        click.echo()
+
+
+@lab.command()
 @click.argument("run", type=_FILE)
 @click.option("-o", "--out", type=_FILE, required=True, help="The bundle, NAME.impasto.")
 def export(run: Path, out: Path) -> None:

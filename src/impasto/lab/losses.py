@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from impasto.errors import OptionError
 from impasto.lab.moments import fast_mean_square, fast_mean_std
+from impasto.lab.transport import at_ranks, directions, gaps, shadows
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 """Where Huang & Belongie 2017 compare mean and standard deviation."""
@@ -58,8 +60,128 @@ def moment_loss(
     return torch.stack(terms).sum()
 
 
-def total_variation(image: Tensor) -> Tensor:
-    """Mean absolute difference of neighboring pixels of (N, C, H, W), both directions summed."""
-    across = (image[..., :, 1:] - image[..., :, :-1]).abs().mean()
-    down = (image[..., 1:, :] - image[..., :-1, :]).abs().mean()
-    return across + down
+def gram(features: Tensor, counts: Tensor | None = None) -> Tensor:
+    """Gram matrices ``F F^T / (h w)`` of (N, C, h, w), each (C, C), in float32: (N, C, C).
+
+    Gatys et al. 2016, eq. 3, divided by the positions, so that pictures of all sizes compare.
+    With ``counts`` (h, w), 0 or more, the *guided* matrix ``sum_p t_p F_p F_p^T / sum_p t_p``
+    of Gatys et al. 2017 ("Controlling perceptual factors"; their channel is ``sqrt(t)``).
+
+    >>> gram(torch.tensor([[[[1.0, 3.0]]]])).item()
+    5.0
+    """
+    points = features.flatten(2).float()
+    if counts is None:
+        return points @ points.mT / points.shape[2]
+    weights = counts.flatten().float()
+    return (points * weights) @ points.mT / weights.sum().clamp(min=1e-12)
+
+
+def gram_loss(found: Tensor, wanted: Tensor) -> Tensor:
+    """Mean square difference of two Gram matrices of :func:`gram`.
+
+    Gatys et al. 2016, eq. 4 divides the squares of their un-divided matrices by ``4 N^2 M^2``, N
+    channels and M positions: a quarter of this where both pictures are of one size.
+    """
+    return F.mse_loss(found, wanted)
+
+
+def mmd_loss(
+    features: Tensor,
+    style: Tensor,
+    *,
+    kernel: str = "polynomial",
+    power: int = 2,
+    constant: float = 0.0,
+    bandwidth: float | None = None,
+) -> Tensor:
+    """Squared maximum mean discrepancy between the feature vectors of two maps (1, C, h, w).
+
+    Li et al., "Demystifying neural style transfer" (IJCAI 2017), with all pairs::
+
+        mean_ij k(f_i, f_j) + mean_ij k(s_i, s_j) - 2 mean_ij k(f_i, s_j)
+
+    Args:
+        features: of the picture.
+        style: of the style; another size will do.
+        kernel: ``linear`` (``x . y``: the distance of the means), ``polynomial``
+            (``(x . y + constant) ^ power``) or ``gaussian`` (``exp(-|x - y|^2 / 2 b^2)``). The
+            polynomial of power 2 and constant 0 gives ``|G_f - G_s|^2``, summed over all entries
+            of :func:`gram`: Gram matching is a special case.
+        power: of the polynomial.
+        constant: of the polynomial.
+        bandwidth: b; by default the root of half the mean square distance of the style's own.
+
+    Raises:
+        OptionError: for another kernel.
+    """
+    x, y = (each[0].flatten(1).T.float() for each in (features, style))
+    if kernel == "gaussian":
+        if bandwidth is None:
+            # The mean of |s_i - s_j|^2 over all pairs is twice the variance.
+            variance = y.detach().var(dim=0, correction=0).sum()
+        else:
+            variance = torch.tensor(float(bandwidth) ** 2, device=y.device)
+
+        def similarity(a: Tensor, b: Tensor) -> Tensor:
+            squares = a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T
+            return torch.exp(-squares.clamp(min=0) / (2 * variance).clamp(min=1e-12))
+    elif kernel in ("linear", "polynomial"):
+        exponent, offset = (1, 0.0) if kernel == "linear" else (power, constant)
+
+        def similarity(a: Tensor, b: Tensor) -> Tensor:
+            return (a @ b.T + offset) ** exponent
+    else:
+        raise OptionError(f"there is no kernel {kernel!r}; choose linear, polynomial or gaussian")
+    return similarity(x, x).mean() + similarity(y, y).mean() - 2 * similarity(x, y).mean()
+
+
+def histogram_loss(features: Tensor, style: Tensor) -> Tensor:
+    """Mean square distance of a map (1, C, h, w) from itself with the style's histograms.
+
+    Risser, Wilmot & Barnes, "Stable and controllable neural texture synthesis and style transfer
+    using histogram losses" (arXiv 1701.08893): every channel is given the distribution that
+    the style has in it, and what that changes is the loss. Here by ranks, which is exact, where
+    theirs has 256 bins. The target is a constant: no gradient flows through it.
+    """
+    x = features[0].flatten(1).float()
+    with torch.no_grad():
+        ordered = style[0].flatten(1).float().sort(dim=1).values
+        places = x.argsort(dim=1)
+        matched = torch.empty_like(x).scatter_(1, places, at_ranks(ordered, x.shape[1]))
+    return F.mse_loss(x, matched)
+
+
+def sliced_wasserstein_loss(features: Tensor, style: Tensor, *, seed: int = 0) -> Tensor:
+    """Squared sliced Wasserstein distance between the feature vectors of two maps (1, C, h, w).
+
+    Heitz et al., "A sliced Wasserstein loss for neural texture synthesis" (CVPR 2021), along
+    the directions of :func:`impasto.lab.transport.directions`; another ``seed``, others.
+    """
+    along = directions(features.shape[1], seed=seed)
+    one, two = (shadows(each[0].flatten(1), along) for each in (features, style))
+    return gaps(one, two).square().mean()
+
+
+def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """What a discriminator minimizes, given what it says of real and of made pictures: the hinge.
+
+    ``mean max(0, 1 - real) + mean max(0, 1 + fake)`` (Lim & Ye 2017, arXiv 1705.02894).
+    :class:`impasto.lab.blocks.PatchDiscriminator` is a small one.
+    """
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def adversarial_loss(fake: Tensor) -> Tensor:
+    """What a painter minimizes against the discriminator of :func:`critic_loss`: ``-mean fake``."""
+    return -fake.mean()
+
+
+def total_variation(image: Tensor, *, order: int = 1) -> Tensor:
+    """Mean absolute difference of neighboring pixels of (N, C, H, W), both directions summed.
+
+    ``order`` 2 takes squares (Li & Wand 2016, eq. 5), which round off edges.
+    """
+    across = (image[..., :, 1:] - image[..., :, :-1]).abs()
+    down = (image[..., 1:, :] - image[..., :-1, :]).abs()
+    return (across**order).mean() + (down**order).mean()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.errors import ModelError
+from impasto.errors import ModelError, OptionError
 
 CONVOLUTIONS: tuple[tuple[str, int, int], ...] = (
     ("conv1_1", 3, 64), ("conv1_2", 64, 64),
@@ -25,6 +25,8 @@ CONVOLUTIONS: tuple[tuple[str, int, int], ...] = (
     ("conv5_1", 512, 512), ("conv5_2", 512, 512), ("conv5_3", 512, 512), ("conv5_4", 512, 512),
 )  # fmt: skip
 """Name, input channels, output channels; a 2x2 max pooling stands before each convN_1, N > 1."""
+
+POOLINGS = {"max": F.max_pool2d, "average": F.avg_pool2d}
 
 LAYERS = tuple(name.replace("conv", "relu") for name, _, _ in CONVOLUTIONS)
 
@@ -100,13 +102,18 @@ class VGG19(nn.Module):
         """The layers this network can give, ``relu1_1`` first."""
         return LAYERS[: len(self.convolutions)]
 
-    def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+    def forward(
+        self, image: Tensor, layers: Iterable[str], *, pooling: str = "max"
+    ) -> dict[str, Tensor]:
         """Features of ``image`` (N, 3, H, W), RGB in [0, 1], at ``layers``.
 
         Runs no further than the deepest layer asked for.  H and W should be multiples of 8 up to
         relu4_1 (16 up to relu5_1): pooling drops what is left over, where the original rounds up.
-        Raises ``ModelError`` for a layer that is not there.
+        ``pooling`` is the network's own ``max``, or ``average``, which Gatys et al. 2016 prefer.
+        Raises ``ModelError`` for a layer that is not there, ``OptionError`` for another pooling.
         """
+        if pooling not in POOLINGS:
+            raise OptionError(f"pooling must be {' or '.join(POOLINGS)}, not {pooling!r}")
         wanted = set(layers)
         if unknown := wanted - set(self.layers):
             raise ModelError(f"no layer {sorted(unknown)[0]!r}; this VGG has {self.layers}")
@@ -116,7 +123,7 @@ class VGG19(nn.Module):
         x = self.preprocess(x)
         for name, convolution in self.convolutions.items():
             if name.endswith("_1") and name != "conv1_1":
-                x = F.max_pool2d(x, 2)
+                x = POOLINGS[pooling](x, 2)
             mode = self.layout.padding
             x = F.relu(convolution(F.pad(x, (1, 1, 1, 1), mode=mode)), inplace=True)
             layer = name.replace("conv", "relu")

@@ -17,6 +17,7 @@ __all__ = [
     "Level",
     "ModelRow",
     "find_bundle",
+    "lab_module",
     "read_bundle",
     "write_bundle",
 ]
@@ -33,6 +34,8 @@ class ModelRow:
         how: how to get it when its bundle is not here.
         pixel_bytes: memory that a pixel needs at most while the model works on it, in any engine,
             as measured; 0: not measured.
+        lab: the module of the lab that paints instead of a bundle, or None. It is imported by name
+            when it is asked for, never before: the studio knows nothing of the lab.
     """
 
     name: str
@@ -40,6 +43,7 @@ class ModelRow:
     file: str | None
     how: str
     pixel_bytes: int = 0
+    lab: str | None = None
 
     @property
     def path(self) -> Path | None:
@@ -50,6 +54,7 @@ class ModelRow:
         return path if path.is_file() else None
 
 
+_METHOD = "it needs pip install 'impasto[lab]' and weights of VGG-19 (impasto lab fetch vgg19)"
 _REINSTALL = "it ships with the package: install impasto again"
 
 MODELS: tuple[ModelRow, ...] = (
@@ -75,9 +80,41 @@ MODELS: tuple[ModelRow, ...] = (
         "pytorch-AdaIN weights, if you have them; then give the path of the file",
         pixel_bytes=2400,
     ),
+    ModelRow(
+        name="gatys",
+        summary="by optimization, minutes a picture: Gram matrices (Gatys et al. 2016)",
+        file=None,
+        how=_METHOD,
+        lab="impasto.lab.methods.gatys",
+    ),
+    ModelRow(
+        name="cnnmrf",
+        summary="by optimization, minutes a picture: patches of features (Li & Wand 2016)",
+        file=None,
+        how=_METHOD,
+        lab="impasto.lab.methods.cnnmrf",
+    ),
+    ModelRow(
+        name="style-swap",
+        summary="by optimization, a minute a picture: patches swapped (Chen & Schmidt 2016)",
+        file=None,
+        how=_METHOD,
+        lab="impasto.lab.methods.style_swap",
+    ),
 )
 
 DEFAULT_MODEL = "quality"
+
+
+def lab_module(name_or_path: str | Path) -> str | None:
+    """The module of the lab behind a name in ``MODELS``, or None where a bundle is meant.
+
+    Example:
+        >>> lab_module("gatys"), lab_module("fast")
+        ('impasto.lab.methods.gatys', None)
+    """
+    rows = {row.name: row.lab for row in MODELS}
+    return rows.get(name_or_path) if isinstance(name_or_path, str) else None
 
 
 def find_bundle(name_or_path: str | Path) -> Bundle:
@@ -101,6 +138,11 @@ def find_bundle(name_or_path: str | Path) -> Bundle:
     path = Path(name_or_path)
     if isinstance(name_or_path, str) and name_or_path in rows:
         row = rows[name_or_path]
+        if row.lab is not None:
+            raise ModelError(
+                f"{row.name!r} is a method that paints by optimization and has no bundle, so it "
+                "makes and keeps no styles: give it pictures, with stylize"
+            )
         if row.path is None:
             raise ModelError(f"model {row.name!r} is not in this installation: {row.how}")
         return read_bundle(row.path)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from impasto.lab.evaluate.transport import directions, shadows, sliced_wasserstein
-from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss
+from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss, gram
 from impasto.lab.moments import fast_mean_std
+from impasto.lab.transport import directions, shadows, sliced_wasserstein
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ def _facts(features: Tensor) -> LayerFacts:
     return LayerFacts(
         mean=mean.flatten(),
         std=std.flatten(),
-        gram=points @ points.T / points.shape[1],
+        gram=gram(batch)[0],
         shadows=shadows(points, directions(len(points))),
     )
 
@@ -124,7 +124,7 @@ def wasserstein_distances(found: StyleFacts, wanted: StyleFacts) -> dict[str, fl
     """Sliced Wasserstein distance of order 2 by layer, and their mean ``wasserstein``.
 
     Between the clouds of feature vectors of picture and style, along fixed directions
-    (:func:`impasto.lab.evaluate.transport.sliced_wasserstein`), in the unit of the features (in the
+    (:func:`impasto.lab.transport.sliced_wasserstein`), in the unit of the features (in the
     normalised VGG every channel's mean over photographs is 1). It sees the whole distribution,
     where the training loss sees mean and deviation of each channel.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,11 @@ from impasto.engines import open_engine
 from impasto.errors import OptionError
 from impasto.images import read_photo
 from impasto.lab.vgg import load_vgg, read_weights
-from impasto.models import MODELS, Bundle, find_bundle
+from impasto.lab.weights import VARIABLE
+from impasto.models import MODELS, Bundle, find_bundle, lab_module
 from impasto.painting import Content, affines
 from impasto.styles import Style
-from impasto.stylizer import Stylizer
+from impasto.stylizer import Stylizer, load
 
 CONTENT_NAME = "(content)"
 """The photograph itself, unpainted: what every number is before anything was done."""
@@ -98,6 +100,18 @@ class StudioPainter:
         return decoded[:, margin : margin + height, margin : margin + width].transpose(1, 2, 0)
 
 
+class MethodPainter(StudioPainter):
+    """A method of the lab, with its own default options; there is nothing to leave unaligned."""
+
+    def paint(self, content: Plane, style: Plane, *, unaligned: bool = True) -> Pictures:
+        """See :meth:`Painter.paint`; the style is used at the size it comes in."""
+        return Pictures(self.stylizer.paint(content, read_photo(style)).image, content)
+
+    def paint_all(self, contents: Sequence[Plane], styles: Sequence[Plane]) -> list[list[Plane]]:
+        """See :meth:`StudioPainter.paint_all`; one by one."""
+        return [[self.paint(content, style).raw for style in styles] for content in contents]
+
+
 class ContentPainter:
     """The photograph as it is: the baseline that Fig. 3 calls "content image"."""
 
@@ -121,7 +135,8 @@ def open_painters(
     """The models to judge, each under a label of its own.
 
     Args:
-        models: names or ``.impasto`` files.
+        models: names or ``.impasto`` files. Methods of the lab are among the names; they look
+            through the VGG-19 of ``$IMPASTO_VGG``, else through that of ``vgg``.
         vgg: weights of VGG-19, the encoder of ``decoder``.
         decoder: weights of an AdaIN decoder for ``vgg``, in the layout of pytorch-AdaIN: one more
             model, called ``adain``.
@@ -136,22 +151,31 @@ def open_painters(
     Example:
         >>> open_painters(["fast", "adain.impasto"], vgg="vgg.pth")         # doctest: +SKIP
     """
-    bundles = [(_label(model), find_bundle(model)) for model in models]
+    bundles = [(_label(model), find_bundle(model)) for model in models if not lab_module(model)]
     if decoder is not None:
         bundles.append(("adain", adain_bundle(vgg, decoder)))
-    if not bundles:
+    methods = [str(model) for model in models if lab_module(model)]
+    for name in methods:
+        if methods.count(name) > 1:
+            raise OptionError(f"model {name!r} is given twice; give each once")
+    if not bundles and not methods:
         raise OptionError("there is no model to evaluate; give one, or a decoder")
     labels = [label for label, _ in bundles]
     identities = [bundle.identity for _, bundle in bundles]
     for label, identity in zip(labels, identities, strict=True):
         if identities.count(identity) > 1:
             raise OptionError(f"model {label!r} is given twice ({identity}); give each once")
-    painters = []
+    painters: list[StudioPainter] = []
     for label, bundle in bundles:
         name = label if labels.count(label) == 1 else f"{label}-{bundle.identity[:4]}"
         opened = open_engine(bundle, name=engine, precision=precision, threads=threads)
         stylizer = Stylizer(card=bundle.card, engine=opened, identity=bundle.identity)
         painters.append(StudioPainter(stylizer, name))
+    for name in methods:
+        method = load(
+            name, vgg=os.environ.get(VARIABLE) or vgg, precision=precision, threads=threads
+        )
+        painters.append(MethodPainter(method, name))
     return tuple(painters)
 
 

@@ -1,0 +1,218 @@
+"""What a method of style transfer is here: a row of facts, its options, and one function.
+
+Every file in :mod:`impasto.lab.methods` that has a ``METHOD`` can be run by name, by
+``impasto.load(NAME)`` and ``impasto stylize --model NAME``; :mod:`impasto.lab.running` is what
+stands between.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from impasto.errors import ModelError, OptionError
+from impasto.lab.descent import Keeping, Watch
+from impasto.lab.vgg import VGG19
+
+MULTIPLE = 16
+"""Height and width that methods get are multiples of this: nothing is lost in four poolings."""
+
+SMALLEST = 32
+"""The smallest side that methods get: 3 x 3 patches down to relu4_1."""
+
+STARTS = ("content", "noise")
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a method can do beyond one photograph, one style and a number of strength.
+
+    Attributes:
+        several: mixes several styles by weights.
+        masks: lets a style go where its mask is.
+        alpha_map: takes a map of strength.
+        highest_alpha: the largest strength.
+        precisions: of the perceptual network.
+        keeps: can be kept in a file and gone on with.
+        alpha: what strength means for this method, in a line.
+    """
+
+    several: bool
+    masks: bool
+    alpha_map: bool
+    highest_alpha: float
+    precisions: tuple[str, ...]
+    keeps: bool
+    alpha: str
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What a method paints.
+
+    Attributes:
+        content: (1, 3, H, W) RGB in [0, 1], H and W multiples of ``MULTIPLE``, ``SMALLEST`` or
+            more.
+        styles: K pictures, each (1, 3, h, w) of any size from ``SMALLEST``.
+        opacities: for each style (h, w) in [0, 1], what of it counts, or None for all.
+        amounts: strength times share of each style: (K,), or (K, H, W) where that differs from
+            place to place.
+        start: a picture (1, 3, H, W) to begin with, or None for what the options say.
+    """
+
+    content: Tensor
+    styles: tuple[Tensor, ...]
+    opacities: tuple[Tensor | None, ...]
+    amounts: Tensor
+    start: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is around a task: who watches, and where it is kept."""
+
+    watch: Watch | None = None
+    keeping: Keeping | None = None
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method that can be run by name.
+
+    Attributes:
+        name: as on the command line.
+        title: a line for people.
+        paper: who and where.
+        options: a frozen dataclass with a default for every field; among them ``steps``, ``seed``
+            and ``start`` where the method has them.
+        capabilities: see there.
+        paint: the picture, (1, 3, H, W) of the content's size, not clipped.
+    """
+
+    name: str
+    title: str
+    paper: str
+    options: type
+    capabilities: Capabilities
+    paint: Callable[[Task, Any, VGG19, Run], Tensor]
+
+
+def first_picture(task: Task, start: object, seed: int) -> Tensor:
+    """What an optimization begins with: the content, a given picture, or white noise.
+
+    The noise is that of Gatys et al.: every value even in [0, 1]; the same for the same seed.
+    """
+    if task.start is not None:
+        return task.start
+    if start == "noise":
+        random = torch.Generator().manual_seed(seed)
+        return torch.rand(task.content.shape, generator=random).to(task.content.device)
+    return task.content
+
+
+def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """(..., H, W) at another size, averaged where it shrinks; itself if it has the size."""
+    if tuple(image.shape[-2:]) == size:
+        return image
+    batch = image.reshape(1, -1, *image.shape[-2:])
+    scaled = F.interpolate(batch, size=size, mode="bilinear", antialias=True, align_corners=False)
+    return scaled.reshape(*image.shape[:-2], *size)
+
+
+def check_layers(layers: Mapping[str, float], vgg: VGG19, what: str) -> None:
+    """Refuse layers that the network has not, or weights that are none.
+
+    Raises:
+        OptionError: if there are no layers, or a weight is negative.
+        ModelError: if these weights of VGG-19 do not reach so far.
+    """
+    if not layers:
+        raise OptionError(f"{what} names no layer; give one or more, such as relu3_1")
+    for layer, weight in layers.items():
+        if layer not in vgg.layers:
+            raise ModelError(
+                f"{what} {layer} is not in these weights of VGG-19, which reach from "
+                f"{vgg.layers[0]} to {vgg.layers[-1]}; give another --vgg, or other layers"
+            )
+        if not 0 <= weight < float("inf"):
+            raise OptionError(f"the weight of {what} {layer} must be 0 or more, not {weight}")
+
+
+def set_options(options: Any, settings: Mapping[str, Any]) -> Any:
+    """Options with some of them changed; every value is checked against its type.
+
+    Args:
+        options: an instance of a method's ``options``.
+        settings: by name; a text is read as on the command line (``20``, ``noise``,
+            ``relu1_1:1,relu2_1:0.5``).
+
+    Raises:
+        OptionError: if there is no such option, or a value is of another type.
+
+    Example:
+        >>> set_options(Gatys(), {"steps": "20"}).steps                     # doctest: +SKIP
+        20
+    """
+    kinds = typing.get_type_hints(type(options))
+    changed = {}
+    for name, value in settings.items():
+        if name not in kinds:
+            near = difflib.get_close_matches(name, kinds, n=1)
+            raise OptionError(
+                f"there is no option {name!r} here; "
+                + (f"did you mean {near[0]!r}? " if near else "")
+                + f"these are: {', '.join(kinds)}"
+            )
+        changed[name] = _value(name, value, kinds[name])
+    return dataclasses.replace(options, **changed)
+
+
+def _value(name: str, value: Any, kind: Any) -> Any:
+    try:
+        if kind is int:
+            return _whole(value)
+        if kind is float:
+            return float(value)
+        if kind is str:
+            return str(value)
+        if typing.get_origin(kind) is tuple:
+            parts = value.split(",") if isinstance(value, str) else value
+            (each, *_) = typing.get_args(kind)
+            return tuple(each(part) for part in parts)
+        if typing.get_origin(kind) is not None and isinstance(value, str):  # layers and weights
+            pairs = (each.partition(":") for each in value.split(","))
+            return {layer.strip(): float(weight or 1) for layer, _, weight in pairs}
+    except (TypeError, ValueError):
+        wanted = getattr(kind, "__name__", str(kind))
+        raise OptionError(f"{name} cannot be {value!r}: it is of type {wanted}") from None
+    return value
+
+
+def _whole(value: Any) -> int:
+    number = float(value)
+    if number != int(number):
+        raise ValueError
+    return int(number)
+
+
+def read_settings(texts: Sequence[str]) -> dict[str, str]:
+    """``NAME=VALUE`` of the command line as a table.
+
+    >>> read_settings(["steps=20"])
+    {'steps': '20'}
+    """
+    settings = {}
+    for text in texts:
+        name, mark, value = text.partition("=")
+        if not mark or not name.strip():
+            raise OptionError(f"{text!r} is no setting: write NAME=VALUE, such as steps=200")
+        settings[name.strip().replace("-", "_")] = value.strip()
+    return settings

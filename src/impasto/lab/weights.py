@@ -1,0 +1,217 @@
+"""Where the weights of the perceptual network are: given, in the environment, or in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from impasto.errors import ModelError
+
+VARIABLE = "IMPASTO_VGG"
+"""The environment variable that names a file of VGG-19."""
+
+TIMEOUT = 30.0
+"""Seconds without a byte after which a transfer counts as broken."""
+
+_BLOCK = 1 << 20
+
+# Where a program keeps what it can fetch again: the variable that says so, and what holds without.
+_CACHES = {"darwin": ("", "Library/Caches"), "win32": ("LOCALAPPDATA", "AppData/Local")}
+_CACHE = ("XDG_CACHE_HOME", ".cache")
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file of weights that others publish.
+
+    Attributes:
+        name: as in `impasto lab fetch NAME`.
+        file: what it is called in the cache.
+        url: where it is.
+        sha256: its checksum, or the first digits of it.
+        size: in bytes, for people.
+        summary: a line for people.
+    """
+
+    name: str
+    file: str
+    url: str
+    sha256: str
+    size: int
+    summary: str
+
+
+DOWNLOADS: tuple[Download, ...] = (
+    Download(
+        name="vgg19",
+        file="vgg19-dcbb9e9d.pth",
+        url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+        # torchvision publishes the first digits, in the file's name.
+        sha256="dcbb9e9d",
+        size=574_673_361,
+        summary="torchvision's VGG-19, trained on ImageNet",
+    ),
+)
+
+
+def cache_folder() -> Path:
+    """The folder of fetched weights, which need not exist.
+
+    ``impasto`` where the system wants what can be fetched again: ``$XDG_CACHE_HOME`` or
+    ``~/.cache``, on macOS ``~/Library/Caches``, on Windows ``%LOCALAPPDATA%``.
+
+    Raises:
+        ModelError: if the user has no home.
+
+    Example:
+        >>> cache_folder()                                                  # doctest: +SKIP
+        PosixPath('/home/me/.cache/impasto')
+    """
+    variable, usual = _CACHES.get(sys.platform, _CACHE)
+    given = Path(os.environ.get(variable, ""))
+    # The XDG specification wants relative paths to be ignored.
+    try:
+        return (given if given.is_absolute() else Path.home() / usual) / "impasto"
+    except RuntimeError as error:
+        raise ModelError(f"there is no folder for weights ({error}); give --vgg FILE") from error
+
+
+def find_vgg(given: str | Path | None = None) -> Path:
+    """The file of VGG-19 to use: ``given``, else ``$IMPASTO_VGG``, else one in the cache.
+
+    Raises:
+        ModelError: if there is none, saying how to get one.
+
+    Example:
+        >>> find_vgg("vgg_normalised.pth")                                  # doctest: +SKIP
+        PosixPath('vgg_normalised.pth')
+    """
+    for path, source in ((given, ""), (os.environ.get(VARIABLE), f" ({VARIABLE})")):
+        if path:
+            found = Path(path).expanduser()
+            if not found.is_file():
+                raise ModelError(f"{found}{source}: no such file of VGG-19; check the path")
+            return found
+    cached = [cache_folder() / row.file for row in DOWNLOADS if row.name == "vgg19"]
+    for path in cached:
+        if path.is_file():
+            return path
+    raise ModelError(
+        f"there are no weights of VGG-19: give --vgg FILE, set {VARIABLE} to a file, or fetch them "
+        f"once with `impasto lab fetch vgg19` (to {cached[0]})"
+    )
+
+
+def fetch(
+    download: Download,
+    *,
+    folder: Path | None = None,
+    watch: Callable[[int, int | None], object] | None = None,
+) -> Path:
+    """Download a file, check it and put it in its place; one that is there and whole is left alone.
+
+    Args:
+        download: what.
+        folder: where to; by default :func:`cache_folder`, made if it is missing.
+        watch: called with the bytes that came and with how many there will be, if that is known.
+
+    Returns:
+        The file.
+
+    Raises:
+        ModelError: if the network or the disk fails, or the file is another than was promised.
+            Nothing half-fetched is left then.
+
+    Example:
+        >>> fetch(DOWNLOADS[0])                                             # doctest: +SKIP
+        PosixPath('/home/me/.cache/impasto/vgg19-dcbb9e9d.pth')
+    """
+    target = (cache_folder() if folder is None else folder) / download.file
+    if target.is_file() and _digest(target).startswith(download.sha256):
+        return target
+    temporary = target.with_name(f".{target.name}-{secrets.token_hex(4)}.partial")
+    try:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file = temporary.open("xb")
+        except OSError as error:
+            raise ModelError(
+                f"{target.parent}: nothing can be written there ({error.strerror}); set "
+                "XDG_CACHE_HOME to another folder, or download the file yourself and give --vgg"
+            ) from error
+        with file:
+            found = _transfer(download, file.write, watch)
+        if not found.startswith(download.sha256):
+            raise ModelError(
+                f"{download.url}: gave another file than was promised (sha256 {found[:16]}... "
+                f"instead of {download.sha256}...); nothing was kept, try again later"
+            )
+        try:
+            temporary.replace(target)
+        except OSError as error:
+            raise ModelError(f"{target}: cannot be written ({error.strerror})") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return target
+
+
+def _transfer(
+    download: Download,
+    write: Callable[[bytes], object],
+    watch: Callable[[int, int | None], object] | None,
+) -> str:
+    """Checksum of all that came, which ``write`` got."""
+    digest, done = hashlib.sha256(), 0
+    try:
+        with urllib.request.urlopen(download.url, timeout=TIMEOUT) as answer:
+            length = answer.headers.get("Content-Length", "")
+            promised = int(length) if length.isdigit() else None
+            while block := answer.read(_BLOCK):
+                try:
+                    write(block)
+                except OSError as error:
+                    raise ModelError(
+                        f"{download.file}: cannot be written ({error.strerror}); "
+                        f"it needs {download.size / 1e6:.0f} MB"
+                    ) from error
+                digest.update(block)
+                done += len(block)
+                if watch is not None:
+                    watch(done, promised)
+    except ModelError:
+        raise
+    except urllib.error.HTTPError as error:
+        raise ModelError(
+            f"{download.url}: the server says {error.code} ({error.reason}); try again later, or "
+            "get the file elsewhere and give --vgg"
+        ) from error
+    except (OSError, urllib.error.URLError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise ModelError(
+            f"{download.url}: cannot be fetched ({reason}); check the network, or get the file "
+            "elsewhere and give --vgg"
+        ) from error
+    except Exception as error:  # http.client's own tree, for a broken answer
+        raise ModelError(
+            f"{download.url}: the transfer broke off ({error!r}); try again"
+        ) from error
+    if promised is not None and done != promised:
+        raise ModelError(
+            f"{download.url}: the transfer broke off after {done:,} of {promised:,} bytes; "
+            "try again"
+        )
+    return digest.hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
