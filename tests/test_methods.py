@@ -397,9 +397,10 @@ def test_gatys_passes_adain_within_150_steps():
             "style_weight": 30,
         }
     )
-    pairs = draw_pairs(
-        {SHARED / "data/photos/flickr8k": 1}, {SHARED / "data/paintings/louvre": 1}, count=5
+    photos, paintings = (
+        str(SHARED / "data" / folder) for folder in ("photos/flickr8k", "paintings/louvre")
     )
+    pairs = draw_pairs({photos: 1}, {paintings: 1}, count=5)
 
     def tensor(image):
         return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]

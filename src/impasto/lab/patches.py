@@ -1,9 +1,9 @@
 """Patches of feature maps: finding the most similar ones, and putting them together again.
 
 Similarity is the normalized cross-correlation ``<p, s> / (|p| |s|)`` of Li & Wand 2016 (eq. 3) and
-Chen & Schmidt 2016 (section 3.1); both write it as a convolution whose filters are the style's patches
-divided by their length. Here it is the same product over unfolded patches, a chunk of the style's
-at a time with a running maximum, so that memory does not grow with the product of both pictures.
+Chen & Schmidt 2016 (section 3.1); both write it as a convolution whose filters are the style's
+patches divided by their length. Here it is the same product over unfolded patches, a chunk of the
+style's at a time with a running maximum, so that memory does not grow with both pictures at once.
 """
 
 from __future__ import annotations

@@ -147,8 +147,11 @@ def fetch(
                 f"{target.parent}: nothing can be written there ({error.strerror}); set "
                 "XDG_CACHE_HOME to another folder, or download the file yourself and give --vgg"
             ) from error
-        with file:
-            found = _transfer(download, file.write, watch)
+        try:
+            with file:
+                found = _transfer(download, file.write, watch)
+        except OSError as error:  # the last bytes are written when the file is closed
+            raise _unwritable(download, error) from error
         if not found.startswith(download.sha256):
             raise ModelError(
                 f"{download.url}: gave another file than was promised (sha256 {found[:16]}... "
@@ -179,10 +182,7 @@ def _transfer(
                 try:
                     write(block)
                 except OSError as error:
-                    raise ModelError(
-                        f"{download.file}: cannot be written ({error.strerror}); "
-                        f"it needs {download.size / 1e6:.0f} MB"
-                    ) from error
+                    raise _unwritable(download, error) from error
                 digest.update(block)
                 done += len(block)
                 if watch is not None:
@@ -210,6 +210,13 @@ def _transfer(
             "try again"
         )
     return digest.hexdigest()
+
+
+def _unwritable(download: Download, error: OSError) -> ModelError:
+    return ModelError(
+        f"{download.file}: cannot be written ({error.strerror}); "
+        f"it needs {download.size / 1e6:.0f} MB"
+    )
 
 
 def _digest(path: Path) -> str:

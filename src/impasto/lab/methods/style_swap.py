@@ -77,8 +77,8 @@ def swapped(task: Task, options: StyleSwap, vgg: VGG19) -> Tensor:
 def paint(task: Task, options: StyleSwap, vgg: VGG19, run: Run) -> Tensor:
     """The picture, (1, 3, H, W), not clipped.
 
-    Minimizes ``|F(x) - target|^2 + tv TV(x)`` over the pixels (section 3.2),
-    with squared total variation, the distance divided by the target's mean square: the paper's "inverse by
+    Minimizes ``|F(x) - target|^2 + tv TV(x)`` over the pixels (section 3.2), with squared total
+    variation and the distance divided by the target's mean square: the paper's "inverse by
     optimization". Its inverse network, which is fast, is trained.
     """
     check_layers({options.layer: 1.0}, vgg, "layer")
