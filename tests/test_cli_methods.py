@@ -62,7 +62,7 @@ def test_says_what_is_wrong_before_it_paints(folder):
     run(*words, "gatys", *vgg, "--set", "stepz=2", fails="did you mean 'steps'")
     many = ["stylize", "0.png", "1.png", "-s", "1.png", "-o", "out", "--model", "gatys", *vgg]
     run(*many, "--checkpoint", "run.pt", fails="one picture, not for 2")
-    run("grid", "0.png", *["1.png"] * 4, "--model", "gatys", "-o", "g.png", fails="VGG-19")
+    run("grid", "0.png", *["-s", "1.png"] * 4, "--model", "gatys", "-o", "g.png", fails="VGG-19")
     assert not (folder / "a.png").exists()
 
 
