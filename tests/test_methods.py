@@ -254,7 +254,9 @@ def test_descent_finds_the_bottom_of_a_valley(optimizer):
         return {"distance": (steep * (image - goal).square()).mean()}
 
     found = descend(
-        torch.full((1, 3, 8, 8), 0.5), [Stage((8, 8), 150, lambda: objective)], optimizer=optimizer
+        torch.full((1, 3, 8, 8), 0.5),
+        [Stage((8, 8), 150, lambda _: objective)],
+        optimizer=optimizer,
     )
     assert (found - goal).abs().max() < 0.01
 
@@ -263,7 +265,7 @@ def test_descent_survives_a_cliff():
     def objective(image, step):
         return {"wall": (1e3 * (image - 0.5).abs().clamp(max=0.2) ** 0.5 - image).mean()}
 
-    found = descend(torch.full((1, 3, 4, 4), 0.61), [Stage((4, 4), 40, lambda: objective)])
+    found = descend(torch.full((1, 3, 4, 4), 0.61), [Stage((4, 4), 40, lambda _: objective)])
     assert torch.isfinite(found).all()
 
 
@@ -275,7 +277,7 @@ def test_coarse_to_fine_enlarges_between_the_stages():
             sizes.append(tuple(image.shape[2:]))
             return {"mean": image.square().mean()}
 
-        return Stage(size, 2, lambda: objective)
+        return Stage(size, 2, lambda _: objective)
 
     stages = [stage(halved((64, 96), n, multiple=16)) for n in (1, 0)]
     found = descend(torch.ones(1, 3, 64, 96), stages)

@@ -54,12 +54,13 @@ class Stage:
     Attributes:
         size: height and width.
         steps: how many.
-        prepare: makes the objective; called when the stage begins.
+        prepare: makes the objective; called when the stage begins, or is gone on with. What the
+            objective must find again then, it puts into the table that it is given.
     """
 
     size: tuple[int, int]
     steps: int
-    prepare: Callable[[], Objective]
+    prepare: Callable[[dict[str, Tensor]], Objective]
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,9 @@ def descend(
     total = sum(stage.steps for stage in stages)
     image = start.float()
     first, done, rule = 0, 0, METHODS[optimizer](rate)
+    notes: dict[str, Tensor] = {}
     if keeping is not None and keeping.path.exists():
-        first, done, image = _resume(keeping, rule, device=start.device)
+        first, done, image, notes = _resume(keeping, rule, device=start.device)
         first = min(first, len(stages) - 1)
     passed = sum(stage.steps for stage in stages[:first])
     for number, stage in enumerate(stages):
@@ -129,8 +131,8 @@ def descend(
             continue
         if tuple(image.shape[2:]) != stage.size:
             image = _scaled(image, stage.size)
-            rule, done = METHODS[optimizer](rate), 0
-        objective = stage.prepare() if done < stage.steps else None
+            rule, done, notes = METHODS[optimizer](rate), 0, {}
+        objective = stage.prepare(notes) if done < stage.steps else None
         stopped = False
         try:
             while done < stage.steps and not stopped and objective is not None:
@@ -139,15 +141,15 @@ def descend(
                 if watch is not None:
                     stopped = watch(Progress(passed + done, total, losses, image)) is True
                 if keeping is not None and done % _SAVE_EVERY == 0:
-                    _save(keeping, number, done, image, rule)
+                    _save(keeping, number, done, image, notes, rule)
         finally:  # for KeyboardInterrupt too: a step is whole or not done
             if keeping is not None:
-                _save(keeping, number, done, image, rule)
+                _save(keeping, number, done, image, notes, rule)
         if stopped:
             break
         passed += stage.steps
         if number + 1 < len(stages):
-            done, rule = 0, METHODS[optimizer](rate)
+            rule, done, notes = METHODS[optimizer](rate), 0, {}
     return _scaled(image, stages[-1].size)
 
 
@@ -244,6 +246,8 @@ def _step(
         loss = torch.stack(tuple(losses.values())).sum()
         # In units of a pixel: a mean over many pixels has tiny gradients.
         (gradient,) = torch.autograd.grad(loss * image.numel(), x)
+    # A kink or half precision may leave single pixels without a slope: they stay where they are.
+    gradient = gradient.nan_to_num(0.0, 0.0, 0.0)
     found = rule.next(x.detach(), gradient, float(loss.detach()))
     return found, {name: float(value.detach()) for name, value in losses.items()}
 
@@ -254,13 +258,21 @@ def _scaled(image: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(image, size=size, mode="bilinear", antialias=True, align_corners=False)
 
 
-def _save(keeping: Keeping, stage: int, done: int, image: Tensor, rule: Rule) -> None:
+def _save(
+    keeping: Keeping,
+    stage: int,
+    done: int,
+    image: Tensor,
+    notes: Mapping[str, Tensor],
+    rule: Rule,
+) -> None:
     kept = {
         "format": 1,
         "story": keeping.story,
         "stage": stage,
         "done": done,
         "image": image,
+        "notes": dict(notes),
         "memory": rule.memory,
     }
     encoded = io.BytesIO()
@@ -271,11 +283,14 @@ def _save(keeping: Keeping, stage: int, done: int, image: Tensor, rule: Rule) ->
         raise ModelError(f"{keeping.path}: the run cannot be kept there ({error})") from error
 
 
-def _resume(keeping: Keeping, rule: Rule, *, device: torch.device) -> tuple[int, int, Tensor]:
+def _resume(
+    keeping: Keeping, rule: Rule, *, device: torch.device
+) -> tuple[int, int, Tensor, dict[str, Tensor]]:
     try:
         kept = torch.load(keeping.path, map_location=device, weights_only=True)
         known = kept["format"] == 1
-        story, stage, done, image = (kept[key] for key in ("story", "stage", "done", "image"))
+        names = ("story", "stage", "done", "image", "notes")
+        story, stage, done, image, notes = (kept[name] for name in names)
         rule.memory = kept["memory"]
     except Exception as error:  # whatever a damaged file brings about
         reason = str(error).split("\n")[0]
@@ -285,4 +300,4 @@ def _resume(keeping: Keeping, rule: Rule, *, device: torch.device) -> tuple[int,
             f"{keeping.path}: is a run of other pictures or other options; give another file for "
             "this one, or delete it to begin anew"
         )
-    return stage, done, image
+    return stage, done, image, notes

@@ -98,7 +98,9 @@ def paint(task: Task, options: CNNMRF, vgg: VGG19, run: Run) -> Tensor:
             Stage(
                 size,
                 steps,
-                lambda size=size, times=times: _objective(task, options, vgg, size, times),
+                lambda notes, size=size, times=times: _objective(
+                    task, options, vgg, size, times, notes
+                ),
             )
         )
     return descend(
@@ -123,8 +125,14 @@ class _Goal:
 
 @torch.no_grad()
 def _objective(
-    task: Task, options: CNNMRF, vgg: VGG19, size: tuple[int, int], times: int
+    task: Task,
+    options: CNNMRF,
+    vgg: VGG19,
+    size: tuple[int, int],
+    times: int,
+    notes: dict[str, Tensor],
 ) -> Objective:
+    """The losses at one size; which patches were nearest is noted down, to go on with."""
     layers = {**options.content_layers, **options.style_layers}
     seen = vgg(resized(task.content, size), layers)
     content = {layer: seen[layer].float().clone() for layer in options.content_layers}
@@ -146,12 +154,16 @@ def _objective(
         ]
         taken = [image.new_zeros(())]
         for layer, weight in options.style_layers.items():
-            for goal in goals[layer]:
-                if goal.wanted is None or step % options.refresh == 0:
+            for number, goal in enumerate(goals[layer]):
+                name = f"{layer} {number}"
+                if step % options.refresh == 0 or name not in notes:
                     with torch.no_grad():
-                        goal.wanted = goal.bank.take(
-                            goal.bank.nearest(got[layer], chunk_bytes=options.chunk_mb << 20)
+                        notes[name] = goal.bank.nearest(
+                            got[layer], chunk_bytes=options.chunk_mb << 20
                         )
+                    goal.wanted = None
+                if goal.wanted is None:
+                    goal.wanted = goal.bank.take(notes[name])
                 distance = patch_loss(got[layer], goal.wanted, goal.amount)
                 taken.append(weight * goal.scale * distance)
         return {

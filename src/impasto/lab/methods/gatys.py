@@ -102,7 +102,7 @@ def paint(task: Task, options: Gatys, vgg: VGG19, run: Run) -> Tensor:
             Stage(
                 size,
                 steps,
-                lambda size=size, times=times: _objective(task, options, vgg, size, times),
+                lambda _, size=size, times=times: _objective(task, options, vgg, size, times),
             )
         )
     return descend(

@@ -87,7 +87,7 @@ def paint(task: Task, options: StyleSwap, vgg: VGG19, run: Run) -> Tensor:
             f"steps and chunk_mb must be 1 or more, not {options.steps} and {options.chunk_mb}"
         )
 
-    def prepare() -> Objective:
+    def prepare(_: dict[str, Tensor]) -> Objective:
         target = swapped(task, options, vgg)
         scale = 1 / max(float(target.square().mean()), 1e-12)
 
