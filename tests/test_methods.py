@@ -17,7 +17,7 @@ from impasto.affine import Moments
 from impasto.errors import EngineError, ImpastoError, ModelError, OptionError, StyleError
 from impasto.images import read_photo
 from impasto.lab.descent import Stage, descend, halved
-from impasto.lab.method import set_options
+from impasto.lab.settings import set_options
 from impasto.models import MODELS
 from impasto.styles import Style
 

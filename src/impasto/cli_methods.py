@@ -108,7 +108,7 @@ class MethodOptions:
             return {}
         import importlib
 
-        read: Any = importlib.import_module("impasto.lab.method").read_settings
+        read: Any = importlib.import_module("impasto.lab.settings").read_settings
         return given(
             steps=self.steps,
             options=read(self.changes) or None,

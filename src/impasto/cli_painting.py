@@ -245,11 +245,10 @@ def read_style(
     check_size(side)
 
     def read() -> Style | Photo:
-        style: Any = None
-        if name != STDIO:
-            style = stylizer.found(name)
-        if not isinstance(style, Style):
-            style = fit_photo(common.read(name), side, enlarge=False)
+        found = None if name == STDIO else stylizer.found(name)
+        style = (
+            found if isinstance(found, Style) else fit_photo(common.read(name), side, enlarge=False)
+        )
         stylizer.check_style(style, color=color)
         return style
 

@@ -75,7 +75,7 @@ def load(
     module = lab_module(model)
     if module is not None:
         # By name, since the studio knows nothing of the lab; its own absence is its own error.
-        lab: Any = importlib.import_module("impasto.lab.running")
+        lab: Any = importlib.import_module("impasto.lab.opening")
         method: Stylizer = lab.open_method(
             module, vgg=vgg, engine=engine, precision=precision, threads=threads
         )

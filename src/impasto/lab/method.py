@@ -7,10 +7,7 @@ stands between.
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,75 +141,3 @@ def check_layers(layers: Mapping[str, float], vgg: VGG19, what: str) -> None:
             )
         if not 0 <= weight < float("inf"):
             raise OptionError(f"the weight of {what} {layer} must be 0 or more, not {weight}")
-
-
-def set_options(options: Any, settings: Mapping[str, Any]) -> Any:
-    """Options with some of them changed; every value is checked against its type.
-
-    Args:
-        options: an instance of a method's ``options``.
-        settings: by name; a text is read as on the command line (``20``, ``noise``,
-            ``relu1_1:1,relu2_1:0.5``).
-
-    Raises:
-        OptionError: if there is no such option, or a value is of another type.
-
-    Example:
-        >>> set_options(Gatys(), {"steps": "20"}).steps                     # doctest: +SKIP
-        20
-    """
-    kinds = typing.get_type_hints(type(options))
-    changed = {}
-    for name, value in settings.items():
-        if name not in kinds:
-            near = difflib.get_close_matches(name, kinds, n=1)
-            raise OptionError(
-                f"there is no option {name!r} here; "
-                + (f"did you mean {near[0]!r}? " if near else "")
-                + f"these are: {', '.join(kinds)}"
-            )
-        changed[name] = _value(name, value, kinds[name])
-    return dataclasses.replace(options, **changed)
-
-
-def _value(name: str, value: Any, kind: Any) -> Any:
-    try:
-        if kind is int:
-            return _whole(value)
-        if kind is float:
-            return float(value)
-        if kind is str:
-            return str(value)
-        if typing.get_origin(kind) is tuple:
-            parts = value.split(",") if isinstance(value, str) else value
-            (each, *_) = typing.get_args(kind)
-            return tuple(each(part) for part in parts)
-        if typing.get_origin(kind) is not None and isinstance(value, str):  # layers and weights
-            pairs = (each.partition(":") for each in value.split(","))
-            return {layer.strip(): float(weight or 1) for layer, _, weight in pairs}
-    except (TypeError, ValueError):
-        wanted = getattr(kind, "__name__", str(kind))
-        raise OptionError(f"{name} cannot be {value!r}: it is of type {wanted}") from None
-    return value
-
-
-def _whole(value: Any) -> int:
-    number = float(value)
-    if number != int(number):
-        raise ValueError
-    return int(number)
-
-
-def read_settings(texts: Sequence[str]) -> dict[str, str]:
-    """``NAME=VALUE`` of the command line as a table.
-
-    >>> read_settings(["steps=20"])
-    {'steps': '20'}
-    """
-    settings = {}
-    for text in texts:
-        name, mark, value = text.partition("=")
-        if not mark or not name.strip():
-            raise OptionError(f"{text!r} is no setting: write NAME=VALUE, such as steps=200")
-        settings[name.strip().replace("-", "_")] = value.strip()
-    return settings

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import importlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,10 +20,10 @@ from impasto.errors import EngineError, OptionError, StyleError
 from impasto.filepainting import Written
 from impasto.images import MAX_PIXELS, Photo, Picture, read_photo, write_image
 from impasto.lab.descent import Keeping, Watch
-from impasto.lab.method import MULTIPLE, Method, Run, set_options
+from impasto.lab.method import Method, Run
+from impasto.lab.settings import Settings
 from impasto.lab.tasks import make_task, start_photo, story_of
-from impasto.lab.vgg import VGG19, load_vgg
-from impasto.lab.weights import find_vgg
+from impasto.lab.vgg import VGG19
 from impasto.masks import (
     Mask,
     PictureMask,
@@ -34,7 +32,7 @@ from impasto.masks import (
     read_alpha,
     read_masks,
 )
-from impasto.models import Card, Level
+from impasto.models import Card
 from impasto.painter import listed
 from impasto.painting import Content, Painted, check_size
 from impasto.regions import Statistics
@@ -42,8 +40,6 @@ from impasto.styles import Style
 from impasto.stylizer import STYLE_SIZE, Stylizer
 from impasto.tiling import MEMORY
 from impasto.writing import QUALITY, check_depth, check_target, format_of
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 Plane = NDArray[np.float32]
 
@@ -63,59 +59,6 @@ class Device:
     threads: int | None
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a call asks of a method beyond what every model does."""
-
-    options: Any
-    watch: Watch | None = None
-    checkpoint: Path | None = None
-
-
-def open_method(
-    module: str,
-    *,
-    vgg: str | Path | None = None,
-    engine: str | None = None,
-    precision: str | None = None,
-    threads: int | None = None,
-) -> MethodStylizer:
-    """A method, ready to paint.
-
-    Args:
-        module: which has it as ``METHOD``.
-        vgg: a file of VGG-19, as for :func:`impasto.lab.weights.find_vgg`.
-        engine: a device of PyTorch; by default ``cuda`` where there is one, else ``cpu``.
-        precision: one of the method's; by default the first.
-        threads: how many may be used, 1 or more; by default PyTorch's choice.
-
-    Raises:
-        ModelError: if there is no VGG-19, or it cannot be read.
-        EngineError: if the device is not there.
-        OptionError: if precision or threads is not a possible value.
-    """
-    method: Method = importlib.import_module(module).METHOD
-    precisions = method.capabilities.precisions
-    if precision is not None and precision not in precisions:
-        raise OptionError(
-            f"{method.name} has no precision {precision!r}; choose {' or '.join(precisions)}"
-        )
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
-        raise OptionError(f"threads must be a whole number of 1 or more, not {threads!r}")
-    name = engine or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError, ModuleNotFoundError) as error:
-        reason = str(error).split("\n")[0]
-        raise EngineError(
-            f"methods of the lab run on a device of PyTorch, such as cpu or cuda; {name!r} cannot "
-            f"be used ({reason})"
-        ) from error
-    device = Device(name, precision or precisions[0], threads)
-    network = load_vgg(find_vgg(vgg)).to(device=name, dtype=DTYPES[device.precision])
-    return MethodStylizer(method, network, device)
-
-
 class MethodStylizer(Stylizer):
     """A method of the lab, used as a model is. It keeps nothing of what passes through it.
 
@@ -130,12 +73,18 @@ class MethodStylizer(Stylizer):
     keeps_styles = False
 
     def __init__(
-        self, method: Method, vgg: VGG19, device: Device, settings: Settings | None = None
+        self,
+        method: Method,
+        vgg: VGG19,
+        device: Device,
+        *,
+        card: Card,
+        settings: Settings | None = None,
     ) -> None:
         self.method, self.vgg = method, vgg
         self.settings = settings or Settings(method.options())
         identity = hashlib.sha256(method.name.encode()).hexdigest()[:16]
-        super().__init__(card=_card(method, vgg), engine=device, identity=identity)  # type: ignore[arg-type]
+        super().__init__(card=card, engine=device, identity=identity)  # type: ignore[arg-type]
 
     def set(
         self,
@@ -166,33 +115,15 @@ class MethodStylizer(Stylizer):
         Example:
             >>> gatys = impasto.load("gatys").set(steps=500, start="noise")  # doctest: +SKIP
         """
-        kind = self.method.options
-        base = options if isinstance(options, kind) else self.settings.options
-        changed: dict[str, Any] = {}
-        if options is not None and base is not options:
-            if not isinstance(options, dict):
-                raise OptionError(
-                    f"options of {self.method.name} are a {kind.__name__} or a table by name, "
-                    f"not a {type(options).__name__}"
-                )
-            changed.update(options)
-        given = {"steps": steps, "start": start, "seed": seed}
-        changed.update({name: value for name, value in given.items() if value is not None})
-        picture = changed.get("start")
-        if picture is not None and not isinstance(picture, str | os.PathLike):
-            # Not a name: a picture itself, which no text can stand for.
-            del changed["start"]
-            base = dataclasses.replace(base, start=read_photo(picture))
-        return MethodStylizer(
+        changed = self.settings.changed(
             self.method,
-            self.vgg,
-            self.engine,  # type: ignore[arg-type]
-            Settings(
-                set_options(base, changed),
-                watch or self.settings.watch,
-                Path(checkpoint) if checkpoint is not None else self.settings.checkpoint,
-            ),
+            {"steps": steps, "start": start, "seed": seed},
+            options=options,
+            watch=watch,
+            checkpoint=checkpoint,
         )
+        device: Any = self.engine
+        return MethodStylizer(self.method, self.vgg, device, card=self.card, settings=changed)
 
     def style(self, source: Picture | Photo, *, size: int | None = STYLE_SIZE) -> Style:
         """Refused: a method looks at the picture of a style.
@@ -454,25 +385,6 @@ class MethodStylizer(Stylizer):
 
 def _highest(strength: Mask) -> float:
     return strength.high if isinstance(strength, PictureMask) else float(np.max(strength))
-
-
-def _card(method: Method, vgg: VGG19) -> Card:
-    parameters = sum(each.numel() for each in vgg.parameters())
-    return Card(
-        name=method.name,
-        title=f"{method.title} ({method.paper})",
-        architecture="VGG-19 as the judge, pixels by optimization",
-        levels=(Level(vgg.layers[-1], 512, MULTIPLE),),
-        multiple=MULTIPLE,
-        rim=0,
-        parameters=parameters,
-        macs_512=0,
-        data="none: nothing is trained",
-        iterations=0,
-        losses={},
-        licence="that of the weights of VGG-19",
-        notes=f"alpha: {method.capabilities.alpha}",
-    )
 
 
 @contextmanager

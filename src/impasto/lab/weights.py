@@ -22,6 +22,9 @@ TIMEOUT = 30.0
 """Seconds without a byte after which a transfer counts as broken."""
 
 _BLOCK = 1 << 20
+_NORMALISED = (
+    "training needs the normalised VGG-19 of the AdaIN release, a file called vgg_normalised.pth"
+)
 
 # Where a program keeps what it can fetch again: the variable that says so, and what holds without.
 _CACHES = {"darwin": ("", "Library/Caches"), "win32": ("LOCALAPPDATA", "AppData/Local")}
@@ -84,8 +87,13 @@ def cache_folder() -> Path:
         raise ModelError(f"there is no folder for weights ({error}); give --vgg FILE") from error
 
 
-def find_vgg(given: str | Path | None = None) -> Path:
+def find_vgg(given: str | Path | None = None, *, normalised: bool = False) -> Path:
     """The file of VGG-19 to use: ``given``, else ``$IMPASTO_VGG``, else one in the cache.
+
+    Args:
+        given: a file, or None.
+        normalised: it must be the normalised network, for which the weights of training's losses
+            are made; what can be fetched is not, so the cache does not count.
 
     Raises:
         ModelError: if there is none, saying how to get one.
@@ -98,8 +106,13 @@ def find_vgg(given: str | Path | None = None) -> Path:
         if path:
             found = Path(path).expanduser()
             if not found.is_file():
-                raise ModelError(f"{found}{source}: no such file of VGG-19; check the path")
+                raise ModelError(
+                    f"{found}{source}: no such file of VGG-19; check the path"
+                    + (f" ({_NORMALISED})" if normalised else "")
+                )
             return found
+    if normalised:
+        raise ModelError(f"no VGG-19 is given: {_NORMALISED}; give --vgg, or set {VARIABLE} to it")
     cached = [cache_folder() / row.file for row in DOWNLOADS if row.name == "vgg19"]
     for path in cached:
         if path.is_file():

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from impasto.errors import ModelError, OptionError
+from impasto.errors import OptionError
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.networks import find_network
-
-VGG_VARIABLE = "IMPASTO_VGG"
-"""Environment variable that names the VGG file."""
+from impasto.lab.weights import find_vgg
 
 
 def finetune_config(
     photographs: str | Path,
     paintings: str | Path,
     *,
-    vgg: str | Path | None,
+    vgg: str | Path | None = None,
     model: str = "quality",
     iterations: int = 1500,
 ) -> TrainConfig:
@@ -29,7 +27,7 @@ def finetune_config(
     Args:
         photographs: folder, shard or pattern of shards; some hundred are enough.
         paintings: the same; 20 or more.
-        vgg: file of the normalised VGG-19, the judge.
+        vgg: file of the normalised VGG-19, the judge; by default what ``$IMPASTO_VGG`` names.
         model: ``quality`` or ``fast``.
         iterations: steps of 4 pairs.
 
@@ -43,17 +41,13 @@ def finetune_config(
     Example:
         >>> finetune_config("photos", "paintings", vgg="vgg.pth")           # doctest: +SKIP
     """
-    if not vgg or not Path(vgg).is_file():
-        raise ModelError(
-            f"{vgg or 'no VGG file given'}: training needs the normalised VGG-19 of the AdaIN "
-            f"release (vgg_normalised.pth); give its path with --vgg, or set {VGG_VARIABLE}"
-        )
+    judge = find_vgg(vgg, normalised=True)
     if model not in ("quality", "fast"):
         raise OptionError(f"model {model!r} does not ship; fine-tune 'quality' or 'fast'")
     return TrainConfig(
         network=find_network(model).name,
         start=model,
-        vgg=str(vgg),
+        vgg=str(judge),
         contents={str(photographs): 1.0},
         styles={str(paintings): 1.0},
         iterations=iterations,

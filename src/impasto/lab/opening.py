@@ -1,0 +1,81 @@
+"""A method of the lab by its module: with its device and its VGG-19, ready to paint."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import torch
+
+from impasto.errors import EngineError, OptionError
+from impasto.lab.method import MULTIPLE, Method
+from impasto.lab.running import Device, MethodStylizer
+from impasto.lab.vgg import VGG19, load_vgg
+from impasto.lab.weights import find_vgg
+from impasto.models import Card, Level
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def open_method(
+    module: str,
+    *,
+    vgg: str | Path | None = None,
+    engine: str | None = None,
+    precision: str | None = None,
+    threads: int | None = None,
+) -> MethodStylizer:
+    """A method, ready to paint.
+
+    Args:
+        module: which has it as ``METHOD``.
+        vgg: a file of VGG-19, as for :func:`impasto.lab.weights.find_vgg`.
+        engine: a device of PyTorch; by default ``cuda`` where there is one, else ``cpu``.
+        precision: one of the method's; by default the first.
+        threads: how many may be used, 1 or more; by default PyTorch's choice.
+
+    Raises:
+        ModelError: if there is no VGG-19, or it cannot be read.
+        EngineError: if the device is not there.
+        OptionError: if precision or threads is not a possible value.
+    """
+    method: Method = importlib.import_module(module).METHOD
+    precisions = method.capabilities.precisions
+    if precision is not None and precision not in precisions:
+        raise OptionError(
+            f"{method.name} has no precision {precision!r}; choose {' or '.join(precisions)}"
+        )
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise OptionError(f"threads must be a whole number of 1 or more, not {threads!r}")
+    name = engine or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError, ModuleNotFoundError) as error:
+        reason = str(error).split("\n")[0]
+        raise EngineError(
+            f"methods of the lab run on a device of PyTorch, such as cpu or cuda; {name!r} cannot "
+            f"be used ({reason})"
+        ) from error
+    device = Device(name, precision or precisions[0], threads)
+    network = load_vgg(find_vgg(vgg)).to(device=name, dtype=DTYPES[device.precision])
+    return MethodStylizer(method, network, device, card=card_of(method, network))
+
+
+def card_of(method: Method, vgg: VGG19) -> Card:
+    """What stands where a model has its card."""
+    parameters = sum(each.numel() for each in vgg.parameters())
+    return Card(
+        name=method.name,
+        title=f"{method.title} ({method.paper})",
+        architecture="VGG-19 as the judge, pixels by optimization",
+        levels=(Level(vgg.layers[-1], 512, MULTIPLE),),
+        multiple=MULTIPLE,
+        rim=0,
+        parameters=parameters,
+        macs_512=0,
+        data="none: nothing is trained",
+        iterations=0,
+        losses={},
+        licence="that of the weights of VGG-19",
+        notes=f"alpha: {method.capabilities.alpha}",
+    )
