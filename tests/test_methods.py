@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 from lab_parts import SHARED, vgg_weights, write_pictures
+from PIL import Image
 from safetensors.torch import save_file
 
 import impasto
 from impasto.affine import Moments
 from impasto.errors import EngineError, ImpastoError, ModelError, OptionError, StyleError
-from impasto.images import read_photo
+from impasto.images import read_photo, write_image
 from impasto.lab.descent import Stage, descend, halved
 from impasto.lab.settings import set_options
 from impasto.models import MODELS
@@ -194,6 +195,35 @@ def test_what_it_cannot_do_is_refused(model, vgg, pictures, content):
     with pytest.raises(ModelError, match=r"relu4_1.*reach"):
         layer = {"layer": "relu4_1"} if name == "style-swap" else {"style_layers": "relu4_1"}
         model.paint(content, style, options=layer)
+
+
+def test_files_are_painted_as_a_whole(model, pictures, tmp_path):
+    names = [tmp_path / name for name in ("content.png", "style.png", "made.png")]
+    for photo, name in zip(pictures, names[:2], strict=False):
+        write_image(photo.image[:33, :36], name)
+    seen = []
+    written = model.stylize_file(names[0], names[2], names[1], size=20, watch=seen.append)
+    wanted = model.stylize(names[0], names[1], size=20)
+    assert np.array_equal(np.asarray(Image.open(names[2])), np.asarray(wanted))
+    assert (written.width, written.height, written.tile) == (22, 20, None) and len(seen) == 4
+    with pytest.raises(ImpastoError, match="exists"):
+        model.stylize_file(names[0], names[2], names[1])
+    assert model.fits(names[0], memory=1)
+    for bad in ({"tile": 64}, {"memory": 10**9}):
+        for call in (
+            lambda **bad: model.paint(pictures[0].image, pictures[1], **bad),
+            lambda **bad: model.stylize(names[0], names[1], **bad),
+            lambda **bad: model.stylize_file(names[0], tmp_path / "no.png", names[1], **bad),
+        ):
+            with pytest.raises(OptionError, match=f"whole.*leave {next(iter(bad))} out"):
+                call(**bad)
+    assert not (tmp_path / "no.png").exists()
+
+
+def test_a_photograph_that_was_encoded_is_painted_the_same(model, pictures, content):
+    encoded = model.encode(content)
+    one, two = (model.paint(each, pictures[1]).image for each in (encoded, content))
+    assert np.array_equal(one, two)
 
 
 def test_a_run_that_was_stopped_goes_on(model, pictures, content, tmp_path):

@@ -123,10 +123,12 @@ def test_the_order_of_the_search(tmp_path, monkeypatch):
     cached.parent.mkdir(parents=True)
     cached.touch()
     assert find_vgg() == cached
+    with pytest.raises(ModelError, match=r"vgg_normalised.pth.*IMPASTO_VGG"):
+        find_vgg(normalised=True)  # which is not what the cache has
     named = tmp_path / "named.pth"
     named.touch()
     monkeypatch.setenv(weights.VARIABLE, str(named))
-    assert find_vgg() == named
+    assert find_vgg() == find_vgg(normalised=True) == named
     given = tmp_path / "given.pth"
     given.touch()
     assert find_vgg(given) == given

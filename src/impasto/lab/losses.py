@@ -70,11 +70,12 @@ def gram(features: Tensor, counts: Tensor | None = None) -> Tensor:
     >>> gram(torch.tensor([[[[1.0, 3.0]]]])).item()
     5.0
     """
-    points = features.flatten(2).float()
+    # Positions first: VGG keeps its channels last, and so does the gradient then, without a copy.
+    points = features.permute(0, 2, 3, 1).flatten(1, 2).float()
     if counts is None:
-        return points @ points.mT / points.shape[2]
+        return points.mT @ points / points.shape[1]
     weights = counts.flatten().float()
-    return (points * weights) @ points.mT / weights.sum().clamp(min=1e-12)
+    return (points * weights[:, None]).mT @ points / weights.sum().clamp(min=1e-12)
 
 
 def gram_loss(found: Tensor, wanted: Tensor) -> Tensor:

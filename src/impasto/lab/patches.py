@@ -3,12 +3,13 @@
 Similarity is the normalized cross-correlation ``<p, s> / (|p| |s|)`` of Li & Wand 2016 (eq. 3) and
 Chen & Schmidt 2016 (section 3.1); both write it as a convolution whose filters are the style's
 patches divided by their length. Here it is the same product over unfolded patches, a chunk of the
-style's at a time with a running maximum, so that memory does not grow with both pictures at once.
+style's at a time with a running maximum, so that the memory for patches
+does not depend on how many the style has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ SIDE = 3
 
 CHUNK_BYTES = 256 << 20
 """What the products of one chunk may take, unless told otherwise."""
+
+_TAKEN = 8192
 
 
 def unfold(features: Tensor, *, side: int = SIDE) -> Tensor:
@@ -63,75 +66,77 @@ class Bank:
             OptionError: if no patch is left.
         """
         self.side = side
-        self._maps = [each.float() for each in maps if min(each.shape[2:]) >= side]
-        kept = (
-            []
-            if counts is None
-            else [
-                count
-                for each, count in zip(maps, counts, strict=True)
-                if min(each.shape[2:]) >= side
-            ]
-        )
-        self._rows: list[Tensor | None] = [None] * len(self._maps)
-        for i, count in enumerate(kept):
+        counted = [None] * len(maps) if counts is None else counts
+        self._maps: list[Tensor] = []
+        self._used: list[Tensor | None] = []
+        for each, count in zip(maps, counted, strict=True):
+            if min(each.shape[2:]) < side:
+                continue
+            self._maps.append(each)
+            share = None
             if count is not None:
-                share = F.avg_pool2d(count[None, None].float(), side, stride=1).flatten()
-                self._rows[i] = (share >= 0.5).nonzero().flatten()
+                share = F.avg_pool2d(count[None, None].float(), side, stride=1)[0, 0]
+            self._used.append(None if share is None else share >= 0.5)
         if not len(self):
             raise OptionError(
                 f"the style has no patch of {side} x {side} features; give a larger picture"
             )
 
     def __len__(self) -> int:
-        return sum(self._lengths())
+        return sum(
+            (each.shape[2] - self.side + 1) * (each.shape[3] - self.side + 1)
+            if used is None
+            else int(used.sum())
+            for each, used in zip(self._maps, self._used, strict=True)
+        )
 
     def nearest(self, features: Tensor, *, chunk_bytes: int = CHUNK_BYTES) -> Tensor:
         """For each patch of ``features`` (1, C, h, w) the number of the most similar one here.
 
-        The first of equals. ``chunk_bytes`` bounds the memory for similarities, not the result.
+        The first of equals. Features in bfloat16 are compared in bfloat16, which is several times
+        faster where a processor has matrix units, and takes patches for equal that differ by less
+        than 1/256. ``chunk_bytes`` bounds the memory for similarities, not the result.
         """
-        patches = unfold(features.float(), side=self.side)
-        best = patches.new_full((len(patches),), -torch.inf)
+        exact = torch.bfloat16 if features.dtype == torch.bfloat16 else torch.float32
+        patches = unfold(features.to(exact), side=self.side)
+        best = torch.full((len(patches),), -torch.inf, device=patches.device)
         index = torch.zeros(len(patches), dtype=torch.long, device=patches.device)
-        rows = max(1, chunk_bytes // (4 * len(patches)))
+        # A patch of the style and its similarities to all of the content's.
+        rows = max(1, chunk_bytes // (4 * (len(patches) + 2 * patches.shape[1])))
         begin = 0
-        for which in range(len(self._maps)):
-            known = self._patches(which)
+        for known in self._strips(rows):
             for part in known.split(rows):
                 # Dividing by the length of our own patch would not change which one is nearest.
                 unit = part / part.norm(dim=1, keepdim=True).clamp(min=1e-8)
-                found, place = (patches @ unit.T).max(dim=1)
+                found, place = (patches @ unit.to(exact).T).max(dim=1)
                 better = found > best
-                best = torch.where(better, found, best)
+                best = torch.where(better, found.float(), best)
                 index = torch.where(better, place + begin, index)
                 begin += len(part)
         return index
 
     def take(self, index: Tensor) -> Tensor:
-        """The patches of these numbers, one a row."""
-        taken = None
+        """The patches of these numbers, one a row, float32."""
+        channels = self._maps[0].shape[1] * self.side**2
+        taken = torch.zeros((len(index), channels), device=index.device)
         begin = 0
-        for which, length in enumerate(self._lengths()):
-            here = (index >= begin) & (index < begin + length)
-            known = self._patches(which)
-            if taken is None:
-                taken = known.new_zeros((len(index), known.shape[1]))
+        for known in self._strips(_TAKEN):
+            here = (index >= begin) & (index < begin + len(known))
             taken[here] = known[index[here] - begin]
-            begin += length
-        return torch.zeros(0) if taken is None else taken
+            begin += len(known)
+        return taken
 
-    def _patches(self, which: int) -> Tensor:
-        patches, rows = unfold(self._maps[which], side=self.side), self._rows[which]
-        return patches if rows is None else patches[rows]
-
-    def _lengths(self) -> list[int]:
-        return [
-            (each.shape[2] - self.side + 1) * (each.shape[3] - self.side + 1)
-            if rows is None
-            else len(rows)
-            for each, rows in zip(self._maps, self._rows, strict=True)
-        ]
+    def _strips(self, count: int) -> Iterator[Tensor]:
+        """All patches in order, float32, about ``count`` at a time: as many rows of a map as
+        that makes."""
+        beyond = self.side - 1
+        for each, used in zip(self._maps, self._used, strict=True):
+            height, width = each.shape[2] - beyond, each.shape[3] - beyond
+            step = max(1, count // width)
+            for top in range(0, height, step):
+                strip = each[:, :, top : top + step + beyond].float()
+                patches = unfold(strip, side=self.side)
+                yield patches if used is None else patches[used[top : top + step].flatten()]
 
 
 def patch_loss(

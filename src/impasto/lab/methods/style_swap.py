@@ -59,7 +59,8 @@ def swapped(task: Task, options: StyleSwap, vgg: VGG19) -> Tensor:
     regions are a mixture at each place.
     """
     layers = [options.layer]
-    content = vgg(task.content, layers)[options.layer].float()
+    features = vgg(task.content, layers)[options.layer]
+    content = features.float()
     size = (content.shape[2], content.shape[3])
     amounts = task.amounts if task.amounts.ndim == 1 else resized(task.amounts, size)
     target = content.clone()
@@ -69,7 +70,7 @@ def swapped(task: Task, options: StyleSwap, vgg: VGG19) -> Tensor:
         seen = vgg(style, layers)[options.layer]
         counts = None if opacity is None else resized(opacity, (seen.shape[2], seen.shape[3]))
         bank = Bank([seen], counts=[counts])
-        found = style_swap(content, bank, chunk_bytes=options.chunk_mb << 20)
+        found = style_swap(features, bank, chunk_bytes=options.chunk_mb << 20)
         target += amount * (found - content)
     return target
 
