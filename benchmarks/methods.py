@@ -1,0 +1,122 @@
+"""How long the methods of the lab take, and how much memory, each in a process of its own.
+
+python benchmarks/methods.py --vgg FILE            # 256 and 512 px, methods and models
+python benchmarks/methods.py --vgg FILE --models cnnmrf --sizes 512 --precision bf16
+
+The time of a method is worked out from a few of its steps: all steps of a stage take the same time
+but for the search of CNNMRF, which is due at every tenth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter, process_time
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+HEAD = ("model", "precision", "pixels", "s", "CPU s", "peak MB", "steps measured")
+LEGEND = """\
+s        seconds a picture, from an array to an array, without loading the model
+CPU s    the same of all threads together, which other work on the machine disturbs less
+peak MB  largest resident memory of a process that loads the model and paints one picture"""
+METHODS = ("gatys", "cnnmrf", "style-swap")
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--paint"]:
+        return paint(json.loads(sys.argv[2]))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--models", nargs="+", metavar="NAME", default=["fast", "quality", *METHODS])
+    add("--sizes", type=int, nargs="+", metavar="N", default=[256, 512])
+    add("--precision", metavar="P", default="fp32", help="of methods (default: fp32)")
+    add("--threads", type=int, metavar="N", default=1)
+    add("--vgg", metavar="FILE", help="default: what $IMPASTO_VGG names, or was fetched")
+    add("--steps", type=int, metavar="N", default=30, help="steps that are measured (30)")
+    options = parser.parse_args()
+    rows = []
+    for model in options.models:
+        for size in options.sizes:
+            wish = {"model": model, "size": size, "vgg": options.vgg, "threads": options.threads,
+                    "precision": options.precision, "steps": options.steps}  # fmt: skip
+            command = [sys.executable, __file__, "--paint", json.dumps(wish)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            found = json.loads(done.stdout)
+            rows.append((
+                model, found["precision"], f"{size} x {size}", f"{found['seconds']:.2f}",
+                f"{found['work']:.2f}", f"{found['peak'] / 1e6:.0f}", found["steps"],
+            ))  # fmt: skip
+            print("  ".join(rows[-1]), file=sys.stderr, flush=True)
+    print(table(rows), LEGEND, sep="\n\n")
+
+
+def paint(wish: dict[str, object]) -> None:
+    """In a process of its own: paint, and print what it took."""
+    import impasto
+    from impasto.images import read_photo, resize
+
+    size = int(str(wish["size"]))
+    content, style = (
+        resize(read_photo(EXAMPLES / name).image, size)[:size, :size]
+        for name in ("photos/coffee.jpg", "styles/wave.jpg")
+    )
+    method = wish["model"] in METHODS
+    own = {"vgg": wish["vgg"], "engine": "cpu", "precision": wish["precision"]} if method else {}
+    model = impasto.load(str(wish["model"]), threads=wish["threads"], **own)
+    if not method:
+        model.stylize(content, style)  # engines prepare themselves for a size
+        begin, work = perf_counter(), process_time()
+        model.stylize(content, style)
+        found = perf_counter() - begin, process_time() - work
+        steps = "-"
+    else:
+        found, steps = of_method(model, content, style, int(str(wish["steps"])))
+    said = dict(zip(("seconds", "work"), found, strict=True))
+    print(json.dumps({**said, "peak": peak_bytes(), "steps": steps,
+                      "precision": model.engine.precision}))  # fmt: skip
+
+
+def of_method(model, content, style, steps: int) -> tuple[tuple[float, float], str]:
+    """Seconds of wall and of processors for a picture with all its steps, by some of them."""
+    options = model.method.options()
+    whole, scales = options.steps, getattr(options, "scales", 1)
+    few = -(-steps // scales) * scales  # as many in each of its stages
+    marks = [(perf_counter(), process_time())]
+    model.stylize(
+        content,
+        style,
+        steps=few,
+        watch=lambda _: marks.append((perf_counter(), process_time())),
+    )
+    if scales > 1:  # stages differ: all of it in proportion
+        found = [(marks[-1][i] - marks[0][i]) * whole / few for i in (0, 1)]
+    else:  # what is done once stands before the first step
+        found = []
+        for i in (0, 1):
+            step = (marks[-1][i] - marks[1][i]) / (few - 1)
+            found.append(marks[1][i] - marks[0][i] + step * (whole - 1))
+    return (found[0], found[1]), f"{few} of {whole}"
+
+
+def peak_bytes() -> int:
+    """The largest resident memory of this process so far."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
+
+
+def table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(HEAD, *rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in (HEAD, *rows)
+    )
+
+
+if __name__ == "__main__":
+    main()
