@@ -93,7 +93,10 @@ def test_several_photographs_are_as_painted_one_by_one(folder, monkeypatch):
 
 def test_the_environment_does_not_disturb_models(folder, monkeypatch):
     monkeypatch.setenv("IMPASTO_VGG", str(folder / "gone.pth"))
-    run("stylize", "0.png", "-s", "1.png", "-o", "a.png", "--model", "fast")
+    words = ["stylize", "0.png", "-s", "1.png", "-o", "a.png", "--model"]
+    run(*words, "gatys", fails=r"gone.pth \(IMPASTO_VGG\)")
+    run(*words, "gatys", "--vgg", "here.pth", fails="here.pth")
+    run(*words, "fast")
 
 
 def test_lists_methods_and_their_options():

@@ -258,7 +258,9 @@ def test_an_interrupt_leaves_the_run(model, pictures, content, tmp_path):
     assert np.array_equal(whole, resumed)
 
 
-def test_the_yardstick_takes_it(model, vgg, pictures, content):
+def test_the_yardstick_takes_it(model, vgg, pictures, content, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("IMPASTO_VGG", raising=False)
     from impasto.lab.evaluate.painters import MethodPainter, open_painters
 
     name = model.method.name

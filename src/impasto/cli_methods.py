@@ -24,9 +24,8 @@ _OPTIONS = (
     click.option(
         "--vgg",
         type=_FILE,
-        envvar="IMPASTO_VGG",
-        show_envvar=True,
-        help="A file of VGG-19, for methods of the lab.",
+        help="A file of VGG-19, for methods of the lab  [default: what $IMPASTO_VGG names, or "
+        "`impasto lab fetch vgg19` has fetched]",
     ),
     click.option(
         "--steps", type=int, metavar="N", help="Steps of a method of the lab  [default: its own]"
@@ -73,16 +72,13 @@ class MethodOptions:
         from impasto.models import MODELS, lab_module
 
         asked = given(
+            vgg=self.vgg,
             steps=self.steps,
             set=self.changes or None,
             preview=self.preview,
             checkpoint=self.checkpoint,
         )
         if model is None or lab_module(model) is None:
-            # What stands in the environment is for others, what was typed is for this call.
-            source = click.get_current_context().get_parameter_source("vgg")
-            if source is click.core.ParameterSource.COMMANDLINE:
-                asked = given(vgg=self.vgg) | asked
             if asked:
                 names = ", ".join(row.name for row in MODELS if row.lab)
                 raise OptionError(

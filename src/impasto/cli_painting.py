@@ -139,11 +139,7 @@ class PaintingOptions:
 
     def load(self, vgg: Path | None = None) -> Stylizer:
         """The model; ``vgg`` is for methods of the lab."""
-        from impasto.models import DEFAULT_MODEL, lab_module
         from impasto.stylizer import load
-
-        if lab_module(self.model or DEFAULT_MODEL) is None:
-            vgg = None  # of the environment, perhaps: no model but those asks for it
 
         return load(
             **given(

@@ -53,7 +53,9 @@ def train(config: Path, out: Path | None, tensorboard: bool, no_export: bool) ->
 @click.argument("paintings", type=_FILE)
 @click.option("-o", "--out", type=_FILE, required=True, help="Run folder; it names the new model.")
 @click.option(
-    "--vgg", type=_FILE, envvar="IMPASTO_VGG", show_envvar=True, help="File of the normalised VGG."
+    "--vgg",
+    type=_FILE,
+    help="File of the normalised VGG  [default: what $IMPASTO_VGG names]",
 )
 @click.option(
     "--model",

@@ -23,8 +23,6 @@ SIDE = 3
 CHUNK_BYTES = 256 << 20
 """What the products of one chunk may take, unless told otherwise."""
 
-_TAKEN = 8192
-
 
 def unfold(features: Tensor, *, side: int = SIDE) -> Tensor:
     """All patches of (1, C, h, w), one a row: ((h - side + 1)(w - side + 1), C side side)."""
@@ -117,14 +115,23 @@ class Bank:
 
     def take(self, index: Tensor) -> Tensor:
         """The patches of these numbers, one a row, float32."""
-        channels = self._maps[0].shape[1] * self.side**2
-        taken = torch.zeros((len(index), channels), device=index.device)
+        channels, beyond = self._maps[0].shape[1], self.side - 1
+        taken = torch.zeros((len(index), channels, self.side**2), device=index.device)
+        steps = torch.arange(self.side, device=index.device)
         begin = 0
-        for known in self._strips(_TAKEN):
-            here = (index >= begin) & (index < begin + len(known))
-            taken[here] = known[index[here] - begin]
-            begin += len(known)
-        return taken
+        for each, used in zip(self._maps, self._used, strict=True):
+            height, width = each.shape[2] - beyond, each.shape[3] - beyond
+            length = height * width if used is None else int(used.sum())
+            here = ((index >= begin) & (index < begin + length)).nonzero().flatten()
+            places = index[here] - begin
+            if used is not None:
+                places = used.flatten().nonzero().flatten()[places]
+            rows = (places // width)[:, None, None] + steps[:, None]
+            columns = (places % width)[:, None, None] + steps
+            found = each[0].permute(1, 2, 0)[rows, columns].float()  # (places, side, side, C)
+            taken[here] = found.flatten(1, 2).mT
+            begin += length
+        return taken.flatten(1)
 
     def _strips(self, count: int) -> Iterator[Tensor]:
         """All patches in order, float32, about ``count`` at a time: as many rows of a map as

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from impasto.affine import Affine
 from impasto.engines import open_engine
-from impasto.errors import OptionError
+from impasto.errors import ModelError, OptionError
 from impasto.images import read_photo
 from impasto.lab.vgg import load_vgg, read_weights
-from impasto.lab.weights import VARIABLE
+from impasto.lab.weights import VARIABLE, find_vgg
 from impasto.models import MODELS, Bundle, find_bundle, lab_module
 from impasto.painting import Content, affines
 from impasto.styles import Style
@@ -136,7 +136,8 @@ def open_painters(
 
     Args:
         models: names or ``.impasto`` files. Methods of the lab are among the names; they look
-            through the VGG-19 of ``$IMPASTO_VGG``, else through that of ``vgg``.
+            through the VGG-19 of ``$IMPASTO_VGG`` or the one that was fetched, else through that
+            of ``vgg``, which is the judge and may end too early for them.
         vgg: weights of VGG-19, the encoder of ``decoder``.
         decoder: weights of an AdaIN decoder for ``vgg``, in the layout of pytorch-AdaIN: one more
             model, called ``adain``.
@@ -172,9 +173,7 @@ def open_painters(
         stylizer = Stylizer(card=bundle.card, engine=opened, identity=bundle.identity)
         painters.append(StudioPainter(stylizer, name))
     for name in methods:
-        method = load(
-            name, vgg=os.environ.get(VARIABLE) or vgg, precision=precision, threads=threads
-        )
+        method = load(name, vgg=_eyes(vgg), precision=precision, threads=threads)
         painters.append(MethodPainter(method, name))
     return tuple(painters)
 
@@ -210,3 +209,13 @@ def _label(model: str | Path) -> str:
     if isinstance(model, str) and model in {row.name for row in MODELS}:
         return model
     return Path(model).stem
+
+
+def _eyes(judge: str | Path) -> Path:
+    """The file of VGG-19 that methods look through."""
+    try:
+        return find_vgg()
+    except ModelError:
+        if os.environ.get(VARIABLE):
+            raise
+        return find_vgg(judge)
