@@ -340,6 +340,7 @@ def test_gatys_in_the_units_of_the_paper(vgg, pictures, content):
         gatys.Gatys(),
         {
             "units": "paper",
+            "pooling": "max",  # as the network below sees
             "content_layers": "relu2_1",
             "style_layers": "relu1_1:0.3",
             "steps": 1,

@@ -63,7 +63,7 @@ class CNNMRF:
     )
     content_layers: Mapping[str, float] = field(default_factory=lambda: {"relu4_2": 1.0})
     style_weight: float = 1.0
-    content_weight: float = 0.5
+    content_weight: float = 1.0
     tv: float = 1.0
     scales: int = 3
     style_scales: tuple[float, ...] = (0.85, 1.0, 1.15)

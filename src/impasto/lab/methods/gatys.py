@@ -46,11 +46,11 @@ class Gatys:
         tv: weight of the total variation.
         scales: how many sizes, each twice the one before; with ``start`` noise or content the
             first one decides where large strokes go.
-        pooling: ``max`` or ``average``, which the paper finds slightly nicer.
+        pooling: ``average``, which the paper finds slightly nicer, or ``max``, the network's own.
         units: ``relative`` or ``paper``, see :func:`paint`.
     """
 
-    steps: int = 300
+    steps: int = 200
     seed: int = 0
     start: str = "content"
     optimizer: str = "lbfgs"
@@ -60,10 +60,10 @@ class Gatys:
         default_factory=lambda: {f"relu{n}_1": 0.2 for n in range(1, 6)}
     )
     content_weight: float = 1.0
-    style_weight: float = 10.0
-    tv: float = 0.0
+    style_weight: float = 30.0
+    tv: float = 0.3
     scales: int = 1
-    pooling: str = "max"
+    pooling: str = "average"
     units: str = "relative"
 
 
