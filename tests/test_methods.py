@@ -220,6 +220,20 @@ def test_files_are_painted_as_a_whole(model, pictures, tmp_path):
     assert not (tmp_path / "no.png").exists()
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9e12 bytes")]
+)
+def test_scarce_memory_is_told_with_the_size(model, pictures, content, error):
+    def watch(progress):
+        raise error
+
+    with pytest.raises(EngineError, match=r"47 x 33.*smaller size"):
+        model.paint(content, pictures[1], watch=watch)
+    error = RuntimeError("something else")
+    with pytest.raises(RuntimeError, match="something else"):
+        model.paint(content, pictures[1], watch=watch)
+
+
 def test_a_photograph_that_was_encoded_is_painted_the_same(model, pictures, content):
     encoded = model.encode(content)
     one, two = (model.paint(each, pictures[1]).image for each in (encoded, content))

@@ -5,16 +5,12 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-import torch
-
-from impasto.errors import EngineError, OptionError
+from impasto.lab.devices import open_device
 from impasto.lab.method import MULTIPLE, Method
-from impasto.lab.running import Device, MethodStylizer
+from impasto.lab.running import MethodStylizer
 from impasto.lab.vgg import VGG19, load_vgg
 from impasto.lab.weights import find_vgg
 from impasto.models import Card, Level
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def open_method(
@@ -40,24 +36,8 @@ def open_method(
         OptionError: if precision or threads is not a possible value.
     """
     method: Method = importlib.import_module(module).METHOD
-    precisions = method.capabilities.precisions
-    if precision is not None and precision not in precisions:
-        raise OptionError(
-            f"{method.name} has no precision {precision!r}; choose {' or '.join(precisions)}"
-        )
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
-        raise OptionError(f"threads must be a whole number of 1 or more, not {threads!r}")
-    name = engine or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError, ModuleNotFoundError) as error:
-        reason = str(error).split("\n")[0]
-        raise EngineError(
-            f"methods of the lab run on a device of PyTorch, such as cpu or cuda; {name!r} cannot "
-            f"be used ({reason})"
-        ) from error
-    device = Device(name, precision or precisions[0], threads)
-    network = load_vgg(find_vgg(vgg)).to(device=name, dtype=DTYPES[device.precision])
+    device = open_device(engine, precision, threads, precisions=method.capabilities.precisions)
+    network = load_vgg(find_vgg(vgg)).to(device=device.name, dtype=device.dtype)
     return MethodStylizer(method, network, device, card=card_of(method, network))
 
 

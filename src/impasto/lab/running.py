@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.errors import EngineError, OptionError, StyleError
+from impasto.errors import OptionError, StyleError
 from impasto.filepainting import Written
 from impasto.images import MAX_PIXELS, Photo, Picture, read_photo, write_image
 from impasto.lab.descent import Keeping, Watch
+from impasto.lab.devices import Device, at_work
 from impasto.lab.method import Method, Run
 from impasto.lab.settings import Settings
 from impasto.lab.tasks import make_task, start_photo, story_of
@@ -42,21 +40,6 @@ from impasto.tiling import MEMORY
 from impasto.writing import QUALITY, check_depth, check_target, format_of
 
 Plane = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Device:
-    """What runs a method; stands where a model has its engine.
-
-    Attributes:
-        name: as PyTorch calls it.
-        precision: of the perceptual network; pixels and losses are always in float32.
-        threads: how many may be used, or None for PyTorch's choice.
-    """
-
-    name: str
-    precision: str
-    threads: int | None
 
 
 class MethodStylizer(Stylizer):
@@ -360,40 +343,22 @@ class MethodStylizer(Stylizer):
         height, width = content.image.shape[:2]
         if not amounts.any():  # the photograph itself, see painting.kept
             return content.image, begin
-        options, device = self.settings.options, self.engine.name
+        options = self.settings.options
+        device: Any = self.engine
         start = start_photo(getattr(options, "start", "content"))
-        task = make_task(content, styles, amounts, start=start, device=device)
+        task = make_task(content, styles, amounts, start=start, device=device.name)
         kept = self.settings.checkpoint
         if kept is not None:
-            told = (self.method.name, self.vgg.layout.name, self.vgg.layers, self.engine.precision)
+            told = (self.method.name, self.vgg.layout.name, self.vgg.layers, device.precision)
             run = Run(self.settings.watch, Keeping(kept, story_of(task, options, told)))
         else:
             run = Run(self.settings.watch)
-        with _threads(self.engine.threads):  # type: ignore[attr-defined]
-            try:
-                painted = self.method.paint(task, options, self.vgg, run)
-            except (RuntimeError, MemoryError) as error:
-                if not isinstance(error, MemoryError) and "memory" not in str(error):
-                    raise
-                raise EngineError(
-                    f"there is not enough memory for {self.method.name} to paint {width} x "
-                    f"{height} pixels on {device}; give a smaller size"
-                ) from error
+        what = f"{self.method.name} to paint {width} x {height} pixels"
+        with at_work(device, what):
+            painted = self.method.paint(task, options, self.vgg, run)
         array = painted[0, :, :height, :width].float().permute(1, 2, 0).cpu().numpy()
         return np.clip(array, 0, 1), begin
 
 
 def _highest(strength: Mask) -> float:
     return strength.high if isinstance(strength, PictureMask) else float(np.max(strength))
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """So many threads for a while; how many PyTorch takes is a setting of the whole process."""
-    before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,0 +1,97 @@
+"""What runs methods: a device of PyTorch, with a precision and a number of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from impasto.errors import EngineError, OptionError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+# What PyTorch raises where memory is scarce; on a processor a bare RuntimeError, told by its words.
+_SCARCE = (MemoryError, torch.OutOfMemoryError)
+
+
+@dataclass(frozen=True)
+class Device:
+    """What runs a method; stands where a model has its engine.
+
+    Attributes:
+        name: as PyTorch calls it.
+        precision: of the perceptual network; pixels and losses are always in float32.
+        threads: how many may be used, or None for PyTorch's choice.
+    """
+
+    name: str
+    precision: str
+    threads: int | None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the perceptual network's weights."""
+        return DTYPES[self.precision]
+
+
+def open_device(
+    name: str | None, precision: str | None, threads: int | None, *, precisions: Sequence[str]
+) -> Device:
+    """A device that is there.
+
+    Args:
+        name: as PyTorch calls it; None: ``cuda`` where there is one, else ``cpu``.
+        precision: one of ``precisions``; None: the first of them.
+        threads: 1 or more; None: PyTorch's choice.
+        precisions: what a method can be run in.
+
+    Raises:
+        EngineError: if the device is not there.
+        OptionError: if precision or threads is not a possible value.
+    """
+    if precision is not None and precision not in precisions:
+        raise OptionError(
+            f"there is no precision {precision!r} here; choose {' or '.join(precisions)}"
+        )
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise OptionError(f"threads must be a whole number of 1 or more, not {threads!r}")
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError, ModuleNotFoundError) as error:
+        reason = str(error).split("\n")[0]
+        raise EngineError(
+            f"methods of the lab run on a device of PyTorch, such as cpu or cuda; {name!r} cannot "
+            f"be used ({reason})"
+        ) from error
+    return Device(name, precision or precisions[0], threads)
+
+
+@contextmanager
+def at_work(device: Device, what: str) -> Iterator[None]:
+    """The device's number of threads for a while, and a clear error where its memory is too small.
+
+    How many threads PyTorch takes is a setting of the whole process.
+
+    Args:
+        device: what works.
+        what: who wants to do what, for the error.
+
+    Raises:
+        EngineError: if memory is scarce.
+    """
+    before = torch.get_num_threads()
+    if device.threads is not None:
+        torch.set_num_threads(device.threads)
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, _SCARCE) and "allocate memory" not in str(error):
+            raise
+        raise EngineError(
+            f"there is not enough memory on {device.name} for {what}; give a smaller size"
+        ) from error
+    finally:
+        torch.set_num_threads(before)
