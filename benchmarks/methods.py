@@ -4,13 +4,14 @@ python benchmarks/methods.py --vgg FILE            # 256 and 512 px, methods and
 python benchmarks/methods.py --vgg FILE --models cnnmrf --sizes 512 --precision bf16
 
 The time of a method is worked out from a few of its steps: all steps of a stage take the same time
-but for the search of CNNMRF, which is due at every tenth.
+but for the first, and for those of CNNMRF that search for patches, at most as long as the first.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -82,23 +83,27 @@ def paint(wish: dict[str, object]) -> None:
 def of_method(model, content, style, steps: int) -> tuple[tuple[float, float], str]:
     """Seconds of wall and of processors for a picture with all its steps, by some of them."""
     options = model.method.options()
-    whole, scales = options.steps, getattr(options, "scales", 1)
-    few = -(-steps // scales) * scales  # as many in each of its stages
-    marks = [(perf_counter(), process_time())]
-    model.stylize(
-        content,
-        style,
-        steps=few,
-        watch=lambda _: marks.append((perf_counter(), process_time())),
-    )
-    if scales > 1:  # stages differ: all of it in proportion
-        found = [(marks[-1][i] - marks[0][i]) * whole / few for i in (0, 1)]
-    else:  # what is done once stands before the first step
-        found = []
+    scales, refresh = getattr(options, "scales", 1), getattr(options, "refresh", 10**9)
+    few = max(3, -(-steps // scales))
+    times: dict[object, list[tuple[float, float]]] = {}
+    before = [(perf_counter(), process_time())]
+
+    def watch(progress) -> None:
+        now = perf_counter(), process_time()
+        took = now[0] - before[0][0], now[1] - before[0][1]
+        times.setdefault(progress.image.shape, []).append(took)
+        before[0] = now
+
+    model.stylize(content, style, steps=few * scales, watch=watch)
+    found = [0.0, 0.0]
+    for stage in times.values():
+        count = options.steps // scales
+        searches = -(-count // refresh)
         for i in (0, 1):
-            step = (marks[-1][i] - marks[1][i]) / (few - 1)
-            found.append(marks[1][i] - marks[0][i] + step * (whole - 1))
-    return (found[0], found[1]), f"{few} of {whole}"
+            # The first step has with it what is done once, and the search.
+            first, step = stage[0][i], statistics.median(each[i] for each in stage[1:])
+            found[i] += count * step + searches * (first - step)
+    return (found[0], found[1]), f"{few * scales} of {options.steps}"
 
 
 def peak_bytes() -> int:

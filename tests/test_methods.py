@@ -91,6 +91,8 @@ def test_the_loss_falls(model, pictures, content):
     assert 0 <= painted.image.min() and painted.image.max() <= 1
     assert [each.step for each in seen] == list(range(1, 13)) and seen[0].steps == 12
     assert total(seen[-1].losses) < 0.8 * total(seen[0].losses)
+    last = seen[-1].image[0].permute(1, 2, 0).clamp(0, 1).numpy()
+    assert np.array_equal(last, painted.image)
 
 
 def test_one_seed_is_one_picture(model, pictures, content):
@@ -432,19 +434,18 @@ def test_gatys_passes_adain_within_150_steps():
     from impasto.images import resize
     from impasto.lab.evaluate.pairs import draw_pairs
     from impasto.lab.losses import STYLE_LAYERS, style_loss
+    from impasto.lab.method import Run, Task
     from impasto.lab.methods.adain import AdaINNetwork, decoder_from
+    from impasto.lab.methods.gatys import Gatys, paint
     from impasto.lab.normalization import mean_std
     from impasto.lab.vgg import load_vgg, read_weights
 
     file = SHARED / "weights/vgg_normalised.pth"
     judge = load_vgg(file)
     adain = AdaINNetwork(judge, decoder_from(read_weights(SHARED / "weights/decoder.pth")))
-    gatys = impasto.load("gatys", vgg=file, engine="cpu").set(
-        options={
-            "content_layers": "relu4_1",
-            "style_layers": ",".join(STYLE_LAYERS),
-            "style_weight": 30,
-        }
+    options = set_options(
+        Gatys(),
+        {"content_layers": "relu4_1", "style_layers": ",".join(STYLE_LAYERS), "steps": 150},
     )
     photos, paintings = (
         str(SHARED / "data" / folder) for folder in ("photos/flickr8k", "paintings/louvre")
@@ -476,5 +477,6 @@ def test_gatys_passes_adain_within_150_steps():
                 return bool(style_loss(found, wanted) < bar)
 
         steps.append(0)
-        gatys.paint(content, read_photo(style), steps=150, watch=passed)
+        task = Task(tensor(content), (tensor(style),), (None,), torch.ones(1))
+        paint(task, options, judge, Run(passed))
     assert len(steps) == 5 and max(steps) < 150, steps

@@ -25,6 +25,10 @@ MULTIPLE = 16
 SMALLEST = 32
 """The smallest side that methods get: 3 x 3 patches down to relu4_1."""
 
+MARGIN = 16
+"""Reflected border around the photograph that is cut off again: VGG pads its own with zeros, and
+what it does not see well there comes out as colored dots."""
+
 STARTS = ("content", "noise")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -16,11 +18,11 @@ from PIL import Image
 from impasto.errors import OptionError, StyleError
 from impasto.filepainting import Written
 from impasto.images import MAX_PIXELS, Photo, Picture, read_photo, write_image
-from impasto.lab.descent import Keeping, Watch
+from impasto.lab.descent import Keeping, Progress, Watch
 from impasto.lab.devices import Device, at_work
 from impasto.lab.method import Method, Run
 from impasto.lab.settings import Settings
-from impasto.lab.tasks import make_task, start_photo, story_of
+from impasto.lab.tasks import cropped, make_task, start_photo, story_of
 from impasto.lab.vgg import VGG19
 from impasto.masks import (
     Mask,
@@ -347,17 +349,25 @@ class MethodStylizer(Stylizer):
         device: Any = self.engine
         start = start_photo(getattr(options, "start", "content"))
         task = make_task(content, styles, amounts, start=start, device=device.name)
+        watch = self.settings.watch
+        if watch is not None:
+            watch = partial(_shown, watch=watch, size=(height, width))
         kept = self.settings.checkpoint
         if kept is not None:
             told = (self.method.name, self.vgg.layout.name, self.vgg.layers, device.precision)
-            run = Run(self.settings.watch, Keeping(kept, story_of(task, options, told)))
+            run = Run(watch, Keeping(kept, story_of(task, options, told)))
         else:
-            run = Run(self.settings.watch)
+            run = Run(watch)
         what = f"{self.method.name} to paint {width} x {height} pixels"
         with at_work(device, what):
             painted = self.method.paint(task, options, self.vgg, run)
-        array = painted[0, :, :height, :width].float().permute(1, 2, 0).cpu().numpy()
+        array = cropped(painted, (height, width))[0].float().permute(1, 2, 0).cpu().numpy()
         return np.clip(array, 0, 1), begin
+
+
+def _shown(progress: Progress, *, watch: Watch, size: tuple[int, int]) -> object:
+    """Tells of the picture without its padding."""
+    return watch(replace(progress, image=cropped(progress.image, size)))
 
 
 def _highest(strength: Mask) -> float:

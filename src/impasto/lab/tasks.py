@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from impasto.images import Photo, read_photo
-from impasto.lab.method import MULTIPLE, SMALLEST, STARTS, Task, resized
+from impasto.lab.method import MARGIN, MULTIPLE, SMALLEST, STARTS, Task, resized
 from impasto.masks import fill_hidden
 from impasto.painting import Content
 
@@ -28,7 +28,8 @@ def make_task(
     start: Photo | None,
     device: str,
 ) -> Task:
-    """A task, padded by reflection at the bottom and at the right to what methods take.
+    """A task, padded by reflection: ``MARGIN`` all around, then at the bottom and at the right to
+    what methods take. :func:`cropped` is the way back.
 
     Args:
         content: the photograph, not encoded.
@@ -44,6 +45,23 @@ def make_task(
         amounts=_amounts(amounts, content.opacity, device),
         start=None if start is None else _start(start, content.image.shape[:2], device),
     )
+
+
+def cropped(painted: Tensor, size: Sequence[int]) -> Tensor:
+    """What a method gives, without what :func:`make_task` padded; at any scale of it.
+
+    Args:
+        painted: (1, 3, H', W') of a task, or smaller, as in an early stage.
+        size: height and width of the photograph.
+
+    Returns:
+        (1, 3, H, W), or as much smaller.
+    """
+    for axis, side in zip((2, 3), size, strict=True):
+        scale = painted.shape[axis] / _padded_side(side)
+        begin = round(MARGIN * scale)
+        painted = painted.narrow(axis, begin, max(1, round((MARGIN + side) * scale) - begin))
+    return painted
 
 
 def start_photo(start: object) -> Photo | None:
@@ -84,22 +102,34 @@ def _start(photo: Photo, size: Sequence[int], device: str) -> Tensor:
 
 
 def _tensor(image: Plane, device: str) -> Tensor:
-    return _padded(image.transpose(2, 0, 1), MULTIPLE, device)[None]
+    return _padded(image.transpose(2, 0, 1), device)[None]
 
 
-def _padded(planes: NDArray[Any], multiple: int, device: str) -> Tensor:
-    widths = [(0, 0)] * (planes.ndim - 2)
-    widths += [(0, max(SMALLEST, side + -side % multiple) - side) for side in planes.shape[-2:]]
+def _padded_side(side: int) -> int:
+    return MULTIPLE * -(-(side + 2 * MARGIN) // MULTIPLE)
+
+
+def _padded(planes: NDArray[Any], device: str) -> Tensor:
+    ends = [(MARGIN, _padded_side(side) - side - MARGIN) for side in planes.shape[-2:]]
+    return _reflected(planes, ends, device)
+
+
+def _reflected(planes: NDArray[Any], ends: Sequence[tuple[int, int]], device: str) -> Tensor:
+    widths = [(0, 0)] * (planes.ndim - 2) + list(ends)
     return torch.from_numpy(np.pad(planes, widths, mode="reflect").astype(np.float32)).to(device)
+
+
+def _enlarged(planes: NDArray[Any], device: str) -> Tensor:
+    return _reflected(planes, [(0, max(SMALLEST - side, 0)) for side in planes.shape[-2:]], device)
 
 
 def _style(photo: Photo, device: str) -> Tensor:
     image = fill_hidden(photo.image, photo.alpha)
-    return _padded(image.transpose(2, 0, 1), 1, device)[None]
+    return _enlarged(image.transpose(2, 0, 1), device)[None]
 
 
 def _opacity(photo: Photo, device: str) -> Tensor | None:
-    return None if photo.alpha is None else _padded(photo.alpha, 1, device)
+    return None if photo.alpha is None else _enlarged(photo.alpha, device)
 
 
 def _amounts(amounts: NDArray[Any], opacity: Plane | None, device: str) -> Tensor:
@@ -110,4 +140,4 @@ def _amounts(amounts: NDArray[Any], opacity: Plane | None, device: str) -> Tenso
         return torch.from_numpy(amounts.astype(np.float32)).to(device)
     if opacity is not None:
         amounts = amounts * opacity
-    return _padded(amounts, MULTIPLE, device)
+    return _padded(amounts, device)

@@ -47,7 +47,7 @@ class StyleSwap:
     optimizer: str = "lbfgs"
     rate: float = 0.02
     layer: str = "relu3_1"
-    tv: float = 0.1
+    tv: float = 2.0
     chunk_mb: int = 256
 
 
