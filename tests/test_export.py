@@ -12,7 +12,7 @@ from impasto.affine import moments
 from impasto.engines import ENGINES, open_engine
 from impasto.lab.export import PARITY, PARITY_SIZES, Story, export, multiply_adds, parity
 from impasto.lab.methods.compact import FAST, Compact, CompactShape
-from impasto.lab.train.loop import start_from
+from impasto.lab.train.checkpoints import start_from
 from impasto.models import read_bundle, write_bundle
 
 STORY = Story("small", "A small one", "two levels", "nothing", 0, {"style": 1.5}, "MIT", margin=8)

@@ -1,6 +1,6 @@
-"""Inference engines: what runs a model's two graphs.
+"""Inference engines: what runs a model's graphs.
 
-Every engine gives the same two operations (:class:`Engine`); one file an engine, one row a file in
+Every engine gives the same operations (:class:`Engine`); one file an engine, one row a file in
 ``ENGINES``. An engine's library is imported when the engine is opened and never before, and kept
 from reporting home.
 """
@@ -55,6 +55,25 @@ class Engine(Protocol):
 
         Raises:
             EngineError: if the engine fails, as when memory runs out.
+        """
+        ...
+
+    def paint(
+        self, image: NDArray[np.float32], weights: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        """The picture of a model whose styles are built in.
+
+        Args:
+            image: (3, H, W) float32, RGB in [0, 1]; H and W multiples of ``Card.multiple``.
+            weights: (S, 1, 1) or (S, h, w), how much of each style; None where the card is not
+                ``weighted``.
+
+        Returns:
+            (3, H, W) float32, not clipped.
+
+        Raises:
+            EngineError: if the engine fails, as when memory runs out, or the model has no such
+                graph; just as :meth:`encode` and :meth:`decode` of a model that has this one.
         """
         ...
 
@@ -190,28 +209,46 @@ Run: TypeAlias = Callable[
 
 
 class GraphEngine:
-    """The engine that two graphs make, whatever library runs them; an :class:`Engine`."""
+    """The engine that a model's graphs make, whatever library runs them; an :class:`Engine`."""
 
-    def __init__(
-        self, card: Card, *, name: str, precision: str, encoder: Run, decoder: Run
-    ) -> None:
+    def __init__(self, card: Card, graphs: Mapping[str, Run], *, name: str, precision: str) -> None:
+        """``graphs``: what runs each of :attr:`impasto.models.Bundle.parts`."""
         self.name = name
         self.precision = precision
         self._card = card
         self._outputs = encoder_outputs(card)
-        self._encoder = encoder
-        self._decoder = decoder
+        self._graphs = graphs
 
     def encode(self, image: NDArray[np.float32]) -> Encoded:
         """See :meth:`Engine.encode`."""
-        return gather(self._card, self._encoder({"image": image[None]}, self._outputs))
+        run = self._run("encoder")
+        return gather(self._card, run({"image": image[None]}, self._outputs))
+
+    def paint(
+        self, image: NDArray[np.float32], weights: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        """See :meth:`Engine.paint`."""
+        feed = {"image": image[None]}
+        if weights is not None:
+            feed["weights"] = weights[None]
+        painted: NDArray[np.float32] = self._run("painter")(feed, ["painted"])[0][0]
+        return painted
 
     def decode(
         self, features: Sequence[NDArray[np.float32]], affines: Sequence[Affine]
     ) -> NDArray[np.float32]:
         """See :meth:`Engine.decode`."""
-        image: NDArray[np.float32] = self._decoder(decoder_feed(features, affines), ["image"])[0][0]
+        run = self._run("decoder")
+        image: NDArray[np.float32] = run(decoder_feed(features, affines), ["image"])[0][0]
         return image
+
+    def _run(self, part: str) -> Run:
+        if part not in self._graphs:
+            raise EngineError(
+                f"model {self._card.name!r} has no {part}: its styles are "
+                + ("built in" if self._card.styles else "not built in")
+            )
+        return self._graphs[part]
 
 
 def gather(card: Card, outputs: Sequence[NDArray[np.float32]]) -> Encoded:

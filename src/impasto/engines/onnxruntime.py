@@ -24,14 +24,12 @@ def supported() -> frozenset[str]:
 
 
 def open_graphs(bundle: Bundle, *, precision: str, threads: int | None) -> Engine:
-    """Load both graphs; see :func:`impasto.engines.open_engine`."""
-    return GraphEngine(
-        bundle.card,
-        name="onnxruntime",
-        precision=precision,
-        encoder=partial(_run, _session(bundle, "encoder", bundle.encoder, threads)),
-        decoder=partial(_run, _session(bundle, "decoder", bundle.decoder, threads)),
-    )
+    """Load all graphs; see :func:`impasto.engines.open_engine`."""
+    graphs = {
+        part: partial(_run, _session(bundle, part, graph, threads))
+        for part, graph in bundle.parts.items()
+    }
+    return GraphEngine(bundle.card, graphs, name="onnxruntime", precision=precision)
 
 
 def _session(bundle: Bundle, part: str, graph: bytes, threads: int | None) -> Any:

@@ -27,7 +27,7 @@ def supported() -> frozenset[str]:
 
 
 def open_graphs(bundle: Bundle, *, precision: str, threads: int | None) -> Engine:
-    """Compile both graphs; see :func:`impasto.engines.open_engine`."""
+    """Compile all graphs; see :func:`impasto.engines.open_engine`."""
     core = _library().Core()
     options = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -35,13 +35,10 @@ def open_graphs(bundle: Bundle, *, precision: str, threads: int | None) -> Engin
     }
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = str(threads)
-    return GraphEngine(
-        bundle.card,
-        name="openvino",
-        precision=precision,
-        encoder=_Graph(core, bundle, "encoder", bundle.encoder, options).run,
-        decoder=_Graph(core, bundle, "decoder", bundle.decoder, options).run,
-    )
+    graphs = {
+        part: _Graph(core, bundle, part, graph, options).run for part, graph in bundle.parts.items()
+    }
+    return GraphEngine(bundle.card, graphs, name="openvino", precision=precision)
 
 
 class _Graph:

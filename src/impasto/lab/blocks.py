@@ -21,6 +21,22 @@ def convolution(inputs: int, outputs: int, *, size: int = 3, stride: int = 1) ->
     return made
 
 
+def reflecting(
+    inputs: int, outputs: int, *, size: int = 3, stride: int = 1, bias: bool = False
+) -> nn.Conv2d:
+    """The same with reflection padding, for networks that are to pad as their papers do.
+
+    By default without a bias, which the normalization behind it would take away again.
+    """
+    made = nn.Conv2d(
+        inputs, outputs, size, stride=stride, padding=size // 2, padding_mode="reflect", bias=bias
+    )
+    nn.init.kaiming_normal_(made.weight, nonlinearity="relu")
+    if made.bias is not None:
+        nn.init.zeros_(made.bias)
+    return made
+
+
 class Residual(nn.Module):
     """``x + conv(relu(conv(x)))``, without normalization, so that moments pass through."""
 

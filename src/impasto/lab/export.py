@@ -132,15 +132,23 @@ def export(network: Exportable, story: Story) -> Bundle:
         maps += [torch.randn(1, level.channels, 1, 1) for _ in range(2)]
     image = torch.rand(1, 3, cells * network.multiple, cells * network.multiple)
     with torch.no_grad():
-        encoder = _graph(_Encoder(network), (image,), ["image"], encoder_outputs)
-        decoder = _graph(_Decoder(network), tuple(maps), decoder_inputs, ["image"])
+        encoder = graph_of(_Encoder(network), (image,), ["image"], encoder_outputs)
+        decoder = graph_of(_Decoder(network), tuple(maps), decoder_inputs, ["image"])
     return Bundle(card=card, encoder=encoder, decoder=decoder)
 
 
-def _graph(
-    module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], outputs: list[str]
+def graph_of(
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    names: list[str],
+    outputs: list[str],
+    *,
+    fold: bool = True,
 ) -> bytes:
-    """ONNX with open height and width and weights in half precision."""
+    """ONNX with open height and width and weights in half precision.
+
+    ``fold``: work out now what depends on weights alone; without it all of them keep their names.
+    """
     buffer = io.BytesIO()
     axes = {
         name: {2: f"{name}_height", 3: f"{name}_width"}
@@ -161,6 +169,7 @@ def _graph(
             dynamic_axes=axes,
             opset_version=OPSET,
             dynamo=False,
+            do_constant_folding=fold,
         )
     model = onnx.load_from_string(buffer.getvalue())
     _halve(model)
@@ -192,7 +201,7 @@ def weights_of(bundle: Bundle) -> dict[str, Tensor]:
     trained network (the exporter stores equal tensors, such as biases that are all 0, once).
     """
     weights = {}
-    for graph in (bundle.encoder, bundle.decoder):
+    for graph in bundle.parts.values():
         for tensor in onnx.load_from_string(graph).graph.initializer:
             if tensor.name.startswith("network."):
                 name = tensor.name.removeprefix("network.").removesuffix(".half")

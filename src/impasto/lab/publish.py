@@ -11,10 +11,14 @@ import torch
 from impasto.engines import ENGINES, open_engine
 from impasto.errors import ModelError, OptionError
 from impasto.lab.evaluate import evaluate, held_out_pairs
+from impasto.lab.builtin_export import built_in_losses, built_in_parity, export_built_in
 from impasto.lab.export import PARITY, Exportable, Story, export, parity
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, decoder_from, encoder_of
-from impasto.lab.train.checkpoints import CHECKPOINT, start_from
+from impasto.lab.train.builtin import read_styles
+from impasto.lab.train.builtin_networks import BuiltInRow
+from impasto.lab.train.checkpoints import CHECKPOINT, read_checkpoint, start_from
 from impasto.lab.train.config import TrainConfig, read_config
+from impasto.lab.train.data import held_out_squares
 from impasto.lab.train.networks import find_network
 from impasto.lab.vgg import load_vgg, read_weights, weights_metadata
 from impasto.models.bundle import Bundle, write_bundle
@@ -37,6 +41,8 @@ def publish_run(run: str | Path, target: str | Path) -> Bundle:
     run = Path(run)
     config = read_config(run / "config.toml")
     row = find_network(config.network)
+    if isinstance(row, BuiltInRow):
+        return _publish_built_in(run, target, config, row)
     if row.assembled is None:
         raise OptionError(f"{row.name} cannot be exported: {row.remark}; its weights are in {run}")
     learned = row.learned()
@@ -59,6 +65,42 @@ def publish_run(run: str | Path, target: str | Path) -> Bundle:
     )
     bundle = export(network, story)
     _check(network, bundle)
+    write_bundle(bundle, target)
+    return bundle
+
+
+def _publish_built_in(
+    run: Path, target: str | Path, config: TrainConfig, row: BuiltInRow
+) -> Bundle:
+    names = tuple(read_checkpoint(run / CHECKPOINT)["names"])
+    network: Any = row.network(config, len(names))
+    stages = start_from(network, run / CHECKPOINT)
+    _round_to_half(network.eval())
+    pictures = [picture.tensor() for picture in read_styles(config)]
+    held = len(names) - len(pictures)
+    objective = row.objective(config, load_vgg(config.vgg), row.layers, pictures, held=held)
+    contents = held_out_squares(config.contents, n=PAIRS, size=SIZE, seed=config.seed + 3)
+    numbers = torch.arange(len(contents)) % len(pictures) + held
+    bundle = export_built_in(
+        network,
+        Story(
+            name=Path(target).stem,
+            title=row.title,
+            architecture=f"{row.architecture}; {config.normalization} normalization"
+            if row.single
+            else row.architecture,
+            data=_data(config, stages, styles="the pictures of its styles"),
+            iterations=sum(stage["iterations"] for stage in stages),
+            losses=built_in_losses(objective, network, contents, numbers),
+            licence=row.licence,
+            notes=_history(stages, goal="Gram matrices of its styles"),
+        ),
+        names,
+    )
+    for engine in ENGINES:
+        if engine.installed:
+            opened = open_engine(bundle, name=engine.name, precision="fp32")
+            _refuse_difference(engine.name, built_in_parity(network, opened))
     write_bundle(bundle, target)
     return bundle
 
@@ -141,15 +183,19 @@ def _check(network: Exportable, bundle: Bundle) -> None:
         if not row.installed:
             continue
         differences = parity(network, open_engine(bundle, name=row.name, precision="fp32"))
-        worst = max(differences.values())
-        if worst > PARITY:
-            raise ModelError(
-                f"{row.name} differs from PyTorch by {worst:.2g} of full scale (allowed {PARITY}); "
-                "the bundle was not written"
-            )
+        _refuse_difference(row.name, differences)
 
 
-def _data(config: TrainConfig, stages: list[dict[str, Any]]) -> str:
+def _refuse_difference(engine: str, differences: dict[tuple[int, int], float]) -> None:
+    worst = max(differences.values())
+    if worst > PARITY:
+        raise ModelError(
+            f"{engine} differs from PyTorch by {worst:.2g} of full scale (allowed {PARITY}); "
+            "the bundle was not written"
+        )
+
+
+def _data(config: TrainConfig, stages: list[dict[str, Any]], *, styles: str = "") -> str:
     parts = []
     for folders in (config.contents, config.styles):
         total = sum(folders.values())
@@ -157,19 +203,20 @@ def _data(config: TrainConfig, stages: list[dict[str, Any]]) -> str:
             ", ".join(f"{Path(k).name} {100 * v / total:.0f} %" for k, v in folders.items())
         )
     earlier = [f"; before that {stage['data']}" for stage in stages if stage.get("data")]
-    return f"photographs: {parts[0]}; styles: {parts[1]}; a tenth of each held out" + "".join(
-        earlier
+    return (
+        f"photographs: {parts[0]}; styles: {styles or parts[1]}; a tenth of each held out"
+        + "".join(earlier)
     )
 
 
-def _history(stages: list[dict[str, Any]]) -> str:
+def _history(stages: list[dict[str, Any]], *, goal: str = "the paper's losses") -> str:
     lines = []
     for stage in stages:
         if "notes" in stage:  # of the bundle that was trained further
             lines.append(f"{stage['notes'] or 'a bundle'}; trained further")
             continue
-        goal = "distilling an AdaIN decoder" if stage["distilled"] else "the paper's losses"
+        aim = "distilling an AdaIN decoder" if stage["distilled"] else goal
         lines.append(
-            f"{stage['iterations']} steps of {stage['batch']} pairs at {stage['crop']} px on {goal}"
+            f"{stage['iterations']} steps of {stage['batch']} pairs at {stage['crop']} px on {aim}"
         )
     return "; ".join(lines) + "; judged by the normalised VGG-19"

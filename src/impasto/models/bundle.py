@@ -1,6 +1,6 @@
 """A bundle: one exported model in one file, ``NAME.impasto``.
 
-The file is a zip archive with three members:
+The file is a zip archive. That of a model for any style has three members:
 
 ``encoder.onnx``
     input ``image`` (1, 3, H, W) float32 RGB in [0, 1], H and W any multiples of ``Card.multiple``;
@@ -10,6 +10,14 @@ The file is a zip archive with three members:
     or (1, C, h, w); output ``image`` (1, 3, H, W), not clipped.
 ``card.json``
     the :class:`Card`: what the model is, what it needs and where it comes from.
+
+A model whose styles are built in has its card and one graph:
+
+``painter.onnx``
+    inputs ``image`` as above and, where there is something to say (``Card.weighted``), ``weights``
+    of the S styles, (1, S, 1, 1), or with masks among its controls also (1, S, h, w), a number for
+    each ``Card.multiple`` pixels; what they lack to 1 is left to the photograph, if the strength is
+    among its controls. Output ``painted`` (1, 3, H, W), not clipped.
 """
 
 from __future__ import annotations
@@ -33,7 +41,13 @@ FORMAT = 1
 MAX_GRAPH_BYTES = 1 << 30
 MAX_CARD_BYTES = 1 << 20
 
-ENCODER, DECODER, CARD = "encoder.onnx", "decoder.onnx", "card.json"
+CONTROLS = ("alpha", "several", "masks")
+"""What can be asked of a model with built-in styles, if it can do it: a strength, a mixture of
+styles by weights, and styles where their masks are."""
+
+ENCODER, DECODER, PAINTER, CARD = "encoder.onnx", "decoder.onnx", "painter.onnx", "card.json"
+# Fields that only models with built-in styles have: the cards of others are as they always were.
+_BUILT_IN = ("styles", "controls", "pixel_bytes")
 
 # Zip's earliest date: the same model must give the same bytes whenever it is written.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -84,6 +98,10 @@ class Card:
             whose edges would otherwise be visible.
         encoder_rim: how much of ``rim`` is the encoder's: pixels that a position of its features
             can see beyond its own cell, to each side; 0: not known.
+        styles: names of the styles that are built in; empty for a model that takes any style. One
+            that has styles has no levels, and the graph ``painter.onnx``.
+        controls: what can be asked of built-in styles, names of ``CONTROLS``.
+        pixel_bytes: memory that a pixel needs at most while the model works on it; 0: not known.
         format: number of the bundle's format.
 
     Raises:
@@ -105,14 +123,37 @@ class Card:
     notes: str
     margin: int = 0
     encoder_rim: int = 0
+    styles: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
+    pixel_bytes: int = 0
     format: int = FORMAT
 
+    @property
+    def weighted(self) -> bool:
+        """Whether the painter takes weights of styles: else it can do but one thing."""
+        return len(self.styles) > 1 or bool(self.controls)
+
     def __post_init__(self) -> None:
-        if not self.levels:
+        if not self.levels and not self.styles:
             raise ModelError(f"the card of model {self.name!r} names no level")
+        if self.styles and (self.levels or len(set(self.styles)) < len(self.styles)):
+            raise ModelError(
+                f"the card of model {self.name!r} names built-in styles, so it must name no level, "
+                "and no style twice"
+            )
+        if unknown := set(self.controls) - set(CONTROLS):
+            raise ModelError(f"'controls' names {min(unknown)!r}; known are {', '.join(CONTROLS)}")
         if self.multiple < 1:
             raise ModelError(f"'multiple' must be 1 or more, not {self.multiple}")
-        for field in ("rim", "encoder_rim", "parameters", "macs_512", "iterations", "margin"):
+        for field in (
+            "rim",
+            "encoder_rim",
+            "parameters",
+            "macs_512",
+            "iterations",
+            "margin",
+            "pixel_bytes",
+        ):
             if getattr(self, field) < 0:
                 raise ModelError(f"'{field}' must be 0 or more, not {getattr(self, field)}")
         if self.margin % self.multiple:
@@ -136,26 +177,36 @@ class Card:
 
 @dataclass(frozen=True)
 class Bundle:
-    """An exported model: its card and its two graphs in ONNX.
+    """An exported model: its card and its graphs in ONNX.
 
     Attributes:
         card: the model's card.
-        encoder: ``encoder.onnx`` as bytes.
-        decoder: ``decoder.onnx`` as bytes.
+        encoder: ``encoder.onnx`` as bytes; empty where styles are built in.
+        decoder: ``decoder.onnx`` as bytes; the same.
+        painter: ``painter.onnx`` as bytes; empty where no style is built in.
     """
 
     card: Card
     encoder: bytes
     decoder: bytes
+    painter: bytes = b""
+
+    @property
+    def parts(self) -> dict[str, bytes]:
+        """The graphs that there are, by the names of their files without the suffix."""
+        if self.card.styles:
+            return {"painter": self.painter}
+        return {"encoder": self.encoder, "decoder": self.decoder}
 
     @property
     def identity(self) -> str:
-        """First 16 hexadecimal digits of the SHA-256 of both graphs; the card does not count.
+        """First 16 hexadecimal digits of the SHA-256 of all graphs; the card does not count.
 
         A style is valid for exactly the model of one identity.
         """
-        digest = hashlib.sha256(self.encoder)
-        digest.update(self.decoder)
+        digest = hashlib.sha256()
+        for graph in self.parts.values():
+            digest.update(graph)
         return digest.hexdigest()[:16]
 
 
@@ -184,10 +235,13 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
         raise ModelError(f"{source} is a folder; a model is one .impasto file")
     try:
         with zipfile.ZipFile(source) as archive:
-            card = _member(archive, CARD, MAX_CARD_BYTES)
+            card = read_card(_member(archive, CARD, MAX_CARD_BYTES))
+            if card.styles:
+                painter = _member(archive, PAINTER, MAX_GRAPH_BYTES)
+                return Bundle(card=card, encoder=b"", decoder=b"", painter=painter)
             encoder = _member(archive, ENCODER, MAX_GRAPH_BYTES)
             decoder = _member(archive, DECODER, MAX_GRAPH_BYTES)
-        return Bundle(card=read_card(card), encoder=encoder, decoder=decoder)
+        return Bundle(card=card, encoder=encoder, decoder=decoder)
     except FileNotFoundError as error:
         raise ModelError(f"there is no model file {source}") from error
     except ModelError as error:
@@ -217,8 +271,15 @@ def write_bundle(bundle: Bundle, path: str | os.PathLike[str]) -> None:
     target = Path(path)
     if target.is_dir():
         raise ModelError(f"{target} is a folder; give the name of a .impasto file")
-    card = json.dumps(asdict(bundle.card), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    members = {CARD: card.encode(), ENCODER: bundle.encoder, DECODER: bundle.decoder}
+    values = asdict(bundle.card)
+    if not bundle.card.styles:
+        for name in _BUILT_IN:
+            del values[name]
+    card = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    members = {
+        CARD: card.encode(),
+        **{f"{part}.onnx": graph for part, graph in bundle.parts.items()},
+    }
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         # Stored, not deflated: weights hardly shrink, and deflate's bytes depend on the zlib used.
@@ -269,6 +330,8 @@ def read_card(text: str | bytes) -> Card:
         Level(**_fields(level, Level, f"level {index} of the card"))
         for index, level in enumerate(levels)
     )
+    for name in ("styles", "controls"):
+        values[name] = _texts(values.get(name, []), name)
     return Card(**values)
 
 
@@ -290,7 +353,7 @@ def check_graph(card: Card, part: str, *, inputs: Sequence[Port], outputs: Seque
 
     Args:
         card: the model's card.
-        part: ``encoder`` or ``decoder``.
+        part: ``encoder``, ``decoder`` or ``painter``.
         inputs: all inputs of the graph.
         outputs: all outputs; more than are needed do no harm.
 
@@ -303,7 +366,10 @@ def check_graph(card: Card, part: str, *, inputs: Sequence[Port], outputs: Seque
         impasto.errors.ModelError: the encoder of model 'fast' has no input 'image': ...
     """
     picture = {"image": 3}
-    if part == "encoder":
+    if part == "painter":
+        takes = {**picture, "weights": len(card.styles)} if card.weighted else picture
+        gives = {"painted": 3}
+    elif part == "encoder":
         takes, gives = picture, _ports(card, ("features", "mean", "std"))
     else:
         takes, gives = _ports(card, ("features", "scale", "shift")), picture
@@ -349,6 +415,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),
     "tuple[Level, ...]": (list,),
+    "tuple[str, ...]": (list,),
     "dict[str, float]": (dict,),
 }
 
@@ -369,6 +436,13 @@ def _fields(raw: object, shape: type[Card] | type[Level], where: str) -> dict[st
         if not isinstance(raw[name], _KINDS[str(field.type)]) or isinstance(raw[name], bool):
             raise ModelError(f"{name!r} in {where} must be {field.type}, not {_kind(raw[name])}")
     return dict(raw)
+
+
+def _texts(values: list[object], name: str) -> tuple[str, ...]:
+    for value in values:
+        if not isinstance(value, str) or not value:
+            raise ModelError(f"{name!r} in the card must be texts, not {_kind(value)}")
+    return tuple(str(value) for value in values)
 
 
 def _is_number(value: object) -> bool:

@@ -11,6 +11,7 @@ from torch import nn
 
 from impasto.errors import ModelError
 from impasto.lab.export import weights_of
+from impasto.lab.train.builtin import spread_styles
 from impasto.lab.vgg import read_weights, weights_metadata
 from impasto.models import MODELS, find_bundle
 from impasto.wholefile import write_whole
@@ -41,7 +42,16 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return dict(saved)
 
 
-def start_from(learned: nn.Module, source: str | Path, *, part: str = "") -> list[dict[str, Any]]:
+def names_of(source: str | Path) -> tuple[str, ...]:
+    """The styles that are built into what a checkpoint, a bundle or a name holds."""
+    if _is_bundle(source):
+        return find_bundle(source).card.styles
+    return tuple(read_checkpoint(source).get("names", ()))
+
+
+def start_from(
+    learned: nn.Module, source: str | Path, *, part: str = "", held: int = 0
+) -> list[dict[str, Any]]:
     """Load averaged weights into ``learned``.
 
     Args:
@@ -49,6 +59,8 @@ def start_from(learned: nn.Module, source: str | Path, *, part: str = "") -> lis
         source: a checkpoint, a bundle, the name of a model that ships, or the file of a decoder
             (``publish_decoder``).
         part: where ``learned`` stands in the network of a bundle (``NetworkRow.part``).
+        held: if not 0, how many built-in styles the weights have; ``learned`` has more, which
+            start between them.
 
     Returns:
         The stages of training that made the weights, oldest first, for ``publish``.
@@ -56,8 +68,7 @@ def start_from(learned: nn.Module, source: str | Path, *, part: str = "") -> lis
     Raises:
         ModelError: if there is no such file or name, or the weights do not fit.
     """
-    names = {row.name for row in MODELS}
-    if source in names or Path(source).suffix == ".impasto":
+    if _is_bundle(source):
         bundle = find_bundle(source)
         weights = {
             k.removeprefix(part): v for k, v in weights_of(bundle).items() if k.startswith(part)
@@ -82,8 +93,15 @@ def start_from(learned: nn.Module, source: str | Path, *, part: str = "") -> lis
             if k.startswith("module.")
         }
         stages = saved["stages"]
-    load_into(learned, {k: v.float() for k, v in weights.items()}, str(source))
+    weights = {k: v.float() for k, v in weights.items()}
+    if held:
+        weights = spread_styles(learned, weights, held, str(source))
+    load_into(learned, weights, str(source))
     return stages
+
+
+def _is_bundle(source: str | Path) -> bool:
+    return source in {row.name for row in MODELS} or Path(source).suffix == ".impasto"
 
 
 def load_into(learned: nn.Module, weights: dict[str, Any], source: str) -> None:

@@ -17,8 +17,11 @@ CHOICES = {
     "schedule": ("cosine", "inverse"),
     "style_units": ("mean", "sum"),
     "precision": ("bf16", "fp32"),
+    "normalization": ("instance", "batch"),
 }
 """What the fields that name something may say."""
+COUNTS = ("iterations", "batch", "accumulate", "repeats", "log_every", "banks_every")
+"""Whole numbers of 1 or more."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,20 @@ class TrainConfig:
     variation: float = 0.0
     """Weight of the total variation."""
 
+    normalization: str = "instance"
+    """Of ``johnson`` and ``ulyanov``: ``instance`` or ``batch``."""
+    width: int = 0
+    """Channels of the first convolution of a network with built-in styles; 0: its paper's."""
+    style_side: int = 256
+    """Shorter side, in pixels, of the pictures whose styles are built in: the size of strokes."""
+    add_styles: bool = False
+    """Keep the network of ``start`` and its styles as they are, and learn those of ``styles``
+    beside them."""
+    banks_every: int = 2
+    """Steps of ``stylebank`` on its banks for each on the auto-encoder: T of the paper."""
+    balance: float = 1.0
+    """Its lambda: the auto-encoder's gradient against that of the step before."""
+
     optimizer: str = "muon"
     """``muon`` or ``adam``."""
     learning_rate: float = 2e-3
@@ -114,7 +131,7 @@ class TrainConfig:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise OptionError(f"{name} = {getattr(self, name)!r}; it is one of {choices}")
-        for name in ("iterations", "batch", "accumulate", "repeats", "log_every"):
+        for name in COUNTS:
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} = {getattr(self, name)}; it must be 1 or more")
         if self.crop < 16 or self.crop % 16:
@@ -124,6 +141,14 @@ class TrainConfig:
         for name in ("content_scale", "style_scale", "style_jitter", "flip", "final_rate"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} = {getattr(self, name)}; it is a share, from 0 to 1")
+        if self.width < 0 or self.style_side < 64 or not self.balance >= 0:
+            raise OptionError(
+                f"width = {self.width}, style_side = {self.style_side}, balance = {self.balance}; "
+                "these are at least 0, 64 and 0"
+            )
+        if self.add_styles and not (self.start and self.optimizer == "adam"):
+            # Muon moves a whole matrix, also where its gradient is 0.
+            raise OptionError('add_styles needs start = "..." and optimizer = "adam"')
         if not 0 <= self.ema < 1:
             raise OptionError(f"ema = {self.ema}; it must be 0 or more and below 1")
 

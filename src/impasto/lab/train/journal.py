@@ -5,18 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
 from impasto.errors import OptionError
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.data import held_out_squares
-from impasto.lab.train.objective import TERMS, Objective
+from impasto.lab.train.objective import TERMS
 from impasto.lab.train.processes import Processes
 from impasto.lab.train.sources import LeftOut
 from impasto.wholefile import write_whole
@@ -36,6 +37,7 @@ class Journal:
         """Raises ``OptionError`` where TensorBoard is asked for and not installed."""
         self.folder, self.config, self.processes = folder, config, processes
         self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}  # a step of another branch has other terms
         self.count, self.since = 0, time.monotonic()
         self.known: set[LeftOut] = set()
         self.board = _board(folder, step) if config.tensorboard and processes.first else None
@@ -49,16 +51,17 @@ class Journal:
         for name, value in values.items():
             value = value.detach().float()
             self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
+            self.counts[name] = self.counts.get(name, 0) + 1
         self.count += 1
         if self.count < self.config.log_every:
             return
         self.processes.average(list(self.sums.values()))
-        row = {name: float(value) / self.count for name, value in self.sums.items()}
+        row = {name: float(value) / self.counts[name] for name, value in self.sums.items()}
         row["learning_rate"] = rate
         seconds = time.monotonic() - self.since
         row["images_per_second"] = self.count * self.config.batch / max(seconds, 1e-9)
         self._write(LOG, COLUMNS, step, row)
-        self.sums, self.count, self.since = {}, 0, time.monotonic()
+        self.sums, self.counts, self.count, self.since = {}, {}, 0, time.monotonic()
 
     def held_out(self, step: int, sheet: Image.Image, terms: dict[str, float]) -> None:
         """Keep a preview and the terms of its pairs."""
@@ -140,27 +143,50 @@ class Preview:
 
     side, rows, columns = 256, 3, 6
 
-    def __init__(self, config: TrainConfig, device: torch.device) -> None:
-        self.contents, self.styles = (
-            held_out_squares(places, n=n, size=self.side, seed=config.seed + after).to(device)
-            for places, n, after in (
-                (config.contents, self.rows, 3),
-                (config.styles, self.columns, 4),
-            )
-        )
+    def __init__(
+        self,
+        config: TrainConfig,
+        device: torch.device,
+        *,
+        pictures: Sequence[Tensor] = (),
+        first: int = 0,
+    ) -> None:
+        """``pictures`` (1, 3, H, W): of styles that are built in, of which the first has the number
+        ``first``; without them styles are drawn from the held-out ones."""
+        self.contents = held_out_squares(
+            config.contents, n=self.rows, size=self.side, seed=config.seed + 3
+        ).to(device)
+        if pictures:
+            squares = [_square(each, self.side) for each in pictures[: self.columns]]
+            self.styles = torch.cat(squares)
+            self.asked = torch.arange(first, first + len(squares), device=device)
+            return
+        self.styles = held_out_squares(
+            config.styles, n=self.columns, size=self.side, seed=config.seed + 4
+        ).to(device)
+        self.asked = self.styles
 
     @torch.no_grad()
-    def draw(self, objective: Objective, learned: Any) -> tuple[Image.Image, dict[str, float]]:
+    def draw(self, objective: Any, learned: Any) -> tuple[Image.Image, dict[str, float]]:
         """The sheet of ``learned``, and the mean of each term over its pairs."""
         sheet = [torch.cat([torch.ones_like(self.styles[:1]), self.styles])]
         sums: dict[str, float] = {}
         for content in self.contents:
-            repeated = content.expand(self.columns, -1, -1, -1)
-            lesson = objective.lesson(repeated, self.styles)
+            repeated = content.expand(len(self.styles), -1, -1, -1)
+            lesson = objective.lesson(repeated, self.asked)
             pictures = objective.pictures(learned, lesson)
-            sheet.append(torch.cat([content[None], pictures[: self.columns]]))
+            sheet.append(torch.cat([content[None], pictures[: len(self.styles)]]))
             for name, value in objective.terms(pictures, lesson).items():
                 sums[name] = sums.get(name, 0.0) + float(value) / self.rows
         pixels = torch.cat([torch.cat(list(row), dim=2) for row in sheet], dim=1)
         array = pixels.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
         return Image.fromarray(array), sums
+
+
+def _square(picture: Tensor, side: int) -> Tensor:
+    """The middle square of (1, 3, H, W), scaled."""
+    height, width = picture.shape[2:]
+    shorter = min(height, width)
+    top, left = (height - shorter) // 2, (width - shorter) // 2
+    square = picture[..., top : top + shorter, left : left + shorter]
+    return F.interpolate(square, (side, side), mode="bilinear", antialias=True)

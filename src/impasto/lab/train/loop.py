@@ -11,22 +11,20 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from impasto.errors import ModelError, OptionError
-from impasto.lab.methods.adain import decoder_from
+from impasto.errors import ModelError
 from impasto.lab.publish import publish_run
+from impasto.lab.train.builtin_networks import BuiltInRow
 from impasto.lab.train.checkpoints import (
     CHECKPOINT,
     load_into,
     read_checkpoint,
-    start_from,
     write_checkpoint,
 )
 from impasto.lab.train.config import TrainConfig, write_config
-from impasto.lab.train.data import Loaded, Sampler, load_collections
-from impasto.lab.train.journal import Journal, Preview
+from impasto.lab.train.courses import open_course
+from impasto.lab.train.journal import Journal
 from impasto.lab.train.lessons import Lessons
 from impasto.lab.train.networks import NetworkRow, find_network
-from impasto.lab.train.objective import Objective
 from impasto.lab.train.optimization import (
     OPTIMIZERS,
     clip_gradients,
@@ -34,11 +32,6 @@ from impasto.lab.train.optimization import (
     moving_average,
 )
 from impasto.lab.train.processes import Processes, join_processes, stop_on_signals
-from impasto.lab.train.sources import SMALLEST
-from impasto.lab.vgg import load_vgg, read_weights
-
-AHEAD = 2
-"""Batches of crops that are made before they are asked for."""
 
 
 def train(config: TrainConfig, folder: str | Path, *, bundle: bool = True) -> Path:
@@ -70,21 +63,23 @@ def train(config: TrainConfig, folder: str | Path, *, bundle: bool = True) -> Pa
     with join_processes(config.device) as processes:
         steps = _learn(config, row, folder, processes)
     target = folder / f"{folder.resolve().name}.impasto"
-    if bundle and processes.first and row.assembled and (steps or not target.exists()):
+    if bundle and processes.first and row.exported and (steps or not target.exists()):
         publish_run(folder, target)
     return folder / CHECKPOINT
 
 
-def _learn(config: TrainConfig, row: NetworkRow, folder: Path, processes: Processes) -> int:
+def _learn(
+    config: TrainConfig, row: NetworkRow | BuiltInRow, folder: Path, processes: Processes
+) -> int:
     """Make the steps that are left to make; how many there were."""
     device = processes.device
     torch.manual_seed(config.seed)
-    objective = _objective(config, row, device)
-    photographs, paintings = _read(config)
+    course = open_course(config, row, device)
+    objective, learned, before = course.objective, course.learned, course.before
     lessons = Lessons(
         objective,
-        _sampler(config, photographs, config.contents, config.content_scale, 0.0, 1),
-        _sampler(config, paintings, config.styles, config.style_scale, config.style_jitter, 2),
+        course.contents,
+        course.styles,
         batch=config.batch,
         repeats=config.repeats,
         seed=config.seed,
@@ -92,12 +87,10 @@ def _learn(config: TrainConfig, row: NetworkRow, folder: Path, processes: Proces
         mine=range(processes.rank * config.accumulate, (processes.rank + 1) * config.accumulate),
         device=device,
     )
-    preview = Preview(config, device) if processes.first and config.preview_every else None
+    preview = course.preview() if processes.first and config.preview_every else None
 
-    learned = row.learned().to(device, memory_format=torch.channels_last)
-    before = start_from(learned, config.start, part=row.part) if config.start else []
     average = AveragedModel(learned, multi_avg_fn=moving_average(config.ema)).eval()
-    parameters = list(learned.parameters())
+    parameters = course.moving
     optimizer = OPTIMIZERS[config.optimizer](parameters, config.learning_rate)
     step = 0
     checkpoint = folder / CHECKPOINT
@@ -107,6 +100,8 @@ def _learn(config: TrainConfig, row: NetworkRow, folder: Path, processes: Proces
         load_into(average, saved["average"], str(checkpoint))
         _load_optimizer(optimizer, saved["optimizer"], config, checkpoint)
         lessons.restore(saved["lessons"])
+        if saved.get("objective"):
+            objective.restore(saved["objective"])
         step = saved["step"]
         before = saved["stages"][:-1]
         del saved
@@ -122,12 +117,13 @@ def _learn(config: TrainConfig, row: NetworkRow, folder: Path, processes: Proces
                     "lessons": lessons.state(step),
                     "step": step,
                     "stages": [*before, _stage(config, step)],
+                    "objective": objective.state(),
+                    "names": list(course.names),
                 },
             )
 
     def list_left_out(journal: Journal, bar: Any) -> None:
-        found = [*photographs.left_out, *paintings.left_out]
-        for file, reason in journal.leave_out(found):
+        for file, reason in journal.leave_out(course.left_out):
             bar.write(f"left out {file}: {reason}", file=sys.stderr)
 
     saved_at, saved_step, first_step = time.monotonic(), step, step
@@ -146,9 +142,9 @@ def _learn(config: TrainConfig, row: NetworkRow, folder: Path, processes: Proces
                     group["lr"] = rate
                 optimizer.zero_grad(set_to_none=True)
                 values: dict[str, torch.Tensor] = {}
-                parts = lessons.at(step)
+                parts, judge = lessons.at(step), objective.at(step)
                 for lesson in parts:
-                    loss, terms = objective(learned, lesson)
+                    loss, terms = judge(learned, lesson)
                     (loss / len(parts)).backward()
                     for name, value in {"loss": loss.detach(), **terms}.items():
                         values[name] = values.get(name, 0.0) + value / len(parts)
@@ -156,6 +152,7 @@ def _learn(config: TrainConfig, row: NetworkRow, folder: Path, processes: Proces
                 wish = torch.tensor([float(stop.asked)], device=device)
                 processes.average([*_gradients(parameters), wish])
                 stopping = bool(wish)
+                course.settle()
                 values["gradient"] = clip_gradients(parameters, config.clip)
                 # A step that is not finite would spoil weights and averages for good.
                 if torch.isfinite(values["gradient"]):
@@ -189,60 +186,6 @@ def _learn(config: TrainConfig, row: NetworkRow, folder: Path, processes: Proces
     if step < config.iterations:
         raise KeyboardInterrupt(f"stopped at step {step}; the same command goes on from there")
     return step - first_step
-
-
-def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Objective:
-    """The judge and the teacher, in the precision of the config."""
-    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
-    judge = load_vgg(config.vgg).to(device, dtype)
-    teacher = None
-    if config.teacher:
-        teacher = decoder_from(read_weights(config.teacher))
-        teacher.to(device, dtype).requires_grad_(False)
-    paint = torch.compile(row.paint) if config.compile else row.paint
-    return Objective(config, judge, teacher, paint=paint, features=row.features)
-
-
-def _read(config: TrainConfig) -> tuple[Loaded, Loaded]:
-    """Photographs and paintings; those smaller than half a crop are left out."""
-    photographs, paintings = (
-        load_collections(
-            places,
-            shorter=max(288, 2 * config.crop, config.resize),
-            smallest=max(SMALLEST, config.crop // 2),
-            memory=config.memory,
-        )
-        for places in (config.contents, config.styles)
-    )
-    least = Objective.least_styles
-    if len(paintings) < least:
-        raise OptionError(
-            f"{', '.join(config.styles)}: {len(paintings)} usable painting, and a network for any "
-            f"style needs {least} at the very least (20 make sense): with one it would learn to "
-            "ignore the style it is given; add paintings"
-        )
-    return photographs, paintings
-
-
-def _sampler(
-    config: TrainConfig,
-    loaded: Loaded,
-    places: dict[str, float],
-    scale: float,
-    jitter: float,
-    seed: int,
-) -> Sampler:
-    return Sampler(
-        loaded.collections,
-        list(places.values()),
-        crop=config.crop,
-        smallest=scale,
-        jitter=jitter,
-        seed=config.seed + seed,
-        flip=config.flip,
-        resize=config.resize,
-        ahead=AHEAD,
-    )
 
 
 def _gradients(parameters: list[torch.nn.Parameter]) -> list[torch.Tensor]:

@@ -13,6 +13,7 @@ from impasto.errors import OptionError
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, encoder_of
 from impasto.lab.methods.compact import FAST, QUALITY, Compact, CompactShape
 from impasto.lab.normalization import BatchNorm, InstanceNorm
+from impasto.lab.train.builtin_networks import BUILT_IN, BuiltInRow
 from impasto.lab.train.objective import Lesson, Paint, stylize
 from impasto.lab.vgg import VGG19
 
@@ -49,13 +50,19 @@ class NetworkRow:
     licence: str = "MIT"
     remark: str = ""
 
+    @property
+    def exported(self) -> bool:
+        """Whether a run that is through leaves a bundle."""
+        return self.assembled is not None
 
-def find_network(name: str) -> NetworkRow:
+
+def find_network(name: str) -> NetworkRow | BuiltInRow:
     """The row called ``name``; ``OptionError`` where there is none."""
-    for row in NETWORKS:
+    rows: tuple[NetworkRow | BuiltInRow, ...] = (*NETWORKS, *BUILT_IN)
+    for row in rows:
         if row.name == name:
             return row
-    raise OptionError(f"no network {name!r}; there are {', '.join(row.name for row in NETWORKS)}")
+    raise OptionError(f"no network {name!r}; there are {', '.join(row.name for row in rows)}")
 
 
 def _compact(name: str, title: str, shape: CompactShape) -> NetworkRow:

@@ -142,6 +142,20 @@ class Objective:
             unaligned * parts / max(quarter, 1),
         )
 
+    def at(self, step: int) -> Objective:
+        """What is minimized in a step: here always the same."""
+        return self
+
+    def balance(self, learned: Any) -> None:
+        """Nothing: the gradient is taken as it is."""
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state``."""
+
     def __call__(self, learned: Any, lesson: Lesson) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to minimize, and each term before its weight."""
         terms = self.terms(self.pictures(learned, lesson), lesson)

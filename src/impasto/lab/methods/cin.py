@@ -1,0 +1,90 @@
+"""Many styles in one network: conditional instance normalization.
+
+Dumoulin, Shlens & Kudlur, "A learned representation for artistic style" (ICLR 2017, arXiv
+1610.07629). All styles share the convolutions; a style is the gamma and beta of every
+normalization, 2 numbers a channel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from impasto.lab.blocks import reflecting
+from impasto.lab.normalization import ConditionalInstanceNorm
+
+
+@dataclass(frozen=True)
+class CINShape:
+    """Channels of the first convolution (twice and four times as many follow), and how many
+    residual blocks; by default those of the paper's table 1."""
+
+    width: int = 32
+    blocks: int = 5
+
+
+class CIN(nn.Module):
+    """The network of the paper's table 1: styles mix by their gammas and betas."""
+
+    multiple = 4
+    controls: tuple[str, ...] = ("several",)
+
+    def __init__(self, styles: int, shape: CINShape = CINShape()) -> None:
+        """``styles``: how many; the paper's networks have 1, 10 and 32."""
+        super().__init__()
+        self.styles, self.shape = styles, shape
+        one, two, four = (shape.width * factor for factor in (1, 2, 4))
+
+        def layer(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> Conditioned:
+            return Conditioned(styles, inputs, outputs, size=size, stride=stride)
+
+        self.downs = nn.ModuleList(
+            [layer(3, one, 9), layer(one, two, 3, 2), layer(two, four, 3, 2)]
+        )
+        self.blocks = nn.ModuleList(
+            nn.ModuleList([layer(four, four), layer(four, four)]) for _ in range(shape.blocks)
+        )
+        self.ups = nn.ModuleList([layer(four, two), layer(two, one)])
+        self.head = layer(one, 3, 9)
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Memory that a pixel needs at most, in any engine, as measured."""
+        return 1000
+
+    def forward(self, image: Tensor, weights: Tensor) -> Tensor:
+        """The picture (N, 3, H, W) in [0, 1] of ``image`` (N, 3, H, W) in [0, 1].
+
+        ``weights`` (N, S, 1, 1), or (1, S, 1, 1) for all, say how much of each style; only their
+        ratios count.
+        """
+        style = weights.flatten(1)
+        x = (image - 0.5) * 4
+        for down in self.downs:
+            x = F.relu(down(x, style))
+        for first, second in self.blocks:
+            x = x + second(F.relu(first(x, style)), style)
+        for up in self.ups:
+            x = F.relu(up(F.interpolate(x, scale_factor=2, mode="nearest"), style))
+        return torch.sigmoid(self.head(x, style))
+
+    def style_parameters(self) -> list[nn.Parameter]:
+        """What belongs to styles: tensors whose first axis is the style."""
+        layers = [m for m in self.modules() if isinstance(m, ConditionalInstanceNorm)]
+        return [parameter for layer in layers for parameter in (layer.gamma, layer.beta)]
+
+
+class Conditioned(nn.Module):
+    """A convolution and its conditional instance normalization."""
+
+    def __init__(self, styles: int, inputs: int, outputs: int, *, size: int, stride: int) -> None:
+        super().__init__()
+        self.convolution = reflecting(inputs, outputs, size=size, stride=stride)
+        self.normalization = ConditionalInstanceNorm(styles, outputs)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        normalized: Tensor = self.normalization(self.convolution(x), style)
+        return normalized

@@ -1,0 +1,136 @@
+"""Many styles in one network: a bank of filters each, between an encoder and a decoder.
+
+Chen, Yuan, Liao, Yu & Hua, "StyleBank: an explicit representation for neural image style transfer"
+(CVPR 2017, arXiv 1703.09210).
+
+    picture -> encoder -> F ------------------> decoder -> the picture again     (auto-encoder)
+                          F -> K_i * F -------> decoder -> the picture in style i
+
+Encoder and decoder know content only and a bank style only, so banks can be mixed, put side by
+side, and learned one after the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from impasto.lab.blocks import reflecting
+from impasto.lab.normalization import InstanceNorm
+
+BANK = 3
+"""Side of a bank's filters."""
+
+
+@dataclass(frozen=True)
+class StyleBankShape:
+    """Channels of the first convolution; twice and four times as many follow."""
+
+    width: int = 32
+
+
+class StyleBank(nn.Module):
+    """Encoder, banks and decoder.
+
+    Encoder: 9x9, and two 3x3 of stride 2; the decoder mirrors it. Instance normalization and ReLU
+    behind every convolution but the last. No residual blocks.
+    """
+
+    multiple = 4
+    controls: tuple[str, ...] = ("alpha", "several", "masks")
+
+    def __init__(self, styles: int, shape: StyleBankShape = StyleBankShape()) -> None:
+        super().__init__()
+        self.styles, self.shape = styles, shape
+        one, two, four = (shape.width * factor for factor in (1, 2, 4))
+        self.encoder = nn.ModuleList(
+            nn.Sequential(
+                reflecting(*channels, size=size, stride=stride), InstanceNorm(channels[1])
+            )
+            for channels, size, stride in (
+                ((3, one), 9, 1),
+                ((one, two), 3, 2),
+                ((two, four), 3, 2),
+            )
+        )
+        # A new bank starts near the one that changes nothing: from the auto-encoder's picture.
+        identity = torch.zeros(four, four, BANK, BANK)
+        identity[range(four), range(four), BANK // 2, BANK // 2] = 1.0
+        noise = torch.randn(styles, four, four, BANK, BANK) / (BANK * four**0.5)
+        # (S, outputs, inputs x height x width)
+        self.banks = nn.Parameter((identity + 0.1 * noise).flatten(2))
+        self.decoder = nn.ModuleList(
+            nn.Sequential(reflecting(inputs, outputs), InstanceNorm(outputs))
+            for inputs, outputs in ((four, two), (two, one))
+        )
+        self.head = reflecting(one, 3, size=9, bias=True)
+        with torch.no_grad():  # starts from a gray picture
+            self.head.weight.mul_(0.1)
+            assert self.head.bias is not None
+            self.head.bias.fill_(0.5)
+
+    def encode(self, image: Tensor) -> Tensor:
+        """F (N, C, H/4, W/4) of ``image`` (N, 3, H, W) in [0, 1]."""
+        x = (image - 0.5) * 4
+        for layer in self.encoder:
+            x = F.relu(layer(x))
+        return x
+
+    def decode(self, features: Tensor) -> Tensor:
+        """The picture (N, 3, H, W), not clipped."""
+        x = features
+        for layer in self.decoder:
+            # Nearest up-sampling and a convolution, where the paper has convolutions of stride 1/2.
+            x = F.relu(layer(F.interpolate(x, scale_factor=2, mode="nearest")))
+        picture: Tensor = self.head(x)
+        return picture
+
+    def reconstruct(self, image: Tensor) -> Tensor:
+        """The auto-encoder branch alone."""
+        return self.decode(self.encode(image))
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Memory that a pixel needs at most, in any engine, as measured."""
+        return 1000
+
+    def forward(self, image: Tensor, weights: Tensor) -> Tensor:
+        """The picture (N, 3, H, W), not clipped, of ``image`` (N, 3, H, W) in [0, 1].
+
+        ``weights`` (N, S, 1, 1), or maps (N, S, H/4, W/4), say how much of each style; what is
+        missing to 1 is left to F itself, so they are the strength too. One for all will do.
+        """
+        return self.decode(self.banked(self.encode(image), weights))
+
+    def banked(self, features: Tensor, weights: Tensor) -> Tensor:
+        """``sum_i K_i * (w_i F) + (1 - sum_i w_i) F``, the paper's fusions and the strength."""
+        rest = (1 - weights.sum(dim=1, keepdim=True)) * features
+        if torch.jit.is_tracing() or weights.shape[2:] != (1, 1):
+            return rest + self._side_by_side(features, weights)
+        # The same everywhere: the banks are mixed first (linear fusion), and then there is one.
+        mixed = (weights[:, :, 0] * self.banks.flatten(1)).sum(dim=1)
+        n, channels = features.shape[:2]
+        kernels = mixed.reshape(-1, channels, channels, BANK, BANK)
+        around = _around(features)
+        if len(kernels) == 1:
+            return rest + F.conv2d(around, kernels[0])
+        found = F.conv2d(around.flatten(0, 1)[None], kernels.flatten(0, 1), groups=n)
+        return rest + found.unflatten(1, (n, channels))[0]
+
+    def _side_by_side(self, features: Tensor, weights: Tensor) -> Tensor:
+        """Fusion by regions: each bank sees its own region, in one convolution over all of them."""
+        regions = (features[:, None] * weights[:, :, None]).flatten(1, 2)
+        channels = features.shape[1]
+        kernels = self.banks.unflatten(2, (channels, BANK, BANK))
+        return F.conv2d(_around(regions), kernels.transpose(0, 1).flatten(1, 2))
+
+    def style_parameters(self) -> list[nn.Parameter]:
+        """What belongs to styles: tensors whose first axis is the style."""
+        return [self.banks]
+
+
+def _around(features: Tensor) -> Tensor:
+    return F.pad(features, (BANK // 2,) * 4, mode="reflect")

@@ -1,0 +1,288 @@
+"""Training of networks whose styles are built in: which styles there are, and what is minimized.
+
+Every file of ``[styles]`` is a style, called as the file without its suffix, or as a key
+``"NAME=FILE"`` says.  A lesson has photographs and the number of a style for each; the styles' Gram
+matrices are taken once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from impasto.errors import ImageError, ModelError, OptionError
+from impasto.lab.losses import content_loss, gram, gram_loss, total_variation
+from impasto.lab.train.config import TrainConfig
+from impasto.lab.train.sources import SMALLEST, find_sources, read
+from impasto.lab.vgg import VGG19
+
+
+@dataclass(frozen=True, eq=False)
+class StylePicture:
+    """A style that is built in: its name, its picture (H, W, 3) and how often it is drawn."""
+
+    name: str
+    picture: NDArray[np.uint8]
+    share: float
+
+    def tensor(self, device: torch.device | str = "cpu") -> Tensor:
+        """(1, 3, H, W) in [0, 1]."""
+        pixels = torch.from_numpy(self.picture.copy()).to(device)
+        return pixels.permute(2, 0, 1)[None].float().div_(255)
+
+
+def read_styles(config: TrainConfig) -> tuple[StylePicture, ...]:
+    """Every picture of ``[styles]``, in the order of the config and of the names in a folder.
+
+    Raises:
+        ImageError: for a place that is missing or has no picture, or a picture that is damaged or
+            too small: a style that was asked for is not left out.
+        OptionError: if two have one name.
+    """
+    found: list[StylePicture] = []
+    for place, share in config.styles.items():
+        named, mark, file = place.partition("=")
+        if not mark or Path(place).exists():
+            named, file = "", place
+        sources, left_out = find_sources(file)
+        if named and len(sources) > 1:
+            raise OptionError(f"{place}: is {len(sources)} pictures; one can be called {named!r}")
+        if left_out or not sources:
+            what, reason = left_out[0] if left_out else (file, "has no picture")
+            raise ImageError(f"{what}: {reason}; a style of a network is one picture file")
+        for source in sources:
+            picture = read(source, shorter=config.style_side, smallest=SMALLEST)
+            if isinstance(picture, str):
+                raise ImageError(f"{source.path}: cannot be a style: {picture}")
+            found.append(StylePicture(named or source.path.stem, picture, share / len(sources)))
+    names = [style.name for style in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise OptionError(f"[styles]: two pictures are called {name!r}; rename one of them")
+    return tuple(found)
+
+
+class StyleDraws:
+    """Numbers of styles for the pairs of a batch; ``batch``, ``state`` and ``restore`` are those
+    of a :class:`impasto.lab.train.data.Sampler`."""
+
+    def __init__(self, shares: Sequence[float], *, first: int, seed: int) -> None:
+        """``shares``: how often each is drawn; ``first``: the number of the first of them."""
+        if not shares or min(shares) < 0 or sum(shares) <= 0:
+            raise OptionError("[styles]: shares must be 0 or more, and one of them above 0")
+        self.shares = np.asarray(shares, np.float64) / np.sum(shares)
+        self.first = first
+        self.random = np.random.default_rng(seed)
+
+    def batch(
+        self, n: int, only: Sequence[int] | None = None, *, device: torch.device | str = "cpu"
+    ) -> Tensor:
+        """(N,) numbers; ``only`` as for pictures."""
+        numbers = self.random.choice(len(self.shares), size=n, p=self.shares) + self.first
+        return torch.from_numpy(numbers if only is None else numbers[list(only)]).to(device)
+
+    def state(self) -> dict[str, object]:
+        """Where the random numbers stand."""
+        return dict(self.random.bit_generator.state)
+
+    def restore(self, state: dict[str, object]) -> None:
+        """Go on from ``state``."""
+        self.random.bit_generator.state = state
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Where a paper compares content and style."""
+
+    content: str
+    style: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class BuiltInLesson:
+    """Photographs (N, 3, H, W), the weights (N, S, 1, 1) of their styles, of which one is 1, and
+    the photographs' features at the content layer."""
+
+    contents: Tensor
+    weights: Tensor
+    target: Tensor
+
+
+class BuiltInObjective:
+    """Perceptual losses against a fixed list of styles; the surface is that of ``Objective``."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        vgg: VGG19,
+        layers: Layers,
+        pictures: Sequence[Tensor],
+        *,
+        held: int = 0,
+    ) -> None:
+        """``pictures``: (1, 3, H, W) in [0, 1] for each style that is learned; ``held``: how many
+        the network has before them, which are never drawn."""
+        self.config, self.vgg, self.layers = config, vgg, layers
+        with torch.no_grad():
+            seen = [vgg(picture, layers.style) for picture in pictures]
+            self.wanted: Mapping[str, Tensor] = {
+                layer: torch.cat([gram(each[layer]) for each in seen]) for layer in layers.style
+            }
+        self.held, self.styles = held, held + len(pictures)
+
+    @torch.no_grad()
+    def lesson(
+        self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1
+    ) -> BuiltInLesson:
+        """What there is to learn from photographs and the (N,) numbers of their styles."""
+        weights = F.one_hot(styles, self.styles).float()[..., None, None]
+        layer = self.layers.content
+        return BuiltInLesson(contents, weights, self.vgg(contents, [layer])[layer])
+
+    def at(self, step: int) -> BuiltInObjective:
+        """What is minimized in a step."""
+        return self
+
+    def balance(self, learned: nn.Module) -> None:
+        """Nothing: there is one branch."""
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state``."""
+
+    def __call__(self, learned: Any, lesson: BuiltInLesson) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss to minimize, and each term before its weight."""
+        terms = self.terms(self.pictures(learned, lesson), lesson)
+        total = torch.stack([getattr(self.config, k) * v for k, v in terms.items()]).sum()
+        return total, {k: v.detach() for k, v in terms.items()}
+
+    def pictures(self, learned: Any, lesson: BuiltInLesson) -> Tensor:
+        """The network's pictures of ``lesson``, not clipped."""
+        return self.run(learned, lesson.contents, lesson.weights)
+
+    def run(self, called: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        """What is learned, in the precision of the config."""
+        half = self.config.precision == "bf16"
+        with torch.autocast(inputs[0].device.type, torch.bfloat16, enabled=half):
+            pictures = called(*inputs)
+        return pictures.float()
+
+    def terms(self, pictures: Tensor, lesson: BuiltInLesson) -> dict[str, Tensor]:
+        """Each term of the loss of such ``pictures``, before its weight."""
+        got = self.vgg(pictures, {self.layers.content, *self.layers.style})
+        style = pictures.new_zeros(())
+        for layer, wanted in self.wanted.items():
+            goal = torch.einsum("ns,sij->nij", lesson.weights[:, self.held :, 0, 0], wanted)
+            style = style + gram_loss(gram(got[layer]), goal)
+        return {
+            "content": content_loss(got[self.layers.content], lesson.target),
+            "style": style,
+            "variation": total_variation(pictures),
+        }
+
+
+class TwoBranches(BuiltInObjective):
+    """That of StyleBank: T steps on the branch with the banks, then one on the auto-encoder's.
+
+    Chen et al. 2017, algorithm 1.  ``||gK||`` is the norm of the gradient that encoder and decoder
+    got from the loss L_K of the last step with the banks; in an auto-encoder step theirs is
+
+        gI  <-  lambda ||gK|| / ||gI|| gI
+    """
+
+    reconstructs = False
+    norm = 0.0
+
+    def at(self, step: int) -> TwoBranches:
+        """This objective, turned to the branch of a step, counted from 0."""
+        every = self.config.banks_every
+        # New banks are learned with encoder and decoder fixed: there is one branch then.
+        self.reconstructs = not self.config.add_styles and step % (every + 1) == every
+        return self
+
+    def __call__(self, learned: Any, lesson: BuiltInLesson) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of the branch of this step."""
+        if not self.reconstructs:
+            return super().__call__(learned, lesson)
+        again = self.run(learned.reconstruct, lesson.contents)
+        # L_I, eq. 1: the mean square, where `identity` of other networks is an L1 distance. What
+        # it weighs is decided by the balance of the gradients alone.
+        loss = F.mse_loss(again, lesson.contents)
+        return loss, {"identity": loss.detach()}
+
+    def balance(self, learned: nn.Module) -> None:
+        """Note ``||gK||``, or scale the gradient of the auto-encoder's branch by it."""
+        shared = _shared_gradients(learned)
+        if not shared:
+            return
+        norm = nn.utils.get_total_norm(shared)
+        if not self.reconstructs:
+            self.norm = float(norm)
+        elif norm > 0:
+            torch._foreach_mul_(shared, self.config.balance * self.norm / float(norm))
+
+    def state(self) -> dict[str, Any]:
+        """``||gK||`` of the last step with the banks."""
+        return {"norm": self.norm}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state``."""
+        self.norm = float(state["norm"])
+
+
+def _shared_gradients(learned: Any) -> list[Tensor]:
+    """Those of encoder and decoder."""
+    own = {id(parameter) for parameter in learned.style_parameters()}
+    return [p.grad for p in learned.parameters() if id(p) not in own and p.grad is not None]
+
+
+def hold_styles(learned: Any) -> list[nn.Parameter]:
+    """Let nothing of a network move but what belongs to styles, which is returned.
+
+    Of those tensors the rows of earlier styles are spared by :func:`clear_held`.
+    """
+    learned.requires_grad_(False)
+    moving: list[nn.Parameter] = learned.style_parameters()
+    for parameter in moving:
+        parameter.requires_grad_(True)
+    return moving
+
+
+def clear_held(moving: Sequence[nn.Parameter], held: int) -> None:
+    """Set the gradients of the first ``held`` styles to 0, for which Adam makes no step."""
+    for parameter in moving:
+        if parameter.grad is not None:
+            parameter.grad[:held] = 0
+
+
+def spread_styles(
+    learned: Any, weights: Mapping[str, Tensor], held: int, source: str
+) -> dict[str, Tensor]:
+    """Weights of a network with ``held`` styles, with the new styles of ``learned`` behind them.
+
+    A new style starts from the mean of those that are there.
+
+    Raises:
+        ModelError: if the numbers of styles do not fit.
+    """
+    own = {id(parameter) for parameter in learned.style_parameters()}
+    found = dict(weights)
+    for name, parameter in learned.named_parameters():
+        if id(parameter) in own and name in found:
+            earlier = found[name]
+            if len(earlier) != held:
+                raise ModelError(f"{source} has {len(earlier)} styles and names {held}")
+            more = earlier.mean(0, keepdim=True).expand(len(parameter) - held, *earlier.shape[1:])
+            found[name] = torch.cat([earlier, more])
+    return found

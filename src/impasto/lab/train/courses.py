@@ -1,0 +1,218 @@
+"""What a run learns and from what: all that differs between networks for any style and networks
+whose styles are built in, so that the loop is the same for both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from impasto.errors import OptionError
+from impasto.lab.methods.adain import decoder_from
+from impasto.lab.train.builtin import (
+    BuiltInObjective,
+    StyleDraws,
+    clear_held,
+    hold_styles,
+    read_styles,
+)
+from impasto.lab.train.builtin_networks import BuiltInRow
+from impasto.lab.train.checkpoints import names_of, start_from
+from impasto.lab.train.config import TrainConfig
+from impasto.lab.train.data import Loaded, Sampler, load_collections
+from impasto.lab.train.journal import Preview
+from impasto.lab.train.networks import NetworkRow
+from impasto.lab.train.objective import Objective
+from impasto.lab.train.sources import SMALLEST, LeftOut
+from impasto.lab.vgg import VGG19, load_vgg, read_weights
+
+AHEAD = 2
+"""Batches of crops that are made before they are asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What a run learns and from what.
+
+    Attributes:
+        learned: the network, or what is trained of it.
+        moving: those of its parameters that are trained.
+        objective: what is minimized.
+        contents: where photographs come from.
+        styles: where styles come from.
+        loaded: the collections behind both, which list what they leave out.
+        before: the stages of training that the first weights have behind them.
+        preview: makes what looks at held-out pictures.
+        names: of the styles that are built in.
+        held: how many of them are to stay as they are.
+    """
+
+    learned: nn.Module
+    moving: list[nn.Parameter]
+    objective: Objective | BuiltInObjective
+    contents: Sampler
+    styles: Sampler | StyleDraws
+    loaded: tuple[Loaded, ...]
+    before: list[dict[str, Any]]
+    preview: Callable[[], Preview]
+    names: tuple[str, ...] = ()
+    held: int = 0
+
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """Every file that is not used so far, and why."""
+        return [row for loaded in self.loaded for row in loaded.left_out]
+
+    def settle(self) -> None:
+        """After the gradients are there: what the method asks of them."""
+        self.objective.balance(self.learned)
+        if self.held:
+            clear_held(self.moving, self.held)
+
+
+def open_course(config: TrainConfig, row: NetworkRow | BuiltInRow, device: torch.device) -> Course:
+    """The course of a config: pictures are read, weights made or loaded.
+
+    Raises:
+        ImageError, ModelError, OptionError: for what the config asks for.
+    """
+    if isinstance(row, BuiltInRow):
+        return _built_in(config, row, device)
+    if config.add_styles:
+        raise OptionError(f"add_styles is for networks with built-in styles, not for {row.name}")
+    objective = _objective(config, row, device)
+    photographs, paintings = _read(config)
+    contents = _sampler(config, photographs, config.contents, config.content_scale, 0.0, 1)
+    styles = _sampler(config, paintings, config.styles, config.style_scale, config.style_jitter, 2)
+    learned = row.learned().to(device, memory_format=torch.channels_last)
+    before = start_from(learned, config.start, part=row.part) if config.start else []
+    return Course(
+        learned=learned,
+        moving=list(learned.parameters()),
+        objective=objective,
+        contents=contents,
+        styles=styles,
+        loaded=(photographs, paintings),
+        before=before,
+        preview=lambda: Preview(config, device),
+    )
+
+
+def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device) -> Course:
+    if config.teacher or config.repeats > 1:
+        raise OptionError(f"{row.name} has no teacher and no repeats: leave them out")
+    if row.single and config.add_styles:
+        raise OptionError(f"{row.name} has one style; add_styles is for cin and stylebank")
+    pictures = read_styles(config)
+    earlier = names_of(config.start) if config.add_styles else ()
+    names = (*earlier, *(each.name for each in pictures))
+    _check_styles(config, row, earlier, names)
+    photographs = _collections(config, config.contents)
+    contents = _sampler(config, photographs, config.contents, config.content_scale, 0.0, 1)
+    tensors = [each.tensor(device) for each in pictures]
+    objective = row.objective(
+        config, _judge(config, device), row.layers, tensors, held=len(earlier)
+    )
+    learned = row.network(config, len(names))
+    if config.crop % learned.multiple:
+        raise OptionError(
+            f"crop = {config.crop}; {row.name} takes pictures of a multiple of {learned.multiple}"
+        )
+    before = []
+    if config.start:
+        before = start_from(learned, config.start, held=len(earlier))
+    learned.to(device, memory_format=torch.channels_last)
+    return Course(
+        learned=learned,
+        moving=hold_styles(learned) if earlier else list(learned.parameters()),
+        objective=objective,
+        contents=contents,
+        styles=StyleDraws(
+            [each.share for each in pictures], first=len(earlier), seed=config.seed + 2
+        ),
+        loaded=(photographs,),
+        before=before,
+        preview=lambda: Preview(config, device, pictures=tensors, first=len(earlier)),
+        names=names,
+        held=len(earlier),
+    )
+
+
+def _check_styles(
+    config: TrainConfig, row: BuiltInRow, earlier: tuple[str, ...], names: tuple[str, ...]
+) -> None:
+    if row.single and len(names) > 1:
+        raise OptionError(
+            f"{row.name} learns one style, and [styles] has {len(names)} pictures "
+            f"({', '.join(names[:3])}{', ...' if len(names) > 3 else ''}); name one file"
+        )
+    if twice := set(earlier) & set(names[len(earlier) :]):
+        raise OptionError(
+            f"{config.start} has a style {min(twice)!r} already; rename the new picture"
+        )
+
+
+def _judge(config: TrainConfig, device: torch.device) -> VGG19:
+    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+    return load_vgg(config.vgg).to(device, dtype)
+
+
+def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Objective:
+    """The judge and the teacher, in the precision of the config."""
+    judge = _judge(config, device)
+    teacher = None
+    if config.teacher:
+        teacher = decoder_from(read_weights(config.teacher))
+        teacher.to(device, judge.preprocess.weight.dtype).requires_grad_(False)
+    paint = torch.compile(row.paint) if config.compile else row.paint
+    return Objective(config, judge, teacher, paint=paint, features=row.features)
+
+
+def _collections(config: TrainConfig, places: dict[str, float]) -> Loaded:
+    """Pictures; those smaller than half a crop are left out."""
+    return load_collections(
+        places,
+        shorter=max(288, 2 * config.crop, config.resize),
+        smallest=max(SMALLEST, config.crop // 2),
+        memory=config.memory,
+    )
+
+
+def _read(config: TrainConfig) -> tuple[Loaded, Loaded]:
+    """Photographs and paintings."""
+    photographs, paintings = (
+        _collections(config, config.contents),
+        _collections(config, config.styles),
+    )
+    least = Objective.least_styles
+    if len(paintings) < least:
+        raise OptionError(
+            f"{', '.join(config.styles)}: {len(paintings)} usable painting, and a network for any "
+            f"style needs {least} at the very least (20 make sense): with one it would learn to "
+            "ignore the style it is given; add paintings"
+        )
+    return photographs, paintings
+
+
+def _sampler(
+    config: TrainConfig,
+    loaded: Loaded,
+    places: dict[str, float],
+    scale: float,
+    jitter: float,
+    seed: int,
+) -> Sampler:
+    return Sampler(
+        loaded.collections,
+        list(places.values()),
+        crop=config.crop,
+        smallest=scale,
+        jitter=jitter,
+        seed=config.seed + seed,
+        flip=config.flip,
+        resize=config.resize,
+        ahead=AHEAD,
+    )

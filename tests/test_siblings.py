@@ -1,0 +1,467 @@
+"""The siblings of AdaIN whose styles are built in: their networks, what they learn and how."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lab_parts import vgg_weights, write_pictures
+from torch import nn
+from torch.nn import functional as F
+
+from impasto.errors import ImageError, ModelError, OptionError
+from impasto.lab.losses import gram
+from impasto.lab.methods.cin import CIN, CINShape
+from impasto.lab.methods.johnson import Johnson, JohnsonShape
+from impasto.lab.methods.stylebank import BANK, StyleBank, StyleBankShape
+from impasto.lab.methods.ulyanov import Ulyanov, UlyanovShape
+from impasto.lab.normalization import BatchNorm, ConditionalInstanceNorm, InstanceNorm
+from impasto.lab.train.builtin import StyleDraws, TwoBranches, read_styles
+from impasto.lab.train.builtin_networks import BUILT_IN, NORMALIZATIONS
+from impasto.lab.train.checkpoints import read_checkpoint
+from impasto.lab.train.config import CHOICES, TrainConfig, read_config
+from impasto.lab.train.courses import open_course
+from impasto.lab.train.journal import Preview
+from impasto.lab.train.loop import train
+from impasto.lab.train.networks import find_network
+
+CPU = torch.device("cpu")
+CONFIGS = Path(__file__).parents[1] / "configs"
+STYLES = 3
+
+NETWORKS = {
+    "johnson": lambda: Johnson(JohnsonShape(8, 2)),
+    "johnson-batch": lambda: Johnson(JohnsonShape(8, 2), normalization=BatchNorm),
+    "ulyanov": lambda: Ulyanov(UlyanovShape(4, 4)),
+    "ulyanov-batch": lambda: Ulyanov(UlyanovShape(4, 4), normalization=BatchNorm),
+    "cin": lambda: CIN(STYLES, CINShape(8, 2)),
+    "stylebank": lambda: StyleBank(STYLES, StyleBankShape(8)),
+}
+
+
+def lively(network: nn.Module, *, seed: int = 0) -> nn.Module:
+    """``network`` with weights as after some training: no style is like another."""
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=random))
+        if any(isinstance(module, BatchNorm) for module in network.modules()):
+            for i in range(40):  # running statistics as of some training
+                network.train()(picture(2, 32, 32, seed=i))
+    return network
+
+
+def one_hot(*numbers: int, styles: int = STYLES) -> torch.Tensor:
+    return F.one_hot(torch.tensor(numbers), styles).float()[..., None, None]
+
+
+@pytest.fixture(params=NETWORKS, scope="module")
+def network(request: pytest.FixtureRequest) -> nn.Module:
+    torch.manual_seed(0)
+    return lively(NETWORKS[request.param]()).eval()
+
+
+def picture(n: int, height: int, width: int, *, seed: int = 0) -> torch.Tensor:
+    random = torch.Generator().manual_seed(seed)
+    small = torch.rand(n, 3, height // 4, width // 4, generator=random)
+    return F.interpolate(small, (height, width), mode="bicubic").clamp(0, 1)
+
+
+# --- one contract for all ---
+
+
+@torch.no_grad()
+def test_the_picture_keeps_its_size_and_its_range(network):
+    for rows, columns in ((2, 3), (5, 4)):
+        image = picture(2, rows * 16, columns * 16)
+        assert image.shape[2] % network.multiple == 0
+        painted = network(image, one_hot(0, 1)[:, : network.styles])
+        assert painted.shape == image.shape
+        assert painted.isfinite().all() and painted.std() > 0.01
+        assert -0.5 < painted.mean() < 1.5
+
+
+@torch.no_grad()
+def test_a_batch_is_its_pictures_one_by_one(network):
+    image = picture(3, 32, 48)
+    weights = one_hot(0, 2, 1)[:, : network.styles]
+    together = network(image, weights)
+    for i in range(3):
+        alone = network(image[i : i + 1], weights[i : i + 1])
+        assert torch.allclose(together[i : i + 1], alone, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_seed_decides_all(name):
+    image = picture(1, 32, 32)
+    outputs = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            made = NETWORKS[name]().eval()
+            outputs.append(made(image, one_hot(0)[:, : made.styles]))
+    assert torch.equal(outputs[0], outputs[1])
+    assert not torch.allclose(outputs[0], outputs[2], atol=1e-4)
+
+
+@torch.no_grad()
+def test_styles_differ_and_mix(network):
+    image = picture(1, 32, 32)
+    if network.styles == 1:
+        assert not network.controls
+        return
+    assert "several" in network.controls
+    first, second = (network(image, one_hot(i)) for i in range(2))
+    assert (first - second).abs().max() > 1e-3
+    mixed = network(image, (one_hot(0) + one_hot(1)) / 2)
+    assert min((mixed - each).abs().max() for each in (first, second)) > 1e-4
+    # Weights of 0 count for nothing at all.
+    assert torch.equal(network(image, one_hot(0) * 1.0), first)
+
+
+def test_the_rows_say_what_the_networks_can():
+    names = [row.name for row in BUILT_IN]
+    assert names == ["johnson", "ulyanov", "cin", "stylebank"]
+    assert set(NORMALIZATIONS) == set(CHOICES["normalization"])
+    for row in BUILT_IN:
+        config = read_config(CONFIGS / f"{row.name}.toml")
+        assert config.network == row.name and find_network(row.name) is row
+        styles = 1 if row.single else 2
+        made = row.network(config, styles)
+        assert made.styles == styles and made.multiple >= 4
+        assert bool(made.controls) != row.single
+
+
+def test_the_papers_networks_have_the_papers_numbers():
+    # Johnson's in numbers of weights: three down, ten in blocks, two up, one head; pairs of IN.
+    convolutions = 81 * 3 * 32 + 9 * (32 * 64 + 64 * 128 + 10 * 128 * 128 + 128 * 64 + 64 * 32)
+    convolutions += 81 * 32 * 3 + 3
+    pairs = 2 * (32 + 64 + 128 + 10 * 128 + 64 + 32)
+    assert sum(p.numel() for p in Johnson().parameters()) == convolutions + pairs
+    # "2FS": a style of CIN is a gamma and a beta for every feature map, the three of the end too.
+    sizes = [sum(p.numel() for p in CIN(n).parameters()) for n in (1, 32)]
+    assert sizes[1] - sizes[0] == 31 * 2 * (pairs // 2 + 3)
+    # StyleBank: 128 filters of 128 x 3 x 3 a style.
+    sizes = [sum(p.numel() for p in StyleBank(n).parameters()) for n in (1, 3)]
+    assert sizes[1] - sizes[0] == 2 * 128 * 128 * 9
+    assert read_config(CONFIGS / "cin.toml").styles.keys().__len__() == 32
+
+
+# --- known answers ---
+
+
+@torch.no_grad()
+def test_cin_with_one_style_is_instance_normalization_with_that_pair():
+    torch.manual_seed(0)
+    conditional = lively(CIN(4, CINShape(8, 2))).eval()
+    image = picture(2, 32, 48)
+    for style in range(4):
+        plain = CIN(1, CINShape(8, 2)).eval()
+        weights = conditional.state_dict()
+        for name, value in weights.items():
+            if name.endswith(("gamma", "beta")):
+                weights[name] = value[style : style + 1]
+        plain.load_state_dict(weights)
+        for module in plain.modules():  # each CIN of one style becomes an IN with its pair
+            for name, child in list(module.named_children()):
+                if isinstance(child, ConditionalInstanceNorm):
+                    module.register_module(name, _Plain(child))
+        wanted = plain(image, one_hot(0, styles=1))
+        assert torch.equal(conditional(image, one_hot(style, styles=4)), wanted)
+
+
+class _Plain(nn.Module):
+    """Instance normalization that is handed a style it does not ask for."""
+
+    def __init__(self, one: ConditionalInstanceNorm) -> None:
+        super().__init__()
+        self.layer = InstanceNorm(one.gamma.shape[1])
+        self.layer.load_state_dict({"gamma": one.gamma[0], "beta": one.beta[0]})
+
+    def forward(self, x, style):
+        return self.layer(x)
+
+
+@torch.no_grad()
+def test_stylebank_mixes_banks_regions_and_strengths():
+    torch.manual_seed(0)
+    bank = lively(StyleBank(STYLES, StyleBankShape(8))).eval()
+    image = picture(1, 32, 48)
+    features = bank.encode(image)
+    kernels = bank.banks.unflatten(2, (32, BANK, BANK))
+
+    def by(kernel, x):
+        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), kernel)
+
+    # A style is its bank, and nothing is the auto-encoder.
+    assert torch.allclose(bank.banked(features, one_hot(2)), by(kernels[2], features), atol=1e-5)
+    assert torch.equal(bank(image, torch.zeros(1, STYLES, 1, 1)), bank.reconstruct(image))
+    # Linear fusion is the convolution with the mixed bank; strength goes on a straight line.
+    weights = torch.tensor([0.25, 0.5, 0.25])[None, :, None, None]
+    mixed = (weights.reshape(-1, 1, 1, 1, 1) * kernels).sum(0)
+    assert torch.allclose(bank.banked(features, weights), by(mixed, features), atol=1e-5)
+    half = bank.banked(features, 0.5 * one_hot(1))
+    assert torch.allclose(half, (by(kernels[1], features) + features) / 2, atol=1e-5)
+    # Regions: each bank sees its own, and maps that are even are the weights.
+    even = one_hot(1).expand(1, STYLES, 8, 12).contiguous()
+    assert torch.allclose(bank.banked(features, even), by(kernels[1], features), atol=1e-5)
+    mask = torch.zeros(1, STYLES, 8, 12)
+    mask[:, 0, :, :6], mask[:, 1, :, 6:] = 1.0, 1.0
+    parts = bank.banked(features, mask)
+    left, right = (by(kernels[i], features) for i in range(2))
+    assert torch.allclose(parts[..., :5], left[..., :5], atol=1e-5)
+    assert torch.allclose(parts[..., 7:], right[..., 7:], atol=1e-5)
+    seam = by(kernels[0], features * mask[:, :1]) + by(kernels[1], features * mask[:, 1:2])
+    assert torch.allclose(parts, seam, atol=1e-5)
+
+
+def test_gram_matrices_are_products_of_channels():
+    x = torch.randn(2, 5, 6, 7, dtype=torch.float64)
+    wanted = np.einsum("nchw,ndhw->ncd", x.numpy(), x.numpy()) / 42
+    np.testing.assert_allclose(gram(x).numpy(), wanted, rtol=1e-4, atol=1e-5)
+
+
+# --- training ---
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("siblings")
+    torch.save(vgg_weights(), folder / "vgg.pth")
+    paintings = write_pictures(folder / "paintings", 3, seed=1)
+    return TrainConfig(
+        network="stylebank",
+        vgg=str(folder / "vgg.pth"),
+        contents={str(write_pictures(folder / "photos", 12)): 1.0},
+        styles={str(paintings / "0.png"): 1.0, f"second={paintings / '1.png'}": 1.0},
+        width=4,
+        style_side=64,
+        iterations=4,
+        batch=2,
+        crop=32,
+        style=1e-3,
+        optimizer="adam",
+        learning_rate=1e-3,
+        precision="fp32",
+        clip=0.0,
+        ema=0.5,
+        log_every=1,
+        preview_every=0,
+        warmup=1,
+        checkpoint_seconds=0.0,
+    )
+
+
+def _rows(folder):
+    with (folder / "log.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def _only(config, network):
+    """The config for ``network``, with one style where it takes one."""
+    styles = config.styles
+    if find_network(network).single:
+        styles = dict([next(iter(styles.items()))])
+    # The coarsest of ulyanov's six scales needs more than one pixel.
+    crop = 64 if network == "ulyanov" else config.crop
+    return dataclasses.replace(config, network=network, styles=styles, crop=crop)
+
+
+@pytest.mark.parametrize("name", [row.name for row in BUILT_IN])
+def test_every_weight_is_learned_and_the_loss_falls(config, name, tmp_path):
+    settings = dataclasses.replace(
+        _only(config, name), iterations=24, learning_rate=5e-3, content=0.0, style=1e-2
+    )
+    course = open_course(settings, find_network(name), CPU)
+    lesson = course.objective.lesson(course.contents.batch(2), course.styles.batch(2))
+    loss, terms = course.objective.at(0)(course.learned, lesson)
+    loss.backward()
+    assert set(terms) == {"content", "style", "variation"}
+    for parameter_name, parameter in course.learned.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, parameter_name
+    train(settings, tmp_path, bundle=False)
+    styles = [float(row["style"]) for row in _rows(tmp_path) if row["style"]]
+    assert np.mean(styles[-4:]) < 0.8 * np.mean(styles[:4])
+
+
+@pytest.mark.parametrize("name", ["johnson", "ulyanov"])
+def test_normalization_is_chosen_by_a_field(config, name):
+    for choice, layer in NORMALIZATIONS.items():
+        settings = dataclasses.replace(_only(config, name), normalization=choice)
+        layers = {type(m) for m in find_network(name).network(settings, 1).modules()}
+        assert layer in layers and not layers & (set(NORMALIZATIONS.values()) - {layer})
+    with pytest.raises(OptionError, match="layer"):
+        dataclasses.replace(config, normalization="layer")
+
+
+@pytest.mark.parametrize("name", ["johnson", "stylebank"])
+def test_resume_gives_the_losses_of_an_uninterrupted_run(config, tmp_path, name):
+    settings = dataclasses.replace(_only(config, name), iterations=6, schedule="inverse")
+    train(settings, tmp_path / "whole", bundle=False)
+    for steps in (1, 2, 5, 6):  # stylebank: in front of a step of the auto-encoder, and behind it
+        part = dataclasses.replace(settings, iterations=steps)
+        train(part, tmp_path / "parts", bundle=False)
+    whole, parts = (read_checkpoint(tmp_path / way / "checkpoint.pt") for way in ("whole", "parts"))
+    assert [row["loss"] for row in _rows(tmp_path / "whole")] == [
+        row["loss"] for row in _rows(tmp_path / "parts")
+    ]
+    for key, value in whole["average"].items():
+        assert torch.equal(value, parts["average"][key]), key
+
+
+@pytest.mark.parametrize("every", [1, 2, 4])
+def test_stylebank_goes_to_the_auto_encoder_after_every_t_steps(config, tmp_path, every):
+    train(dataclasses.replace(config, banks_every=every, iterations=10), tmp_path, bundle=False)
+    branches = ["I" if row["identity"] else "K" for row in _rows(tmp_path)]
+    assert branches == (["K"] * every + ["I"]) * (10 // (every + 1)) + ["K"] * (10 % (every + 1))
+    for row in _rows(tmp_path):
+        assert bool(row["style"]) != bool(row["identity"])
+
+
+@pytest.mark.parametrize("balance", [1.0, 0.5])
+def test_stylebank_balances_the_gradient_as_published(config, balance):
+    settings = dataclasses.replace(config, balance=balance)
+    course = open_course(settings, find_network("stylebank"), CPU)
+    objective, learned = course.objective, course.learned
+    assert isinstance(objective, TwoBranches)
+    lesson = objective.lesson(course.contents.batch(2), torch.tensor([0, 1]))
+
+    def gradients(step):
+        learned.zero_grad(set_to_none=True)
+        objective.at(step)(learned, lesson)[0].backward()
+        own = {id(p) for p in learned.style_parameters()}
+        before = {n: p.grad.clone() for n, p in learned.named_parameters() if p.grad is not None}
+        course.settle()
+        shared = [p for p in learned.parameters() if id(p) not in own]
+        return before, torch.cat([p.grad.flatten() for p in shared]), shared
+
+    before, banks_gradient, _ = gradients(1)
+    for name, parameter in learned.named_parameters():  # with the banks nothing is scaled
+        assert torch.equal(parameter.grad, before[name])
+    before, scaled, shared = gradients(2)
+    assert learned.banks.grad is None  # encoder and decoder only
+    raw = torch.cat([before[n].flatten() for n, _ in learned.named_parameters() if n in before])
+    assert scaled.norm() == pytest.approx(balance * float(banks_gradient.norm()), rel=1e-5)
+    direction = F.cosine_similarity(scaled, raw, dim=0)
+    assert direction == pytest.approx(1.0, abs=1e-5) and len(shared) == len(before)
+
+
+def test_the_auto_encoder_alone_learns_to_give_the_photograph_back(config, tmp_path):
+    settings = dataclasses.replace(
+        config, iterations=60, width=8, content=0.0, style=0.0, variation=1e-3, banks_every=1,
+        learning_rate=5e-3, balance=30.0,
+    )  # fmt: skip
+    train(settings, tmp_path, bundle=False)
+    squares = [float(row["identity"]) for row in _rows(tmp_path) if row["identity"]]
+    assert np.mean(squares[-5:]) < 0.5 * np.mean(squares[:5])
+
+
+@pytest.mark.parametrize("name", ["cin", "stylebank"])
+def test_a_new_style_moves_nothing_else(config, tmp_path, name):
+    """Encoder and decoder keep their weights, and the other styles their pictures, to the bit."""
+    first = dataclasses.replace(config, network=name, iterations=3)
+    start = train(first, tmp_path / "first", bundle=False)
+    third = Path(next(iter(config.styles))).with_name("2.png")
+    more = dataclasses.replace(
+        first, styles={str(third): 1.0}, start=str(start), add_styles=True, iterations=4
+    )
+    saved = read_checkpoint(train(more, tmp_path / "more", bundle=False))
+    assert saved["names"] == ["0", "second", "2"]
+    assert not any(row["identity"] for row in _rows(tmp_path / "more"))  # one branch
+    old, new = (find_network(name).network(config, n).eval() for n in (2, 3))
+    for network, checkpoint in ((old, read_checkpoint(start)), (new, saved)):
+        network.load_state_dict(
+            {
+                k.removeprefix("module."): v
+                for k, v in checkpoint["average"].items()
+                if k.startswith("module.")
+            }
+        )
+    own = {id(p) for p in new.style_parameters()}
+    before = dict(old.named_parameters())
+    for key, value in new.named_parameters():
+        if id(value) in own:
+            assert torch.equal(value[:2], before[key]), key
+            # It starts between the others and goes its own way.
+            assert not torch.equal(value[2], before[key].mean(0)), key
+        else:
+            assert torch.equal(value, before[key]), key
+    image = picture(1, 32, 48)
+    with torch.no_grad():
+        for i in range(2):
+            wanted = old(image, one_hot(i, styles=2))
+            assert torch.equal(new(image, one_hot(i, styles=3)), wanted)
+        assert (new(image, one_hot(2)) - wanted).abs().max() > 1e-4
+
+
+def test_styles_are_the_files_of_the_config(config, tmp_path):
+    found = read_styles(config)
+    assert [style.name for style in found] == ["0", "second"]
+    folder = Path(next(iter(config.styles))).parent
+    whole = read_styles(dataclasses.replace(config, styles={str(folder): 3.0}))
+    assert [(style.name, style.share) for style in whole] == [("0", 1.0), ("1", 1.0), ("2", 1.0)]
+    assert min(whole[0].picture.shape[:2]) == 64
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    for styles, error, message in (
+        ({str(tmp_path / "broken.png"): 1.0}, ImageError, "broken.png: cannot be a style"),
+        ({str(tmp_path / "gone.png"): 1.0}, ImageError, "gone.png"),
+        ({str(folder): 1.0, str(folder / "1.png"): 1.0}, OptionError, "two pictures.*'1'"),
+        ({f"one={folder}": 1.0}, OptionError, "3 pictures"),
+    ):
+        with pytest.raises(error, match=message):
+            read_styles(dataclasses.replace(config, styles=styles))
+
+
+def test_draws_follow_the_shares_and_go_on_where_they_stood():
+    draws = StyleDraws([3.0, 1.0], first=5, seed=0)
+    numbers = draws.batch(4000)
+    assert set(numbers.tolist()) == {5, 6}
+    assert (numbers == 5).float().mean() == pytest.approx(0.75, abs=0.03)
+    state = draws.state()
+    wanted = draws.batch(8)
+    draws.restore(state)
+    assert torch.equal(draws.batch(8, only=[1, 3]), wanted[[1, 3]])
+
+
+def test_what_cannot_be_is_said_before_the_work(config, tmp_path):
+    for change, message in (
+        ({"network": "johnson"}, "one style, and .styles. has 2 pictures .0, second."),
+        ({"network": "ulyanov", "add_styles": True, "start": "x"}, "has one style"),
+        ({"network": "fast", "add_styles": True, "start": "fast"}, "built-in styles"),
+        ({"network": "ulyanov", "styles": _renamed(config), "crop": 48}, "multiple of 32"),
+        ({"repeats": 2}, "no repeats"),
+        ({"teacher": "decoder.pth"}, "no teacher"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            train(dataclasses.replace(config, **change), tmp_path / "run")
+    for change in ({"add_styles": True}, {"add_styles": True, "start": "a", "optimizer": "muon"}):
+        with pytest.raises(OptionError, match=r'start = "..." and optimizer = "adam"'):
+            dataclasses.replace(config, **change)
+    start = train(dataclasses.replace(config, iterations=1), tmp_path / "first", bundle=False)
+    again = dataclasses.replace(config, start=str(start), add_styles=True)
+    with pytest.raises(OptionError, match="has a style '0' already"):
+        train(again, tmp_path / "run")
+    other = dataclasses.replace(again, network="cin", styles=_renamed(config))
+    with pytest.raises(ModelError, match="does not fit"):
+        train(other, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def _renamed(config):
+    return {f"third={next(iter(config.styles))}": 1.0}
+
+
+def test_a_preview_shows_each_style_on_photographs(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(Preview, "side", 64)
+    train(dataclasses.replace(config, iterations=1, preview_every=1), tmp_path, bundle=False)
+    from PIL import Image
+
+    with Image.open(tmp_path / "preview-000001.png") as sheet:
+        assert sheet.size == (3 * 64, 4 * 64)
+    with (tmp_path / "held-out.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["style"]) > 0
