@@ -26,7 +26,7 @@ from impasto.cli_stylize import stylize
 from impasto.errors import ImpastoError
 
 if TYPE_CHECKING:
-    from impasto.models import ModelRow
+    from impasto.models import Card, ModelRow
 
 INTERRUPTED, PIPE_CLOSED = 130, 1
 
@@ -55,10 +55,16 @@ def lab(arguments: tuple[str, ...]) -> Any:
 
 
 @cli.command()
-def models() -> None:
-    """List the models and the engines that there are."""
+@click.argument("files", metavar="[FILE]...", nargs=-1)
+def models(files: tuple[str, ...]) -> None:
+    """List the models and the engines that there are, or what is in the .impasto files given."""
     from impasto.engines import ENGINES
-    from impasto.models import DEFAULT_MODEL, MODELS
+    from impasto.models import DEFAULT_MODEL, MODELS, find_bundle
+
+    for file in files:
+        _print_entry(file, _card_facts(find_bundle(file).card), marked=False)
+    if files:
+        return
 
     click.echo("Models (--model NAME; * is the default)\n")
     for row in MODELS:
@@ -83,12 +89,19 @@ def _model_facts(row: ModelRow) -> list[str]:
         card = find_bundle(row.name).card
     except ImpastoError as error:  # one damaged file is no reason to hide the others
         return [row.summary, f"cannot be used: {' '.join(str(error).split())}"]
+    return [row.summary, *_card_facts(card, size=row.path.stat().st_size)]
+
+
+def _card_facts(card: Card, *, size: int = 0) -> list[str]:
+    kind = "levels: " + ", ".join(f"{level.name} (1/{level.stride})" for level in card.levels)
+    if card.styles:
+        able = ", ".join(card.controls) or "none of alpha, several and masks"
+        kind = f"styles built in: {', '.join(card.styles)}; controls: {able}"
     return [
-        row.summary,
         card.title,
-        f"{row.path.stat().st_size / 1e6:.1f} MB, {card.parameters / 1e6:.2f} M parameters, "
+        (f"{size / 1e6:.1f} MB, " if size else "") + f"{card.parameters / 1e6:.2f} M parameters, "
         f"{card.macs_512 / 1e9:.1f} G multiply-adds at 512 x 512",
-        "levels: " + ", ".join(f"{level.name} (1/{level.stride})" for level in card.levels),
+        kind,
         f"trained on: {card.data} ({card.iterations:,} iterations)",
         f"licence: {card.licence}",
     ]

@@ -193,6 +193,12 @@ def styles(model: str | None, sheet: str | None, on: str | None, overwrite: bool
         raise click.UsageError("--sheet OUT and --on PHOTO go together: what to draw, and on what")
     if sheet is not None and on is not None:
         return _draw(Path(sheet), on, model=model, overwrite=overwrite)
+    if model is not None and (names := _built_in(model)):
+        click.echo(f"Styles built into {model}\n")
+        for name in names:
+            click.echo(f"  {name}")
+        click.echo(f"\nUse one: impasto stylize PHOTO -s {names[0]} --model {model}")
+        return 0
     entries = list_styles(model=_identity(model))
     usable = [each for each in entries if each.style is not None]
     headings = sorted({_for_model(each) for each in usable})
@@ -223,8 +229,9 @@ def _draw(target: Path, on: str, *, model: str | None, overwrite: bool) -> int:
     from tqdm import tqdm
 
     from impasto.images import read_photo, resize, write_image
-    from impasto.library import list_styles
+    from impasto.library import Entry, list_styles
     from impasto.sheets import Cell, contact_sheet
+    from impasto.styles import Style
     from impasto.stylizer import load
 
     if os.path.lexists(target) and not overwrite:  # better now than after the work
@@ -234,7 +241,14 @@ def _draw(target: Path, on: str, *, model: str | None, overwrite: bool) -> int:
     image = photo.image
     if min(image.shape[:2]) > _SHEET_SIZE:
         image = resize(image, _SHEET_SIZE)
-    entries = list_styles(model=stylizer.identity)
+    entries: Sequence[Entry] = list_styles(model=stylizer.identity)
+    if stylizer.card.styles:
+        values = [(name, stylizer.found(name)) for name in stylizer.card.styles]
+        entries = [
+            Entry(name, Path(str(model)), gallery=False, style=value)
+            for name, value in values
+            if isinstance(value, Style)
+        ]
     usable = [(each, each.style) for each in entries if each.style is not None]
     if not usable:
         raise StyleError(
@@ -277,6 +291,12 @@ def _identity(model: str | None) -> str | None:
     from impasto.models import find_bundle
 
     return None if model is None else find_bundle(model).identity
+
+
+def _built_in(model: str) -> tuple[str, ...]:
+    from impasto.models import find_bundle
+
+    return find_bundle(model).card.styles
 
 
 def _for_model(entry: Entry) -> str:

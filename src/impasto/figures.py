@@ -15,8 +15,7 @@ from PIL import Image
 
 from impasto.errors import OptionError
 from impasto.images import Photo, Picture, read_photo
-from impasto.library import find_style
-from impasto.masks import fit_photo, read_masks
+from impasto.masks import fit, fit_photo, read_masks
 from impasto.painting import Content, check_size
 from impasto.profiles import srgb_profile
 from impasto.styles import Style, blend_styles
@@ -82,15 +81,19 @@ def grid(
         raise OptionError(f"a grid needs 2 steps or more along each side, not {steps}")
     planes = read_masks(mask, 1) or None
     held, values, thumbnails = _prepared(model, content, styles, size)
-    places = np.linspace(0, 1, steps)
+    places, extent = np.linspace(0, 1, steps), held.image.shape[:2]
     rows: list[Row] = []
     for v in places:
         row: Row = []
         for h in places:
             weights = [(1 - v) * (1 - h), (1 - v) * h, v * (1 - h), v * h]
-            # As weights would do, and one style goes with the one mask.
-            mixed = blend_styles(values, weights)
-            painted = model.paint(held, mixed, alpha=alpha, masks=planes)
+            if model.card.styles:  # built in: they have no moments to blend
+                quarters = planes and [fit(planes[0], *extent) / np.float32(4)] * 4
+                painted = model.paint(held, values, weights=weights, alpha=alpha, masks=quarters)
+            else:
+                # As weights would do, and one style goes with the one mask.
+                mixed = blend_styles(values, weights)
+                painted = model.paint(held, mixed, alpha=alpha, masks=planes)
             row.append(_on_white(painted.image, held.opacity))
             _tell(watch)
         rows.append(row)
@@ -157,7 +160,7 @@ def _prepared(
     values, thumbnails = [], []
     for each in styles:
         if isinstance(each, str):
-            each = find_style(each, model=model.identity, model_name=model.card.name)
+            each = model.found(each)
         if isinstance(each, Style):
             model.check_style(each)
             known = each.thumbnail

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.affine import check_weights
+from impasto.builtin import BuiltInPainter
 from impasto.coloring import paints
 from impasto.engines import open_engine
 from impasto.errors import ImageError, OptionError
@@ -36,7 +37,7 @@ from impasto.tiled import Watch
 from impasto.tiling import MEMORY, Plan, at_once, check_memory, check_tile, plan_tiles
 from impasto.writing import QUALITY, check_depth, check_target, format_of
 
-__all__ = ["MIN_SIDE", "STYLE_SIZE", "Content", "Painted", "Stylizer", "load"]
+__all__ = ["MIN_SIDE", "STYLE_SIZE", "BuiltInStylizer", "Content", "Painted", "Stylizer", "load"]
 
 
 def load(
@@ -59,8 +60,9 @@ def load(
             what `impasto lab fetch vgg19` has fetched.
 
     Returns:
-        The model, ready to run. For a method of the lab a
-        :class:`impasto.lab.running.MethodStylizer`, whose ``stylize`` takes ``steps`` too.
+        The model, ready to run; a :class:`BuiltInStylizer` if its styles are built in. For a method
+        of the lab a :class:`impasto.lab.running.MethodStylizer`, whose ``stylize`` takes ``steps``
+        too.
 
     Raises:
         ImpastoError: if a method of the lab is asked for and PyTorch is not installed.
@@ -83,7 +85,8 @@ def load(
     if vgg is not None:
         raise OptionError(f"model {str(model)!r} needs no VGG-19: leave vgg out")
     bundle = find_bundle(model)
-    return Stylizer(
+    kind = BuiltInStylizer if bundle.card.styles else Stylizer
+    return kind(
         card=bundle.card,
         engine=open_engine(bundle, name=engine, precision=precision, threads=threads),
         identity=bundle.identity,
@@ -381,3 +384,11 @@ class Stylizer(Painter):
         if isinstance(style, str | os.PathLike):
             return find_style(style, model=self.identity, model_name=self.card.name)
         return style
+
+
+class BuiltInStylizer(BuiltInPainter, Stylizer):
+    """A loaded model whose styles are built in, for pictures in any form. Made by :func:`load`.
+
+    ``stylize("street.jpg", "wave")`` takes names in ``card.styles``; ``card.controls`` says what
+    else can be asked of it. What it cannot do is an error.
+    """

@@ -162,6 +162,8 @@ def pixel_bytes(card: Card) -> int:
         >>> pixel_bytes(card)                                                # doctest: +SKIP
         230
     """
+    if card.pixel_bytes:
+        return card.pixel_bytes
     for row in MODELS:
         if row.name == card.name and row.pixel_bytes:
             return row.pixel_bytes
@@ -243,6 +245,18 @@ def plan_tiles(
             f"{memory / 1e6:,.0f} MB: give more, or a smaller picture"
         )
     return min(plans, key=lambda plan: _work(plan, reach))
+
+
+def memory_at_once(height: int, width: int, *, card: Card) -> int:
+    """Bytes that a process needs to paint a picture as a whole.
+
+    Example:
+        >>> memory_at_once(512, 512, card=card)                              # doctest: +SKIP
+        410000000
+    """
+    sides = [_up(side, card.multiple) + 2 * card.margin for side in (height, width)]
+    per_pixel = pixel_bytes(card) + _PICTURE_BYTES
+    return _PROCESS + _WEIGHT_BYTES * card.parameters + sides[0] * sides[1] * per_pixel
 
 
 def at_once(height: int, width: int, *, card: Card, memory: int, held: int) -> bool:

@@ -32,7 +32,35 @@ lab.add_command(evaluate)
 @click.option("-o", "--out", type=_FILE, help="Run folder  [default: runs/NAME-OF-CONFIG]")
 @click.option("--tensorboard", is_flag=True, help="Write the log for TensorBoard too.")
 @click.option("--no-export", is_flag=True, help="Make no bundle when the run is through.")
-def train(config: Path, out: Path | None, tensorboard: bool, no_export: bool) -> None:
+@click.option(
+    "--style",
+    "styles",
+    metavar="FILE",
+    multiple=True,
+    help="In place of [styles] of the config: a picture or a folder; NAME=FILE names the style.",
+)
+@click.option(
+    "--photographs",
+    metavar="PLACE",
+    multiple=True,
+    help="In place of [contents]: a folder, a shard or a pattern of shards.",
+)
+@click.option(
+    "--set",
+    "settings",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    help="Another value for a field of the config, such as iterations=500.",
+)
+def train(
+    config: Path,
+    out: Path | None,
+    tensorboard: bool,
+    no_export: bool,
+    styles: tuple[str, ...],
+    photographs: tuple[str, ...],
+    settings: tuple[str, ...],
+) -> None:
     """Train a network as the file CONFIG says; go on where the run folder stands.
 
     A run that is through leaves a bundle, RUN/NAME-OF-RUN.impasto. Ctrl-C (or a plain `kill`) ends
@@ -42,10 +70,13 @@ def train(config: Path, out: Path | None, tensorboard: bool, no_export: bool) ->
     _set_signals()
     from impasto.lab.train.config import read_config
 
-    settings = read_config(config)
-    if tensorboard:
-        settings = dataclasses.replace(settings, tensorboard=True)
-    _run(settings, out or Path("runs") / config.stem, bundle=not no_export)
+    changes: dict[str, object] = {"tensorboard": True} if tensorboard else {}
+    if styles:
+        changes["styles"] = dict.fromkeys(styles, 1.0)
+    if photographs:
+        changes["contents"] = dict.fromkeys(photographs, 1.0)
+    made = read_config(config, changes=changes, settings=settings)
+    _run(made, out or Path("runs") / config.stem, bundle=not no_export)
 
 
 @lab.command()

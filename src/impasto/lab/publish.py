@@ -10,8 +10,8 @@ import torch
 
 from impasto.engines import ENGINES, open_engine
 from impasto.errors import ModelError, OptionError
-from impasto.lab.evaluate import evaluate, held_out_pairs
 from impasto.lab.builtin_export import built_in_losses, built_in_parity, export_built_in
+from impasto.lab.evaluate import evaluate, held_out_pairs
 from impasto.lab.export import PARITY, Exportable, Story, export, parity
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, decoder_from, encoder_of
 from impasto.lab.train.builtin import read_styles

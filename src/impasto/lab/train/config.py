@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,13 +154,23 @@ class TrainConfig:
             raise OptionError(f"ema = {self.ema}; it must be 0 or more and below 1")
 
 
-def read_config(path: str | Path) -> TrainConfig:
-    """The config in a TOML file; ``OptionError`` names what is wrong with it."""
+def read_config(
+    path: str | Path,
+    *,
+    changes: Mapping[str, object] | None = None,
+    settings: Sequence[str] = (),
+) -> TrainConfig:
+    """The config in a TOML file; ``OptionError`` names what is wrong with it.
+
+    ``changes`` take the place of fields of the file, and so do ``settings``, texts such as
+    ``"iterations=500"`` and ``"start=runs/a/checkpoint.pt"``.
+    """
     path = Path(path)
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise OptionError(f"{path}: cannot be read as TOML ({error})") from error
+    values |= dict(changes or {}) | dict(_setting(text) for text in settings)
     known = {f.name: f for f in dataclasses.fields(TrainConfig)}
     if unknown := sorted(set(values) - set(known)):
         raise OptionError(f"{path}: no such field {unknown[0]!r}; the fields are {sorted(known)}")
@@ -178,6 +189,16 @@ def read_config(path: str | Path) -> TrainConfig:
         return TrainConfig(**checked)
     except OptionError as error:
         raise OptionError(f"{path}: {error}") from None
+
+
+def _setting(text: str) -> tuple[str, object]:
+    name, mark, value = (part.strip() for part in text.partition("="))
+    if not mark or not name:
+        raise OptionError(f"{text!r} is no setting: write FIELD=VALUE, such as iterations=500")
+    try:
+        return name, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name, value  # a text without its quotes
 
 
 def _fits(value: object, kind: str) -> bool:

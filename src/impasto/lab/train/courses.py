@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from impasto.errors import OptionError
 from impasto.lab.methods.adain import decoder_from
