@@ -20,8 +20,9 @@ from impasto.lab.losses import (
     style_loss,
     total_variation,
 )
-from impasto.lab.moments import SMALLEST, fast_mean_square, fast_mean_std
-from impasto.lab.normalization import EPS
+from impasto.lab.moments import fast_mean_square, fast_mean_std
+from impasto.lab.normalization import EPS, mean_std, normalize
+from impasto.lab.quicknorm import SMALLEST, is_quick, quick_instance_norm
 
 
 def test_content_loss_is_the_mean_square():
@@ -203,3 +204,30 @@ def test_quick_square_distance_and_its_gradient_are_the_plain_ones():
     (3 * wanted).backward()
     error = (quick.grad.double() - plain.grad).norm() / plain.grad.norm()
     assert error < 0.01  # bfloat16 keeps 8 bits
+
+
+@pytest.mark.parametrize("pairs", [1, 2])
+def test_quick_instance_normalization_and_its_gradients_are_the_plain_ones(pairs):
+    random = torch.Generator().manual_seed(0)
+    side = int(SMALLEST**0.5) * 2
+    offset, spread = (torch.rand(1, 16, 1, 1, generator=random) for _ in range(2))
+    x = torch.randn(2, 16, side, side + 3, generator=random) * (spread + 0.2) + offset
+    x = x.bfloat16().to(memory_format=torch.channels_last)
+    assert is_quick(x) and not is_quick(x.float()) and not is_quick(x.contiguous())
+    found = []
+    gamma, beta = torch.randn(2, pairs, 16, 1, 1, generator=random)
+    weights = torch.randn(x.shape, generator=random)
+    for one in (x.clone(), x.double()):
+        values = [
+            v.clone().to(one.dtype if one.dtype == torch.float64 else v.dtype)
+            for v in (gamma, beta)
+        ]
+        inputs = [each.requires_grad_() for each in (one, *values)]
+        if one.dtype == torch.bfloat16:
+            made = quick_instance_norm(*inputs, EPS)
+        else:
+            made = normalize(inputs[0], *mean_std(inputs[0]), *inputs[1:])
+        (made.double() * weights).sum().backward()
+        found.append((made.detach().double(), *(each.grad.double() for each in inputs)))
+    for got, wanted in zip(*found, strict=True):
+        assert (got - wanted).norm() / wanted.norm() < 0.02  # bfloat16 keeps 8 bits

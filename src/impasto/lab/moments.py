@@ -16,9 +16,7 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 from impasto.lab.normalization import EPS, mean_std
-
-SMALLEST = 256
-"""Positions under which the plain formula is quick enough."""
+from impasto.lab.quicknorm import channel_moments, is_quick
 
 
 def fast_mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -26,13 +24,7 @@ def fast_mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
 
     The same as ``mean_std``, to rounding; only its way of summing differs where that pays.
     """
-    quick = (
-        x.device.type == "cpu"
-        and x.dtype == torch.bfloat16
-        and x.shape[2] * x.shape[3] >= SMALLEST
-        and x.is_contiguous(memory_format=torch.channels_last)
-    )
-    if not quick:
+    if not is_quick(x):
         return mean_std(x)
     mean, std = _Moments.apply(x)
     return mean, std
@@ -41,13 +33,7 @@ def fast_mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
 class _Moments(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        positions = x.shape[2] * x.shape[3]
-        mean = _sum(x) / positions
-        deviation = x - mean.to(x.dtype)
-        # The mean subtracted was rounded; what it missed is taken off the mean square again.
-        missed = mean - mean.to(x.dtype).float()
-        variance = _sum(deviation.mul_(deviation)) / positions - missed.square()
-        std = (variance + EPS).sqrt()
+        mean, std = channel_moments(x, EPS)
         ctx.save_for_backward(x, mean, std)
         return mean, std
 
@@ -85,12 +71,3 @@ class _MeanSquare(Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (difference,) = ctx.saved_tensors
         return difference * (gradients[0] * 2 / difference.numel()).to(difference.dtype), None
-
-
-def _sum(x: Tensor) -> Tensor:
-    """Sum over h and w of a channels-last map, (N, C, 1, 1) in float32."""
-    n, channels, height, width = x.shape
-    rows = x.permute(0, 2, 3, 1).reshape(n * height, width, channels)
-    ones = torch.ones(1, 1, width, dtype=x.dtype).expand(n * height, 1, width)
-    partial = torch.bmm(ones, rows).reshape(n, height, channels)
-    return partial.sum(dim=1, dtype=torch.float32).reshape(n, channels, 1, 1)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from impasto.affine import EPS
 from impasto.errors import OptionError, StyleError
+from impasto.lab.quicknorm import is_quick, quick_instance_norm
 
 __all__ = [
     "EPS",
@@ -211,8 +212,7 @@ class InstanceNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         _check_channels(x, len(self.gamma))
-        mean, std = mean_std(x, self.eps)
-        return normalize(x, mean, std, _column(self.gamma), _column(self.beta))
+        return _instance_norm(x, _column(self.gamma), _column(self.beta), self.eps)
 
 
 class ConditionalInstanceNorm(nn.Module):
@@ -273,8 +273,7 @@ class ConditionalInstanceNorm(nn.Module):
             raise OptionError(
                 f"{len(gamma)} styles do not fit {len(x)} samples: give one style, or one a sample"
             )
-        mean, std = mean_std(x, self.eps)
-        return normalize(x, mean, std, gamma, beta)
+        return _instance_norm(x, gamma, beta, self.eps)
 
     def _checked_index(self, index: Tensor) -> Tensor:
         styles = len(self.gamma)
@@ -300,6 +299,13 @@ class ConditionalInstanceNorm(nn.Module):
         if not bool((weights >= 0).all() and (total > 0).all() and total.isfinite().all()):
             raise OptionError("weights of styles must be finite, none negative and not all 0")
         return weights / total
+
+
+def _instance_norm(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
+    if is_quick(x):
+        return quick_instance_norm(x, gamma, beta, eps)
+    mean, std = mean_std(x, eps)
+    return normalize(x, mean, std, gamma, beta)
 
 
 def _mean_variance(
