@@ -125,6 +125,8 @@ def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device) -> Cou
     if config.start:
         before = start_from(learned, config.start, held=len(earlier))
     learned.to(device, memory_format=torch.channels_last)
+    if config.compile:
+        learned.compile()
     return Course(
         learned=learned,
         moving=hold_styles(learned) if earlier else list(learned.parameters()),
