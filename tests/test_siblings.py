@@ -148,7 +148,7 @@ def test_the_papers_networks_have_the_papers_numbers():
     # StyleBank: 128 filters of 128 x 3 x 3 a style.
     sizes = [sum(p.numel() for p in StyleBank(n).parameters()) for n in (1, 3)]
     assert sizes[1] - sizes[0] == 2 * 128 * 128 * 9
-    assert read_config(CONFIGS / "cin.toml").styles.keys().__len__() == 32
+    assert len(read_config(CONFIGS / "cin.toml").styles) == 32
 
 
 # --- known answers ---
@@ -274,7 +274,7 @@ def _only(config, network):
 @pytest.mark.parametrize("name", [row.name for row in BUILT_IN])
 def test_every_weight_is_learned_and_the_loss_falls(config, name, tmp_path):
     settings = dataclasses.replace(
-        _only(config, name), iterations=24, learning_rate=5e-3, content=0.0, style=1e-2
+        _only(config, name), iterations=16, learning_rate=5e-3, content=0.0, style=1e-2
     )
     course = open_course(settings, find_network(name), CPU)
     lesson = course.objective.lesson(course.contents.batch(2), course.styles.batch(2))
@@ -285,7 +285,7 @@ def test_every_weight_is_learned_and_the_loss_falls(config, name, tmp_path):
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, parameter_name
     train(settings, tmp_path, bundle=False)
     styles = [float(row["style"]) for row in _rows(tmp_path) if row["style"]]
-    assert np.mean(styles[-4:]) < 0.8 * np.mean(styles[:4])
+    assert np.mean(styles[-4:]) < 0.85 * np.mean(styles[:4])
 
 
 @pytest.mark.parametrize("name", ["johnson", "ulyanov"])
