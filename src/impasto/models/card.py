@@ -1,0 +1,241 @@
+"""The card of a model: what it is, what it needs and where it comes from; ``card.json``."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any
+
+from impasto.errors import ModelError
+
+FORMAT = 1
+"""The number of the format written here, and the only one that is read."""
+
+CONTROLS = ("alpha", "several", "masks")
+"""What can be asked of a model with built-in styles, if it can do it: a strength, a mixture of
+styles by weights, and styles where their masks are."""
+
+# Fields that only models with built-in styles have: the cards of others are as they always were.
+_BUILT_IN = ("styles", "controls", "pixel_bytes")
+
+
+@dataclass(frozen=True)
+class Level:
+    """A depth of the network at which statistics are aligned.
+
+    Attributes:
+        name: the layer's name, such as ``relu4_1``.
+        channels: C of its features.
+        stride: pixels of the image for one of its pixels, along each side.
+    """
+
+    name: str
+    channels: int
+    stride: int
+
+    def __post_init__(self) -> None:
+        if self.channels < 1 or self.stride < 1:
+            raise ModelError(
+                f"level {self.name!r} must have channels and stride of 1 or more, "
+                f"not {self.channels} and {self.stride}"
+            )
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model is, what it needs and where it comes from.
+
+    Attributes:
+        name: short, as on the command line.
+        title: a line for people.
+        architecture: the network, in a line.
+        levels: where statistics are aligned, finest first; at least one.
+        multiple: height and width given to the graphs must be multiples of this, in pixels.
+        rim: pixels that one output pixel can see to each side: reach of encoder and decoder.
+        parameters: number of weights in both graphs.
+        macs_512: multiply-adds for one 512 x 512 picture, both graphs.
+        data: what it was trained on.
+        iterations: steps of training.
+        losses: the losses reached, by name.
+        licence: of the weights.
+        notes: anything else worth knowing.
+        margin: pixels of reflected border to put around a picture before encoding and to cut off
+            after decoding, a multiple of ``multiple``; for networks that pad with zeros inside,
+            whose edges would otherwise be visible.
+        encoder_rim: how much of ``rim`` is the encoder's: pixels that a position of its features
+            can see beyond its own cell, to each side; 0: not known.
+        styles: names of the styles that are built in; empty for a model that takes any style. One
+            that has styles has no levels, and the graph ``painter.onnx``.
+        controls: what can be asked of built-in styles, names of ``CONTROLS``.
+        pixel_bytes: memory that a pixel needs at most while the model works on it; 0: not known.
+        format: number of the bundle's format.
+
+    Raises:
+        ModelError: if the numbers contradict each other.
+    """
+
+    name: str
+    title: str
+    architecture: str
+    levels: tuple[Level, ...]
+    multiple: int
+    rim: int
+    parameters: int
+    macs_512: int
+    data: str
+    iterations: int
+    losses: dict[str, float]
+    licence: str
+    notes: str
+    margin: int = 0
+    encoder_rim: int = 0
+    styles: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
+    pixel_bytes: int = 0
+    format: int = FORMAT
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the painter takes weights of styles: else it can do but one thing."""
+        return len(self.styles) > 1 or bool(self.controls)
+
+    def __post_init__(self) -> None:
+        if not self.levels and not self.styles:
+            raise ModelError(f"the card of model {self.name!r} names no level")
+        if self.styles and (self.levels or len(set(self.styles)) < len(self.styles)):
+            raise ModelError(
+                f"the card of model {self.name!r} names built-in styles, so it must name no level, "
+                "and no style twice"
+            )
+        if unknown := set(self.controls) - set(CONTROLS):
+            raise ModelError(f"'controls' names {min(unknown)!r}; known are {', '.join(CONTROLS)}")
+        if self.multiple < 1:
+            raise ModelError(f"'multiple' must be 1 or more, not {self.multiple}")
+        for field in (
+            "rim",
+            "encoder_rim",
+            "parameters",
+            "macs_512",
+            "iterations",
+            "margin",
+            "pixel_bytes",
+        ):
+            if getattr(self, field) < 0:
+                raise ModelError(f"'{field}' must be 0 or more, not {getattr(self, field)}")
+        if self.margin % self.multiple:
+            raise ModelError(
+                f"'margin' must be a multiple of {self.multiple} ('multiple'), not {self.margin}"
+            )
+        if self.encoder_rim > self.rim:
+            raise ModelError(
+                f"'encoder_rim' is a part of 'rim', which is {self.rim}, not {self.encoder_rim}"
+            )
+        for level in self.levels:
+            if self.multiple % level.stride:
+                raise ModelError(
+                    f"'multiple' is {self.multiple}, which the stride {level.stride} of level "
+                    f"{level.name!r} does not divide"
+                )
+        for name, loss in self.losses.items():
+            if not _is_number(loss):
+                raise ModelError(f"loss {name!r} must be a finite number, not {_kind(loss)}")
+
+
+def read_card(text: str | bytes) -> Card:
+    """A card from its JSON text, every field checked.
+
+    Args:
+        text: a JSON object with the fields of :class:`Card`; those with a default may be absent.
+
+    Raises:
+        ModelError: if it is not JSON, of another format, or a field is missing, unknown, of the
+            wrong type or out of range.
+
+    Example:
+        >>> read_card("{}")
+        Traceback (most recent call last):
+        impasto.errors.ModelError: the card has no 'format'
+    """
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"the card is not JSON ({line_of(error)})") from error
+    if not isinstance(raw, dict):
+        raise ModelError(f"the card must be a JSON object, not {_kind(raw)}")
+    if "format" not in raw:
+        raise ModelError("the card has no 'format'")
+    if raw["format"] != FORMAT:
+        # Before anything else: the fields of a later format may have other meanings.
+        raise ModelError(
+            f"its format is {raw['format']!r} and this Impasto reads {FORMAT}; update Impasto"
+        )
+    values = _fields(raw, Card, "the card")
+    levels = values["levels"]
+    values["levels"] = tuple(
+        Level(**_fields(level, Level, f"level {index} of the card"))
+        for index, level in enumerate(levels)
+    )
+    for name in ("styles", "controls"):
+        values[name] = _texts(values.get(name, []), name)
+    return Card(**values)
+
+
+def write_card(card: Card) -> str:
+    """The JSON text of a card, as :func:`read_card` reads it.
+
+    Example:
+        >>> write_card(card)                                           # doctest: +SKIP
+    """
+    values = asdict(card)
+    if not card.styles:
+        for name in _BUILT_IN:
+            del values[name]
+    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "tuple[Level, ...]": (list,),
+    "tuple[str, ...]": (list,),
+    "dict[str, float]": (dict,),
+}
+
+
+def _fields(raw: object, shape: type[Card] | type[Level], where: str) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise ModelError(f"{where} must be a JSON object, not {_kind(raw)}")
+    known = {field.name: field for field in fields(shape)}
+    for name in raw:
+        if name not in known:
+            raise ModelError(f"{where} has an unknown field {name!r}")
+    for name, field in known.items():
+        if name not in raw:
+            if field.default is MISSING:
+                raise ModelError(f"{where} has no {name!r}")
+            continue
+        # Annotations are text in this file, so the table above is keyed by text.
+        if not isinstance(raw[name], _KINDS[str(field.type)]) or isinstance(raw[name], bool):
+            raise ModelError(f"{name!r} in {where} must be {field.type}, not {_kind(raw[name])}")
+    return dict(raw)
+
+
+def _texts(values: list[object], name: str) -> tuple[str, ...]:
+    for value in values:
+        if not isinstance(value, str) or not value:
+            raise ModelError(f"{name!r} in the card must be texts, not {_kind(value)}")
+    return tuple(str(value) for value in values)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _kind(value: object) -> str:
+    return f"{type(value).__name__} {str(value)[:40]!r}"
+
+
+def line_of(error: BaseException) -> str:
+    """What a library's error says, in one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
