@@ -160,6 +160,17 @@ class PaintingOptions:
             return ""  # no kept style fits a method of the lab
         return find_bundle(model).identity
 
+    def built_in(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The names of styles, patterns replaced by those of built-in styles that fit them."""
+        from fnmatch import filter as fitting
+
+        from impasto.models import DEFAULT_MODEL, find_bundle, lab_module
+
+        model = self.model or DEFAULT_MODEL
+        styles = () if lab_module(model) is not None else find_bundle(model).card.styles
+        found = [each for name in names for each in fitting(styles, name) or [name]]
+        return tuple(dict.fromkeys(found))
+
     def read(self, name: str, *, keep_gps: bool = False) -> Photo:
         """A photograph."""
         from impasto.images import read_photo

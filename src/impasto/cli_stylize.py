@@ -144,7 +144,7 @@ def stylize(
     identity = cache(common.identity)
     problems: tuple[str, ...] = ()
     if all_pairs:
-        names, problems = find_styles(names, model=identity)
+        names, problems = find_styles(common.built_in(names), model=identity)
     else:
         check_single(names, model=identity)
     sources, unread = find_contents(contents, out=out)
