@@ -222,7 +222,18 @@ class GraphEngine:
     def encode(self, image: NDArray[np.float32]) -> Encoded:
         """See :meth:`Engine.encode`."""
         run = self._run("encoder")
-        return gather(self._card, run({"image": image[None]}, self._outputs))
+        outputs = run({"image": image[None]}, self._outputs)
+        height, width = image.shape[1:]
+        for level, made in zip(self._card.levels, outputs, strict=False):
+            # Not every engine tells that sizes do not fit: one has given maps of nothing instead.
+            wanted = (level.channels, height / level.stride, width / level.stride)
+            if made.shape[1:] != wanted:
+                raise EngineError(
+                    f"{self.name} failed: an image of {width} x {height} pixels gave features of "
+                    f"{made.shape[3]} x {made.shape[2]} at level {level.name!r}; heights and "
+                    f"widths must be multiples of {self._card.multiple}"
+                )
+        return gather(self._card, outputs)
 
     def paint(
         self, image: NDArray[np.float32], weights: NDArray[np.float32] | None
