@@ -29,8 +29,10 @@ from impasto.lab.evaluate.run import Judge, evaluate_models
 from impasto.lab.evaluate.table import METRICS
 from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss, style_loss
 from impasto.lab.normalization import adain
+from impasto.lab.train.builtin_networks import BuiltInRow
 from impasto.lab.train.config import read_config
 from impasto.lab.train.data import is_held_out, load_collections
+from impasto.lab.train.networks import find_network
 from impasto.lab.vgg import load_vgg
 from impasto.models import write_bundle
 
@@ -115,10 +117,14 @@ def test_the_configs_that_ship_leave_a_tenth_for_evaluation(monkeypatch):
     monkeypatch.chdir(CONFIGS.parent)
     for file in sorted(CONFIGS.glob("*.toml")):
         config = read_config(file)
-        for folder in {**config.contents, **config.styles}:
+        # The styles of the others are pictures that are built in, each of them wanted.
+        any_style = not isinstance(find_network(config.network), BuiltInRow)
+        for folder in {**config.contents, **(config.styles if any_style else {})}:
             every = folder_files(folder, held_out=False)
             kept = folder_files(folder, held_out=True)
             assert kept and 0.03 < len(kept) / len(every) < 0.18, folder
+        if not any_style:
+            continue
         pairs = draw_pairs(config.contents, config.styles, count=20).pairs
         assert all(is_held_out(f.name) for pair in pairs for f in (pair.content, pair.style))
 

@@ -11,7 +11,8 @@ import torch
 from conftest import picture
 from torch import Tensor
 
-from impasto.lab.evaluate import features, pictures, transport
+from impasto.lab import transport
+from impasto.lab.evaluate import features, pictures
 from impasto.lab.evaluate.table import COLUMNS, METRICS
 from impasto.lab.losses import STYLE_LAYERS, content_loss, style_loss
 
