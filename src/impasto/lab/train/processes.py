@@ -88,6 +88,10 @@ def join_processes(device: str = "") -> Iterator[Processes]:
     rank = distributed.get_rank() if count > 1 else 0
     try:
         yield Processes(rank, count, place or torch.device("cpu"))
+        if started:
+            # All leave together: a process that ended while the first one was still writing has
+            # been seen to abort in the threads of gloo.
+            distributed.barrier()
     finally:
         if started:
             distributed.destroy_process_group()
