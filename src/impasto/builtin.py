@@ -21,7 +21,7 @@ from impasto.affine import check_weights
 from impasto.color import find_method
 from impasto.coloring import colors_put_back
 from impasto.errors import ImageError, OptionError, StyleError
-from impasto.filepainting import Written
+from impasto.filepainting import Written, write_painted
 from impasto.filesources import open_source
 from impasto.imagefiles import one_line
 from impasto.images import MAX_PIXELS, Photo, Picture, read_photo, scaled_size
@@ -43,7 +43,7 @@ from impasto.styles import Style
 from impasto.tiled import Watch
 from impasto.tiling import MEMORY, check_memory, check_tile, memory_at_once
 from impasto.windows import Plane
-from impasto.writing import QUALITY, check_depth, check_target, format_of, write_image
+from impasto.writing import QUALITY, check_depth, check_target, format_of
 
 
 class BuiltInPainter(Painter):
@@ -333,12 +333,9 @@ class BuiltInPainter(Painter):
             tile=tile,
             memory=memory,
         )
-        rendered = photo.rendered(painted.image)
-        write_image(rendered, path, quality=quality, depth=depth, overwrite=overwrite)
-        return Written(
-            path, width, height, photo.remark, None, 0.0, painted.align_seconds,
-            painted.decode_seconds,
-        )  # fmt: skip
+        return write_painted(
+            painted, photo, path, depth=depth, overwrite=overwrite, quality=quality
+        )
 
     def _check_controls(
         self, count: int, alpha: float | Mask, *, masked: bool, tile: int | None

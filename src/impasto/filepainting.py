@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from impasto.errors import ImageError
 from impasto.imagefiles import one_line
+from impasto.images import Photo
+from impasto.painting import Painted
 from impasto.profiles import srgb_profile
 from impasto.stripwriting import PngWriter, StripWriter, TiffWriter
 from impasto.surveying import survey
@@ -90,6 +92,35 @@ def result_bytes(
     if format_of(target).name in _WRITERS:
         return 0, width * channels * depth // 8
     return 3 * height * width * channels, 0  # itself, Pillow's copy, and what is compressed of it
+
+
+def write_painted(
+    painted: Painted,
+    photo: Photo,
+    target: Path,
+    *,
+    depth: int | None,
+    overwrite: bool,
+    quality: int,
+) -> Written:
+    """Write a picture that was painted at once, with what its photograph carries.
+
+    Args:
+        painted: the picture.
+        photo: of which it was painted, in its size.
+        target: the file.
+        depth: bits a channel, 8 or 16; by default 16 where photograph and format have them.
+        overwrite: replace a file that is there.
+        quality: as for :func:`impasto.images.write_image`.
+
+    Raises:
+        ImageError: if the file cannot be written.
+    """
+    rendered = photo.rendered(painted.image)
+    write_image(rendered, target, quality=quality, depth=depth, overwrite=overwrite)
+    height, width = painted.image.shape[:2]
+    times = painted.encode_seconds, painted.align_seconds, painted.decode_seconds
+    return Written(target, width, height, photo.remark, None, *times)
 
 
 def write_tiles(

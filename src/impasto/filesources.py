@@ -128,8 +128,10 @@ def open_mask(path: Path, *, max_pixels: int) -> Iterator[Mask]:
         ...     mask.shape
     """
     with open_source(path, max_pixels=max_pixels) as picture:
-        mask = PictureMask(picture.source())
-        yield mask.whole() if picture.height * picture.width <= _SMALL else mask
+        if picture.height * picture.width > _SMALL:
+            yield PictureMask(picture.source())
+            return
+    yield read_mask(path, max_pixels=max_pixels)
 
 
 def mask_reader(files: ExitStack) -> ReadMask:

@@ -213,22 +213,20 @@ def plan_tiles(
         Plan(side=1664, keep=False)
     """
     reach = reach_of(card)
-    padded = [_up(side, card.multiple) + 2 * card.margin for side in (height, width)]
-    per_pixel = pixel_bytes(card) + _PICTURE_BYTES
-    fixed = _PROCESS + _WEIGHT_BYTES * card.parameters + held
+    padded = _padded(height, width, card)
     features = math.ceil(
         padded[0] * padded[1] * sum(4 * each.channels / each.stride**2 for each in card.levels)
     )
 
     def needed(side: int) -> int:
-        sides = [
+        rows, columns = (
             min(core_side(each, side, card.multiple) + 2 * reach.both, each) for each in padded
-        ]
-        return fixed + sides[0] * sides[1] * per_pixel + sides[0] * row_bytes
+        )
+        return _needed(rows, columns, card) + held + rows * row_bytes
 
     if tile is not None:
         return Plan(tile, keep=needed(tile) + features <= memory)
-    if fixed + padded[0] * padded[1] * per_pixel + height * row_bytes <= memory:
+    if _needed(*padded, card) + held + height * row_bytes <= memory:
         return None
     plans = []
     for keep in (True, False):
@@ -254,9 +252,7 @@ def memory_at_once(height: int, width: int, *, card: Card) -> int:
         >>> memory_at_once(512, 512, card=card)                              # doctest: +SKIP
         410000000
     """
-    sides = [_up(side, card.multiple) + 2 * card.margin for side in (height, width)]
-    per_pixel = pixel_bytes(card) + _PICTURE_BYTES
-    return _PROCESS + _WEIGHT_BYTES * card.parameters + sides[0] * sides[1] * per_pixel
+    return _needed(*_padded(height, width, card), card)
 
 
 def at_once(height: int, width: int, *, card: Card, memory: int, held: int) -> bool:
@@ -270,6 +266,17 @@ def at_once(height: int, width: int, *, card: Card, memory: int, held: int) -> b
         return plan_tiles(height, width, card=card, memory=memory, held=held) is None
     except OptionError:
         return False
+
+
+def _padded(height: int, width: int, card: Card) -> tuple[int, int]:
+    """Height and width of what a model is given of a picture."""
+    return _up(height, card.multiple) + 2 * card.margin, _up(width, card.multiple) + 2 * card.margin
+
+
+def _needed(height: int, width: int, card: Card) -> int:
+    """Bytes of a process that paints so many pixels at once, its padding among them."""
+    pixels = height * width * (pixel_bytes(card) + _PICTURE_BYTES)
+    return _PROCESS + _WEIGHT_BYTES * card.parameters + pixels
 
 
 def _work(plan: Plan, reach: Reach) -> float:

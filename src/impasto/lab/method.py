@@ -119,6 +119,11 @@ def first_picture(task: Task, start: object, seed: int) -> Tensor:
     return task.content
 
 
+def mean_square(x: Tensor) -> float:
+    """Of all numbers of ``x``, never 0: distances are divided by that of their goal."""
+    return max(float(x.float().square().mean()), 1e-12)
+
+
 def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
     """(..., H, W) at another size, averaged where it shrinks; itself if it has the size."""
     if tuple(image.shape[-2:]) == size:

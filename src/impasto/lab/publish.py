@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
 
-from impasto.engines import ENGINES, open_engine
+from impasto.engines import ENGINES, Engine, open_engine
 from impasto.errors import ModelError, OptionError
 from impasto.lab.builtin_export import built_in_losses, built_in_parity, export_built_in
 from impasto.lab.evaluate import evaluate, held_out_pairs
-from impasto.lab.export import PARITY, Exportable, Story, export, parity
+from impasto.lab.export import PARITY, Story, export, parity
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, decoder_from, encoder_of
 from impasto.lab.train.builtin import read_styles
 from impasto.lab.train.builtin_networks import BuiltInRow
 from impasto.lab.train.checkpoints import CHECKPOINT, read_checkpoint, start_from
 from impasto.lab.train.config import TrainConfig, read_config
 from impasto.lab.train.data import held_out_squares
-from impasto.lab.train.networks import find_network
+from impasto.lab.train.networks import NetworkRow, find_network
 from impasto.lab.vgg import load_vgg, read_weights, weights_metadata
 from impasto.models.bundle import Bundle, write_bundle
 from impasto.wholefile import write_whole
@@ -52,19 +55,13 @@ def publish_run(run: str | Path, target: str | Path) -> Bundle:
     judge = load_vgg(config.vgg)
     contents, styles = held_out_pairs(config.contents, config.styles, n=PAIRS, size=SIZE)
     scores = evaluate(network, judge, contents, styles)
-    story = Story(
-        name=Path(target).stem,
-        title=row.title,
-        architecture=row.architecture,
-        data=_data(config, stages),
-        iterations=sum(stage["iterations"] for stage in stages),
+    story = replace(
+        _story(target, config, row, stages),
         losses=scores.losses(),
-        licence=row.licence,
-        notes=_history(stages),
         margin=row.margin,
     )
     bundle = export(network, story)
-    _check(network, bundle)
+    _check(bundle, partial(parity, network))
     write_bundle(bundle, target)
     return bundle
 
@@ -81,26 +78,17 @@ def _publish_built_in(
     objective = row.objective(config, load_vgg(config.vgg), row.layers, pictures, held=held)
     contents = held_out_squares(config.contents, n=PAIRS, size=SIZE, seed=config.seed + 3)
     numbers = torch.arange(len(contents)) % len(pictures) + held
-    bundle = export_built_in(
-        network,
-        Story(
-            name=Path(target).stem,
-            title=row.title,
-            architecture=f"{row.architecture}; {config.normalization} normalization"
-            if row.single
-            else row.architecture,
-            data=_data(config, stages, styles="the pictures of its styles"),
-            iterations=sum(stage["iterations"] for stage in stages),
-            losses=built_in_losses(objective, network, contents, numbers),
-            licence=row.licence,
-            notes=_history(stages, goal="Gram matrices of its styles"),
-        ),
-        names,
+    story = replace(
+        _story(target, config, row, stages),
+        data=_data(config, stages, styles="the pictures of its styles"),
+        losses=built_in_losses(objective, network, contents, numbers),
+        notes=_history(stages, goal="Gram matrices of its styles"),
     )
-    for engine in ENGINES:
-        if engine.installed:
-            opened = open_engine(bundle, name=engine.name, precision="fp32")
-            _refuse_difference(engine.name, built_in_parity(network, opened))
+    if row.single:
+        told = f"{row.architecture}; {config.normalization} normalization"
+        story = replace(story, architecture=told)
+    bundle = export_built_in(network, story, names)
+    _check(bundle, partial(built_in_parity, network))
     write_bundle(bundle, target)
     return bundle
 
@@ -128,7 +116,7 @@ def publish_adain(vgg: str | Path, decoder: str | Path, target: str | Path) -> B
     )
     _round_to_half(network)
     bundle = export(network, story)
-    _check(network, bundle)
+    _check(bundle, partial(parity, network))
     write_bundle(bundle, target)
     return bundle
 
@@ -178,21 +166,36 @@ def _round_to_half(network: torch.nn.Module) -> None:
                 value.copy_(value.half().float())
 
 
-def _check(network: Exportable, bundle: Bundle) -> None:
+def _check(bundle: Bundle, differences: Callable[[Engine], dict[tuple[int, int], float]]) -> None:
+    """Refuse a bundle that an installed engine paints otherwise than PyTorch."""
     for row in ENGINES:
         if not row.installed:
             continue
-        differences = parity(network, open_engine(bundle, name=row.name, precision="fp32"))
-        _refuse_difference(row.name, differences)
+        engine = open_engine(bundle, name=row.name, precision="fp32")
+        worst = max(differences(engine).values())
+        if worst > PARITY:
+            raise ModelError(
+                f"{row.name} differs from PyTorch by {worst:.2g} of full scale (allowed {PARITY}); "
+                "the bundle was not written"
+            )
 
 
-def _refuse_difference(engine: str, differences: dict[tuple[int, int], float]) -> None:
-    worst = max(differences.values())
-    if worst > PARITY:
-        raise ModelError(
-            f"{engine} differs from PyTorch by {worst:.2g} of full scale (allowed {PARITY}); "
-            "the bundle was not written"
-        )
+def _story(
+    target: str | Path,
+    config: TrainConfig,
+    row: NetworkRow | BuiltInRow,
+    stages: list[dict[str, Any]],
+) -> Story:
+    return Story(
+        name=Path(target).stem,
+        title=row.title,
+        architecture=row.architecture,
+        data=_data(config, stages),
+        iterations=sum(stage["iterations"] for stage in stages),
+        losses={},
+        licence=row.licence,
+        notes=_history(stages),
+    )
 
 
 def _data(config: TrainConfig, stages: list[dict[str, Any]], *, styles: str = "") -> str:

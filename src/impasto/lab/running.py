@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import OptionError, StyleError
-from impasto.filepainting import Written
-from impasto.images import MAX_PIXELS, Photo, Picture, read_photo, write_image
+from impasto.filepainting import Written, write_painted
+from impasto.images import MAX_PIXELS, Photo, Picture, read_photo
 from impasto.lab.descent import Keeping, Progress, Watch
 from impasto.lab.devices import Device, at_work
 from impasto.lab.method import Method, Run
@@ -298,11 +298,9 @@ class MethodStylizer(Stylizer):
             opacity=photo.alpha,
             watch=watch,
         )
-        rendered = photo.rendered(painted.image)
-        write_image(rendered, path, overwrite=overwrite, quality=quality, depth=depth)
-        height, width = painted.image.shape[:2]
-        times = painted.encode_seconds, painted.align_seconds, painted.decode_seconds
-        return Written(path, width, height, photo.remark, None, *times)
+        return write_painted(
+            painted, photo, path, depth=depth, overwrite=overwrite, quality=quality
+        )
 
     def fits(
         self,

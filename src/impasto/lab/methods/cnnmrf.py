@@ -25,6 +25,7 @@ from impasto.lab.method import (
     Task,
     check_layers,
     first_picture,
+    mean_square,
     resized,
 )
 from impasto.lab.patches import SIDE, Bank, patch_loss
@@ -136,7 +137,7 @@ def _objective(
     layers = {**options.content_layers, **options.style_layers}
     seen = vgg(resized(task.content, size), layers)
     content = {layer: seen[layer].float().clone() for layer in options.content_layers}
-    factors = {layer: 1 / _mean_square(x) for layer, x in content.items()}
+    factors = {layer: 1 / mean_square(x) for layer, x in content.items()}
     goals: dict[str, list[_Goal]] = {layer: [] for layer in options.style_layers}
     for k, style in enumerate(task.styles):
         amount = task.amounts[k]
@@ -192,7 +193,7 @@ def _banks(
                 at = (features.shape[2], features.shape[3])
                 counts[layer].append(None if inside is None else resized(inside, at))
     return {
-        layer: (Bank(found, counts=counts[layer]), 1 / _mean_square(found[0]))
+        layer: (Bank(found, counts=counts[layer]), 1 / mean_square(found[0]))
         for layer, found in maps.items()
     }
 
@@ -222,10 +223,6 @@ def _patch_amount(amount: Tensor, features: Tensor) -> Tensor:
         return amount
     cells = resized(amount, (features.shape[2], features.shape[3]))
     return F.avg_pool2d(cells[None, None], SIDE, stride=1).flatten()
-
-
-def _mean_square(x: Tensor) -> float:
-    return max(float(x.float().square().mean()), 1e-12)
 
 
 def _check(options: CNNMRF, vgg: VGG19) -> None:

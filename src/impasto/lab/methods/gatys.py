@@ -24,6 +24,7 @@ from impasto.lab.method import (
     Task,
     check_layers,
     first_picture,
+    mean_square,
     resized,
 )
 from impasto.lab.vgg import VGG19
@@ -126,13 +127,13 @@ def _objective(
     wanted = {layer: seen[layer].clone() for layer in options.content_layers}
     factors = {
         # eq. 1 is half the sum of squares
-        layer: 0.5 * x.numel() if paper else 1 / _mean_square(x)
+        layer: 0.5 * x.numel() if paper else 1 / mean_square(x)
         for layer, x in wanted.items()
     }
     goals = _goals(task, options, vgg, seen, size, times)
     # eq. 4 is a quarter of the mean over the entries
     scales = {
-        layer: [0.25 if paper else 1 / _mean_square(goal.wanted) for goal in found]
+        layer: [0.25 if paper else 1 / mean_square(goal.wanted) for goal in found]
         for layer, found in goals.items()
     }
 
@@ -207,10 +208,6 @@ def _goals(
 def _at(counts: Tensor, features: Tensor) -> Tensor:
     """Counts (H, W) at the resolution of features."""
     return resized(counts, (features.shape[2], features.shape[3]))
-
-
-def _mean_square(x: Tensor) -> float:
-    return max(float(x.float().square().mean()), 1e-12)
 
 
 def _check(options: Gatys, vgg: VGG19) -> None:

@@ -20,6 +20,7 @@ from impasto.lab.method import (
     Task,
     check_layers,
     first_picture,
+    mean_square,
     resized,
 )
 from impasto.lab.patches import Bank, style_swap
@@ -90,7 +91,7 @@ def paint(task: Task, options: StyleSwap, vgg: VGG19, run: Run) -> Tensor:
 
     def prepare(_: dict[str, Tensor]) -> Objective:
         target = swapped(task, options, vgg)
-        scale = 1 / max(float(target.square().mean()), 1e-12)
+        scale = 1 / mean_square(target)
 
         def losses(image: Tensor, step: int) -> dict[str, Tensor]:
             got = vgg(image, [options.layer])[options.layer].float()

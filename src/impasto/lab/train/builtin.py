@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from impasto.errors import ImageError, ModelError, OptionError
 from impasto.lab.losses import content_loss, gram, gram_loss, total_variation
 from impasto.lab.train.config import TrainConfig
+from impasto.lab.train.objective import precision, weighted
 from impasto.lab.train.sources import SMALLEST, find_sources, read
 from impasto.lab.vgg import VGG19
 
@@ -163,9 +164,7 @@ class BuiltInObjective:
 
     def __call__(self, learned: Any, lesson: BuiltInLesson) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to minimize, and each term before its weight."""
-        terms = self.terms(self.pictures(learned, lesson), lesson)
-        total = torch.stack([getattr(self.config, k) * v for k, v in terms.items()]).sum()
-        return total, {k: v.detach() for k, v in terms.items()}
+        return weighted(self.config, self.terms(self.pictures(learned, lesson), lesson))
 
     def pictures(self, learned: Any, lesson: BuiltInLesson) -> Tensor:
         """The network's pictures of ``lesson``, not clipped."""
@@ -173,8 +172,7 @@ class BuiltInObjective:
 
     def run(self, called: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         """What is learned, in the precision of the config."""
-        half = self.config.precision == "bf16"
-        with torch.autocast(inputs[0].device.type, torch.bfloat16, enabled=half):
+        with precision(self.config, inputs[0]):
             pictures = called(*inputs)
         return pictures.float()
 

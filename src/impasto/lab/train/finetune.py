@@ -6,7 +6,6 @@ from pathlib import Path
 
 from impasto.errors import OptionError
 from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.networks import find_network
 from impasto.lab.weights import find_vgg
 
 
@@ -45,7 +44,7 @@ def finetune_config(
     if model not in ("quality", "fast"):
         raise OptionError(f"model {model!r} does not ship; fine-tune 'quality' or 'fast'")
     return TrainConfig(
-        network=find_network(model).name,
+        network=model,
         start=model,
         vgg=str(judge),
         contents={str(photographs): 1.0},

@@ -95,6 +95,18 @@ Paint = Callable[[Any, Lesson], Tensor]
 """What is learned and a lesson -> pictures of its pairs, then of its unaligned contents."""
 
 
+def weighted(config: TrainConfig, terms: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    """The sum of terms by their weights in a config, and each before its weight."""
+    total = torch.stack([getattr(config, name) * term for name, term in terms.items()]).sum()
+    return total, {name: term.detach() for name, term in terms.items()}
+
+
+def precision(config: TrainConfig, images: Tensor) -> torch.autocast:
+    """Within it a network that is learned works in the precision of a config."""
+    half = config.precision == "bf16"
+    return torch.autocast(images.device.type, torch.bfloat16, enabled=half)
+
+
 class Objective:
     """The weighted sum of losses of a config; holds the judge and, if any, the teacher."""
 
@@ -158,14 +170,11 @@ class Objective:
 
     def __call__(self, learned: Any, lesson: Lesson) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to minimize, and each term before its weight."""
-        terms = self.terms(self.pictures(learned, lesson), lesson)
-        total = torch.stack([getattr(self.config, k) * v for k, v in terms.items()]).sum()
-        return total, {k: v.detach() for k, v in terms.items()}
+        return weighted(self.config, self.terms(self.pictures(learned, lesson), lesson))
 
     def pictures(self, learned: Any, lesson: Lesson) -> Tensor:
         """The network's pictures of ``lesson``, not clipped, then those of unaligned contents."""
-        half = self.config.precision == "bf16"
-        with torch.autocast(lesson.contents.device.type, torch.bfloat16, enabled=half):
+        with precision(self.config, lesson.contents):
             pictures = self.paint(learned, lesson)
         return pictures.float()
 
