@@ -173,6 +173,7 @@ def change(name: str, value: object) -> Callable[[dict[str, Any]], object]:
         (change("encoder_rim", -1), "'encoder_rim' must be 0 or more, not -1"),
         (change("encoder_rim", 1000), "'encoder_rim' is a part of 'rim', which is"),
         (change("margin", 6), "'margin' must be a multiple of 4"),
+        (change("precision", "int8"), "'precision' must be one of fp32, bf16, not 'int8'"),
         (change("name", None), "'name' in the card must be str"),
         (change("levels", []), "names no level"),
         (change("levels", {}), "'levels' in the card must be"),

@@ -143,6 +143,18 @@ def test_defaults(tiny_bundle: Bundle) -> None:
     assert engine.precision == next(each for each in row.precisions if each in supported)
 
 
+@pytest.mark.parametrize("asked", ["fp32", "bf16"])
+def test_a_card_may_ask_for_a_precision(tiny_bundle: Bundle, asked: str) -> None:
+    bundle = replace(tiny_bundle, card=replace(tiny_bundle.card, precision=asked))
+    for row in INSTALLED:
+        usable = import_module(row.module).supported() & set(row.precisions)
+        plain = open_engine(tiny_bundle, name=row.name).precision
+        engine = open_engine(bundle, name=row.name)
+        assert engine.precision == (asked if asked in usable else plain)
+        for precision in usable:  # what is asked for in the call comes first
+            assert open_engine(bundle, name=row.name, precision=precision).precision == precision
+
+
 def test_unknown_engine_and_precision(tiny_bundle: Bundle) -> None:
     with pytest.raises(OptionError, match="no engine 'tensorflow'; choose openvino or onnxruntime"):
         open_engine(tiny_bundle, name="tensorflow")

@@ -246,10 +246,9 @@ CONTROLS: list[dict[str, Any]] = [
 def test_every_model_on_every_engine(model: Stylizer, options: dict[str, Any]) -> None:
     styles = [photo(48, 64, seed=seed) for seed in (5, 6)]
     far = same(model, picture(170, 203), styles, 112, **options)
-    if far > STEP and model.card.name == "adain" and model.engine.precision == "bf16":
-        # Eighteen layers of it round otherwise in windows of another size: 2 of 255 were seen.
-        pytest.xfail(f"a known gap: the paper's network in bfloat16 differs by {255 * far:.1f}")
-    assert far <= STEP
+    # A model whose card says what it runs in promises nothing for what else it can be asked for.
+    promised = model.card.precision in ("", model.engine.precision)
+    assert far <= (STEP if promised else 3 * STEP)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (16, 200), (301, 17), (33, 95)], ids=str)

@@ -158,8 +158,8 @@ def open_engine(
     Args:
         bundle: the model.
         name: a name in ``ENGINES``; by default the first of them that is installed.
-        precision: ``fp32`` or ``bf16``; by default the first in the engine's row that this
-            processor supports.
+        precision: ``fp32`` or ``bf16``; by default the one on the model's card, or the first in
+            the engine's row, that this processor supports.
         threads: how many threads one run may use, 1 or more; by default one for each core.
 
     Returns:
@@ -198,7 +198,9 @@ def open_engine(
             f"this processor does not support {precision} with engine {row.name!r}; "
             f"choose {_any_of(usable)}"
         )
-    engine: Engine = opener.open_graphs(bundle, precision=precision or usable[0], threads=threads)
+    if precision is None:
+        precision = bundle.card.precision if bundle.card.precision in usable else usable[0]
+    engine: Engine = opener.open_graphs(bundle, precision=precision, threads=threads)
     return engine
 
 

@@ -70,6 +70,7 @@ class Story:
     licence: str
     notes: str = ""
     margin: int = 0
+    precision: str = ""
 
 
 class _Encoder(nn.Module):
@@ -114,6 +115,7 @@ def export(network: Exportable, story: Story) -> Bundle:
         rim=network.rim,
         encoder_rim=network.encoder_rim,
         margin=story.margin,
+        precision=story.precision,
         parameters=sum(p.numel() for p in network.parameters()),
         macs_512=multiply_adds(network, 512),
         data=story.data,

@@ -59,6 +59,7 @@ def publish_run(run: str | Path, target: str | Path) -> Bundle:
         _story(target, config, row, stages),
         losses=scores.losses(),
         margin=row.margin,
+        precision=row.precision,
     )
     bundle = export(network, story)
     _check(bundle, partial(parity, network))
@@ -113,6 +114,7 @@ def publish_adain(vgg: str | Path, decoder: str | Path, target: str | Path) -> B
         losses={},
         licence=about.get("licence", theirs),
         notes=about.get("notes", ""),
+        precision=row.precision,
     )
     _round_to_half(network)
     bundle = export(network, story)

@@ -16,7 +16,10 @@ CONTROLS = ("alpha", "several", "masks")
 """What can be asked of a model with built-in styles, if it can do it: a strength, a mixture of
 styles by weights, and styles where their masks are."""
 
-# Fields that only models with built-in styles have: the cards of others are as they always were.
+PRECISIONS = ("fp32", "bf16")
+"""In what engines can run a model."""
+
+# Fields that not every model has a use for: the cards of others are as they always were.
 _BUILT_IN = ("styles", "controls", "pixel_bytes")
 
 
@@ -69,6 +72,8 @@ class Card:
             that has styles has no levels, and the graph ``painter.onnx``.
         controls: what can be asked of built-in styles, names of ``CONTROLS``.
         pixel_bytes: memory that a pixel needs at most while the model works on it; 0: not known.
+        precision: what it runs in unless another is asked for, a name of ``PRECISIONS``; "" for
+            what the engine prefers. For deep networks whose pictures bfloat16 changes visibly.
         format: number of the bundle's format.
 
     Raises:
@@ -93,6 +98,7 @@ class Card:
     styles: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
     pixel_bytes: int = 0
+    precision: str = ""
     format: int = FORMAT
 
     @property
@@ -110,6 +116,10 @@ class Card:
             )
         if unknown := set(self.controls) - set(CONTROLS):
             raise ModelError(f"'controls' names {min(unknown)!r}; known are {', '.join(CONTROLS)}")
+        if self.precision and self.precision not in PRECISIONS:
+            raise ModelError(
+                f"'precision' must be one of {', '.join(PRECISIONS)}, not {self.precision!r}"
+            )
         if self.multiple < 1:
             raise ModelError(f"'multiple' must be 1 or more, not {self.multiple}")
         for field in (
@@ -188,9 +198,9 @@ def write_card(card: Card) -> str:
         >>> write_card(card)                                           # doctest: +SKIP
     """
     values = asdict(card)
-    if not card.styles:
-        for name in _BUILT_IN:
-            del values[name]
+    unused = [] if card.styles else list(_BUILT_IN)
+    for name in unused if card.precision else [*unused, "precision"]:
+        del values[name]
     return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
