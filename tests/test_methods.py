@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -278,14 +279,17 @@ def test_the_yardstick_takes_it(model, vgg, pictures, content, monkeypatch, tmp_
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("IMPASTO_VGG", raising=False)
     from impasto.lab.evaluate.painters import MethodPainter, open_painters
+    from impasto.lab.evaluate.pairs import Look, Pair
 
     name = model.method.name
     (opened,) = open_painters([name], vgg=vgg)
     assert opened.label == name and isinstance(opened, MethodPainter)
     painter = MethodPainter(model, name)
-    made = painter.paint(content, pictures[1].image)
+    look = Look(Pair(Path("content.png"), Path("style.png")), content, pictures[1].image)
+    made = painter.paint(look)
     assert np.array_equal(made.raw, model.paint(content, pictures[1]).image)
-    assert np.array_equal(painter.paint_all([content], [pictures[1].image])[0][0], made.raw)
+    assert made.unaligned is None and made.clipped and made.seconds > 0
+    assert painter.paint(look) is made  # a sheet does not paint it again
     with pytest.raises(OptionError, match="twice"):
         open_painters([name, name], vgg=vgg)
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from impasto.lab.evaluate.inception import FEATURES, Inception
 from impasto.lab.evaluate.painters import StudioPainter
-from impasto.lab.evaluate.pairs import Pair, square
+from impasto.lab.evaluate.pairs import Pair, look_at
 from impasto.lab.evaluate.report import Summary
 
 Matrix = NDArray[np.float64]
@@ -91,10 +91,10 @@ def summarize_fid(
         goal = Cloud()
         clouds = {painter.label: Cloud() for painter in painters}
         for pair in tqdm(pairs, unit="pair", desc=f"FID {size} px", disable=not progress):
-            content, style = square(pair.content, size), square(pair.style, size)
-            goal.add(_features(inception, style))
+            look = look_at(pair, size)
+            goal.add(_features(inception, look.style))
             for painter in painters:
-                raw = painter.paint(content, style, unaligned=False).raw
+                raw = painter.paint(look, unaligned=False).raw
                 clouds[painter.label].add(_features(inception, raw))
         distances = {label: frechet_distance(cloud, goal) for label, cloud in clouds.items()}
         for name in ("fid", "artfid"):

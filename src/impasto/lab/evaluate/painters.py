@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Protocol
 
 import numpy as np
@@ -15,12 +16,12 @@ from impasto.affine import Affine
 from impasto.engines import open_engine
 from impasto.errors import ModelError, OptionError
 from impasto.images import read_photo
+from impasto.lab.evaluate.pairs import Look, Pair
 from impasto.lab.vgg import load_vgg, read_weights
 from impasto.lab.weights import VARIABLE, find_vgg
 from impasto.models import MODELS, Bundle, find_bundle, lab_module
-from impasto.painting import Content, affines
-from impasto.styles import Style
-from impasto.stylizer import Stylizer, load
+from impasto.painting import affines
+from impasto.stylizer import BuiltInStylizer, Stylizer, load
 
 CONTENT_NAME = "(content)"
 """The photograph itself, unpainted: what every number is before anything was done."""
@@ -33,13 +34,18 @@ class Pictures:
     """What a model makes of a pair.
 
     Attributes:
-        raw: (H, W, 3), the decoder's picture, not clipped; clipped it is what the user gets.
-        unaligned: the same with nothing aligned (scale 1, shift 0): the photograph as the network
-            alone gives it back. The studio gives the photograph itself at alpha = 0.
+        raw: (H, W, 3), the picture; clipped it is what the user gets.
+        unaligned: what a decoder makes of features to which nothing was done (scale 1, shift 0):
+            the photograph as the network alone gives it back, while the studio gives the photograph
+            itself at alpha = 0. None where there is no such thing.
+        clipped: whether ``raw`` was clipped already.
+        seconds: from both pictures to ``raw``; None if nothing was painted.
     """
 
     raw: Plane
-    unaligned: Plane
+    unaligned: Plane | None = None
+    clipped: bool = False
+    seconds: float | None = None
 
 
 class Painter(Protocol):
@@ -48,51 +54,56 @@ class Painter(Protocol):
     Attributes:
         label: what it is called in the report.
         identity: what tells it from another under the same label.
+        quick: whether it may be asked to paint again for a sheet.
     """
 
     label: str
     identity: str
+    quick: bool
 
-    def paint(self, content: Plane, style: Plane, *, unaligned: bool = True) -> Pictures:
-        """What the model makes of (H, W, 3) pictures in [0, 1]."""
+    def check(self, styles: Sequence[Path]) -> None:
+        """Refuse styles that the model cannot paint, before any work."""
+        ...
+
+    def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
+        """What the model makes of a pair; ``unaligned``: that picture too, where there is one."""
         ...
 
 
 class StudioPainter:
-    """A bundle through the studio."""
+    """A bundle for any style, through the studio."""
+
+    quick = True
 
     def __init__(self, stylizer: Stylizer, label: str) -> None:
         self.stylizer, self.label, self.identity = stylizer, label, stylizer.identity
+        self._prepared: set[tuple[int, ...]] = set()
 
-    def paint(self, content: Plane, style: Plane, *, unaligned: bool = True) -> Pictures:
+    def check(self, styles: Sequence[Path]) -> None:
+        """See :meth:`Painter.check`: any will do."""
+
+    def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
         """See :meth:`Painter.paint`; the style is used at the size it comes in."""
         stylizer = self.stylizer
-        encoded = stylizer.encode(content)
-        raw = self._aligned(encoded, self._value(style))
+        self._prepare(look)
+        start = perf_counter()
+        encoded = stylizer.encode(look.content)
+        style = stylizer.style(read_photo(look.style), size=None)
+        maps = affines(encoded, [style], np.ones(1), None, card=stylizer.card)
+        raw = self._cropped(stylizer.engine.decode(encoded.features, maps), look.content)
+        seconds = perf_counter() - start
         if not unaligned:
-            return Pictures(raw, content)
+            return Pictures(raw, seconds=seconds)
         ones = [np.ones((level.channels, 1, 1), np.float32) for level in stylizer.card.levels]
         left = [Affine(scale=one, shift=np.zeros_like(one)) for one in ones]
-        alone = self._cropped(stylizer.engine.decode(encoded.features, left), content)
-        return Pictures(raw, alone)
+        alone = self._cropped(stylizer.engine.decode(encoded.features, left), look.content)
+        return Pictures(raw, alone, seconds=seconds)
 
-    def paint_all(self, contents: Sequence[Plane], styles: Sequence[Plane]) -> list[list[Plane]]:
-        """The decoder's picture, not clipped, of each content (a row) in each style; every picture
-        is encoded once."""
-        values = [self._value(style) for style in styles]
-        rows = []
-        for content in contents:
-            encoded = self.stylizer.encode(content)
-            rows.append([self._aligned(encoded, value) for value in values])
-        return rows
-
-    def _value(self, style: Plane) -> Style:
-        return self.stylizer.style(read_photo(style), size=None)
-
-    def _aligned(self, encoded: Content, value: Style) -> Plane:
-        maps = affines(encoded, [value], np.ones(1), None, card=self.stylizer.card)
-        decoded = self.stylizer.engine.decode(encoded.features, maps)
-        return self._cropped(decoded, encoded.image)
+    def _prepare(self, look: Look) -> None:
+        """Once a size: an engine's first picture takes longer than all that follow."""
+        if look.content.shape not in self._prepared:
+            self._prepared.add(look.content.shape)
+            self.paint(look, unaligned=False)
 
     def _cropped(self, decoded: Plane, content: Plane) -> Plane:
         margin = self.stylizer.card.margin
@@ -100,16 +111,49 @@ class StudioPainter:
         return decoded[:, margin : margin + height, margin : margin + width].transpose(1, 2, 0)
 
 
+class BuiltInPainter(StudioPainter):
+    """A bundle with built-in styles, through the studio; a style is found by its file's name."""
+
+    def check(self, styles: Sequence[Path]) -> None:
+        """See :meth:`Painter.check`.
+
+        Raises:
+            OptionError: if a file is not called as a style of the model.
+        """
+        known = self.stylizer.card.styles
+        for style in styles:
+            if style.stem not in known:
+                raise OptionError(
+                    f"model {self.label!r} cannot paint {style.name}: it is judged on pictures of "
+                    f"the styles that are built in, by the names of their files, {', '.join(known)}"
+                )
+
+    def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
+        """See :meth:`Painter.paint`."""
+        self._prepare(look)
+        start = perf_counter()
+        style = self.stylizer.found(look.pair.style.stem)
+        made = self.stylizer.paint(look.content, style).image
+        return Pictures(made, clipped=True, seconds=perf_counter() - start)
+
+
 class MethodPainter(StudioPainter):
-    """A method of the lab, with its own default options; there is nothing to leave unaligned."""
+    """A method of the lab, with its own default options. What it painted is kept for the sheets."""
 
-    def paint(self, content: Plane, style: Plane, *, unaligned: bool = True) -> Pictures:
+    quick = False
+
+    def __init__(self, stylizer: Stylizer, label: str) -> None:
+        super().__init__(stylizer, label)
+        self._painted: dict[tuple[Pair, int], Pictures] = {}
+
+    def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
         """See :meth:`Painter.paint`; the style is used at the size it comes in."""
-        return Pictures(self.stylizer.paint(content, read_photo(style)).image, content)
-
-    def paint_all(self, contents: Sequence[Plane], styles: Sequence[Plane]) -> list[list[Plane]]:
-        """See :meth:`StudioPainter.paint_all`; one by one."""
-        return [[self.paint(content, style).raw for style in styles] for content in contents]
+        key = (look.pair, len(look.content))
+        if key not in self._painted:
+            start = perf_counter()
+            made = self.stylizer.paint(look.content, read_photo(look.style)).image
+            self._painted[key] = Pictures(made, clipped=True, seconds=perf_counter() - start)
+        return self._painted[key]
 
 
 class ContentPainter:
@@ -117,10 +161,14 @@ class ContentPainter:
 
     label = CONTENT_NAME
     identity = ""
+    quick = True
 
-    def paint(self, content: Plane, style: Plane, *, unaligned: bool = True) -> Pictures:
+    def check(self, styles: Sequence[Path]) -> None:
+        """See :meth:`Painter.check`."""
+
+    def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
         """See :meth:`Painter.paint`."""
-        return Pictures(content, content)
+        return Pictures(look.content, clipped=True)
 
 
 def open_painters(
@@ -170,8 +218,11 @@ def open_painters(
     for label, bundle in bundles:
         name = label if labels.count(label) == 1 else f"{label}-{bundle.identity[:4]}"
         opened = open_engine(bundle, name=engine, precision=precision, threads=threads)
-        stylizer = Stylizer(card=bundle.card, engine=opened, identity=bundle.identity)
-        painters.append(StudioPainter(stylizer, name))
+        judged, kind = StudioPainter, Stylizer
+        if bundle.card.styles:
+            judged, kind = BuiltInPainter, BuiltInStylizer
+        stylizer = kind(card=bundle.card, engine=opened, identity=bundle.identity)
+        painters.append(judged(stylizer, name))
     for name in methods:
         method = load(name, vgg=_eyes(vgg), precision=precision, threads=threads)
         painters.append(MethodPainter(method, name))

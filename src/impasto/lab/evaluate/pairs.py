@@ -25,6 +25,21 @@ class Pair:
     style: Path
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A pair as models get it.
+
+    Attributes:
+        pair: its files.
+        content: (size, size, 3) in [0, 1].
+        style: the same.
+    """
+
+    pair: Pair
+    content: NDArray[np.float32]
+    style: NDArray[np.float32]
+
+
 @dataclass(frozen=True)
 class Drawn:
     """What :func:`draw_pairs` found.
@@ -124,6 +139,15 @@ def square(file: str | Path, size: int) -> NDArray[np.float32]:
     side = min(image.shape[:2])
     top, left = ((length - side) // 2 for length in image.shape[:2])
     return resize(np.ascontiguousarray(image[top : top + side, left : left + side]), size)
+
+
+def look_at(pair: Pair, size: int) -> Look:
+    """Both pictures of a pair as :func:`square` gives them.
+
+    Raises:
+        ImageError: if a file cannot be read.
+    """
+    return Look(pair, square(pair.content, size), square(pair.style, size))
 
 
 class _Check:

@@ -29,14 +29,13 @@ from impasto.lab.evaluate.inception import SMALLEST, Inception
 from impasto.lab.evaluate.lines import Line, LineFile, key_of
 from impasto.lab.evaluate.lpips import LPIPS
 from impasto.lab.evaluate.painters import (
-    CONTENT_NAME,
     ContentPainter,
     Painter,
     Pictures,
     StudioPainter,
     open_painters,
 )
-from impasto.lab.evaluate.pairs import Drawn, Pair, draw_pairs, square
+from impasto.lab.evaluate.pairs import Drawn, Pair, draw_pairs, look_at
 from impasto.lab.evaluate.pictures import (
     checkerboard_excess,
     clipped_share,
@@ -165,6 +164,8 @@ def evaluate_models(
     perceptual = None if lpips is None else LPIPS.load(*lpips)
     judge = Judge(load_vgg(vgg), precision=judge_precision, perceptual=perceptual)
     drawn = draw_pairs(contents, styles, count=pairs, seed=seed, held_out=held_out)
+    for painter in opened:
+        painter.check([pair.style for pair in drawn.pairs])
     file = LineFile(
         out,
         {
@@ -218,7 +219,6 @@ class Judge:
         made = list(made)
         photograph, painting = _batch([content]), _batch([style])
         raw = _batch([each.raw for each in made])
-        alone = _batch([each.unaligned for each in made])
         seen = raw.clamp(0, 1)
         # One pass: photograph, style and every picture. Pictures are what is seen, so clipped.
         features = self.vgg(torch.cat([photograph, painting, seen]), STYLE_LAYERS)
@@ -230,8 +230,6 @@ class Judge:
             "colors": color_distance(seen, painting.expand(n, -1, -1, -1)),
             "ssim": ssim(seen, photograph.expand(n, -1, -1, -1)),
             "edges": edge_similarity(seen, photograph.expand(n, -1, -1, -1)),
-            "identity_psnr": psnr(alone.clamp(0, 1), photograph.expand(n, -1, -1, -1)),
-            "clipped": clipped_share(raw),
             "checkerboard": checkerboard_excess(seen, photograph.expand(n, -1, -1, -1)),
         }
         if self.perceptual is not None:
@@ -246,17 +244,29 @@ class Judge:
                 | gram_distances(facts, wanted)
                 | wasserstein_distances(facts, wanted)
                 | {name: float(values[i]) for name, values in columns.items()}
+                | _alone(made[i], photograph)
             )
         return found
 
 
+def _alone(made: Pictures, photograph: Tensor) -> dict[str, float]:
+    """What not every painter can tell of its picture."""
+    found: dict[str, float] = {}
+    if made.unaligned is not None:
+        alone = _batch([made.unaligned]).clamp(0, 1)
+        found["identity_psnr"] = float(psnr(alone, photograph)[0])
+    if not made.clipped:
+        found["clipped"] = float(clipped_share(_batch([made.raw]))[0])
+    if made.seconds is not None:
+        found["seconds"] = made.seconds
+    return found
+
+
 def measure(painters: Sequence[Painter], judge: Judge, pair: Pair, size: int) -> Iterator[Line]:
     """The lines of one pair."""
-    content, style = square(pair.content, size), square(pair.style, size)
-    values = judge(content, style, [painter.paint(content, style) for painter in painters])
+    look = look_at(pair, size)
+    values = judge(look.content, look.style, [painter.paint(look) for painter in painters])
     for painter, numbers in zip(painters, values, strict=True):
-        if painter.label == CONTENT_NAME:  # nothing was decoded
-            numbers = {k: v for k, v in numbers.items() if k not in ("identity_psnr", "clipped")}
         yield Line(painter.label, painter.identity, size, pair, numbers)
 
 
@@ -317,12 +327,15 @@ def _notes(
         ", ".join(f"{Path(folder).name} {share:g}" for folder, share in side.items())
         for side in (contents, styles)
     ]
-    engine = painters[0].stylizer.engine
+    ways: dict[str, list[str]] = {}
+    for painter in painters:
+        engine = painter.stylizer.engine
+        ways.setdefault(f"in {engine.precision} on {engine.name}", []).append(painter.label)
     notes = [
         f"{len(drawn.pairs)} pairs {which}, seed {seed}; contents: {sides[0]}; styles: {sides[1]}.",
         "Largest square of every picture, scaled to the size.",
-        f"Models in {engine.precision} on {engine.name}; "
-        f"judged by {Path(vgg).name} ({digest(vgg)}) in {judge_precision}.",
+        "; ".join(f"{', '.join(labels)} {way}" for way, labels in ways.items())
+        + f"; judged by {Path(vgg).name} ({digest(vgg)}) in {judge_precision}.",
         "; ".join(f"{p.label} is {p.identity} ({p.stylizer.card.title})" for p in painters) + ".",
     ]
     return notes + [f"left out: {file.name}: {reason}" for file, reason in drawn.left_out]

@@ -13,7 +13,7 @@ from PIL import Image
 
 from impasto.lab.evaluate.lines import Line
 from impasto.lab.evaluate.painters import StudioPainter
-from impasto.lab.evaluate.pairs import Pair, square
+from impasto.lab.evaluate.pairs import Pair, look_at, square
 from impasto.lab.evaluate.report import WORST_BY, worst_pairs
 from impasto.sheets import Cell, contact_sheet
 from impasto.wholefile import write_whole
@@ -63,10 +63,10 @@ def worst_sheet(
     for rank, (pair, score) in enumerate(
         worst_pairs(lines, painter.label, reference=reference, by=by, count=WORST), start=1
     ):
-        content, style = square(pair.content, size), square(pair.style, size)
+        look = look_at(pair, size)
         cells += [
-            Cell(_picture(content), f"{rank}. {pair.content.name}", f"{by} {score:.2f}"),
-            Cell(_picture(style), pair.style.name, "style"),
+            Cell(_picture(look.content), f"{rank}. {pair.content.name}", f"{by} {score:.2f}"),
+            Cell(_picture(look.style), pair.style.name, "style"),
         ]
         for each in shown:
             found = values[each.label, pair]
@@ -74,24 +74,26 @@ def worst_sheet(
                 f"content {found['content']:.2g} style {found['style']:.2g} "
                 f"ssim {found['ssim']:.2f} w {found['wasserstein']:.2g}"
             )
-            painted = each.paint(content, style, unaligned=False).raw
+            painted = each.paint(look, unaligned=False).raw
             cells.append(Cell(_picture(painted), each.label, facts))
     return contact_sheet(cells, columns=2 + len(shown))
 
 
 def style_sheet(painter: StudioPainter, pairs: Sequence[Pair], size: int) -> Image.Image:
-    """Photographs down, styles across: the first few of the pairs."""
+    """Photographs down, styles across: the first few of the pairs. Who takes long paints no more
+    than the pairs, and leaves the others white."""
     contents = list(dict.fromkeys(pair.content for pair in pairs))[:SHEET_CONTENTS]
     styles = list(dict.fromkeys(pair.style for pair in pairs))[:SHEET_STYLES]
-    looks = [square(style, size) for style in styles]
     blank = Image.new("RGB", (size, size), "white")
     cells = [Cell(blank, painter.label, f"{size} px")]
-    cells += [Cell(_picture(look), file.name) for look, file in zip(looks, styles, strict=True)]
-    photographs = [square(file, size) for file in contents]
-    painted = painter.paint_all(photographs, looks)
-    for file, content, row in zip(contents, photographs, painted, strict=True):
-        cells.append(Cell(_picture(content), file.name))
-        cells += [Cell(_picture(picture), "") for picture in row]
+    cells += [Cell(_picture(square(style, size)), style.name) for style in styles]
+    for content in contents:
+        cells.append(Cell(_picture(square(content, size)), content.name))
+        for pair in (Pair(content, style) for style in styles):
+            shown = blank
+            if painter.quick or pair in pairs:
+                shown = _picture(painter.paint(look_at(pair, size), unaligned=False).raw)
+            cells.append(Cell(shown, ""))
     return contact_sheet(cells, columns=1 + len(styles))
 
 

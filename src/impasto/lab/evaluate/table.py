@@ -60,6 +60,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("identity_psnr", "dB", "higher", "difference", 2, "alpha = 0 by the network alone"),
     Metric("clipped", "share", "lower", "difference", 4, "pixels that clipping changes"),
     Metric("checkerboard", "dB", "lower", "difference", 2, "highest frequencies over content's"),
+    Metric("seconds", "s", "lower", "ratio", 3, "to paint it, its style looked at anew"),
     Metric("lpips", "", "lower", "difference", 3, "LPIPS with the content (weights of the user)"),
 )
 
