@@ -1,0 +1,41 @@
+"""Methods that compare patches stay below 4 GB at 512 pixels, in a process of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from lab_parts import vgg_weights
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+PAINT = """
+import resource, sys
+import impasto
+from impasto.images import read_photo, resize
+
+name, vgg, *files = sys.argv[1:]
+content, style = (resize(read_photo(file).image, 512)[:512, :512] for file in files)
+# Which is the quicker one; single precision holds a tenth more (benchmarks/methods.py).
+method = impasto.load(name, vgg=vgg, precision="bf16")
+# One gradient a stage: every stage searches for patches before its first.
+method.stylize(content, style, steps=getattr(method.method.options(), "scales", 1))
+unit = 1 if sys.platform == "darwin" else 1024
+print(unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks for the peak as POSIX tells it")
+@pytest.mark.parametrize("name", ["cnnmrf", "style-swap"])
+def test_peak_at_512_pixels(name, tmp_path):
+    torch.save(vgg_weights(last="conv4_2"), tmp_path / "vgg.pth")
+    files = EXAMPLES / "photos/coffee.jpg", EXAMPLES / "styles/wave.jpg"
+    done = subprocess.run(
+        [sys.executable, "-c", PAINT, name, str(tmp_path / "vgg.pth"), *map(str, files)],
+        check=True,
+        capture_output=True,
+    )
+    assert 0.2e9 < int(done.stdout) < 4e9
