@@ -35,13 +35,8 @@ check: $(TEST_READY)
 	.venv-test/bin/python -m mypy
 	.venv-test/bin/lint-imports
 
-# In two processes, the lab's tests (those that import it at their top) by themselves: after all of the
-# others PyTorch has died in its first training step (segmentation fault; why is not known).
-LAB_TESTS := $(shell grep -lE "^(import torch|from impasto[.]lab)" tests/test_*.py)
-
 test: check
-	.venv-test/bin/python -m pytest $(filter-out $(LAB_TESTS),$(wildcard tests/test_*.py))
-	.venv-test/bin/python -m pytest $(LAB_TESTS)
+	.venv-test/bin/python -m pytest
 
 $(DEMO_READY): WHAT := .
 $(TEST_READY): WHAT := .[heic,lab,openvino,test]

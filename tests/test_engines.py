@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,6 +142,35 @@ def test_defaults(tiny_bundle: Bundle) -> None:
     assert engine.name == row.name
     supported = import_module(row.module).supported()
     assert engine.precision == next(each for each in row.precisions if each in supported)
+
+
+INTERRUPTED = """
+import gc, signal, sys
+from impasto.engines import open_engine
+from impasto.models import read_bundle
+
+opened = [open_engine(read_bundle(sys.argv[1]), name=sys.argv[2]) for _ in range(3)]
+while opened:
+    opened.pop(0)
+    gc.collect()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@by_name
+def test_ctrl_c_works_after_models_have_come_and_gone(row: Any, tiny_path: Path) -> None:
+    # Where an engine leaves the stack for signals in unmapped memory, this is a segmentation fault.
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(tiny_path), row.name],
+        env={**os.environ, "PYTHONPATH": SOURCE},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
 
 
 @pytest.mark.parametrize("asked", ["fp32", "bf16"])

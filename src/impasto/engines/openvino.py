@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ _PRECISIONS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16")}
 
 def supported() -> frozenset[str]:
     """The precisions that this processor is good at."""
-    capabilities = _library().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    capabilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return frozenset(
         precision for precision, (_, word) in _PRECISIONS.items() if word in capabilities
     )
@@ -28,7 +30,7 @@ def supported() -> frozenset[str]:
 
 def open_graphs(bundle: Bundle, *, precision: str, threads: int | None) -> Engine:
     """Compile all graphs; see :func:`impasto.engines.open_engine`."""
-    core = _library().Core()
+    core = _core()
     options = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": _PRECISIONS[precision][0],
@@ -89,6 +91,22 @@ def _port(found: Any) -> Port:
         elif shape[1].is_static:
             channels = int(shape[1].get_length())
     return Port(frozenset(found.names), channels)
+
+
+_LOCK = Lock()
+
+
+def _core() -> Any:
+    with _LOCK:  # `cache` alone lets two threads make one each
+        return _made_core()
+
+
+@cache
+def _made_core() -> Any:
+    # One for the process, which is never let go. Each Core gives the thread that makes it a stack
+    # for signals, and when it goes puts back the one that was there before: that of an earlier Core
+    # may be unmapped by then, and the next signal, such as Ctrl-C, ends in a segmentation fault.
+    return _library().Core()
 
 
 def _library() -> Any:
