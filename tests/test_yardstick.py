@@ -168,6 +168,17 @@ def test_files_that_cannot_be_used_are_left_out_and_listed(tmp_path):
         assert not {f for p in drawn.pairs for f in (p.content, p.style)} & set(kept[:2])
 
 
+def test_a_single_picture_will_do(tmp_path):
+    write_pictures(tmp_path / "photos", 3)
+    one = tmp_path / "photos" / "1.png"
+    drawn = draw_pairs({str(tmp_path / "photos"): 1.0}, {str(one): 1.0}, count=None, held_out=False)
+    assert [pair.content.name for pair in drawn.pairs] == ["0.png", "1.png", "2.png"]
+    assert {pair.style for pair in drawn.pairs} == {one}
+    (tmp_path / "words.txt").write_text("no picture")
+    with pytest.raises(ImageError, match=r"words\.txt: none of 0 files"):
+        draw_pairs({str(tmp_path / "words.txt"): 1.0}, {str(one): 1.0}, count=1, held_out=False)
+
+
 @pytest.mark.parametrize("held_out", [True, False])
 def test_folders_without_pictures_are_refused(tmp_path, held_out):
     (tmp_path / "empty").mkdir()

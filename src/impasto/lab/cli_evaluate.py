@@ -24,14 +24,15 @@ def _pairs(_: click.Context, __: click.Parameter, text: str | None) -> int | str
 
 
 def folders(values: tuple[str, ...]) -> dict[str, float]:
-    """Folders and their shares of ``FOLDER`` or ``FOLDER=SHARE``; a share is 1 unless it is said.
+    """Folders and files, and the share of each, of ``NAME`` or ``NAME=SHARE``; a share is 1 unless
+    it is said.
 
-    A folder whose own name ends like that is taken as it is.
+    What is there and whose own name ends like that is taken as it is.
     """
     found = {}
     for value in values:
         name, _, share = value.rpartition("=")
-        if name and not Path(value).is_dir():
+        if name and not Path(value).exists():
             try:
                 found[name] = float(share)
                 continue
@@ -44,13 +45,13 @@ def folders(values: tuple[str, ...]) -> dict[str, float]:
 @click.command()
 @click.option(
     "--contents",
-    metavar="FOLDER[=SHARE]",
+    metavar="FOLDER|FILE[=SHARE]",
     multiple=True,
-    help="Photographs; may be given again. A share says how often a folder is drawn from.",
+    help="Photographs; may be given again. A share says how often they are drawn from.",
 )
 @click.option(
     "--styles",
-    metavar="FOLDER[=SHARE]",
+    metavar="FOLDER|FILE[=SHARE]",
     multiple=True,
     help="Styles; as --contents.",
 )

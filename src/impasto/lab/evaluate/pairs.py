@@ -68,7 +68,8 @@ def draw_pairs(
     begins with the shorter one, so what was measured stays part of it.
 
     Args:
-        contents: folders (searched through with their subfolders) and how often each is drawn from.
+        contents: folders (searched through with their subfolders) or pictures, and how often each
+            is drawn from.
         styles: as ``contents``.
         count: how many pairs; None for all, each content with each style, whatever the shares.
         seed: of the draw.
@@ -108,17 +109,18 @@ def draw_pairs(
 
 
 def folder_files(folder: str | Path, *, held_out: bool) -> list[Path]:
-    """The pictures in a folder and its subfolders, sorted; of the held-out tenth or all.
+    """The pictures in a folder and its subfolders, sorted, or a single one; of the held-out tenth
+    or all.
 
     Raises:
-        ImageError: if there is no such folder.
+        ImageError: if there is neither.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise ImageError(f"{folder}: no such folder; give a folder of pictures")
+    if not folder.exists():
+        raise ImageError(f"{folder}: no such folder; give a folder of pictures, or one picture")
     return sorted(
         file
-        for file in folder.rglob("*")
+        for file in ([folder] if folder.is_file() else folder.rglob("*"))
         if file.suffix.lower() in SUFFIXES and (not held_out or is_held_out(file.name))
     )
 
@@ -194,7 +196,7 @@ class _Side:
                 which = "held-out " if held_out else ""
                 raise ImageError(
                     f"{folder}: none of {len(files)} {which}files is a usable picture of at least "
-                    f"{SMALLEST} px; give a larger folder"
+                    f"{SMALLEST} px; give more"
                     + (", or --all-files for files that were not trained on" if held_out else "")
                 )
             self.folders.append(files)

@@ -106,8 +106,8 @@ def evaluate_models(
 
     Args:
         models: names or ``.impasto`` files.
-        contents: folders of photographs and how often each is drawn from.
-        styles: folders of styles and how often each is drawn from.
+        contents: folders of photographs, or single ones, and how often each is drawn from.
+        styles: folders of styles, or single ones, and how often each is drawn from.
         vgg: weights of VGG-19 to relu4_1 or deeper: the judge. The normalised ones for numbers like
             those of the paper.
         out: the folder of the report.
