@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,6 +22,20 @@ def convolution(inputs: int, outputs: int, *, size: int = 3, stride: int = 1) ->
     return made
 
 
+class Reflecting(nn.Conv2d):
+    """A convolution that pads by reflection in the precision of what it is given.
+
+    Under autocast PyTorch pads in float32 on a processor, which takes thirty times as long as in
+    bfloat16, for the same numbers.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        down, across = (side // 2 for side in self.kernel_size)
+        with torch.autocast(x.device.type, enabled=False):
+            x = F.pad(x, (across, across, down, down), mode="reflect")
+        return F.conv2d(x, self.weight, self.bias, self.stride)
+
+
 def reflecting(
     inputs: int, outputs: int, *, size: int = 3, stride: int = 1, bias: bool = False
 ) -> nn.Conv2d:
@@ -28,9 +43,7 @@ def reflecting(
 
     By default without a bias, which the normalization behind it would take away again.
     """
-    made = nn.Conv2d(
-        inputs, outputs, size, stride=stride, padding=size // 2, padding_mode="reflect", bias=bias
-    )
+    made = Reflecting(inputs, outputs, size, stride=stride, bias=bias)
     nn.init.kaiming_normal_(made.weight, nonlinearity="relu")
     if made.bias is not None:
         nn.init.zeros_(made.bias)

@@ -227,7 +227,7 @@ def export(run: Path, out: Path) -> None:
 @click.argument("run", type=_FILE)
 @click.option("-o", "--out", type=_FILE, required=True, help="The file, NAME.safetensors.")
 def decoder(run: Path, out: Path) -> None:
-    """Keep the decoder of a run of the paper's network alone, without the VGG it belongs to."""
+    """Keep the decoder of a run of adain or style-swap alone, without the VGG it belongs to."""
     from impasto.lab.publish import publish_decoder
 
     click.echo(f"{out}: {publish_decoder(run, out)['notes']}")

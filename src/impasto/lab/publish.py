@@ -16,14 +16,14 @@ from impasto.errors import ModelError, OptionError
 from impasto.lab.builtin_export import built_in_losses, built_in_parity, export_built_in
 from impasto.lab.evaluate import evaluate, held_out_pairs
 from impasto.lab.export import PARITY, Story, export, parity
-from impasto.lab.methods.adain import AdaINNetwork, Decoder, decoder_from, encoder_of
+from impasto.lab.methods.adain import AdaINNetwork, decoder_from, encoder_of
 from impasto.lab.train.builtin import read_styles
 from impasto.lab.train.builtin_networks import BuiltInRow
 from impasto.lab.train.checkpoints import CHECKPOINT, read_checkpoint, start_from
 from impasto.lab.train.config import TrainConfig, read_config
 from impasto.lab.train.data import held_out_squares
-from impasto.lab.train.networks import NetworkRow, find_network
-from impasto.lab.vgg import load_vgg, read_weights, weights_metadata
+from impasto.lab.train.networks import NETWORKS, NetworkRow, find_network
+from impasto.lab.vgg import load_vgg, read_weights, recognize, weights_metadata
 from impasto.models.bundle import Bundle, write_bundle
 from impasto.wholefile import write_whole
 
@@ -124,36 +124,40 @@ def publish_adain(vgg: str | Path, decoder: str | Path, target: str | Path) -> B
 
 
 def publish_decoder(run: str | Path, target: str | Path) -> dict[str, str]:
-    """The decoder of a run of the paper's network alone, for whoever has the encoder.
+    """The decoder of a run of ``adain`` or ``style-swap`` alone, for whoever has the encoder.
 
-    A safetensors file in half precision with pytorch-AdaIN's keys (``1.weight``), a third of the
-    bundle; :func:`publish_adain` and ``start`` in a config read it.
+    A safetensors file in half precision with pytorch-AdaIN's keys (``1.weight``).  That of
+    ``adain`` is a third of the bundle, and :func:`publish_adain` reads it; that of ``style-swap``
+    is its option ``inverse``; ``start`` in a config reads both.
 
     Args:
         run: the run folder.
         target: the file, ``NAME.safetensors``.
 
     Returns:
-        What the file says of itself: data, iterations, licence and notes.
+        What the file says of itself: data, iterations, licence, notes and the layout of its VGG.
 
     Raises:
-        OptionError: if the run is not of ``adain``, or the name has another suffix.
+        OptionError: if the run is of another network, or the name has another suffix.
     """
     run = Path(run)
     config = read_config(run / "config.toml")
-    if config.network != "adain":
+    row = find_network(config.network)
+    if isinstance(row, BuiltInRow) or not row.alone:
+        alone = " or ".join(repr(each.name) for each in NETWORKS if each.alone)
         raise OptionError(
-            f"{run} trains {config.network!r}; only a decoder of 'adain' is kept alone"
+            f"{run} trains {config.network!r}; only a decoder of {alone} is kept alone"
         )
     if Path(target).suffix != ".safetensors":
         raise OptionError(f"{target}: a decoder is kept as NAME.safetensors")
-    decoder = Decoder()
+    decoder: Any = row.learned()
     stages = start_from(decoder, run / CHECKPOINT)
     about = {
         "data": _data(config, stages),
         "iterations": str(sum(stage["iterations"] for stage in stages)),
-        "licence": find_network("adain").licence,
+        "licence": row.licence,
         "notes": _history(stages),
+        "vgg": recognize(read_weights(config.vgg)).name,
     }
     weights = {k: v.half().contiguous() for k, v in decoder.convolutions.state_dict().items()}
     write_whole(Path(target), safetensors.torch.save(weights, about), overwrite=True)

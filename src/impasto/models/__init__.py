@@ -96,7 +96,8 @@ MODELS: tuple[ModelRow, ...] = (
     ),
     ModelRow(
         name="style-swap",
-        summary="by optimization, a minute a picture: patches swapped (Chen & Schmidt 2016)",
+        summary="patches swapped (Chen & Schmidt 2016): by optimization, a minute a picture, or "
+        "by a trained network",
         file=None,
         how=_METHOD,
         lab="impasto.lab.methods.style_swap",

@@ -5,13 +5,16 @@ Chen & Schmidt, "Fast patch-based style transfer of arbitrary style" (arXiv 1612
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from impasto.errors import OptionError
-from impasto.lab.descent import Objective, Stage, descend
+from impasto.errors import ModelError, OptionError
+from impasto.lab.blocks import reflecting
+from impasto.lab.descent import Objective, Progress, Stage, descend
 from impasto.lab.losses import content_loss, total_variation
 from impasto.lab.method import (
     Capabilities,
@@ -24,7 +27,20 @@ from impasto.lab.method import (
     resized,
 )
 from impasto.lab.patches import Bank, style_swap
-from impasto.lab.vgg import VGG19
+from impasto.lab.vgg import VGG19, read_weights, weights_metadata
+
+LAYER = "relu3_1"
+"""Where the paper swaps patches, and what its inverse network inverts."""
+
+OPTIMIZATION = "optimization"
+"""The way back to pixels that needs nothing trained."""
+
+INVERSE: tuple[tuple[str, int, int, bool], ...] = (
+    ("14", 256, 128, True), ("18", 128, 128, False),
+    ("21", 128, 64, True), ("25", 64, 64, False), ("28", 64, 3, False),
+)  # fmt: skip
+"""VGG-19 down to relu3_1, mirrored: key, channels in and out, whether up-sampling follows.  It is
+how the decoder of pytorch-AdaIN ends, so the keys are those of its ``decoder.pth``."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +48,8 @@ class StyleSwap:
     """Options of the method.
 
     Attributes:
+        inverse: the way back to pixels: ``optimization``, or the file of a trained inverse network,
+            NAME.safetensors, for which only ``chunk_mb`` of the other options means anything.
         steps: gradients taken on the way back to pixels.
         seed: of the noise.
         start: ``content``, ``noise`` or the file of a picture.
@@ -42,14 +60,78 @@ class StyleSwap:
         chunk_mb: memory for similarities, in MB; the result does not depend on it.
     """
 
+    inverse: str = OPTIMIZATION
     steps: int = 100
     seed: int = 0
     start: str = "content"
     optimizer: str = "lbfgs"
     rate: float = 0.02
-    layer: str = "relu3_1"
+    layer: str = LAYER
     tv: float = 2.0
     chunk_mb: int = 256
+
+
+class Inverse(nn.Module):
+    """The inverse network of section 4: features at relu3_1 back to the picture that has them.
+
+    Nearest up-sampling and 3x3 convolutions, as the paper has them, but padded by reflection, as
+    the normalised VGG is, and without normalization behind the convolutions: that would take the
+    mean and the contrast of each picture away, which its features tell.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleDict(
+            {key: reflecting(inputs, outputs, bias=True) for key, inputs, outputs, _ in INVERSE}
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The picture (N, 3, 4h, 4w), not clipped, of features (N, 256, h, w)."""
+        last = INVERSE[-1][0]
+        for key, _, _, up in INVERSE:
+            x = self.convolutions[key](x)
+            if key != last:
+                x = F.relu(x, inplace=True)
+            if up:
+                x = F.interpolate(x, scale_factor=2, mode="nearest")
+        return x
+
+
+def load_inverse(path: str | Path, vgg: VGG19) -> Inverse:
+    """The inverse network in a file, where ``vgg`` is and in its precision.
+
+    Args:
+        path: a file that ``impasto lab decoder`` keeps of a run, NAME.safetensors.
+        vgg: whose features it shall invert.
+
+    Raises:
+        OptionError: if there is no such file.
+        ModelError: if it holds no such network, or one for another kind of VGG-19.
+    """
+    if not Path(path).is_file():
+        raise OptionError(
+            f"inverse: there is no file {str(path)!r}; give {OPTIMIZATION!r}, or the file of a "
+            "trained inverse network: trained/style-swap-inverse.safetensors of the repository, or "
+            "one of your own (impasto lab train configs/style-swap.toml)"
+        )
+    weights, layout = read_weights(path), weights_metadata(path).get("vgg", vgg.layout.name)
+    if layout != vgg.layout.name:
+        raise ModelError(
+            f"{path} inverts the features of a VGG-19 of the {layout} layout, and this one is "
+            f"{vgg.layout.name}'s; give the one that belongs to it as --vgg (vgg_normalised.pth "
+            "for pytorch-AdaIN)"
+        )
+    net = Inverse()
+    try:
+        net.convolutions.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{path} is no inverse network of Style-Swap ({reason}); impasto lab decoder keeps one "
+            "of a run of configs/style-swap.toml"
+        ) from error
+    like = vgg.preprocess.weight
+    return net.to(like.device, like.dtype, memory_format=torch.channels_last).requires_grad_(False)
 
 
 @torch.no_grad()
@@ -79,15 +161,17 @@ def swapped(task: Task, options: StyleSwap, vgg: VGG19) -> Tensor:
 def paint(task: Task, options: StyleSwap, vgg: VGG19, run: Run) -> Tensor:
     """The picture, (1, 3, H, W), not clipped.
 
-    Minimizes ``|F(x) - target|^2 + tv TV(x)`` over the pixels (section 3.2), with squared total
-    variation and the distance divided by the target's mean square: the paper's "inverse by
-    optimization". Its inverse network, which is fast, is trained.
+    By optimization it minimizes ``|F(x) - target|^2 + tv TV(x)`` over the pixels (section 3.2),
+    with squared total variation and the distance divided by the target's mean square. The inverse
+    network of section 4 has learned to do the same in one pass.
     """
     check_layers({options.layer: 1.0}, vgg, "layer")
     if options.steps < 1 or options.chunk_mb < 1:
         raise OptionError(
             f"steps and chunk_mb must be 1 or more, not {options.steps} and {options.chunk_mb}"
         )
+    if options.inverse != OPTIMIZATION:
+        return _decoded(task, options, vgg, run)
 
     def prepare(_: dict[str, Tensor]) -> Objective:
         target = swapped(task, options, vgg)
@@ -113,9 +197,31 @@ def paint(task: Task, options: StyleSwap, vgg: VGG19, run: Run) -> Tensor:
     )
 
 
+@torch.no_grad()
+def _decoded(task: Task, options: StyleSwap, vgg: VGG19, run: Run) -> Tensor:
+    """By the inverse network."""
+    for field in fields(options):
+        alone = field.name not in ("inverse", "chunk_mb")
+        if alone and getattr(options, field.name) != field.default:
+            raise OptionError(
+                f"{field.name} means nothing to an inverse network, which paints the features of "
+                f"{LAYER} in one pass: leave {field.name} out, or leave inverse out"
+            )
+    if run.keeping is not None:
+        raise OptionError(
+            "an inverse network paints in one pass and keeps no checkpoint: leave it out"
+        )
+    net = load_inverse(options.inverse, vgg)
+    target = swapped(task, options, vgg).to(vgg.preprocess.weight.dtype)
+    picture: Tensor = net(target.contiguous(memory_format=torch.channels_last)).float()
+    if run.watch is not None:
+        run.watch(Progress(1, 1, {}, picture))
+    return picture
+
+
 METHOD = Method(
     name="style-swap",
-    title="Patches of features swapped for the style's, by optimization",
+    title="Patches of features swapped for the style's, by optimization or a trained network",
     paper="Chen & Schmidt, 2016",
     options=StyleSwap,
     capabilities=Capabilities(

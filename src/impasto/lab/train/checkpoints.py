@@ -77,6 +77,9 @@ def start_from(
         stages = [{"iterations": card.iterations, "notes": card.notes, "data": card.data}]
     elif Path(source).suffix == ".safetensors":
         weights = {f"convolutions.{k}": v for k, v in read_weights(source).items()}
+        if (ending := set(learned.state_dict())) < set(weights):
+            # The inverse of a shallower layer starts from how a deeper decoder ends.
+            weights = {k: v for k, v in weights.items() if k in ending}
         about = weights_metadata(source)
         stages = [
             {

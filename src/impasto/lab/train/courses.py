@@ -170,7 +170,7 @@ def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Ob
         teacher = decoder_from(read_weights(config.teacher))
         teacher.to(device, judge.preprocess.weight.dtype).requires_grad_(False)
     paint = torch.compile(row.paint) if config.compile else row.paint
-    return Objective(config, judge, teacher, paint=paint, features=row.features)
+    return row.objective(config, judge, teacher, paint=paint, features=row.features)
 
 
 def _collections(config: TrainConfig, places: dict[str, float]) -> Loaded:

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from impasto.errors import OptionError
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, encoder_of
 from impasto.lab.methods.compact import FAST, QUALITY, Compact, CompactShape
+from impasto.lab.methods.style_swap import Inverse
 from impasto.lab.normalization import BatchNorm, InstanceNorm
 from impasto.lab.train.builtin_networks import BUILT_IN, BuiltInRow
-from impasto.lab.train.objective import Lesson, Paint, stylize
+from impasto.lab.train.inverse import InverseObjective
+from impasto.lab.train.objective import Lesson, Objective, Paint, stylize
 from impasto.lab.vgg import VGG19
 
 
@@ -33,6 +35,8 @@ class NetworkRow:
         part: the name of what is learned inside the assembled network, with a dot; "" where they
             are the same.
         features: whether ``paint`` asks for the VGG features of a lesson.
+        objective: what is minimized.
+        alone: whether what is learned is kept without its VGG (``publish_decoder``).
         margin: reflected border in pixels that the studio puts around pictures.
         licence: of the exported weights.
         precision: for the card: what it runs in by default.
@@ -47,6 +51,8 @@ class NetworkRow:
     assembled: Callable[[Any, VGG19], Any] | None
     part: str = ""
     features: bool = False
+    objective: type[Objective] = Objective
+    alone: bool = False
     margin: int = 0
     licence: str = "MIT"
     precision: str = ""
@@ -93,6 +99,11 @@ def _decoded_target(decoder: Any, lesson: Lesson) -> Tensor:
     return picture
 
 
+def _inverted(inverse: Any, lesson: Lesson) -> Tensor:
+    picture: Tensor = inverse(lesson.target)
+    return picture
+
+
 def _decoded_pair(decoder: Any, lesson: Lesson) -> Tensor:
     content, style = _features(lesson)
     alone = content[: lesson.unaligned]  # a picture with itself as its style
@@ -127,6 +138,7 @@ NETWORKS: tuple[NetworkRow, ...] = (
         assembled=_of_vgg,
         part="decoder.",
         features=True,
+        alone=True,
         licence="MIT (decoder); the encoder's is that of the VGG file",
         precision=_DEEP,
     ),
@@ -161,5 +173,17 @@ NETWORKS: tuple[NetworkRow, ...] = (
         assembled=None,
         features=True,
         remark="its decoder takes statistics of the whole picture, and a bundle's must be local",
+    ),
+    NetworkRow(
+        name="style-swap",
+        title="The inverse network of Chen & Schmidt 2016",
+        architecture="relu3_1 of VGG-19 back to pixels: five convolutions, the mirrored VGG",
+        learned=Inverse,
+        paint=_inverted,
+        assembled=None,
+        objective=InverseObjective,
+        alone=True,
+        remark="a bundle aligns moments and swaps no patches; impasto lab decoder keeps it for "
+        "--model style-swap",
     ),
 )
