@@ -48,7 +48,7 @@ from impasto.lab.publish import publish_decoder, publish_run
 from impasto.lab.settings import set_options
 from impasto.lab.train.checkpoints import read_checkpoint, start_from
 from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.inverse import InverseObjective
+from impasto.lab.train.courses import open_course
 from impasto.lab.train.journal import Preview
 from impasto.lab.train.loop import train
 from impasto.lab.train.networks import find_network
@@ -285,8 +285,8 @@ def test_a_lesson_has_photographs_paintings_and_their_swap(config):
     loss, found = objective(random_inverse(), lesson)
     wanted = found["content"] + 2 * found["identity"]  # the variation weighs nothing by default
     assert loss.item() == pytest.approx(wanted.item(), rel=1e-6)
-    with pytest.raises(OptionError, match="no teacher"):
-        InverseObjective(config, judge, Decoder(), paint=row.paint)
+    with pytest.raises(OptionError, match="style-swap has no teacher"):
+        open_course(dataclasses.replace(config, teacher="decoder.pth"), row, torch.device("cpu"))
 
 
 def test_parts_are_one_joint_batch(config, tmp_path):

@@ -87,15 +87,15 @@ def _stop_after(monkeypatch, folder, count, act):
     monkeypatch.setattr(Objective, "__call__", stopped)
 
 
-@pytest.mark.parametrize(("network", "repeats"), [("fast", 1), ("fast", 2), ("style-swap", 1)])
-def test_resume_gives_the_losses_of_an_uninterrupted_run(
-    config, tmp_path, monkeypatch, network, repeats
-):
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"repeats": 2}, {"network": "style-swap"}, {"adversarial": 0.5}],
+    ids=("plain", "repeats", "style-swap", "adversarial"),
+)
+def test_resume_gives_the_losses_of_an_uninterrupted_run(config, tmp_path, monkeypatch, change):
     monkeypatch.setattr(lessons, "BLOCK", 3)
-    iterations = 4 * repeats  # with repeats: into the second block
-    config = dataclasses.replace(
-        config, network=network, repeats=repeats, iterations=iterations, preview_every=0
-    )
+    iterations = 4 * change.get("repeats", 1)  # with repeats: into the second block
+    config = dataclasses.replace(config, iterations=iterations, preview_every=0, **change)
     train(config, tmp_path / "whole", bundle=False)
     for stop in sorted({2, 3, iterations - 1}):  # in a block and between two
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match=f"step {stop}"):
@@ -111,7 +111,8 @@ def test_resume_gives_the_losses_of_an_uninterrupted_run(
 
 
 def _same(one, two):
-    first, second = (read_checkpoint(folder / "checkpoint.pt")["average"] for folder in (one, two))
+    saved = [read_checkpoint(folder / "checkpoint.pt") for folder in (one, two)]
+    first, second = (each["average"] | each["objective"].get("critic", {}) for each in saved)
     return all(torch.equal(value, second[name]) for name, value in first.items())
 
 
@@ -166,7 +167,7 @@ def test_parts_and_processes_are_one_joint_batch(config, tmp_path):
     processes, and in two processes that one process goes on from."""
     joint = dataclasses.replace(
         config, batch=4, optimizer="adam", schedule="inverse", precision="fp32", iterations=2,
-        preview_every=0, clip=0.0,
+        preview_every=0, clip=0.0, adversarial=0.5,
     )  # fmt: skip
     train(joint, tmp_path / "joint", bundle=False)
     train(dataclasses.replace(joint, accumulate=2), tmp_path / "parts", bundle=False)
@@ -184,13 +185,17 @@ def test_parts_and_processes_are_one_joint_batch(config, tmp_path):
     assert done.returncode == 0, done.stderr
     assert read_checkpoint(tmp_path / "two" / "checkpoint.pt")["step"] == 1
     train(joint, tmp_path / "two", bundle=False)
-    wanted = read_checkpoint(tmp_path / "joint" / "checkpoint.pt")["optimizer"]["state"]
+    wanted = read_checkpoint(tmp_path / "joint" / "checkpoint.pt")
     for way in ("parts", "two"):
         assert _losses(tmp_path / way) == pytest.approx(_losses(tmp_path / "joint"), rel=1e-4)
-        got = read_checkpoint(tmp_path / way / "checkpoint.pt")["optimizer"]["state"]
-        for i, state in wanted.items():
-            difference = (got[i]["exp_avg"] - state["exp_avg"]).norm()
-            assert difference <= 1e-3 * state["exp_avg"].norm() + 1e-7
+        saved = read_checkpoint(tmp_path / way / "checkpoint.pt")
+        for ours, theirs in (
+            (saved["optimizer"]["state"], wanted["optimizer"]["state"]),
+            [each["objective"]["optimizer"]["state"] for each in (saved, wanted)],
+        ):
+            for i, state in theirs.items():
+                difference = (ours[i]["exp_avg"] - state["exp_avg"]).norm()
+                assert difference <= 1e-3 * state["exp_avg"].norm() + 1e-7
     with pytest.raises(OptionError, match="3 equal parts"):
         train(dataclasses.replace(joint, accumulate=3), tmp_path / "three", bundle=False)
 

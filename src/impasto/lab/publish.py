@@ -225,6 +225,7 @@ def _history(stages: list[dict[str, Any]], *, goal: str = "the paper's losses") 
             lines.append(f"{stage['notes'] or 'a bundle'}; trained further")
             continue
         aim = "distilling an AdaIN decoder" if stage["distilled"] else goal
+        aim += " and against an adversary" if stage.get("adversarial") else ""
         lines.append(
             f"{stage['iterations']} steps of {stage['batch']} pairs at {stage['crop']} px on {aim}"
         )

@@ -80,6 +80,9 @@ class TrainConfig:
     """Weight of the L1 distance to the photograph where nothing is aligned (alpha = 0)."""
     variation: float = 0.0
     """Weight of the total variation."""
+    adversarial: float = 0.0
+    """Weight of the adversarial loss: a small critic learns, beside the network, to tell its
+    pictures from paintings (``adversary``); 0: there is none."""
 
     normalization: str = "instance"
     """Of ``johnson`` and ``ulyanov``: ``instance`` or ``batch``."""
@@ -147,6 +150,8 @@ class TrainConfig:
                 f"width = {self.width}, style_side = {self.style_side}, balance = {self.balance}; "
                 "these are at least 0, 64 and 0"
             )
+        if self.adversarial < 0:
+            raise OptionError(f"adversarial = {self.adversarial}; it is a weight, 0 or more")
         if self.add_styles and not (self.start and self.optimizer == "adam"):
             # Muon moves a whole matrix, also where its gradient is 0.
             raise OptionError('add_styles needs start = "..." and optimizer = "adam"')

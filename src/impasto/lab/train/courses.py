@@ -12,6 +12,7 @@ from torch import nn
 
 from impasto.errors import OptionError
 from impasto.lab.methods.adain import decoder_from
+from impasto.lab.train.adversary import Adversary
 from impasto.lab.train.builtin import (
     BuiltInObjective,
     StyleDraws,
@@ -40,6 +41,7 @@ class Course:
     Attributes:
         learned: the network, or what is trained of it.
         moving: those of its parameters that are trained.
+        beside: parameters of what learns beside it, with gradients and steps of its own.
         objective: what is minimized.
         contents: where photographs come from.
         styles: where styles come from.
@@ -58,6 +60,7 @@ class Course:
     loaded: tuple[Loaded, ...]
     before: list[dict[str, Any]]
     preview: Callable[[], Preview]
+    beside: tuple[nn.Parameter, ...] = ()
     names: tuple[str, ...] = ()
     held: int = 0
 
@@ -98,12 +101,18 @@ def open_course(config: TrainConfig, row: NetworkRow | BuiltInRow, device: torch
         loaded=(photographs, paintings),
         before=before,
         preview=lambda: Preview(config, device),
+        beside=tuple(objective.adversary.parameters) if objective.adversary else (),
     )
 
 
 def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device) -> Course:
     if config.teacher or config.repeats > 1:
         raise OptionError(f"{row.name} has no teacher and no repeats: leave them out")
+    if config.adversarial:
+        raise OptionError(
+            f"{row.name} learns from Gram matrices and looks at no paintings, which an adversary "
+            "needs: leave adversarial out"
+        )
     if row.single and config.add_styles:
         raise OptionError(f"{row.name} has one style; add_styles is for cin and stylebank")
     pictures = read_styles(config)
@@ -163,14 +172,19 @@ def _judge(config: TrainConfig, device: torch.device) -> VGG19:
 
 
 def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Objective:
-    """The judge and the teacher, in the precision of the config."""
+    """The judge and the teacher, in the precision of the config, and the adversary."""
     judge = _judge(config, device)
     teacher = None
+    if config.teacher and not row.objective.distills:
+        raise OptionError(f"{row.name} has no teacher: leave it out")
     if config.teacher:
         teacher = decoder_from(read_weights(config.teacher))
         teacher.to(device, judge.preprocess.weight.dtype).requires_grad_(False)
     paint = torch.compile(row.paint) if config.compile else row.paint
-    return row.objective(config, judge, teacher, paint=paint, features=row.features)
+    adversary = Adversary(config, device) if config.adversarial else None
+    return row.objective(
+        config, judge, teacher, paint=paint, features=row.features, adversary=adversary
+    )
 
 
 def _collections(config: TrainConfig, places: dict[str, float]) -> Loaded:

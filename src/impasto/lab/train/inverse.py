@@ -6,14 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.errors import OptionError
 from impasto.lab.losses import content_loss, total_variation
-from impasto.lab.methods.adain import Decoder
 from impasto.lab.methods.style_swap import LAYER
 from impasto.lab.patches import Bank, style_swap
-from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.objective import Lesson, Objective, Paint
-from impasto.lab.vgg import VGG19
+from impasto.lab.train.objective import Lesson, Objective
 
 
 class InverseObjective(Objective):
@@ -25,23 +21,7 @@ class InverseObjective(Objective):
     paintings from themselves, which the paper has not (the authors' code has, with weight 0).
     """
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        vgg: VGG19,
-        teacher: Decoder | None,
-        *,
-        paint: Paint,
-        features: bool = False,
-    ) -> None:
-        """As for ``Objective``.
-
-        Raises:
-            OptionError: for a teacher.
-        """
-        if teacher is not None:
-            raise OptionError(f"{config.network} has no teacher: leave it out")
-        super().__init__(config, vgg, None, paint=paint, features=features)
+    distills = False
 
     @torch.no_grad()
     def lesson(self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1) -> Lesson:

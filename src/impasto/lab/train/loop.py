@@ -150,7 +150,7 @@ def _learn(
                         values[name] = values.get(name, 0.0) + value / len(parts)
                 # All processes must agree on when to stop, so the wish travels with the gradients.
                 wish = torch.tensor([float(stop.asked)], device=device)
-                processes.average([*_gradients(parameters), wish])
+                processes.average([*_gradients([*parameters, *course.beside]), wish])
                 stopping = bool(wish)
                 course.settle()
                 values["gradient"] = clip_gradients(parameters, config.clip)
@@ -229,4 +229,5 @@ def _stage(config: TrainConfig, step: int) -> dict[str, Any]:
         "batch": config.batch,
         "crop": config.crop,
         "distilled": bool(config.teacher),
+        "adversarial": bool(config.adversarial),
     }

@@ -25,11 +25,15 @@ from impasto.lab.losses import (
 from impasto.lab.methods.adain import Decoder
 from impasto.lab.moments import fast_mean_std
 from impasto.lab.normalization import adain
+from impasto.lab.train.adversary import Adversary
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.vgg import VGG19
 
 DISTILL_LAYERS = ("relu2_1", "relu3_1")
-TERMS = ("content", "style", "variation", "identity", "distill_pixels", "distill_features")
+TERMS = (
+    "content", "style", "variation", "identity", "distill_pixels", "distill_features",
+    "adversarial",
+)  # fmt: skip
 """The terms that there may be, each with its weight in the config."""
 
 
@@ -108,8 +112,10 @@ def precision(config: TrainConfig, images: Tensor) -> torch.autocast:
 
 
 class Objective:
-    """The weighted sum of losses of a config; holds the judge and, if any, the teacher."""
+    """The weighted sum of losses of a config; holds judge and, if any, teacher and adversary."""
 
+    distills = True
+    """Whether there may be a teacher."""
     least_styles = 2
     """A network that shall take any style learns from one alone to ignore what it is given."""
 
@@ -121,10 +127,11 @@ class Objective:
         *,
         paint: Paint,
         features: bool = False,
+        adversary: Adversary | None = None,
     ) -> None:
         """``paint``: what is trained; ``features``: whether it asks for those of a lesson."""
         self.config, self.vgg, self.teacher = config, vgg, teacher
-        self.paint, self.features = paint, features
+        self.paint, self.features, self.adversary = paint, features, adversary
 
     @torch.no_grad()
     def lesson(self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1) -> Lesson:
@@ -159,18 +166,26 @@ class Objective:
         return self
 
     def balance(self, learned: Any) -> None:
-        """Nothing: the gradient is taken as it is."""
+        """The gradient is taken as it is; the adversary makes its step."""
+        if self.adversary is not None:
+            self.adversary.step()
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it."""
-        return {}
+        return {} if self.adversary is None else self.adversary.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from ``state``."""
+        """Go on from ``state``; without an adversary now, that of before is forgotten."""
+        if self.adversary is not None:
+            self.adversary.restore(state)
 
     def __call__(self, learned: Any, lesson: Lesson) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to minimize, and each term before its weight."""
-        return weighted(self.config, self.terms(self.pictures(learned, lesson), lesson))
+        pictures = self.pictures(learned, lesson)
+        terms = self.terms(pictures, lesson)
+        if self.adversary is not None:
+            terms["adversarial"] = self.adversary(pictures[: len(lesson.styles)], lesson.styles)
+        return weighted(self.config, terms)
 
     def pictures(self, learned: Any, lesson: Lesson) -> Tensor:
         """The network's pictures of ``lesson``, not clipped, then those of unaligned contents."""
