@@ -2,6 +2,7 @@
 
 python benchmarks/methods.py --vgg FILE            # 256 and 512 px, methods and models
 python benchmarks/methods.py --vgg FILE --models cnnmrf --sizes 512 --precision bf16
+python benchmarks/methods.py --vgg FILE --inverse NAME.safetensors        # style-swap by a network
 
 The time of a method is worked out from a few of its steps: all steps of a stage take the same time
 but for the first, and for those of CNNMRF that search for patches, at most as long as the first.
@@ -24,6 +25,8 @@ s        seconds a picture, from an array to an array, without loading the model
 CPU s    the same of all threads together, which other work on the machine disturbs less
 peak MB  largest resident memory of a process that loads the model and paints one picture"""
 METHODS = ("gatys", "cnnmrf", "style-swap")
+NET = "style-swap, net"
+"""The row of Style-Swap with its inverse network."""
 
 
 def main() -> None:
@@ -36,13 +39,15 @@ def main() -> None:
     add("--precision", metavar="P", default="fp32", help="of methods (default: fp32)")
     add("--threads", type=int, metavar="N", default=1)
     add("--vgg", metavar="FILE", help="default: what $IMPASTO_VGG names, or was fetched")
+    add("--inverse", metavar="FILE", help="an inverse network of style-swap, for a row with it")
     add("--steps", type=int, metavar="N", default=30, help="steps that are measured (30)")
     options = parser.parse_args()
     rows = []
-    for model in options.models:
+    for model in [*options.models, *([NET] if options.inverse else [])]:
         for size in options.sizes:
             wish = {"model": model, "size": size, "vgg": options.vgg, "threads": options.threads,
-                    "precision": options.precision, "steps": options.steps}  # fmt: skip
+                    "precision": options.precision, "steps": options.steps,
+                    "inverse": options.inverse}  # fmt: skip
             command = [sys.executable, __file__, "--paint", json.dumps(wish)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             found = json.loads(done.stdout)
@@ -64,9 +69,12 @@ def paint(wish: dict[str, object]) -> None:
         resize(read_photo(EXAMPLES / name).image, size)[:size, :size]
         for name in ("photos/coffee.jpg", "styles/wave.jpg")
     )
-    method = wish["model"] in METHODS
-    own = {"vgg": wish["vgg"], "engine": "cpu", "precision": wish["precision"]} if method else {}
-    model = impasto.load(str(wish["model"]), threads=wish["threads"], **own)
+    method, net = wish["model"] in METHODS, wish["model"] == NET
+    own = {"vgg": wish["vgg"], "engine": "cpu", "precision": wish["precision"]}
+    name = "style-swap" if net else str(wish["model"])
+    model = impasto.load(name, threads=wish["threads"], **(own if method or net else {}))
+    if net:
+        model = model.set(options={"inverse": wish["inverse"]})
     if not method:
         model.stylize(content, style)  # engines prepare themselves for a size
         begin, work = perf_counter(), process_time()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import ModelError
-from impasto.lab.blocks import affine
+from impasto.lab.blocks import affine, reflected
 from impasto.lab.vgg import VGG19
 from impasto.models.bundle import Level
 
@@ -58,7 +58,7 @@ class Decoder(nn.Module):
         """Picture (N, 3, 8h, 8w), not clipped, from features (N, channels, h, w)."""
         last = DECODER[-1][0]
         for key, _, _, up in DECODER:
-            x = self.convolutions[key](F.pad(x, (1, 1, 1, 1), mode="reflect"))
+            x = self.convolutions[key](reflected(x))
             if self.normalizations and key != last:
                 x = self.normalizations[key](x)
             if key != last:
