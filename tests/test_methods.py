@@ -292,6 +292,11 @@ def test_the_yardstick_takes_it(model, vgg, pictures, content, monkeypatch, tmp_
     assert painter.paint(look) is made  # a sheet does not paint it again
     with pytest.raises(OptionError, match="twice"):
         open_painters([name, name], vgg=vgg)
+    plain, short = open_painters([name, f"{name}:steps=7,seed=3"], vgg=vgg)
+    assert short.label == f"{name}:steps=7,seed=3" and short.identity != plain.identity
+    assert (short.stylizer.settings.options.steps, short.stylizer.settings.options.seed) == (7, 3)
+    with pytest.raises(OptionError, match="did you mean 'steps'"):
+        open_painters([f"{name}:stepz=7"], vgg=vgg)
 
 
 # --- the parts

@@ -534,3 +534,17 @@ def test_a_model_with_built_in_styles_is_judged_on_those(options, tmp_path):
     (looks / "wave.jpg").rename(looks / "weave.jpg")
     with pytest.raises(OptionError, match=r"'johnson-wave' cannot paint weave\.jpg: .* wave$"):
         evaluate_models(**asked | {"out": tmp_path / "other"})
+
+
+def test_a_method_is_a_reference_beside_bundles(options, parts, monkeypatch):
+    monkeypatch.setenv("IMPASTO_VGG", str(parts / "vgg.pth"))
+    short, shorter = (f"style-swap:layer=relu2_1,steps={steps}" for steps in (2, 1))
+    asked = options | {"models": [options["models"][0], shorter], "reference": short, "pairs": 1}
+    found = evaluate_models(**asked)
+    assert found.reference == short
+    assert [line.model for line in found.lines] == ["(content)", short, "one", shorter]
+    again = evaluate_models(**asked | {"models": [short, shorter]})
+    assert [line.model for line in again.lines] == ["(content)", short, shorter]
+    assert {path.name for path in again.files} >= {
+        f"sheet-style-swap-layer-relu2_1-steps-{steps}-{PIXELS}.png" for steps in (1, 2)
+    }

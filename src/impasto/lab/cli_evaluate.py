@@ -73,7 +73,7 @@ def folders(values: tuple[str, ...]) -> dict[str, float]:
     reads=f"{_RUN}:models",
     metavar="NAME|FILE",
     multiple=True,
-    help="What to judge; may be given again.",
+    help="What to judge; may be given again. Options of a method: gatys:steps=100,start=noise.",
 )
 @click.option(
     "--reference",

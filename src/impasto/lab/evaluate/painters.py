@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from impasto.engines import open_engine
 from impasto.errors import ModelError, OptionError
 from impasto.images import read_photo
 from impasto.lab.evaluate.pairs import Look, Pair
+from impasto.lab.settings import read_settings
 from impasto.lab.vgg import load_vgg, read_weights
 from impasto.lab.weights import VARIABLE, find_vgg
 from impasto.models import MODELS, Bundle, find_bundle, lab_module
@@ -138,12 +140,13 @@ class BuiltInPainter(StudioPainter):
 
 
 class MethodPainter(StudioPainter):
-    """A method of the lab, with its own default options. What it painted is kept for the sheets."""
+    """A method of the lab. What it painted is kept for the sheets."""
 
     quick = False
 
     def __init__(self, stylizer: Stylizer, label: str) -> None:
         super().__init__(stylizer, label)
+        self.identity = identity_of(label)
         self._painted: dict[tuple[Pair, int], Pictures] = {}
 
     def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
@@ -183,12 +186,14 @@ def open_painters(
     """The models to judge, each under a label of its own.
 
     Args:
-        models: names or ``.impasto`` files. Methods of the lab are among the names; they look
+        models: names or ``.impasto`` files. Methods of the lab are among the names, with options
+            behind a colon where others than the defaults are wanted
+            (``"gatys:steps=100,start=noise"``); they look
             through the VGG-19 of ``$IMPASTO_VGG`` or the one that was fetched, else through that
             of ``vgg``, which is the judge and may end too early for them.
         vgg: weights of VGG-19, the encoder of ``decoder``.
         decoder: weights of an AdaIN decoder for ``vgg``, in the layout of pytorch-AdaIN: one more
-            model, called ``adain``.
+            model, called ``adain``, the first.
         engine: as for :func:`impasto.load`.
         precision: as for :func:`impasto.load`.
         threads: as for :func:`impasto.load`.
@@ -200,10 +205,10 @@ def open_painters(
     Example:
         >>> open_painters(["fast", "adain.impasto"], vgg="vgg.pth")         # doctest: +SKIP
     """
-    bundles = [(_label(model), find_bundle(model)) for model in models if not lab_module(model)]
+    bundles = [(_label(model), find_bundle(model)) for model in models if not _method(model)]
     if decoder is not None:
-        bundles.append(("adain", adain_bundle(vgg, decoder)))
-    methods = [str(model) for model in models if lab_module(model)]
+        bundles.insert(0, ("adain", adain_bundle(vgg, decoder)))
+    methods = [str(model) for model in models if _method(model)]
     for name in methods:
         if methods.count(name) > 1:
             raise OptionError(f"model {name!r} is given twice; give each once")
@@ -223,9 +228,12 @@ def open_painters(
             judged, kind = BuiltInPainter, BuiltInStylizer
         stylizer = kind(card=bundle.card, engine=opened, identity=bundle.identity)
         painters.append(judged(stylizer, name))
-    for name in methods:
-        method = load(name, vgg=_eyes(vgg), precision=precision, threads=threads)
-        painters.append(MethodPainter(method, name))
+    for spec in methods:
+        name, _, options = spec.partition(":")
+        method: Any = load(name, vgg=_eyes(vgg), precision=precision, threads=threads)
+        if options:
+            method = method.set(options=read_settings(options.split(",")))
+        painters.append(MethodPainter(method, spec))
     return tuple(painters)
 
 
@@ -254,6 +262,22 @@ def adain_bundle(vgg: str | Path, decoder: str | Path) -> Bundle:
         licence=source,
     )
     return export(network, story)
+
+
+def _method(model: str | Path) -> bool:
+    """Whether a method of the lab is meant, with options or without."""
+    return isinstance(model, str) and lab_module(model.partition(":")[0]) is not None
+
+
+def identity_of(model: str | Path) -> str:
+    """What tells a model from others: that of its bundle; with other options a method is another.
+
+    Raises:
+        ModelError: if there is no such model.
+    """
+    if _method(model):
+        return hashlib.sha256(str(model).encode()).hexdigest()[:16]
+    return find_bundle(model).identity
 
 
 def _label(model: str | Path) -> str:

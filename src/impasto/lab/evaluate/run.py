@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from impasto.lab.evaluate.painters import (
     Painter,
     Pictures,
     StudioPainter,
+    identity_of,
     open_painters,
 )
 from impasto.lab.evaluate.pairs import Drawn, Pair, draw_pairs, look_at
@@ -48,7 +49,7 @@ from impasto.lab.evaluate.report import Summary, check_worst_by, summarize, writ
 from impasto.lab.evaluate.sheets import write_sheets
 from impasto.lab.normalization import adain
 from impasto.lab.vgg import VGG19, load_vgg
-from impasto.models import DEFAULT_MODEL, find_bundle
+from impasto.models import DEFAULT_MODEL
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 CELL = 8
@@ -105,7 +106,8 @@ def evaluate_models(
     gone on with by the same call, and more models, sizes or pairs may be added to a folder.
 
     Args:
-        models: names or ``.impasto`` files.
+        models: names or ``.impasto`` files, methods of the lab with options if wanted
+            (``"gatys:steps=100"``).
         contents: folders of photographs, or single ones, and how often each is drawn from.
         styles: folders of styles, or single ones, and how often each is drawn from.
         vgg: weights of VGG-19 to relu4_1 or deeper: the judge. The normalised ones for numbers like
@@ -293,21 +295,14 @@ def _opened(
     """The models, the reference first, and its label."""
     opening: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads}
     models = list(models)
-    identity = None
-    if reference is not None:
-        identity = find_bundle(reference).identity
-        if identity not in {find_bundle(model).identity for model in models}:
-            models.append(reference)
+    if reference is None:
+        painters = open_painters(models, vgg=vgg, decoder=decoder, **opening)
+        return painters, None if decoder is None else painters[0].label
+    identity = identity_of(reference)
+    if identity not in map(identity_of, models):
+        models.append(reference)
     painters = open_painters(models, vgg=vgg, decoder=decoder, **opening)
-    first: Callable[[StudioPainter], bool]
-    if identity is not None:
-        first = lambda painter: painter.identity == identity  # noqa: E731
-    elif decoder is not None:
-        last = painters[-1]
-        first = lambda painter: painter is last  # noqa: E731
-    else:
-        return painters, None
-    ordered = tuple(sorted(painters, key=lambda painter: not first(painter)))
+    ordered = tuple(sorted(painters, key=lambda painter: painter.identity != identity))
     return ordered, ordered[0].label
 
 
