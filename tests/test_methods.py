@@ -295,6 +295,10 @@ def test_the_yardstick_takes_it(model, vgg, pictures, content, monkeypatch, tmp_
     plain, short = open_painters([name, f"{name}:steps=7,seed=3"], vgg=vgg)
     assert short.label == f"{name}:steps=7,seed=3" and short.identity != plain.identity
     assert (short.stylizer.settings.options.steps, short.stylizer.settings.options.seed) == (7, 3)
+    if name != "style-swap":
+        (deep,) = open_painters([f"{name}:style_layers=relu1_1,relu2_1:0.5,steps=9"], vgg=vgg)
+        found = deep.stylizer.settings.options
+        assert (found.style_layers, found.steps) == ({"relu1_1": 1.0, "relu2_1": 0.5}, 9)
     with pytest.raises(OptionError, match="did you mean 'steps'"):
         open_painters([f"{name}:stepz=7"], vgg=vgg)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -232,7 +233,8 @@ def open_painters(
         name, _, options = spec.partition(":")
         method: Any = load(name, vgg=_eyes(vgg), precision=precision, threads=threads)
         if options:
-            method = method.set(options=read_settings(options.split(",")))
+            each = re.split(r",(?=[\w-]+=)", options)  # a value may hold commas
+            method = method.set(options=read_settings(each))
         painters.append(MethodPainter(method, spec))
     return tuple(painters)
 
