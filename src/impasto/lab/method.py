@@ -67,6 +67,8 @@ class Task:
         amounts: strength times share of each style: (K,), or (K, H, W) where that differs from
             place to place.
         start: a picture (1, 3, H, W) to begin with, or None for what the options say.
+        counted: (H, W) in [0, 1], what of the picture is not cut off again and so counts where
+            statistics are taken of it; or None for all.
     """
 
     content: Tensor
@@ -74,6 +76,7 @@ class Task:
     opacities: tuple[Tensor | None, ...]
     amounts: Tensor
     start: Tensor | None = None
+    counted: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ def make_task(
         opacities=tuple(_opacity(each, device) for each in styles),
         amounts=_amounts(amounts, content.opacity, device),
         start=None if start is None else _start(start, content.image.shape[:2], device),
+        counted=_counted(content.image.shape[:2], device),
     )
 
 
@@ -88,7 +89,7 @@ def story_of(task: Task, options: Any, told: Sequence[object]) -> str:
     for name in ("steps", "start"):
         named.pop(name, None)
     story = hashlib.sha256(repr((tuple(told), sorted(named.items()))).encode())
-    seen = [each for each in task.opacities if each is not None]
+    seen = [each for each in (*task.opacities, task.counted) if each is not None]
     for tensor in (task.content, *task.styles, *seen, task.amounts):
         story.update(repr(tuple(tensor.shape)).encode())
         story.update(tensor.cpu().contiguous().numpy().tobytes())
@@ -112,6 +113,12 @@ def _padded_side(side: int) -> int:
 def _padded(planes: NDArray[Any], device: str) -> Tensor:
     ends = [(MARGIN, _padded_side(side) - side - MARGIN) for side in planes.shape[-2:]]
     return _reflected(planes, ends, device)
+
+
+def _counted(size: Sequence[int], device: str) -> Tensor:
+    found = torch.zeros(*map(_padded_side, size), device=device)
+    found[MARGIN : MARGIN + size[0], MARGIN : MARGIN + size[1]] = 1
+    return found
 
 
 def _reflected(planes: NDArray[Any], ends: Sequence[tuple[int, int]], device: str) -> Tensor:

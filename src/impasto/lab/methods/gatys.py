@@ -181,15 +181,19 @@ def _goals(
         )
     goals: dict[str, list[_Goal]] = {layer: [] for layer in names}
     amounts = task.amounts
+    counted = None if task.counted is None else resized(task.counted, size)
     if amounts.ndim == 1:
         for layer in names:
-            own = gram(content[layer])
+            guide = None if counted is None else _at(counted, content[layer])
+            own = gram(content[layer], guide)
             mixed = own * (1 - float(amounts.sum()))
             for amount, each in zip(amounts, styles, strict=True):
                 mixed = mixed + float(amount) * each[layer]
-            goals[layer].append(_Goal(mixed, None, 1.0))
+            goals[layer].append(_Goal(mixed, guide, 1.0))
         return goals
     amounts = resized(amounts, size)
+    if counted is not None:
+        amounts = amounts * counted
     total = amounts.sum(dim=0)
     for amount, each in zip(amounts, styles, strict=True):
         if float(amount.max()) <= 0:
@@ -197,6 +201,8 @@ def _goals(
         # The strength met where the style goes, and the part of the picture that it has there.
         strength = float((amount * total).sum() / amount.sum())
         area = float((amount / total.clamp(min=1e-6)).mean())
+        if counted is not None:
+            area /= float(counted.mean())
         for layer in names:
             guide = _at(amount, content[layer])
             own = gram(content[layer], guide)
