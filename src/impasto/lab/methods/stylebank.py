@@ -69,8 +69,6 @@ class StyleBank(nn.Module):
         self.head = reflecting(one, 3, size=9, bias=True)
         with torch.no_grad():  # starts from a gray picture
             self.head.weight.mul_(0.1)
-            assert self.head.bias is not None
-            self.head.bias.fill_(0.5)
 
     def encode(self, image: Tensor) -> Tensor:
         """F (N, C, H/4, W/4) of ``image`` (N, 3, H, W) in [0, 1]."""
@@ -80,17 +78,18 @@ class StyleBank(nn.Module):
         return x
 
     def decode(self, features: Tensor) -> Tensor:
-        """The picture (N, 3, H, W), not clipped."""
+        """The picture (N, 3, H, W) of features, before its light is given back."""
         x = features
         for layer in self.decoder:
             # Nearest up-sampling and a convolution, where the paper has convolutions of stride 1/2.
             x = F.relu(layer(F.interpolate(x, scale_factor=2, mode="nearest")))
-        picture: Tensor = self.head(x)
-        return picture
+        # Bounded as in Johnson et al. The paper names no function here; without one the style loss
+        # is served by a few edges far beyond black and white, between which all is gray.
+        return 0.5 + 150 / 255 * torch.tanh(self.head(x).float())
 
     def reconstruct(self, image: Tensor) -> Tensor:
         """The auto-encoder branch alone."""
-        return self.decode(self.encode(image))
+        return relit(self.decode(self.encode(image)), image, image.new_ones(1, 1, 1, 1))
 
     @property
     def pixel_bytes(self) -> int:
@@ -103,7 +102,9 @@ class StyleBank(nn.Module):
         ``weights`` (N, S, 1, 1), or maps (N, S, H/4, W/4), say how much of each style; what is
         missing to 1 is left to F itself, so they are the strength too. One for all will do.
         """
-        return self.decode(self.banked(self.encode(image), weights))
+        picture = self.decode(self.banked(self.encode(image), weights))
+        rest = (1 - weights.sum(dim=1, keepdim=True)).clamp(min=0)
+        return relit(picture, image, rest)
 
     def banked(self, features: Tensor, weights: Tensor) -> Tensor:
         """``sum_i K_i * (w_i F) + (1 - sum_i w_i) F``, the paper's fusions and the strength."""
@@ -130,6 +131,25 @@ class StyleBank(nn.Module):
     def style_parameters(self) -> list[nn.Parameter]:
         """What belongs to styles: tensors whose first axis is the style."""
         return [self.banks]
+
+
+def relit(picture: Tensor, image: Tensor, share: Tensor) -> Tensor:
+    """``picture`` with the light of ``image``, as far as ``share`` (N, 1, h, w) says at each place.
+
+    Light is the mean and the deviation of each color where the share is. Not in the paper: instance
+    normalization takes them from the features, and an auto-encoder can but guess them (16 dB).
+    Where a style has its whole weight the share is 0 and nothing changes.
+    """
+    share = F.interpolate(share, size=image.shape[2:], mode="bilinear")
+    total = share.sum(dim=(2, 3), keepdim=True).clamp(min=1e-3)
+
+    def light(x: Tensor) -> tuple[Tensor, Tensor]:
+        mean = (share * x).sum(dim=(2, 3), keepdim=True) / total
+        variance = (share * (x - mean).square()).sum(dim=(2, 3), keepdim=True) / total
+        return mean, (variance + 1e-4).sqrt()
+
+    (mean, deviation), (own, spread) = light(image), light(picture)
+    return picture + share * ((picture - own) * (deviation / spread) + mean - picture)
 
 
 def _around(features: Tensor) -> Tensor:

@@ -138,6 +138,7 @@ class BuiltInObjective:
                 layer: torch.cat([gram(each[layer]) for each in seen]) for layer in layers.style
             }
         self.held, self.styles = held, held + len(pictures)
+        self.volumes = even_volumes(self.wanted, config.even_styles)
 
     @torch.no_grad()
     def lesson(
@@ -180,14 +181,31 @@ class BuiltInObjective:
         """Each term of the loss of such ``pictures``, before its weight."""
         got = self.vgg(pictures, {self.layers.content, *self.layers.style})
         style = pictures.new_zeros(())
+        drawn = lesson.weights[:, self.held :, 0, 0]
+        volume = (drawn @ self.volumes)[:, None, None]
         for layer, wanted in self.wanted.items():
-            goal = torch.einsum("ns,sij->nij", lesson.weights[:, self.held :, 0, 0], wanted)
-            style = style + gram_loss(gram(got[layer]), goal)
+            goal = torch.einsum("ns,sij->nij", drawn, wanted)
+            style = style + gram_loss(volume * gram(got[layer]), volume * goal)
         return {
             "content": content_loss(got[self.layers.content], lesson.target),
             "style": style,
             "variation": total_variation(pictures),
         }
+
+
+def even_volumes(wanted: Mapping[str, Tensor], evenness: float) -> Tensor:
+    """What the Gram matrices (S, C, C) of each style are multiplied by before they are compared.
+
+    The loss grows with the square of the matrices, and between a woodcut and a dim painting that is
+    a factor of 40. The papers add such losses up as they are (the authors of CIN have a coefficient
+    a style in their code); with ``evenness`` e a style's loss is multiplied by ``(mean of the
+    squares of all / of its own)^e``.
+
+    >>> even_volumes({"relu1_1": torch.tensor([[[1.0]], [[3.0]]])}, 1.0) * torch.tensor([1.0, 3.0])
+    tensor([2.2361, 2.2361])
+    """
+    squares = torch.stack([grams.square().mean((1, 2)) for grams in wanted.values()]).sum(0)
+    return (squares.mean() / squares.clamp(min=1e-12)) ** (evenness / 2)
 
 
 class TwoBranches(BuiltInObjective):

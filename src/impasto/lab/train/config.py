@@ -90,6 +90,9 @@ class TrainConfig:
     """Channels of the first convolution of a network with built-in styles; 0: its paper's."""
     style_side: int = 256
     """Shorter side, in pixels, of the pictures whose styles are built in: the size of strokes."""
+    even_styles: float = 0.0
+    """How far the weights of built-in styles are evened out: loud ones, whose Gram matrices are
+    large, drown quiet ones in the sum. 0: not at all, the papers'; 1: all count alike."""
     add_styles: bool = False
     """Keep the network of ``start`` and its styles as they are, and learn those of ``styles``
     beside them."""
@@ -142,7 +145,8 @@ class TrainConfig:
             raise OptionError(f"crop = {self.crop}; it must be a multiple of 16")
         if self.resize and self.resize < self.crop:
             raise OptionError(f"resize = {self.resize} is smaller than the crop of {self.crop} px")
-        for name in ("content_scale", "style_scale", "style_jitter", "flip", "final_rate"):
+        shares = ("content_scale", "style_scale", "style_jitter", "flip", "final_rate")
+        for name in (*shares, "even_styles"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} = {getattr(self, name)}; it is a share, from 0 to 1")
         if self.width < 0 or self.style_side < 64 or not self.balance >= 0:
