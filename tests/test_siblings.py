@@ -17,10 +17,10 @@ from impasto.errors import ImageError, ModelError, OptionError
 from impasto.lab.losses import gram
 from impasto.lab.methods.cin import CIN, CINShape
 from impasto.lab.methods.johnson import Johnson, JohnsonShape
-from impasto.lab.methods.stylebank import BANK, StyleBank, StyleBankShape
+from impasto.lab.methods.stylebank import BANK, StyleBank, StyleBankShape, relit
 from impasto.lab.methods.ulyanov import Ulyanov, UlyanovShape
 from impasto.lab.normalization import BatchNorm, ConditionalInstanceNorm, InstanceNorm
-from impasto.lab.train.builtin import StyleDraws, TwoBranches, read_styles
+from impasto.lab.train.builtin import StyleDraws, TwoBranches, even_volumes, read_styles
 from impasto.lab.train.builtin_networks import BUILT_IN, NORMALIZATIONS
 from impasto.lab.train.checkpoints import read_checkpoint
 from impasto.lab.train.config import CHOICES, TrainConfig, read_config
@@ -28,6 +28,7 @@ from impasto.lab.train.courses import open_course
 from impasto.lab.train.journal import Preview
 from impasto.lab.train.loop import train
 from impasto.lab.train.networks import find_network
+from impasto.lab.train.optimization import parameter_groups
 
 CPU = torch.device("cpu")
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -219,10 +220,49 @@ def test_stylebank_mixes_banks_regions_and_strengths():
     assert torch.allclose(parts, seam, atol=1e-5)
 
 
+@torch.no_grad()
+def test_the_light_of_the_photograph_comes_back_where_there_is_no_style():
+    painted, image = picture(2, 32, 48), 0.2 + 0.3 * picture(2, 32, 48, seed=1)
+    assert torch.equal(relit(painted, image, torch.zeros(1, 1, 1, 1)), painted)
+    lit = relit(painted, image, torch.ones(1, 1, 1, 1))
+    for got, wanted in zip(torch.std_mean(lit, (2, 3)), torch.std_mean(image, (2, 3)), strict=True):
+        assert torch.allclose(got, wanted, atol=2e-3)
+    # A region's light is that of the region, and the rest is left alone.
+    share = torch.zeros(2, 1, 8, 12)
+    share[..., :6] = 1
+    half = relit(painted, image, share)
+    assert torch.equal(half[..., 26:], painted[..., 26:])
+    inside = (image[..., :20].mean((2, 3)) - half[..., :20].mean((2, 3))).abs().max()
+    assert inside < 0.25 * (image - painted)[..., :20].mean((2, 3)).abs().max()
+    # Half a strength is half the way.
+    way = relit(painted, image, torch.full((1, 1, 1, 1), 0.5))
+    assert torch.allclose(way, (lit + painted) / 2, atol=1e-5)
+
+
+@torch.no_grad()
+def test_stylebank_stays_near_the_range_of_pictures():
+    bank = StyleBank(1, StyleBankShape(8)).eval()
+    bank.head.weight.mul_(1e3)
+    painted = bank(picture(1, 32, 32), torch.ones(1, 1, 1, 1))
+    assert (painted - 0.5).abs().max() == pytest.approx(150 / 255, abs=1e-4)
+
+
 def test_gram_matrices_are_products_of_channels():
     x = torch.randn(2, 5, 6, 7, dtype=torch.float64)
     wanted = np.einsum("nchw,ndhw->ncd", x.numpy(), x.numpy()) / 42
     np.testing.assert_allclose(gram(x).numpy(), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_loud_styles_are_evened_out_as_far_as_asked():
+    quiet, loud = torch.full((2, 2), 1.0), torch.full((2, 2), 7.0)
+    wanted = {"relu1_1": torch.stack([quiet, loud])}
+    squares = torch.tensor([1.0, 49.0])
+    assert torch.equal(even_volumes(wanted, 0.0), torch.ones(2))
+    counts = even_volumes(wanted, 1.0) ** 2 * squares
+    assert torch.allclose(counts, torch.full((2,), 25.0))
+    counts = even_volumes(wanted, 0.5) ** 2 * squares  # what was 49 times is 7 times
+    assert float(counts[1] / counts[0]) == pytest.approx(7.0)
+    assert torch.equal(even_volumes({"relu1_1": loud[None]}, 1.0), torch.ones(1))
 
 
 # --- training ---
@@ -296,6 +336,46 @@ def test_normalization_is_chosen_by_a_field(config, name):
         assert layer in layers and not layers & (set(NORMALIZATIONS.values()) - {layer})
     with pytest.raises(OptionError, match="layer"):
         dataclasses.replace(config, normalization="layer")
+
+
+def test_the_style_loss_counts_a_style_as_its_volume_says(config):
+    terms = {}
+    for evenness in (0.0, 1.0):
+        settings = dataclasses.replace(config, even_styles=evenness)
+        objective = open_course(settings, find_network("stylebank"), CPU).objective
+        for number in range(2):
+            lesson = objective.lesson(picture(1, 32, 32), torch.tensor([number]))
+            terms[evenness, number] = float(objective.terms(lesson.contents, lesson)["style"])
+    volumes = even_volumes(objective.wanted, 1.0)
+    assert abs(float(volumes[0] - volumes[1])) > 0.01
+    for number in range(2):
+        wanted = terms[0.0, number] * float(volumes[number]) ** 2
+        assert terms[1.0, number] == pytest.approx(wanted, rel=1e-4)
+    with pytest.raises(OptionError, match="even_styles"):
+        dataclasses.replace(config, even_styles=1.5)
+
+
+def test_styles_may_have_a_rate_of_their_own(config, tmp_path):
+    """Adam's first step is the rate, for every weight that has a gradient."""
+    settings = dataclasses.replace(config, network="cin", iterations=1, style_rate=4.0)
+    torch.manual_seed(settings.seed)
+    course = open_course(settings, find_network("cin"), CPU)
+    before = {name: value.clone() for name, value in course.learned.state_dict().items()}
+    groups = parameter_groups(settings, course.learned, course.moving)
+    assert sorted(id(p) for g in groups for p in g["params"]) == sorted(map(id, course.moving))
+    first = read_checkpoint(train(settings, tmp_path, bundle=False))["network"]
+    moved: dict[bool, list[float]] = {True: [], False: []}
+    for name, value in first.items():
+        own = name.endswith(("gamma", "beta"))
+        moved[own].append(float((value - before[name]).abs().max()))
+    assert max(moved[True]) == pytest.approx(4e-3, rel=0.01)
+    assert max(moved[False]) == pytest.approx(1e-3, rel=0.01)
+    # It goes on with it, and says so where the steps before were made without.
+    train(dataclasses.replace(settings, iterations=2), tmp_path, bundle=False)
+    with pytest.raises(ModelError, match="style_rate"):
+        train(dataclasses.replace(config, network="cin", iterations=3), tmp_path, bundle=False)
+    with pytest.raises(OptionError, match="style_rate = 0"):
+        dataclasses.replace(config, style_rate=0.0)
 
 
 @pytest.mark.parametrize("name", ["johnson", "stylebank"])

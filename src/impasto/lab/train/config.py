@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -93,6 +94,9 @@ class TrainConfig:
     even_styles: float = 0.0
     """How far the weights of built-in styles are evened out: loud ones, whose Gram matrices are
     large, drown quiet ones in the sum. 0: not at all, the papers'; 1: all count alike."""
+    style_rate: float = 1.0
+    """Learning rate of what belongs to built-in styles, in those of the rest: a gamma is around 1,
+    a weight of a convolution around 0.05, and Adam's steps are of one size."""
     add_styles: bool = False
     """Keep the network of ``start`` and its styles as they are, and learn those of ``styles``
     beside them."""
@@ -156,6 +160,8 @@ class TrainConfig:
             )
         if self.adversarial < 0:
             raise OptionError(f"adversarial = {self.adversarial}; it is a weight, 0 or more")
+        if not 0 < self.style_rate < math.inf:
+            raise OptionError(f"style_rate = {self.style_rate}; it must be above 0")
         if self.add_styles and not (self.start and self.optimizer == "adam"):
             # Muon moves a whole matrix, also where its gradient is 0.
             raise OptionError('add_styles needs start = "..." and optimizer = "adam"')

@@ -30,6 +30,7 @@ from impasto.lab.train.optimization import (
     clip_gradients,
     learning_rate,
     moving_average,
+    parameter_groups,
 )
 from impasto.lab.train.processes import Processes, join_processes, stop_on_signals
 
@@ -91,7 +92,8 @@ def _learn(
 
     average = AveragedModel(learned, multi_avg_fn=moving_average(config.ema)).eval()
     parameters = course.moving
-    optimizer = OPTIMIZERS[config.optimizer](parameters, config.learning_rate)
+    groups = parameter_groups(config, learned, parameters)
+    optimizer = OPTIMIZERS[config.optimizer](groups, config.learning_rate)
     step = 0
     checkpoint = folder / CHECKPOINT
     if checkpoint.exists():
@@ -139,7 +141,7 @@ def _learn(
             while step < config.iterations and not stopping:
                 rate = learning_rate(config, step)
                 for group in optimizer.param_groups:
-                    group["lr"] = rate
+                    group["lr"] = rate * group.get("share", 1.0)
                 optimizer.zero_grad(set_to_none=True)
                 values: dict[str, torch.Tensor] = {}
                 parts, judge = lessons.at(step), objective.at(step)
@@ -200,13 +202,18 @@ def _load_optimizer(
     optimizer: torch.optim.Optimizer, saved: dict[str, Any], config: TrainConfig, path: Path
 ) -> None:
     # Loading would take over the settings as well; they tell whose state it is.
-    wanted = set(optimizer.param_groups[0])
-    if set(saved["param_groups"][0]) != wanted:
+    groups = optimizer.param_groups
+    if [set(group) for group in saved["param_groups"]] != [set(group) for group in groups]:
         raise ModelError(
-            f"{path} was not written by optimizer {config.optimizer!r}; go on with the one it was "
-            "written by, or give another run folder (start = this checkpoint keeps the weights)"
+            f"{path} was not written by optimizer {config.optimizer!r} with such a "
+            "style_rate; go on with those it was written by, or give another run folder (start = "
+            "this checkpoint keeps the weights)"
         )
+    shares = [group.get("share") for group in groups]
     optimizer.load_state_dict(saved)
+    for group, share in zip(optimizer.param_groups, shares, strict=True):
+        if share is not None:
+            group["share"] = share
 
 
 def _bar(config: TrainConfig, step: int, processes: Processes) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.muon import Muon
 
-OPTIMIZERS: dict[str, Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[[Iterable[Any], float], torch.optim.Optimizer]] = {
     "muon": lambda parameters, rate: Muon(parameters, lr=rate),
     "adam": lambda parameters, rate: torch.optim.Adam(parameters, lr=rate),
 }
@@ -36,6 +37,20 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     """That of ``step``: a linear warm-up, then the schedule of the config."""
     rise = min((step + 1) / max(config.warmup, 1), 1.0)
     return config.learning_rate * rise * SCHEDULES[config.schedule](config, step)
+
+
+def parameter_groups(
+    config: TrainConfig, learned: Any, moving: Sequence[nn.Parameter]
+) -> list[dict[str, Any]]:
+    """What an optimizer takes: ``moving``; where styles have a rate of their own, those parameters
+    apart, and ``share`` is what of the learning rate a group gets."""
+    if config.style_rate == 1 or not hasattr(learned, "style_parameters"):
+        return [{"params": list(moving)}]
+    own = {id(parameter) for parameter in learned.style_parameters()}
+    shared = [parameter for parameter in moving if id(parameter) not in own]
+    styles = [parameter for parameter in moving if id(parameter) in own]
+    groups = [{"params": shared, "share": 1.0}, {"params": styles, "share": config.style_rate}]
+    return [group for group in groups if group["params"]]
 
 
 def moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor], None]:
