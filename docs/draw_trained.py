@@ -1,0 +1,55 @@
+"""Paint the pictures of ``methods-trained.md`` with what lies in ``trained/``.
+
+python docs/draw_trained.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import impasto
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZE = (300, 200)
+
+Picture = NDArray[np.uint8]
+
+
+def main() -> None:
+    with Image.open(ROOT / "examples" / "photos" / "coffee.jpg") as file:
+        cup = np.asarray(file.convert("RGB"))
+    cin = impasto.load(ROOT / "trained" / "cin-9.impasto")
+    bank = impasto.load(ROOT / "trained" / "stylebank-5.impasto")
+    styles = list(cin.card.styles)
+    keep("cin", [[cin.stylize(cup, name) for name in styles[i : i + 3]] for i in (0, 3, 6)])
+    left = np.zeros(cup.shape[:2], np.float32)
+    left[:, : cup.shape[1] // 2] = 1
+    halves = bank.stylize(cup, ["wave", "stained_glass"], masks=[left, 1 - left])
+    painted = [bank.stylize(cup, name) for name in bank.card.styles] + [halves]
+    keep("stylebank", [painted[:3], painted[3:]])
+    rows = []
+    for model in (cin, bank):
+        between = ([4 - i, i] for i in range(5))
+        rows.append([model.stylize(cup, ["wave", "stained_glass"], weights=w) for w in between])
+    rows.append([bank.stylize(cup, "night_sky", alpha=i / 4) for i in range(5)])
+    keep("mixtures", rows, size=(200, 133))
+
+
+def keep(name: str, rows: list[list[Picture]], *, size: tuple[int, int] = SIZE) -> None:
+    """``rows`` of pictures, reduced to ``size``, as ``docs/images/NAME.jpg``."""
+    small = [
+        [np.asarray(Image.fromarray(each).resize(size, Image.Resampling.LANCZOS)) for each in row]
+        for row in rows
+    ]
+    sheet = np.concatenate([np.concatenate(row, axis=1) for row in small])
+    target = ROOT / "docs" / "images" / f"{name}.jpg"
+    Image.fromarray(sheet).save(target, quality=88, optimize=True)
+    print(target)
+
+
+if __name__ == "__main__":
+    main()

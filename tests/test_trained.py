@@ -1,0 +1,107 @@
+"""The models with built-in styles that lie in ``trained/``, as whoever downloads one gets them."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import impasto
+from impasto.errors import OptionError
+
+ROOT = Path(__file__).parents[1]
+OWN = tuple(sorted(path.stem for path in (ROOT / "examples" / "styles").glob("*.jpg")))
+"""Styles whose pictures this project made."""
+TRAINED = {
+    "johnson-wave": (("wave",), ()),
+    "cin-9": ((*OWN, "munch-scream", "kandinsky-cossacks"), ("several",)),
+    "stylebank-5": (
+        ("night_sky", "pointillism", "stained_glass", "wave", "watercolor"),
+        ("alpha", "several", "masks"),
+    ),
+}
+"""File -> its styles and its controls."""
+
+
+@pytest.fixture(scope="module", params=TRAINED)
+def trained(request):
+    path = ROOT / "trained" / f"{request.param}.impasto"
+    return request.param, path, impasto.load(path, engine="onnxruntime", threads=1)
+
+
+@pytest.fixture(scope="module")
+def photo():
+    """A photograph that no network was trained on, small and of odd sides."""
+    with Image.open(ROOT / "examples" / "photos" / "coffee.jpg") as file:
+        pixels = np.asarray(file.convert("RGB"))
+    return np.ascontiguousarray(pixels[20:380:3, 100:535:3])
+
+
+def distance(first, second):
+    """Mean difference in levels of 255."""
+    return float(np.abs(first.astype(np.float32) - second.astype(np.float32)).mean())
+
+
+def test_every_bundle_says_what_it_is_and_is_small(trained):
+    name, path, model = trained
+    assert (model.card.styles, model.card.controls) == TRAINED[name]
+    assert path.stat().st_size <= 4 << 20
+    assert model.card.licence == "MIT" and model.card.data and model.card.iterations > 100
+    readme = (ROOT / "trained" / "README.md").read_text()
+    assert f"`{path.name}`" in readme
+
+
+def test_every_style_plainly_changes_the_photograph_its_own_way(trained, photo):
+    model = trained[2]
+    pictures = [model.stylize(photo, style) for style in model.card.styles]
+    for picture in pictures:
+        assert picture.shape == photo.shape and picture.dtype == np.uint8
+        assert distance(picture, photo) > 15
+        assert picture.std() > 20  # no gray wash
+        # What it shows can still be told: light and dark lie where they lay, or the other way.
+        gray, own = photo.mean(2).ravel(), picture.mean(2).ravel()
+        assert abs(np.corrcoef(gray, own)[0, 1]) > 0.3
+    for first, second in combinations(pictures, 2):
+        assert distance(first, second) > 10
+
+
+def test_mixtures_lie_between_their_styles(trained, photo):
+    model = trained[2]
+    if len(model.card.styles) == 1:
+        with pytest.raises(OptionError):
+            model.stylize(photo, ["wave", "wave"])
+        return
+    first, second = model.card.styles[0], "wave"
+    ends = [model.stylize(photo, style) for style in (first, second)]
+    whole = distance(*ends)
+    mixed = [model.stylize(photo, [first, second], weights=[3 - i, 1 + i]) for i in range(3)]
+    way = [distance(ends[0], picture) for picture in mixed]
+    assert 0 < way[0] < way[1] < way[2] < 1.2 * whole
+    assert all(distance(ends[1], picture) < whole for picture in mixed)
+
+
+def test_strength_and_masks_where_they_are_promised(trained, photo):
+    model = trained[2]
+    style = model.card.styles[-1]
+    full = model.stylize(photo, style)
+    if "alpha" not in model.card.controls:
+        with pytest.raises(OptionError):
+            model.stylize(photo, style, alpha=0.5)
+        return
+    away = [distance(model.stylize(photo, style, alpha=a), photo) for a in (0.0, 0.25, 0.5, 1.0)]
+    assert away == sorted(away) and away[0] < 1 and away[1] < 0.7 * away[3]
+    left = np.zeros(photo.shape[:2], np.float32)
+    left[:, : photo.shape[1] // 2] = 1
+    other = model.card.styles[0]
+    parted = model.stylize(photo, [style, other], masks=[left, 1 - left])
+    columns = photo.shape[1] // 4
+    second = model.stylize(photo, other)
+    near, far = (
+        [distance(parted[:, part], picture[:, part]) for picture in (full, second)]
+        for part in (np.s_[:columns], np.s_[-columns:])
+    )
+    # Not the same as there: normalization sees the whole picture, in both styles.
+    assert near[0] < 0.75 * near[1] and far[1] < 0.75 * far[0]
