@@ -13,6 +13,9 @@ import impasto
 from impasto.errors import OptionError
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "trained").exists(), reason="a source archive comes without trained/"
+)
 OWN = tuple(sorted(path.stem for path in (ROOT / "examples" / "styles").glob("*.jpg")))
 """Styles whose pictures this project made."""
 TRAINED = {
