@@ -108,3 +108,16 @@ def test_strength_and_masks_where_they_are_promised(trained, photo):
     )
     # Not the same as there: normalization sees the whole picture, in both styles.
     assert near[0] < 0.75 * near[1] and far[1] < 0.75 * far[0]
+
+
+def test_the_logs_tell_how_each_was_made():
+    pytest.importorskip("torch")
+    from impasto.lab.train.config import read_config
+
+    found = {path.parent: read_config(path) for path in (ROOT / "trained/logs").rglob("*.toml")}
+    made = {folder.relative_to(ROOT / "trained/logs").parts[0] for folder in found}
+    assert made >= {*TRAINED, "style-swap-inverse"}
+    for folder, config in found.items():
+        for name in ("log.csv", "held-out.csv"):
+            last = (folder / name).read_text().splitlines()[-1]
+            assert 0 < int(last.split(",")[0]) <= config.iterations
