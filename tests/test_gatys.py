@@ -40,7 +40,7 @@ def test_what_is_cut_off_again_has_no_style(tmp_path, everywhere):
         content[..., 16:48, 16:64] = photo
         task = Task(content, (style,), (None,), amounts, counted=counted)
         seen = network(content, ["relu1_1"])
-        (goal,) = _goals(task, options, network, seen, (64, 80), 0)["relu1_1"]
+        (goal,) = _goals(task, options, network, seen, counted, (64, 80), 0)["relu1_1"]
         found.append((goal.wanted, gram(seen["relu1_1"], goal.guide)))
         assert goal.weight == pytest.approx(1)
     for one, other in zip(*found, strict=True):

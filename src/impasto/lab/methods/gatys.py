@@ -130,7 +130,9 @@ def _objective(
         layer: 0.5 * x.numel() if paper else 1 / mean_square(x)
         for layer, x in wanted.items()
     }
-    goals = _goals(task, options, vgg, seen, size, times)
+    counted = None if task.counted is None else resized(task.counted, size)
+    places = {layer: None if counted is None else _at(counted, x) for layer, x in wanted.items()}
+    goals = _goals(task, options, vgg, seen, counted, size, times)
     # eq. 4 is a quarter of the mean over the entries
     scales = {
         layer: [0.25 if paper else 1 / mean_square(goal.wanted) for goal in found]
@@ -140,7 +142,7 @@ def _objective(
     def losses(image: Tensor, step: int) -> dict[str, Tensor]:
         got = vgg(image, layers, pooling=options.pooling)
         kept = [
-            weight * factors[layer] * content_loss(got[layer].float(), wanted[layer].float())
+            weight * factors[layer] * _distance(got[layer], wanted[layer], places[layer])
             for layer, weight in options.content_layers.items()
         ]
         taken = [
@@ -164,6 +166,7 @@ def _goals(
     options: Gatys,
     vgg: VGG19,
     content: Mapping[str, Tensor],
+    counted: Tensor | None,
     size: tuple[int, int],
     times: int,
 ) -> dict[str, list[_Goal]]:
@@ -181,7 +184,6 @@ def _goals(
         )
     goals: dict[str, list[_Goal]] = {layer: [] for layer in names}
     amounts = task.amounts
-    counted = None if task.counted is None else resized(task.counted, size)
     if amounts.ndim == 1:
         for layer in names:
             guide = None if counted is None else _at(counted, content[layer])
@@ -209,6 +211,14 @@ def _goals(
             mixed = (1 - strength) * own + strength * each[layer]
             goals[layer].append(_Goal(mixed, guide, area))
     return goals
+
+
+def _distance(found: Tensor, wanted: Tensor, places: Tensor | None) -> Tensor:
+    """Mean square difference of features, at the places that count."""
+    if places is None:
+        return content_loss(found.float(), wanted.float())
+    square = (found.float() - wanted.float()).square().mean(dim=1)
+    return (square * places).mean() / places.mean()
 
 
 def _at(counts: Tensor, features: Tensor) -> Tensor:
