@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from impasto.lab.train.config import TrainConfig
 from impasto.lab.vgg import CONVOLUTIONS, LAYOUTS
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -30,6 +31,23 @@ def vgg_weights(layout: str = "pytorch-AdaIN", *, last: str = "conv4_1") -> dict
         if name == last:
             break
     return weights
+
+
+def small_config(folder: Path, network: str, *, pictures: int) -> TrainConfig:
+    """Two steps of ``network`` on as many small photographs and paintings in ``folder``."""
+    torch.save(vgg_weights(), folder / "vgg.pth")
+    return TrainConfig(
+        network=network,
+        vgg=str(folder / "vgg.pth"),
+        contents={str(write_pictures(folder / "photos", pictures)): 1.0},
+        styles={str(write_pictures(folder / "paintings", pictures, seed=1)): 1.0},
+        iterations=2,
+        batch=2,
+        crop=32,
+        log_every=1,
+        preview_every=0,
+        warmup=1,
+    )
 
 
 def write_pictures(folder: Path, n: int, *, side: int = 96, seed: int = 0) -> Path:

@@ -7,13 +7,12 @@ import dataclasses
 
 import pytest
 import torch
-from lab_parts import vgg_weights, write_pictures
+from lab_parts import small_config
 
 from impasto.errors import OptionError
 from impasto.lab.losses import adversarial_loss, critic_loss
 from impasto.lab.train.adversary import Adversary
 from impasto.lab.train.checkpoints import read_checkpoint
-from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.courses import open_course
 from impasto.lab.train.loop import train
 from impasto.lab.train.networks import find_network
@@ -24,20 +23,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     folder = tmp_path_factory.mktemp("adversary")
-    torch.save(vgg_weights(), folder / "vgg.pth")
-    return TrainConfig(
-        network="fast",
-        vgg=str(folder / "vgg.pth"),
-        contents={str(write_pictures(folder / "photos", 8)): 1.0},
-        styles={str(write_pictures(folder / "paintings", 8, seed=1)): 1.0},
-        iterations=2,
-        batch=2,
-        crop=32,
-        precision="fp32",
-        log_every=1,
-        preview_every=0,
-        warmup=1,
-    )
+    return dataclasses.replace(small_config(folder, "fast", pictures=8), precision="fp32")
 
 
 def opened(config, **changes):

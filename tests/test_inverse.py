@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lab_parts import SHARED, vgg_weights, write_pictures
+from lab_parts import SHARED, small_config, vgg_weights, write_pictures
 from safetensors.torch import save_file
 
 # What every method has to keep, with the network in place of the optimization.
@@ -252,19 +252,7 @@ def test_on_the_command_line(parts, tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     folder = tmp_path_factory.mktemp("training")
-    torch.save(vgg_weights(), folder / "vgg.pth")
-    return TrainConfig(
-        network="style-swap",
-        vgg=str(folder / "vgg.pth"),
-        contents={str(write_pictures(folder / "photos", 12)): 1.0},
-        styles={str(write_pictures(folder / "paintings", 12, seed=1)): 1.0},
-        iterations=2,
-        batch=2,
-        crop=32,
-        log_every=1,
-        preview_every=0,
-        warmup=1,
-    )
+    return small_config(folder, "style-swap", pictures=12)
 
 
 def test_a_lesson_has_photographs_paintings_and_their_swap(config):

@@ -57,16 +57,10 @@ class Painter(Protocol):
     Attributes:
         label: what it is called in the report.
         identity: what tells it from another under the same label.
-        quick: whether it may be asked to paint again for a sheet.
     """
 
     label: str
     identity: str
-    quick: bool
-
-    def check(self, styles: Sequence[Path]) -> None:
-        """Refuse styles that the model cannot paint, before any work."""
-        ...
 
     def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
         """What the model makes of a pair; ``unaligned``: that picture too, where there is one."""
@@ -77,13 +71,14 @@ class StudioPainter:
     """A bundle for any style, through the studio."""
 
     quick = True
+    """Whether it may be asked to paint again for a sheet."""
 
     def __init__(self, stylizer: Stylizer, label: str) -> None:
         self.stylizer, self.label, self.identity = stylizer, label, stylizer.identity
         self._prepared: set[tuple[int, ...]] = set()
 
     def check(self, styles: Sequence[Path]) -> None:
-        """See :meth:`Painter.check`: any will do."""
+        """Refuse styles that the model cannot paint, before any work: here none."""
 
     def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
         """See :meth:`Painter.paint`; the style is used at the size it comes in."""
@@ -118,7 +113,7 @@ class BuiltInPainter(StudioPainter):
     """A bundle with built-in styles, through the studio; a style is found by its file's name."""
 
     def check(self, styles: Sequence[Path]) -> None:
-        """See :meth:`Painter.check`.
+        """See :meth:`StudioPainter.check`.
 
         Raises:
             OptionError: if a file is not called as a style of the model.
@@ -165,10 +160,6 @@ class ContentPainter:
 
     label = CONTENT_NAME
     identity = ""
-    quick = True
-
-    def check(self, styles: Sequence[Path]) -> None:
-        """See :meth:`Painter.check`."""
 
     def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
         """See :meth:`Painter.paint`."""

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.lab.blocks import reflecting
+from impasto.lab.blocks import reflected, reflecting
 from impasto.lab.normalization import InstanceNorm
 
 BANK = 3
@@ -115,7 +115,7 @@ class StyleBank(nn.Module):
         mixed = (weights[:, :, 0] * self.banks.flatten(1)).sum(dim=1)
         n, channels = features.shape[:2]
         kernels = mixed.reshape(-1, channels, channels, BANK, BANK)
-        around = _around(features)
+        around = reflected(features, BANK // 2)
         if len(kernels) == 1:
             return rest + F.conv2d(around, kernels[0])
         found = F.conv2d(around.flatten(0, 1)[None], kernels.flatten(0, 1), groups=n)
@@ -126,7 +126,7 @@ class StyleBank(nn.Module):
         regions = (features[:, None] * weights[:, :, None]).flatten(1, 2)
         channels = features.shape[1]
         kernels = self.banks.unflatten(2, (channels, BANK, BANK))
-        return F.conv2d(_around(regions), kernels.transpose(0, 1).flatten(1, 2))
+        return F.conv2d(reflected(regions, BANK // 2), kernels.transpose(0, 1).flatten(1, 2))
 
     def style_parameters(self) -> list[nn.Parameter]:
         """What belongs to styles: tensors whose first axis is the style."""
@@ -150,7 +150,3 @@ def relit(picture: Tensor, image: Tensor, share: Tensor) -> Tensor:
 
     (mean, deviation), (own, spread) = light(image), light(picture)
     return picture + share * ((picture - own) * (deviation / spread) + mean - picture)
-
-
-def _around(features: Tensor) -> Tensor:
-    return F.pad(features, (BANK // 2,) * 4, mode="reflect")

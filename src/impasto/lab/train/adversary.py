@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from impasto.lab.blocks import PatchDiscriminator
 from impasto.lab.losses import adversarial_loss, critic_loss
 from impasto.lab.train.config import TrainConfig
+from impasto.lab.train.optimization import precision
 
 RATE, BETAS = 2e-4, (0.5, 0.999)
 """Of the critic's Adam, as in section 3.3 of Isola et al. 2017."""
@@ -68,7 +69,6 @@ class Adversary:
         self.optimizer.load_state_dict(state["optimizer"])
 
     def _verdicts(self, pictures: Tensor) -> Tensor:
-        half = self.config.precision == "bf16"
-        with torch.autocast(pictures.device.type, torch.bfloat16, enabled=half):
+        with precision(self.config, pictures):
             verdicts: Tensor = self.critic(2 * pictures - 1)
         return verdicts.float()

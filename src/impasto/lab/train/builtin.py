@@ -21,7 +21,8 @@ from torch.nn import functional as F
 from impasto.errors import ImageError, ModelError, OptionError
 from impasto.lab.losses import content_loss, gram, gram_loss, total_variation
 from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.objective import precision, weighted
+from impasto.lab.train.objective import weighted
+from impasto.lab.train.optimization import precision
 from impasto.lab.train.sources import SMALLEST, find_sources, read
 from impasto.lab.vgg import VGG19
 

@@ -27,6 +27,7 @@ from impasto.lab.moments import fast_mean_std
 from impasto.lab.normalization import adain
 from impasto.lab.train.adversary import Adversary
 from impasto.lab.train.config import TrainConfig
+from impasto.lab.train.optimization import precision
 from impasto.lab.vgg import VGG19
 
 DISTILL_LAYERS = ("relu2_1", "relu3_1")
@@ -103,12 +104,6 @@ def weighted(config: TrainConfig, terms: Mapping[str, Tensor]) -> tuple[Tensor, 
     """The sum of terms by their weights in a config, and each before its weight."""
     total = torch.stack([getattr(config, name) * term for name, term in terms.items()]).sum()
     return total, {name: term.detach() for name, term in terms.items()}
-
-
-def precision(config: TrainConfig, images: Tensor) -> torch.autocast:
-    """Within it a network that is learned works in the precision of a config."""
-    half = config.precision == "bf16"
-    return torch.autocast(images.device.type, torch.bfloat16, enabled=half)
 
 
 class Objective:

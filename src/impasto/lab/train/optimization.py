@@ -39,6 +39,12 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return config.learning_rate * rise * SCHEDULES[config.schedule](config, step)
 
 
+def precision(config: TrainConfig, images: Tensor) -> torch.autocast:
+    """Within it what is learned works in the precision of a config."""
+    half = config.precision == "bf16"
+    return torch.autocast(images.device.type, torch.bfloat16, enabled=half)
+
+
 def parameter_groups(
     config: TrainConfig, learned: Any, moving: Sequence[nn.Parameter]
 ) -> list[dict[str, Any]]:
