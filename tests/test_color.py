@@ -33,8 +33,9 @@ from impasto.color import (
     transfer_palette,
 )
 from impasto.errors import ImageError, OptionError
-from impasto.images import read_photo, resize
+from impasto.images import read_photo
 from impasto.palette import from_tones, to_tones
+from impasto.resizing import resize
 
 Floats = NDArray[np.float64]
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -16,8 +16,9 @@ from test_images import DISPLAY_P3, LINEAR_GREY, P3, SRGB, UPRIGHT, encode_srgb,
 
 from impasto import stripwriting
 from impasto.errors import ImageError, OptionError
-from impasto.images import read_photo, resize, write_image
+from impasto.images import read_photo, write_image
 from impasto.profiles import srgb_profile, to_srgb
+from impasto.resizing import resize
 from impasto.stripwriting import encode_png, encode_tiff
 
 

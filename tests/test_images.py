@@ -21,8 +21,9 @@ from PIL import Image, ImageCms
 
 from impasto.errors import ImageError, OptionError
 from impasto.imagefiles import FORMATS, WRITTEN
-from impasto.images import MAX_PIXELS, read_photo, resize, resize_plane, write_image
+from impasto.images import read_photo, write_image
 from impasto.profiles import srgb_profile
+from impasto.resizing import MAX_PIXELS, resize, resize_plane
 
 GREEN = np.array([[[0.0, 1.0, 0.0]]], np.float32)
 

@@ -31,7 +31,7 @@ from test_methods import (
 
 import impasto
 from impasto.errors import ModelError, OptionError
-from impasto.images import read_photo, resize, write_image
+from impasto.images import read_photo, write_image
 from impasto.lab.losses import content_loss
 from impasto.lab.method import Run, Task
 from impasto.lab.methods.adain import Decoder
@@ -53,6 +53,7 @@ from impasto.lab.train.journal import Preview
 from impasto.lab.train.loop import train
 from impasto.lab.train.networks import find_network
 from impasto.lab.vgg import LAYOUTS, load_vgg, read_weights, weights_metadata
+from impasto.resizing import resize
 
 REPOSITORY = Path(__file__).parents[1]
 TRAINED = REPOSITORY / "trained/style-swap-inverse.safetensors"

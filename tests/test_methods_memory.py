@@ -15,7 +15,8 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 PAINT = """
 import resource, sys
 import impasto
-from impasto.images import read_photo, resize
+from impasto.images import read_photo
+from impasto.resizing import resize
 
 name, vgg, *files = sys.argv[1:]
 content, style = (resize(read_photo(file).image, 512)[:512, :512] for file in files)

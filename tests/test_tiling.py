@@ -16,10 +16,10 @@ from test_controls import Case, blob, cases, check, few, photo
 from impasto.affine import moments
 from impasto.errors import ImageError, OptionError
 from impasto.gathering import Gathered, gather
-from impasto.images import resize
 from impasto.masks import fit
 from impasto.models import MODELS, find_bundle
 from impasto.regions import MIN_CELLS, region_moments
+from impasto.resizing import resize
 from impasto.stylizer import Stylizer
 from impasto.tiling import MEMORY, Reach, cuts, pixel_bytes, plan_tiles, reach_of, tiles
 from impasto.windows import ArraySource, PlaneWindows, ScaledSource, reflected

@@ -24,7 +24,7 @@ from impasto.errors import ImageError, OptionError, StyleError
 from impasto.filepainting import Written, write_painted
 from impasto.filesources import open_source
 from impasto.imagefiles import one_line
-from impasto.images import MAX_PIXELS, Photo, Picture, read_photo, scaled_size
+from impasto.images import Photo, Picture, read_photo
 from impasto.masks import (
     Mask,
     PictureMask,
@@ -39,6 +39,7 @@ from impasto.masks import (
 from impasto.painter import STYLE_SIZE, Painter, listed
 from impasto.painting import Content, Painted, check_image, check_size, cropped, kept, padded
 from impasto.regions import Statistics, cell_average, check_statistics, shares, strengths
+from impasto.resizing import MAX_PIXELS, scaled_size
 from impasto.styles import Style
 from impasto.tiled import Watch
 from impasto.tiling import MEMORY, check_memory, check_tile, memory_at_once

@@ -228,8 +228,9 @@ def _print_table(entries: Sequence[Entry]) -> None:
 def _draw(target: Path, on: str, *, model: str | None, overwrite: bool) -> int:
     from tqdm import tqdm
 
-    from impasto.images import read_photo, resize, write_image
+    from impasto.images import read_photo, write_image
     from impasto.library import Entry, list_styles
+    from impasto.resizing import resize
     from impasto.sheets import Cell, contact_sheet
     from impasto.styles import Style
     from impasto.stylizer import load

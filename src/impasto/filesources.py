@@ -19,9 +19,10 @@ from PIL import Image
 from impasto.deep import remark
 from impasto.errors import ImageError
 from impasto.imagefiles import Header, damaged, decode, one_line, open_file, opened
-from impasto.images import MAX_PIXELS, Picture
+from impasto.images import Picture
 from impasto.masks import Mask, PictureMask, ReadMask, read_mask
 from impasto.pixels import deep_planes, is_deep, metadata, upright
+from impasto.resizing import MAX_PIXELS
 from impasto.strips import Strip, Strips, StripSource, png_strips, tiff_strips
 from impasto.windows import ArraySource, DeepSource, PillowSource, Source
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import operator
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,23 +24,17 @@ from impasto.imagefiles import (
 )
 from impasto.pixels import deep_planes, is_deep, planes, upright
 from impasto.profiles import srgb_profile
+from impasto.resizing import MAX_PIXELS, check_rgb, resize_plane
 from impasto.writing import QUALITY, Rendered, quantized, write_image
 
 __all__ = [
-    "MAX_PIXELS",
     "ArrayForm",
     "Photo",
     "Picture",
     "Rendered",
     "read_photo",
-    "resize",
-    "resize_plane",
-    "scaled_size",
     "write_image",
 ]
-
-MAX_PIXELS = 200_000_000
-"""Larger pictures are refused before they are decoded, unless ``max_pixels`` says otherwise."""
 
 Picture: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | BinaryIO
 """What may be given as a picture: a path, a Pillow image, a NumPy array, a binary stream."""
@@ -141,7 +134,7 @@ class Photo:
             >>> deep.rendered(deep.image).pixels(16)[0, 0]
             array([1000, 1000, 1000], dtype=uint16)
         """
-        _check_rgb(image, f"the result for {self.name}")
+        check_rgb(image, f"the result for {self.name}")
         if not np.isfinite(image).all():
             raise ImageError(f"the result for {self.name} holds NaN or infinity")
         alpha = self.alpha
@@ -240,98 +233,6 @@ def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS, keep_gps: bool 
         f"a {type(source).__name__} is not a picture; give a path, a Pillow image, a NumPy array, "
         "or a binary stream (io.BytesIO for bytes)"
     )
-
-
-def resize(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Scale an image so that its shorter side is ``size`` pixels, smaller or larger.
-
-    The aspect is kept to the nearest pixel. Lanczos of radius 3, widened when reducing so that
-    nothing aliases, in float32 without a step through 8 bits; what it overshoots is clipped.
-
-    Args:
-        image: (H, W, 3) float32 in [0, 1].
-        size: of the shorter side, in pixels.
-
-    Returns:
-        (H', W', 3) float32 in [0, 1]; ``image`` itself if it has the size.
-
-    Raises:
-        ImageError: if ``image`` has another shape, or the result would have more than MAX_PIXELS.
-        OptionError: if ``size`` is not a whole number of 1 or more.
-
-    Example:
-        >>> resize(np.ones((300, 200, 3), np.float32), 50).shape
-        (75, 50, 3)
-    """
-    _check_rgb(image, "the image to resize")
-    height, width = scaled_size(image.shape[0], image.shape[1], size)
-    if (height, width) == image.shape[:2]:
-        return image
-    planes = [resize_plane(image[..., channel], height, width) for channel in range(3)]
-    return np.stack(planes, axis=-1)
-
-
-def scaled_size(height: int, width: int, size: int) -> tuple[int, int]:
-    """Height and width of a picture whose shorter side becomes ``size``, as :func:`resize` has it.
-
-    Args:
-        height: before, in pixels.
-        width: before.
-        size: of the shorter side, in pixels.
-
-    Raises:
-        ImageError: if the result would have more than MAX_PIXELS.
-        OptionError: if ``size`` is not a whole number of 1 or more.
-
-    Example:
-        >>> scaled_size(300, 200, 50)
-        (75, 50)
-    """
-    try:
-        whole = operator.index(size)
-    except TypeError:
-        whole = 0
-    if whole < 1:
-        raise OptionError(f"size must be a whole number of pixels, 1 or more, not {size!r}")
-    shape = (height, width)
-    if min(shape) == whole:
-        return shape
-    high, wide = (max(1, round(side * whole / min(shape))) for side in shape)
-    if high * wide > max(MAX_PIXELS, height * width):
-        raise ImageError(
-            f"an image of {width} x {height} pixels with a shorter side of {whole} would have "
-            f"{wide} x {high} = {high * wide:,} pixels; choose a smaller size"
-        )
-    return high, wide
-
-
-def resize_plane(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Scale one channel, an alpha or a mask to (height, width) as :func:`resize` does.
-
-    Args:
-        plane: (H, W) float32 in [0, 1].
-        height: of the result, 1 or more.
-        width: of the result, 1 or more.
-
-    Returns:
-        (height, width) float32 in [0, 1].
-
-    Example:
-        >>> resize_plane(np.ones((4, 4), np.float32), 2, 3).shape
-        (2, 3)
-    """
-    picture = Image.fromarray(np.ascontiguousarray(plane, np.float32))
-    # Along the rows first, even where Pillow finds the other way quicker: so windows are scaled.
-    across = picture.resize((width, picture.height), Image.Resampling.LANCZOS)
-    scaled = across.resize((width, height), Image.Resampling.LANCZOS)
-    return np.clip(np.asarray(scaled, np.float32), 0, 1)
-
-
-def _check_rgb(image: NDArray[Any], what: str) -> None:
-    if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype.kind != "f":
-        raise ImageError(
-            f"{what} must be floats of shape (H, W, 3), not {image.dtype} of shape {image.shape}"
-        )
 
 
 def _in_dtype(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

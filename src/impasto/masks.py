@@ -15,7 +15,8 @@ from impasto.affine import MAX_ALPHA, check_alpha
 from impasto.colormoments import moments_of
 from impasto.errors import ImageError, OptionError
 from impasto.imagefiles import one_line
-from impasto.images import MAX_PIXELS, Photo, Picture, read_photo, resize, resize_plane
+from impasto.images import Photo, Picture, read_photo
+from impasto.resizing import MAX_PIXELS, resize, resize_plane
 from impasto.windows import ArraySource, PlaneWindows, Source, settled
 
 # Rows that are looked at at a time.

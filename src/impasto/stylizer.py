@@ -19,7 +19,7 @@ from impasto.engines import open_engine
 from impasto.errors import ImageError, OptionError
 from impasto.filepainting import Written, result_bytes, scaled, write_tiles
 from impasto.filesources import mask_reader, open_source
-from impasto.images import MAX_PIXELS, Photo, Picture, read_photo, scaled_size
+from impasto.images import Photo, Picture, read_photo
 from impasto.library import find_style
 from impasto.masks import (
     PictureMask,
@@ -32,6 +32,7 @@ from impasto.models import DEFAULT_MODEL, find_bundle, lab_module
 from impasto.painter import STYLE_SIZE, Painter, listed
 from impasto.painting import MIN_SIDE, Content, Painted, check_image, check_size
 from impasto.regions import Statistics, check_statistics
+from impasto.resizing import MAX_PIXELS, scaled_size
 from impasto.styles import Style
 from impasto.tiled import Watch
 from impasto.tiling import MEMORY, Plan, at_once, check_memory, check_tile, plan_tiles

@@ -173,7 +173,7 @@ class DeepSource:
 
 
 class ScaledSource:
-    """A picture of another size than it is kept in; see :func:`impasto.images.resize`.
+    """A picture of another size than it is kept in; see :func:`impasto.resizing.resize`.
 
     Args:
         source: the picture.

@@ -17,7 +17,7 @@ from PIL import Image
 
 from impasto.errors import OptionError, StyleError
 from impasto.filepainting import Written, write_painted
-from impasto.images import MAX_PIXELS, Photo, Picture, read_photo
+from impasto.images import Photo, Picture, read_photo
 from impasto.lab.descent import Keeping, Progress, Watch
 from impasto.lab.devices import Device, at_work
 from impasto.lab.method import Method, Run
@@ -36,6 +36,7 @@ from impasto.models import Card
 from impasto.painter import listed
 from impasto.painting import Content, Painted, check_size
 from impasto.regions import Statistics
+from impasto.resizing import MAX_PIXELS
 from impasto.styles import Style
 from impasto.stylizer import STYLE_SIZE, Stylizer
 from impasto.tiling import MEMORY

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ImageError, OptionError
-from impasto.images import read_photo, resize
+from impasto.images import read_photo
 from impasto.lab.train.data import SMALLEST, SUFFIXES, is_held_out
+from impasto.resizing import resize
 
 CONTENT_STREAM, STYLE_STREAM = 1, 2
 
