@@ -10,7 +10,15 @@ from onnx import TensorProto
 
 from impasto.affine import moments
 from impasto.engines import ENGINES, open_engine
-from impasto.lab.export import PARITY, PARITY_SIZES, Story, export, multiply_adds, parity
+from impasto.lab.export import (
+    PARITY,
+    PARITY_SIZES,
+    Story,
+    export,
+    multiply_adds,
+    parity,
+    reader_multiply_adds,
+)
 from impasto.lab.methods.compact import FAST, Compact, CompactShape
 from impasto.lab.train.checkpoints import start_from
 from impasto.models import read_bundle, write_bundle
@@ -22,7 +30,7 @@ ENGINE_NAMES = [row.name for row in ENGINES if row.installed]
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    network = Compact(CompactShape((16, 32, 64), (0, 1, 1), (1, 1, 1))).eval()
+    network = Compact(CompactShape((16, 32, 64), (0, 1, 1), (1, 1, 1), (8, 16, 32), 48)).eval()
     with torch.no_grad():
         for p in network.parameters():  # loud enough that a wrong graph shows
             p.mul_(1.5)
@@ -81,7 +89,7 @@ def test_a_bundle_can_be_trained_further(network, bundle, tmp_path):
 
 
 def test_weights_are_stored_in_half_precision_and_run_in_single(bundle):
-    for graph in (bundle.encoder, bundle.decoder):
+    for graph in bundle.parts.values():
         model = onnx.load_from_string(graph)
         sizes = {t.name: int(np.prod(t.dims)) for t in model.graph.initializer}
         floats = [t for t in model.graph.initializer if t.data_type == TensorProto.FLOAT]
@@ -90,7 +98,8 @@ def test_weights_are_stored_in_half_precision_and_run_in_single(bundle):
             i.type.tensor_type.elem_type == TensorProto.FLOAT
             for i in (*model.graph.input, *model.graph.output)
         )
-    assert len(bundle.encoder) + len(bundle.decoder) < 2.2 * bundle.card.parameters + 20_000
+    size = sum(len(graph) for graph in bundle.parts.values())
+    assert size < 2.2 * bundle.card.parameters + 30_000
 
 
 def test_multiply_adds_by_hand():
@@ -100,3 +109,8 @@ def test_multiply_adds_by_hand():
     by_hand += quarter * (24 * 48 * 2 + 2 * 48 * 48)  # down, up, one block
     by_hand += eighth * (48 * 96 * 2 + 4 * 96 * 96)  # down, up, two blocks
     assert multiply_adds(Compact(FAST), 64) == by_hand
+    # its reader: the eye at the same three scales, then from moments to moments
+    by_hand = half * 12 * 48 + quarter * (48 * 96 + 2 * 96 * 96)
+    by_hand += eighth * (96 * 192 + 4 * 192 * 192)
+    by_hand += 2 * (3 + 48 + 96 + 192 + 48 + 96) * 512 + 512 * 512 + 512 * 2 * (48 + 96)
+    assert reader_multiply_adds(Compact(FAST), 64) == by_hand

@@ -8,7 +8,7 @@ from lab_parts import vgg_weights
 from torch import nn
 
 from impasto.errors import ModelError
-from impasto.lab.export import multiply_adds
+from impasto.lab.export import encoder_multiply_adds, multiply_adds, reader_multiply_adds
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, decoder_from
 from impasto.lab.methods.compact import FAST, QUALITY, Compact
 from impasto.lab.train.objective import align, stylize
@@ -51,7 +51,8 @@ def test_a_style_equal_to_the_content_is_alpha_0(network):
 def test_the_style_matters_only_through_its_moments(network):
     content, style = torch.rand(2, 1, 3, 4 * network.multiple, 4 * network.multiple)
     features = network.encode(content)
-    maps = [align(c, s) for c, s in zip(features, network.encode(style), strict=True)]
+    wanted = network.read(style, network.encode(style))
+    maps = [align(c, s) for c, s in zip(features, wanted, strict=True)]
     direct = network.decode(features, [m[0] for m in maps], [m[1] for m in maps])
     assert torch.allclose(direct, stylize(network, content, style), atol=1e-5)
 
@@ -91,6 +92,10 @@ def test_work_is_a_fortieth_and_a_tenth_of_the_papers_network():
     paper = multiply_adds(adain(), 128)
     assert multiply_adds(Compact(FAST), 128) <= paper / 40
     assert multiply_adds(Compact(QUALITY), 128) <= paper / 10
+    # A style costs the paper's network its encoder, half of it; ours costs encoder and reader.
+    network = Compact(QUALITY)
+    reading = reader_multiply_adds(network, 128) + encoder_multiply_adds(network, 128)
+    assert reading <= paper / 2 / 4
     # by hand: VGG-19 to relu4_1 at 512 px is 63.3 billion (plus the 1x1 preprocessing), twice
     assert paper * 16 == pytest.approx(2 * 63.3e9, rel=0.01)
 

@@ -29,12 +29,14 @@ from impasto.lab.train.checkpoints import read_checkpoint, start_from, write_che
 from impasto.lab.train.config import CHOICES, TrainConfig, read_config, write_config
 from impasto.lab.train.data import Sampler, is_held_out, load_collections
 from impasto.lab.train.finetune import finetune_config
+from impasto.lab.train.inverse import InverseObjective
 from impasto.lab.train.journal import Preview
 from impasto.lab.train.lessons import Lessons
 from impasto.lab.train.loop import train
 from impasto.lab.train.networks import NETWORKS, find_network
 from impasto.lab.train.objective import Objective, stylize
 from impasto.lab.train.optimization import OPTIMIZERS, SCHEDULES, learning_rate
+from impasto.lab.train.reading import ReadingObjective
 from impasto.lab.vgg import load_vgg, read_weights
 from impasto.models import find_bundle, read_bundle
 
@@ -200,18 +202,43 @@ def test_parts_and_processes_are_one_joint_batch(config, tmp_path):
         train(dataclasses.replace(joint, accumulate=3), tmp_path / "three", bundle=False)
 
 
+def test_a_reader_is_trained_apart_and_given_to_a_network(config, tmp_path):
+    apart = dataclasses.replace(config, network="reader", distill_features=1.0, preview_every=1)
+    witness = read_checkpoint(train(apart, tmp_path / "reader"))["average"]
+    assert not list((tmp_path / "reader").glob("*.png")) and len(_losses(tmp_path / "reader")) == 4
+    eye = str(tmp_path / "reader" / "checkpoint.pt")
+    still = {"eye": eye, "iterations": 1, "learning_rate": 1e-9, "ema": 0.0}
+    joint = dataclasses.replace(config, **still, style_rate=2.0)
+    saved = read_checkpoint(train(joint, tmp_path / "joint", bundle=False))["average"]
+    for name in ("stem.weight", "downs.1.weight", "blocks.2.1.second.bias"):
+        given = witness[f"module.eye.{name}"]
+        assert torch.allclose(saved[f"module.reader.eye.{name}"], given, atol=1e-6)
+    with pytest.raises(OptionError, match="adain reads no styles with an eye"):
+        train(dataclasses.replace(config, network="adain", eye=eye), tmp_path / "adain")
+    with pytest.raises(ModelError, match="does not fit the network"):
+        train(
+            dataclasses.replace(config, eye=str(tmp_path / "joint/checkpoint.pt")), tmp_path / "x"
+        )
+
+
 @pytest.mark.parametrize("row", NETWORKS, ids=lambda row: row.name)
 def test_every_network_can_be_trained(config, row):
     torch.manual_seed(0)
     judge = load_vgg(config.vgg)
-    exact = dataclasses.replace(config, precision="fp32")
+    exact = dataclasses.replace(config, precision="fp32", distill_features=1.0)
     objective = row.objective(exact, judge, None, paint=row.paint, features=row.features)
     learned = row.learned()
+    if isinstance(learned, Compact):  # its reader starts with no say
+        torch.nn.init.normal_(learned.reader.layers[-1].weight, std=0.1)
     lesson = objective.lesson(torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32))
     loss, terms = objective(learned, lesson)
     loss.backward()
-    style = {"style"} if row.objective is Objective else set()  # an inverse has none
-    assert set(terms) == {"content", "variation", "identity"} | style
+    expected = {
+        InverseObjective: {"content", "variation", "identity"},
+        ReadingObjective: {"style", "distill_features"},
+    }
+    painted = {"content", "style", "variation", "identity"}
+    assert set(terms) == expected.get(row.objective, painted)
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in learned.parameters())
     if row.assembled is None:
         assert row.remark
@@ -341,7 +368,7 @@ def test_finetuning_starts_from_a_model_that_ships(config, tmp_path):
     (stage,) = start_from(learned, settings.start)
     assert stage["iterations"] > 0 and stage["data"]
     wanted = weights_of(find_bundle("fast"))
-    assert all(torch.equal(value, wanted[name]) for name, value in learned.state_dict().items())
+    assert all(torch.equal(learned.state_dict()[name], value) for name, value in wanted.items())
     for bad, error, message in (
         ({"vgg": None}, ModelError, r"--vgg, or set IMPASTO_VGG"),
         ({"vgg": "gone.pth"}, ModelError, r"gone.pth.*vgg_normalised"),

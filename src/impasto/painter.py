@@ -34,6 +34,7 @@ from impasto.painting import (
     cropped,
     encode,
     kept,
+    read,
 )
 from impasto.regions import Statistics, check_statistics, is_flat, shares, strengths
 from impasto.styles import Style
@@ -63,7 +64,7 @@ class Painter:
         self.identity = identity
 
     def style(self, source: Picture | Photo, *, size: int | None = STYLE_SIZE) -> Style:
-        """What is kept of a style image: its moments at every level.
+        """What is kept of a style image: the moments that a picture in it has at every level.
 
         What is transparent in the image does not count.
 
@@ -87,7 +88,8 @@ class Painter:
         photo = source if isinstance(source, Photo) else read_photo(source)
         photo = fit_photo(photo, size, enlarge=False)
         self.check_style(photo)
-        moments = self._encoded(photo.image, photo.alpha, photo.name).moments
+        content = self._encoded(photo.image, photo.alpha, photo.name)
+        moments = read(content, engine=self.engine, card=self.card)
         return Style(
             name=photo.name, model=self.identity, moments=moments, model_name=self.card.name
         )

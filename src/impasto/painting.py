@@ -19,7 +19,14 @@ from impasto.errors import ImageError, OptionError
 from impasto.gathering import gather
 from impasto.masks import fill_hidden
 from impasto.models import Card
-from impasto.regions import align, cell_average, is_flat, region_moments
+from impasto.regions import (
+    align,
+    cell_average,
+    effective_cells,
+    enough,
+    is_flat,
+    region_moments,
+)
 from impasto.styles import Style
 
 MIN_SIDE = 16
@@ -138,8 +145,7 @@ def encode(
     Returns:
         A value for :func:`affines` and ``engine.decode``.
     """
-    planes = fill_hidden(image, opacity).transpose(2, 0, 1)
-    encoded = engine.encode(padded(planes.astype(np.float32, copy=False), card))
+    encoded = engine.encode(_planes(image, opacity, card))
     moments = encoded.moments
     if engine.precision != "fp32":
         # Half the digits: a scale that is rounded to the other side is 0.4 % off, and a difference
@@ -153,6 +159,25 @@ def encode(
             for features, level, whole in zip(encoded.features, card.levels, moments, strict=True)
         )
     return Content(image, opacity, encoded.features, moments, model)
+
+
+def read(content: Content, *, engine: Engine, card: Card) -> tuple[Moments, ...]:
+    """The moments that a picture is to be given in a style, one pair a level.
+
+    Args:
+        content: the style, of :func:`encode`.
+        engine: what runs the model.
+        card: of the model; without a reader these are the style's own moments.
+    """
+    if not card.reader_macs_512:
+        return content.moments
+    planes = _planes(content.image, content.opacity, card)
+    counts = np.ones([side // card.multiple for side in planes.shape[1:]], np.float32)
+    if content.opacity is not None:
+        seen = cell_average(padded(content.opacity[None], card)[0], card.multiple)
+        if enough(effective_cells(seen)):
+            counts = seen.astype(np.float32)
+    return engine.read(planes, content.moments, counts)
 
 
 def affines(
@@ -249,6 +274,14 @@ def kept(
     # Written so that a share of 0 or 1 gives exactly the one or the other.
     mixed: NDArray[np.float32] = painted * share + np.clip(image, 0, 1) * (1 - share)
     return mixed.astype(np.float32, copy=False)
+
+
+def _planes(
+    image: NDArray[np.float32], opacity: NDArray[np.float32] | None, card: Card
+) -> NDArray[np.float32]:
+    """(H, W, 3) as a graph takes it: (3, H', W'), padded, what is hidden filled."""
+    planes = fill_hidden(image, opacity).transpose(2, 0, 1)
+    return padded(planes.astype(np.float32, copy=False), card)
 
 
 def padded(planes: NDArray[Any], card: Card) -> NDArray[Any]:

@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.affine import Affine, Moments
+from impasto.affine import Affine, Moments, column
 from impasto.errors import EngineError, OptionError
 from impasto.models.bundle import Bundle, Card
 
@@ -74,6 +74,25 @@ class Engine(Protocol):
         Raises:
             EngineError: if the engine fails, as when memory runs out, or the model has no such
                 graph; just as :meth:`encode` and :meth:`decode` of a model that has this one.
+        """
+        ...
+
+    def read(
+        self,
+        style: NDArray[np.float32],
+        moments: Sequence[Moments],
+        counts: NDArray[np.float32],
+    ) -> tuple[Moments, ...]:
+        """The moments that a picture is to be given in a style.
+
+        Args:
+            style: (3, H, W), as for :meth:`encode`.
+            moments: its own, one pair a level.
+            counts: (h, w), how much each ``Card.multiple`` pixels count, 0 or more.
+
+        Raises:
+            EngineError: if the engine fails, or the model has no reader (``Card.reader_macs_512``):
+                a style's own moments are then those to give.
         """
         ...
 
@@ -237,6 +256,21 @@ class GraphEngine:
                 )
         return gather(self._card, outputs)
 
+    def read(
+        self,
+        style: NDArray[np.float32],
+        moments: Sequence[Moments],
+        counts: NDArray[np.float32],
+    ) -> tuple[Moments, ...]:
+        """See :meth:`Engine.read`."""
+        feed = {"image": style[None], "counts": counts[None, None]}
+        for index, each in enumerate(moments):
+            feed[f"mean_{index}"] = column(each.mean)[None]
+            feed[f"std_{index}"] = column(each.std)[None]
+        found = self._run("reader")(feed, reader_outputs(self._card))
+        count = len(self._card.levels)
+        return _moments(found[:count], found[count:])
+
     def paint(
         self, image: NDArray[np.float32], weights: NDArray[np.float32] | None
     ) -> NDArray[np.float32]:
@@ -258,8 +292,7 @@ class GraphEngine:
     def _run(self, part: str) -> Run:
         if part not in self._graphs:
             raise EngineError(
-                f"model {self._card.name!r} has no {part}: its styles are "
-                + ("built in" if self._card.styles else "not built in")
+                f"model {self._card.name!r} has no {part}; it has {' and '.join(self._graphs)}"
             )
         return self._graphs[part]
 
@@ -275,16 +308,27 @@ def gather(card: Card, outputs: Sequence[NDArray[np.float32]]) -> Encoded:
     features, means, stds = (outputs[part * count : (part + 1) * count] for part in range(3))
     return Encoded(
         features=tuple(each[0] for each in features),
-        moments=tuple(
-            Moments(mean=mean.astype(np.float64).ravel(), std=std.astype(np.float64).ravel())
-            for mean, std in zip(means, stds, strict=True)
-        ),
+        moments=_moments(means, stds),
+    )
+
+
+def _moments(
+    means: Sequence[NDArray[np.float32]], stds: Sequence[NDArray[np.float32]]
+) -> tuple[Moments, ...]:
+    return tuple(
+        Moments(mean=mean.astype(np.float64).ravel(), std=std.astype(np.float64).ravel())
+        for mean, std in zip(means, stds, strict=True)
     )
 
 
 def encoder_outputs(card: Card) -> list[str]:
     """The names of an encoder's outputs, in the order that :func:`gather` takes them."""
     return [f"{kind}_{i}" for kind in ("features", "mean", "std") for i in range(len(card.levels))]
+
+
+def reader_outputs(card: Card) -> list[str]:
+    """The names of a reader's outputs, means first."""
+    return [f"wanted_{kind}_{i}" for kind in ("mean", "std") for i in range(len(card.levels))]
 
 
 def decoder_feed(

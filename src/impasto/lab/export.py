@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.affine import Affine, adain
-from impasto.engines import Engine
+from impasto.engines import Engine, reader_outputs
 from impasto.errors import ModelError
+from impasto.lab.moments import fast_mean_std
 from impasto.lab.normalization import EPS
 from impasto.lab.train.objective import align
 from impasto.models.bundle import Bundle, Card, Level
@@ -50,7 +51,12 @@ class Exportable(Protocol):
     @property
     def encoder_rim(self) -> int: ...
 
+    @property
+    def reader(self) -> nn.Module | None: ...
+
     def encode(self, image: Tensor) -> list[Tensor]: ...
+
+    def read(self, style: Tensor, features: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]: ...
 
     def decode(
         self, features: Sequence[Tensor], scales: Sequence[Tensor], shifts: Sequence[Tensor]
@@ -97,6 +103,17 @@ class _Decoder(nn.Module):
         return picture
 
 
+class _Reader(nn.Module):
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = nn.Module()  # the reader alone, under the name that it has in the network
+        self.network.reader = network.reader
+
+    def forward(self, image: Tensor, counts: Tensor, *moments: Tensor) -> tuple[Tensor, ...]:
+        means, stds = self.network.reader(image, counts, moments[0::2], moments[1::2])
+        return (*means, *stds)
+
+
 def export(network: Exportable, story: Story) -> Bundle:
     """The bundle of ``network``, its weights stored in half precision.
 
@@ -118,25 +135,32 @@ def export(network: Exportable, story: Story) -> Bundle:
         precision=story.precision,
         parameters=sum(p.numel() for p in network.parameters()),
         macs_512=multiply_adds(network, 512),
+        reader_macs_512=reader_multiply_adds(network, 512),
         data=story.data,
         iterations=story.iterations,
         losses=story.losses,
         licence=story.licence,
         notes=story.notes,
     )
-    encoder_outputs, decoder_inputs, maps = [], [], []
+    encoder_outputs, decoder_inputs, reader_inputs, maps = [], [], ["image", "counts"], []
     cells = 4  # any size will do: height and width stay open
     for i, level in enumerate(levels):
         side = cells * network.multiple // level.stride
         encoder_outputs += [f"features_{i}", f"mean_{i}", f"std_{i}"]
         decoder_inputs += [f"features_{i}", f"scale_{i}", f"shift_{i}"]
+        reader_inputs += [f"mean_{i}", f"std_{i}"]
         maps += [torch.randn(1, level.channels, side, side)]
-        maps += [torch.randn(1, level.channels, 1, 1) for _ in range(2)]
+        maps += [torch.rand(1, level.channels, 1, 1) for _ in range(2)]
     image = torch.rand(1, 3, cells * network.multiple, cells * network.multiple)
     with torch.no_grad():
         encoder = graph_of(_Encoder(network), (image,), ["image"], encoder_outputs)
         decoder = graph_of(_Decoder(network), tuple(maps), decoder_inputs, ["image"])
-    return Bundle(card=card, encoder=encoder, decoder=decoder)
+        reader = b""
+        if network.reader is not None:
+            moments = [each for i in range(len(levels)) for each in maps[3 * i + 1 : 3 * i + 3]]
+            style = (image, torch.ones(1, 1, cells, cells), *moments)
+            reader = graph_of(_Reader(network), style, reader_inputs, reader_outputs(card))
+    return Bundle(card=card, encoder=encoder, decoder=decoder, reader=reader)
 
 
 def graph_of(
@@ -155,7 +179,7 @@ def graph_of(
     axes = {
         name: {2: f"{name}_height", 3: f"{name}_width"}
         for name in (*names, *outputs)
-        if not name.startswith(("mean_", "std_"))
+        if not name.startswith(("mean_", "std_", "wanted_"))
     }
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -216,17 +240,38 @@ def multiply_adds(network: nn.Module, size: int) -> int:
 
     One multiply-add is one multiplication and one addition: half of the FLOPs that some count.
     """
+    image = torch.rand(1, 3, size, size)
+    return _counted(network, lambda: _stylize(network, image, None))
+
+
+def encoder_multiply_adds(network: Any, size: int) -> int:
+    """How many of them are the encoder's."""
+    image = torch.rand(1, 3, size, size)
+    return _counted(network, lambda: network.encode(image))
+
+
+def reader_multiply_adds(network: Any, size: int) -> int:
+    """Those of the reader for one style of ``size`` x ``size``; 0 where there is none."""
+    if network.reader is None:
+        return 0
+    style = torch.rand(1, 3, size, size)
+    with torch.no_grad():
+        features = network.encode(style)
+    return _counted(network.reader, lambda: network.read(style, features))
+
+
+def _counted(network: nn.Module, run: Callable[[], object]) -> int:
     counted = 0
 
     def count(module: Any, _: Any, output: Tensor) -> None:
         nonlocal counted
-        kernel = module.kernel_size[0] * module.kernel_size[1]
-        counted += output.numel() * (module.in_channels // module.groups) * kernel
+        counted += output.numel() * module.weight[0].numel()
 
-    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d)]
+    kinds = (nn.Conv2d, nn.Linear)
+    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, kinds)]
     try:
         with torch.no_grad():
-            _stylize(network, torch.rand(1, 3, size, size), None)
+            run()
     finally:
         for hook in hooks:
             hook.remove()
@@ -240,6 +285,7 @@ def parity(network: Exportable, engine: Engine, *, seed: int = 0) -> dict[tuple[
     """
     random = torch.Generator().manual_seed(seed)
     differences = {}
+    reads = network.reader is not None
     style = torch.rand(1, 3, 8, 8, generator=random)
     style = F.interpolate(style, (64, 64), mode="bicubic").clamp(0, 1)
     for height, width in PARITY_SIZES:
@@ -250,22 +296,30 @@ def parity(network: Exportable, engine: Engine, *, seed: int = 0) -> dict[tuple[
         image = F.pad(image, padding, mode="replicate")
         with torch.no_grad():
             wanted = _stylize(network, image, style)[0].numpy()
-        got = _stylize_by(engine, image[0].numpy(), style[0].numpy())
+        got = _stylize_by(engine, image[0].numpy(), style[0].numpy(), reads=reads)
         differences[height, width] = float(np.abs(got - wanted).max())
     return differences
 
 
 def _stylize(network: Any, image: Tensor, style: Tensor | None) -> Tensor:
     features = network.encode(image)
-    goals = features if style is None else network.encode(style)
-    scales, shifts = zip(*map(align, features, goals), strict=True)
+    if style is None:
+        wanted = [fast_mean_std(level) for level in features]
+    else:
+        wanted = network.read(style, network.encode(style))
+    scales, shifts = zip(*map(align, features, wanted), strict=True)
     picture: Tensor = network.decode(features, scales, shifts)
     return picture
 
 
 def _stylize_by(
-    engine: Engine, image: NDArray[np.float32], style: NDArray[np.float32]
+    engine: Engine, image: NDArray[np.float32], style: NDArray[np.float32], *, reads: bool
 ) -> NDArray[np.float32]:
-    content, wanted = engine.encode(image), engine.encode(style)
-    maps: list[Affine] = [adain(a, b) for a, b in zip(content.moments, wanted.moments, strict=True)]
+    content, encoded = engine.encode(image), engine.encode(style)
+    wanted = encoded.moments
+    if reads:
+        # The coarsest level has the cells of the multiple in the networks that read.
+        everywhere = np.ones(encoded.features[-1].shape[1:], np.float32)
+        wanted = engine.read(style, wanted, everywhere)
+    maps: list[Affine] = [adain(a, b) for a, b in zip(content.moments, wanted, strict=True)]
     return engine.decode(content.features, maps)

@@ -1,6 +1,6 @@
 """A bundle: one exported model in one file, ``NAME.impasto``.
 
-The file is a zip archive. That of a model for any style has three members:
+The file is a zip archive. That of a model for any style has these members:
 
 ``encoder.onnx``
     input ``image`` (1, 3, H, W) float32 RGB in [0, 1], H and W any multiples of ``Card.multiple``;
@@ -8,6 +8,11 @@ The file is a zip archive. That of a model for any style has three members:
 ``decoder.onnx``
     inputs for each level i ``features_i``, ``scale_i`` and ``shift_i``, the last two (1, C, 1, 1)
     or (1, C, h, w); output ``image`` (1, 3, H, W), not clipped.
+``reader.onnx``
+    only where the card says so (``Card.reader_macs_512``): which moments a picture is to be given
+    in a style. Inputs ``image``, the style, as that of the encoder, ``counts`` (1, 1, h, w), how
+    much each ``Card.multiple`` pixels of it count, 0 or more, and for each level i the style's own
+    ``mean_i`` and ``std_i`` (1, C, 1, 1); outputs ``wanted_mean_i`` and ``wanted_std_i``.
 ``card.json``
     the :class:`Card`: what the model is, what it needs and where it comes from.
 
@@ -49,7 +54,8 @@ __all__ = [
 MAX_GRAPH_BYTES = 1 << 30
 MAX_CARD_BYTES = 1 << 20
 
-ENCODER, DECODER, PAINTER, CARD = "encoder.onnx", "decoder.onnx", "painter.onnx", "card.json"
+ENCODER, DECODER, READER = "encoder.onnx", "decoder.onnx", "reader.onnx"
+PAINTER, CARD = "painter.onnx", "card.json"
 
 # Zip's earliest date: the same model must give the same bytes whenever it is written.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -64,19 +70,22 @@ class Bundle:
         encoder: ``encoder.onnx`` as bytes; empty where styles are built in.
         decoder: ``decoder.onnx`` as bytes; the same.
         painter: ``painter.onnx`` as bytes; empty where no style is built in.
+        reader: ``reader.onnx`` as bytes; empty where styles are not read.
     """
 
     card: Card
     encoder: bytes
     decoder: bytes
     painter: bytes = b""
+    reader: bytes = b""
 
     @property
     def parts(self) -> dict[str, bytes]:
         """The graphs that there are, by the names of their files without the suffix."""
         if self.card.styles:
             return {"painter": self.painter}
-        return {"encoder": self.encoder, "decoder": self.decoder}
+        graphs = {"encoder": self.encoder, "decoder": self.decoder}
+        return graphs | {"reader": self.reader} if self.card.reader_macs_512 else graphs
 
     @property
     def identity(self) -> str:
@@ -121,7 +130,8 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
                 return Bundle(card=card, encoder=b"", decoder=b"", painter=painter)
             encoder = _member(archive, ENCODER, MAX_GRAPH_BYTES)
             decoder = _member(archive, DECODER, MAX_GRAPH_BYTES)
-        return Bundle(card=card, encoder=encoder, decoder=decoder)
+            reader = _member(archive, READER, MAX_GRAPH_BYTES) if card.reader_macs_512 else b""
+        return Bundle(card=card, encoder=encoder, decoder=decoder, reader=reader)
     except FileNotFoundError as error:
         raise ModelError(f"there is no model file {source}") from error
     except ModelError as error:
@@ -190,7 +200,7 @@ def check_graph(card: Card, part: str, *, inputs: Sequence[Port], outputs: Seque
 
     Args:
         card: the model's card.
-        part: ``encoder``, ``decoder`` or ``painter``.
+        part: ``encoder``, ``decoder``, ``reader`` or ``painter``.
         inputs: all inputs of the graph.
         outputs: all outputs; more than are needed do no harm.
 
@@ -208,6 +218,9 @@ def check_graph(card: Card, part: str, *, inputs: Sequence[Port], outputs: Seque
         gives = {"painted": 3}
     elif part == "encoder":
         takes, gives = picture, _ports(card, ("features", "mean", "std"))
+    elif part == "reader":
+        takes = {**picture, "counts": 1, **_ports(card, ("mean", "std"))}
+        gives = _ports(card, ("wanted_mean", "wanted_std"))
     else:
         takes, gives = _ports(card, ("features", "scale", "shift")), picture
     graph = f"the {part} of model {card.name!r}"

@@ -21,6 +21,7 @@ PRECISIONS = ("fp32", "bf16")
 
 # Fields that not every model has a use for: the cards of others are as they always were.
 _BUILT_IN = ("styles", "controls", "pixel_bytes")
+_OPTIONAL = ("precision", "reader_macs_512")
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,9 @@ class Card:
             that has styles has no levels, and the graph ``painter.onnx``.
         controls: what can be asked of built-in styles, names of ``CONTROLS``.
         pixel_bytes: memory that a pixel needs at most while the model works on it; 0: not known.
+        reader_macs_512: multiply-adds, beside those of the encoder, for reading one 512 x 512 style
+            with the graph ``reader.onnx``; 0: there is none, and a style is the moments that the
+            encoder finds in it.
         precision: what it runs in unless another is asked for, a name of ``PRECISIONS``; "" for
             what the engine prefers. For deep networks whose pictures bfloat16 changes visibly.
         format: number of the bundle's format.
@@ -98,6 +102,7 @@ class Card:
     styles: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
     pixel_bytes: int = 0
+    reader_macs_512: int = 0
     precision: str = ""
     format: int = FORMAT
 
@@ -130,9 +135,15 @@ class Card:
             "iterations",
             "margin",
             "pixel_bytes",
+            "reader_macs_512",
         ):
             if getattr(self, field) < 0:
                 raise ModelError(f"'{field}' must be 0 or more, not {getattr(self, field)}")
+        if self.styles and self.reader_macs_512:
+            raise ModelError(
+                f"the card of model {self.name!r} names built-in styles, so it has none to read: "
+                "'reader_macs_512' must be 0"
+            )
         if self.margin % self.multiple:
             raise ModelError(
                 f"'margin' must be a multiple of {self.multiple} ('multiple'), not {self.margin}"
@@ -199,7 +210,7 @@ def write_card(card: Card) -> str:
     """
     values = asdict(card)
     unused = [] if card.styles else list(_BUILT_IN)
-    for name in unused if card.precision else [*unused, "precision"]:
+    for name in [*unused, *(each for each in _OPTIONAL if not values[each])]:
         del values[name]
     return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from impasto.errors import ModelError
 from impasto.lab.blocks import affine, reflected
+from impasto.lab.moments import fast_mean_std
 from impasto.lab.vgg import VGG19
 from impasto.models.bundle import Level
 
@@ -101,6 +102,7 @@ class AdaINNetwork(nn.Module):
     # its mirror. One cell of 8 px more, since pooled and up-sampled grids move in whole cells.
     rim = 2 * (1 + 1 + 2 + 2 + 4 * 4 + 8) + (1 + 2 + 4) + 8
     encoder_rim = 1 + 1 + 2 + 2 + 4 * 4 + 8  # poolings stay within a cell
+    reader = None
 
     def __init__(self, vgg: VGG19, decoder: Decoder) -> None:
         super().__init__()
@@ -109,6 +111,10 @@ class AdaINNetwork(nn.Module):
     def encode(self, image: Tensor) -> list[Tensor]:
         """relu4_1 of ``image`` (N, 3, H, W) in [0, 1], as the only level."""
         return [self.vgg(image, [LAYER])[LAYER]]
+
+    def read(self, _: Tensor, features: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """Mean and deviation (N, C, 1, 1) of a style's features: those it is aligned to."""
+        return [fast_mean_std(level) for level in features]
 
     def decode(
         self, features: Sequence[Tensor], scales: Sequence[Tensor], shifts: Sequence[Tensor]

@@ -121,6 +121,8 @@ class BuiltInLesson:
 class BuiltInObjective:
     """Perceptual losses against a fixed list of styles; the surface is that of ``Objective``."""
 
+    paints = True
+
     def __init__(
         self,
         config: TrainConfig,

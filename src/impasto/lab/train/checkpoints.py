@@ -18,6 +18,8 @@ from impasto.wholefile import write_whole
 
 CHECKPOINT = "checkpoint.pt"
 """Its name in a run folder."""
+READER = "reader."
+"""How the names of the weights begin that read styles, in networks that have such."""
 
 
 def write_checkpoint(path: Path, value: dict[str, Any]) -> None:
@@ -97,6 +99,9 @@ def start_from(
         }
         stages = saved["stages"]
     weights = {k: v.float() for k, v in weights.items()}
+    if not any(name.startswith(READER) for name in weights):
+        # Models of before there were readers: an untrained one changes nothing.
+        weights |= {k: v for k, v in learned.state_dict().items() if k.startswith(READER)}
     if held:
         weights = spread_styles(learned, weights, held, str(source))
     load_into(learned, weights, str(source))

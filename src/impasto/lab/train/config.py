@@ -42,6 +42,9 @@ class TrainConfig:
     """File of an AdaIN decoder for ``vgg``, whose pictures are distilled; empty: no teacher."""
     start: str = ""
     """Checkpoint, bundle (``.impasto``) or model by name to start from; empty: random weights."""
+    eye: str = ""
+    """Checkpoint of ``reader``: what the reader of a compact network starts from, instead of from
+    what ``start`` has of it."""
 
     iterations: int = 10_000
     batch: int = 8
@@ -95,8 +98,8 @@ class TrainConfig:
     """How far the weights of built-in styles are evened out: loud ones, whose Gram matrices are
     large, drown quiet ones in the sum. 0: not at all, the papers'; 1: all count alike."""
     style_rate: float = 1.0
-    """Learning rate of what belongs to built-in styles, in those of the rest: a gamma is around 1,
-    a weight of a convolution around 0.05, and Adam's steps are of one size."""
+    """Learning rate of what belongs to built-in styles, or of a reader, in those of the rest: a
+    gamma is around 1, a weight of a convolution around 0.05, and Adam's steps are of one size."""
     add_styles: bool = False
     """Keep the network of ``start`` and its styles as they are, and learn those of ``styles``
     beside them."""

@@ -12,6 +12,7 @@ from torch import nn
 
 from impasto.errors import OptionError
 from impasto.lab.methods.adain import decoder_from
+from impasto.lab.methods.compact import Compact
 from impasto.lab.train.adversary import Adversary
 from impasto.lab.train.builtin import (
     BuiltInObjective,
@@ -27,6 +28,7 @@ from impasto.lab.train.data import Loaded, Sampler, load_collections
 from impasto.lab.train.journal import Preview
 from impasto.lab.train.networks import NetworkRow
 from impasto.lab.train.objective import Objective
+from impasto.lab.train.reading import Witness, give_eye
 from impasto.lab.train.sources import SMALLEST, LeftOut
 from impasto.lab.vgg import VGG19, load_vgg, read_weights
 
@@ -92,6 +94,8 @@ def open_course(config: TrainConfig, row: NetworkRow | BuiltInRow, device: torch
     styles = _sampler(config, paintings, config.styles, config.style_scale, config.style_jitter, 2)
     learned = row.learned().to(device, memory_format=torch.channels_last)
     before = start_from(learned, config.start, part=row.part) if config.start else []
+    if config.eye:
+        _open_eye(learned, config, row)
     return Course(
         learned=learned,
         moving=list(learned.parameters()),
@@ -103,6 +107,14 @@ def open_course(config: TrainConfig, row: NetworkRow | BuiltInRow, device: torch
         preview=lambda: Preview(config, device),
         beside=tuple(objective.adversary.parameters) if objective.adversary else (),
     )
+
+
+def _open_eye(learned: Any, config: TrainConfig, row: NetworkRow) -> None:
+    if not isinstance(learned, Compact):
+        raise OptionError(f"{row.name} reads no styles with an eye: leave eye out")
+    witness = Witness()
+    start_from(witness, config.eye)
+    give_eye(learned, witness.state_dict())
 
 
 def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device) -> Course:

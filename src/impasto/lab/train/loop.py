@@ -88,7 +88,8 @@ def _learn(
         mine=range(processes.rank * config.accumulate, (processes.rank + 1) * config.accumulate),
         device=device,
     )
-    preview = course.preview() if processes.first and config.preview_every else None
+    shown = processes.first and config.preview_every and objective.paints
+    preview = course.preview() if shown else None
 
     average = AveragedModel(learned, multi_avg_fn=moving_average(config.ema)).eval()
     parameters = course.moving
@@ -237,4 +238,5 @@ def _stage(config: TrainConfig, step: int) -> dict[str, Any]:
         "crop": config.crop,
         "distilled": bool(config.teacher),
         "adversarial": bool(config.adversarial),
+        "eye": bool(config.eye),
     }

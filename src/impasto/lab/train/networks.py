@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from impasto.errors import OptionError
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, encoder_of
-from impasto.lab.methods.compact import FAST, QUALITY, Compact, CompactShape
+from impasto.lab.methods.compact import EYE, FAST, QUALITY, Compact, CompactShape
 from impasto.lab.methods.style_swap import Inverse
 from impasto.lab.normalization import BatchNorm, InstanceNorm
 from impasto.lab.train.builtin_networks import BUILT_IN, BuiltInRow
 from impasto.lab.train.inverse import InverseObjective
 from impasto.lab.train.objective import Lesson, Objective, Paint, stylize
+from impasto.lab.train.reading import ReadingObjective, Witness
 from impasto.lab.vgg import VGG19
 
 
@@ -173,6 +174,16 @@ NETWORKS: tuple[NetworkRow, ...] = (
         assembled=None,
         features=True,
         remark="its decoder takes statistics of the whole picture, and a bundle's must be local",
+    ),
+    NetworkRow(
+        name="reader",
+        title="The eye that the compact networks read styles with",
+        architecture=f"features of {EYE} channels that tell those of VGG-19, and their moments",
+        learned=Witness,
+        paint=_stylized,
+        assembled=None,
+        objective=ReadingObjective,
+        remark="it paints nothing; a config of a compact network names its checkpoint as its eye",
     ),
     NetworkRow(
         name="style-swap",

@@ -39,19 +39,23 @@ TERMS = (
 
 
 class Network(Protocol):
-    """The two verbs of a network."""
+    """The three verbs of a network."""
 
     def encode(self, image: Tensor) -> list[Tensor]: ...
+
+    def read(
+        self, style: Tensor, features: Sequence[Tensor]
+    ) -> Sequence[tuple[Tensor, Tensor]]: ...
 
     def decode(
         self, features: Sequence[Tensor], scales: Sequence[Tensor], shifts: Sequence[Tensor]
     ) -> Tensor: ...
 
 
-def align(content: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale and shift (N, C, 1, 1) that give ``content`` the moments of ``style`` (eq. 8)."""
+def align(content: Tensor, style: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Scale and shift (N, C, 1, 1) that give ``content`` the moments of a style (eq. 8)."""
     mean, std = fast_mean_std(content)
-    style_mean, style_std = fast_mean_std(style)
+    style_mean, style_std = style
     scale = style_std / std
     return scale, style_mean - mean * scale
 
@@ -60,9 +64,11 @@ def stylize(network: Network, contents: Tensor, styles: Tensor, *, unaligned: in
     """Pictures of ``contents`` in ``styles`` (N, 3, H, W), then the first ``unaligned`` contents
     decoded as they are (alpha = 0); each picture is encoded once."""
     n = len(contents)
+    encoded = network.encode(torch.cat([contents, styles]))
+    wanted = network.read(styles, [level[n:] for level in encoded])
     features, scales, shifts = [], [], []
-    for level in network.encode(torch.cat([contents, styles])):
-        content, style = level[:n], level[n:]
+    for level, style in zip(encoded, wanted, strict=True):
+        content = level[:n]
         scale, shift = align(content, style)
         features.append(torch.cat([content, content[:unaligned]]))
         scales.append(torch.cat([scale, torch.ones_like(scale[:unaligned])]))
@@ -111,6 +117,8 @@ class Objective:
 
     distills = True
     """Whether there may be a teacher."""
+    paints = True
+    """Whether there are pictures to show of what is learned."""
     least_styles = 2
     """A network that shall take any style learns from one alone to ignore what it is given."""
 
