@@ -15,6 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from impasto.errors import OptionError
+from impasto.lab.devices import DTYPES
 from impasto.lab.evaluate.features import (
     CONTENT_LAYER,
     STYLE_LAYERS,
@@ -51,7 +52,6 @@ from impasto.lab.normalization import adain
 from impasto.lab.vgg import VGG19, load_vgg
 from impasto.models import DEFAULT_MODEL
 
-PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 CELL = 8
 """A size must be a multiple of this, the stride of relu4_1."""
 
@@ -155,8 +155,8 @@ def evaluate_models(
             raise OptionError(f"a size must be 64 or more and a multiple of {CELL}, not {size!r}")
     if not sizes:
         raise OptionError("there is no size to evaluate at; give one, such as 256")
-    if judge_precision not in PRECISIONS:
-        raise OptionError(f"judge_precision is one of {list(PRECISIONS)}, not {judge_precision!r}")
+    if judge_precision not in DTYPES:
+        raise OptionError(f"judge_precision is one of {list(DTYPES)}, not {judge_precision!r}")
     check_worst_by(worst_by, lpips=lpips is not None)
     out = Path(out)
     opened, named = _opened(models, reference, vgg, decoder, engine, precision, threads)
@@ -210,7 +210,7 @@ class Judge:
     def __init__(self, vgg: VGG19, *, precision: str, perceptual: LPIPS | None = None) -> None:
         if CONTENT_LAYER not in vgg.layers:
             raise OptionError(f"the judge needs {CONTENT_LAYER}; this VGG ends at {vgg.layers[-1]}")
-        self.vgg = vgg.to(PRECISIONS[precision])
+        self.vgg = vgg.to(DTYPES[precision])
         self.perceptual = perceptual
 
     @torch.no_grad()
