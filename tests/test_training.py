@@ -213,12 +213,17 @@ def test_a_reader_is_trained_apart_and_given_to_a_network(config, tmp_path):
     for name in ("stem.weight", "downs.1.weight", "blocks.2.1.second.bias"):
         given = witness[f"module.eye.{name}"]
         assert torch.allclose(saved[f"module.reader.eye.{name}"], given, atol=1e-6)
+    # The eye of a network serves another one, whose encoder says other things of a style.
+    again = dataclasses.replace(joint, network="quality", eye=str(tmp_path / "joint/checkpoint.pt"))
+    saved = read_checkpoint(train(again, tmp_path / "again", bundle=False))["average"]
+    given = witness["module.eye.stem.weight"]
+    assert torch.allclose(saved["module.reader.eye.stem.weight"], given, atol=1e-6)
     with pytest.raises(OptionError, match="adain reads no styles with an eye"):
         train(dataclasses.replace(config, network="adain", eye=eye), tmp_path / "adain")
-    with pytest.raises(ModelError, match="does not fit the network"):
-        train(
-            dataclasses.replace(config, eye=str(tmp_path / "joint/checkpoint.pt")), tmp_path / "x"
-        )
+    blind = {"average": {"module.stem.weight": torch.zeros(1)}, "step": 0, "stages": []}
+    write_checkpoint(tmp_path / "blind.pt", blind)
+    with pytest.raises(ModelError, match="there is no eye in it"):
+        train(dataclasses.replace(config, eye=str(tmp_path / "blind.pt")), tmp_path / "x")
 
 
 @pytest.mark.parametrize("row", NETWORKS, ids=lambda row: row.name)

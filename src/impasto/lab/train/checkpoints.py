@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from impasto.errors import ModelError
 from impasto.lab.export import weights_of
@@ -70,6 +70,27 @@ def start_from(
     Raises:
         ModelError: if there is no such file or name, or the weights do not fit.
     """
+    weights, stages = weights_from(source, part=part)
+    own = learned.state_dict()
+    if Path(source).suffix == ".safetensors" and set(own) < set(weights):
+        # The inverse of a shallower layer starts from how a deeper decoder ends.
+        weights = {k: v for k, v in weights.items() if k in own}
+    if not any(name.startswith(READER) for name in weights):
+        # Models of before there were readers: an untrained one changes nothing.
+        weights |= {k: v for k, v in own.items() if k.startswith(READER)}
+    if held:
+        weights = spread_styles(learned, weights, held, str(source))
+    load_into(learned, weights, str(source))
+    return stages
+
+
+def weights_from(
+    source: str | Path, *, part: str = ""
+) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """Averaged weights in float32, and the stages that made them: what :func:`start_from` loads.
+
+    Raises ``ModelError`` if there is no such file or name.
+    """
     if _is_bundle(source):
         bundle = find_bundle(source)
         weights = {
@@ -79,9 +100,6 @@ def start_from(
         stages = [{"iterations": card.iterations, "notes": card.notes, "data": card.data}]
     elif Path(source).suffix == ".safetensors":
         weights = {f"convolutions.{k}": v for k, v in read_weights(source).items()}
-        if (ending := set(learned.state_dict())) < set(weights):
-            # The inverse of a shallower layer starts from how a deeper decoder ends.
-            weights = {k: v for k, v in weights.items() if k in ending}
         about = weights_metadata(source)
         stages = [
             {
@@ -98,14 +116,7 @@ def start_from(
             if k.startswith("module.")
         }
         stages = saved["stages"]
-    weights = {k: v.float() for k, v in weights.items()}
-    if not any(name.startswith(READER) for name in weights):
-        # Models of before there were readers: an untrained one changes nothing.
-        weights |= {k: v for k, v in learned.state_dict().items() if k.startswith(READER)}
-    if held:
-        weights = spread_styles(learned, weights, held, str(source))
-    load_into(learned, weights, str(source))
-    return stages
+    return {k: v.float() for k, v in weights.items()}, stages
 
 
 def _is_bundle(source: str | Path) -> bool:

@@ -43,8 +43,8 @@ class TrainConfig:
     start: str = ""
     """Checkpoint, bundle (``.impasto``) or model by name to start from; empty: random weights."""
     eye: str = ""
-    """Checkpoint of ``reader``: what the reader of a compact network starts from, instead of from
-    what ``start`` has of it."""
+    """Checkpoint of ``reader`` or of a compact network, bundle or model by name whose eye a reader
+    starts with, instead of with what ``start`` has of it."""
 
     iterations: int = 10_000
     batch: int = 8

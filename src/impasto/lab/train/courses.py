@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from impasto.errors import OptionError
+from impasto.errors import ModelError, OptionError
 from impasto.lab.methods.adain import decoder_from
 from impasto.lab.methods.compact import Compact
 from impasto.lab.train.adversary import Adversary
@@ -28,7 +28,7 @@ from impasto.lab.train.data import Loaded, Sampler, load_collections
 from impasto.lab.train.journal import Preview
 from impasto.lab.train.networks import NetworkRow
 from impasto.lab.train.objective import Objective
-from impasto.lab.train.reading import Witness, give_eye
+from impasto.lab.train.reading import Witness, eye_of, give_eye
 from impasto.lab.train.sources import SMALLEST, LeftOut
 from impasto.lab.vgg import VGG19, load_vgg, read_weights
 
@@ -109,12 +109,14 @@ def open_course(config: TrainConfig, row: NetworkRow | BuiltInRow, device: torch
     )
 
 
-def _open_eye(learned: Any, config: TrainConfig, row: NetworkRow) -> None:
-    if not isinstance(learned, Compact):
+def _open_eye(learned: nn.Module, config: TrainConfig, row: NetworkRow) -> None:
+    if not isinstance(learned, Compact | Witness):
         raise OptionError(f"{row.name} reads no styles with an eye: leave eye out")
-    witness = Witness()
-    start_from(witness, config.eye)
-    give_eye(learned, witness.state_dict())
+    try:
+        give_eye(learned, eye_of(config.eye))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"the eye of {config.eye} does not fit {row.name}: {reason}") from error
 
 
 def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device) -> Course:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from impasto.errors import ModelError
 from impasto.lab.losses import STYLE_LAYERS, style_moments
 from impasto.lab.methods.compact import EYE, Compact, Eye, told
 from impasto.lab.moments import fast_mean_std
+from impasto.lab.train.checkpoints import READER, weights_from
 from impasto.lab.train.objective import Lesson, Objective, weighted
 from impasto.lab.train.optimization import precision
 
@@ -95,19 +98,34 @@ class ReadingObjective(Objective):
         }
 
 
-def give_eye(network: Compact, weights: Mapping[str, Tensor]) -> None:
-    """Let the reader of ``network`` start with the eye of a ``Witness`` and with what it makes of
-    it; only what it says of it, and of the moments in the encoder, is left to learn.
+def eye_of(source: str | Path) -> dict[str, Tensor]:
+    """The weights of the eye, and of what makes use of it, in a checkpoint or a bundle.
 
-    Raises ``RuntimeError`` where eyes or layers are of other sizes.
+    Of a run of ``reader`` those of a ``Witness``; of a compact network, or of a model by its name,
+    those of its reader. Raises ``ModelError`` where there are none.
     """
-    reader = network.reader
+    weights = weights_from(source)[0]
+    if any(name.startswith(READER) for name in weights):
+        weights = {k.removeprefix(READER): v for k, v in weights.items() if k.startswith(READER)}
+    if "eye.stem.weight" not in weights:
+        raise ModelError(f"{source}: there is no eye in it; give a run of reader, or a model")
+    return weights
+
+
+def give_eye(learned: Compact | Witness, weights: Mapping[str, Tensor]) -> None:
+    """Let a reader, or a witness, start with an eye and with what was made of it before.
+
+    What it says in the end, and a reader's view of the moments in its encoder, are left to learn.
+    ``weights``: of :func:`eye_of`. Raises ``RuntimeError`` where eyes or layers differ in size.
+    """
+    own: Any = learned.reader if isinstance(learned, Compact) else learned
     eye = {k.removeprefix("eye."): v for k, v in weights.items() if k.startswith("eye.")}
-    reader.eye.load_state_dict(eye)
+    own.eye.load_state_dict(eye)
+    # What the eye sees comes first, in both; behind it are moments of one encoder, not of another.
+    seen = 2 * (3 + sum(layer.out_channels for layer in (own.eye.stem, *own.eye.downs)))
     with torch.no_grad():
-        first, given = reader.layers[0], weights["layers.0.weight"]
-        first.weight.zero_()
-        first.weight[:, : given.shape[1]] = given  # what the eye sees comes first
-        first.bias.copy_(weights["layers.0.bias"])
-        reader.layers[1].weight.copy_(weights["layers.1.weight"])
-        reader.layers[1].bias.copy_(weights["layers.1.bias"])
+        own.layers[0].weight.zero_()
+        own.layers[0].weight[:, :seen] = weights["layers.0.weight"][:, :seen]
+        own.layers[0].bias.copy_(weights["layers.0.bias"])
+        own.layers[1].weight.copy_(weights["layers.1.weight"])
+        own.layers[1].bias.copy_(weights["layers.1.bias"])
