@@ -27,6 +27,8 @@ from impasto.lab.vgg import load_vgg, read_weights, recognize, weights_metadata
 from impasto.models.bundle import Bundle, write_bundle
 from impasto.wholefile import write_whole
 
+_BEFORE = "; before that "
+
 PAIRS, SIZE = 32, 256
 """Held-out pairs that a run is scored on, and the side of their pictures."""
 
@@ -211,11 +213,9 @@ def _data(config: TrainConfig, stages: list[dict[str, Any]], *, styles: str = ""
         parts.append(
             ", ".join(f"{Path(k).name} {100 * v / total:.0f} %" for k, v in folders.items())
         )
-    earlier = [f"; before that {stage['data']}" for stage in stages if stage.get("data")]
-    return (
-        f"photographs: {parts[0]}; styles: {styles or parts[1]}; a tenth of each held out"
-        + "".join(earlier)
-    )
+    told = f"photographs: {parts[0]}; styles: {styles or parts[1]}; a tenth of each held out"
+    earlier = [text for stage in stages for text in stage.get("data", "").split(_BEFORE) if text]
+    return _BEFORE.join(dict.fromkeys([told, *earlier]))  # what was seen twice is said once
 
 
 def _history(stages: list[dict[str, Any]], *, goal: str = "the paper's losses") -> str:

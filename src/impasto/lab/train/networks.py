@@ -80,7 +80,8 @@ def _compact(name: str, title: str, shape: CompactShape) -> NetworkRow:
         title=title,
         architecture=(
             f"pixel unshuffle, {len(shape.channels)} levels of {shape.channels} channels, "
-            f"residual blocks {shape.encoder_blocks} down and {shape.decoder_blocks} up"
+            f"residual blocks {shape.encoder_blocks} down and {shape.decoder_blocks} up, "
+            f"styles read with an eye of {shape.eye} channels"
         ),
         learned=lambda: Compact(shape),
         paint=_stylized,
