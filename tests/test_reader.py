@@ -171,7 +171,7 @@ def test_a_damaged_reader_and_none_at_all(bundle, name):
     engine = open_engine(replace(bundle, card=card, reader=b""), name=name)
     style = np.zeros((3, 16, 16), np.float32)
     encoded = engine.encode(style)
-    with pytest.raises(EngineError, match="has no reader; it has encoder and decoder"):
+    with pytest.raises(EngineError, match="has no reader: its styles are as they are, not read"):
         engine.read(style, encoded.moments, np.ones((2, 2), np.float32))
 
 

@@ -291,9 +291,9 @@ class GraphEngine:
 
     def _run(self, part: str) -> Run:
         if part not in self._graphs:
-            raise EngineError(
-                f"model {self._card.name!r} has no {part}; it has {' and '.join(self._graphs)}"
-            )
+            reason = "not built in" if part == "painter" else "as they are, not read"
+            reason = "built in" if self._card.styles else reason
+            raise EngineError(f"model {self._card.name!r} has no {part}: its styles are {reason}")
         return self._graphs[part]
 
 
