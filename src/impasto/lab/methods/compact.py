@@ -56,9 +56,11 @@ class CompactShape:
 EYE = (48, 96, 192)
 """The eye of both models: 9.7 billion multiply-adds for a style of 512 px."""
 EYE_BLOCKS = (0, 1, 2)
-FAST = CompactShape((24, 48, 96), (0, 0, 1), (0, 1, 1), EYE, 512)
+HIDDEN = 512
+"""Numbers in each hidden layer of both readers."""
+FAST = CompactShape((24, 48, 96), (0, 0, 1), (0, 1, 1), EYE, HIDDEN)
 """3.06 billion multiply-adds at 512 px: less than a fortieth of the paper's network."""
-QUALITY = CompactShape((32, 64, 128), (0, 1, 2), (1, 1, 4), EYE, 512)
+QUALITY = CompactShape((32, 64, 128), (0, 1, 2), (1, 1, 4), EYE, HIDDEN)
 """12.5 billion multiply-adds at 512 px: a tenth of the paper's network."""
 
 
@@ -125,14 +127,7 @@ class Compact(nn.Module):
 
     def encode(self, image: Tensor) -> list[Tensor]:
         """Features of ``image`` (N, 3, H, W) in [0, 1], one map (N, C, h, w) a level."""
-        # pictures have a deviation of about 1/4: everything inside starts with one of about 1
-        x = F.pixel_unshuffle((image - 0.5) * 4, FOLD)
-        x = self.encoders[0](F.relu(self.stem(x)))
-        features = []
-        for down, encoder in zip(self.downs, self.encoders[1:], strict=True):
-            x = encoder(F.relu(down(x)))
-            features.append(x)
-        return features
+        return _scales(image, self.stem, self.downs, self.encoders)[1:]
 
     def read(
         self, style: Tensor, features: Sequence[Tensor], counts: Tensor | None = None
@@ -175,11 +170,7 @@ class Eye(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features of ``image`` (N, 3, H, W) in [0, 1], finest first."""
-        x = F.pixel_unshuffle((image - 0.5) * 4, FOLD)
-        features = [self.blocks[0](F.relu(self.stem(x)))]
-        for down, blocks in zip(self.downs, self.blocks[1:], strict=True):
-            features.append(blocks(F.relu(down(features[-1]))))
-        return features
+        return _scales(image, self.stem, self.downs, self.blocks)
 
 
 class Reader(nn.Module):
@@ -194,11 +185,7 @@ class Reader(nn.Module):
         self.eye = Eye(shape.eye)
         self.levels = shape.channels[1:]
         seen = 3 + sum(shape.eye) + sum(self.levels)
-        sizes = (2 * seen, shape.hidden, shape.hidden, 2 * sum(self.levels))
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-        for layer in self.layers:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+        self.layers = dense((2 * seen, shape.hidden, shape.hidden, 2 * sum(self.levels)))
         # Hardly any say, and enough for gradients to reach all that is before it.
         nn.init.normal_(self.layers[-1].weight, std=1e-4)
 
@@ -235,6 +222,15 @@ def told(moments: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
     return torch.cat([each for row in rows for each in row], 1).flatten(1).float()
 
 
+def dense(sizes: Sequence[int]) -> nn.ModuleList:
+    """Linear layers from the first of ``sizes`` to the last, for ReLUs between them (He et al.)."""
+    layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+    for layer in layers:
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        nn.init.zeros_(layer.bias)
+    return layers
+
+
 def _asinh(x: Tensor) -> Tensor:
     # In full, since the exporter does not know torch.asinh; of |x|, so that nothing cancels.
     return x.sign() * (x.abs() + (x.square() + 1).sqrt()).log()
@@ -250,6 +246,17 @@ def _moments(x: Tensor, counts: Tensor | None) -> tuple[Tensor, Tensor]:
     mean = (x * weights).sum(dim=(2, 3), keepdim=True)
     variance = ((x - mean).square() * weights).sum(dim=(2, 3), keepdim=True)
     return mean, (variance + EPS).sqrt()
+
+
+def _scales(
+    image: Tensor, stem: nn.Module, downs: Iterable[nn.Module], blocks: nn.ModuleList
+) -> list[Tensor]:
+    # pictures have a deviation of about 1/4: everything inside starts with one of about 1
+    x = F.pixel_unshuffle((image - 0.5) * 4, FOLD)
+    features = [blocks[0](F.relu(stem(x)))]
+    for down, block in zip(downs, blocks[1:], strict=True):
+        features.append(block(F.relu(down(features[-1]))))
+    return features
 
 
 def _blocks(channels: Sequence[int], numbers: Sequence[int]) -> nn.ModuleList:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,12 @@ from torch.nn import functional as F
 
 from impasto.errors import ModelError
 from impasto.lab.losses import STYLE_LAYERS, style_moments
-from impasto.lab.methods.compact import EYE, Compact, Eye, told
+from impasto.lab.methods.compact import EYE, HIDDEN, Compact, Eye, dense, told
 from impasto.lab.moments import fast_mean_std
 from impasto.lab.train.checkpoints import READER, weights_from
 from impasto.lab.train.objective import Lesson, Objective, weighted
 from impasto.lab.train.optimization import precision
 
-HIDDEN = 512
-"""Numbers in each hidden layer, as in the readers of both models."""
 CHANNELS = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512}
 DENSE = STYLE_LAYERS[1:]
 """Layers whose maps are told at every place: those of the scales of the eye."""
@@ -40,11 +37,8 @@ class Witness(nn.Module):
         self.maps = nn.ModuleList(
             nn.Conv2d(seen, CHANNELS[layer], 1) for seen, layer in zip(channels, DENSE, strict=True)
         )
-        sizes = (2 * (3 + sum(channels)), hidden, hidden, 2 * sum(CHANNELS.values()))
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-        for layer in self.layers:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+        seen, told_of = 2 * (3 + sum(channels)), 2 * sum(CHANNELS.values())
+        self.layers = dense((seen, hidden, hidden, told_of))
         with torch.no_grad():
             self.layers[-1].weight.mul_(0.1)
 
