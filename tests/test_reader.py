@@ -18,11 +18,11 @@ from impasto.errors import EngineError, ModelError
 from impasto.images import Photo
 from impasto.lab.export import Story, export
 from impasto.lab.methods.adain import AdaINNetwork, Decoder
-from impasto.lab.methods.compact import Compact, CompactShape
+from impasto.lab.methods.compact import SEEN, Compact, CompactShape, Eye
 from impasto.lab.moments import fast_mean_std
 from impasto.lab.train.checkpoints import start_from
 from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.reading import ReadingObjective, Witness, give_eye
+from impasto.lab.train.reading import TOLD, ReadingObjective, give_eye
 from impasto.lab.vgg import LAYOUTS, VGG19
 from impasto.models import Bundle, read_bundle, write_bundle
 from impasto.painting import padded
@@ -39,7 +39,7 @@ ENGINE_NAMES = [row.name for row in ENGINES if row.installed]
 def network() -> Compact:
     torch.manual_seed(0)
     network = Compact(SHAPE).eval()
-    torch.nn.init.normal_(network.reader.layers[-1].weight, std=0.1)
+    torch.nn.init.normal_(network.reader.says.weight, std=0.1)
     with torch.no_grad():  # equal biases would be stored once, which only happens before training
         for p in network.parameters():
             if p.ndim == 1:
@@ -182,7 +182,14 @@ def test_a_model_of_before_there_were_readers_can_be_trained_further(network, bu
     start_from(again, tmp_path / "old.impasto")
     for name, value in network.state_dict().items():
         assert torch.equal(again.state_dict()[name], value) != name.startswith("reader."), name
-    assert again.reader.layers[-1].weight.abs().max() < 1e-3
+    assert again.reader.says.weight.abs().max() < 1e-3
+
+
+def test_one_that_reads_can_be_trained_further(network, path):
+    again = Compact(SHAPE)
+    start_from(again, path)
+    for name, value in network.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
 
 
 def test_the_papers_network_has_no_reader_and_its_bundle_no_graph_for_it():
@@ -191,53 +198,67 @@ def test_the_papers_network_has_no_reader_and_its_bundle_no_graph_for_it():
 
 
 @pytest.fixture(scope="module")
-def witness() -> Witness:
+def eye() -> Eye:
     torch.manual_seed(1)
-    return Witness((8, 12, 16), 40)
+    return Eye(SHAPE.eye)
 
 
 @torch.no_grad()
-def test_a_witness_tells_as_much_as_it_is_asked(witness):
-    maps, row = witness(torch.rand(2, 3, 48, 64))
+def test_an_eye_tells_maps_like_those_of_vgg(eye):
+    maps = eye(torch.rand(2, 3, 48, 64))
     assert [tuple(each.shape) for each in maps] == [
         (2, 128, 24, 32), (2, 256, 12, 16), (2, 512, 6, 8)
     ]  # fmt: skip
-    assert row.shape == (2, 2 * (64 + 128 + 256 + 512))
+    judge = VGG19(vgg_weights(), LAYOUTS[0])
+    real = judge(torch.rand(2, 3, 48, 64), TOLD)
+    assert [each.shape for each in maps] == [real[layer].shape for layer in TOLD]
+    assert min(float(each.min()) for each in maps) == 0
 
 
-def test_what_a_witness_gets_wrong_is_in_units_of_the_style_loss():
-    """One that tells each layer's deviations wrong by 0.5 has a style term of 0.25 a layer."""
+def test_what_an_eye_gets_wrong_is_in_units_of_the_style_loss():
+    """One that tells every map too high by 0.5 has a style term of 0.25 a layer."""
     judge = VGG19(vgg_weights(), LAYOUTS[0])
     config = TrainConfig("reader", "vgg", {"a": 1.0}, {"b": 1.0}, precision="fp32")
     objective = ReadingObjective(config, judge, None, paint=lambda learned, lesson: lesson.styles)
     styles = torch.rand(2, 3, 32, 32)
     lesson = objective.lesson(styles, styles)
-
-    def told(wrong: float, factor: float):
-        row = torch.cat(
-            [torch.cat([mean, std + wrong], 1).flatten(1) for mean, std in lesson.wanted.values()],
-            1,
-        )
-        return [each * factor for each in lesson.taught.values()], row
-
-    right = objective.distances(lambda _: told(0.0, 1.0), lesson)
+    _, right = objective(lambda _: list(lesson.taught.values()), lesson)
     assert float(right["style"]) == 0 and float(right["distill_features"]) == 0
-    wrong = objective.distances(lambda _: told(0.5, 1.0), lesson)
-    assert float(wrong["style"]) == pytest.approx(len(lesson.wanted) * 0.25, rel=1e-4)
-    assert float(objective.distances(lambda _: told(0.0, 1.1), lesson)["distill_features"]) > 0
+    _, wrong = objective(lambda _: [each + 0.5 for each in lesson.taught.values()], lesson)
+    assert float(wrong["style"]) == pytest.approx(len(TOLD) * 0.25, rel=1e-4)
+    parts = [0.25 / max(float(each.var(correction=0)), 1e-3) for each in lesson.taught.values()]
+    assert float(wrong["distill_features"]) == pytest.approx(sum(parts), rel=1e-3)
 
 
 @torch.no_grad()
-def test_a_reader_sees_with_the_eye_of_a_witness_and_thinks_what_it_thinks(witness):
+def test_a_reader_looks_along_the_axes_in_which_styles_differ(eye):
     network = Compact(SHAPE).eval()
-    give_eye(network, witness.state_dict())
-    style = torch.rand(2, 3, 48, 64)
-    thoughts = []
-    for layers in (witness.layers, network.reader.layers):
-        layers[-1].register_forward_pre_hook(lambda _, given: thoughts.append(given[0]))
-    witness(style)
-    network.read(style, network.encode(style))
-    assert torch.allclose(*thoughts, atol=1e-5)
-    features = network.encode(style)
-    for level, (mean, _) in zip(features, network.read(style, features), strict=True):
+    random = torch.Generator().manual_seed(3)
+    styles = [
+        torch.rand(8, 3, 32, 32, generator=random) * torch.rand(8, 3, 1, 1, generator=random)
+        for _ in range(20)
+    ]
+    give_eye(network, eye.state_dict(), styles)
+    for name, value in eye.state_dict().items():
+        assert torch.equal(network.reader.eye.state_dict()[name], value)
+    assert not any(p.requires_grad for p in network.reader.eye.parameters())
+    rows = []
+    for batch in styles:
+        means, stds = zip(*(fast_mean_std(x) for x in network.encode(batch)), strict=True)
+        rows.append(network.reader.seen(batch, None, means, stds))
+    seen = torch.cat(rows)
+    assert seen.shape == (160, 2 * (3 + sum(SEEN) + 16 + 24))
+    along = network.reader.axes(seen).double()
+    assert along.mean(0).abs().max() < 1e-2
+    spread = along.T @ along / len(along)
+    assert (spread - torch.diag(spread.diag())).abs().max() < 1e-2
+    # Strong axes have a deviation of 1, weak ones less; eigh gives the weakest first.
+    assert 0.9 < spread[-1, -1] <= 1.001 and (spread.diag() <= 1.001).all()
+    features = network.encode(styles[0])
+    for level, (mean, _) in zip(features, network.read(styles[0], features), strict=True):
         assert torch.allclose(mean, fast_mean_std(level)[0], atol=0.02)  # and hardly speaks yet
+
+
+def test_the_axes_stay_where_they_are_put():
+    moving = [name for name, p in Compact(SHAPE).named_parameters() if not p.requires_grad]
+    assert moving == ["reader.axes.weight", "reader.axes.bias"]

@@ -50,14 +50,20 @@ class CompactShape:
     eye: tuple[int, ...]
     """Channels of the reader's eye at the same scales."""
     hidden: int
-    """Numbers in each of the reader's two hidden layers."""
+    """Axes that the reader looks along, and numbers in each of its two hidden layers."""
 
 
 EYE = (48, 96, 192)
-"""The eye of both models: 9.7 billion multiply-adds for a style of 512 px."""
+"""The eye of both models: 10.9 billion multiply-adds for a style of 512 px."""
 EYE_BLOCKS = (0, 1, 2)
+SEEN = (128, 256, 512)
+"""Channels of the maps that an eye tells: relu2_1, relu3_1 and relu4_1 of VGG-19."""
 HIDDEN = 512
-"""Numbers in each hidden layer of both readers."""
+"""Axes that both readers look along, and numbers in each of their hidden layers."""
+WEAK = 0.02
+"""Axes of less variance than this count less: what is seen has a variance of 1 a number."""
+FAR = 8.0
+"""Deviations from the middle of all styles that no style is further away, however odd it is."""
 FAST = CompactShape((24, 48, 96), (0, 0, 1), (0, 1, 1), EYE, HIDDEN)
 """3.06 billion multiply-adds at 512 px: less than a fortieth of the paper's network."""
 QUALITY = CompactShape((32, 64, 128), (0, 1, 2), (1, 1, 4), EYE, HIDDEN)
@@ -151,15 +157,18 @@ class Compact(nn.Module):
         aligned = [affine(*maps) for maps in zip(features, scales, shifts, strict=True)]
         x = self.decoders[-1](aligned[-1])
         for i in reversed(range(len(self.ups))):
-            x = F.interpolate(F.relu(self.ups[i](x)), scale_factor=2, mode="nearest")
+            x = self.ups[i](x)
+            # No ReLU before a sum: one there went dead, and all of 1/8 behind it, unnoticed.
+            x = F.interpolate(x if i else F.relu(x), scale_factor=2, mode="nearest")
             x = self.decoders[i](x + aligned[i - 1] if i else x)
         return F.pixel_shuffle(self.head(x), FOLD)
 
 
 class Eye(nn.Module):
-    """What the reader sees of a style: features at 1/2, 1/4 and 1/8.
+    """What the reader sees of a style: what VGG-19 would see, told from much less work.
 
-    Trained to see what VGG sees (``train/reading.py``), apart from any model.
+    Features at 1/2, 1/4 and 1/8, and from each, place by place, the map of relu2_1, relu3_1 or
+    relu4_1.  Trained apart from any model (``train/reading.py``).
     """
 
     def __init__(self, channels: Sequence[int]) -> None:
@@ -167,27 +176,63 @@ class Eye(nn.Module):
         self.stem = convolution(3 * FOLD**2, channels[0])
         self.downs = nn.ModuleList(convolution(a, b, stride=2) for a, b in pairwise(channels))
         self.blocks = _blocks(channels, EYE_BLOCKS)
+        self.maps = nn.ModuleList(
+            nn.Conv2d(own, vgg, 1) for own, vgg in zip(channels, SEEN, strict=True)
+        )
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Features of ``image`` (N, 3, H, W) in [0, 1], finest first."""
-        return _scales(image, self.stem, self.downs, self.blocks)
+        """VGG's maps of ``image`` (N, 3, H, W) in [0, 1], as told, finest first."""
+        seen = _scales(image, self.stem, self.downs, self.blocks)
+        return [F.relu(tell(each)) for tell, each in zip(self.maps, seen, strict=True)]
 
 
 class Reader(nn.Module):
     """From a style to the moments that pictures in it are given.
 
     They are the style's own moments in the encoder and a correction, next to nothing before it is
-    trained: AdaIN is where it starts.
+    trained: AdaIN is where it starts.  What is seen of a style, thousands of numbers that mostly
+    say the same, is laid along its main axes first (``look``); a linear layer and two hidden
+    ones make the correction from that.
     """
 
     def __init__(self, shape: CompactShape) -> None:
         super().__init__()
         self.eye = Eye(shape.eye)
         self.levels = shape.channels[1:]
-        seen = 3 + sum(shape.eye) + sum(self.levels)
-        self.layers = dense((2 * seen, shape.hidden, shape.hidden, 2 * sum(self.levels)))
+        seen = 2 * (3 + sum(SEEN) + sum(self.levels))
+        self.axes = nn.Linear(seen, shape.hidden).requires_grad_(False)
+        self.layers = dense((shape.hidden,) * 3)
+        self.says = nn.Linear(2 * shape.hidden, 2 * sum(self.levels))
         # Hardly any say, and enough for gradients to reach all that is before it.
-        nn.init.normal_(self.layers[-1].weight, std=1e-4)
+        nn.init.normal_(self.says.weight, std=1e-4)
+        nn.init.zeros_(self.says.bias)
+
+    def seen(
+        self, style: Tensor, counts: Tensor | None, means: Sequence[Tensor], stds: Sequence[Tensor]
+    ) -> Tensor:
+        """All that it knows of a style (as ``forward`` takes it), a row of numbers each."""
+        maps = [_moments(each, counts) for each in self.eye(style)]
+        own = zip(means, stds, strict=True)
+        # VGG's moments as they are: what the style loss compares.
+        rows = [told([_moments(style, counts), *own])]
+        return torch.cat([*rows, *(each.flatten(1).float() for pair in maps for each in pair)], 1)
+
+    @torch.no_grad()
+    def look(self, rows: Tensor) -> None:
+        """Take the main axes of what is seen of many styles, ``seen`` (n, D), for its own.
+
+        Along each of them styles differ equally much, which gradient descent likes; weak ones,
+        which are noise, less.
+        """
+        rows = rows.double()
+        center, spread = rows.mean(0), rows.std(0, correction=0) + 1e-3
+        scaled = (rows - center) / spread
+        strength, directions = torch.linalg.eigh(scaled.T @ scaled / len(rows))
+        count = self.axes.out_features
+        kept = directions[:, -count:] / (strength[-count:].clamp(min=0) + WEAK).sqrt()
+        weight = (kept / spread[:, None]).T
+        self.axes.weight.copy_(weight)
+        self.axes.bias.copy_(-weight @ center)
 
     def forward(
         self, style: Tensor, counts: Tensor | None, means: Sequence[Tensor], stds: Sequence[Tensor]
@@ -197,20 +242,20 @@ class Reader(nn.Module):
         Of a style (N, 3, H, W), how much each place of it counts, or None (as ``Compact.read``),
         and its own means and deviations.
         """
-        own = list(zip(means, stds, strict=True))
-        x = told([*(_moments(each, counts) for each in (style, *self.eye(style))), *own])
-        for layer in self.layers[:-1]:
-            x = F.relu(layer(x))
-        changes = self.layers[-1](x)[:, :, None, None].float().split(self.levels * 2, dim=1)
-        more, wider = changes[: len(own)], changes[len(own) :]
-        return (
-            [mean + std * each for (mean, std), each in zip(own, more, strict=True)],
+        seen = self.seen(style, counts, means, stds)
+        with torch.autocast(style.device.type, enabled=False):  # differences of like numbers
+            x = straight = FAR * torch.tanh(self.axes(seen) / FAR)
+            for layer in self.layers:
+                x = F.relu(layer(x))
+            changes = self.says(torch.cat([straight, x], 1))[:, :, None, None]
+        more, wider = changes.split([sum(self.levels)] * 2, dim=1)
+        own = zip(means, stds, more.split(self.levels, 1), wider.split(self.levels, 1), strict=True)
+        means, stds = [], []
+        for mean, std, shift, growth in own:
+            means.append(mean + std * shift)
             # No deviation changes by more than a factor of e^2, whatever the style.
-            [
-                std * torch.exp(2 * torch.tanh(each / 2))
-                for (_, std), each in zip(own, wider, strict=True)
-            ],
-        )
+            stds.append(std * torch.exp(2 * torch.tanh(growth / 2)))
+        return means, stds
 
 
 def told(moments: Iterable[tuple[Tensor, Tensor]]) -> Tensor:

@@ -44,7 +44,8 @@ class TrainConfig:
     """Checkpoint, bundle (``.impasto``) or model by name to start from; empty: random weights."""
     eye: str = ""
     """Checkpoint of ``reader`` or of a compact network, bundle or model by name whose eye a reader
-    starts with, instead of with what ``start`` has of it."""
+    is given, instead of what ``start`` has of it; it then stays as it is. ``reader`` itself starts
+    from it."""
 
     iterations: int = 10_000
     batch: int = 8

@@ -12,7 +12,7 @@ from torch import nn
 
 from impasto.errors import ModelError, OptionError
 from impasto.lab.methods.adain import decoder_from
-from impasto.lab.methods.compact import Compact
+from impasto.lab.methods.compact import Compact, Eye
 from impasto.lab.train.adversary import Adversary
 from impasto.lab.train.builtin import (
     BuiltInObjective,
@@ -28,12 +28,14 @@ from impasto.lab.train.data import Loaded, Sampler, load_collections
 from impasto.lab.train.journal import Preview
 from impasto.lab.train.networks import NetworkRow
 from impasto.lab.train.objective import Objective
-from impasto.lab.train.reading import Witness, eye_of, give_eye
+from impasto.lab.train.reading import eye_of, give_eye
 from impasto.lab.train.sources import SMALLEST, LeftOut
 from impasto.lab.vgg import VGG19, load_vgg, read_weights
 
 AHEAD = 2
 """Batches of crops that are made before they are asked for."""
+VIEWS, VIEWED = 128, 16
+"""Batches, and crops in each, that a reader looks at to find the main axes of styles."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,10 +97,10 @@ def open_course(config: TrainConfig, row: NetworkRow | BuiltInRow, device: torch
     learned = row.learned().to(device, memory_format=torch.channels_last)
     before = start_from(learned, config.start, part=row.part) if config.start else []
     if config.eye:
-        _open_eye(learned, config, row)
+        _open_eye(learned, config, row, styles, device)
     return Course(
         learned=learned,
-        moving=list(learned.parameters()),
+        moving=[each for each in learned.parameters() if each.requires_grad],
         objective=objective,
         contents=contents,
         styles=styles,
@@ -109,14 +111,22 @@ def open_course(config: TrainConfig, row: NetworkRow | BuiltInRow, device: torch
     )
 
 
-def _open_eye(learned: nn.Module, config: TrainConfig, row: NetworkRow) -> None:
-    if not isinstance(learned, Compact | Witness):
+def _open_eye(
+    learned: nn.Module, config: TrainConfig, row: NetworkRow, styles: Sampler, device: torch.device
+) -> None:
+    if not isinstance(learned, Compact | Eye):
         raise OptionError(f"{row.name} reads no styles with an eye: leave eye out")
+    drawn = styles.state()
+    crops = (styles.batch(VIEWED, range(VIEWED), device=device) for _ in range(VIEWS))
     try:
-        give_eye(learned, eye_of(config.eye))
+        if isinstance(learned, Eye):
+            learned.load_state_dict(eye_of(config.eye))
+        else:
+            give_eye(learned, eye_of(config.eye), crops, bf16=config.precision == "bf16")
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"the eye of {config.eye} does not fit {row.name}: {reason}") from error
+    styles.restore(drawn)  # training draws the same with an eye and without
 
 
 def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device) -> Course:

@@ -58,6 +58,7 @@ def finetune_config(
         style=20.0,
         identity=20.0,
         learning_rate=4e-4,
+        style_rate=0.1,
         final_rate=0.03,
         warmup=20,
         ema=0.99,

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from impasto.errors import OptionError
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, encoder_of
-from impasto.lab.methods.compact import EYE, FAST, QUALITY, Compact, CompactShape
+from impasto.lab.methods.compact import EYE, FAST, QUALITY, Compact, CompactShape, Eye
 from impasto.lab.methods.style_swap import Inverse
 from impasto.lab.normalization import BatchNorm, InstanceNorm
 from impasto.lab.train.builtin_networks import BUILT_IN, BuiltInRow
 from impasto.lab.train.inverse import InverseObjective
 from impasto.lab.train.objective import Lesson, Objective, Paint, stylize
-from impasto.lab.train.reading import ReadingObjective, Witness
+from impasto.lab.train.reading import ReadingObjective
 from impasto.lab.vgg import VGG19
 
 
@@ -179,8 +179,8 @@ NETWORKS: tuple[NetworkRow, ...] = (
     NetworkRow(
         name="reader",
         title="The eye that the compact networks read styles with",
-        architecture=f"features of {EYE} channels that tell those of VGG-19, and their moments",
-        learned=Witness,
+        architecture=f"features of {EYE} channels that tell the maps of VGG-19",
+        learned=lambda: Eye(EYE),
         paint=_stylized,
         assembled=None,
         objective=ReadingObjective,
