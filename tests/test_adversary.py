@@ -41,7 +41,7 @@ def gradients(course, objective, lesson):
     course.learned.zero_grad(set_to_none=True)
     loss, terms = objective(course.learned, lesson)
     loss.backward()
-    return [p.grad.clone() for p in course.learned.parameters()], terms
+    return [p.grad.clone() for p in course.moving], terms
 
 
 @pytest.mark.parametrize("network", ["fast", "style-swap"])

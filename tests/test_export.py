@@ -109,8 +109,11 @@ def test_multiply_adds_by_hand():
     by_hand += quarter * (24 * 48 * 2 + 2 * 48 * 48)  # down, up, one block
     by_hand += eighth * (48 * 96 * 2 + 4 * 96 * 96)  # down, up, two blocks
     assert multiply_adds(Compact(FAST), 64) == by_hand
-    # its reader: the eye at the same three scales, then from moments to moments
+    # its reader: the eye at the same three scales, the maps that it tells, then along the axes of
+    # their moments and through two hidden layers and past them
     by_hand = half * 12 * 48 + quarter * (48 * 96 + 2 * 96 * 96)
     by_hand += eighth * (96 * 192 + 4 * 192 * 192)
-    by_hand += 2 * (3 + 48 + 96 + 192 + 48 + 96) * 512 + 512 * 512 + 512 * 2 * (48 + 96)
+    by_hand += 32 * 32 * 48 * 128 + 16 * 16 * 96 * 256 + 8 * 8 * 192 * 512
+    by_hand += 2 * (3 + 128 + 256 + 512 + 48 + 96) * 512 + 2 * 512 * 512
+    by_hand += 2 * 512 * 2 * (48 + 96)
     assert reader_multiply_adds(Compact(FAST), 64) == by_hand
