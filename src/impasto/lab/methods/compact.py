@@ -201,7 +201,10 @@ class Reader(nn.Module):
         self.levels = shape.channels[1:]
         seen = 2 * (3 + sum(SEEN) + sum(self.levels))
         self.axes = nn.Linear(seen, shape.hidden).requires_grad_(False)
-        self.layers = dense((shape.hidden,) * 3)
+        self.layers = nn.ModuleList(nn.Linear(shape.hidden, shape.hidden) for _ in range(2))
+        for layer in self.layers:  # as ReLUs behind them want it (He et al.)
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
         self.says = nn.Linear(2 * shape.hidden, 2 * sum(self.levels))
         # Hardly any say, and enough for gradients to reach all that is before it.
         nn.init.normal_(self.says.weight, std=1e-4)
@@ -214,7 +217,7 @@ class Reader(nn.Module):
         maps = [_moments(each, counts) for each in self.eye(style)]
         own = zip(means, stds, strict=True)
         # VGG's moments as they are: what the style loss compares.
-        rows = [told([_moments(style, counts), *own])]
+        rows = [_told([_moments(style, counts), *own])]
         return torch.cat([*rows, *(each.flatten(1).float() for pair in maps for each in pair)], 1)
 
     @torch.no_grad()
@@ -258,22 +261,13 @@ class Reader(nn.Module):
         return means, stds
 
 
-def told(moments: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+def _told(moments: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
     """Means and deviations (N, C, 1, 1) as one row of numbers a picture, for a layer to take.
 
     They are of order 1 whatever the scale of a map, also where it is flat.
     """
     rows = [(_asinh(mean / std), std.log()) for mean, std in moments]
     return torch.cat([each for row in rows for each in row], 1).flatten(1).float()
-
-
-def dense(sizes: Sequence[int]) -> nn.ModuleList:
-    """Linear layers from the first of ``sizes`` to the last, for ReLUs between them (He et al.)."""
-    layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-    for layer in layers:
-        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        nn.init.zeros_(layer.bias)
-    return layers
 
 
 def _asinh(x: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class ReadingObjective(Objective):
         with precision(self.config, lesson.styles):
             maps = dict(zip(TOLD, learned(lesson.styles), strict=True))
         distances = [
-            fast_mean_square(maps[layer], seen) / _variance(seen).clamp(min=1e-3)
+            fast_mean_square(maps[layer], seen) / _variance(*lesson.wanted[layer]).clamp(min=1e-3)
             for layer, seen in lesson.taught.items()
         ]
         return weighted(
@@ -55,9 +55,8 @@ class ReadingObjective(Objective):
         )
 
 
-def _variance(seen: Tensor) -> Tensor:
+def _variance(mean: Tensor, std: Tensor) -> Tensor:
     # Of all numbers of a map: within pictures and channels, and between them.
-    mean, std = fast_mean_std(seen)
     return std.square().mean() + mean.var(correction=0)
 
 
