@@ -213,6 +213,16 @@ def test_a_reader_is_trained_apart_and_given_to_a_network(config, tmp_path):
     for name in ("stem.weight", "downs.1.weight", "blocks.2.1.second.bias", "maps.2.weight"):
         given = first[f"module.{name}"]
         assert torch.allclose(saved[f"module.reader.eye.{name}"], given, atol=1e-6)
+    # Who goes on with a network goes on with its eye: the reader learns, the eye stays.
+    onward = dataclasses.replace(
+        config, start=str(tmp_path / "joint/checkpoint.pt"), iterations=1, ema=0.0
+    )
+    later = read_checkpoint(train(onward, tmp_path / "onward", bundle=False))["average"]
+    for name, value in saved.items():
+        if name.startswith("module.reader.eye."):
+            assert torch.equal(later[name], value), name
+    name = "module.reader.says.weight"
+    assert not torch.allclose(later[name], saved[name], atol=1e-6)
     # The eye of a network serves another one, whose encoder says other things of a style.
     again = dataclasses.replace(joint, network="quality", eye=str(tmp_path / "joint/checkpoint.pt"))
     saved = read_checkpoint(train(again, tmp_path / "again", bundle=False))["average"]

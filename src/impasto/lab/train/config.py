@@ -44,8 +44,8 @@ class TrainConfig:
     """Checkpoint, bundle (``.impasto``) or model by name to start from; empty: random weights."""
     eye: str = ""
     """Checkpoint of ``reader`` or of a compact network, bundle or model by name whose eye a reader
-    is given, instead of what ``start`` has of it; it then stays as it is. ``reader`` itself starts
-    from it."""
+    is given, with new axes, instead of what ``start`` has of it. Either way an eye that is there
+    stays as it is; ``reader``, which trains eyes, starts from it."""
 
     iterations: int = 10_000
     batch: int = 8
