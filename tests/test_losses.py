@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from impasto.lab.losses import (
     gram,
     gram_loss,
     histogram_loss,
+    mesh_loss,
     mmd_loss,
     sliced_wasserstein_loss,
     style_loss,
@@ -75,6 +78,26 @@ def test_total_variation_of_a_ramp():
     ramp = torch.arange(5.0).expand(1, 1, 3, 5)
     assert total_variation(ramp).item() == pytest.approx(1)
     assert total_variation(3 * ramp, order=2).item() == pytest.approx(9)
+
+
+def test_a_mesh_counts_where_the_style_has_none():
+    rows, columns = torch.meshgrid(torch.arange(48.0), torch.arange(64.0), indexing="ij")
+    slope = (0.2 + (rows + columns) / 200).expand(2, 3, 48, 64)
+    stripes, checks = 0.02 * (-1) ** columns, 0.02 * (-1) ** (rows + columns)
+    broad = 0.1 * torch.sin(columns / 5)
+    assert mesh_loss(slope, slope).item() == 0
+    # What is 30 px wide is no mesh, however strong; nor is one that the style has itself.
+    assert mesh_loss(slope + broad, slope).item() < 0.05
+    assert mesh_loss(slope + stripes, slope + stripes).item() < 1e-5
+    assert mesh_loss(slope, slope + checks).item() == 0
+    # The amplitude is not changed by the filter, and e is a third of a level of 255, or less.
+    found = mesh_loss(slope + stripes, slope).item()
+    assert found == pytest.approx(math.log1p(0.02**2 / (5 / 8 / 12 / 255**2)), rel=1e-3)
+    # Checks are there along and across; of two pictures the mean counts.
+    both = mesh_loss(slope + checks, slope).item()
+    assert both == pytest.approx(found + math.log(2), rel=1e-3)
+    one = torch.cat([slope[:1] + checks, slope[:1]])
+    assert mesh_loss(one, slope).item() == pytest.approx(both / 2)
 
 
 def clouds(n=(5, 6), m=(7, 4), channels=4):

@@ -243,7 +243,7 @@ def test_a_reader_is_trained_apart_and_given_to_a_network(config, tmp_path):
 def test_every_network_can_be_trained(config, row):
     torch.manual_seed(0)
     judge = load_vgg(config.vgg)
-    exact = dataclasses.replace(config, precision="fp32", distill_features=1.0)
+    exact = dataclasses.replace(config, precision="fp32", distill_features=1.0, mesh=1.0)
     objective = row.objective(exact, judge, None, paint=row.paint, features=row.features)
     learned = row.learned()
     if isinstance(learned, Compact):  # its reader starts with no say
@@ -255,7 +255,7 @@ def test_every_network_can_be_trained(config, row):
         InverseObjective: {"content", "variation", "identity"},
         ReadingObjective: {"style", "distill_features"},
     }
-    painted = {"content", "style", "variation", "identity"}
+    painted = {"content", "style", "variation", "identity", "mesh"}
     assert set(terms) == expected.get(row.objective, painted)
     moving = [p for p in learned.parameters() if p.requires_grad]
     assert moving and all(p.grad is not None and p.grad.abs().sum() > 0 for p in moving)

@@ -85,6 +85,8 @@ class TrainConfig:
     """Weight of the L1 distance to the photograph where nothing is aligned (alpha = 0)."""
     variation: float = 0.0
     """Weight of the total variation."""
+    mesh: float = 0.0
+    """Weight of the finest pattern that pictures have and their styles have not (``losses``)."""
     adversarial: float = 0.0
     """Weight of the adversarial loss: a small critic learns, beside the network, to tell its
     pictures from paintings (``adversary``); 0: there is none."""

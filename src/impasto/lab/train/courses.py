@@ -130,8 +130,8 @@ def _open_eye(
 
 
 def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device) -> Course:
-    if config.teacher or config.repeats > 1:
-        raise OptionError(f"{row.name} has no teacher and no repeats: leave them out")
+    if config.teacher or config.mesh or config.repeats > 1:
+        raise OptionError(f"{row.name} has no teacher, no mesh and no repeats: leave them out")
     if config.adversarial:
         raise OptionError(
             f"{row.name} learns from Gram matrices and looks at no paintings, which an adversary "
@@ -199,8 +199,9 @@ def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Ob
     """The judge and the teacher, in the precision of the config, and the adversary."""
     judge = _judge(config, device)
     teacher = None
-    if config.teacher and not row.objective.distills:
-        raise OptionError(f"{row.name} has no teacher: leave it out")
+    for term in ("teacher", "mesh"):
+        if getattr(config, term) and not row.objective.distills:
+            raise OptionError(f"{row.name} has no {term}: leave it out")
     if config.teacher:
         teacher = decoder_from(read_weights(config.teacher))
         teacher.to(device, judge.preprocess.weight.dtype).requires_grad_(False)

@@ -297,7 +297,8 @@ class Sampler:
         else:
             # Not below half the crop: what is enlarged further has no texture left to learn from.
             least = min(max(self.smallest * shorter, self.crop / 2), shorter)
-            side = least + (shorter - least) * draw.side
+            # Evenly in its logarithm, for twice as large is as far away as half as large.
+            side = least * (shorter / least) ** draw.side
         left, top = (width - side) * draw.left, (height - side) * draw.top
         resized = Image.fromarray(array).resize(
             (self.crop, self.crop),

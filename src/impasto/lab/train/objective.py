@@ -18,6 +18,7 @@ from impasto.lab.losses import (
     CONTENT_LAYER,
     STYLE_LAYERS,
     content_loss,
+    mesh_loss,
     moment_loss,
     style_moments,
     total_variation,
@@ -33,7 +34,7 @@ from impasto.lab.vgg import VGG19
 DISTILL_LAYERS = ("relu2_1", "relu3_1")
 TERMS = (
     "content", "style", "variation", "identity", "distill_pixels", "distill_features",
-    "adversarial",
+    "adversarial", "mesh",
 )  # fmt: skip
 """The terms that there may be, each with its weight in the config."""
 
@@ -116,7 +117,7 @@ class Objective:
     """The weighted sum of losses of a config; holds judge and, if any, teacher and adversary."""
 
     distills = True
-    """Whether there may be a teacher."""
+    """Whether there may be a teacher, and a term for what is finer than the style."""
     paints = True
     """Whether there are pictures to show of what is learned."""
     least_styles = 2
@@ -206,6 +207,8 @@ class Objective:
             "style": moment_loss(got, lesson.wanted, units=self.config.style_units),
             "variation": total_variation(output),
         }
+        if self.config.mesh:
+            terms["mesh"] = mesh_loss(output, lesson.styles)
         if self.config.identity:
             terms["identity"] = output.new_zeros(())
         if lesson.unaligned:
