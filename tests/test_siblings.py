@@ -432,7 +432,7 @@ def test_stylebank_balances_the_gradient_as_published(config, balance):
 
 def test_the_auto_encoder_alone_learns_to_give_the_photograph_back(config, tmp_path):
     settings = dataclasses.replace(
-        config, iterations=60, width=8, content=0.0, style=0.0, variation=1e-3, banks_every=1,
+        config, iterations=120, width=8, content=0.0, style=0.0, variation=1e-3, banks_every=1,
         learning_rate=5e-3, balance=30.0,
     )  # fmt: skip
     train(settings, tmp_path, bundle=False)

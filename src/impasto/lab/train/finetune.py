@@ -57,6 +57,7 @@ def finetune_config(
         content=10.0,
         style=20.0,
         identity=20.0,
+        mesh=2.0,
         learning_rate=4e-4,
         style_rate=0.1,
         final_rate=0.03,

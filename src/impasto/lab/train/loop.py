@@ -238,5 +238,6 @@ def _stage(config: TrainConfig, step: int) -> dict[str, Any]:
         "crop": config.crop,
         "distilled": bool(config.teacher),
         "adversarial": bool(config.adversarial),
+        "mesh": bool(config.mesh),
         "eye": bool(config.eye),
     }
