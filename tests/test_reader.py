@@ -241,7 +241,6 @@ def test_a_reader_looks_along_the_axes_in_which_styles_differ(eye):
     give_eye(network, eye.state_dict(), styles)
     for name, value in eye.state_dict().items():
         assert torch.equal(network.reader.eye.state_dict()[name], value)
-    assert not any(p.requires_grad for p in network.reader.eye.parameters())
     rows = []
     for batch in styles:
         means, stds = zip(*(fast_mean_std(x) for x in network.encode(batch)), strict=True)

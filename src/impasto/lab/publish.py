@@ -16,14 +16,14 @@ from impasto.errors import ModelError, OptionError
 from impasto.lab.builtin_export import built_in_losses, built_in_parity, export_built_in
 from impasto.lab.evaluate import evaluate, held_out_pairs
 from impasto.lab.export import PARITY, Story, export, parity
-from impasto.lab.methods.adain import AdaINNetwork, decoder_from, encoder_of
+from impasto.lab.published import adain_from
 from impasto.lab.train.builtin import read_styles
 from impasto.lab.train.builtin_networks import BuiltInRow
 from impasto.lab.train.checkpoints import CHECKPOINT, read_checkpoint, start_from
 from impasto.lab.train.config import TrainConfig, read_config
 from impasto.lab.train.data import held_out_squares
 from impasto.lab.train.networks import NETWORKS, NetworkRow, find_network
-from impasto.lab.vgg import load_vgg, read_weights, recognize, weights_metadata
+from impasto.lab.vgg import load_vgg, read_weights, recognize
 from impasto.models.bundle import Bundle, write_bundle
 from impasto.wholefile import write_whole
 
@@ -99,25 +99,11 @@ def _publish_built_in(
 def publish_adain(vgg: str | Path, decoder: str | Path, target: str | Path) -> Bundle:
     """The bundle of the paper's network from pytorch-AdaIN weights that the user has.
 
-    Its card says that licence and training data are those of the files given, or what a decoder of
-    :func:`publish_decoder` says of itself.
+    Raises:
+        ModelError: as :func:`adain_from` does, or where an engine does not agree with PyTorch;
+            nothing is written then.
     """
-    encoder = load_vgg(vgg)
-    # Deeper layers, if the file has them, are not part of the paper's encoder.
-    network = AdaINNetwork(encoder_of(encoder), decoder_from(read_weights(decoder)).eval())
-    row, theirs = find_network("adain"), f"that of {Path(vgg).name} and {Path(decoder).name}"
-    about = weights_metadata(decoder)
-    story = Story(
-        name="adain",
-        title=row.title,
-        architecture=row.architecture,
-        data=about.get("data", theirs),
-        iterations=int(about.get("iterations", 0)),
-        losses={},
-        licence=about.get("licence", theirs),
-        notes=about.get("notes", ""),
-        precision=row.precision,
-    )
+    network, story = adain_from(vgg, decoder)
     _round_to_half(network)
     bundle = export(network, story)
     _check(bundle, partial(parity, network))

@@ -20,7 +20,6 @@ from impasto.errors import ModelError, OptionError
 from impasto.images import read_photo
 from impasto.lab.evaluate.pairs import Look, Pair
 from impasto.lab.settings import read_settings
-from impasto.lab.vgg import load_vgg, read_weights
 from impasto.lab.weights import VARIABLE, find_vgg
 from impasto.models import MODELS, Bundle, find_bundle, lab_module
 from impasto.painting import affines
@@ -236,25 +235,10 @@ def adain_bundle(vgg: str | Path, decoder: str | Path) -> Bundle:
     Raises:
         ModelError: if the files are no VGG-19 to relu4_1 or no decoder of that layout.
     """
-    from impasto.lab.export import Story, export
-    from impasto.lab.methods.adain import LAYER, AdaINNetwork, decoder_from
+    from impasto.lab.export import export
+    from impasto.lab.published import adain_from
 
-    encoder = load_vgg(vgg)
-    for name in list(encoder.convolutions):
-        if name > LAYER.replace("relu", "conv"):
-            del encoder.convolutions[name]
-    network = AdaINNetwork(encoder, decoder_from(read_weights(decoder)).eval())
-    source = f"that of {Path(vgg).name} and {Path(decoder).name}"
-    story = Story(
-        name="adain",
-        title="The network of Huang & Belongie 2017",
-        architecture="VGG-19 to relu4_1, AdaIN, mirrored decoder",
-        data=source,
-        iterations=0,
-        losses={},
-        licence=source,
-    )
-    return export(network, story)
+    return export(*adain_from(vgg, decoder))
 
 
 def _method(model: str | Path) -> bool:

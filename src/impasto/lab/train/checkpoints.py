@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from impasto.errors import ModelError
 from impasto.lab.export import weights_of
-from impasto.lab.methods.compact import Compact
 from impasto.lab.train.builtin import spread_styles
 from impasto.lab.vgg import read_weights, weights_metadata
 from impasto.models import MODELS, find_bundle
@@ -55,7 +54,7 @@ def names_of(source: str | Path) -> tuple[str, ...]:
 def start_from(
     learned: nn.Module, source: str | Path, *, part: str = "", held: int = 0
 ) -> list[dict[str, Any]]:
-    """Load averaged weights into ``learned``; an eye that comes with them is trained no more.
+    """Load averaged weights into ``learned``.
 
     Args:
         learned: what is trained of a network.
@@ -76,15 +75,12 @@ def start_from(
     if Path(source).suffix == ".safetensors" and set(own) < set(weights):
         # The inverse of a shallower layer starts from how a deeper decoder ends.
         weights = {k: v for k, v in weights.items() if k in own}
-    reads = any(name.startswith(READER) for name in weights)
-    if not reads:
+    if not any(name.startswith(READER) for name in weights):
         # Models of before there were readers: an untrained one changes nothing.
         weights |= {k: v for k, v in own.items() if k.startswith(READER)}
     if held:
         weights = spread_styles(learned, weights, held, str(source))
     load_into(learned, weights, str(source))
-    if reads and isinstance(learned, Compact):
-        learned.reader.eye.requires_grad_(False)  # all that the reader learned rests on it
     return stages
 
 

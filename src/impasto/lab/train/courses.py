@@ -98,6 +98,9 @@ def open_course(config: TrainConfig, row: NetworkRow | BuiltInRow, device: torch
     before = start_from(learned, config.start, part=row.part) if config.start else []
     if config.eye:
         _open_eye(learned, config, row, styles, device)
+    if isinstance(learned, Compact) and (config.start or config.eye):
+        # An eye that is given stays as it is: all that a reader learns rests on it.
+        learned.reader.eye.requires_grad_(False)
     return Course(
         learned=learned,
         moving=[each for each in learned.parameters() if each.requires_grad],

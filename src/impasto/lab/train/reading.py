@@ -81,12 +81,11 @@ def give_eye(
 ) -> None:
     """Let the reader of ``learned`` see with an eye, and look at what there is to see.
 
-    What it makes of that is left to learn; the eye stays as it is. ``weights``: of :func:`eye_of`;
+    What it makes of that is left to learn. ``weights``: of :func:`eye_of`;
     ``styles``: batches of crops (N, 3, H, W) in [0, 1], some times as many as the reader has axes.
     Raises ``RuntimeError`` where eyes differ in size.
     """
     learned.reader.eye.load_state_dict(weights)
-    learned.reader.eye.requires_grad_(False)
     rows = []
     for batch in styles:
         with torch.autocast(batch.device.type, torch.bfloat16, enabled=bf16):
