@@ -223,6 +223,14 @@ def test_a_reader_is_trained_apart_and_given_to_a_network(config, tmp_path):
             assert torch.equal(later[name], value), name
     name = "module.reader.says.weight"
     assert not torch.allclose(later[name], saved[name], atol=1e-6)
+    # A run that has begun needs neither what it started with nor another look through the eye.
+    for name, run, needed in (("joint", joint, "reader"), ("onward", onward, "joint")):
+        source = tmp_path / needed / "checkpoint.pt"
+        source.rename(tmp_path / "gone.pt")
+        longer = dataclasses.replace(run, iterations=2)
+        again = read_checkpoint(train(longer, tmp_path / name, bundle=False))
+        assert again["step"] == 2 and len(again["stages"]) == 1 + (name == "onward")
+        (tmp_path / "gone.pt").rename(source)
     # The eye of a network serves another one, whose encoder says other things of a style.
     again = dataclasses.replace(joint, network="quality", eye=str(tmp_path / "joint/checkpoint.pt"))
     saved = read_checkpoint(train(again, tmp_path / "again", bundle=False))["average"]

@@ -80,14 +80,23 @@ class Course:
             clear_held(self.moving, self.held)
 
 
-def open_course(config: TrainConfig, row: NetworkRow | BuiltInRow, device: torch.device) -> Course:
+def open_course(
+    config: TrainConfig, row: NetworkRow | BuiltInRow, device: torch.device, *, begun: bool = False
+) -> Course:
     """The course of a config: pictures are read, weights made or loaded.
+
+    Args:
+        config: all that decides what comes out.
+        row: the network that it names.
+        device: where it is trained.
+        begun: whether weights and the stages before them will come from the run's own checkpoint,
+            so that what ``start`` and ``eye`` name may be gone.
 
     Raises:
         ImageError, ModelError, OptionError: for what the config asks for.
     """
     if isinstance(row, BuiltInRow):
-        return _built_in(config, row, device)
+        return _built_in(config, row, device, begun)
     if config.add_styles:
         raise OptionError(f"add_styles is for networks with built-in styles, not for {row.name}")
     objective = _objective(config, row, device)
@@ -95,8 +104,10 @@ def open_course(config: TrainConfig, row: NetworkRow | BuiltInRow, device: torch
     contents = _sampler(config, photographs, config.contents, config.content_scale, 0.0, 1)
     styles = _sampler(config, paintings, config.styles, config.style_scale, config.style_jitter, 2)
     learned = row.learned().to(device, memory_format=torch.channels_last)
-    before = start_from(learned, config.start, part=row.part) if config.start else []
-    if config.eye:
+    before = []
+    if config.start and not begun:
+        before = start_from(learned, config.start, part=row.part)
+    if config.eye and not begun:
         _open_eye(learned, config, row, styles, device)
     if isinstance(learned, Compact) and (config.start or config.eye):
         # An eye that is given stays as it is: all that a reader learns rests on it.
@@ -132,7 +143,7 @@ def _open_eye(
     styles.restore(drawn)  # training draws the same with an eye and without
 
 
-def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device) -> Course:
+def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun: bool) -> Course:
     if config.teacher or config.mesh or config.repeats > 1:
         raise OptionError(f"{row.name} has no teacher, no mesh and no repeats: leave them out")
     if config.adversarial:
@@ -158,7 +169,7 @@ def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device) -> Cou
             f"crop = {config.crop}; {row.name} takes pictures of a multiple of {learned.multiple}"
         )
     before = []
-    if config.start:
+    if config.start and not begun:
         before = start_from(learned, config.start, held=len(earlier))
     learned.to(device, memory_format=torch.channels_last)
     if config.compile:

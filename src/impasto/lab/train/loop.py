@@ -75,7 +75,8 @@ def _learn(
     """Make the steps that are left to make; how many there were."""
     device = processes.device
     torch.manual_seed(config.seed)
-    course = open_course(config, row, device)
+    checkpoint = folder / CHECKPOINT
+    course = open_course(config, row, device, begun=checkpoint.exists())
     objective, learned, before = course.objective, course.learned, course.before
     lessons = Lessons(
         objective,
@@ -96,7 +97,6 @@ def _learn(
     groups = parameter_groups(config, learned, parameters)
     optimizer = OPTIMIZERS[config.optimizer](groups, config.learning_rate)
     step = 0
-    checkpoint = folder / CHECKPOINT
     if checkpoint.exists():
         saved = read_checkpoint(checkpoint)
         load_into(learned, saved["network"], str(checkpoint))
