@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,7 +36,13 @@ from impasto.lab.train.lessons import Lessons
 from impasto.lab.train.loop import train
 from impasto.lab.train.networks import NETWORKS, find_network
 from impasto.lab.train.objective import Objective, stylize
-from impasto.lab.train.optimization import OPTIMIZERS, SCHEDULES, learning_rate
+from impasto.lab.train.optimization import (
+    OPTIMIZERS,
+    SCHEDULES,
+    clip_gradients,
+    learning_rate,
+    parameter_groups,
+)
 from impasto.lab.train.reading import ReadingObjective
 from impasto.lab.vgg import load_vgg, read_weights
 from impasto.models import find_bundle, read_bundle
@@ -276,6 +283,25 @@ def test_every_network_can_be_trained(config, row):
     with torch.no_grad():
         wanted = stylize(network, lesson.contents, lesson.styles, unaligned=lesson.unaligned)
         assert torch.allclose(objective.pictures(learned, lesson), wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["fast", "adain", "adain-concat", "adain-bn", "reader"])
+def test_a_step_stays_on_its_device(config, name, monkeypatch):
+    """``meta`` is a device that every machine has: a tensor of the processor's does not go with it,
+    nor does a question for a number, which would let a real device wait."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # knows no such device
+    row, device = find_network(name), torch.device("meta")
+    exact = dataclasses.replace(config, distill_features=1.0, mesh=1.0, style_rate=0.5)
+    judge = load_vgg(config.vgg).to(device)
+    objective = row.objective(exact, judge, None, paint=row.paint, features=row.features)
+    learned = row.learned().to(device, memory_format=torch.channels_last)
+    pictures = torch.rand(2, 4, 3, 32, 32, device=device)
+    loss, _ = objective(learned, objective.lesson(*pictures))
+    loss.backward()
+    moving = [p for p in learned.parameters() if p.requires_grad]
+    for optimizer in OPTIMIZERS.values():
+        optimizer(parameter_groups(exact, learned, moving), 1e-3).step()
+    assert clip_gradients(moving, 1.0).device == loss.device == device
 
 
 def test_a_finished_run_leaves_a_bundle_that_paints_and_can_be_trained_further(
