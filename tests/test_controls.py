@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.affine import Affine
-from impasto.color import METHODS
+from impasto.color import METHODS, put_luminance
 from impasto.engines import Encoded, Engine
 from impasto.errors import ImageError, OptionError, StyleError
 from impasto.images import Photo, read_photo
@@ -483,11 +483,23 @@ def test_no_styles(tiny: Stylizer) -> None:
         tiny.paint(picture(32, 32), [])
 
 
-@pytest.mark.parametrize("color", [name for name in COLORS if name])
+@pytest.mark.parametrize("color", [name for name in COLORS if name not in (None, "luminance")])
 def test_colors_need_the_picture_of_a_style(tiny: Stylizer, color: str) -> None:
     style = tiny.style(picture(40, 40))
     with pytest.raises(StyleError, match=f"color '{color}' .* give the picture itself"):
         tiny.paint(picture(32, 32), [photo(40, 40), style], color=color)
+
+
+def test_a_kept_style_is_painted_in_its_own_luminance_and_the_photographs_hues(
+    tiny: Stylizer,
+) -> None:
+    image, style = 0.3 + 0.4 * picture(64, 80), tiny.style(picture(40, 40, seed=3))
+    painted = tiny.paint(image, style).image
+    found = tiny.paint(image, style, color="luminance").image
+    np.testing.assert_allclose(found, put_luminance(painted, image), atol=1e-6)
+    assert np.abs(found - painted).max() > 0.05
+    tiled = tiny.paint(image, style, color="luminance", tile=48).image
+    np.testing.assert_allclose(tiled, found, atol=near(tiny))
 
 
 def test_what_was_encoded_by_another_model(tiny: Stylizer, variant: tuple[str, str]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.affine import check_weights
-from impasto.color import moments_of, palette_of
+from impasto.color import find_method, moments_of, palette_of
 from impasto.coloring import (
     colors_put_back,
     in_palettes,
@@ -156,7 +156,8 @@ class Painter:
                 as the paper's code does; "image" gives all of them those of the whole content. A
                 region of less than ``regions.MIN_CELLS`` positions at a level gets those of the
                 whole content there. The same holds for colors.
-            color: a name in ``color.METHODS``, or None. All of them need the styles as photos.
+            color: a name in ``color.METHODS``, or None. All but "luminance" need the styles as
+                photos; a style that was kept is not fitted to the photograph's luminance first.
             opacity: as for :meth:`encode`. What is fully transparent is left as it is.
             tile: paint in tiles of at most this many pixels to a side, 32 or more; None: only what
                 does not fit into memory, in tiles as large as fit. The result is the same.
@@ -167,7 +168,7 @@ class Painter:
             An image of the same size, with times in seconds.
 
         Raises:
-            StyleError: if a style was made by another model, or is no photo and color needs one.
+            StyleError: if a style was made by another model, or is no photo where color needs one.
             OptionError: if alpha, weights, masks, statistics, color, tile or memory are out of
                 range, a mask is 0 everywhere, or memory is too small for any tile.
             ImageError: if the array is no such image.
@@ -258,7 +259,7 @@ class Painter:
             color: the color method it shall be used with.
 
         Raises:
-            StyleError: if it was made by another model, or is no photo and color needs one.
+            StyleError: if it was made by another model, or is no photo where color needs one.
             ImageError: if the photo is too small or transparent everywhere.
 
         Example:
@@ -283,10 +284,10 @@ class Painter:
                 f"style {style.name!r} has {len(style.moments)} levels and model "
                 f"{self.card.name!r} has {len(self.card.levels)}: make it again with style()"
             )
-        if color is not None:
+        if color is not None and find_method(color).where != "both":
             raise StyleError(
                 f"color {color!r} works on the picture of a style, which style {style.name!r} has "
-                "not kept: give the picture itself"
+                "not kept: give the picture itself, or take 'luminance'"
             )
 
     def tiled(

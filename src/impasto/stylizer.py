@@ -138,7 +138,7 @@ class Stylizer(Painter):
                 that says where the style goes. What no mask covers stays the photograph.
             statistics: "region" or "image", as for :meth:`paint`.
             color: a name in ``color.METHODS``: how the photograph keeps its colors, or takes on
-                the style's and nothing else. It needs the styles as pictures.
+                the style's and nothing else. All but "luminance" need the styles as pictures.
             size: shorter side of the result in pixels, 16 or more; by default the content's.
             style_size: as ``size`` of :meth:`style`, for styles that are pictures.
             keep_gps: keep the place where the photograph was taken among its EXIF data.
@@ -153,7 +153,7 @@ class Stylizer(Painter):
         Raises:
             ImageError: if a picture cannot be read or is too small, or a mask is in color.
             StyleError: if a style was made by another model, or there is none of that name, or
-                color needs a picture.
+                color needs a picture of it.
             OptionError: if alpha, weights, masks, statistics, color or a size are out of range.
 
         Example:
