@@ -140,6 +140,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     Raises ``ModelError`` for a file that is missing, damaged or not a flat table of tensors.
     """
     path = Path(path)
+    if not path.exists():
+        raise ModelError(f"{path}: no such file of weights; check the path")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
