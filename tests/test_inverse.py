@@ -278,7 +278,7 @@ def test_a_lesson_has_photographs_paintings_and_their_swap(config):
     loss, found = objective(random_inverse(), lesson)
     wanted = found["content"] + 2 * found["identity"]  # the variation weighs nothing by default
     assert loss.item() == pytest.approx(wanted.item(), rel=1e-6)
-    for term in ({"teacher": "decoder.pth"}, {"mesh": 1.0}):
+    for term in ({"teacher": "decoder.pth"}, {"mesh": 1.0}, {"colors": 1.0}):
         with pytest.raises(OptionError, match=f"style-swap has no {min(term)}"):
             open_course(dataclasses.replace(config, **term), row, torch.device("cpu"))
 

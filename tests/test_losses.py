@@ -12,6 +12,7 @@ from impasto.errors import OptionError
 from impasto.lab.blocks import PatchDiscriminator
 from impasto.lab.losses import (
     adversarial_loss,
+    color_loss,
     content_loss,
     critic_loss,
     gram,
@@ -78,6 +79,20 @@ def test_total_variation_of_a_ramp():
     ramp = torch.arange(5.0).expand(1, 1, 3, 5)
     assert total_variation(ramp).item() == pytest.approx(1)
     assert total_variation(3 * ramp, order=2).item() == pytest.approx(9)
+
+
+def test_colors_are_compared_as_they_will_be_seen():
+    random = torch.Generator().manual_seed(5)
+    style = torch.rand(2, 3, 24, 32, generator=random)
+    shuffled = style.flatten(2)[..., torch.randperm(24 * 32, generator=random)].reshape(style.shape)
+    assert color_loss(shuffled, style) < 1e-10  # where a color lies makes no difference
+    tinted = shuffled * 0.5
+    tinted[:, 2] += 0.3
+    means = (tinted.mean((2, 3)) - style.mean((2, 3))).square().mean()
+    stds = (tinted.std((2, 3)) - style.std((2, 3))).square().mean()
+    assert color_loss(tinted, style) == pytest.approx(float(means + stds), rel=1e-2)
+    over = torch.where(style > 0.5, style + 3, style - 3)  # white and black
+    assert torch.equal(color_loss(over, style), color_loss(over.clamp(0, 1), style))
 
 
 def test_a_mesh_counts_where_the_style_has_none():

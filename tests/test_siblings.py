@@ -515,6 +515,7 @@ def test_what_cannot_be_is_said_before_the_work(config, tmp_path):
         ({"network": "ulyanov", "styles": _renamed(config), "crop": 48}, "multiple of 32"),
         ({"repeats": 2}, "no repeats"),
         ({"mesh": 1.0}, "no mesh"),
+        ({"colors": 1.0}, "no colors"),
         ({"teacher": "decoder.pth"}, "no teacher"),
     ):
         with pytest.raises(OptionError, match=message):

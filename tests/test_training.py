@@ -258,7 +258,9 @@ def test_a_reader_is_trained_apart_and_given_to_a_network(config, tmp_path):
 def test_every_network_can_be_trained(config, row):
     torch.manual_seed(0)
     judge = load_vgg(config.vgg)
-    exact = dataclasses.replace(config, precision="fp32", distill_features=1.0, mesh=1.0)
+    exact = dataclasses.replace(
+        config, precision="fp32", distill_features=1.0, mesh=1.0, colors=1.0
+    )
     objective = row.objective(exact, judge, None, paint=row.paint, features=row.features)
     learned = row.learned()
     if isinstance(learned, Compact):  # its reader starts with no say
@@ -270,7 +272,7 @@ def test_every_network_can_be_trained(config, row):
         InverseObjective: {"content", "variation", "identity"},
         ReadingObjective: {"style", "distill_features"},
     }
-    painted = {"content", "style", "variation", "identity", "mesh"}
+    painted = {"content", "style", "variation", "identity", "mesh", "colors"}
     assert set(terms) == expected.get(row.objective, painted)
     moving = [p for p in learned.parameters() if p.requires_grad]
     assert moving and all(p.grad is not None and p.grad.abs().sum() > 0 for p in moving)
@@ -291,7 +293,8 @@ def test_a_step_stays_on_its_device(config, name, monkeypatch):
     nor does a question for a number, which would let a real device wait."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # knows no such device
     row, device = find_network(name), torch.device("meta")
-    exact = dataclasses.replace(config, distill_features=1.0, mesh=1.0, style_rate=0.5)
+    terms = {"distill_features": 1.0, "mesh": 1.0, "colors": 1.0}
+    exact = dataclasses.replace(config, style_rate=0.5, **terms)
     judge = load_vgg(config.vgg).to(device)
     objective = row.objective(exact, judge, None, paint=row.paint, features=row.features)
     learned = row.learned().to(device, memory_format=torch.channels_last)

@@ -213,6 +213,7 @@ def _history(stages: list[dict[str, Any]], *, goal: str = "the paper's losses") 
         aim = "distilling an AdaIN decoder" if stage["distilled"] else goal
         aim += " and against an adversary" if stage.get("adversarial") else ""
         aim += " and against a mesh" if stage.get("mesh") else ""
+        aim += " and on the colors of pixels" if stage.get("colors") else ""
         aim += ", with a reader whose eye was trained apart" if stage.get("eye") else ""
         lines.append(
             f"{stage['iterations']} steps of {stage['batch']} pairs at {stage['crop']} px on {aim}"

@@ -87,6 +87,8 @@ class TrainConfig:
     """Weight of the total variation."""
     mesh: float = 0.0
     """Weight of the finest pattern that pictures have and their styles have not (``losses``)."""
+    colors: float = 0.0
+    """Weight of how far the pixels' means and deviations are from the style's (``losses``)."""
     adversarial: float = 0.0
     """Weight of the adversarial loss: a small critic learns, beside the network, to tell its
     pictures from paintings (``adversary``); 0: there is none."""

@@ -144,8 +144,10 @@ def _open_eye(
 
 
 def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun: bool) -> Course:
-    if config.teacher or config.mesh or config.repeats > 1:
-        raise OptionError(f"{row.name} has no teacher, no mesh and no repeats: leave them out")
+    if config.teacher or config.mesh or config.colors or config.repeats > 1:
+        raise OptionError(
+            f"{row.name} has no teacher, no mesh, no colors and no repeats: leave them out"
+        )
     if config.adversarial:
         raise OptionError(
             f"{row.name} learns from Gram matrices and looks at no paintings, which an adversary "
@@ -213,7 +215,7 @@ def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Ob
     """The judge and the teacher, in the precision of the config, and the adversary."""
     judge = _judge(config, device)
     teacher = None
-    for term in ("teacher", "mesh"):
+    for term in ("teacher", "mesh", "colors"):
         if getattr(config, term) and not row.objective.distills:
             raise OptionError(f"{row.name} has no {term}: leave it out")
     if config.teacher:

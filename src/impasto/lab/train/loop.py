@@ -239,5 +239,6 @@ def _stage(config: TrainConfig, step: int) -> dict[str, Any]:
         "distilled": bool(config.teacher),
         "adversarial": bool(config.adversarial),
         "mesh": bool(config.mesh),
+        "colors": bool(config.colors),
         "eye": bool(config.eye),
     }

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from impasto.lab.losses import (
     CONTENT_LAYER,
     STYLE_LAYERS,
+    color_loss,
     content_loss,
     mesh_loss,
     moment_loss,
@@ -34,7 +35,7 @@ from impasto.lab.vgg import VGG19
 DISTILL_LAYERS = ("relu2_1", "relu3_1")
 TERMS = (
     "content", "style", "variation", "identity", "distill_pixels", "distill_features",
-    "adversarial", "mesh",
+    "adversarial", "mesh", "colors",
 )  # fmt: skip
 """The terms that there may be, each with its weight in the config."""
 
@@ -209,6 +210,8 @@ class Objective:
         }
         if self.config.mesh:
             terms["mesh"] = mesh_loss(output, lesson.styles)
+        if self.config.colors:
+            terms["colors"] = color_loss(output, lesson.styles)
         if self.config.identity:
             terms["identity"] = output.new_zeros(())
         if lesson.unaligned:
