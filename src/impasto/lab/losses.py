@@ -206,6 +206,17 @@ def mesh_loss(image: Tensor, style: Tensor) -> Tensor:
     return F.relu(ratio.log()).mean()
 
 
+_ROUNDING = 1 / 255**2 / 12 * (20 / 64) * 2  # through the filter, which sums 20 / 64, both ways
+
+
+def _finest(image: Tensor) -> Tensor:
+    total = image.new_zeros(len(image))
+    for lines in (image, image.mT):
+        third = lines[..., 3:] - lines[..., :-3] + 3 * (lines[..., 1:-2] - lines[..., 2:-1])
+        total = total + (third / 8).square().mean(dim=(1, 2, 3))
+    return total
+
+
 def color_loss(image: Tensor, style: Tensor) -> Tensor:
     """The style loss of the pixels themselves: how far a picture is from its style in its colors.
 
@@ -219,14 +230,3 @@ def color_loss(image: Tensor, style: Tensor) -> Tensor:
     0.25
     """
     return moment_loss({"": image.clamp(0, 1)}, style_moments({"": style}))
-
-
-_ROUNDING = 1 / 255**2 / 12 * (20 / 64) * 2  # through the filter, which sums 20 / 64, both ways
-
-
-def _finest(image: Tensor) -> Tensor:
-    total = image.new_zeros(len(image))
-    for lines in (image, image.mT):
-        third = lines[..., 3:] - lines[..., :-3] + 3 * (lines[..., 1:-2] - lines[..., 2:-1])
-        total = total + (third / 8).square().mean(dim=(1, 2, 3))
-    return total
