@@ -28,6 +28,7 @@ from impasto.lab.publish import publish_adain, publish_decoder, publish_run
 from impasto.lab.train import lessons
 from impasto.lab.train.checkpoints import read_checkpoint, start_from, write_checkpoint
 from impasto.lab.train.config import CHOICES, TrainConfig, read_config, write_config
+from impasto.lab.train.courses import open_course
 from impasto.lab.train.data import Sampler, is_held_out, load_collections
 from impasto.lab.train.finetune import finetune_config
 from impasto.lab.train.inverse import InverseObjective
@@ -230,6 +231,14 @@ def test_a_reader_is_trained_apart_and_given_to_a_network(config, tmp_path):
             assert torch.equal(later[name], value), name
     name = "module.reader.says.weight"
     assert not torch.allclose(later[name], saved[name], atol=1e-6)
+    for run in (joint, onward):
+        for begun in (False, True):
+            learned = open_course(
+                run, find_network("fast"), torch.device("cpu"), begun=begun
+            ).learned
+            held = {n for n, p in learned.named_parameters() if not p.requires_grad}
+            own = {"reader.axes.weight", "reader.axes.bias"}
+            assert held == own | {n for n in dict(learned.named_parameters()) if ".eye." in n}
     # A run that has begun needs neither what it started with nor another look through the eye.
     for name, run, needed in (("joint", joint, "reader"), ("onward", onward, "joint")):
         source = tmp_path / needed / "checkpoint.pt"

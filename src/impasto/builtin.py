@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.affine import check_weights
-from impasto.color import find_method
-from impasto.coloring import colors_put_back
+from impasto.coloring import colors_put_back, needs_picture
 from impasto.errors import ImageError, OptionError, StyleError
 from impasto.filepainting import Written, write_painted
 from impasto.filesources import open_source
@@ -211,7 +210,7 @@ class BuiltInPainter(Painter):
                 f"style {style.name!r} was made by another model ({style.model}) than this: it is "
                 f"no style of {self._facts()}"
             )
-        if color is not None and find_method(color).where != "both":
+        if needs_picture(color):
             raise OptionError(
                 f"color {color!r} works on the picture of a style, and the styles of model "
                 f"{self.card.name!r} are built in: only 'luminance' can be done"

@@ -41,6 +41,19 @@ def paints(method: str | None) -> bool:
     return method is None or find_method(method).where != "after"
 
 
+def needs_picture(method: str | None) -> bool:
+    """Whether a method asks for the picture of a style; ``luminance`` can do with its moments.
+
+    Raises:
+        OptionError: if there is no such method.
+
+    Example:
+        >>> needs_picture(None), needs_picture("luminance"), needs_picture("cholesky")
+        (False, False, True)
+    """
+    return method is not None and find_method(method).where != "both"
+
+
 def matched(style: Photo, reference: ColorMoments, *, method: str) -> Photo:
     """A style picture in the colors of a photograph, ready to be encoded.
 

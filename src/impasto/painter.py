@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.affine import check_weights
-from impasto.color import find_method, moments_of, palette_of
+from impasto.color import moments_of, palette_of
 from impasto.coloring import (
     colors_put_back,
     in_palettes,
     matched,
+    needs_picture,
     paints,
     palette_to,
     pixel_counts,
@@ -284,7 +285,7 @@ class Painter:
                 f"style {style.name!r} has {len(style.moments)} levels and model "
                 f"{self.card.name!r} has {len(self.card.levels)}: make it again with style()"
             )
-        if color is not None and find_method(color).where != "both":
+        if needs_picture(color):
             raise StyleError(
                 f"color {color!r} works on the picture of a style, which style {style.name!r} has "
                 "not kept: give the picture itself, or take 'luminance'"

@@ -90,7 +90,8 @@ def open_course(
         row: the network that it names.
         device: where it is trained.
         begun: whether weights and the stages before them will come from the run's own checkpoint,
-            so that what ``start`` and ``eye`` name may be gone.
+            so that what ``start`` and ``eye`` name may be gone (but with ``add_styles``, which asks
+            ``start`` for the names of its styles).
 
     Raises:
         ImageError, ModelError, OptionError: for what the config asks for.
