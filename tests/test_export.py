@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import onnx
 import pytest
@@ -18,6 +20,7 @@ from impasto.lab.export import (
     multiply_adds,
     parity,
     reader_multiply_adds,
+    weights_of,
 )
 from impasto.lab.methods.compact import FAST, Compact, CompactShape
 from impasto.lab.train.checkpoints import start_from
@@ -50,6 +53,21 @@ def test_graphs_agree_with_pytorch_at_five_sizes(network, bundle, name):
     differences = parity(network, open_engine(bundle, name=name, precision="fp32"))
     assert set(differences) == set(PARITY_SIZES)
     assert max(differences.values()) <= PARITY
+
+
+def test_all_weights_come_back_from_a_bundle_equal_ones_too(network):
+    """The exporter stores tensors that are equal once, under the name of one of them."""
+    alike = copy.deepcopy(network)
+    block = alike.decoders[2][0]
+    with torch.no_grad():
+        block.first.weight.zero_()
+        block.second.weight.zero_()
+        block.first.bias.zero_()
+        block.second.bias.zero_()
+    weights, wanted = weights_of(export(alike, STORY)), alike.state_dict()
+    assert set(weights) == set(wanted)
+    for name, weight in wanted.items():
+        assert torch.equal(weights[name], weight), name
 
 
 @pytest.mark.parametrize("name", ENGINE_NAMES)

@@ -223,15 +223,26 @@ def _halve(model: onnx.ModelProto) -> None:
 def weights_of(bundle: Bundle) -> dict[str, Tensor]:
     """The weights in a bundle under the names of its network, to train it further.
 
-    Float32 from the half precision that is stored; only for bundles that ``export`` made of a
-    trained network (the exporter stores equal tensors, such as biases that are all 0, once).
+    Float32 from the half precision that is stored.
     """
     weights = {}
-    for graph in bundle.parts.values():
-        for tensor in onnx.load_from_string(graph).graph.initializer:
-            if tensor.name.startswith("network."):
-                name = tensor.name.removeprefix("network.").removesuffix(".half")
-                weights[name] = torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32))
+    for part in bundle.parts.values():
+        graph = onnx.load_from_string(part).graph
+        stored = {
+            tensor.name.removesuffix(".half"): torch.from_numpy(
+                numpy_helper.to_array(tensor).astype(np.float32)
+            )
+            for tensor in graph.initializer
+        }
+        for node in graph.node:
+            # Equal tensors, such as biases that are all 0, are stored once and named again.
+            if node.op_type == "Identity" and node.input[0] in stored:
+                stored[node.output[0]] = stored[node.input[0]].clone()
+        weights |= {
+            name.removeprefix("network."): tensor
+            for name, tensor in stored.items()
+            if name.startswith("network.")
+        }
     return weights
 
 
