@@ -22,7 +22,7 @@ from PIL import Image
 import impasto
 from impasto.errors import ModelError, OptionError
 from impasto.lab.export import weights_of
-from impasto.lab.methods.adain import DECODER
+from impasto.lab.methods.adain import DECODER, Decoder
 from impasto.lab.methods.compact import FAST, QUALITY, Compact
 from impasto.lab.publish import publish_adain, publish_decoder, publish_run
 from impasto.lab.train import lessons
@@ -472,12 +472,34 @@ def test_a_lesson_is_learned_as_often_as_the_config_says(config, monkeypatch):
     )
     blocks = [[made.at(step)[0] for step in range(15 * b, 15 * b + 15)] for b in range(2)]
     for block in blocks:
-        assert len({id(lesson) for lesson in block}) == 5
-        for turn in range(3):  # each pass has all of them
-            assert len({id(lesson) for lesson in block[5 * turn : 5 * turn + 5]}) == 5
+        for turn in range(3):  # each pass has all photographs and all styles
+            learned = block[5 * turn : 5 * turn + 5]
+            assert len({id(lesson.contents) for lesson in learned}) == 5
+            assert len({id(lesson.styles) for lesson in learned}) == 5
+        assert len({id(lesson.contents) for lesson in block}) == 5
+        # ... which meet each other but once
+        assert len({(id(lesson.contents), id(lesson.styles)) for lesson in block}) == 15
     assert not torch.equal(blocks[0][0].contents, blocks[1][0].contents)
     with pytest.raises(OptionError, match="repeats"):
         Lessons(made.objective, made.contents, made.styles, batch=1, repeats=0, seed=0)
+
+
+def test_pictures_that_are_paired_anew_teach_what_a_new_pair_would(config):
+    config = dataclasses.replace(config, precision="fp32")
+    vgg = load_vgg(config.vgg)
+    objective = Objective(config, vgg, None, paint=find_network("fast").paint, features=True)
+    contents, styles = torch.rand(2, 2, 3, 64, 64)
+    one, two = objective.lesson(contents, styles.flip(3)), objective.lesson(contents.mT, styles)
+    paired, wanted = objective.paired(one, two), objective.lesson(contents, styles)
+    assert paired.contents is one.contents and paired.styles is two.styles
+    assert torch.allclose(paired.target, wanted.target, atol=1e-4)
+    assert torch.equal(paired.style, wanted.style) and torch.equal(paired.content, wanted.content)
+    for layer, moments in wanted.wanted.items():
+        assert all(map(torch.equal, paired.wanted[layer], moments))
+    # A teacher's picture is that of the pair it was made of.
+    taught = Objective(config, vgg, Decoder().requires_grad_(False), paint=objective.paint)
+    lesson = taught.lesson(contents, styles)
+    assert taught.paired(lesson, taught.lesson(contents.mT, styles.mT)) is lesson
 
 
 def _sampler_of(folders, config):

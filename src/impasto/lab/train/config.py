@@ -53,7 +53,8 @@ class TrainConfig:
     accumulate: int = 1
     """Parts in which a process goes through its share of the batch, to save memory."""
     repeats: int = 1
-    """How often a pair is learned from: judge and teacher look at it once (``lessons``)."""
+    """How often a picture is learned from: judge and teacher look at it once; without a teacher,
+    photographs and styles are paired anew each time (``lessons``)."""
     crop: int = 128
     """Side of the training crops in pixels, a multiple of 16."""
     resize: int = 0

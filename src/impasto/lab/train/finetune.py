@@ -20,8 +20,9 @@ def finetune_config(
     """The config that trains ``model`` further on a collection.
 
     Small steps and few of them: the model can paint already, and shall learn the collection's
-    palette and strokes without losing its drawing.  Every pair is used four times, which halves
-    the time (``lessons``).  About ten minutes for 40 paintings on two processor cores.
+    palette and strokes without losing its drawing.  Every picture is used four times, in other
+    pairs each time, which halves the time (``lessons``).  About ten minutes for 40 paintings on two
+    processor cores.
 
     Args:
         photographs: folder, shard or pattern of shards; some hundred are enough.

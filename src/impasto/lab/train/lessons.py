@@ -2,6 +2,8 @@
 
 Judge and teacher are most of the work of a step, and what they say of a pair does not change.  A
 block of lessons is made, gone through ``repeats`` times in a new order each time, and forgotten.
+Where no teacher painted the pairs, photographs meet other styles each time: what the judge sees of
+either does not depend on the other.
 """
 
 from __future__ import annotations
@@ -72,7 +74,11 @@ class Lessons:
             self._lessons = [self._made() for _ in range(self.size)]
         turn, place = divmod(place, self.size)
         order = np.random.default_rng([self.seed, block, turn]).permutation(self.size)
-        return self._lessons[order[place]]
+        mine, other = order[place], (order[place] + turn) % self.size
+        return [
+            self.objective.paired(one, two) if turn else one
+            for one, two in zip(self._lessons[mine], self._lessons[other], strict=True)
+        ]
 
     def state(self, step: int) -> dict[str, Any]:
         """What ``restore`` needs to go on with ``step``: the block itself is made again."""

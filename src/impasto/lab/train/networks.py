@@ -115,9 +115,9 @@ def _decoded_pair(decoder: Any, lesson: Lesson) -> Tensor:
 
 
 def _features(lesson: Lesson) -> tuple[Tensor, Tensor]:
-    if lesson.features is None:
+    if lesson.content is None or lesson.style is None:
         raise OptionError("these lessons keep no features; make them with Objective(features=True)")
-    return lesson.features
+    return lesson.content, lesson.style
 
 
 def _of_vgg(decoder: Any, vgg: VGG19) -> AdaINNetwork:

@@ -7,13 +7,14 @@ the teacher's picture.  What they find is a ``Lesson``, a value that can be lear
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from impasto.lab.blocks import affine
 from impasto.lab.losses import (
     CONTENT_LAYER,
     STYLE_LAYERS,
@@ -85,7 +86,8 @@ class Lesson:
     Attributes:
         wanted: mean and standard deviation of the styles at the style layers.
         target: AdaIN of the contents' features at the content layer.
-        features: those of contents and styles there, for networks that start from them.
+        content: the contents' features there.
+        style: those of the styles, for networks that start from them.
         picture: the teacher's, or None.
         taught: its features at ``DISTILL_LAYERS``.
         unaligned: how many of the first contents are to come back as they are.
@@ -97,7 +99,8 @@ class Lesson:
     styles: Tensor
     wanted: Mapping[str, tuple[Tensor, Tensor]]
     target: Tensor
-    features: tuple[Tensor, Tensor] | None
+    content: Tensor | None
+    style: Tensor | None
     picture: Tensor | None
     taught: Mapping[str, Tensor]
     unaligned: int
@@ -159,11 +162,25 @@ class Objective:
             styles,
             style_moments(seen),
             target,
-            (content, seen[CONTENT_LAYER]) if self.features else None,
+            content,
+            seen[CONTENT_LAYER] if self.features else None,
             picture,
             taught,
             unaligned,
             unaligned * parts / max(quarter, 1),
+        )
+
+    def paired(self, one: Lesson, other: Lesson) -> Lesson:
+        """What there is to learn from the photographs of ``one`` in the styles of ``other``.
+
+        Nothing is looked at again.  A teacher's pictures are those of the pairs as they were made,
+        so with one ``one`` comes back as it is.
+        """
+        if self.teacher is not None or one.content is None:
+            return one
+        target = affine(one.content, *align(one.content, other.wanted[CONTENT_LAYER]))
+        return replace(
+            one, styles=other.styles, wanted=other.wanted, target=target, style=other.style
         )
 
     def at(self, step: int) -> Objective:

@@ -36,7 +36,8 @@ class ReadingObjective(Objective):
     def lesson(self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1) -> Lesson:
         """What the judge sees of ``styles`` (N, 3, H, W) in [0, 1]."""
         seen = self.vgg(styles, TOLD)
-        return Lesson(contents, styles, style_moments(seen), styles, None, None, seen, 0, 0.0)
+        wanted = style_moments(seen)
+        return Lesson(contents, styles, wanted, styles, None, None, None, seen, 0, 0.0)
 
     def __call__(self, learned: Any, lesson: Lesson) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to minimize, and each term before its weight."""
