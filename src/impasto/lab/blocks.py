@@ -55,17 +55,21 @@ def reflecting(
 
 
 class Residual(nn.Module):
-    """``x + conv(relu(conv(x)))``, without normalization, so that moments pass through."""
+    """``x + conv(relu(conv(x)))``, without normalization, so that moments pass through.
 
-    def __init__(self, channels: int) -> None:
+    What is below 0 passes with the factor ``leak``; at 0, a plain ReLU.
+    """
+
+    def __init__(self, channels: int, *, leak: float = 0.0) -> None:
         super().__init__()
+        self.leak = leak
         self.first = convolution(channels, channels)
         self.second = convolution(channels, channels)
         # Starts near the identity: a deep stack without normalization then trains from the start.
         self.second.weight.data.mul_(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.relu(self.first(x)))
+        return x + self.second(F.leaky_relu(self.first(x), self.leak))
 
 
 class PatchDiscriminator(nn.Module):
