@@ -54,6 +54,11 @@ def reflecting(
     return made
 
 
+def leaking(x: Tensor, leak: float) -> Tensor:
+    """``x`` where it is above 0, and ``leak`` of it below."""
+    return F.leaky_relu(x, leak) if leak else F.relu(x)  # engines know a ReLU best
+
+
 class Residual(nn.Module):
     """``x + conv(relu(conv(x)))``, without normalization, so that moments pass through.
 
@@ -69,7 +74,7 @@ class Residual(nn.Module):
         self.second.weight.data.mul_(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.leaky_relu(self.first(x), self.leak))
+        return x + self.second(leaking(self.first(x), self.leak))
 
 
 class PatchDiscriminator(nn.Module):

@@ -31,19 +31,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.lab.blocks import Residual, affine, convolution
+from impasto.lab.blocks import Residual, affine, convolution, leaking
 from impasto.lab.moments import fast_mean_std
 from impasto.lab.normalization import EPS
 from impasto.models.bundle import Level
 
 FOLD = 2
 """The picture is folded to 1/FOLD before the first convolution."""
-
-
-LEAK = 0.1
-"""What passes a ReLU below 0.  With plain ones all but two or three of each 128 channels within
-the blocks at 1/8 died while ``quality`` was trained: a channel that is 0 for all pictures has no
-gradient and never comes back, and nothing in the losses tells."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +51,10 @@ class CompactShape:
     """Channels of the reader's eye at the same scales."""
     hidden: int
     """Axes that the reader looks along, and numbers in each of its two hidden layers."""
+    leak: float = 0.1
+    """What passes a ReLU below 0.  With plain ones all but two or three of each 128 channels within
+    the blocks at 1/8 died while ``quality`` was trained: a channel that is 0 for all pictures has
+    no gradient and never comes back, and nothing in the losses tells."""
 
 
 EYE = (48, 96, 192)
@@ -70,8 +68,10 @@ WEAK = 0.02
 """Axes of less variance than this count less: what is seen has a variance of 1 a number."""
 FAR = 8.0
 """Deviations from the middle of all styles that no style is further away, however odd it is."""
-FAST = CompactShape((24, 48, 96), (0, 0, 1), (0, 1, 1), EYE, HIDDEN)
-"""3.06 billion multiply-adds at 512 px: less than a fortieth of the paper's network."""
+FAST = CompactShape((24, 48, 96), (0, 0, 1), (0, 1, 1), EYE, HIDDEN, leak=0.0)
+"""3.06 billion multiply-adds at 512 px: less than a fortieth of the paper's network.
+
+No leak: its weights were trained without, and want a training of their own to live with one."""
 QUALITY = CompactShape((32, 64, 128), (0, 1, 2), (1, 1, 4), EYE, HIDDEN)
 """12.5 billion multiply-adds at 512 px: a tenth of the paper's network."""
 
@@ -87,8 +87,8 @@ class Compact(nn.Module):
         self.downs = nn.ModuleList(
             convolution(fine, coarse, stride=2) for fine, coarse in pairwise(channels)
         )
-        self.encoders = _blocks(channels, shape.encoder_blocks, LEAK)
-        self.decoders = _blocks(channels, shape.decoder_blocks, LEAK)
+        self.encoders = _blocks(channels, shape.encoder_blocks, shape.leak)
+        self.decoders = _blocks(channels, shape.decoder_blocks, shape.leak)
         self.ups = nn.ModuleList(convolution(coarse, fine) for fine, coarse in pairwise(channels))
         self.head = convolution(channels[0], folded)
         self.reader = Reader(shape)
@@ -139,7 +139,7 @@ class Compact(nn.Module):
 
     def encode(self, image: Tensor) -> list[Tensor]:
         """Features of ``image`` (N, 3, H, W) in [0, 1], one map (N, C, h, w) a level."""
-        return _scales(image, self.stem, self.downs, self.encoders, LEAK)[1:]
+        return _scales(image, self.stem, self.downs, self.encoders, self.shape.leak)[1:]
 
     def read(
         self, style: Tensor, features: Sequence[Tensor], counts: Tensor | None = None
@@ -165,7 +165,7 @@ class Compact(nn.Module):
         for i in reversed(range(len(self.ups))):
             x = self.ups[i](x)
             # No ReLU before a sum: one there went dead, and all of 1/8 behind it, unnoticed.
-            x = x if i else F.leaky_relu(x, LEAK)
+            x = x if i else leaking(x, self.shape.leak)
             x = F.interpolate(x, scale_factor=2, mode="nearest")
             x = self.decoders[i](x + aligned[i - 1] if i else x)
         return F.pixel_shuffle(self.head(x), FOLD)
@@ -303,9 +303,9 @@ def _scales(
 ) -> list[Tensor]:
     # pictures have a deviation of about 1/4: everything inside starts with one of about 1
     x = F.pixel_unshuffle((image - 0.5) * 4, FOLD)
-    features = [blocks[0](F.leaky_relu(stem(x), leak))]
+    features = [blocks[0](leaking(stem(x), leak))]
     for down, block in zip(downs, blocks[1:], strict=True):
-        features.append(block(F.leaky_relu(down(features[-1]), leak)))
+        features.append(block(leaking(down(features[-1]), leak)))
     return features
 
 
