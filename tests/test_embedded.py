@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from impasto.affine import Affine, adain
+from impasto.lab.train.checkpoints import start_from
+from impasto.lab.train.networks import find_network
 from impasto.models import MODELS, find_bundle
 from impasto.painting import cropped, padded
 from impasto.stylizer import Stylizer, load
@@ -58,6 +61,13 @@ def test_the_picture_depends_on_every_level(model):
         moved[i] = Affine(same[i].scale * 1.5, level.mean(axis=(1, 2))[:, None, None] * -0.5)
         change = np.abs(model.engine.decode(encoded.features, moved) - before).mean()
         assert change > 1e-3, model.card.levels[i].name
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_training_can_go_on_from_it(name):
+    network = find_network(name).learned()
+    start_from(network, name)  # raises where weights are missing
+    assert all(torch.isfinite(weight).all() for weight in network.state_dict().values())
 
 
 @pytest.mark.parametrize("path", PHOTOS, ids=lambda path: path.stem)
