@@ -237,7 +237,7 @@ def weights_of(bundle: Bundle) -> dict[str, Tensor]:
         for node in graph.node:
             # Equal tensors, such as biases that are all 0, are stored once and named again.
             if node.op_type == "Identity" and node.input[0] in stored:
-                stored[node.output[0]] = stored[node.input[0]].clone()
+                stored[node.output[0]] = stored[node.input[0]]
         weights |= {
             name.removeprefix("network."): tensor
             for name, tensor in stored.items()

@@ -86,7 +86,7 @@ class Lesson:
     Attributes:
         wanted: mean and standard deviation of the styles at the style layers.
         target: AdaIN of the contents' features at the content layer.
-        content: the contents' features there.
+        content: the contents' features there, where they can be asked for again.
         style: those of the styles, for networks that start from them.
         picture: the teacher's, or None.
         taught: its features at ``DISTILL_LAYERS``.
@@ -162,7 +162,7 @@ class Objective:
             styles,
             style_moments(seen),
             target,
-            content,
+            content if self.features or self.teacher is None else None,
             seen[CONTENT_LAYER] if self.features else None,
             picture,
             taught,
