@@ -131,36 +131,23 @@ def test_hardly_a_channel_of_the_leaking_quality_is_dead():
     did not tell.
     """
     torch = pytest.importorskip("torch")
-    from impasto.lab.blocks import Residual
     from impasto.lab.methods.compact import QUALITY, Compact
     from impasto.lab.train.checkpoints import start_from
+    from impasto.lab.train.life import dead_channels, watched
     from impasto.lab.train.objective import stylize
 
     network = Compact(QUALITY)
     start_from(network, ROOT / "trained" / "quality-leaking.impasto")
-    seen = {}
-    blocks = {
-        path: block
-        for path, block in network.named_modules()
-        if isinstance(block, Residual) and not path.startswith("reader")
-    }
-    for path, block in blocks.items():
-        block.second.register_forward_pre_hook(
-            lambda _, given, path=path: seen.__setitem__(path, given[0].std(dim=(0, 2, 3)))
-        )
     contents, styles = (
         torch.stack([torch.from_numpy(_corner(path)).movedim(2, 0) for path in sorted(paths)[:4]])
         for paths in (ROOT.glob("examples/photos/*.jpg"), ROOT.glob("examples/styles/*.jpg"))
     )
-    with torch.no_grad():
+    with torch.no_grad(), watched(network) as said:
         stylize(network, contents, styles)
-    says = {
-        path: seen[path] * block.second.weight.transpose(0, 1).flatten(1).norm(dim=1)
-        for path, block in blocks.items()
-    }
-    for path, each in says.items():
-        dead = (each < 0.01 * each.max()).float().mean()
-        assert dead < 0.1, f"{path}: {dead:.0%} of {len(each)} channels are dead"
+    for name, dead in dead_channels(said).items():
+        if not name.startswith("reader"):
+            share = float(dead.float().mean())
+            assert share < 0.1, f"{name}: {share:.0%} of {len(dead)} channels are dead"
 
 
 def _corner(path):

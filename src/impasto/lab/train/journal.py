@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from impasto.errors import OptionError
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.data import held_out_squares
+from impasto.lab.train.life import dead_share, watched
 from impasto.lab.train.objective import TERMS
 from impasto.lab.train.processes import Processes
 from impasto.lab.train.sources import LeftOut
@@ -24,13 +25,16 @@ from impasto.wholefile import write_whole
 
 LOG, HELD_OUT, LEFT_OUT = "log.csv", "held-out.csv", "left-out.csv"
 COLUMNS = ("step", "loss", "gradient", "learning_rate", *TERMS, "images_per_second")
+SEEN = ("step", *TERMS, "dead")
 
 
 class Journal:
     """Writes the files; in processes other than the first it only counts.
 
     ``log.csv`` has means over ``log_every`` steps, ``held-out.csv`` the terms of the loss on the
-    pairs of the previews.  Lines after ``step``, which a run that broke off may have left, go.
+    pairs of the previews and the share of channels within residual blocks that are dead (``life``;
+    empty for networks without such blocks).  Lines after ``step``, which a run that broke off may
+    have left, go.
     """
 
     def __init__(self, folder: Path, config: TrainConfig, processes: Processes, step: int) -> None:
@@ -44,7 +48,7 @@ class Journal:
         if processes.first:
             (folder / LEFT_OUT).unlink(missing_ok=True)
             _cut(folder / LOG, COLUMNS, step)
-            _cut(folder / HELD_OUT, ("step", *TERMS), step)
+            _cut(folder / HELD_OUT, SEEN, step)
 
     def add(self, step: int, values: dict[str, Tensor], rate: float) -> None:
         """Take note of a step; every ``log_every`` steps a line is written."""
@@ -64,12 +68,12 @@ class Journal:
         self.sums, self.counts, self.count, self.since = {}, {}, 0, time.monotonic()
 
     def held_out(self, step: int, sheet: Image.Image, terms: dict[str, float]) -> None:
-        """Keep a preview and the terms of its pairs."""
+        """Keep a preview and what was seen of its pairs."""
         buffer = io.BytesIO()
         sheet.save(buffer, "PNG")
         path = self.folder / f"preview-{step:06d}.png"
         write_whole(path, buffer.getvalue(), overwrite=True)
-        self._write(HELD_OUT, ("step", *TERMS), step, terms)
+        self._write(HELD_OUT, SEEN, step, terms)
         if self.board:
             pixels = torch.frombuffer(bytearray(sheet.tobytes()), dtype=torch.uint8)
             self.board.add_image(
@@ -168,16 +172,19 @@ class Preview:
 
     @torch.no_grad()
     def draw(self, objective: Any, learned: Any) -> tuple[Image.Image, dict[str, float]]:
-        """The sheet of ``learned``, and the mean of each term over its pairs."""
+        """The sheet of ``learned``, the mean of each term over its pairs, and what is dead."""
         sheet = [torch.cat([torch.ones_like(self.styles[:1]), self.styles])]
         sums: dict[str, float] = {}
-        for content in self.contents:
-            repeated = content.expand(len(self.styles), -1, -1, -1)
-            lesson = objective.lesson(repeated, self.asked)
-            pictures = objective.pictures(learned, lesson)
-            sheet.append(torch.cat([content[None], pictures[: len(self.styles)]]))
-            for name, value in objective.terms(pictures, lesson).items():
-                sums[name] = sums.get(name, 0.0) + float(value) / self.rows
+        with watched(learned) as said:
+            for content in self.contents:
+                repeated = content.expand(len(self.styles), -1, -1, -1)
+                lesson = objective.lesson(repeated, self.asked)
+                pictures = objective.pictures(learned, lesson)
+                sheet.append(torch.cat([content[None], pictures[: len(self.styles)]]))
+                for name, value in objective.terms(pictures, lesson).items():
+                    sums[name] = sums.get(name, 0.0) + float(value) / self.rows
+        if (dead := dead_share(said)) is not None:
+            sums["dead"] = dead
         pixels = torch.cat([torch.cat(list(row), dim=2) for row in sheet], dim=1)
         array = pixels.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
         return Image.fromarray(array), sums
