@@ -147,6 +147,34 @@ def _run(config: TrainConfig, folder: Path, *, bundle: bool) -> None:
 
 
 @lab.command()
+@click.argument("folder", type=_FILE)
+@click.option(
+    "--count",
+    cls=LibraryOption,
+    reads="lab.patterns:draw_patterns:count",
+    type=int,
+    help="How many.",
+)
+@click.option(
+    "--seed",
+    cls=LibraryOption,
+    reads="lab.patterns:draw_patterns:seed",
+    type=int,
+    help="Another seed draws other ones.",
+)
+def patterns(folder: Path, count: int | None, seed: int | None) -> None:
+    """Draw stripes, checks, dots, webs and the like into FOLDER: loud styles to train on.
+
+    \b
+    impasto lab patterns runs/patterns
+    impasto lab train configs/quality-reading.toml
+    """
+    from impasto.lab.patterns import draw_patterns
+
+    click.echo(f"{folder}: {len(draw_patterns(folder, **given(count=count, seed=seed)))} patterns")
+
+
+@lab.command()
 @click.argument("name", type=click.Choice(["vgg19"]))
 def fetch(name: str) -> None:
     """Download the weights called NAME (vgg19: 575 MB) into the cache, checked.
