@@ -302,7 +302,7 @@ def test_a_report_holds_everything(options):
         better = np.greater if row.better == "higher" else np.less
         assert row.wins == pytest.approx(np.mean(better(values, theirs)))
     assert {path.name for path in found.files} == {
-        "summary.csv", "summary.md",
+        "summary.csv", "folders.csv", "summary.md",
         *(f"{kind}-{name}-{PIXELS}.png" for kind in ("worst", "sheet") for name in ("one", "two")),
     }  # fmt: skip
     text = (out / "summary.md").read_text()

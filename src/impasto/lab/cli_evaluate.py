@@ -154,8 +154,9 @@ def evaluate(
     """Judge models on the same pairs of photographs and styles, and write a report.
 
     Models are run as their users run them. The report is a folder: pairs.csv (a line a model and
-    pair), summary.csv, summary.md, and pictures of the worst pairs and of a few styles. Stopped
-    with Ctrl-C, the same command goes on; more models, sizes and pairs can be added to a folder.
+    pair), summary.csv, folders.csv, summary.md, and pictures of the worst pairs and of a few
+    styles. Stopped with Ctrl-C, the same command goes on; more models, sizes and pairs can be added
+    to a folder.
     docs/evaluation.md tells what each number means.
 
     \b

@@ -10,8 +10,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from impasto.errors import OptionError
+from impasto.lab.evaluate.folders import FolderMean, folder_table
 from impasto.lab.evaluate.lines import Line
 from impasto.lab.evaluate.painters import CONTENT_NAME
 from impasto.lab.evaluate.pairs import Pair
@@ -174,25 +176,40 @@ def worst_pairs(
 
 
 def write_tables(
-    folder: Path, summary: Sequence[Summary], *, reference: str | None, notes: Sequence[str] = ()
+    folder: Path,
+    summary: Sequence[Summary],
+    *,
+    reference: str | None,
+    notes: Sequence[str] = (),
+    by_folder: Sequence[FolderMean] = (),
 ) -> list[Path]:
-    """Write ``summary.csv`` (all columns) and ``summary.md`` (for people)."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([field.name for field in fields(Summary)])
-    for row in summary:
-        writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in astuple(row)])
-    files = [folder / "summary.csv", folder / "summary.md"]
-    write_whole(files[0], buffer.getvalue().encode(), overwrite=True)
-    text = markdown(summary, reference=reference, notes=notes)
+    """Write ``summary.csv`` (all columns), ``summary.md`` (for people) and ``folders.csv``."""
+    files = [folder / name for name in ("summary.csv", "summary.md", "folders.csv")]
+    text = markdown(summary, reference=reference, notes=notes, by_folder=by_folder)
+    write_whole(files[0], _rows(Summary, summary), overwrite=True)
     write_whole(files[1], text.encode(), overwrite=True)
+    write_whole(files[2], _rows(FolderMean, by_folder), overwrite=True)
     return files
 
 
+def _rows(kind: type, rows: Sequence[Any]) -> bytes:
+    """CSV with the fields of a dataclass as its columns."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([field.name for field in fields(kind)])
+    for row in rows:
+        writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in astuple(row)])
+    return buffer.getvalue().encode()
+
+
 def markdown(
-    summary: Sequence[Summary], *, reference: str | None, notes: Sequence[str] = ()
+    summary: Sequence[Summary],
+    *,
+    reference: str | None,
+    notes: Sequence[str] = (),
+    by_folder: Sequence[FolderMean] = (),
 ) -> str:
-    """The tables for people: one a size, models side by side, then the bar."""
+    """The tables for people: one a size, models side by side, then the bar and the folders."""
     parts = []
     for size in dict.fromkeys(row.size for row in summary):
         of_size = {(row.metric, row.model): row for row in summary if row.size == size}
@@ -201,6 +218,7 @@ def markdown(
         parts.append(f"## {count} pairs at {size} px\n\n{_size_table(of_size, models)}")
         if reference is not None:
             parts.append(_bar_table(of_size, models, reference))
+        parts.append(folder_table([row for row in by_folder if row.size == size]))
     legend = "Means over the pairs, the median in brackets"
     if reference is not None:
         legend += (

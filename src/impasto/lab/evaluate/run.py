@@ -26,6 +26,7 @@ from impasto.lab.evaluate.features import (
     wasserstein_distances,
 )
 from impasto.lab.evaluate.fid import summarize_fid
+from impasto.lab.evaluate.folders import FolderMean, by_style_folder
 from impasto.lab.evaluate.inception import SMALLEST, Inception
 from impasto.lab.evaluate.lines import Line, LineFile, key_of
 from impasto.lab.evaluate.lpips import LPIPS
@@ -65,6 +66,8 @@ class Evaluation:
     Attributes:
         lines: of every model, size and pair, the photograph itself (``(content)``) first.
         summary: one row a model, size and column.
+        by_folder: where the means of the losses come from, folder of styles by folder; empty where
+            there is one.
         drawn: the pairs, and the files that could not be used.
         reference: label of the model that the others are compared with, or None.
         files: what was written, the tables first.
@@ -72,6 +75,7 @@ class Evaluation:
 
     lines: tuple[Line, ...]
     summary: tuple[Summary, ...]
+    by_folder: tuple[FolderMean, ...]
     drawn: Drawn
     reference: str | None
     files: tuple[Path, ...]
@@ -199,9 +203,10 @@ def evaluate_models(
     if network is not None:
         summary += summarize_fid(opened, drawn.pairs, sizes, network, summary, named, progress)
     notes = _notes(contents, styles, drawn, seed, held_out, opened, judge_precision, vgg)
-    files = write_tables(out, summary, reference=named, notes=notes)
+    by_folder = by_style_folder(lines, styles)
+    files = write_tables(out, summary, reference=named, notes=notes, by_folder=by_folder)
     files += write_sheets(out, opened, lines, reference=named, worst_by=worst_by)
-    return Evaluation(tuple(lines), tuple(summary), drawn, named, tuple(files))
+    return Evaluation(tuple(lines), tuple(summary), tuple(by_folder), drawn, named, tuple(files))
 
 
 class Judge:
