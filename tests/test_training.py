@@ -337,6 +337,14 @@ def test_a_finished_run_leaves_a_bundle_that_paints_and_can_be_trained_further(
     written = (tmp_path / "more" / "more.impasto").stat().st_mtime_ns
     train(more, tmp_path / "more")  # nothing left to do
     assert (tmp_path / "more" / "more.impasto").stat().st_mtime_ns == written
+    # On other held-out pictures it has other losses, and its card tells the same story.
+    shown = {str(write_pictures(tmp_path / "others", 12, seed=3)): 1.0}
+    write_config(dataclasses.replace(more, styles=shown), tmp_path / "others.toml")
+    other = publish_run(
+        tmp_path / "more", tmp_path / "more.impasto", pairs_of=tmp_path / "others.toml"
+    ).card
+    assert other.losses["held_out_style_64"] != card.losses["held_out_style_64"]
+    assert dataclasses.replace(other, losses=card.losses) == card
 
 
 def test_networks_that_no_bundle_can_hold_say_so(config, tmp_path):

@@ -243,11 +243,16 @@ def methods() -> None:
 @lab.command()
 @click.argument("run", type=_FILE)
 @click.option("-o", "--out", type=_FILE, required=True, help="The bundle, NAME.impasto.")
-def export(run: Path, out: Path) -> None:
+@click.option(
+    "--pairs-of",
+    type=_FILE,
+    help="Score it on the held-out pictures of this config  [default: of the run's own]",
+)
+def export(run: Path, out: Path, pairs_of: Path | None) -> None:
     """Make a bundle of the training run in the folder RUN, checked and scored."""
     from impasto.lab.publish import publish_run
 
-    bundle = publish_run(run, out)
+    bundle = publish_run(run, out, pairs_of=pairs_of)
     click.echo(f"{out}: {bundle.card.losses}")
 
 

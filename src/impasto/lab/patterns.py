@@ -114,10 +114,11 @@ def _painted(random: Random, side: int) -> Field:
 def _palette(random: Random, count: int) -> Field:
     """``count`` colors (count, 3): ink and paper, or loud, or muted ones."""
     kind = random.random()
-    if kind < 0.3:
-        ends = np.sort(random.uniform(0, 1, 2) * [0.3, 0.3] + [0, 0.7])
-        gray = random.permutation(np.linspace(*ends, count))
-        colors = gray[:, None] + random.normal(0, 0.03, (count, 3))
+    if kind < 0.3:  # paper is rarely white, nor ink black
+        ends = random.uniform([[0.0], [0.7]], [[0.3], [1.0]])
+        ends = ends + random.normal(0, random.uniform(0, 0.12), (2, 3))
+        share = random.permutation(np.linspace(0, 1, count))[:, None]
+        colors = ends[0] * (1 - share) + ends[1] * share
     elif kind < 0.65:
         colors = random.uniform(0, 1, (count, 3))
         if random.random() < 0.25:

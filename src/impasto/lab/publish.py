@@ -33,20 +33,31 @@ PAIRS, SIZE = 32, 256
 """Held-out pairs that a run is scored on, and the side of their pictures."""
 
 
-def publish_run(run: str | Path, target: str | Path) -> Bundle:
+def publish_run(
+    run: str | Path, target: str | Path, *, pairs_of: str | Path | None = None
+) -> Bundle:
     """Export the averaged weights of a run folder to ``target``, checked and scored.
 
     The model is called by the name of the file.  Every installed engine must agree with PyTorch
     (``parity``); the card gets the losses on ``PAIRS`` held-out pairs at ``SIZE`` pixels.
 
+    Args:
+        run: the folder.
+        target: the file.
+        pairs_of: another config whose held-out pictures the losses are taken on, so that runs on
+            other pictures can be compared; by default the run's own.
+
     Raises:
         ModelError: where an engine does not agree; nothing is written then.
-        OptionError: for a network that no bundle can hold.
+        OptionError: for a network that no bundle can hold, for a config that cannot be read, and
+            for ``pairs_of`` where styles are built in.
     """
     run = Path(run)
     config = read_config(run / "config.toml")
     row = find_network(config.network)
     if isinstance(row, BuiltInRow):
+        if pairs_of is not None:
+            raise OptionError(f"{row.name} has styles of its own: leave pairs_of out")
         return _publish_built_in(run, target, config, row)
     if row.assembled is None:
         raise OptionError(f"{row.name} cannot be exported: {row.remark}; its weights are in {run}")
@@ -55,7 +66,8 @@ def publish_run(run: str | Path, target: str | Path) -> Bundle:
     network = row.assembled(learned, load_vgg(config.vgg)).eval()
     _round_to_half(network)
     judge = load_vgg(config.vgg)
-    contents, styles = held_out_pairs(config.contents, config.styles, n=PAIRS, size=SIZE)
+    shown = config if pairs_of is None else read_config(pairs_of)
+    contents, styles = held_out_pairs(shown.contents, shown.styles, n=PAIRS, size=SIZE)
     scores = evaluate(network, judge, contents, styles)
     story = replace(
         _story(target, config, row, stages),
