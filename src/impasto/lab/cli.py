@@ -167,7 +167,7 @@ def patterns(folder: Path, count: int | None, seed: int | None) -> None:
 
     \b
     impasto lab patterns runs/patterns
-    impasto lab train configs/quality-reading.toml
+    impasto lab train configs/fast.toml --style paintings/ --style runs/patterns
     """
     from impasto.lab.patterns import draw_patterns
 
