@@ -94,8 +94,7 @@ def test_sampler_balances_collections_and_repeats_with_its_state(tmp_path):
         Sampler(loaded.collections, [1], crop=32, smallest=0.5, jitter=0.0, seed=0)
 
 
-def test_jitter_turns_half_of_the_crops_and_changes_colors(tmp_path):
-    """Of a picture of stripes that run across: without jitter no crop has any that run down."""
+def test_jitter_permutes_colors_and_changes_contrast(tmp_path):
     rows = np.arange(96)[:, None, None] // 8 % 2
     stripes = np.broadcast_to(rows * [150, 100, 50] + 50, (96, 96, 3)).astype(np.uint8)
     Image.fromarray(stripes).save(tmp_path / "0.png")
@@ -105,20 +104,14 @@ def test_jitter_turns_half_of_the_crops_and_changes_colors(tmp_path):
         sampler = Sampler(loaded.collections, [1], crop=32, smallest=0.5, jitter=jitter, seed=0)
         return sampler.batch(100)
 
-    def changes(crops, along):
-        return crops.diff(dim=along).abs().amax(dim=(1, 2, 3))
+    def contrast(crops):
+        return crops.diff(dim=2).abs().amax(dim=(1, 2, 3))
 
-    plain = drawn(0.0)
-    assert (changes(plain, 3) < 0.02).all() and (changes(plain, 2) > 0.1).all()
+    plain, jittered = drawn(0.0), drawn(1.0)
     assert (plain.amax(dim=(2, 3)).argmax(1) == 0).all()  # red
-    jittered = drawn(1.0)
-    down = changes(jittered, 3) > 0.02
-    assert 0.35 < down.float().mean() < 0.65
-    assert (down != (changes(jittered, 2) > 0.02)).all()
     assert len(jittered.amax(dim=(2, 3)).argmax(1).unique()) == 3
-    contrast = changes(jittered, 2) + changes(jittered, 3)
-    assert contrast.min() < 0.9 * changes(plain, 2).min()
-    assert contrast.max() > 1.1 * changes(plain, 2).max()
+    assert contrast(jittered).min() < 0.9 * contrast(plain).min()
+    assert contrast(jittered).max() > 1.1 * contrast(plain).max()
 
 
 def test_a_place_too_small_for_a_tenth_still_holds_one_back(tmp_path):

@@ -65,8 +65,7 @@ class TrainConfig:
     style_scale: float = 0.4
     """The same of a painting."""
     style_jitter: float = 0.33
-    """Share of styles with permuted channels and changed contrast, half of them with rows for
-    columns."""
+    """Share of styles with permuted channels and changed contrast."""
     flip: float = 0.5
     """Share of crops that are mirrored."""
     memory: float = 4.0

@@ -201,7 +201,6 @@ class Draw:
     left: float
     top: float
     mirrored: bool
-    turned: bool
     channels: tuple[int, ...] | None
     gain: float
 
@@ -236,8 +235,7 @@ class Sampler:
             weights: how often each is drawn from.
             crop: side of the crops.
             smallest: least share of the shorter side that a crop covers.
-            jitter: share of crops with permuted channels and changed contrast, half of them with
-                rows for columns (for styles).
+            jitter: share of crops with permuted channels and changed contrast (for styles).
             seed: of everything that is drawn.
             flip: share of mirrored crops.
             resize: if not 0, all crops cover ``crop / resize`` of the shorter side.
@@ -284,12 +282,11 @@ class Sampler:
         picture = int(random.integers(len(self.collections[collection].pictures)))
         side, left, top = (float(random.random()) for _ in range(3))
         mirrored = bool(random.random() < self.flip)
-        turned, channels, gain = False, None, 1.0
+        channels, gain = None, 1.0
         if random.random() < self.jitter:
-            turned = bool(random.random() < 0.5)
             channels = tuple(int(c) for c in random.permutation(3))
-            gain = float(2 ** random.uniform(-0.7, 1))
-        return Draw(collection, picture, side, left, top, mirrored, turned, channels, gain)
+            gain = float(random.uniform(0.6, 1.5))
+        return Draw(collection, picture, side, left, top, mirrored, channels, gain)
 
     def _crop(self, draw: Draw) -> NDArray[np.uint8]:
         array = self.collections[draw.collection].pictures[draw.picture]
@@ -311,8 +308,6 @@ class Sampler:
         out = np.asarray(resized)
         if draw.mirrored:
             out = out[:, ::-1]
-        if draw.turned:
-            out = out.swapaxes(0, 1)
         if draw.channels is not None:
             out = out[..., draw.channels]
             middle = out.mean()
