@@ -8,7 +8,6 @@ and light twice.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import ImageError, OptionError
-from impasto.wholefile import write_whole
+from impasto.writing import write_image
 
 SIDE = 400
 """Of a pattern in pixels: as large as the pictures of the collections they are mixed with."""
@@ -85,17 +84,15 @@ def draw_patterns(
     paths = [folder / f"pattern-{seed}-{i:06d}.png" for i in range(count)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for i, path in enumerate(paths):
-            if not path.exists():
-                drawn = Image.fromarray(draw_pattern(np.random.default_rng([seed, i]), side))
-                buffer = io.BytesIO()
-                drawn.save(buffer, "PNG")
-                write_whole(path, buffer.getvalue(), overwrite=True)
     except OSError as error:
         raise ImageError(
-            f"{folder}: patterns cannot be written there ({error.strerror or error}); make room or "
-            "name another folder, and what is drawn already is not drawn again"
+            f"{folder}: patterns cannot be written there ({error.strerror or error}); name another "
+            "folder"
         ) from error
+    for i, path in enumerate(paths):
+        if not path.exists():
+            drawn = draw_pattern(np.random.default_rng([seed, i]), side)
+            write_image(drawn, path, overwrite=True)
     return paths
 
 
