@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import ModelError, OptionError
+from impasto.lab.blocks import reflected
 
 CONVOLUTIONS: tuple[tuple[str, int, int], ...] = (
     ("conv1_1", 3, 64), ("conv1_2", 64, 64),
@@ -124,8 +125,8 @@ class VGG19(nn.Module):
         for name, convolution in self.convolutions.items():
             if name.endswith("_1") and name != "conv1_1":
                 x = POOLINGS[pooling](x, 2)
-            mode = self.layout.padding
-            x = F.relu(convolution(F.pad(x, (1, 1, 1, 1), mode=mode)), inplace=True)
+            x = reflected(x) if self.layout.padding == "reflect" else F.pad(x, (1, 1, 1, 1))
+            x = F.relu(convolution(x), inplace=True)
             layer = name.replace("conv", "relu")
             if layer in wanted:
                 features[layer] = x

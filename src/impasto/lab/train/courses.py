@@ -32,8 +32,9 @@ from impasto.lab.train.reading import eye_of, give_eye
 from impasto.lab.train.sources import SMALLEST, LeftOut
 from impasto.lab.vgg import VGG19, load_vgg, read_weights
 
-AHEAD = 2
-"""Batches of crops that are made before they are asked for."""
+AHEAD = {"cpu": 2, "cuda": 16}
+"""Batches of crops that are made before they are asked for; a device learns faster than they are
+cut, and takes those of many steps at once (``lessons``)."""
 VIEWS, VIEWED = 128, 16
 """Batches, and crops in each, that a reader looks at to find the main axes of styles."""
 
@@ -102,8 +103,10 @@ def open_course(
         raise OptionError(f"add_styles is for networks with built-in styles, not for {row.name}")
     objective = _objective(config, row, device)
     photographs, paintings = _read(config)
-    contents = _sampler(config, photographs, config.contents, config.content_scale, 0.0, 1)
-    styles = _sampler(config, paintings, config.styles, config.style_scale, config.style_jitter, 2)
+    contents = _sampler(config, photographs, config.contents, config.content_scale, 0.0, device)
+    styles = _sampler(
+        config, paintings, config.styles, config.style_scale, config.style_jitter, device, seed=2
+    )
     learned = row.learned().to(device, memory_format=torch.channels_last)
     before = []
     if config.start and not begun:
@@ -161,7 +164,7 @@ def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun:
     names = (*earlier, *(each.name for each in pictures))
     _check_styles(config, row, earlier, names)
     photographs = _collections(config, config.contents)
-    contents = _sampler(config, photographs, config.contents, config.content_scale, 0.0, 1)
+    contents = _sampler(config, photographs, config.contents, config.content_scale, 0.0, device)
     tensors = [each.tensor(device) for each in pictures]
     objective = row.objective(
         config, _judge(config, device), row.layers, tensors, held=len(earlier)
@@ -261,7 +264,9 @@ def _sampler(
     places: dict[str, float],
     scale: float,
     jitter: float,
-    seed: int,
+    device: torch.device,
+    *,
+    seed: int = 1,
 ) -> Sampler:
     return Sampler(
         loaded.collections,
@@ -272,5 +277,5 @@ def _sampler(
         seed=config.seed + seed,
         flip=config.flip,
         resize=config.resize,
-        ahead=AHEAD,
+        ahead=AHEAD[device.type],
     )

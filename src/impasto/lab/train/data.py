@@ -32,7 +32,7 @@ from impasto.lab.train.sources import (
 
 __all__ = ["Collection", "Loaded", "Sampler", "held_out_squares", "is_held_out", "load_collections"]
 
-THREADS = min(8, os.cpu_count() or 1)
+THREADS = min(16, os.cpu_count() or 1)
 """Of a sampler; decoding and resizing leave Python's lock to others."""
 
 

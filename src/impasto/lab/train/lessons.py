@@ -18,7 +18,9 @@ from impasto.lab.train.data import Sampler
 from impasto.lab.train.objective import Lesson, Objective
 
 BLOCK = 64
-"""Steps whose lessons are kept at a time: 7.5 MB a pair of 256 px."""
+"""Steps whose lessons are kept at a time, at most,"""
+PAIRS = 1024
+"""and pairs, if that is fewer: 7.5 MB each at 256 px."""
 
 
 class Lessons:
@@ -60,7 +62,7 @@ class Lessons:
         self.objective, self.contents, self.styles = objective, contents, styles
         self.batch, self.repeats, self.seed = batch, repeats, seed
         self.parts, self.mine, self.device = parts, mine, device
-        self.size = BLOCK if repeats > 1 else 1
+        self.size = min(BLOCK, max(PAIRS // batch, 2)) if repeats > 1 else 1
         self._block = -1
         self._before = self._samplers()
         self._lessons: list[list[Lesson]] = []

@@ -152,7 +152,8 @@ def _learn(
                     for name, value in {"loss": loss.detach(), **terms}.items():
                         values[name] = values.get(name, 0.0) + value / len(parts)
                 # All processes must agree on when to stop, so the wish travels with the gradients.
-                wish = torch.tensor([float(stop.asked)], device=device)
+                # (A single one need not wait for its device to know it.)
+                wish = torch.tensor([float(stop.asked)], device=processes.told_on)
                 processes.average([*_gradients([*parameters, *course.beside]), wish])
                 stopping = bool(wish)
                 course.settle()

@@ -6,7 +6,7 @@ of Adam as in Liu et al. 2025 (arXiv 2502.16982), so that one learning rate serv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -39,27 +39,33 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> None:
         """One step along the gradients; a ``closure`` is not used."""
         for group in self.param_groups:
+            # Matrices of one shape move together: most of them are too small to fill a device.
+            alike: dict[torch.Size, list[nn.Parameter]] = {}
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
-                state = self.state[parameter]
                 if parameter.ndim >= 2:
-                    self._orthogonal(parameter, state, group)
+                    alike.setdefault(parameter.shape, []).append(parameter)
                 else:
-                    self._adam(parameter, state, group)
+                    self._adam(parameter, self.state[parameter], group)
+            for parameters in alike.values():
+                self._orthogonal(parameters, group)
 
-    @staticmethod
-    def _orthogonal(parameter: nn.Parameter, state: dict[str, Any], group: dict[str, Any]) -> None:
-        if not state:
-            state["momentum"] = torch.zeros_like(parameter)
+    def _orthogonal(self, parameters: Sequence[nn.Parameter], group: dict[str, Any]) -> None:
         momentum = group["momentum"]
-        state["momentum"].lerp_(parameter.grad, 1 - momentum)
-        ahead = parameter.grad.lerp(state["momentum"], momentum)  # Nesterov
-        matrix = ahead.flatten(1)
-        rate = group["lr"] * 0.2 * max(matrix.shape) ** 0.5
-        # Each step adds a matrix of norm `rate` at most: shrinking by rate / BOUND keeps the bound.
-        parameter.mul_(1 - rate / BOUND)
-        parameter.sub_(orthogonalize(matrix).reshape(parameter.shape), alpha=rate)
+        ahead = []
+        for parameter in parameters:
+            state = self.state[parameter]
+            if not state:
+                state["momentum"] = torch.zeros_like(parameter)
+            state["momentum"].lerp_(parameter.grad, 1 - momentum)
+            ahead.append(parameter.grad.lerp(state["momentum"], momentum).flatten(1))  # Nesterov
+        rate = group["lr"] * 0.2 * max(ahead[0].shape) ** 0.5
+        for parameter, matrix in zip(parameters, orthogonalize(torch.stack(ahead)), strict=True):
+            # Each step adds a matrix of norm `rate` at most: shrinking by rate / BOUND keeps the
+            # bound.
+            parameter.mul_(1 - rate / BOUND)
+            parameter.sub_(matrix.reshape(parameter.shape), alpha=rate)
 
     @staticmethod
     def _adam(parameter: nn.Parameter, state: dict[str, Any], group: dict[str, Any]) -> None:
@@ -77,16 +83,16 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalize(matrix: Tensor, *, steps: int = 5) -> Tensor:
-    """Roughly ``U V'`` of the singular value decomposition ``U S V'`` of ``matrix`` (m, n).
+    """Roughly ``U V'`` of the singular value decomposition ``U S V'`` of matrices (..., m, n).
 
     Five Newton-Schulz steps bring all singular values to about 0.7 to 1.2, which is enough.
     """
     a, b, c = QUINTIC
-    tall = matrix.shape[0] > matrix.shape[1]
+    tall = matrix.shape[-2] > matrix.shape[-1]
     x = matrix.bfloat16()
-    x = x.T if tall else x
-    x = x / (x.norm() + 1e-7)
+    x = x.mT if tall else x
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
-        square = x @ x.T
+        square = x @ x.mT
         x = a * x + (b * square + c * square @ square) @ x
-    return (x.T if tall else x).to(matrix.dtype)
+    return (x.mT if tall else x).to(matrix.dtype)

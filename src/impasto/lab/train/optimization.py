@@ -66,8 +66,7 @@ def moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor]
     @torch.no_grad()
     def update(averages: Sequence[Tensor], values: Sequence[Tensor], count: Tensor) -> None:
         now = min(decay, (1 + float(count)) / (10 + float(count)))
-        for average, value in zip(averages, values, strict=True):
-            average.lerp_(value, 1 - now)
+        torch._foreach_lerp_(averages, values, 1 - now)
 
     return update
 

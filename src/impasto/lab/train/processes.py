@@ -38,6 +38,11 @@ class Processes:
     device: torch.device
 
     @property
+    def told_on(self) -> torch.device:
+        """Where numbers lie that all processes are to know."""
+        return self.device if self.count > 1 else torch.device("cpu")
+
+    @property
     def first(self) -> bool:
         """Whether this is the one that writes."""
         return self.rank == 0
@@ -82,6 +87,8 @@ def join_processes(device: str = "") -> Iterator[Processes]:
     place = torch.device(kind, int(os.environ.get("LOCAL_RANK", "0"))) if kind == "cuda" else None
     if place is not None:
         torch.cuda.set_device(place)
+        # Batches of training are all of one size: the quickest convolution is looked for once.
+        torch.backends.cudnn.benchmark = True
     started = count > 1 and not distributed.is_initialized()
     if started:
         distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
