@@ -5,11 +5,14 @@ Tested on the processor, with the very functions that a device takes.
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
 from impasto.lab.blocks import _Reflected
+from impasto.lab.train.data import Collection, Sampler
 from impasto.lab.train.lessons import BLOCK, PAIRS, Lessons
 from impasto.lab.train.muon import Muon, orthogonalize
 
@@ -63,3 +66,55 @@ def test_blocks_of_large_batches_are_short(batch, repeats, size):
     lessons = Lessons(None, Sampler(), Sampler(), batch=batch, repeats=repeats, seed=0)
     assert lessons.size == size
     assert size * batch <= max(PAIRS, 2 * batch)
+
+
+def _smooth(height, width, seed):
+    noise = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
+    return np.asarray(Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC))
+
+
+@pytest.mark.parametrize("resize", [0, 96])
+def test_crops_cut_on_a_device_are_those_cut_here(resize):
+    pictures = tuple(_smooth(120 + 30 * i, 200 - 25 * i, i) for i in range(4))
+    here, there = (
+        Sampler(
+            [Collection("a", pictures[:1]), Collection("b", pictures[1:])],
+            [1.0, 2.0],
+            crop=64,
+            smallest=0.3,
+            jitter=0.5,
+            seed=3,
+            resize=resize,
+            ahead=0 if cut_there else 2,
+            there=cut_there,
+        )
+        for cut_there in (False, True)
+    )
+    only = range(1, 12, 2)
+    for _ in range(3):
+        one, other = here.batch(12, only), there.batch(12, only)
+        assert one.shape == other.shape and other.dtype == torch.float32
+        assert 0 <= other.min() and other.max() <= 1
+        # Whole pixels there, fractions of one here: half a pixel of a smooth picture.
+        assert (one - other).abs().mean(dim=(1, 2, 3)).max() < 0.012
+    state = there.state()
+    again = there.batch(12, only)
+    there.restore(state)
+    assert torch.equal(there.batch(12, only), again)
+
+
+def test_pictures_that_are_decoded_on_demand_are_cut_here():
+    class Pictures(list):
+        """Not kept: no tuple."""
+
+    sampler = Sampler(
+        [Collection("a", Pictures([_smooth(90, 120, 0)]))],
+        [1.0],
+        crop=64,
+        smallest=0.5,
+        jitter=0.0,
+        seed=0,
+        there=True,
+    )
+    assert sampler.there is None
+    assert sampler.batch(2).shape == (2, 3, 64, 64)

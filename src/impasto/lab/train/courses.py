@@ -32,9 +32,8 @@ from impasto.lab.train.reading import eye_of, give_eye
 from impasto.lab.train.sources import SMALLEST, LeftOut
 from impasto.lab.vgg import VGG19, load_vgg, read_weights
 
-AHEAD = {"cpu": 2, "cuda": 16}
-"""Batches of crops that are made before they are asked for; a device learns faster than they are
-cut, and takes those of many steps at once (``lessons``)."""
+AHEAD = 2
+"""Batches of crops that are made before they are asked for."""
 VIEWS, VIEWED = 128, 16
 """Batches, and crops in each, that a reader looks at to find the main axes of styles."""
 
@@ -277,5 +276,7 @@ def _sampler(
         seed=config.seed + seed,
         flip=config.flip,
         resize=config.resize,
-        ahead=AHEAD[device.type],
+        ahead=AHEAD,
+        # A device learns faster than a processor cuts crops for it.
+        there=device.type == "cuda",
     )

@@ -13,10 +13,10 @@ from typing import Any, overload
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from impasto.errors import ImageError, OptionError
+from impasto.lab.train.cropping import Crops, Draw
 from impasto.lab.train.sources import (
     SMALLEST,
     SUFFIXES,
@@ -191,20 +191,6 @@ def held_out_squares(places: Mapping[str, float], *, n: int, size: int, seed: in
     return sampler.batch(n)
 
 
-@dataclass(frozen=True)
-class Draw:
-    """All that chance says of one crop: sizes and places as shares of what is possible."""
-
-    collection: int
-    picture: int
-    side: float
-    left: float
-    top: float
-    mirrored: bool
-    channels: tuple[int, ...] | None
-    gain: float
-
-
 class Sampler:
     """Random square crops, a collection at a time by ``weights``.
 
@@ -227,6 +213,7 @@ class Sampler:
         flip: float = 0.5,
         resize: int = 0,
         ahead: int = 0,
+        there: bool = False,
     ) -> None:
         """Set up; nothing is read yet.
 
@@ -240,6 +227,8 @@ class Sampler:
             flip: share of mirrored crops.
             resize: if not 0, all crops cover ``crop / resize`` of the shorter side.
             ahead: batches that are prepared before they are asked for.
+            there: whether pictures that are kept decoded lie on the device that batches are wanted
+                on, and crops are cut there.
         """
         if len(weights) != len(collections) or not weights or min(weights) < 0:
             raise OptionError(f"{len(collections)} collections need as many weights >= 0")
@@ -247,8 +236,10 @@ class Sampler:
             raise OptionError("the weights of the collections are all 0; raise one of them")
         self.collections = collections
         self.shares = np.asarray(weights, np.float64) / np.sum(weights)
-        self.crop, self.smallest, self.jitter = crop, smallest, jitter
-        self.flip, self.resize, self.ahead = flip, resize, ahead
+        self.crops = Crops(crop, smallest, resize)
+        self.jitter, self.flip, self.ahead = jitter, flip, ahead
+        kept = all(isinstance(each.pictures, tuple) for each in collections)
+        self.there: dict[tuple[int, int], Tensor] | None = {} if there and kept else None
         self.random = np.random.default_rng(seed)
         self._pool = ThreadPoolExecutor(THREADS)
         self._coming: deque[tuple[dict[str, object], list[Future[NDArray[np.uint8]]]]] = deque()
@@ -264,14 +255,19 @@ class Sampler:
                 prepares batches ahead.
             device: where they are wanted.
         """
+        if self.there is not None:
+            draws = [self._draw() for _ in range(n)]
+            wanted = draws if only is None else [draws[i] for i in only]
+            return torch.stack(
+                [self._crop_there(self.there, draw, device) for draw in wanted]
+            ).div_(255)
         while len(self._coming) <= self.ahead:
             before = dict(self.random.bit_generator.state)
             draws = [self._draw() for _ in range(n)]
             wanted = draws if only is None else [draws[i] for i in only]
             self._coming.append((before, [self._pool.submit(self._crop, d) for d in wanted]))
-        crops = np.stack([crop.result() for crop in self._coming[0][1]])
+        pixels = torch.from_numpy(np.stack([crop.result() for crop in self._coming[0][1]]))
         self._coming.popleft()
-        pixels = torch.from_numpy(crops)
         if torch.device(device).type == "cuda":
             pixels = pixels.pin_memory().to(device, non_blocking=True)
         return pixels.permute(0, 3, 1, 2).float().div_(255)
@@ -289,30 +285,16 @@ class Sampler:
         return Draw(collection, picture, side, left, top, mirrored, channels, gain)
 
     def _crop(self, draw: Draw) -> NDArray[np.uint8]:
-        array = self.collections[draw.collection].pictures[draw.picture]
-        height, width = array.shape[:2]
-        shorter = min(height, width)
-        if self.resize:
-            side = shorter * self.crop / self.resize
-        else:
-            # Not below half the crop: what is enlarged further has no texture left to learn from.
-            least = min(max(self.smallest * shorter, self.crop / 2), shorter)
-            # Evenly in its logarithm, for twice as large is as far away as half as large.
-            side = least * (shorter / least) ** draw.side
-        left, top = (width - side) * draw.left, (height - side) * draw.top
-        resized = Image.fromarray(array).resize(
-            (self.crop, self.crop),
-            Image.Resampling.BICUBIC,
-            box=(left, top, min(left + side, width), min(top + side, height)),
-        )
-        out = np.asarray(resized)
-        if draw.mirrored:
-            out = out[:, ::-1]
-        if draw.channels is not None:
-            out = out[..., draw.channels]
-            middle = out.mean()
-            out = np.clip((out - middle) * draw.gain + middle, 0, 255).astype(np.uint8)
-        return out
+        return self.crops.cut(draw, self.collections[draw.collection].pictures[draw.picture])
+
+    def _crop_there(
+        self, there: dict[tuple[int, int], Tensor], draw: Draw, device: torch.device | str
+    ) -> Tensor:
+        place = draw.collection, draw.picture
+        if place not in there:  # pictures move once
+            array = self.collections[draw.collection].pictures[draw.picture]
+            there[place] = torch.tensor(array, device=device).permute(2, 0, 1)
+        return self.crops.cut_there(draw, there[place])
 
     def state(self) -> dict[str, object]:
         """Where the random numbers stand before the next batch, for an exact resume."""

@@ -1,0 +1,87 @@
+"""Crops as chance has them: what of which picture, mirrored and tinted how; cut here or there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Draw:
+    """All that chance says of one crop: sizes and places as shares of what is possible."""
+
+    collection: int
+    picture: int
+    side: float
+    left: float
+    top: float
+    mirrored: bool
+    channels: tuple[int, ...] | None
+    gain: float
+
+
+@dataclass(frozen=True)
+class Crops:
+    """How crops are cut.
+
+    Attributes:
+        side: of the crops, in pixels.
+        smallest: least share of the shorter side that a crop covers.
+        resize: if not 0, all crops cover ``side / resize`` of the shorter side.
+    """
+
+    side: int
+    smallest: float
+    resize: int = 0
+
+    def box(self, draw: Draw, height: int, width: int) -> tuple[float, float, float, float]:
+        """What of a picture is taken: left, top, right and bottom."""
+        shorter = min(height, width)
+        if self.resize:
+            side = shorter * self.side / self.resize
+        else:
+            # Not below half the crop: what is enlarged further has no texture left to learn from.
+            least = min(max(self.smallest * shorter, self.side / 2), shorter)
+            # Evenly in its logarithm, for twice as large is as far away as half as large.
+            side = least * (shorter / least) ** draw.side
+        left, top = (width - side) * draw.left, (height - side) * draw.top
+        return left, top, min(left + side, width), min(top + side, height)
+
+    def cut(self, draw: Draw, array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The crop (side, side, 3) of a picture (H, W, 3)."""
+        resized = Image.fromarray(array).resize(
+            (self.side, self.side),
+            Image.Resampling.BICUBIC,
+            box=self.box(draw, *array.shape[:2]),
+        )
+        out = np.asarray(resized)
+        if draw.mirrored:
+            out = out[:, ::-1]
+        if draw.channels is not None:
+            out = out[..., draw.channels]
+            middle = out.mean()
+            out = np.clip((out - middle) * draw.gain + middle, 0, 255).astype(np.uint8)
+        return out
+
+    def cut_there(self, draw: Draw, picture: Tensor) -> Tensor:
+        """The same of a picture (3, H, W) that lies, as bytes, on a device: there, in 0 to 255.
+
+        What is taken begins and ends with whole pixels.
+        """
+        left, top, right, bottom = map(round, self.box(draw, *picture.shape[1:]))
+        taken = picture[:, top:bottom, left:right].float()[None]
+        out = F.interpolate(taken, (self.side, self.side), mode="bicubic", antialias=True)[0]
+        out = out.clamp(0, 255)
+        if draw.mirrored:
+            out = out.flip(2)
+        if draw.channels is not None:
+            out = out[list(draw.channels)]
+            middle = out.mean()
+            out = torch.clamp((out - middle) * draw.gain + middle, 0, 255)
+        return out
