@@ -555,6 +555,27 @@ def test_learning_rate_rises_and_falls():
     assert all(a >= b for a, b in pairwise(rates[10:]))
 
 
+def test_a_run_can_be_given_minutes(config, tmp_path):
+    timed = dataclasses.replace(
+        config, iterations=10**6, minutes=0.05, warmup=0, log_every=1, preview_every=0
+    )
+    train(timed, tmp_path, bundle=False)  # it ends by itself
+    with (tmp_path / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    rates = [float(row["learning_rate"]) for row in rows]
+    assert 2 <= len(rates) < 10**4
+    assert all(a >= b for a, b in pairwise(rates))
+    assert rates[0] > 0.5 * config.learning_rate
+    assert rates[-1] < 0.3 * rates[0]  # it fell along the time, of which the last step began late
+    saved = read_checkpoint(tmp_path / "checkpoint.pt")
+    assert saved["step"] == len(rates) and 3 <= saved["seconds"] < 30
+    train(timed, tmp_path, bundle=False)  # its time is over
+    assert read_checkpoint(tmp_path / "checkpoint.pt")["step"] == len(rates)
+    assert learning_rate(config, 0, 1.0) < learning_rate(config, 0, 0.5) < learning_rate(config, 0)
+    with pytest.raises(OptionError, match="minutes"):
+        dataclasses.replace(config, minutes=-1.0)
+
+
 def test_config_round_trip_and_errors(config, tmp_path):
     odd = dataclasses.replace(config, start='a "quoted" \\ name', learning_rate=1.5e-7)
     write_config(odd, tmp_path / "a.toml")

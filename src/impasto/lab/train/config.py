@@ -48,6 +48,10 @@ class TrainConfig:
     stays as it is; ``reader``, which trains eyes, starts from it."""
 
     iterations: int = 10_000
+    minutes: float = 0.0
+    """Time of training, for machines that are there for a while: if not 0, the cosine falls along
+    it where it is further on than the steps, and when it is over so is training. How many steps
+    that makes depends on the machine, so runs are no longer the same to the last digit."""
     batch: int = 8
     """Pairs a step, over all processes and parts: a config means the same on any machine."""
     accumulate: int = 1
@@ -167,6 +171,8 @@ class TrainConfig:
                 f"width = {self.width}, style_side = {self.style_side}, balance = {self.balance}; "
                 "these are at least 0, 64 and 0"
             )
+        if not 0 <= self.minutes < math.inf:
+            raise OptionError(f"minutes = {self.minutes}; it is a time, 0 (no limit) or more")
         if self.adversarial < 0:
             raise OptionError(f"adversarial = {self.adversarial}; it is a weight, 0 or more")
         if not 0 < self.style_rate < math.inf:

@@ -27,6 +27,7 @@ from impasto.lab.train.lessons import Lessons
 from impasto.lab.train.networks import NetworkRow, find_network
 from impasto.lab.train.optimization import (
     OPTIMIZERS,
+    Clock,
     clip_gradients,
     learning_rate,
     moving_average,
@@ -96,7 +97,7 @@ def _learn(
     parameters = course.moving
     groups = parameter_groups(config, learned, parameters)
     optimizer = OPTIMIZERS[config.optimizer](groups, config.learning_rate)
-    step = 0
+    step, clock = 0, Clock(config)
     if checkpoint.exists():
         saved = read_checkpoint(checkpoint)
         load_into(learned, saved["network"], str(checkpoint))
@@ -105,7 +106,7 @@ def _learn(
         lessons.restore(saved["lessons"])
         if saved.get("objective"):
             objective.restore(saved["objective"])
-        step = saved["step"]
+        step, clock = saved["step"], Clock(config, saved.get("seconds", 0.0))
         before = saved["stages"][:-1]
         del saved
 
@@ -119,6 +120,7 @@ def _learn(
                     "optimizer": optimizer.state_dict(),
                     "lessons": lessons.state(step),
                     "step": step,
+                    "seconds": clock.seconds,
                     "stages": [*before, _stage(config, step)],
                     "objective": objective.state(),
                     "names": list(course.names),
@@ -130,7 +132,7 @@ def _learn(
             bar.write(f"left out {file}: {reason}", file=sys.stderr)
 
     saved_at, saved_step, first_step = time.monotonic(), step, step
-    stopping = False
+    stopping, along = False, clock.along
     try:
         if processes.first:
             folder.mkdir(parents=True, exist_ok=True)
@@ -139,8 +141,8 @@ def _learn(
         bar = _bar(config, step, processes)
         with bar, stop_on_signals(patient=processes.count > 1) as stop:
             list_left_out(journal, bar)
-            while step < config.iterations and not stopping:
-                rate = learning_rate(config, step)
+            while step < config.iterations and along < 1 and not stopping:
+                rate = learning_rate(config, step, along)
                 for group in optimizer.param_groups:
                     group["lr"] = rate * group.get("share", 1.0)
                 optimizer.zero_grad(set_to_none=True)
@@ -151,11 +153,11 @@ def _learn(
                     (loss / len(parts)).backward()
                     for name, value in {"loss": loss.detach(), **terms}.items():
                         values[name] = values.get(name, 0.0) + value / len(parts)
-                # All processes must agree on when to stop, so the wish travels with the gradients.
-                # (A single one need not wait for its device to know it.)
-                wish = torch.tensor([float(stop.asked)], device=processes.told_on)
-                processes.average([*_gradients([*parameters, *course.beside]), wish])
-                stopping = bool(wish)
+                # All processes must agree on when to stop and how late it is, so that travels with
+                # the gradients. (A single one need not wait for its device to know it.)
+                told = torch.tensor([float(stop.asked), clock.along], device=processes.told_on)
+                processes.average([*_gradients([*parameters, *course.beside]), told])
+                stopping, along = bool(told[0]), float(told[1])
                 course.settle()
                 values["gradient"] = clip_gradients(parameters, config.clip)
                 # A step that is not finite would spoil weights and averages for good.
@@ -171,7 +173,8 @@ def _learn(
                         refresh=False,
                     )
                     list_left_out(journal, bar)
-                if preview and (step % config.preview_every == 0 or step == config.iterations):
+                over = step == config.iterations or along >= 1
+                if preview and (step % config.preview_every == 0 or over):
                     journal.held_out(step, *preview.draw(objective, average.module))
                 if time.monotonic() - saved_at > config.checkpoint_seconds:
                     save()
@@ -187,7 +190,7 @@ def _learn(
             f"{folder}: step {step} cannot be written ({error.strerror or error}); {kept}; make "
             "room, then give the same command again to go on from there"
         ) from error
-    if step < config.iterations:
+    if step < config.iterations and along < 1:
         raise KeyboardInterrupt(f"stopped at step {step}; the same command goes on from there")
     return step - first_step
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -18,25 +19,46 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Any], float], torch.optim.Optimizer]] =
 }
 
 
-def _cosine(config: TrainConfig, step: int) -> float:
-    along = min(step / config.iterations, 1.0)
+def _cosine(config: TrainConfig, step: int, along: float) -> float:
     return config.final_rate + (1 - config.final_rate) * (1 + math.cos(math.pi * along)) / 2
 
 
-def _inverse(config: TrainConfig, step: int) -> float:
+def _inverse(config: TrainConfig, step: int, along: float) -> float:
     return 1 / (1 + config.decay * step)
 
 
-SCHEDULES: dict[str, Callable[[TrainConfig, int], float]] = {
+SCHEDULES: dict[str, Callable[[TrainConfig, int, float], float]] = {
     "cosine": _cosine,
     "inverse": _inverse,
 }
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """That of ``step``: a linear warm-up, then the schedule of the config."""
+class Clock:
+    """How much of a run's time is over, pauses between its parts not counted."""
+
+    def __init__(self, config: TrainConfig, before: float = 0.0) -> None:
+        """``before``: seconds of parts of the run that are over."""
+        self.whole, self.since = 60 * config.minutes, time.monotonic() - before
+
+    @property
+    def seconds(self) -> float:
+        """Since the run began."""
+        return time.monotonic() - self.since
+
+    @property
+    def along(self) -> float:
+        """The share of ``minutes`` that is over, up to 1; 0 where there is no such limit."""
+        return min(self.seconds / self.whole, 1.0) if self.whole else 0.0
+
+
+def learning_rate(config: TrainConfig, step: int, along: float = 0.0) -> float:
+    """That of ``step``: a linear warm-up, then the schedule of the config.
+
+    ``along``: the share of its time that is over, where it has ``minutes``.
+    """
     rise = min((step + 1) / max(config.warmup, 1), 1.0)
-    return config.learning_rate * rise * SCHEDULES[config.schedule](config, step)
+    along = max(min(step / config.iterations, 1.0), along)
+    return config.learning_rate * rise * SCHEDULES[config.schedule](config, step, along)
 
 
 def precision(config: TrainConfig, images: Tensor) -> torch.autocast:
