@@ -175,6 +175,36 @@ def patterns(folder: Path, count: int | None, seed: int | None) -> None:
 
 
 @lab.command()
+@click.argument("places", nargs=-1, required=True, metavar="PAINTINGS...")
+@click.option("-o", "--output", "folder", type=_FILE, required=True, help="Folder of the prints.")
+@click.option(
+    "--count",
+    cls=LibraryOption,
+    reads="lab.prints:make_prints:count",
+    type=int,
+    help="How many.",
+)
+@click.option(
+    "--seed",
+    cls=LibraryOption,
+    reads="lab.prints:make_prints:seed",
+    type=int,
+    help="Another seed makes other ones.",
+)
+def prints(places: tuple[str, ...], folder: Path, count: int | None, seed: int | None) -> None:
+    """Make woodcuts, engravings and halftones of PAINTINGS: two-tone styles to train on.
+
+    \b
+    impasto lab prints paintings/ -o runs/prints
+    impasto lab train configs/fast.toml --style paintings/ --style runs/prints
+    """
+    from impasto.lab.prints import make_prints
+
+    made = make_prints(places, folder, **given(count=count, seed=seed))
+    click.echo(f"{folder}: {len(made)} prints")
+
+
+@lab.command()
 @click.argument("name", type=click.Choice(["vgg19"]))
 def fetch(name: str) -> None:
     """Download the weights called NAME (vgg19: 575 MB) into the cache, checked.
