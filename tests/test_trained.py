@@ -122,34 +122,3 @@ def test_the_logs_tell_how_each_was_made():
         for name in ("log.csv", "held-out.csv") if painted else ("log.csv",):
             last = (folder / name).read_text().splitlines()[-1]
             assert 0 < int(last.split(",")[0]) <= config.iterations
-
-
-def test_hardly_a_channel_of_the_leaking_quality_is_dead():
-    """A channel within a block that does not vary, or that nothing is made of, is work for nothing.
-
-    ``quality`` and ``fast`` have 758 of 768 and 134 of 192 at 1/8 like that, and their losses
-    did not tell.
-    """
-    torch = pytest.importorskip("torch")
-    from impasto.lab.methods.compact import QUALITY, Compact
-    from impasto.lab.train.checkpoints import start_from
-    from impasto.lab.train.life import dead_channels, watched
-    from impasto.lab.train.objective import stylize
-
-    network = Compact(QUALITY)
-    start_from(network, ROOT / "trained" / "quality-leaking.impasto")
-    contents, styles = (
-        torch.stack([torch.from_numpy(_corner(path)).movedim(2, 0) for path in sorted(paths)[:4]])
-        for paths in (ROOT.glob("examples/photos/*.jpg"), ROOT.glob("examples/styles/*.jpg"))
-    )
-    with torch.no_grad(), watched(network) as said:
-        stylize(network, contents, styles)
-    for name, dead in dead_channels(said).items():
-        if not name.startswith("reader"):
-            share = float(dead.float().mean())
-            assert share < 0.1, f"{name}: {share:.0%} of {len(dead)} channels are dead"
-
-
-def _corner(path):
-    with Image.open(path) as opened:
-        return np.asarray(opened.convert("RGB").crop((0, 0, 256, 256)), np.float32) / 255

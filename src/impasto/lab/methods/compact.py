@@ -68,10 +68,8 @@ WEAK = 0.02
 """Axes of less variance than this count less: what is seen has a variance of 1 a number."""
 FAR = 8.0
 """Deviations from the middle of all styles that no style is further away, however odd it is."""
-FAST = CompactShape((24, 48, 96), (0, 0, 1), (0, 1, 1), EYE, HIDDEN, leak=0.0)
-"""3.06 billion multiply-adds at 512 px: less than a fortieth of the paper's network.
-
-No leak: its weights were trained without, and want a training of their own to live with one."""
+FAST = CompactShape((24, 48, 96), (0, 0, 1), (0, 1, 1), EYE, HIDDEN)
+"""3.06 billion multiply-adds at 512 px: less than a fortieth of the paper's network."""
 QUALITY = CompactShape((32, 64, 128), (0, 1, 2), (1, 1, 4), EYE, HIDDEN)
 """12.5 billion multiply-adds at 512 px: a tenth of the paper's network."""
 

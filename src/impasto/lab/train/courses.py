@@ -100,6 +100,10 @@ def open_course(
         return _built_in(config, row, device, begun)
     if config.add_styles:
         raise OptionError(f"add_styles is for networks with built-in styles, not for {row.name}")
+    if config.crop <= row.margin:
+        raise OptionError(
+            f"crop = {config.crop}; {row.name} takes crops of more than {row.margin} px, its margin"
+        )
     objective = _objective(config, row, device)
     photographs, paintings = _read(config)
     contents = _sampler(config, photographs, config.contents, config.content_scale, 0.0, device)

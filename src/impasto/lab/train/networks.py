@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from impasto.errors import OptionError
+from impasto.lab.blocks import reflected
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, encoder_of
 from impasto.lab.methods.compact import EYE, FAST, QUALITY, Compact, CompactShape, Eye
 from impasto.lab.methods.style_swap import Inverse
@@ -19,6 +20,9 @@ from impasto.lab.train.inverse import InverseObjective
 from impasto.lab.train.objective import Lesson, Objective, Paint, stylize
 from impasto.lab.train.reading import ReadingObjective
 from impasto.lab.vgg import VGG19
+
+MARGIN = 16
+"""Reflected border in pixels around pictures of the compact networks, which pad with zeros."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +90,16 @@ def _compact(name: str, title: str, shape: CompactShape) -> NetworkRow:
         learned=lambda: Compact(shape),
         paint=_stylized,
         assembled=lambda learned, _: learned,
-        margin=16,  # it pads with zeros inside
+        margin=MARGIN,
     )
 
 
 def _stylized(network: Any, lesson: Lesson) -> Tensor:
-    return stylize(network, lesson.contents, lesson.styles, unaligned=lesson.unaligned)
+    # As the studio paints: what a network that pads with zeros does at the rim is not seen. Without
+    # the margin it puts there what is missing within, and is off wherever the rim is cut off.
+    contents, styles = (reflected(each, MARGIN) for each in (lesson.contents, lesson.styles))
+    pictures = stylize(network, contents, styles, unaligned=lesson.unaligned)
+    return pictures[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
 def _decoded_target(decoder: Any, lesson: Lesson) -> Tensor:
