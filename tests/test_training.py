@@ -555,6 +555,23 @@ def test_learning_rate_rises_and_falls():
     assert all(a >= b for a, b in pairwise(rates[10:]))
 
 
+def test_what_the_rim_changes_is_a_term(config, tmp_path):
+    kept = dataclasses.replace(
+        config, crop=80, rim=100.0, iterations=20, content=0.0, style=0.0, mesh=0.0,
+        identity=0.0, preview_every=0, learning_rate=2e-3, repeats=2,
+    )  # fmt: skip
+    train(kept, tmp_path, bundle=False)
+    with (tmp_path / "log.csv").open() as file:
+        rim = [float(row["rim"]) for row in csv.DictReader(file)]
+    assert min(rim) > 0 and np.mean(rim[-5:]) < 0.7 * np.mean(rim[:5])
+    with pytest.raises(OptionError, match="more than 64 px"):
+        train(dataclasses.replace(kept, crop=64), tmp_path / "small")
+    with pytest.raises(OptionError, match="no rim"):
+        train(dataclasses.replace(kept, network="adain"), tmp_path / "adain")
+    with pytest.raises(OptionError, match="more than 16 px"):
+        train(dataclasses.replace(config, crop=16), tmp_path / "tiny")
+
+
 def test_a_run_can_be_given_minutes(config, tmp_path):
     timed = dataclasses.replace(
         config, iterations=10**6, minutes=0.05, warmup=0, log_every=1, preview_every=0

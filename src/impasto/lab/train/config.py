@@ -94,6 +94,9 @@ class TrainConfig:
     """Weight of the finest pattern that pictures have and their styles have not (``losses``)."""
     colors: float = 0.0
     """Weight of how far the pixels' means and deviations are from the style's (``losses``)."""
+    rim: float = 0.0
+    """Weight of what a margin of zeros changes within a picture (``networks.WIDE``); a network that
+    is not kept from it paints a frame in the colors that it lacks."""
     adversarial: float = 0.0
     """Weight of the adversarial loss: a small critic learns, beside the network, to tell its
     pictures from paintings (``adversary``); 0: there is none."""

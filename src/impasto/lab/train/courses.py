@@ -26,7 +26,7 @@ from impasto.lab.train.checkpoints import names_of, start_from
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.data import Loaded, Sampler, load_collections
 from impasto.lab.train.journal import Preview
-from impasto.lab.train.networks import NetworkRow
+from impasto.lab.train.networks import WIDE, NetworkRow
 from impasto.lab.train.objective import Objective
 from impasto.lab.train.reading import eye_of, give_eye
 from impasto.lab.train.sources import SMALLEST, LeftOut
@@ -100,9 +100,12 @@ def open_course(
         return _built_in(config, row, device, begun)
     if config.add_styles:
         raise OptionError(f"add_styles is for networks with built-in styles, not for {row.name}")
-    if config.crop <= row.margin:
+    if config.rim and not row.margin:
+        raise OptionError(f"{row.name} is painted without a margin and has no rim: leave it out")
+    margin = WIDE if config.rim else row.margin
+    if config.crop <= margin:
         raise OptionError(
-            f"crop = {config.crop}; {row.name} takes crops of more than {row.margin} px, its margin"
+            f"crop = {config.crop}; {row.name} takes crops of more than {margin} px, its margin"
         )
     objective = _objective(config, row, device)
     photographs, paintings = _read(config)
@@ -151,9 +154,9 @@ def _open_eye(
 
 
 def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun: bool) -> Course:
-    if config.teacher or config.mesh or config.colors or config.repeats > 1:
+    if config.teacher or config.mesh or config.colors or config.rim or config.repeats > 1:
         raise OptionError(
-            f"{row.name} has no teacher, no mesh, no colors and no repeats: leave them out"
+            f"{row.name} has no teacher, no mesh, no colors, no rim and no repeats: leave them out"
         )
     if config.adversarial:
         raise OptionError(

@@ -23,6 +23,8 @@ from impasto.lab.vgg import VGG19
 
 MARGIN = 16
 """Reflected border in pixels around pictures of the compact networks, which pad with zeros."""
+WIDE = 64
+"""A border so wide that next to nothing of the zeros behind it is seen within."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,14 @@ def _compact(name: str, title: str, shape: CompactShape) -> NetworkRow:
 def _stylized(network: Any, lesson: Lesson) -> Tensor:
     # As the studio paints: what a network that pads with zeros does at the rim is not seen. Without
     # the margin it puts there what is missing within, and is off wherever the rim is cut off.
-    contents, styles = (reflected(each, MARGIN) for each in (lesson.contents, lesson.styles))
-    pictures = stylize(network, contents, styles, unaligned=lesson.unaligned)
-    return pictures[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
+    pictures = _within(network, lesson, WIDE if lesson.rim else MARGIN, lesson.unaligned)
+    return torch.cat([pictures, _within(network, lesson, MARGIN, 0)]) if lesson.rim else pictures
+
+
+def _within(network: Any, lesson: Lesson, margin: int, unaligned: int) -> Tensor:
+    contents, styles = (reflected(each, margin) for each in (lesson.contents, lesson.styles))
+    pictures = stylize(network, contents, styles, unaligned=unaligned)
+    return pictures[..., margin:-margin, margin:-margin]
 
 
 def _decoded_target(decoder: Any, lesson: Lesson) -> Tensor:

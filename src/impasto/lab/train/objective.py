@@ -36,7 +36,7 @@ from impasto.lab.vgg import VGG19
 DISTILL_LAYERS = ("relu2_1", "relu3_1")
 TERMS = (
     "content", "style", "variation", "identity", "distill_pixels", "distill_features",
-    "adversarial", "mesh", "colors",
+    "adversarial", "mesh", "colors", "rim",
 )  # fmt: skip
 """The terms that there may be, each with its weight in the config."""
 
@@ -93,6 +93,7 @@ class Lesson:
         unaligned: how many of the first contents are to come back as they are.
         share: their part of the identity term, so that the mean over the parts of a batch is the
             term of the whole batch, in which a quarter comes back.
+        rim: whether a network with a margin paints them twice, the second time with a narrow one.
     """
 
     contents: Tensor
@@ -105,6 +106,7 @@ class Lesson:
     taught: Mapping[str, Tensor]
     unaligned: int
     share: float
+    rim: bool = False
 
 
 Paint = Callable[[Any, Lesson], Tensor]
@@ -168,6 +170,7 @@ class Objective:
             taught,
             unaligned,
             unaligned * parts / max(quarter, 1),
+            bool(self.config.rim),
         )
 
     def paired(self, one: Lesson, other: Lesson) -> Lesson:
@@ -218,7 +221,7 @@ class Objective:
     def terms(self, pictures: Tensor, lesson: Lesson) -> dict[str, Tensor]:
         """Each term of the loss of such ``pictures``, before its weight."""
         contents, n = lesson.contents, len(lesson.contents)
-        output, unaligned = pictures[:n], pictures[n:]
+        output, unaligned = pictures[:n], pictures[n : n + lesson.unaligned]
         got = self.vgg(output, STYLE_LAYERS)
         terms = {
             "content": content_loss(got[CONTENT_LAYER], lesson.target),
@@ -231,6 +234,10 @@ class Objective:
             terms["colors"] = color_loss(output, lesson.styles)
         if self.config.identity:
             terms["identity"] = output.new_zeros(())
+        if lesson.rim:
+            # Either way: what is at the rim shall be as if there was none, and the other way round.
+            narrow = pictures[n + lesson.unaligned :]
+            terms["rim"] = F.l1_loss(_soft(narrow), _soft(output))
         if lesson.unaligned:
             distance = F.l1_loss(unaligned, contents[: lesson.unaligned])
             terms["identity"] = distance * lesson.share
@@ -240,3 +247,8 @@ class Objective:
                 [content_loss(got[layer], taught) for layer, taught in lesson.taught.items()]
             ).sum()
         return terms
+
+
+def _soft(pictures: Tensor) -> Tensor:
+    # Strokes may lie elsewhere; light and color may not.
+    return F.avg_pool2d(pictures, 8)
