@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.errors import ImageError, OptionError
-from impasto.writing import write_image
+from impasto.errors import OptionError
+from impasto.lab.drawing import fill_folder
 
 SIDE = 400
 """Of a pattern in pixels: as large as the pictures of the collections they are mixed with."""
@@ -78,22 +78,7 @@ def draw_patterns(
     >>> [path.name for path in draw_patterns(tempfile.mkdtemp(), 2, side=64)]
     ['pattern-0-000000.png', 'pattern-0-000001.png']
     """
-    if count < 1 or seed < 0:
-        raise OptionError(f"count = {count}, seed = {seed}; at least 1 and 0")
-    folder = Path(folder)
-    paths = [folder / f"pattern-{seed}-{i:06d}.png" for i in range(count)]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImageError(
-            f"{folder}: patterns cannot be written there ({error.strerror or error}); name another "
-            "folder"
-        ) from error
-    for i, path in enumerate(paths):
-        if not path.exists():
-            drawn = draw_pattern(np.random.default_rng([seed, i]), side)
-            write_image(drawn, path, overwrite=True)
-    return paths
+    return fill_folder(folder, "pattern", count, seed, lambda _, random: draw_pattern(random, side))
 
 
 def _painted(random: Random, side: int) -> Field:

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from impasto.errors import ImageError, OptionError
+from impasto.errors import ImageError
+from impasto.lab.drawing import fill_folder
 from impasto.lab.train.sources import SMALLEST, Source, find_sources, read, split
-from impasto.writing import write_image
 
 Map = NDArray[np.float32]
 """(H, W), a number a pixel."""
@@ -68,24 +68,14 @@ def make_prints(
     Example:
         >>> make_prints(["paintings/"], "runs/prints")                      # doctest: +SKIP
     """
-    if count < 1 or seed < 0:
-        raise OptionError(f"count = {count}, seed = {seed}; at least 1 and 0")
-    found = [split(find_sources(place)[0], held_out=False) for place in places]
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImageError(
-            f"{folder}: prints cannot be written there ({error.strerror or error}); name another "
-            "folder"
-        ) from error
-    paths = [folder / f"print-{seed}-{i:06d}.png" for i in range(count)]
-    for i, path in enumerate(paths):
-        random = np.random.default_rng([seed, i])
-        if not path.exists():
-            picture = _some_picture(found[i % len(found)] if found else [], random)
-            write_image(printed(picture, random), path, overwrite=True)
-    return paths
+    found = [split(find_sources(place)[0], held_out=False) for place in places] or [[]]
+    return fill_folder(
+        folder,
+        "print",
+        count,
+        seed,
+        lambda i, random: printed(_some_picture(found[i % len(found)], random), random),
+    )
 
 
 def _some_picture(sources: list[Source], random: Random) -> NDArray[np.uint8]:
