@@ -178,7 +178,7 @@ def test_parts_and_processes_are_one_joint_batch(config, tmp_path):
     processes, and in two processes that one process goes on from."""
     joint = dataclasses.replace(
         config, batch=4, optimizer="adam", schedule="inverse", precision="fp32", iterations=2,
-        preview_every=0, clip=0.0, adversarial=0.5,
+        preview_every=0, clip=0.0, adversarial=0.5, crop=80, rim=10.0, learning_rate=1e-5,
     )  # fmt: skip
     train(joint, tmp_path / "joint", bundle=False)
     train(dataclasses.replace(joint, accumulate=2), tmp_path / "parts", bundle=False)

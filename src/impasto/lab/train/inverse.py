@@ -34,7 +34,7 @@ class InverseObjective(Objective):
         ]
         target = torch.cat([*swapped, content, style])
         target = target.contiguous(memory_format=torch.channels_last)
-        return Lesson(contents, styles, {}, target, None, None, None, {}, 0, 0.0)
+        return Lesson(contents, styles, {}, target, None, None, None, {})
 
     def terms(self, pictures: Tensor, lesson: Lesson) -> dict[str, Tensor]:
         """Each term of the loss of such ``pictures``, before its weight."""

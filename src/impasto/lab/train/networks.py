@@ -99,12 +99,18 @@ def _compact(name: str, title: str, shape: CompactShape) -> NetworkRow:
 def _stylized(network: Any, lesson: Lesson) -> Tensor:
     # As the studio paints: what a network that pads with zeros does at the rim is not seen. Without
     # the margin it puts there what is missing within, and is off wherever the rim is cut off.
-    pictures = _within(network, lesson, WIDE if lesson.rim else MARGIN, lesson.unaligned)
-    return torch.cat([pictures, _within(network, lesson, MARGIN, 0)]) if lesson.rim else pictures
+    pairs = lesson.contents, lesson.styles
+    pictures = _within(network, *pairs, MARGIN, unaligned=lesson.unaligned)
+    if not lesson.rim:
+        return pictures
+    wide = _within(network, *(each[: lesson.rim] for each in pairs), WIDE)
+    return torch.cat([pictures, wide])
 
 
-def _within(network: Any, lesson: Lesson, margin: int, unaligned: int) -> Tensor:
-    contents, styles = (reflected(each, margin) for each in (lesson.contents, lesson.styles))
+def _within(
+    network: Any, contents: Tensor, styles: Tensor, margin: int, *, unaligned: int = 0
+) -> Tensor:
+    contents, styles = (reflected(each, margin) for each in (contents, styles))
     pictures = stylize(network, contents, styles, unaligned=unaligned)
     return pictures[..., margin:-margin, margin:-margin]
 

@@ -91,9 +91,10 @@ class Lesson:
         picture: the teacher's, or None.
         taught: its features at ``DISTILL_LAYERS``.
         unaligned: how many of the first contents are to come back as they are.
-        share: their part of the identity term, so that the mean over the parts of a batch is the
-            term of the whole batch, in which a quarter comes back.
-        rim: whether a network with a margin paints them twice, the second time with a narrow one.
+        rim: how many of the first pairs a network with a margin paints twice, the second time with
+            a wide one.
+        share: the part of these in the terms of identity and rim, so that the mean over the parts
+            of a batch is the term of the whole batch, which is asked of a quarter.
     """
 
     contents: Tensor
@@ -104,9 +105,9 @@ class Lesson:
     style: Tensor | None
     picture: Tensor | None
     taught: Mapping[str, Tensor]
-    unaligned: int
-    share: float
-    rim: bool = False
+    unaligned: int = 0
+    rim: int = 0
+    share: float = 0.0
 
 
 Paint = Callable[[Any, Lesson], Tensor]
@@ -157,8 +158,8 @@ class Objective:
             # Clipped, as it would be seen.
             picture = self.teacher(target).float().clamp(0, 1)
             taught = self.vgg(picture, DISTILL_LAYERS)
-        quarter = max(len(contents) * parts // 4, 1) if self.config.identity else 0
-        unaligned = len(range(part, quarter, parts))
+        quarter = max(len(contents) * parts // 4, 1)
+        some = len(range(part, quarter, parts))
         return Lesson(
             contents,
             styles,
@@ -168,9 +169,9 @@ class Objective:
             seen[CONTENT_LAYER] if self.features else None,
             picture,
             taught,
-            unaligned,
-            unaligned * parts / max(quarter, 1),
-            bool(self.config.rim),
+            some if self.config.identity else 0,
+            some if self.config.rim else 0,
+            some * parts / quarter,
         )
 
     def paired(self, one: Lesson, other: Lesson) -> Lesson:
@@ -232,15 +233,17 @@ class Objective:
             terms["mesh"] = mesh_loss(output, lesson.styles)
         if self.config.colors:
             terms["colors"] = color_loss(output, lesson.styles)
-        if self.config.identity:
-            terms["identity"] = output.new_zeros(())
-        if lesson.rim:
-            # Either way: what is at the rim shall be as if there was none, and the other way round.
-            narrow = pictures[n + lesson.unaligned :]
-            terms["rim"] = F.l1_loss(_soft(narrow), _soft(output))
+        # A part of a batch may have none of the quarter that these are asked of.
+        for name in ("identity", "rim"):
+            if getattr(self.config, name):
+                terms[name] = output.new_zeros(())
         if lesson.unaligned:
             distance = F.l1_loss(unaligned, contents[: lesson.unaligned])
             terms["identity"] = distance * lesson.share
+        if lesson.rim:
+            # Either way: what is at the rim shall be as if there was none, and the other way round.
+            wide = pictures[n + lesson.unaligned :]
+            terms["rim"] = F.l1_loss(_soft(output[: lesson.rim]), _soft(wide)) * lesson.share
         if lesson.picture is not None:
             terms["distill_pixels"] = F.l1_loss(output, lesson.picture)
             terms["distill_features"] = torch.stack(

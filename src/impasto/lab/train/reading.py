@@ -37,7 +37,7 @@ class ReadingObjective(Objective):
         """What the judge sees of ``styles`` (N, 3, H, W) in [0, 1]."""
         seen = self.vgg(styles, TOLD)
         wanted = style_moments(seen)
-        return Lesson(contents, styles, wanted, styles, None, None, None, seen, 0, 0.0)
+        return Lesson(contents, styles, wanted, styles, None, None, None, seen)
 
     def __call__(self, learned: Any, lesson: Lesson) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to minimize, and each term before its weight."""
