@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from impasto.lab.evaluate.painters import StudioPainter
 from impasto.lab.evaluate.pairs import Pair, look_at, square
 from impasto.lab.evaluate.report import WORST_BY, worst_pairs
 from impasto.sheets import Cell, contact_sheet
-from impasto.wholefile import write_whole
+from impasto.writing import write_image
 
 WORST = 10
 """How many of the worst pairs of each model are shown."""
@@ -103,7 +102,5 @@ def _picture(image: NDArray[np.float32]) -> Image.Image:
 
 
 def _write(sheet: Image.Image, path: Path) -> Path:
-    buffer = io.BytesIO()
-    sheet.save(buffer, "PNG")
-    write_whole(path, buffer.getvalue(), overwrite=True)
+    write_image(sheet, path, overwrite=True)
     return path

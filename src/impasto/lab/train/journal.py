@@ -69,7 +69,7 @@ class Journal:
 
     def held_out(self, step: int, sheet: Image.Image, terms: dict[str, float]) -> None:
         """Keep a preview and what was seen of its pairs."""
-        buffer = io.BytesIO()
+        buffer = io.BytesIO()  # a full disk is OSError here, told with the checkpoint that is kept
         sheet.save(buffer, "PNG")
         path = self.folder / f"preview-{step:06d}.png"
         write_whole(path, buffer.getvalue(), overwrite=True)
