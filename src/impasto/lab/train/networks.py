@@ -100,11 +100,12 @@ def _stylized(network: Any, lesson: Lesson) -> Tensor:
     # As the studio paints: what a network that pads with zeros does at the rim is not seen. Without
     # the margin it puts there what is missing within, and is off wherever the rim is cut off.
     pairs = lesson.contents, lesson.styles
-    pictures = _within(network, *pairs, MARGIN, unaligned=lesson.unaligned)
+    margin = MARGIN if lesson.rim is None else WIDE
+    pictures = _within(network, *pairs, margin, unaligned=lesson.unaligned)
     if not lesson.rim:
         return pictures
-    wide = _within(network, *(each[: lesson.rim] for each in pairs), WIDE)
-    return torch.cat([pictures, wide])
+    narrow = _within(network, *(each[: lesson.rim] for each in pairs), MARGIN)
+    return torch.cat([pictures, narrow])
 
 
 def _within(

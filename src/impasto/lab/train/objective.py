@@ -91,8 +91,8 @@ class Lesson:
         picture: the teacher's, or None.
         taught: its features at ``DISTILL_LAYERS``.
         unaligned: how many of the first contents are to come back as they are.
-        rim: how many of the first pairs a network with a margin paints twice, the second time with
-            a wide one.
+        rim: how many of the first pairs a network with a margin paints twice: with a wide one, as
+            all of them, so that a frame is worth nothing, and as the studio; None: only so.
         share: the part of these in the terms of identity and rim, so that the mean over the parts
             of a batch is the term of the whole batch, which is asked of a quarter.
     """
@@ -106,7 +106,7 @@ class Lesson:
     picture: Tensor | None
     taught: Mapping[str, Tensor]
     unaligned: int = 0
-    rim: int = 0
+    rim: int | None = None
     share: float = 0.0
 
 
@@ -170,7 +170,7 @@ class Objective:
             picture,
             taught,
             some if self.config.identity else 0,
-            some if self.config.rim else 0,
+            some if self.config.rim else None,
             some * parts / quarter,
         )
 
@@ -242,8 +242,8 @@ class Objective:
             terms["identity"] = distance * lesson.share
         if lesson.rim:
             # Either way: what is at the rim shall be as if there was none, and the other way round.
-            wide = pictures[n + lesson.unaligned :]
-            terms["rim"] = F.l1_loss(_soft(output[: lesson.rim]), _soft(wide)) * lesson.share
+            narrow = pictures[n + lesson.unaligned :]
+            terms["rim"] = F.l1_loss(_soft(output[: lesson.rim]), _soft(narrow)) * lesson.share
         if lesson.picture is not None:
             terms["distill_pixels"] = F.l1_loss(output, lesson.picture)
             terms["distill_features"] = torch.stack(
