@@ -178,7 +178,7 @@ def test_parts_and_processes_are_one_joint_batch(config, tmp_path):
     processes, and in two processes that one process goes on from."""
     joint = dataclasses.replace(
         config, batch=4, optimizer="adam", schedule="inverse", precision="fp32", iterations=2,
-        preview_every=0, clip=0.0, adversarial=0.5, crop=80, rim=10.0, learning_rate=1e-5,
+        preview_every=0, clip=0.0, adversarial=0.5,
     )  # fmt: skip
     train(joint, tmp_path / "joint", bundle=False)
     train(dataclasses.replace(joint, accumulate=2), tmp_path / "parts", bundle=False)
@@ -570,6 +570,11 @@ def test_what_the_rim_changes_is_a_term(config, tmp_path):
     with (tmp_path / "log.csv").open() as file:
         rim = [float(row["rim"]) for row in csv.DictReader(file)]
     assert min(rim) > 0 and np.mean(rim[-5:]) < 0.7 * np.mean(rim[:5])
+    joint = dataclasses.replace(kept, batch=4, iterations=1, precision="fp32", repeats=1)
+    for parts in (1, 2):  # one pair of four is asked: the second part has none of it
+        folder = tmp_path / f"in-{parts}"
+        train(dataclasses.replace(joint, accumulate=parts), folder, bundle=False)
+    assert _losses(tmp_path / "in-2") == pytest.approx(_losses(tmp_path / "in-1"), rel=1e-4)
     with pytest.raises(OptionError, match="more than 64 px"):
         train(dataclasses.replace(kept, crop=64), tmp_path / "small")
     with pytest.raises(OptionError, match="no rim"):

@@ -97,8 +97,8 @@ def _compact(name: str, title: str, shape: CompactShape) -> NetworkRow:
 
 
 def _stylized(network: Any, lesson: Lesson) -> Tensor:
-    # As the studio paints: what a network that pads with zeros does at the rim is not seen. Without
-    # the margin it puts there what is missing within, and is off wherever the rim is cut off.
+    # With a margin, as the studio: what a network that pads with zeros does there is not seen.
+    # Without one it puts there what is missing within, and is off wherever the rim is cut off.
     pairs = lesson.contents, lesson.styles
     margin = MARGIN if lesson.rim is None else WIDE
     pictures = _within(network, *pairs, margin, unaligned=lesson.unaligned)

@@ -91,8 +91,9 @@ class Lesson:
         picture: the teacher's, or None.
         taught: its features at ``DISTILL_LAYERS``.
         unaligned: how many of the first contents are to come back as they are.
-        rim: how many of the first pairs a network with a margin paints twice: with a wide one, as
-            all of them, so that a frame is worth nothing, and as the studio; None: only so.
+        rim: how many of the first pairs a network with a margin paints again as the studio does,
+            while all are painted with a wide one, so that a frame is worth nothing; None: all are
+            painted as the studio does, and once.
         share: the part of these in the terms of identity and rim, so that the mean over the parts
             of a batch is the term of the whole batch, which is asked of a quarter.
     """
@@ -241,7 +242,7 @@ class Objective:
             distance = F.l1_loss(unaligned, contents[: lesson.unaligned])
             terms["identity"] = distance * lesson.share
         if lesson.rim:
-            # Either way: what is at the rim shall be as if there was none, and the other way round.
+            # Neither is held: each of the two pictures comes nearer to the other.
             narrow = pictures[n + lesson.unaligned :]
             terms["rim"] = F.l1_loss(_soft(output[: lesson.rim]), _soft(narrow)) * lesson.share
         if lesson.picture is not None:
