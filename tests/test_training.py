@@ -22,9 +22,12 @@ from torch.nn import functional as F
 
 import impasto
 from impasto.errors import ModelError, OptionError
+from impasto.lab.evaluate import held_out_pairs
 from impasto.lab.export import weights_of
+from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss, style_loss
 from impasto.lab.methods.adain import DECODER, Decoder
 from impasto.lab.methods.compact import FAST, QUALITY, Compact
+from impasto.lab.normalization import adain
 from impasto.lab.publish import publish_adain, publish_decoder, publish_run
 from impasto.lab.train import lessons
 from impasto.lab.train.checkpoints import read_checkpoint, start_from, write_checkpoint
@@ -334,6 +337,24 @@ def test_a_finished_run_leaves_a_bundle_that_paints_and_can_be_trained_further(
     assert set(model.card.losses) == {
         f"held_out_{what}_64" for what in ("content", "style", "identity_psnr")
     }
+    # They are those of the pictures that the studio paints.
+    judge, pairs = (
+        load_vgg(config.vgg),
+        held_out_pairs(config.contents, config.styles, n=2, size=64),
+    )
+    found = {"content": 0.0, "style": 0.0}
+    for content, style in zip(*pairs, strict=True):
+        arrays = (each.movedim(0, -1).numpy() for each in (content, style))
+        painted = torch.from_numpy(model.stylize(*arrays)).movedim(-1, 0)[None]
+        with torch.no_grad():
+            got, wanted, seen = (
+                judge(each, STYLE_LAYERS) for each in (painted, style[None], content[None])
+            )
+        target = adain(seen[CONTENT_LAYER], wanted[CONTENT_LAYER])
+        found["content"] += float(content_loss(got[CONTENT_LAYER], target)) / 2
+        found["style"] += float(style_loss(got, wanted)) / 2
+    for what, loss in found.items():
+        assert model.card.losses[f"held_out_{what}_64"] == pytest.approx(loss, abs=1e-3, rel=1e-3)
     photo = Image.new("RGB", (50, 40), "red")
     assert model.stylize(photo, photo).size == (50, 40)
     more = dataclasses.replace(once, start=str(tmp_path / "mine" / "mine.impasto"))

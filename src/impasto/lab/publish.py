@@ -68,7 +68,7 @@ def publish_run(
     judge = load_vgg(config.vgg)
     shown = config if pairs_of is None else read_config(pairs_of)
     contents, styles = held_out_pairs(shown.contents, shown.styles, n=PAIRS, size=SIZE)
-    scores = evaluate(network, judge, contents, styles)
+    scores = evaluate(network, judge, contents, styles, margin=row.margin)
     story = replace(
         _story(target, config, row, stages),
         losses=scores.losses(),

@@ -55,14 +55,23 @@ def held_out_pairs(
 
 @torch.no_grad()
 def evaluate(
-    network: Network, judge: VGG19, contents: Tensor, styles: Tensor, *, batch: int = 4
+    network: Network,
+    judge: VGG19,
+    contents: Tensor,
+    styles: Tensor,
+    *,
+    margin: int = 0,
+    batch: int = 4,
 ) -> Scores:
-    """Scores of ``network`` on the pairs (N, 3, H, W) in [0, 1], judged by ``judge``."""
+    """Scores of ``network`` on the pairs (N, 3, H, W) in [0, 1], judged by ``judge``.
+
+    ``margin``: the reflected border in pixels that the studio lays around pictures for it.
+    """
     content_sum = style_sum = 0.0
     psnr = []
     for content, style in zip(contents.split(batch), styles.split(batch), strict=True):
         n = len(content)
-        pictures = stylize(network, content, style, unaligned=n).float().clamp(0, 1)
+        pictures = stylize(network, content, style, unaligned=n, margin=margin).float().clamp(0, 1)
         wanted = judge(style, STYLE_LAYERS)
         target = adain(judge(content, [CONTENT_LAYER])[CONTENT_LAYER], wanted[CONTENT_LAYER])
         got = judge(pictures[:n], STYLE_LAYERS)

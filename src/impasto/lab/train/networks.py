@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from impasto.errors import OptionError
-from impasto.lab.blocks import reflected
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, encoder_of
 from impasto.lab.methods.compact import EYE, FAST, QUALITY, Compact, CompactShape, Eye
 from impasto.lab.methods.style_swap import Inverse
@@ -99,21 +98,13 @@ def _compact(name: str, title: str, shape: CompactShape) -> NetworkRow:
 def _stylized(network: Any, lesson: Lesson) -> Tensor:
     # With a margin, as the studio: what a network that pads with zeros does there is not seen.
     # Without one it puts there what is missing within, and is off wherever the rim is cut off.
-    pairs = lesson.contents, lesson.styles
+    contents, styles = lesson.contents, lesson.styles
     margin = MARGIN if lesson.rim is None else WIDE
-    pictures = _within(network, *pairs, margin, unaligned=lesson.unaligned)
+    pictures = stylize(network, contents, styles, unaligned=lesson.unaligned, margin=margin)
     if not lesson.rim:
         return pictures
-    narrow = _within(network, *(each[: lesson.rim] for each in pairs), MARGIN)
+    narrow = stylize(network, contents[: lesson.rim], styles[: lesson.rim], margin=MARGIN)
     return torch.cat([pictures, narrow])
-
-
-def _within(
-    network: Any, contents: Tensor, styles: Tensor, margin: int, *, unaligned: int = 0
-) -> Tensor:
-    contents, styles = (reflected(each, margin) for each in (contents, styles))
-    pictures = stylize(network, contents, styles, unaligned=unaligned)
-    return pictures[..., margin:-margin, margin:-margin]
 
 
 def _decoded_target(decoder: Any, lesson: Lesson) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.lab.blocks import affine
+from impasto.lab.blocks import affine, reflected
 from impasto.lab.losses import (
     CONTENT_LAYER,
     STYLE_LAYERS,
@@ -63,11 +63,21 @@ def align(content: Tensor, style: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor
     return scale, style_mean - mean * scale
 
 
-def stylize(network: Network, contents: Tensor, styles: Tensor, *, unaligned: int = 0) -> Tensor:
+def stylize(
+    network: Network, contents: Tensor, styles: Tensor, *, unaligned: int = 0, margin: int = 0
+) -> Tensor:
     """Pictures of ``contents`` in ``styles`` (N, 3, H, W), then the first ``unaligned`` contents
-    decoded as they are (alpha = 0); each picture is encoded once."""
+    decoded as they are (alpha = 0); each picture is encoded once.
+
+    With a ``margin`` of so many pixels, as the studio paints: a reflected border is laid around
+    all of them, and cut off the pictures.
+    """
     n = len(contents)
-    encoded = network.encode(torch.cat([contents, styles]))
+    pictures = torch.cat([contents, styles])
+    if margin:
+        pictures = reflected(pictures, margin)
+    encoded = network.encode(pictures)
+    styles = pictures[n:]
     wanted = network.read(styles, [level[n:] for level in encoded])
     features, scales, shifts = [], [], []
     for level, style in zip(encoded, wanted, strict=True):
@@ -76,7 +86,8 @@ def stylize(network: Network, contents: Tensor, styles: Tensor, *, unaligned: in
         features.append(torch.cat([content, content[:unaligned]]))
         scales.append(torch.cat([scale, torch.ones_like(scale[:unaligned])]))
         shifts.append(torch.cat([shift, torch.zeros_like(shift[:unaligned])]))
-    return network.decode(features, scales, shifts)
+    decoded = network.decode(features, scales, shifts)
+    return decoded[..., margin:-margin, margin:-margin] if margin else decoded
 
 
 @dataclass(frozen=True, eq=False)
