@@ -239,6 +239,21 @@ def test_crops_of_the_paper_cover_a_fixed_share(tmp_path):
     assert crops[:, 0].max() - crops[:, 0].min() > 40
 
 
+@pytest.mark.parametrize(("enlarge", "rise"), [(2.0, 31), (4.0, 15)])
+def test_crops_are_not_enlarged_further_than_they_may_be(tmp_path, enlarge, rise):
+    """A ramp over 128 px, crops of 64: of 32 px and more, or of 16, where 12 might be taken."""
+    ramp = np.broadcast_to(np.arange(128, dtype=np.uint8)[None, :, None], (128, 128, 3))
+    (tmp_path / "set").mkdir()
+    Image.fromarray(ramp).save(tmp_path / "set" / "ramp.png")
+    collections = load_collections([tmp_path / "set"], shorter=128).collections
+    sampler = Sampler(
+        collections, [1], crop=64, smallest=0.1, jitter=0.0, seed=0, flip=0.0, enlarge=enlarge
+    )
+    crops = sampler.batch(200)[:, 0, 32] * 255
+    least = (crops[:, -1] - crops[:, 0]).min()
+    assert rise - 2 <= least <= rise + 4
+
+
 def test_pictures_smaller_than_asked_for_are_left_out(tmp_path):
     folder = write_pictures(tmp_path / "set", 30, side=70)
     write_pictures(folder / "large", 30, side=130, seed=1)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from impasto.errors import OptionError
+from impasto.lab.train.cropping import Crops
 from impasto.wholefile import write_whole
 
 CHOICES = {
@@ -68,6 +69,9 @@ class TrainConfig:
     """Least share of the shorter side of a photograph that a crop covers."""
     style_scale: float = 0.4
     """The same of a painting."""
+    enlarge: float = Crops.enlarge
+    """How many times as large as in its picture a crop may be at most; pictures too small even for
+    that are left out."""
     style_jitter: float = 0.33
     """Share of styles with permuted channels and changed contrast."""
     flip: float = 0.5
@@ -174,6 +178,8 @@ class TrainConfig:
                 f"width = {self.width}, style_side = {self.style_side}, balance = {self.balance}; "
                 "these are at least 0, 64 and 0"
             )
+        if not 1 <= self.enlarge < math.inf:
+            raise OptionError(f"enlarge = {self.enlarge}; it must be 1 or more")
         if not 0 <= self.minutes < math.inf:
             raise OptionError(f"minutes = {self.minutes}; it is a time, 0 (no limit) or more")
         if self.adversarial < 0:

@@ -3,6 +3,7 @@ whose styles are built in, so that the loop is the same for both."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -239,11 +240,11 @@ def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Ob
 
 
 def _collections(config: TrainConfig, places: dict[str, float]) -> Loaded:
-    """Pictures; those smaller than half a crop are left out."""
+    """Pictures; those that would have to be enlarged too much for a crop are left out."""
     return load_collections(
         places,
         shorter=max(288, 2 * config.crop, config.resize),
-        smallest=max(SMALLEST, config.crop // 2),
+        smallest=max(SMALLEST, math.ceil(config.crop / config.enlarge)),
         memory=config.memory,
     )
 
@@ -283,6 +284,7 @@ def _sampler(
         seed=config.seed + seed,
         flip=config.flip,
         resize=config.resize,
+        enlarge=config.enlarge,
         ahead=AHEAD,
         # A device learns faster than a processor cuts crops for it.
         there=device.type == "cuda",

@@ -34,11 +34,14 @@ class Crops:
         side: of the crops, in pixels.
         smallest: least share of the shorter side that a crop covers.
         resize: if not 0, all crops cover ``side / resize`` of the shorter side.
+        enlarge: how many times as large as in its picture a crop may be at most: what is enlarged
+            further has hardly any texture left to learn from.
     """
 
     side: int
     smallest: float
     resize: int = 0
+    enlarge: float = 2.0
 
     def box(self, draw: Draw, height: int, width: int) -> tuple[float, float, float, float]:
         """What of a picture is taken: left, top, right and bottom."""
@@ -46,8 +49,7 @@ class Crops:
         if self.resize:
             side = shorter * self.side / self.resize
         else:
-            # Not below half the crop: what is enlarged further has no texture left to learn from.
-            least = min(max(self.smallest * shorter, self.side / 2), shorter)
+            least = min(max(self.smallest * shorter, self.side / self.enlarge), shorter)
             # Evenly in its logarithm, for twice as large is as far away as half as large.
             side = least * (shorter / least) ** draw.side
         left, top = (width - side) * draw.left, (height - side) * draw.top

@@ -212,6 +212,7 @@ class Sampler:
         seed: int,
         flip: float = 0.5,
         resize: int = 0,
+        enlarge: float = Crops.enlarge,
         ahead: int = 0,
         there: bool = False,
     ) -> None:
@@ -226,6 +227,7 @@ class Sampler:
             seed: of everything that is drawn.
             flip: share of mirrored crops.
             resize: if not 0, all crops cover ``crop / resize`` of the shorter side.
+            enlarge: how many times as large as in its picture a crop may be at most.
             ahead: batches that are prepared before they are asked for.
             there: whether pictures that are kept decoded lie on the device that batches are wanted
                 on, and crops are cut there.
@@ -236,7 +238,7 @@ class Sampler:
             raise OptionError("the weights of the collections are all 0; raise one of them")
         self.collections = collections
         self.shares = np.asarray(weights, np.float64) / np.sum(weights)
-        self.crops = Crops(crop, smallest, resize)
+        self.crops = Crops(crop, smallest, resize, enlarge)
         self.jitter, self.flip, self.ahead = jitter, flip, ahead
         kept = all(isinstance(each.pictures, tuple) for each in collections)
         self.there: dict[tuple[int, int], Tensor] | None = {} if there and kept else None
