@@ -271,6 +271,32 @@ def methods() -> None:
 
 
 @lab.command()
+@click.argument("sources", nargs=-1, required=True, metavar="RUN[=SHARE]...")
+@click.option("-o", "--out", type=_FILE, required=True, help="The new run folder.")
+def mix(sources: tuple[str, ...], out: Path) -> None:
+    """Mix the weights of runs that began alike: one network with what each of them learned.
+
+    RUN may be a run folder, a checkpoint, a bundle or the name of a model that ships; SHARE is 1
+    where it is left out.
+
+    \b
+    impasto lab mix runs/large=2 runs/small -o runs/mixed
+    impasto lab export runs/mixed -o mixed.impasto
+    """
+    from impasto.lab.train.mixing import mix_runs
+
+    click.echo(mix_runs([_share(text) for text in sources], out))
+
+
+def _share(text: str) -> tuple[str, float]:
+    name, mark, share = text.rpartition("=")
+    try:
+        return (name, float(share)) if mark else (text, 1.0)
+    except ValueError:
+        return text, 1.0  # a name with a "=" in it
+
+
+@lab.command()
 @click.argument("run", type=_FILE)
 @click.option("-o", "--out", type=_FILE, required=True, help="The bundle, NAME.impasto.")
 @click.option(

@@ -222,6 +222,9 @@ def _history(stages: list[dict[str, Any]], *, goal: str = "the paper's losses") 
         if "notes" in stage:  # of the bundle that was trained further
             lines.append(f"{stage['notes'] or 'a bundle'}; trained further")
             continue
+        if "mixed" in stage:
+            lines.append(f"weights of runs mixed {stage['mixed']}")
+            continue
         aim = "distilling an AdaIN decoder" if stage["distilled"] else goal
         aim += " and against an adversary" if stage.get("adversarial") else ""
         aim += " and against a mesh" if stage.get("mesh") else ""

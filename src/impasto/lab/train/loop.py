@@ -100,6 +100,11 @@ def _learn(
     step, clock = 0, Clock(config)
     if checkpoint.exists():
         saved = read_checkpoint(checkpoint)
+        if "optimizer" not in saved:
+            raise ModelError(
+                f"{checkpoint} has weights and no run behind it to go on with; give another run "
+                "folder and start = this checkpoint"
+            )
         load_into(learned, saved["network"], str(checkpoint))
         load_into(average, saved["average"], str(checkpoint))
         _load_optimizer(optimizer, saved["optimizer"], config, checkpoint)

@@ -1,0 +1,127 @@
+"""Mixed weights of runs that began alike: one network that has what each of them learned.
+
+Runs that start from the same trained weights end in one valley, and the middle between their ends
+is about as good as each at what it was trained for, or better (model soups, Wortsman et al. 2022):
+with two sizes of crops, at two prices of content, with two seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impasto.errors import ModelError, OptionError
+from impasto.lab.train.checkpoints import (
+    CHECKPOINT,
+    READER,
+    names_of,
+    weights_from,
+    write_checkpoint,
+)
+from impasto.lab.train.config import read_config, write_config
+from impasto.lab.train.networks import find_network
+
+_AXES = f"{READER}axes."
+
+
+def mix_runs(sources: Sequence[tuple[str | Path, float]], folder: str | Path) -> Path:
+    """Mix averaged weights into a new run folder, to be exported or started from.
+
+    Each weight is the mean of those of the sources, by their shares:
+    ``w = sum(share_i * w_i) / sum(share_i)``.
+
+    Args:
+        sources: run folders, checkpoints, bundles or names of models that ship, each with its
+            share. The first folder among them says, by its config, which network it is and what
+            the card tells of the data; its stages come first in the card.
+        folder: the new run folder.
+
+    Returns:
+        The checkpoint in it.
+
+    Raises:
+        OptionError: for fewer than two sources, for shares that are below 0 or all 0, where none of
+            the sources is a run folder, and where ``folder`` has a checkpoint already.
+        ModelError: if there is no such source, or if their weights do not belong together.
+
+    Example:
+        >>> mix_runs([("runs/large", 2), ("runs/small", 1)], "runs/mixed")  # doctest: +SKIP
+        PosixPath('runs/mixed/checkpoint.pt')
+    """
+    folder = Path(folder)
+    shares = [share for _, share in sources]
+    if len(sources) < 2 or min(shares) < 0 or not 0 < sum(shares) < float("inf"):
+        raise OptionError(
+            f"a mixture takes two sources or more, with shares of 0 and more that are not all 0; "
+            f"there are {len(sources)} with {shares}"
+        )
+    if (folder / CHECKPOINT).exists():
+        raise OptionError(f"{folder / CHECKPOINT} exists; name another folder")
+    configs = [
+        Path(source) / "config.toml"
+        for source, _ in sources
+        if (Path(source) / "config.toml").exists()
+    ]
+    if not configs:
+        raise OptionError(
+            "none of the sources is a run folder with a config.toml; a mixture has the config of "
+            "one, so that it can be exported"
+        )
+    config = read_config(configs[0])
+    part = getattr(find_network(config.network), "part", "")
+
+    first = _file(sources[0][0])
+    mixed: dict[str, Tensor] = {}
+    stages: list[dict[str, Any]] = []
+    for source, share in sources:
+        file = _file(source)
+        weights, told = weights_from(file, part=part)
+        if not mixed:
+            mixed = {
+                name: torch.zeros_like(each, dtype=torch.float64) for name, each in weights.items()
+            }
+            axes = {name: each for name, each in weights.items() if name.startswith(_AXES)}
+        _check_alike(source, weights, mixed, axes)
+        if names_of(file) != names_of(first):
+            raise ModelError(f"{source} and {first} have other styles built in")
+        for name, each in weights.items():
+            mixed[name] += each.double() * (share / sum(shares))
+        stages += [stage for stage in told if stage not in stages]
+    proportion = " : ".join(f"{share:g}" for share in shares)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_config(config, folder / "config.toml")
+    write_checkpoint(
+        folder / CHECKPOINT,
+        {
+            "average": {f"module.{name}": each.float() for name, each in mixed.items()},
+            "step": 0,
+            "stages": [*stages, {"iterations": 0, "mixed": proportion}],
+            "names": list(names_of(first)),
+        },
+    )
+    return folder / CHECKPOINT
+
+
+def _file(source: str | Path) -> str | Path:
+    return Path(source) / CHECKPOINT if Path(source).is_dir() else source
+
+
+def _check_alike(
+    source: str | Path,
+    weights: dict[str, Tensor],
+    mixed: dict[str, Tensor],
+    axes: dict[str, Tensor],
+) -> None:
+    shapes, wanted = ({name: each.shape for name, each in of.items()} for of in (weights, mixed))
+    if shapes != wanted:
+        other = sorted(set(shapes.items()) ^ set(wanted.items()))[0][0]
+        raise ModelError(f"{source} is another network than the first: {other} differs")
+    for name, each in axes.items():
+        # Numbers along other axes mean something else: no mean of them means anything. (Bundles
+        # keep them in half precision.)
+        if not torch.allclose(weights[name], each, rtol=1e-2, atol=1e-3):
+            raise ModelError(f"the reader of {source} looks along other axes than the first one")
