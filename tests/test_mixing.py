@@ -63,6 +63,18 @@ def test_a_share_of_nothing_changes_nothing_and_a_network_with_itself_is_itself(
             torch.testing.assert_close(weight, large[key], rtol=1e-6, atol=1e-8)
 
 
+def test_the_steps_of_two_seeds_are_all_counted_and_those_before_them_once(runs, tmp_path):
+    config = read_config(runs / "small/config.toml")
+    train(dataclasses.replace(config, seed=6), tmp_path / "again", bundle=False)
+    mixed = mix_runs([(runs / "small", 1.0), (tmp_path / "again", 1.0)], tmp_path / "mixed")
+    stages = read_checkpoint(mixed)["stages"]
+    before = impasto.load("fast").card.iterations
+    assert [stage["iterations"] for stage in stages] == [before, 1, 1, 0]
+    further = mix_runs([(mixed.parent, 1.0), (runs / "small", 1.0)], tmp_path / "further")
+    stages = read_checkpoint(further)["stages"]
+    assert [stage["iterations"] for stage in stages] == [before, 1, 1, 0, 0]
+
+
 def test_the_command_mixes_what_can_be_exported_and_started_from(runs, tmp_path, monkeypatch):
     monkeypatch.setattr("impasto.lab.publish.PAIRS", 2)
     monkeypatch.setattr("impasto.lab.publish.SIZE", 64)

@@ -250,4 +250,5 @@ def _stage(config: TrainConfig, step: int) -> dict[str, Any]:
         "mesh": bool(config.mesh),
         "colors": bool(config.colors),
         "eye": bool(config.eye),
+        "seed": config.seed,  # by which ``mixing`` tells two runs from one
     }

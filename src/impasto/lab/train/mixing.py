@@ -90,7 +90,7 @@ def mix_runs(sources: Sequence[tuple[str | Path, float]], folder: str | Path) ->
             raise ModelError(f"{source} and {first} have other styles built in")
         for name, each in weights.items():
             mixed[name] += each.double() * (share / sum(shares))
-        stages += [stage for stage in told if stage not in stages]
+        stages += [stage for stage in told if stage not in stages]  # what they share, once
     proportion = " : ".join(f"{share:g}" for share in shares)
     folder.mkdir(parents=True, exist_ok=True)
     write_config(config, folder / "config.toml")
