@@ -338,10 +338,8 @@ def test_a_finished_run_leaves_a_bundle_that_paints_and_can_be_trained_further(
         f"held_out_{what}_64" for what in ("content", "style", "identity_psnr")
     }
     # They are those of the pictures that the studio paints.
-    judge, pairs = (
-        load_vgg(config.vgg),
-        held_out_pairs(config.contents, config.styles, n=2, size=64),
-    )
+    judge = load_vgg(config.vgg)
+    pairs = held_out_pairs(config.contents, config.styles, n=2, size=64)
     found = {"content": 0.0, "style": 0.0}
     for content, style in zip(*pairs, strict=True):
         arrays = (each.movedim(0, -1).numpy() for each in (content, style))

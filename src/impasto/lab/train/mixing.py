@@ -74,33 +74,30 @@ def mix_runs(sources: Sequence[tuple[str | Path, float]], folder: str | Path) ->
     config = read_config(configs[0])
     part = getattr(find_network(config.network), "part", "")
 
-    first = _file(sources[0][0])
-    mixed: dict[str, Tensor] = {}
+    files = [_file(source) for source, _ in sources]
+    weights, told = zip(*(weights_from(file, part=part) for file in files), strict=True)
+    names = [names_of(file) for file in files]
+    for (source, _), those, styles in zip(sources, weights, names, strict=True):
+        _check_alike(source, those, weights[0])
+        if styles != names[0]:
+            raise ModelError(f"{source} and {sources[0][0]} have other styles built in")
+    mixed = {
+        name: sum(each[name].double() * share for each, share in zip(weights, shares, strict=True))
+        for name in weights[0]
+    }
     stages: list[dict[str, Any]] = []
-    for source, share in sources:
-        file = _file(source)
-        weights, told = weights_from(file, part=part)
-        if not mixed:
-            mixed = {
-                name: torch.zeros_like(each, dtype=torch.float64) for name, each in weights.items()
-            }
-            axes = {name: each for name, each in weights.items() if name.startswith(_AXES)}
-        _check_alike(source, weights, mixed, axes)
-        if names_of(file) != names_of(first):
-            raise ModelError(f"{source} and {first} have other styles built in")
-        for name, each in weights.items():
-            mixed[name] += each.double() * (share / sum(shares))
-        stages += [stage for stage in told if stage not in stages]  # what they share, once
+    for run in told:
+        stages += [stage for stage in run if stage not in stages]  # what they share, once
     proportion = " : ".join(f"{share:g}" for share in shares)
     folder.mkdir(parents=True, exist_ok=True)
     write_config(config, folder / "config.toml")
     write_checkpoint(
         folder / CHECKPOINT,
         {
-            "average": {f"module.{name}": each.float() for name, each in mixed.items()},
+            "average": {f"module.{k}": (v / sum(shares)).float() for k, v in mixed.items()},
             "step": 0,
             "stages": [*stages, {"iterations": 0, "mixed": proportion}],
-            "names": list(names_of(first)),
+            "names": list(names[0]),
         },
     )
     return folder / CHECKPOINT
@@ -110,18 +107,15 @@ def _file(source: str | Path) -> str | Path:
     return Path(source) / CHECKPOINT if Path(source).is_dir() else source
 
 
-def _check_alike(
-    source: str | Path,
-    weights: dict[str, Tensor],
-    mixed: dict[str, Tensor],
-    axes: dict[str, Tensor],
-) -> None:
-    shapes, wanted = ({name: each.shape for name, each in of.items()} for of in (weights, mixed))
+def _check_alike(source: str | Path, weights: dict[str, Tensor], first: dict[str, Tensor]) -> None:
+    shapes, wanted = ({name: each.shape for name, each in of.items()} for of in (weights, first))
     if shapes != wanted:
         other = sorted(set(shapes.items()) ^ set(wanted.items()))[0][0]
         raise ModelError(f"{source} is another network than the first: {other} differs")
-    for name, each in axes.items():
+    for name in first:
         # Numbers along other axes mean something else: no mean of them means anything. (Bundles
         # keep them in half precision.)
-        if not torch.allclose(weights[name], each, rtol=1e-2, atol=1e-3):
+        if name.startswith(_AXES) and not torch.allclose(
+            weights[name], first[name], rtol=1e-2, atol=1e-3
+        ):
             raise ModelError(f"the reader of {source} looks along other axes than the first one")
