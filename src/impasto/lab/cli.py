@@ -297,6 +297,38 @@ def _share(text: str) -> tuple[str, float]:
 
 
 @lab.command()
+@click.argument("config", type=_FILE)
+@click.option(
+    "--batches",
+    cls=LibraryOption,
+    reads="lab.train.gradients:term_gradients:batches",
+    type=int,
+    help="How many batches to look at.",
+)
+@click.option(
+    "--set",
+    "settings",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    help="Another value for a field of the config, such as colors=1000.",
+)
+def gradients(config: Path, batches: int, settings: tuple[str, ...]) -> None:
+    """Tell what each term of the loss of CONFIG has in the gradient, before a long run.
+
+    A row a term, by its weight: its part of the loss, the norm of its gradient, its share of the
+    whole (all sum to 100 %), the cosine of two batches' gradients, that with every other term.
+
+    \b
+    impasto lab gradients configs/large-crops.toml --set colors=9000
+    """
+    from impasto.lab.train.config import read_config
+    from impasto.lab.train.gradients import gradients_table, term_gradients
+
+    found = term_gradients(read_config(config, settings=settings), batches=batches)
+    click.echo(gradients_table(found))
+
+
+@lab.command()
 @click.argument("run", type=_FILE)
 @click.option("-o", "--out", type=_FILE, required=True, help="The bundle, NAME.impasto.")
 @click.option(

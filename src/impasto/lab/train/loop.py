@@ -156,8 +156,8 @@ def _learn(
                 for lesson in parts:
                     loss, terms = judge(learned, lesson)
                     (loss / len(parts)).backward()
-                    for name, value in {"loss": loss.detach(), **terms}.items():
-                        values[name] = values.get(name, 0.0) + value / len(parts)
+                    for name, value in {"loss": loss, **terms}.items():
+                        values[name] = values.get(name, 0.0) + value.detach() / len(parts)
                 # All processes must agree on when to stop and how late it is, so that travels with
                 # the gradients. (A single one need not wait for its device to know it.)
                 told = torch.tensor([float(stop.asked), clock.along], device=processes.told_on)

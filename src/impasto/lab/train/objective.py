@@ -129,7 +129,7 @@ Paint = Callable[[Any, Lesson], Tensor]
 def weighted(config: TrainConfig, terms: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
     """The sum of terms by their weights in a config, and each before its weight."""
     total = torch.stack([getattr(config, name) * term for name, term in terms.items()]).sum()
-    return total, {name: term.detach() for name, term in terms.items()}
+    return total, dict(terms)
 
 
 class Objective:
