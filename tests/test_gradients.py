@@ -60,7 +60,7 @@ def test_they_are_those_of_the_loss_that_is_learned_from(config):
         torch.cat([g.flatten() for g in torch.autograd.grad(of, course.moving, retain_graph=True)])
         for of in (loss, config.colors * terms["colors"])
     )
-    assert sum(term.loss for term in found.values()) == pytest.approx(float(loss), rel=1e-4)
+    assert sum(term.loss for term in found.values()) == pytest.approx(loss.item(), rel=1e-4)
     assert found["colors"].norm == pytest.approx(float(colors.norm()), rel=1e-3)
     share = float(colors @ whole / (whole @ whole))
     assert found["colors"].share == pytest.approx(share, rel=1e-2, abs=1e-3)
