@@ -27,6 +27,15 @@ def lab() -> None:
 lab.add_command(evaluate)
 
 
+_settings = click.option(
+    "--set",
+    "settings",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    help="Another value for a field of the config, such as iterations=500.",
+)
+
+
 @lab.command()
 @click.argument("config", type=_FILE)
 @click.option("-o", "--out", type=_FILE, help="Run folder  [default: runs/NAME-OF-CONFIG]")
@@ -45,13 +54,7 @@ lab.add_command(evaluate)
     multiple=True,
     help="In place of [contents]: a folder, a shard or a pattern of shards.",
 )
-@click.option(
-    "--set",
-    "settings",
-    metavar="FIELD=VALUE",
-    multiple=True,
-    help="Another value for a field of the config, such as iterations=500.",
-)
+@_settings
 def train(
     config: Path,
     out: Path | None,
@@ -305,13 +308,7 @@ def _share(text: str) -> tuple[str, float]:
     type=int,
     help="How many batches to look at.",
 )
-@click.option(
-    "--set",
-    "settings",
-    metavar="FIELD=VALUE",
-    multiple=True,
-    help="Another value for a field of the config, such as colors=1000.",
-)
+@_settings
 def gradients(config: Path, batches: int, settings: tuple[str, ...]) -> None:
     """Tell what each term of the loss of CONFIG has in the gradient, before a long run.
 

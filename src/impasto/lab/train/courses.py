@@ -27,6 +27,7 @@ from impasto.lab.train.checkpoints import names_of, start_from
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.data import Loaded, Sampler, load_collections
 from impasto.lab.train.journal import Preview
+from impasto.lab.train.lessons import Lessons
 from impasto.lab.train.networks import WIDE, NetworkRow
 from impasto.lab.train.objective import Objective
 from impasto.lab.train.reading import eye_of, give_eye
@@ -73,6 +74,23 @@ class Course:
     def left_out(self) -> list[LeftOut]:
         """Every file that is not used so far, and why."""
         return [row for loaded in self.loaded for row in loaded.left_out]
+
+    def lessons(
+        self, config: TrainConfig, device: torch.device, *, rank: int = 0, count: int = 1
+    ) -> Lessons:
+        """The lessons of every step, of which process ``rank`` of ``count`` has its parts."""
+        parts = config.accumulate
+        return Lessons(
+            self.objective,
+            self.contents,
+            self.styles,
+            batch=config.batch,
+            repeats=config.repeats,
+            seed=config.seed,
+            parts=count * parts,
+            mine=range(rank * parts, (rank + 1) * parts),
+            device=device,
+        )
 
     def settle(self) -> None:
         """After the gradients are there: what the method asks of them."""

@@ -18,7 +18,6 @@ from torch import Tensor
 from impasto.errors import OptionError
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.courses import open_course
-from impasto.lab.train.lessons import Lessons
 from impasto.lab.train.networks import find_network
 from impasto.lab.train.processes import join_processes
 
@@ -75,17 +74,7 @@ def term_gradients(config: TrainConfig, *, batches: int = 4) -> list[TermGradien
 
 def _looked(config: TrainConfig, batches: int, device: torch.device) -> list[TermGradient]:
     course = open_course(config, find_network(config.network), device)
-    lessons = Lessons(
-        course.objective,
-        course.contents,
-        course.styles,
-        batch=config.batch,
-        repeats=1,
-        seed=config.seed,
-        parts=config.accumulate,
-        mine=range(config.accumulate),
-        device=device,
-    )
+    lessons = course.lessons(config, device)
     judge = course.objective.at(0)
     losses: list[dict[str, float]] = []
     gradients: list[dict[str, Tensor]] = []
@@ -116,8 +105,8 @@ def _told(
     losses: Sequence[Mapping[str, float]], gradients: Sequence[Mapping[str, Tensor]]
 ) -> list[TermGradient]:
     found = []
+    wholes = [torch.stack(list(each.values())).sum(0) for each in gradients]
     for name in gradients[0]:
-        wholes = [torch.stack(list(each.values())).sum(0) for each in gradients]
         shares = [
             float(each[name] @ whole / (whole @ whole).clamp(min=1e-30))
             for each, whole in zip(gradients, wholes, strict=True)

@@ -23,7 +23,6 @@ from impasto.lab.train.checkpoints import (
 from impasto.lab.train.config import TrainConfig, write_config
 from impasto.lab.train.courses import open_course
 from impasto.lab.train.journal import Journal
-from impasto.lab.train.lessons import Lessons
 from impasto.lab.train.networks import NetworkRow, find_network
 from impasto.lab.train.optimization import (
     OPTIMIZERS,
@@ -79,17 +78,7 @@ def _learn(
     checkpoint = folder / CHECKPOINT
     course = open_course(config, row, device, begun=checkpoint.exists())
     objective, learned, before = course.objective, course.learned, course.before
-    lessons = Lessons(
-        objective,
-        course.contents,
-        course.styles,
-        batch=config.batch,
-        repeats=config.repeats,
-        seed=config.seed,
-        parts=processes.count * config.accumulate,
-        mine=range(processes.rank * config.accumulate, (processes.rank + 1) * config.accumulate),
-        device=device,
-    )
+    lessons = course.lessons(config, device, rank=processes.rank, count=processes.count)
     shown = processes.first and config.preview_every and objective.paints
     preview = course.preview() if shown else None
 
