@@ -14,7 +14,13 @@ from lab_parts import write_pictures
 from PIL import Image
 
 from impasto.errors import ImageError, OptionError
-from impasto.lab.train.data import Sampler, held_out_squares, is_held_out, load_collections
+from impasto.lab.train.data import (
+    Collection,
+    Sampler,
+    held_out_squares,
+    is_held_out,
+    load_collections,
+)
 from impasto.lab.train.sources import find_sources, split
 
 
@@ -112,6 +118,33 @@ def test_jitter_permutes_colors_and_changes_contrast(tmp_path):
     assert len(jittered.amax(dim=(2, 3)).argmax(1).unique()) == 3
     assert contrast(jittered).min() < 0.9 * contrast(plain).min()
     assert contrast(jittered).max() > 1.1 * contrast(plain).max()
+
+
+def test_a_collage_is_one_crop_on_either_side_of_a_seam():
+    shades = tuple(np.full((96, 96, 3), shade, np.uint8) for shade in (50, 200))
+
+    def drawn(collage, *, there=False):
+        sampler = Sampler(
+            [Collection("shades", shades)], [1], crop=40, smallest=0.5, jitter=0.0, seed=1,
+            collage=collage, there=there,
+        )  # fmt: skip
+        return sampler.batch(200)[:, 0]
+
+    def seams(crops):
+        """Along rows, and along columns."""
+        return [(crops.diff(dim=d).abs() > 0.1).flatten(1).sum(1) for d in (1, 2)]
+
+    assert sum(each.sum() for each in seams(drawn(0.0))) == 0
+    crops = drawn(0.6)
+    across, upright = seams(crops)
+    joined = (across > 0) | (upright > 0)
+    # Six in ten are collages, and half of those of two pictures of one shade.
+    assert 0.2 < joined.float().mean() < 0.4
+    assert set(across.tolist()) == set(upright.tolist()) == {0, 40}  # one straight seam
+    assert not ((across > 0) & (upright > 0)).any()
+    shares = (crops[joined] > 0.5).float().mean(dim=(1, 2))
+    assert shares.min() >= 0.3 and shares.max() <= 0.7
+    assert (drawn(0.6, there=True) - crops).abs().max() < 1e-3
 
 
 def test_a_place_too_small_for_a_tenth_still_holds_one_back(tmp_path):

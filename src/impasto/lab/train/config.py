@@ -74,6 +74,9 @@ class TrainConfig:
     that are left out."""
     style_jitter: float = 0.33
     """Share of styles with permuted channels and changed contrast."""
+    style_collage: float = 0.0
+    """Share of styles that are put together from crops of two, side by side: from a few hundred
+    paintings, as many looks as there are pairs of them."""
     flip: float = 0.5
     """Share of crops that are mirrored."""
     memory: float = 4.0
@@ -169,7 +172,14 @@ class TrainConfig:
             raise OptionError(f"crop = {self.crop}; it must be a multiple of 16")
         if self.resize and self.resize < self.crop:
             raise OptionError(f"resize = {self.resize} is smaller than the crop of {self.crop} px")
-        shares = ("content_scale", "style_scale", "style_jitter", "flip", "final_rate")
+        shares = (
+            "content_scale",
+            "style_scale",
+            "style_jitter",
+            "style_collage",
+            "flip",
+            "final_rate",
+        )
         for name in (*shares, "even_styles"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} = {getattr(self, name)}; it is a share, from 0 to 1")

@@ -128,9 +128,16 @@ def open_course(
         )
     objective = _objective(config, row, device)
     photographs, paintings = _read(config)
-    contents = _sampler(config, photographs, config.contents, config.content_scale, 0.0, device)
+    contents = _sampler(config, photographs, config.contents, config.content_scale, device)
     styles = _sampler(
-        config, paintings, config.styles, config.style_scale, config.style_jitter, device, seed=2
+        config,
+        paintings,
+        config.styles,
+        config.style_scale,
+        device,
+        jitter=config.style_jitter,
+        collage=config.style_collage,
+        seed=2,
     )
     learned = row.learned().to(device, memory_format=torch.channels_last)
     before = []
@@ -189,7 +196,7 @@ def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun:
     names = (*earlier, *(each.name for each in pictures))
     _check_styles(config, row, earlier, names)
     photographs = _collections(config, config.contents)
-    contents = _sampler(config, photographs, config.contents, config.content_scale, 0.0, device)
+    contents = _sampler(config, photographs, config.contents, config.content_scale, device)
     tensors = [each.tensor(device) for each in pictures]
     objective = row.objective(
         config, _judge(config, device), row.layers, tensors, held=len(earlier)
@@ -288,9 +295,10 @@ def _sampler(
     loaded: Loaded,
     places: dict[str, float],
     scale: float,
-    jitter: float,
     device: torch.device,
     *,
+    jitter: float = 0.0,
+    collage: float = 0.0,
     seed: int = 1,
 ) -> Sampler:
     return Sampler(
@@ -303,6 +311,7 @@ def _sampler(
         flip=config.flip,
         resize=config.resize,
         enlarge=config.enlarge,
+        collage=collage,
         ahead=AHEAD,
         # A device learns faster than a processor cuts crops for it.
         there=device.type == "cuda",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,12 @@ class Draw:
     mirrored: bool
     channels: tuple[int, ...] | None
     gain: float
+    beside: Draw | None = None
+    """What lies behind the seam of a collage,"""
+    seam: float = 0.5
+    """which is here, as a share of the side,"""
+    upright: bool = False
+    """from top to bottom or from left to right."""
 
 
 @dataclass(frozen=True)
@@ -87,3 +94,13 @@ class Crops:
             middle = out.mean()
             out = torch.clamp((out - middle) * draw.gain + middle, 0, 255)
         return out
+
+    def join(self, draw: Draw, one: Any, two: Any, *, rows: int) -> Any:
+        """A collage, in the place of ``one``: behind the seam lies ``two``.
+
+        Of arrays or tensors alike; ``rows`` is the number of the axis of rows, columns follow.
+        """
+        behind = slice(round(self.side * draw.seam), None)
+        place = (slice(None),) * (rows + draw.upright) + (behind,)
+        one[place] = two[place]
+        return one

@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -213,6 +213,7 @@ class Sampler:
         flip: float = 0.5,
         resize: int = 0,
         enlarge: float = Crops.enlarge,
+        collage: float = 0.0,
         ahead: int = 0,
         there: bool = False,
     ) -> None:
@@ -228,6 +229,7 @@ class Sampler:
             flip: share of mirrored crops.
             resize: if not 0, all crops cover ``crop / resize`` of the shorter side.
             enlarge: how many times as large as in its picture a crop may be at most.
+            collage: share of crops that are put together from two.
             ahead: batches that are prepared before they are asked for.
             there: whether pictures that are kept decoded lie on the device that batches are wanted
                 on, and crops are cut there.
@@ -239,7 +241,7 @@ class Sampler:
         self.collections = collections
         self.shares = np.asarray(weights, np.float64) / np.sum(weights)
         self.crops = Crops(crop, smallest, resize, enlarge)
-        self.jitter, self.flip, self.ahead = jitter, flip, ahead
+        self.jitter, self.flip, self.collage, self.ahead = jitter, flip, collage, ahead
         kept = all(isinstance(each.pictures, tuple) for each in collections)
         self.there: dict[tuple[int, int], Tensor] | None = {} if there and kept else None
         self.random = np.random.default_rng(seed)
@@ -275,6 +277,13 @@ class Sampler:
         return pixels.permute(0, 3, 1, 2).float().div_(255)
 
     def _draw(self) -> Draw:
+        draw = self._draw_one()
+        if not self.collage or self.random.random() >= self.collage:
+            return draw
+        seam, upright = self.random.uniform(0.3, 0.7), self.random.random() < 0.5
+        return replace(draw, beside=self._draw_one(), seam=float(seam), upright=bool(upright))
+
+    def _draw_one(self) -> Draw:
         random = self.random
         collection = int(random.choice(len(self.collections), p=self.shares))
         picture = int(random.integers(len(self.collections[collection].pictures)))
@@ -287,7 +296,10 @@ class Sampler:
         return Draw(collection, picture, side, left, top, mirrored, channels, gain)
 
     def _crop(self, draw: Draw) -> NDArray[np.uint8]:
-        return self.crops.cut(draw, self.collections[draw.collection].pictures[draw.picture])
+        out = self.crops.cut(draw, self.collections[draw.collection].pictures[draw.picture])
+        if draw.beside is None:
+            return out
+        return self.crops.join(draw, out.copy(), self._crop(draw.beside), rows=0)
 
     def _crop_there(
         self, there: dict[tuple[int, int], Tensor], draw: Draw, device: torch.device | str
@@ -296,7 +308,11 @@ class Sampler:
         if place not in there:  # pictures move once
             array = self.collections[draw.collection].pictures[draw.picture]
             there[place] = torch.tensor(array, device=device).permute(2, 0, 1)
-        return self.crops.cut_there(draw, there[place])
+        out = self.crops.cut_there(draw, there[place])
+        if draw.beside is None:
+            return out
+        beside = self._crop_there(there, draw.beside, device)
+        return self.crops.join(draw, out, beside, rows=1)
 
     def state(self) -> dict[str, object]:
         """Where the random numbers stand before the next batch, for an exact resume."""
