@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -403,6 +403,7 @@ def test_put_luminance_keeps_i_and_q_exactly_where_they_fit() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(seeds)
+@example(636996)  # has a photograph's color that is nearly gray
 def test_put_luminance_keeps_luminance_and_hue_everywhere(seed: int) -> None:
     rng = np.random.default_rng(seed)
     content, stylized = rng.beta(0.4, 0.4, (2, 6, 7, 3))
@@ -413,10 +414,12 @@ def test_put_luminance_keeps_luminance_and_hue_everywhere(seed: int) -> None:
     # The same direction in the plane of I and Q, never farther out, and the border reached if less.
     cross = chroma[..., 0] * own[..., 1] - chroma[..., 1] * own[..., 0]
     np.testing.assert_allclose(cross, 0, atol=1e-12)
-    share = (chroma * own).sum(-1) / (own * own).sum(-1)
-    assert (share >= -1e-12).all() and (share <= 1 + 1e-12).all()
+    # Lengths and not their ratio, which rounding alone takes past 1 where a pixel is nearly gray.
+    length = np.linalg.norm(own, axis=-1)
+    along = (chroma * own).sum(-1) / length
+    assert (along >= -1e-12).all() and (along <= length + 1e-12).all()
     border = np.minimum(found, 1 - found).min(-1) < 1e-9
-    assert (border | (share > 1 - 1e-9)).all()
+    assert (border | (along > length - 1e-9)).all()
 
 
 def test_put_luminance_of_itself_is_itself() -> None:
