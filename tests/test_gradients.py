@@ -107,6 +107,8 @@ def test_the_command_prints_a_table_of_them(config, tmp_path):
     head, _, *rows = result.output.splitlines()
     assert len(rows) == 4 and all(row.count("|") == head.count("|") for row in rows)
     assert {row.split("|")[1].strip() for row in rows} == {"content", "style", "identity", "colors"}
+    result = CliRunner().invoke(cli, given[:3])  # by default as many batches as the library
+    assert result.output == gradients_table(term_gradients(config)) + "\n"
 
 
 def test_no_batch_is_refused(config, tmp_path):

@@ -20,6 +20,7 @@ from impasto.lab.losses import (
     histogram_loss,
     mesh_loss,
     mmd_loss,
+    shadow_loss,
     sliced_wasserstein_loss,
     style_loss,
     total_variation,
@@ -27,6 +28,7 @@ from impasto.lab.losses import (
 from impasto.lab.moments import fast_mean_square, fast_mean_std
 from impasto.lab.normalization import EPS, mean_std, normalize
 from impasto.lab.quicknorm import SMALLEST, is_quick, quick_instance_norm
+from impasto.lab.transport import directions, shadows, sliced_wasserstein
 
 
 def test_content_loss_is_the_mean_square():
@@ -170,11 +172,32 @@ def test_histogram_loss_sees_each_channel_alone():
     assert histogram_loss(one, shuffled).item() == pytest.approx(0, abs=1e-12)
 
 
+def test_shadow_loss_is_that_of_each_picture_alone():
+    along = directions(8, count=16, seed=3)
+    x, style = torch.randn(2, 3, 8, 5, 7)
+    kept = {"a": shadows(style.flatten(2), along)}
+    found = shadow_loss({"a": x.requires_grad_()}, {"a": along}, kept)
+    alone = [
+        sliced_wasserstein(shadows(a.flatten(1), along), shadows(b.flatten(1), along)) ** 2
+        for a, b in zip(x.detach(), style, strict=True)
+    ]
+    assert found.item() == pytest.approx(np.mean(alone), rel=1e-4)
+    # It sees what the moments do not: two values a channel, or a bell of the same two moments.
+    bell = torch.randn(1, 8, 32, 32, dtype=torch.float64)
+    bell = (bell - bell.mean((2, 3), keepdim=True)) / bell.std((2, 3), keepdim=True, correction=0)
+    coin = bell.sign() - bell.sign().mean((2, 3), keepdim=True)
+    coin = (coin / coin.std((2, 3), keepdim=True, correction=0)).float()
+    bell = bell.float()
+    assert style_loss({"a": coin}, {"a": bell}).item() < 1e-9
+    axis = torch.eye(8)
+    assert shadow_loss({"a": coin}, {"a": axis}, {"a": shadows(bell.flatten(2), axis)}) > 0.1
+    found.backward()
+    assert x.grad.isfinite().all() and x.grad.any()
+
+
 def test_sliced_wasserstein_loss_of_a_shift():
     x, _ = clouds(channels=3)
     shift = torch.tensor([1.0, 2.0, -1.0]).reshape(1, 3, 1, 1)
-    from impasto.lab.transport import directions
-
     wanted = (directions(3) @ shift.flatten()).square().mean()
     x.requires_grad_()
     found = sliced_wasserstein_loss(x, (x + shift).detach())

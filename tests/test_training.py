@@ -19,6 +19,7 @@ import torch
 from lab_parts import vgg_weights, write_pictures
 from PIL import Image
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
 
 import impasto
 from impasto.errors import ModelError, OptionError
@@ -47,6 +48,7 @@ from impasto.lab.train.optimization import (
     clip_gradients,
     learning_rate,
     parameter_groups,
+    update_average,
 )
 from impasto.lab.train.reading import ReadingObjective
 from impasto.lab.vgg import load_vgg, read_weights
@@ -103,8 +105,14 @@ def _stop_after(monkeypatch, folder, count, act):
 
 @pytest.mark.parametrize(
     "change",
-    [{}, {"repeats": 2}, {"network": "style-swap"}, {"adversarial": 0.5}],
-    ids=("plain", "repeats", "style-swap", "adversarial"),
+    [
+        {},
+        {"repeats": 2},
+        {"network": "style-swap"},
+        {"adversarial": 0.5},
+        {"repeats": 2, "larger": 48, "wasserstein": 1.0},
+    ],
+    ids=("plain", "repeats", "style-swap", "adversarial", "two-sizes"),
 )
 def test_resume_gives_the_losses_of_an_uninterrupted_run(config, tmp_path, monkeypatch, change):
     monkeypatch.setattr(lessons, "BLOCK", 3)
@@ -181,7 +189,7 @@ def test_parts_and_processes_are_one_joint_batch(config, tmp_path):
     processes, and in two processes that one process goes on from."""
     joint = dataclasses.replace(
         config, batch=4, optimizer="adam", schedule="inverse", precision="fp32", iterations=2,
-        preview_every=0, clip=0.0, adversarial=0.5,
+        preview_every=0, clip=0.0, adversarial=0.5, wasserstein=0.5,
     )  # fmt: skip
     train(joint, tmp_path / "joint", bundle=False)
     train(dataclasses.replace(joint, accumulate=2), tmp_path / "parts", bundle=False)
@@ -312,6 +320,8 @@ def test_a_step_stays_on_its_device(config, name, monkeypatch):
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # knows no such device
     row, device = find_network(name), torch.device("meta")
     terms = {"distill_features": 1.0, "mesh": 1.0, "colors": 1.0}
+    if row.objective.distills:
+        terms["wasserstein"] = 1.0
     exact = dataclasses.replace(config, style_rate=0.5, **terms)
     judge = load_vgg(config.vgg).to(device)
     objective = row.objective(exact, judge, None, paint=row.paint, features=row.features)
@@ -518,7 +528,7 @@ def test_a_lesson_is_learned_as_often_as_the_config_says(config, monkeypatch):
 
 
 def test_pictures_that_are_paired_anew_teach_what_a_new_pair_would(config):
-    config = dataclasses.replace(config, precision="fp32")
+    config = dataclasses.replace(config, precision="fp32", wasserstein=1.0)
     vgg = load_vgg(config.vgg)
     objective = Objective(config, vgg, None, paint=find_network("fast").paint, features=True)
     contents, styles = torch.rand(2, 2, 3, 64, 64)
@@ -527,12 +537,57 @@ def test_pictures_that_are_paired_anew_teach_what_a_new_pair_would(config):
     assert paired.contents is one.contents and paired.styles is two.styles
     assert torch.allclose(paired.target, wanted.target, atol=1e-4)
     assert torch.equal(paired.style, wanted.style) and torch.equal(paired.content, wanted.content)
+    assert paired.shadows is two.shadows and paired.along is two.along
     for layer, moments in wanted.wanted.items():
         assert all(map(torch.equal, paired.wanted[layer], moments))
     # A teacher's picture is that of the pair it was made of.
     taught = Objective(config, vgg, Decoder().requires_grad_(False), paint=objective.paint)
     lesson = taught.lesson(contents, styles)
     assert taught.paired(lesson, taught.lesson(contents.mT, styles.mT)) is lesson
+
+
+def test_a_third_of_the_steps_has_larger_crops(config):
+    both = dataclasses.replace(config, batch=9, larger=48, rim=0.0)
+    course = open_course(both, find_network("fast"), torch.device("cpu"))
+    lessons = course.lessons(both, torch.device("cpu"))
+    seen = [lessons.at(step)[0].contents for step in range(6)]
+    assert [len(each) for each in seen] == [9, 9, 4, 9, 9, 4]  # 9 (32 / 48)^2
+    assert [each.shape[-1] for each in seen] == [32, 32, 48] * 2
+    assert not any(torch.equal(a, b) for a, b in zip(seen[:3], seen[3:], strict=True))
+    for change in ({"larger": 32}, {"larger": 40}, {"larger": 48, "resize": 64}):
+        with pytest.raises(OptionError, match="multiple of 16"):
+            dataclasses.replace(config, **change)
+
+
+def test_a_step_that_is_not_finite_leaves_weights_finite(config):
+    weight = torch.nn.Parameter(torch.randn(8, 8))
+    for clip in (0.0, 1.0):
+        weight.grad = torch.full_like(weight, torch.nan)
+        assert torch.isnan(clip_gradients([weight], clip))
+        assert not weight.grad.any()
+    kept = weight.detach().clone()
+    OPTIMIZERS["adam"]([weight], 1e-3).step()
+    assert torch.equal(weight, kept)
+    weight.grad = torch.full_like(weight, 2.0)
+    assert clip_gradients([weight], 1.0).item() == pytest.approx(16)
+    assert weight.grad.norm().item() == pytest.approx(1, abs=1e-3)
+
+
+def test_the_average_starts_with_the_first_weights_and_follows_the_others():
+    learned = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False), torch.nn.BatchNorm1d(1))
+    average = AveragedModel(learned)
+    kept, weight = average.module[0].weight, learned[0].weight
+    found = []
+    for value in (4.0, 1.0, 1.0):
+        weight.data.fill_(value)
+        learned[1].running_mean.fill_(value)
+        update_average(average, learned, 0.25)
+        found.append(kept.item())
+        assert average.module[1].running_mean.item() == value
+    assert found[0] == 4.0
+    assert found[1] == pytest.approx(4 * 2 / 11 + 9 / 11)  # (1 + 1) / (10 + 1) is kept
+    assert found[2] == pytest.approx(found[1] * 0.25 + 0.75)  # never more than asked for
+    assert int(average.n_averaged) == 3
 
 
 def _sampler_of(folders, config):

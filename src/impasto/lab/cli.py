@@ -309,7 +309,7 @@ def _share(text: str) -> tuple[str, float]:
     help="How many batches to look at.",
 )
 @_settings
-def gradients(config: Path, batches: int, settings: tuple[str, ...]) -> None:
+def gradients(config: Path, batches: int | None, settings: tuple[str, ...]) -> None:
     """Tell what each term of the loss of CONFIG has in the gradient, before a long run.
 
     A row a term, by its weight: its part of the loss, the norm of its gradient, its share of the
@@ -321,7 +321,7 @@ def gradients(config: Path, batches: int, settings: tuple[str, ...]) -> None:
     from impasto.lab.train.config import read_config
     from impasto.lab.train.gradients import gradients_table, term_gradients
 
-    found = term_gradients(read_config(config, settings=settings), batches=batches)
+    found = term_gradients(read_config(config, settings=settings), **given(batches=batches))
     click.echo(gradients_table(found))
 
 

@@ -164,6 +164,23 @@ def sliced_wasserstein_loss(features: Tensor, style: Tensor, *, seed: int = 0) -
     return gaps(one, two).square().mean()
 
 
+def shadow_loss(
+    features: Mapping[str, Tensor], along: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+) -> Tensor:
+    """Squared sliced Wasserstein distance of maps (N, C, h, w) from clouds that were kept.
+
+    ``wanted``: shadows (N, K, n) a layer along directions (K, C) (``transport.shadows``); a mean
+    over pictures, directions and ranks, summed over the layers.  Beside ``moment_loss``, in the
+    same unit, it sees how what is there is spread out: two clouds with the same mean and deviation
+    in every channel may be far apart.
+    """
+    terms = []
+    for layer, cast in wanted.items():
+        own = shadows(features[layer].flatten(2), along[layer])
+        terms.append(gaps(own, cast).square().mean())
+    return torch.stack(terms).sum()
+
+
 def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
     """What a discriminator minimizes, given what it says of real and of made pictures: the hinge.
 

@@ -29,13 +29,14 @@ def directions(channels: int, *, count: int = DIRECTIONS, seed: int = 0) -> Tens
 def shadows(points: Tensor, along: Tensor) -> Tensor:
     """``points`` (C, n) projected on ``along`` (K, C), each projection sorted: (K, n) float32.
 
+    Of several clouds at once, (N, C, n), each on its own: (N, K, n).
     What is kept of a cloud that several others are compared with. Gradients pass through.
     """
     projected = along.to(points.device) @ points.float()
     if projected.device.type == "cpu" and not projected.requires_grad:
         # NumPy sorts with vector instructions: several times faster than PyTorch on a processor.
-        return torch.from_numpy(np.sort(projected.numpy(), axis=1))
-    return projected.sort(dim=1).values
+        return torch.from_numpy(np.sort(projected.numpy(), axis=-1))
+    return projected.sort(dim=-1).values
 
 
 def sliced_wasserstein(shadow: Tensor, other: Tensor, *, order: int = 2) -> float:
@@ -67,25 +68,25 @@ def sliced_wasserstein(shadow: Tensor, other: Tensor, *, order: int = 2) -> floa
 
 
 def gaps(shadow: Tensor, other: Tensor) -> Tensor:
-    """``x_ki - y_ki`` of :func:`sliced_wasserstein`, (K, max(n, m)).
+    """``x_ki - y_ki`` of :func:`sliced_wasserstein`, (..., K, max(n, m)).
 
     >>> gaps(torch.tensor([[0.0, 1.0]]), torch.tensor([[3.0]]))
     tensor([[-3., -2.]])
     """
-    n = max(shadow.shape[1], other.shape[1])
+    n = max(shadow.shape[-1], other.shape[-1])
     return at_ranks(shadow, n) - at_ranks(other, n)
 
 
 def at_ranks(sorted_points: Tensor, n: int) -> Tensor:
-    """``n`` values of each sorted row (K, m), at evenly spaced ranks: (K, n).
+    """``n`` values of each sorted row (..., m), at evenly spaced ranks: (..., n).
 
     >>> at_ranks(torch.tensor([[1.0, 2.0]]), 4)
     tensor([[1., 1., 2., 2.]])
     """
-    have = sorted_points.shape[1]
+    have = sorted_points.shape[-1]
     if have == n:
         return sorted_points
     # In whole numbers, for which no length is too long.
     return sorted_points[
-        :, (2 * torch.arange(n, device=sorted_points.device) + 1) * have // (2 * n)
+        ..., (2 * torch.arange(n, device=sorted_points.device) + 1) * have // (2 * n)
     ]

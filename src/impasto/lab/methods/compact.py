@@ -164,7 +164,7 @@ class Compact(nn.Module):
             x = self.ups[i](x)
             # No ReLU before a sum: one there went dead, and all of 1/8 behind it, unnoticed.
             x = x if i else leaking(x, self.shape.leak)
-            x = F.interpolate(x, scale_factor=2, mode="nearest")
+            x = _doubled(x)
             x = self.decoders[i](x + aligned[i - 1] if i else x)
         return F.pixel_shuffle(self.head(x), FOLD)
 
@@ -305,6 +305,13 @@ def _scales(
     for down, block in zip(downs, blocks[1:], strict=True):
         features.append(block(leaking(down(features[-1]), leak)))
     return features
+
+
+def _doubled(x: Tensor) -> Tensor:
+    # Behind torch.compile the gradient of the nearest neighbor was 0 in bfloat16 (PyTorch 2.13).
+    if torch.compiler.is_compiling():
+        return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
 def _blocks(channels: Sequence[int], numbers: Sequence[int], leak: float) -> nn.ModuleList:

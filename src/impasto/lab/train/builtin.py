@@ -145,7 +145,7 @@ class BuiltInObjective:
 
     @torch.no_grad()
     def lesson(
-        self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1
+        self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
     ) -> BuiltInLesson:
         """What there is to learn from photographs and the (N,) numbers of their styles."""
         weights = F.one_hot(styles, self.styles).float()[..., None, None]

@@ -62,6 +62,9 @@ class TrainConfig:
     photographs and styles are paired anew each time (``lessons``)."""
     crop: int = 128
     """Side of the training crops in pixels, a multiple of 16."""
+    larger: int = 0
+    """Side of the crops of every third step, in as many fewer pairs as they are larger; 0: all are
+    of one size. Textures are lost where none are small, and large ones where none are large."""
     resize: int = 0
     """Shorter side to which pictures are brought before crops are cut from them as they are; 0:
     crops of random sizes, of which the next two fields say the least."""
@@ -93,6 +96,10 @@ class TrainConfig:
     """Weight of the style loss (mean and std at four layers, in ``style_units``)."""
     style_units: str = "mean"
     """``mean``: squares averaged over channels; ``sum``: summed, as the paper's authors do."""
+    wasserstein: float = 0.0
+    """Weight of the squared sliced Wasserstein distance to the style at relu3_1 and relu4_1: the
+    style loss, had it looked along chance directions and at all that is there, not at two moments
+    a channel."""
     identity: float = 10.0
     """Weight of the L1 distance to the photograph where nothing is aligned (alpha = 0)."""
     variation: float = 0.0
@@ -149,7 +156,7 @@ class TrainConfig:
     device: str = ""
     """``cpu`` or ``cuda``; empty: CUDA where there is a device."""
     compile: bool = False
-    """Whether the network goes through ``torch.compile`` (minutes at first, then quicker)."""
+    """Whether network and judge go through ``torch.compile`` (minutes at first, then quicker)."""
     seed: int = 0
 
     log_every: int = 20
@@ -170,6 +177,11 @@ class TrainConfig:
                 raise OptionError(f"{name} = {getattr(self, name)}; it must be 1 or more")
         if self.crop < 16 or self.crop % 16:
             raise OptionError(f"crop = {self.crop}; it must be a multiple of 16")
+        if self.larger and (self.larger <= self.crop or self.larger % 16 or self.resize):
+            raise OptionError(
+                f"larger = {self.larger} beside crop = {self.crop}, resize = {self.resize}; it is "
+                "more than crop and a multiple of 16, and goes without resize"
+            )
         if self.resize and self.resize < self.crop:
             raise OptionError(f"resize = {self.resize} is smaller than the crop of {self.crop} px")
         shares = (

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ from impasto.lab.train.checkpoints import names_of, start_from
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.data import Loaded, Sampler, load_collections
 from impasto.lab.train.journal import Preview
-from impasto.lab.train.lessons import Lessons
+from impasto.lab.train.lessons import PAIRS, Lessons, TwoSizes
 from impasto.lab.train.networks import WIDE, NetworkRow
 from impasto.lab.train.objective import Objective
 from impasto.lab.train.reading import eye_of, give_eye
@@ -54,6 +55,7 @@ class Course:
         loaded: the collections behind both, which list what they leave out.
         before: the stages of training that the first weights have behind them.
         preview: makes what looks at held-out pictures.
+        larger: where the larger crops of photographs and styles come from, if there are any.
         names: of the styles that are built in.
         held: how many of them are to stay as they are.
     """
@@ -67,6 +69,7 @@ class Course:
     before: list[dict[str, Any]]
     preview: Callable[[], Preview]
     beside: tuple[nn.Parameter, ...] = ()
+    larger: tuple[Sampler, Sampler] | None = None
     names: tuple[str, ...] = ()
     held: int = 0
 
@@ -77,20 +80,25 @@ class Course:
 
     def lessons(
         self, config: TrainConfig, device: torch.device, *, rank: int = 0, count: int = 1
-    ) -> Lessons:
+    ) -> Lessons | TwoSizes:
         """The lessons of every step, of which process ``rank`` of ``count`` has its parts."""
-        parts = config.accumulate
-        return Lessons(
+        own, parts = config.accumulate, config.accumulate * count
+        made = partial(
+            Lessons,
             self.objective,
-            self.contents,
-            self.styles,
-            batch=config.batch,
             repeats=config.repeats,
             seed=config.seed,
-            parts=count * parts,
-            mine=range(rank * parts, (rank + 1) * parts),
+            parts=parts,
+            mine=range(rank * own, (rank + 1) * own),
             device=device,
         )
+        lessons = made(self.contents, self.styles, batch=config.batch)
+        if self.larger is None:
+            return lessons
+        # As many pixels a step, and a block, as the others have.
+        share = (config.crop / config.larger) ** 2
+        batch = max(round(config.batch * share / parts), 1) * parts
+        return TwoSizes(lessons, made(*self.larger, batch=batch, pairs=round(PAIRS * share)))
 
     def settle(self) -> None:
         """After the gradients are there: what the method asks of them."""
@@ -128,17 +136,12 @@ def open_course(
         )
     objective = _objective(config, row, device)
     photographs, paintings = _read(config)
-    contents = _sampler(config, photographs, config.contents, config.content_scale, device)
-    styles = _sampler(
-        config,
-        paintings,
-        config.styles,
-        config.style_scale,
-        device,
-        jitter=config.style_jitter,
-        collage=config.style_collage,
-        seed=2,
-    )
+    contents, styles = _samplers(config, photographs, paintings, device)
+    larger = None
+    if config.larger:
+        # With another seed: not the same crops once more.
+        other = replace(config, crop=config.larger, larger=0, seed=config.seed + 10)
+        larger = _samplers(other, photographs, paintings, device)
     learned = row.learned().to(device, memory_format=torch.channels_last)
     before = []
     if config.start and not begun:
@@ -158,6 +161,7 @@ def open_course(
         before=before,
         preview=lambda: Preview(config, device),
         beside=tuple(objective.adversary.parameters) if objective.adversary else (),
+        larger=larger,
     )
 
 
@@ -180,9 +184,11 @@ def _open_eye(
 
 
 def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun: bool) -> Course:
-    if config.teacher or config.mesh or config.colors or config.rim or config.repeats > 1:
+    terms = config.teacher, config.mesh, config.colors, config.rim, config.wasserstein
+    if any(terms) or config.larger or config.repeats > 1:
         raise OptionError(
-            f"{row.name} has no teacher, no mesh, no colors, no rim and no repeats: leave them out"
+            f"{row.name} has no teacher, mesh, colors, rim, wasserstein, larger crops or repeats: "
+            "leave them out"
         )
     if config.adversarial:
         raise OptionError(
@@ -251,13 +257,16 @@ def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Ob
     """The judge and the teacher, in the precision of the config, and the adversary."""
     judge = _judge(config, device)
     teacher = None
-    for term in ("teacher", "mesh", "colors"):
+    for term in ("teacher", "mesh", "colors", "wasserstein"):
         if getattr(config, term) and not row.objective.distills:
             raise OptionError(f"{row.name} has no {term}: leave it out")
     if config.teacher:
         teacher = decoder_from(read_weights(config.teacher))
         teacher.to(device, judge.preprocess.weight.dtype).requires_grad_(False)
-    paint = torch.compile(row.paint) if config.compile else row.paint
+    paint: Any = row.paint
+    if config.compile:  # for every size of crops its own
+        paint = torch.compile(paint, dynamic=False)
+        judge.compile(dynamic=False)
     adversary = Adversary(config, device) if config.adversarial else None
     return row.objective(
         config, judge, teacher, paint=paint, features=row.features, adversary=adversary
@@ -288,6 +297,25 @@ def _read(config: TrainConfig) -> tuple[Loaded, Loaded]:
             "ignore the style it is given; add paintings"
         )
     return photographs, paintings
+
+
+def _samplers(
+    config: TrainConfig, photographs: Loaded, paintings: Loaded, device: torch.device
+) -> tuple[Sampler, Sampler]:
+    """Those of photographs and of styles."""
+    return (
+        _sampler(config, photographs, config.contents, config.content_scale, device),
+        _sampler(
+            config,
+            paintings,
+            config.styles,
+            config.style_scale,
+            device,
+            jitter=config.style_jitter,
+            collage=config.style_collage,
+            seed=2,
+        ),
+    )
 
 
 def _sampler(

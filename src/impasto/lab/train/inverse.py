@@ -24,7 +24,9 @@ class InverseObjective(Objective):
     distills = False
 
     @torch.no_grad()
-    def lesson(self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1) -> Lesson:
+    def lesson(
+        self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
+    ) -> Lesson:
         """What there is to learn from pairs (N, 3, H, W) in [0, 1]: 3 N targets."""
         content, style = (self.vgg(each, [LAYER])[LAYER] for each in (contents, styles))
         # One style a photograph, where the authors' code swaps all with all.

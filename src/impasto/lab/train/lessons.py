@@ -20,7 +20,9 @@ from impasto.lab.train.objective import Lesson, Objective
 BLOCK = 64
 """Steps whose lessons are kept at a time, at most,"""
 PAIRS = 1024
-"""and pairs, if that is fewer: 7.5 MB each at 256 px."""
+"""and pairs of 256 px, if that is fewer: 7.5 MB each, and more where they are larger."""
+THIRD = 3
+"""One step of so many has larger crops, where a config asks for some."""
 
 
 class Lessons:
@@ -38,6 +40,7 @@ class Lessons:
         parts: int = 1,
         mine: range = range(1),
         device: torch.device | str = "cpu",
+        pairs: int = PAIRS,
     ) -> None:
         """Set up; nothing is drawn yet.
 
@@ -51,6 +54,7 @@ class Lessons:
             parts: how many parts a batch is learned in, over all processes.
             mine: those of this process; it draws the others too, but makes only its own.
             device: where the lessons are wanted.
+            pairs: as many as a block has at most.
         """
         if repeats < 1:
             raise OptionError(f"repeats is {repeats}; a lesson is learned from once or more")
@@ -62,7 +66,7 @@ class Lessons:
         self.objective, self.contents, self.styles = objective, contents, styles
         self.batch, self.repeats, self.seed = batch, repeats, seed
         self.parts, self.mine, self.device = parts, mine, device
-        self.size = min(BLOCK, max(PAIRS // batch, 2)) if repeats > 1 else 1
+        self.size = min(BLOCK, max(pairs // batch, 2)) if repeats > 1 else 1
         self._block = -1
         self._before = self._samplers()
         self._lessons: list[list[Lesson]] = []
@@ -73,7 +77,8 @@ class Lessons:
         if block != self._block:
             self._before, self._block = self._samplers(), block
             self._lessons = []  # before the new ones: never two blocks in memory
-            self._lessons = [self._made() for _ in range(self.size)]
+            numbers = range(block * self.size, (block + 1) * self.size)
+            self._lessons = [self._made(number) for number in numbers]
         turn, place = divmod(place, self.size)
         order = np.random.default_rng([self.seed, block, turn]).permutation(self.size)
         mine, other = order[place], (order[place] + turn) % self.size
@@ -93,7 +98,7 @@ class Lessons:
         self.styles.restore(state["styles"])
         self._block = -1
 
-    def _made(self) -> list[Lesson]:
+    def _made(self, number: int) -> list[Lesson]:
         # Every parts-th pair: so each part has its share of those that come back unaligned.
         only = [i for part in self.mine for i in range(part, self.batch, self.parts)]
         contents, styles = (
@@ -101,9 +106,36 @@ class Lessons:
             for sampler in (self.contents, self.styles)
         )
         return [
-            self.objective.lesson(c, s, part=part, parts=self.parts)
+            self.objective.lesson(c, s, part=part, parts=self.parts, number=number)
             for part, c, s in zip(self.mine, contents, styles, strict=True)
         ]
 
     def _samplers(self) -> dict[str, Any]:
         return {"contents": self.contents.state(), "styles": self.styles.state()}
+
+
+class TwoSizes:
+    """Lessons of two sizes, each with its own pictures in its own order; the surface is that of
+    ``Lessons``.
+
+    Sizes take turns from step to step: a network that sees one of them for long forgets the other.
+    """
+
+    def __init__(self, small: Lessons, large: Lessons) -> None:
+        """``large`` has one step of ``THIRD``, the last."""
+        self.small, self.large = small, large
+
+    def at(self, step: int) -> list[Lesson]:
+        """As ``Lessons.at``."""
+        before, place = divmod(step, THIRD)
+        return self.large.at(before) if place == THIRD - 1 else self.small.at(step - before)
+
+    def state(self, step: int) -> dict[str, Any]:
+        """As ``Lessons.state``."""
+        before = step // THIRD
+        return {"small": self.small.state(step - before), "large": self.large.state(before)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """As ``Lessons.restore``."""
+        self.small.restore(state["small"])
+        self.large.restore(state["large"])

@@ -29,8 +29,8 @@ from impasto.lab.train.optimization import (
     Clock,
     clip_gradients,
     learning_rate,
-    moving_average,
     parameter_groups,
+    update_average,
 )
 from impasto.lab.train.processes import Processes, join_processes, stop_on_signals
 
@@ -82,7 +82,7 @@ def _learn(
     shown = processes.first and config.preview_every and objective.paints
     preview = course.preview() if shown else None
 
-    average = AveragedModel(learned, multi_avg_fn=moving_average(config.ema)).eval()
+    average = AveragedModel(learned).eval()
     parameters = course.moving
     groups = parameter_groups(config, learned, parameters)
     optimizer = OPTIMIZERS[config.optimizer](groups, config.learning_rate)
@@ -154,10 +154,8 @@ def _learn(
                 stopping, along = bool(told[0]), float(told[1])
                 course.settle()
                 values["gradient"] = clip_gradients(parameters, config.clip)
-                # A step that is not finite would spoil weights and averages for good.
-                if torch.isfinite(values["gradient"]):
-                    optimizer.step()
-                    average.update_parameters(learned)
+                optimizer.step()
+                update_average(average, learned, config.ema)
                 step += 1
                 bar.update(config.batch)
                 journal.add(step, values, rate)

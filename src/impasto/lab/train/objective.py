@@ -7,7 +7,7 @@ the teacher's picture.  What they find is a ``Lesson``, a value that can be lear
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -22,6 +22,7 @@ from impasto.lab.losses import (
     content_loss,
     mesh_loss,
     moment_loss,
+    shadow_loss,
     style_moments,
     total_variation,
 )
@@ -31,14 +32,20 @@ from impasto.lab.normalization import adain
 from impasto.lab.train.adversary import Adversary
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.optimization import precision
+from impasto.lab.transport import directions, shadows
 from impasto.lab.vgg import VGG19
 
 DISTILL_LAYERS = ("relu2_1", "relu3_1")
 TERMS = (
     "content", "style", "variation", "identity", "distill_pixels", "distill_features",
-    "adversarial", "mesh", "colors", "rim",
+    "adversarial", "mesh", "colors", "rim", "wasserstein",
 )  # fmt: skip
 """The terms that there may be, each with its weight in the config."""
+SHADOW_LAYERS = ("relu3_1", "relu4_1")
+"""Where the term ``wasserstein`` compares: where moments are met and patterns are not yet, and
+where maps are small enough to be sorted."""
+SHADOWS = 32
+"""Directions that it looks along, other ones in every lesson."""
 
 
 class Network(Protocol):
@@ -101,6 +108,8 @@ class Lesson:
         style: those of the styles, for networks that start from them.
         picture: the teacher's, or None.
         taught: its features at ``DISTILL_LAYERS``.
+        along: directions (K, C) a layer in which the styles are looked at,
+        shadows: and what is seen of them there, (N, K, h w) each (``transport.shadows``).
         unaligned: how many of the first contents are to come back as they are.
         rim: how many of the first pairs a network with a margin paints again as the studio does,
             while all are painted with a wide one, so that a frame is worth nothing; None: all are
@@ -117,6 +126,8 @@ class Lesson:
     style: Tensor | None
     picture: Tensor | None
     taught: Mapping[str, Tensor]
+    along: Mapping[str, Tensor] = field(default_factory=dict)
+    shadows: Mapping[str, Tensor] = field(default_factory=dict)
     unaligned: int = 0
     rim: int | None = None
     share: float = 0.0
@@ -157,10 +168,13 @@ class Objective:
         self.paint, self.features, self.adversary = paint, features, adversary
 
     @torch.no_grad()
-    def lesson(self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1) -> Lesson:
+    def lesson(
+        self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
+    ) -> Lesson:
         """What there is to learn from pairs (N, 3, H, W) in [0, 1].
 
         They may be one of several ``parts`` of a batch: every ``parts``-th pair from ``part`` on.
+        ``number``: of the batch, which says along what the clouds of its features are looked at.
         """
         seen = self.vgg(styles, STYLE_LAYERS)
         content = self.vgg(contents, [CONTENT_LAYER])[CONTENT_LAYER]
@@ -170,6 +184,13 @@ class Objective:
             # Clipped, as it would be seen.
             picture = self.teacher(target).float().clamp(0, 1)
             taught = self.vgg(picture, DISTILL_LAYERS)
+        along, cast = {}, {}
+        if self.config.wasserstein:
+            for layer in SHADOW_LAYERS:
+                x = seen[layer]
+                # 0 are the directions of the yardstick, which stays a stranger to training.
+                along[layer] = directions(x.shape[1], count=SHADOWS, seed=1 + number).to(x.device)
+                cast[layer] = shadows(x.flatten(2), along[layer])
         quarter = max(len(contents) * parts // 4, 1)
         some = len(range(part, quarter, parts))
         return Lesson(
@@ -181,6 +202,8 @@ class Objective:
             seen[CONTENT_LAYER] if self.features else None,
             picture,
             taught,
+            along,
+            cast,
             some if self.config.identity else 0,
             some if self.config.rim else None,
             some * parts / quarter,
@@ -196,7 +219,13 @@ class Objective:
             return one
         target = affine(one.content, *align(one.content, other.wanted[CONTENT_LAYER]))
         return replace(
-            one, styles=other.styles, wanted=other.wanted, target=target, style=other.style
+            one,
+            styles=other.styles,
+            wanted=other.wanted,
+            target=target,
+            style=other.style,
+            along=other.along,
+            shadows=other.shadows,
         )
 
     def at(self, step: int) -> Objective:
@@ -241,6 +270,8 @@ class Objective:
             "style": moment_loss(got, lesson.wanted, units=self.config.style_units),
             "variation": total_variation(output),
         }
+        if lesson.shadows:
+            terms["wasserstein"] = shadow_loss(got, lesson.along, lesson.shadows)
         if self.config.mesh:
             terms["mesh"] = mesh_loss(output, lesson.styles)
         if self.config.colors:

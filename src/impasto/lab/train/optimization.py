@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.muon import Muon
@@ -81,20 +82,33 @@ def parameter_groups(
     return [group for group in groups if group["params"]]
 
 
-def moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor], None]:
-    """Exponential moving average whose decay rises to ``decay``: the first weights, which are
-    random, are forgotten at once."""
+@torch.no_grad()
+def update_average(average: AveragedModel, learned: nn.Module, decay: float) -> None:
+    """Take the weights of ``learned`` into their moving average, whose decay rises to ``decay``: the
+    first weights, which are random, are forgotten at once.
 
-    @torch.no_grad()
-    def update(averages: Sequence[Tensor], values: Sequence[Tensor], count: Tensor) -> None:
-        now = min(decay, (1 + float(count)) / (10 + float(count)))
-        torch._foreach_lerp_(averages, values, 1 - now)
-
-    return update
+    (``AveragedModel.update_parameters`` asks a device for its count, and waits for it.)
+    """
+    count = int(average.n_averaged)
+    now = min(decay, (1 + count) / (10 + count)) if count else 0.0
+    averages, weights = list(average.module.parameters()), list(learned.parameters())
+    torch._foreach_lerp_(averages, weights, 1 - now)
+    for kept, buffer in zip(average.module.buffers(), learned.buffers(), strict=True):
+        kept.copy_(buffer)
+    average.n_averaged += 1
 
 
 def clip_gradients(parameters: Sequence[nn.Parameter], norm: float) -> Tensor:
-    """Scale the gradients down to ``norm`` if it is not 0; their norm before."""
+    """Scale the gradients down to ``norm`` if it is not 0; their norm before.
+
+    One that is not finite would spoil weights and averages for good: all of it is 0 then, and the
+    step goes on along the steps before.  (Nobody waits to learn whether it is.)
+    """
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    total = nn.utils.get_total_norm(gradients)
     if norm:
-        return nn.utils.clip_grad_norm_(parameters, norm)
-    return nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        nn.utils.clip_grads_with_norm_(parameters, norm, total)
+    finite = torch.isfinite(total)
+    for gradient in gradients:
+        gradient.masked_fill_(~finite, 0)
+    return total

@@ -33,7 +33,9 @@ class ReadingObjective(Objective):
     paints = False
 
     @torch.no_grad()
-    def lesson(self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1) -> Lesson:
+    def lesson(
+        self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
+    ) -> Lesson:
         """What the judge sees of ``styles`` (N, 3, H, W) in [0, 1]."""
         seen = self.vgg(styles, TOLD)
         wanted = style_moments(seen)
