@@ -187,8 +187,8 @@ def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun:
     terms = config.teacher, config.mesh, config.colors, config.rim, config.wasserstein
     if any(terms) or config.larger or config.repeats > 1:
         raise OptionError(
-            f"{row.name} has no teacher, mesh, colors, rim, wasserstein, larger crops or repeats: "
-            "leave them out"
+            f"{row.name} has no teacher, no mesh, no colors, no rim, no wasserstein, no larger crops "
+            "and no repeats: leave them out"
         )
     if config.adversarial:
         raise OptionError(

@@ -84,8 +84,9 @@ def parameter_groups(
 
 @torch.no_grad()
 def update_average(average: AveragedModel, learned: nn.Module, decay: float) -> None:
-    """Take the weights of ``learned`` into their moving average, whose decay rises to ``decay``: the
-    first weights, which are random, are forgotten at once.
+    """Take the weights of ``learned`` into their moving average.
+
+    Its decay rises to ``decay``: the first weights, which are random, are forgotten at once.
 
     (``AveragedModel.update_parameters`` asks a device for its count, and waits for it.)
     """
