@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
 from lab_parts import vgg_weights
@@ -10,7 +12,7 @@ from torch import nn
 from impasto.errors import ModelError
 from impasto.lab.export import encoder_multiply_adds, multiply_adds, reader_multiply_adds
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, decoder_from
-from impasto.lab.methods.compact import FAST, QUALITY, Compact
+from impasto.lab.methods.compact import FAST, QUALITY, Compact, CompactShape
 from impasto.lab.moments import fast_mean_std
 from impasto.lab.train.objective import align, stylize
 from impasto.lab.vgg import LAYOUTS, VGG19
@@ -113,3 +115,24 @@ def test_decoder_reads_the_published_keys():
     assert torch.allclose(again(x), decoder(x), atol=1e-5)
     with pytest.raises(ModelError):
         decoder_from({k: v for k, v in weights.items() if k != "28.bias"})
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="torch.compile needs a C++ compiler here")
+def test_compiled_networks_learn_what_plain_ones_do():
+    """In bfloat16 the compiled gradient of F.interpolate was 0 here, and the losses the same."""
+    torch.manual_seed(0)
+    shape = CompactShape((8, 16, 16), (0, 0, 1), (0, 1, 1), (8, 8, 8), 8)
+    network = Compact(shape).to(memory_format=torch.channels_last)
+    contents, styles, wanted = torch.rand(3, 2, 3, 64, 64)
+
+    def gradients(paint):
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            pictures = paint(network, contents, styles)
+        (pictures.float() - wanted).square().mean().backward()
+        return {k: p.grad.clone() for k, p in network.named_parameters() if p.grad is not None}
+
+    plain, compiled = gradients(stylize), gradients(torch.compile(stylize, dynamic=False))
+    assert plain.keys() == compiled.keys()
+    for name, gradient in plain.items():
+        assert (compiled[name] - gradient).norm() <= 0.1 * gradient.norm(), name

@@ -308,7 +308,7 @@ def _scales(
 
 
 def _doubled(x: Tensor) -> Tensor:
-    # Behind torch.compile the gradient of the nearest neighbor was 0 in bfloat16 (PyTorch 2.13).
+    # Behind torch.compile (PyTorch 2.13) the gradient of F.interpolate was 0 in bfloat16.
     if torch.compiler.is_compiling():
         return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
     return F.interpolate(x, scale_factor=2, mode="nearest")

@@ -28,7 +28,7 @@ from impasto.lab.train.checkpoints import names_of, start_from
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.data import Loaded, Sampler, load_collections
 from impasto.lab.train.journal import Preview
-from impasto.lab.train.lessons import PAIRS, Lessons, TwoSizes
+from impasto.lab.train.lessons import THIRD, Lessons, TwoSizes
 from impasto.lab.train.networks import WIDE, NetworkRow
 from impasto.lab.train.objective import Objective
 from impasto.lab.train.reading import eye_of, give_eye
@@ -95,10 +95,11 @@ class Course:
         lessons = made(self.contents, self.styles, batch=config.batch)
         if self.larger is None:
             return lessons
-        # As many pixels a step, and a block, as the others have.
-        share = (config.crop / config.larger) ** 2
-        batch = max(round(config.batch * share / parts), 1) * parts
-        return TwoSizes(lessons, made(*self.larger, batch=batch, pairs=round(PAIRS * share)))
+        # As many pixels a step as the others have, and a block that is through when theirs is.
+        batch = config.batch * (config.crop / config.larger) ** 2
+        batch = max(round(batch / parts), 1) * parts
+        size = max(lessons.size // (THIRD - 1), 1)
+        return TwoSizes(lessons, made(*self.larger, batch=batch, size=size))
 
     def settle(self) -> None:
         """After the gradients are there: what the method asks of them."""
@@ -187,8 +188,8 @@ def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun:
     terms = config.teacher, config.mesh, config.colors, config.rim, config.wasserstein
     if any(terms) or config.larger or config.repeats > 1:
         raise OptionError(
-            f"{row.name} has no teacher, no mesh, no colors, no rim, no wasserstein, no larger crops "
-            "and no repeats: leave them out"
+            f"{row.name} has no teacher, no mesh, no colors, no rim, no wasserstein, no larger "
+            "crops and no repeats: leave them out"
         )
     if config.adversarial:
         raise OptionError(

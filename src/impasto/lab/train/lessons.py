@@ -20,7 +20,7 @@ from impasto.lab.train.objective import Lesson, Objective
 BLOCK = 64
 """Steps whose lessons are kept at a time, at most,"""
 PAIRS = 1024
-"""and pairs of 256 px, if that is fewer: 7.5 MB each, and more where they are larger."""
+"""and pairs, if that is fewer: 7.5 MB each at 256 px."""
 THIRD = 3
 """One step of so many has larger crops, where a config asks for some."""
 
@@ -40,7 +40,7 @@ class Lessons:
         parts: int = 1,
         mine: range = range(1),
         device: torch.device | str = "cpu",
-        pairs: int = PAIRS,
+        size: int = 0,
     ) -> None:
         """Set up; nothing is drawn yet.
 
@@ -54,7 +54,7 @@ class Lessons:
             parts: how many parts a batch is learned in, over all processes.
             mine: those of this process; it draws the others too, but makes only its own.
             device: where the lessons are wanted.
-            pairs: as many as a block has at most.
+            size: steps of a block; 0: as many as are worth their memory.
         """
         if repeats < 1:
             raise OptionError(f"repeats is {repeats}; a lesson is learned from once or more")
@@ -66,7 +66,7 @@ class Lessons:
         self.objective, self.contents, self.styles = objective, contents, styles
         self.batch, self.repeats, self.seed = batch, repeats, seed
         self.parts, self.mine, self.device = parts, mine, device
-        self.size = min(BLOCK, max(pairs // batch, 2)) if repeats > 1 else 1
+        self.size = size or (min(BLOCK, max(PAIRS // batch, 2)) if repeats > 1 else 1)
         self._block = -1
         self._before = self._samplers()
         self._lessons: list[list[Lesson]] = []
