@@ -1,0 +1,123 @@
+"""How weights move: rates, clipped gradients, the moving average, and the configs of it all."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from lab_parts import small_config
+from torch.optim.swa_utils import AveragedModel
+
+from impasto.errors import OptionError
+from impasto.lab.train.config import CHOICES, TrainConfig, read_config, write_config
+from impasto.lab.train.loop import train
+from impasto.lab.train.networks import find_network
+from impasto.lab.train.optimization import (
+    OPTIMIZERS,
+    SCHEDULES,
+    clip_gradients,
+    learning_rate,
+    update_average,
+)
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    return small_config(tmp_path_factory.mktemp("optimization"), "fast", pictures=24)
+
+
+def test_a_step_that_is_not_finite_leaves_weights_finite():
+    weight = torch.nn.Parameter(torch.randn(8, 8))
+    for clip in (0.0, 1.0):
+        weight.grad = torch.full_like(weight, torch.nan)
+        assert torch.isnan(clip_gradients([weight], clip))
+        assert not weight.grad.any()
+    kept = weight.detach().clone()
+    OPTIMIZERS["adam"]([weight], 1e-3).step()
+    assert torch.equal(weight, kept)
+    weight.grad = torch.full_like(weight, 2.0)
+    assert clip_gradients([weight], 1.0).item() == pytest.approx(16)
+    assert weight.grad.norm().item() == pytest.approx(1, abs=1e-3)
+
+
+def test_the_average_starts_with_the_first_weights_and_follows_the_others():
+    learned = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False), torch.nn.BatchNorm1d(1))
+    average = AveragedModel(learned)
+    kept, weight = average.module[0].weight, learned[0].weight
+    found = []
+    for value in (4.0, 1.0, 1.0):
+        weight.data.fill_(value)
+        learned[1].running_mean.fill_(value)
+        update_average(average, learned, 0.25)
+        found.append(kept.item())
+        assert average.module[1].running_mean.item() == value
+    assert found[0] == 4.0
+    assert found[1] == pytest.approx(4 * 2 / 11 + 9 / 11)  # (1 + 1) / (10 + 1) is kept
+    assert found[2] == pytest.approx(found[1] * 0.25 + 0.75)  # never more than asked for
+    assert int(average.n_averaged) == 3
+
+
+def test_learning_rate_rises_and_falls():
+    config = TrainConfig("fast", "v", {}, {}, iterations=100, warmup=10, learning_rate=1.0)
+    rates = [learning_rate(config, step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == pytest.approx(rates[9], rel=0.03)
+    assert rates[100] == pytest.approx(config.final_rate)
+    assert all(a >= b for a, b in pairwise(rates[10:]))
+
+
+def test_config_round_trip_and_errors(config, tmp_path):
+    odd = dataclasses.replace(config, start='a "quoted" \\ name', learning_rate=1.5e-7)
+    write_config(odd, tmp_path / "a.toml")
+    assert read_config(tmp_path / "a.toml") == odd
+    text = (tmp_path / "a.toml").read_text()
+    for bad, message in (
+        ("speed = 1\n" + text, "speed"),
+        (text.replace("batch = 2", 'batch = "two"'), "batch"),
+        (text.replace('network = "fast"\n', ""), "network"),
+        (text.replace('"muon"', '"magic"'), "magic"),
+        (text.replace("tensorboard = false", "tensorboard = 1"), "tensorboard"),
+        (text.replace("crop = 32", "crop = 40"), "multiple of 16"),
+        (text.replace("= 0.5\n", '= "often"\n'), "often"),
+        ("= =", "TOML"),
+    ):
+        (tmp_path / "bad.toml").write_text(bad)
+        with pytest.raises(OptionError, match=message):
+            read_config(tmp_path / "bad.toml")
+    with pytest.raises(OptionError):
+        read_config(tmp_path / "missing.toml")
+    with pytest.raises(OptionError, match="huge"):
+        train(dataclasses.replace(config, network="huge"), tmp_path / "run")
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.toml")), ids=lambda f: f.stem)
+def test_the_configs_that_ship_can_be_read(file):
+    assert find_network(read_config(file).network)
+
+
+def test_the_paper_s_config_is_its_recipe():
+    paper = read_config(CONFIGS / "adain-paper.toml")
+    wanted = {
+        "network": "adain", "iterations": 160_000, "batch": 8, "resize": 512, "crop": 256,
+        "flip": 0.0, "content": 1.0, "style": 0.1, "style_units": "sum", "identity": 0.0,
+        "variation": 0.0, "optimizer": "adam", "learning_rate": 1e-4, "schedule": "inverse",
+        "decay": 5e-5, "warmup": 0, "clip": 0.0, "ema": 0.0, "style_jitter": 0.0, "repeats": 1,
+        "start": "", "teacher": "",
+    }  # fmt: skip
+    assert {name: getattr(paper, name) for name in wanted} == wanted
+    assert learning_rate(paper, 160_000) == pytest.approx(1e-4 / 9)
+    for name in ("concat", "bn", "in"):
+        ablation = read_config(CONFIGS / f"adain-{name}.toml")
+        assert ablation == dataclasses.replace(
+            paper, network=f"adain-{name}", iterations=ablation.iterations
+        )
+
+
+def test_every_choice_of_a_config_is_there():
+    assert set(CHOICES["optimizer"]) == set(OPTIMIZERS)
+    assert set(CHOICES["schedule"]) == set(SCHEDULES)
