@@ -301,6 +301,34 @@ def _share(text: str) -> tuple[str, float]:
 
 @lab.command()
 @click.argument("config", type=_FILE)
+@click.option("-o", "--out", type=_FILE, required=True, help="The new folder.")
+@click.option(
+    "--megabytes",
+    cls=LibraryOption,
+    reads="lab.train.packing:pack_run:megabytes",
+    type=float,
+    help="What pictures may take; weights come beside it.",
+)
+@_settings
+def pack(config: Path, out: Path, megabytes: float | None, settings: tuple[str, ...]) -> None:
+    """Pack what the run of CONFIG reads into a folder, to train on another machine.
+
+    \b
+    impasto lab pack configs/device.toml -o packed --megabytes 40
+    cd packed && impasto lab train config.toml -o ../runs/there
+    """
+    from impasto.lab.train.config import read_config
+    from impasto.lab.train.packing import pack_run
+
+    rows = pack_run(read_config(config, settings=settings), out, **given(megabytes=megabytes))
+    for row in rows:
+        click.echo(f"{row.place}: {row.kept} of {row.found} pictures, {row.bytes / 1e6:.1f} MB")
+    whole = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    click.echo(f"{out}: {whole / 1e6:.1f} MB with the weights")
+
+
+@lab.command()
+@click.argument("config", type=_FILE)
 @click.option(
     "--batches",
     cls=LibraryOption,

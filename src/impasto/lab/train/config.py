@@ -13,6 +13,7 @@ from typing import Any
 
 from impasto.errors import OptionError
 from impasto.lab.train.cropping import Crops
+from impasto.lab.train.sources import SMALLEST
 from impasto.wholefile import write_whole
 
 CHOICES = {
@@ -166,6 +167,16 @@ class TrainConfig:
     checkpoint_seconds: float = 180.0
     preview_every: int = 500
     """Steps between contact sheets and losses on held-out pictures; 0: none at all."""
+
+    @property
+    def reduced_to(self) -> int:
+        """Shorter side that larger pictures are brought down to before crops are cut."""
+        return max(288, 2 * self.crop, 2 * self.larger, self.resize)
+
+    @property
+    def least_side(self) -> int:
+        """Shorter side of the smallest pictures that may be used."""
+        return max(SMALLEST, math.ceil(self.crop / self.enlarge))
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""

@@ -3,7 +3,6 @@ whose styles are built in, so that the loop is the same for both."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,7 +31,7 @@ from impasto.lab.train.lessons import THIRD, Lessons, TwoSizes
 from impasto.lab.train.networks import WIDE, NetworkRow
 from impasto.lab.train.objective import Objective
 from impasto.lab.train.reading import eye_of, give_eye
-from impasto.lab.train.sources import SMALLEST, LeftOut
+from impasto.lab.train.sources import LeftOut
 from impasto.lab.vgg import VGG19, load_vgg, read_weights
 
 AHEAD = 2
@@ -278,8 +277,8 @@ def _collections(config: TrainConfig, places: dict[str, float]) -> Loaded:
     """Pictures; those that would have to be enlarged too much for a crop are left out."""
     return load_collections(
         places,
-        shorter=max(288, 2 * config.crop, config.resize),
-        smallest=max(SMALLEST, math.ceil(config.crop / config.enlarge)),
+        shorter=config.reduced_to,
+        smallest=config.least_side,
         memory=config.memory,
     )
 

@@ -1,0 +1,221 @@
+"""A run packed into a folder of its own, to be carried to another machine and trained there.
+
+An accelerator is often somewhere else, for a short time and behind a thin line.  What a run reads,
+brought down to what it needs of it, is a tenth of what lies on the disk: pictures no larger than
+crops are cut from, as WebP, as many as there is room for, and weights in half precision.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from impasto.errors import OptionError
+from impasto.lab.train.builtin_networks import BuiltInRow
+from impasto.lab.train.checkpoints import names_of, weights_from, write_checkpoint
+from impasto.lab.train.config import TrainConfig, write_config
+from impasto.lab.train.data import THREADS
+from impasto.lab.train.networks import find_network
+from impasto.lab.train.reading import eye_of
+from impasto.lab.train.sources import Source, find_sources, is_held_out, read, split
+from impasto.lab.vgg import read_weights
+from impasto.wholefile import write_whole
+
+MEGABYTES = 50.0
+"""Of pictures."""
+QUALITY = 70
+"""Of WebP: what it takes away is finer than what crops that are enlarged show."""
+CONTENTS = 1 / 3
+"""What photographs get of the room: of styles a network has to know more."""
+TRIED = 24
+"""Pictures of a place that tell how large the others will be."""
+SMALL = 10_000
+"""Numbers in a tensor that is kept as it is: offsets and the like, which half precision would
+round to steps of 0.1."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What was taken of a place: ``kept`` pictures out of ``found``, in so many ``bytes``."""
+
+    place: str
+    kept: int
+    found: int
+    bytes: int
+
+
+def pack_run(
+    config: TrainConfig, folder: str | Path, *, megabytes: float = MEGABYTES
+) -> list[Packed]:
+    """Put all that a run reads into ``folder``, with a ``config.toml`` that is trained from there.
+
+    Only pictures of the training side of the held-out split are taken, under names that are on it
+    too, so a network that was trained there is judged here as any other; previews, which ask for
+    held-out pictures, are switched off. Where there is not room for all, a third is for photographs
+    and the rest for styles, among places by how often they are drawn from; pictures are drawn by
+    the seed.
+
+    Args:
+        config: of the run, for a network that takes any style.
+        folder: a new one.
+        megabytes: what pictures may take; weights come beside it, 7 MB of the VGG and a few of
+            ``start``.
+
+    Returns:
+        What was taken of each place, in the order of the config.
+
+    Raises:
+        OptionError: for a network with built-in styles, a folder that holds a packed run already,
+            and less room than a picture of each place takes.
+        ImageError, ModelError: as for training.
+
+    Example:
+        >>> pack_run(read_config("configs/device.toml"), "packed", megabytes=40)  # doctest: +SKIP
+    """
+    folder = Path(folder)
+    if isinstance(find_network(config.network), BuiltInRow):
+        raise OptionError(f"{config.network} has its styles built in: copy those few pictures")
+    if (folder / "config.toml").exists():
+        raise OptionError(f"{folder / 'config.toml'} exists; name another folder")
+    if not megabytes > 0:
+        raise OptionError(f"megabytes is {megabytes}; pictures need some room")
+    folder.mkdir(parents=True, exist_ok=True)
+    changes = _pack_weights(config, folder)
+    packed: list[Packed] = []
+    room, places = megabytes * 1e6, {}
+    for name, share in (("contents", CONTENTS), ("styles", 1.0)):
+        drawn_from = {place: often for place, often in getattr(config, name).items() if often}
+        rows = _pack_pictures(config, drawn_from, folder, name, room * share)
+        room -= sum(row.bytes for row in rows)  # styles have what photographs leave
+        places[name] = {f"{name}-{i}": often for i, often in enumerate(drawn_from.values(), 1)}
+        packed += rows
+    write_config(replace(config, **changes, **places, preview_every=0), folder / "config.toml")
+    return packed
+
+
+def _pack_weights(config: TrainConfig, folder: Path) -> dict[str, str]:
+    """Write the weights that a config names; the fields that name them now."""
+    from safetensors.torch import save
+
+    changes = {}
+    for field in ("vgg", "teacher"):
+        if path := getattr(config, field):
+            changes[field] = f"{field}.safetensors"
+            made = save({k: _half(v).contiguous() for k, v in read_weights(path).items()})
+            write_whole(folder / changes[field], made, overwrite=True)
+    part = getattr(find_network(config.network), "part", "")
+    if config.start:
+        weights, stages = weights_from(config.start, part=part)
+        about = {"stages": stages, "names": list(names_of(config.start))}
+        changes["start"] = _write_start(folder / "start.pt", weights, about)
+    if config.eye:
+        changes["eye"] = _write_start(folder / "eye.pt", eye_of(config.eye), {"stages": []})
+    return changes
+
+
+def _write_start(path: Path, weights: dict[str, Tensor], about: dict[str, Any]) -> str:
+    average = {f"module.{name}": _half(each) for name, each in weights.items()}
+    write_checkpoint(path, {"average": average, "step": 0, **about})
+    return path.name
+
+
+def _half(weights: Tensor) -> Tensor:
+    large = weights.is_floating_point() and weights.numel() > SMALL
+    return weights.to(torch.float16) if large else weights
+
+
+def _pack_pictures(
+    config: TrainConfig, places: dict[str, float], folder: Path, name: str, room: float
+) -> list[Packed]:
+    random = np.random.default_rng(config.seed)
+    drawn: list[list[Source]] = []
+    for place in places:
+        sources = split(find_sources(place)[0], held_out=False)
+        drawn.append([sources[i] for i in random.permutation(len(sources))])
+    tried = [[each for _, each in _encoded(sources[:TRIED], config)] for sources in drawn]
+    for place, found in zip(places, tried, strict=True):
+        if not found:
+            raise OptionError(f"{place}: none of {TRIED} pictures can be used; leave it out")
+    wanted = [np.mean([*map(len, t)]) * len(d) for t, d in zip(tried, drawn, strict=True)]
+    rows, shares = [], [*places.values()]
+    for i, place in enumerate(places):
+        # Anew for those that are left: how much one takes is known when it is packed.
+        given = min(_shared_out(room, shares[i:], wanted[i:])[0], room)
+        row = _write_pictures(drawn[i], config, folder / f"{name}-{i + 1}", given)
+        if not row.kept:
+            raise OptionError(
+                f"{place}: {given / 1e6:.2g} MB are left for it, too few for one picture; give "
+                "more megabytes"
+            )
+        rows.append(replace(row, place=place))
+        room -= row.bytes
+    return rows
+
+
+def _shared_out(room: float, shares: Sequence[float], wanted: Sequence[float]) -> list[float]:
+    """Room by shares; what one place does not need is shared among the others."""
+    given = [0.0] * len(shares)
+    open_ = {i for i, share in enumerate(shares) if share}
+    while open_:
+        whole = sum(shares[i] for i in open_)
+        full = {i for i in open_ if wanted[i] <= room * shares[i] / whole}
+        if not full:
+            for i in open_:
+                given[i] = room * shares[i] / whole
+            break
+        for i in full:
+            given[i] = float(wanted[i]) * 1.1  # an estimate
+            room -= wanted[i]
+        open_ -= full
+    return given
+
+
+def _write_pictures(
+    sources: Sequence[Source], config: TrainConfig, folder: Path, room: float
+) -> Packed:
+    folder.mkdir(exist_ok=True)
+    taken: set[str] = set()
+    used = 0
+    for source, data in _encoded(sources, config):
+        if used + len(data) > room:
+            break
+        name = _name(source.path.stem, taken)
+        taken.add(name)
+        write_whole(folder / name, data, overwrite=True)
+        used += len(data)
+    return Packed("", len(taken), len(sources), used)
+
+
+def _name(stem: str, taken: set[str]) -> str:
+    """A name that is free, and on the training side of the split as the picture is."""
+    tries = (f"{stem}{'_' * i}.webp" for i in count())
+    return next(name for name in tries if name not in taken and not is_held_out(name))
+
+
+def _encoded(sources: Sequence[Source], config: TrainConfig) -> Iterator[tuple[Source, bytes]]:
+    """Pictures that can be used, as WebP, a few at a time: most of them may not be wanted."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        for start in range(0, len(sources), 4 * THREADS):
+            some = sources[start : start + 4 * THREADS]
+            for source, data in zip(some, pool.map(lambda s: _webp(s, config), some), strict=True):
+                if data:
+                    yield source, data
+
+
+def _webp(source: Source, config: TrainConfig) -> bytes:
+    picture = read(source, shorter=config.reduced_to, smallest=config.least_side)
+    if isinstance(picture, str):
+        return b""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "WEBP", quality=QUALITY, method=4)
+    return buffer.getvalue()
