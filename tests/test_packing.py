@@ -70,6 +70,10 @@ def test_pictures_are_as_many_as_there_is_room_for(config, tmp_path):
     assert all(1 <= a.kept < b.kept for a, b in zip(some, every, strict=True))
     again = pack_run(large, tmp_path / "again", megabytes=0.04)
     assert again == some
+    coarse = pack_run(large, tmp_path / "coarse", megabytes=0.04, quality=5)
+    assert sum(row.kept for row in coarse) > sum(row.kept for row in some)
+    with pytest.raises(OptionError, match="1 to 100"):
+        pack_run(large, tmp_path / "none", quality=0)
     with pytest.raises(OptionError, match="more megabytes"):
         pack_run(large, tmp_path / "none", megabytes=0.001)
     with pytest.raises(OptionError, match="some room"):

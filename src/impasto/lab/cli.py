@@ -309,8 +309,21 @@ def _share(text: str) -> tuple[str, float]:
     type=float,
     help="What pictures may take; weights come beside it.",
 )
+@click.option(
+    "--quality",
+    cls=LibraryOption,
+    reads="lab.train.packing:pack_run:quality",
+    type=int,
+    help="Of WebP, 1 to 100.",
+)
 @_settings
-def pack(config: Path, out: Path, megabytes: float | None, settings: tuple[str, ...]) -> None:
+def pack(
+    config: Path,
+    out: Path,
+    megabytes: float | None,
+    quality: int | None,
+    settings: tuple[str, ...],
+) -> None:
     """Pack what the run of CONFIG reads into a folder, to train on another machine.
 
     \b
@@ -320,7 +333,8 @@ def pack(config: Path, out: Path, megabytes: float | None, settings: tuple[str, 
     from impasto.lab.train.config import read_config
     from impasto.lab.train.packing import pack_run
 
-    rows = pack_run(read_config(config, settings=settings), out, **given(megabytes=megabytes))
+    asked = given(megabytes=megabytes, quality=quality)
+    rows = pack_run(read_config(config, settings=settings), out, **asked)
     for row in rows:
         click.echo(f"{row.place}: {row.kept} of {row.found} pictures, {row.bytes / 1e6:.1f} MB")
     whole = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())

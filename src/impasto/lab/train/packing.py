@@ -8,9 +8,10 @@ crops are cut from, as WebP, as many as there is room for, and weights in half p
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,11 @@ class Packed:
 
 
 def pack_run(
-    config: TrainConfig, folder: str | Path, *, megabytes: float = MEGABYTES
+    config: TrainConfig,
+    folder: str | Path,
+    *,
+    megabytes: float = MEGABYTES,
+    quality: int = QUALITY,
 ) -> list[Packed]:
     """Put all that a run reads into ``folder``, with a ``config.toml`` that is trained from there.
 
@@ -70,13 +75,14 @@ def pack_run(
         folder: a new one.
         megabytes: what pictures may take; weights come beside it, 7 MB of the VGG and a few of
             ``start``.
+        quality: of WebP, 1 to 100: at 45 twice as many pictures find room as at 70.
 
     Returns:
         What was taken of each place, in the order of the config.
 
     Raises:
         OptionError: for a network with built-in styles, a folder that holds a packed run already,
-            and less room than a picture of each place takes.
+            a quality out of its range, and less room than a picture of each place takes.
         ImageError, ModelError: as for training.
 
     Example:
@@ -89,13 +95,16 @@ def pack_run(
         raise OptionError(f"{folder / 'config.toml'} exists; name another folder")
     if not megabytes > 0:
         raise OptionError(f"megabytes is {megabytes}; pictures need some room")
+    if not 1 <= quality <= 100:
+        raise OptionError(f"quality is {quality}; WebP has 1 to 100")
+    encoded = partial(_encoded, config=config, quality=quality)
     folder.mkdir(parents=True, exist_ok=True)
     changes = _pack_weights(config, folder)
     packed: list[Packed] = []
     room, places = megabytes * 1e6, {}
     for name, share in (("contents", CONTENTS), ("styles", 1.0)):
         drawn_from = {place: often for place, often in getattr(config, name).items() if often}
-        rows = _pack_pictures(config, drawn_from, folder, name, room * share)
+        rows = _pack_pictures(drawn_from, config.seed, encoded, folder / name, room * share)
         room -= sum(row.bytes for row in rows)  # styles have what photographs leave
         places[name] = {f"{name}-{i}": often for i, often in enumerate(drawn_from.values(), 1)}
         packed += rows
@@ -134,15 +143,19 @@ def _half(weights: Tensor) -> Tensor:
     return weights.to(torch.float16) if large else weights
 
 
+Encoded = Callable[[Sequence[Source]], Iterator[tuple[Source, bytes]]]
+"""Gives those of some pictures that can be used, each with its bytes."""
+
+
 def _pack_pictures(
-    config: TrainConfig, places: dict[str, float], folder: Path, name: str, room: float
+    places: dict[str, float], seed: int, encoded: Encoded, folder: Path, room: float
 ) -> list[Packed]:
-    random = np.random.default_rng(config.seed)
+    random = np.random.default_rng(seed)
     drawn: list[list[Source]] = []
     for place in places:
         sources = split(find_sources(place)[0], held_out=False)
         drawn.append([sources[i] for i in random.permutation(len(sources))])
-    tried = [[each for _, each in _encoded(sources[:TRIED], config)] for sources in drawn]
+    tried = [[each for _, each in encoded(sources[:TRIED])] for sources in drawn]
     for place, found in zip(places, tried, strict=True):
         if not found:
             raise OptionError(f"{place}: none of {TRIED} pictures can be used; leave it out")
@@ -151,7 +164,7 @@ def _pack_pictures(
     for i, place in enumerate(places):
         # Anew for those that are left: how much one takes is known when it is packed.
         given = min(_shared_out(room, shares[i:], wanted[i:])[0], room)
-        row = _write_pictures(drawn[i], config, folder / f"{name}-{i + 1}", given)
+        row = _write_pictures(encoded, drawn[i], Path(f"{folder}-{i + 1}"), given)
         if not row.kept:
             raise OptionError(
                 f"{place}: {given / 1e6:.2g} MB are left for it, too few for one picture; give "
@@ -181,12 +194,12 @@ def _shared_out(room: float, shares: Sequence[float], wanted: Sequence[float]) -
 
 
 def _write_pictures(
-    sources: Sequence[Source], config: TrainConfig, folder: Path, room: float
+    encoded: Encoded, sources: Sequence[Source], folder: Path, room: float
 ) -> Packed:
     folder.mkdir(exist_ok=True)
     taken: set[str] = set()
     used = 0
-    for source, data in _encoded(sources, config):
+    for source, data in encoded(sources):
         if used + len(data) > room:
             break
         name = _name(source.path.stem, taken)
@@ -202,20 +215,23 @@ def _name(stem: str, taken: set[str]) -> str:
     return next(name for name in tries if name not in taken and not is_held_out(name))
 
 
-def _encoded(sources: Sequence[Source], config: TrainConfig) -> Iterator[tuple[Source, bytes]]:
+def _encoded(
+    sources: Sequence[Source], *, config: TrainConfig, quality: int
+) -> Iterator[tuple[Source, bytes]]:
     """Pictures that can be used, as WebP, a few at a time: most of them may not be wanted."""
+    webp = partial(_webp, config=config, quality=quality)
     with ThreadPoolExecutor(THREADS) as pool:
         for start in range(0, len(sources), 4 * THREADS):
             some = sources[start : start + 4 * THREADS]
-            for source, data in zip(some, pool.map(lambda s: _webp(s, config), some), strict=True):
+            for source, data in zip(some, pool.map(webp, some), strict=True):
                 if data:
                     yield source, data
 
 
-def _webp(source: Source, config: TrainConfig) -> bytes:
+def _webp(source: Source, *, config: TrainConfig, quality: int) -> bytes:
     picture = read(source, shorter=config.reduced_to, smallest=config.least_side)
     if isinstance(picture, str):
         return b""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "WEBP", quality=QUALITY, method=4)
+    Image.fromarray(picture).save(buffer, "WEBP", quality=quality, method=4)
     return buffer.getvalue()
