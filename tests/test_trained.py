@@ -117,7 +117,8 @@ def test_the_logs_tell_how_each_was_made():
     found = {path.parent: read_config(path) for path in (ROOT / "trained/logs").rglob("*.toml")}
     made = {folder.relative_to(ROOT / "trained/logs").parts[0] for folder in found}
     last = {"quality-rim", "quality-again", "quality-large", "quality-price-of-colors"}
-    last |= {"quality-collages", "fast-rim", "fast-large", "fast-price-of-colors"}
+    last |= {"quality-collages", "quality-two-sizes"}
+    last |= {"fast-rim", "fast-large", "fast-price-of-colors"}
     assert made >= {*TRAINED, "style-swap-inverse", *last}
     for folder, config in found.items():
         painted = config.network != "reader"  # which has no pictures to hold against others
