@@ -74,6 +74,10 @@ def test_a_third_of_the_steps_has_larger_crops(config):
     assert [len(each) for each in seen] == [9, 9, 4, 9, 9, 4]  # 9 (32 / 48)^2
     assert [each.shape[-1] for each in seen] == [32, 32, 48] * 2
     assert not any(torch.equal(a, b) for a, b in zip(seen[:3], seen[3:], strict=True))
+    plain = lessons.small
+    for one, other, said in ((lessons, plain, "one size"), (plain, lessons, "two sizes")):
+        with pytest.raises(OptionError, match=said):
+            one.restore(other.state(0))
     for change in ({"larger": 32}, {"larger": 40}, {"larger": 48, "resize": 64}):
         with pytest.raises(OptionError, match="multiple of 16"):
             dataclasses.replace(config, **change)

@@ -25,6 +25,9 @@ THIRD = 3
 """One step of so many has larger crops, where a config asks for some."""
 
 
+_OTHERWISE = ": leave larger as it was, or give another run folder (start = its checkpoint)"
+
+
 class Lessons:
     """The lesson of every step; with ``state`` and ``restore`` the same ones after a pause."""
 
@@ -93,7 +96,9 @@ class Lessons:
         return self._before if inside else self._samplers()
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from ``state``."""
+        """Go on from ``state``; ``OptionError`` where it is one of ``TwoSizes``."""
+        if "contents" not in state:
+            raise OptionError(f"the run began with crops of two sizes{_OTHERWISE}")
         self.contents.restore(state["contents"])
         self.styles.restore(state["styles"])
         self._block = -1
@@ -136,6 +141,8 @@ class TwoSizes:
         return {"small": self.small.state(step - before), "large": self.large.state(before)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """As ``Lessons.restore``."""
+        """As ``Lessons.restore``; ``OptionError`` where ``state`` is one of those."""
+        if "small" not in state:
+            raise OptionError(f"the run began with crops of one size{_OTHERWISE}")
         self.small.restore(state["small"])
         self.large.restore(state["large"])
