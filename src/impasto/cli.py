@@ -111,7 +111,15 @@ def _print_entry(name: str, facts: Sequence[str], *, marked: bool) -> None:
     width = min(100, max(60, shutil.get_terminal_size().columns))
     click.echo(f"{'*' if marked else ' '} {name}")
     for fact in facts:
-        click.echo(textwrap.fill(fact, width, initial_indent="    ", subsequent_indent="      "))
+        # Names of folders and files stay whole, wherever their hyphens are.
+        wrapped = textwrap.fill(
+            fact,
+            width,
+            initial_indent="    ",
+            subsequent_indent="      ",
+            break_on_hyphens=False,
+        )
+        click.echo(wrapped)
     click.echo()
 
 
