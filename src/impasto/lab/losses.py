@@ -160,8 +160,7 @@ def sliced_wasserstein_loss(features: Tensor, style: Tensor, *, seed: int = 0) -
     the directions of :func:`impasto.lab.transport.directions`; another ``seed``, others.
     """
     along = directions(features.shape[1], seed=seed)
-    one, two = (shadows(each[0].flatten(1), along) for each in (features, style))
-    return gaps(one, two).square().mean()
+    return shadow_loss({"": features}, {"": along}, {"": shadows(style.flatten(2), along)})
 
 
 def shadow_loss(

@@ -8,7 +8,7 @@ crops are cut from, as WebP, as many as there is room for, and weights in half p
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -164,14 +164,14 @@ def _pack_pictures(
     for i, place in enumerate(places):
         # Anew for those that are left: how much one takes is known when it is packed.
         given = min(_shared_out(room, shares[i:], wanted[i:])[0], room)
-        row = _write_pictures(encoded, drawn[i], Path(f"{folder}-{i + 1}"), given)
-        if not row.kept:
+        sizes = _write_pictures(encoded(drawn[i]), Path(f"{folder}-{i + 1}"), given)
+        if not sizes:
             raise OptionError(
                 f"{place}: {given / 1e6:.2g} MB are left for it, too few for one picture; give "
                 "more megabytes"
             )
-        rows.append(replace(row, place=place))
-        room -= row.bytes
+        rows.append(Packed(place, len(sizes), len(drawn[i]), sum(sizes)))
+        room -= rows[-1].bytes
     return rows
 
 
@@ -194,22 +194,22 @@ def _shared_out(room: float, shares: Sequence[float], wanted: Sequence[float]) -
 
 
 def _write_pictures(
-    encoded: Encoded, sources: Sequence[Source], folder: Path, room: float
-) -> Packed:
+    encoded: Iterator[tuple[Source, bytes]], folder: Path, room: float
+) -> list[int]:
+    """Write pictures as long as there is room; the sizes of those that found some."""
     folder.mkdir(exist_ok=True)
-    taken: set[str] = set()
-    used = 0
-    for source, data in encoded(sources):
-        if used + len(data) > room:
+    taken: dict[str, int] = {}
+    for source, data in encoded:
+        if len(data) > room:
             break
         name = _name(source.path.stem, taken)
-        taken.add(name)
         write_whole(folder / name, data, overwrite=True)
-        used += len(data)
-    return Packed("", len(taken), len(sources), used)
+        taken[name] = len(data)
+        room -= len(data)
+    return list(taken.values())
 
 
-def _name(stem: str, taken: set[str]) -> str:
+def _name(stem: str, taken: Container[str]) -> str:
     """A name that is free, and on the training side of the split as the picture is."""
     tries = (f"{stem}{'_' * i}.webp" for i in count())
     return next(name for name in tries if name not in taken and not is_held_out(name))
