@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import impasto
+from impasto.lab.data.sources import find_sources, read
 from impasto.lab.train.config import TrainConfig, read_config
 from impasto.lab.train.loop import train
-from impasto.lab.train.sources import find_sources, read
 
 ROOT = Path(__file__).parents[1]
 SIDE = 224

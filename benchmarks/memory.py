@@ -90,7 +90,7 @@ def mask_of(path: Path) -> Path:
 
 def write(path: Path, row: np.ndarray, side: int, depth: int) -> Path:
     """A square picture of such rows over and over."""
-    from impasto.stripwriting import PngWriter, TiffWriter
+    from impasto.images.strips_out import PngWriter, TiffWriter
 
     with path.open("wb") as file:
         kind = PngWriter if path.suffix == ".png" else TiffWriter
@@ -135,9 +135,9 @@ def paint(wish: dict[str, str]) -> None:
 
 def bare(source: str, target: str) -> None:
     """Read a file and write it, in strips and in no other way than painting does."""
-    from impasto.filepainting import write_tiles
-    from impasto.filesources import open_source
-    from impasto.tiled import PaintedTile
+    from impasto.images.sources import open_source
+    from impasto.images.windows import PaintedTile
+    from impasto.images.writing import write_tiles
 
     with open_source(Path(source), max_pixels=10**10) as picture:
         windows, columns = picture.source(), slice(0, picture.width)

@@ -62,8 +62,8 @@ def main() -> None:
 def paint(wish: dict[str, object]) -> None:
     """In a process of its own: paint, and print what it took."""
     import impasto
-    from impasto.images import read_photo
-    from impasto.resizing import resize
+    from impasto.images.photo import read_photo
+    from impasto.images.resizing import resize
 
     size = int(str(wish["size"]))
     content, style = (

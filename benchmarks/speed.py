@@ -34,10 +34,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import impasto
-from impasto.affine import adain
-from impasto.engines import ENGINES
+from impasto.controls.affine import adain
 from impasto.errors import EngineError, ImpastoError
 from impasto.models import MODELS
+from impasto.models.engine import ENGINES
 
 SIZES = (256, 512, 1024)
 REPEATS = 5

@@ -26,13 +26,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from impasto.lab.data.pictures import Collection, Sampler
+from impasto.lab.nets.vgg import CONVOLUTIONS, LAYOUTS, VGG19
+from impasto.lab.train.batches import Lessons
 from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.data import Collection, Sampler
-from impasto.lab.train.lessons import Lessons
 from impasto.lab.train.networks import find_network
 from impasto.lab.train.objective import Objective
-from impasto.lab.train.optimization import OPTIMIZERS, clip_gradients, moving_average
-from impasto.lab.vgg import CONVOLUTIONS, LAYOUTS, VGG19
+from impasto.lab.train.optimizers import OPTIMIZERS, clip_gradients, moving_average
 
 PAPER = TrainConfig(
     network="adain", vgg="", contents={}, styles={}, resize=512, flip=0.0, style_jitter=0.0,

@@ -1,7 +1,7 @@
 """A contact sheet: photographs (rows) in styles (columns), or one style from alpha 0 to 1.
 
-    python examples/contact_sheet.py sheet.jpg --contents a.jpg b.jpg --styles c.jpg d.jpg
-    python examples/contact_sheet.py strip.jpg --contents a.jpg --styles c.jpg --alphas 0 .5 1
+python examples/contact_sheet.py sheet.jpg --contents a.jpg b.jpg --styles c.jpg d.jpg
+python examples/contact_sheet.py strip.jpg --contents a.jpg --styles c.jpg --alphas 0 .5 1
 """
 
 import argparse

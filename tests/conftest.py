@@ -19,8 +19,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, checker, helper, numpy_helper
 
-from impasto.engines import ENGINES, open_engine
 from impasto.models import MODELS, Bundle, Card, Level, find_bundle, write_bundle
+from impasto.models.engine import ENGINES, open_engine
 from impasto.stylizer import Stylizer
 
 LEVELS = (Level("half", 12, 2), Level("quarter", 48, 4))
@@ -183,7 +183,7 @@ def bundle(
 ) -> Bundle:
     """The tiny model, every embedded one, and the paper's network with our decoder."""
     if request.param == "adain":
-        publish = pytest.importorskip("impasto.lab.publish")
+        publish = pytest.importorskip("impasto.lab.export.publish")
         folder = tmp_path_factory.mktemp("papers")
         made: Bundle = publish.publish_adain(VGG, DECODER, folder / "adain.impasto")
         return made

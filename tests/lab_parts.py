@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from impasto.lab.nets.vgg import CONVOLUTIONS, LAYOUTS
 from impasto.lab.train.config import TrainConfig
-from impasto.lab.vgg import CONVOLUTIONS, LAYOUTS
 
 SHARED = Path(__file__).parents[2] / "shared"
 """A folder of real weights and pictures beside the checkout; tests that want it skip without it."""

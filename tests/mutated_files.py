@@ -13,7 +13,7 @@ import numpy as np
 from bad_files import png_chunk
 from PIL import Image, ImageCms
 
-from impasto.stripwriting import encode_png, encode_tiff
+from impasto.images.strips_out import encode_png, encode_tiff
 
 Rng = np.random.Generator
 

@@ -18,7 +18,7 @@ import numpy as np
 from mutated_files import seeds
 
 from impasto.errors import ImageError
-from impasto.images import read_photo
+from impasto.images.photo import read_photo
 
 MAX_PIXELS = 1_000_000
 

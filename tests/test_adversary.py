@@ -13,9 +13,9 @@ from impasto.errors import OptionError
 from impasto.lab.losses import adversarial_loss, critic_loss
 from impasto.lab.train.adversary import Adversary
 from impasto.lab.train.checkpoints import read_checkpoint
-from impasto.lab.train.courses import open_course
 from impasto.lab.train.loop import train
 from impasto.lab.train.networks import find_network
+from impasto.lab.train.setup import open_course
 
 CPU = torch.device("cpu")
 

@@ -9,17 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.affine import (
-    EPS,
-    Affine,
-    Moments,
-    adain,
-    apply,
-    blend,
-    check_weights,
-    gain_and_shift,
-    moments,
-)
+from impasto.controls.affine import Affine, adain, apply, blend, check_weights, gain_and_shift
+from impasto.controls.moments import EPS, Moments, moments
 from impasto.errors import OptionError, StyleError
 
 RNG = np.random.default_rng(0)

@@ -11,10 +11,10 @@ from conftest import open_variant, picture
 from numpy.typing import NDArray
 from test_controls import Counting
 
-from impasto.batch import Outcome, Tally, run
+from impasto.batch.outputs import Job
+from impasto.batch.run import Outcome, Tally, run
 from impasto.errors import ImageError, OptionError
-from impasto.images import Photo, read_photo
-from impasto.jobs import Job
+from impasto.images.photo import Photo, read_photo
 from impasto.models import Bundle
 from impasto.stylizer import Stylizer
 

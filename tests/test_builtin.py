@@ -18,15 +18,15 @@ from test_siblings import NETWORKS, STYLES, lively, one_hot
 
 import impasto
 from impasto.cli import cli
-from impasto.engines import ENGINES, open_engine
 from impasto.errors import EngineError, ImageError, ModelError, OptionError, StyleError
-from impasto.images import read_photo
-from impasto.lab.builtin_export import built_in_parity, export_built_in
-from impasto.lab.export import PARITY, Story, weights_of
-from impasto.lab.publish import _round_to_half
+from impasto.images.photo import read_photo
+from impasto.lab.export.builtin import built_in_parity, export_built_in
+from impasto.lab.export.graphs import PARITY, Story, weights_of
+from impasto.lab.export.publish import _round_to_half
 from impasto.lab.train.config import TrainConfig, read_config, write_config
 from impasto.lab.train.networks import find_network
 from impasto.models import Bundle, find_bundle, read_bundle, write_bundle
+from impasto.models.engine import ENGINES, open_engine
 from impasto.stylizer import BuiltInStylizer
 
 NAMES = ("wave", "rain", "night sky")
@@ -77,14 +77,14 @@ def bank(paths) -> impasto.Stylizer:
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("engine", [row.name for row in ENGINES if row.installed])
 def test_the_graph_is_the_network(networks, bundles, name, engine, monkeypatch):
-    monkeypatch.setattr("impasto.lab.builtin_export.PARITY_SIZES", ((16, 16), (37, 53), (64, 160)))
+    monkeypatch.setattr("impasto.lab.export.builtin.PARITY_SIZES", ((16, 16), (37, 53), (64, 160)))
     opened = open_engine(bundles[name], name=engine, precision="fp32")
     differences = built_in_parity(networks[name], opened)
     assert len(differences) == 3 and max(differences.values()) <= PARITY
 
 
 def test_a_wrong_network_is_noticed(networks, bundles, monkeypatch):
-    monkeypatch.setattr("impasto.lab.builtin_export.PARITY_SIZES", ((32, 32),))
+    monkeypatch.setattr("impasto.lab.export.builtin.PARITY_SIZES", ((32, 32),))
     torch.manual_seed(0)
     other = lively(NETWORKS["cin"](), seed=1).eval()
     opened = open_engine(bundles["cin"], name="onnxruntime")
@@ -391,9 +391,9 @@ def test_a_bundle_is_found_by_its_file_as_any_other(paths):
 
 @pytest.mark.parametrize("name", ["johnson", "stylebank"])
 def test_a_finished_run_leaves_a_bundle_that_paints(name, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("impasto.lab.publish.PAIRS", 2)
-    monkeypatch.setattr("impasto.lab.publish.SIZE", 64)
-    monkeypatch.setattr("impasto.lab.builtin_export.PARITY_SIZES", ((37, 53),))
+    monkeypatch.setattr("impasto.lab.export.publish.PAIRS", 2)
+    monkeypatch.setattr("impasto.lab.export.publish.SIZE", 64)
+    monkeypatch.setattr("impasto.lab.export.builtin.PARITY_SIZES", ((37, 53),))
     torch.save(vgg_weights(), tmp_path / "vgg.pth")
     photos = write_pictures(tmp_path / "photos", 12)
     paintings = write_pictures(tmp_path / "paintings", 3, seed=1)

@@ -24,12 +24,12 @@ from mutated_files import tiff
 from PIL import Image
 
 import impasto
-from impasto import figures
-from impasto.color import METHODS
-from impasto.engines import ENGINES
-from impasto.images import read_photo, write_image
-from impasto.library import add_style
+from impasto.batch import figures
+from impasto.controls.color import METHODS
+from impasto.images.photo import read_photo, write_image
 from impasto.models import DEFAULT_MODEL, MODELS, find_bundle
+from impasto.models.engine import ENGINES
+from impasto.styles.library import add_style
 
 COMMAND = [sys.executable, "-m", "impasto"]
 TIMES = re.compile(r": encode \d+\.\d+ s, align \d+\.\d+ s, decode \d+\.\d+ s \(tiny, onnxruntime ")

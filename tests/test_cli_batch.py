@@ -15,7 +15,7 @@ from PIL import Image
 from test_cli import COMMAND, names, on_terminal, pixels, run, save
 
 import impasto
-from impasto.library import add_style
+from impasto.styles.library import add_style
 
 
 @pytest.fixture

@@ -14,12 +14,13 @@ from test_cli import imported, names, run, save
 from test_styles import OTHER, make_style
 
 import impasto
-from impasto import library
+from impasto.batch.sheets import CELL_SIDE, Cell, contact_sheet
 from impasto.errors import OptionError
-from impasto.library import add_style, find_style, list_styles
 from impasto.models import DEFAULT_MODEL, Bundle, write_bundle
-from impasto.sheets import CELL_SIDE, Cell, contact_sheet
-from impasto.styles import load_style, open_thumbnail, save_style
+from impasto.styles import library
+from impasto.styles.files import load_style, save_style
+from impasto.styles.library import add_style, find_style, list_styles
+from impasto.styles.style import open_thumbnail
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from impasto.color import (
+from impasto.controls.color import (
     METHODS,
     ColorMoments,
     align_luminance,
@@ -32,10 +32,10 @@ from impasto.color import (
     to_yiq,
     transfer_palette,
 )
+from impasto.controls.color.palette import from_tones, to_tones
 from impasto.errors import ImageError, OptionError
-from impasto.images import read_photo
-from impasto.palette import from_tones, to_tones
-from impasto.resizing import resize
+from impasto.images.photo import read_photo
+from impasto.images.resizing import resize
 
 Floats = NDArray[np.float64]
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.affine import Affine
-from impasto.color import METHODS, put_luminance
-from impasto.engines import Encoded, Engine
+from impasto.controls.affine import Affine
+from impasto.controls.color import METHODS, put_luminance
 from impasto.errors import ImageError, OptionError, StyleError
-from impasto.images import Photo, read_photo
-from impasto.library import VARIABLE, add_style
+from impasto.images.photo import Photo, read_photo
 from impasto.models import Bundle
-from impasto.painting import FADE
+from impasto.models.engine import Encoded, Engine
+from impasto.painting.steps import FADE
+from impasto.styles.library import VARIABLE, add_style
 from impasto.stylizer import Stylizer
 
 Image32 = NDArray[np.float32]

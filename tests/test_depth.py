@@ -14,12 +14,12 @@ from mutated_files import interlaced, tiff
 from PIL import Image, ImageCms
 from test_images import DISPLAY_P3, LINEAR_GREY, P3, SRGB, UPRIGHT, encode_srgb, icc, message
 
-from impasto import stripwriting
 from impasto.errors import ImageError, OptionError
-from impasto.images import read_photo, write_image
-from impasto.profiles import srgb_profile, to_srgb
-from impasto.resizing import resize
-from impasto.stripwriting import encode_png, encode_tiff
+from impasto.images import strips_out as stripwriting
+from impasto.images.icc import srgb_profile, to_srgb
+from impasto.images.photo import read_photo, write_image
+from impasto.images.resizing import resize
+from impasto.images.strips_out import encode_png, encode_tiff
 
 
 def words(height: int = 37, width: int = 45, channels: int = 3) -> np.ndarray:

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from impasto.lab.blocks import _Reflected
-from impasto.lab.train.data import Collection, Sampler
-from impasto.lab.train.lessons import BLOCK, PAIRS, Lessons
+from impasto.lab.data.pictures import Collection, Sampler
+from impasto.lab.nets.blocks import _Reflected
+from impasto.lab.train.batches import BLOCK, PAIRS, Lessons
 from impasto.lab.train.muon import Muon, orthogonalize
 
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from impasto.affine import Affine, adain
+from impasto.controls.affine import Affine, adain
 from impasto.lab.train.checkpoints import start_from
 from impasto.lab.train.networks import find_network
 from impasto.models import MODELS, find_bundle
-from impasto.painting import cropped, padded
+from impasto.painting.steps import cropped, padded
 from impasto.stylizer import Stylizer, load
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

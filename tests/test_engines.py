@@ -17,11 +17,12 @@ import pytest
 from conftest import make_tiny, picture, psnr
 from numpy.typing import NDArray
 
-from impasto import engines
-from impasto.affine import Affine, adain, apply, moments
-from impasto.engines import ENGINES, Engine, open_engine
+from impasto.controls.affine import Affine, adain, apply
+from impasto.controls.moments import moments
 from impasto.errors import EngineError, ModelError, OptionError
 from impasto.models import Bundle, Level
+from impasto.models import engine as engines
+from impasto.models.engine import ENGINES, Engine, open_engine
 from impasto.stylizer import Stylizer
 
 SOURCE = str(Path(engines.__file__).parents[2])
@@ -321,7 +322,7 @@ assert not calls, calls
 
 def test_nothing_is_imported_before_it_is_needed() -> None:
     code = (
-        "import sys, impasto.engines, impasto.stylizer\n"
+        "import sys, impasto.models.engine, impasto.stylizer\n"
         "assert not {'onnxruntime', 'openvino', 'torch', 'onnx'} & sys.modules.keys()\n"
     )
     environment = {**os.environ, "PYTHONPATH": SOURCE}

@@ -10,9 +10,8 @@ import pytest
 import torch
 from onnx import TensorProto
 
-from impasto.affine import moments
-from impasto.engines import ENGINES, open_engine
-from impasto.lab.export import (
+from impasto.controls.moments import moments
+from impasto.lab.export.graphs import (
     PARITY,
     PARITY_SIZES,
     Story,
@@ -25,6 +24,7 @@ from impasto.lab.export import (
 from impasto.lab.methods.compact import FAST, Compact, CompactShape
 from impasto.lab.train.checkpoints import start_from
 from impasto.models import read_bundle, write_bundle
+from impasto.models.engine import ENGINES, open_engine
 
 STORY = Story("small", "A small one", "two levels", "nothing", 0, {"style": 1.5}, "MIT", margin=8)
 ENGINE_NAMES = [row.name for row in ENGINES if row.installed]

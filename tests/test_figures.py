@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from test_controls import Counting
 
+from impasto.batch.figures import ALPHAS, grid, strip
+from impasto.controls.masks import read_mask
 from impasto.errors import ImageError, OptionError, StyleError
-from impasto.figures import ALPHAS, grid, strip
-from impasto.masks import read_mask
+from impasto.images.icc import srgb_profile
 from impasto.models import Bundle
-from impasto.profiles import srgb_profile
-from impasto.styles import make_thumbnail
+from impasto.styles.style import make_thumbnail
 from impasto.stylizer import Stylizer
 
 GAP = 8

@@ -13,12 +13,13 @@ import pytest
 from conftest import EMBEDDED, open_variant, picture, tiny_card
 from numpy.typing import NDArray
 
-from impasto.affine import EPS, Affine, apply, check_weights, moments
-from impasto.engines import Encoded
+from impasto.controls.affine import Affine, apply, check_weights
+from impasto.controls.moments import EPS, moments
+from impasto.controls.regions import shares, strengths
 from impasto.models import Bundle, Card, Level, find_bundle
-from impasto.painting import Content, affines
-from impasto.regions import shares, strengths
-from impasto.styles import Style
+from impasto.models.engine import Encoded
+from impasto.painting.steps import Content, affines
+from impasto.styles.style import Style
 from impasto.stylizer import Stylizer
 
 Maps = list[NDArray[np.float64]]
@@ -58,7 +59,7 @@ def papers_network() -> Stylizer:
     from lab_parts import SHARED, vgg_weights
 
     from impasto.lab.methods.adain import AdaINNetwork, Decoder, decoder_from
-    from impasto.lab.vgg import LAYOUTS, VGG19, load_vgg, read_weights
+    from impasto.lab.nets.vgg import LAYOUTS, VGG19, load_vgg, read_weights
 
     files = [SHARED / "weights" / name for name in ("vgg_normalised.pth", "decoder.pth")]
     if all(file.exists() for file in files):

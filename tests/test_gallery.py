@@ -14,13 +14,13 @@ from lab_parts import SHARED
 from PIL import Image
 from test_cli import run, save
 
-from impasto import library
 from impasto.errors import ImageError, ImpastoError, ModelError, OptionError, StyleError
-from impasto.lab import gallery
-from impasto.lab.gallery import WORKS, Work, make_gallery, read_works
-from impasto.library import find_style, list_styles
+from impasto.lab.export import gallery
+from impasto.lab.export.gallery import WORKS, Work, make_gallery, read_works
 from impasto.models import Bundle, write_bundle
-from impasto.styles import load_style
+from impasto.styles import library
+from impasto.styles.files import load_style
+from impasto.styles.library import find_style, list_styles
 
 PAINTINGS = SHARED / "data" / "paintings"
 

@@ -8,15 +8,15 @@ import torch
 from lab_parts import SHARED, vgg_weights
 
 import impasto
-from impasto.engines import open_engine
-from impasto.images import read_photo
+from impasto.images.photo import read_photo
 from impasto.lab.evaluate.painters import StudioPainter, adain_bundle
 from impasto.lab.evaluate.pairs import draw_pairs, look_at
 from impasto.lab.losses import STYLE_LAYERS, gram, style_loss
-from impasto.lab.method import Task
 from impasto.lab.methods.gatys import Gatys, _goals
-from impasto.lab.settings import set_options
-from impasto.lab.vgg import load_vgg
+from impasto.lab.nets.vgg import load_vgg
+from impasto.lab.optimize.method import Task
+from impasto.lab.optimize.settings import set_options
+from impasto.models.engine import open_engine
 from impasto.stylizer import Stylizer
 
 

@@ -13,9 +13,9 @@ from lab_parts import small_config
 from impasto.cli import cli
 from impasto.errors import OptionError
 from impasto.lab.train.config import write_config
-from impasto.lab.train.courses import open_course
 from impasto.lab.train.gradients import _told, gradients_table, term_gradients
 from impasto.lab.train.networks import find_network
+from impasto.lab.train.setup import open_course
 
 
 @pytest.fixture(scope="module")

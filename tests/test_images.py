@@ -20,10 +20,10 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageCms
 
 from impasto.errors import ImageError, OptionError
-from impasto.imagefiles import FORMATS, WRITTEN
-from impasto.images import read_photo, write_image
-from impasto.profiles import srgb_profile
-from impasto.resizing import MAX_PIXELS, resize, resize_plane
+from impasto.images.formats import FORMATS, WRITTEN
+from impasto.images.icc import srgb_profile
+from impasto.images.photo import read_photo, write_image
+from impasto.images.resizing import MAX_PIXELS, resize, resize_plane
 
 GREEN = np.array([[[0.0, 1.0, 0.0]]], np.float32)
 

@@ -31,9 +31,10 @@ from test_methods import (
 
 import impasto
 from impasto.errors import ModelError, OptionError
-from impasto.images import read_photo, write_image
+from impasto.images.photo import read_photo, write_image
+from impasto.images.resizing import resize
+from impasto.lab.export.publish import publish_decoder, publish_run
 from impasto.lab.losses import content_loss
-from impasto.lab.method import Run, Task
 from impasto.lab.methods.adain import Decoder
 from impasto.lab.methods.style_swap import (
     INVERSE,
@@ -44,16 +45,15 @@ from impasto.lab.methods.style_swap import (
     paint,
     swapped,
 )
-from impasto.lab.publish import publish_decoder, publish_run
-from impasto.lab.settings import set_options
+from impasto.lab.nets.vgg import LAYOUTS, load_vgg, read_weights, weights_metadata
+from impasto.lab.optimize.method import Run, Task
+from impasto.lab.optimize.settings import set_options
 from impasto.lab.train.checkpoints import read_checkpoint, start_from
 from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.courses import open_course
 from impasto.lab.train.journal import Preview
 from impasto.lab.train.loop import train
 from impasto.lab.train.networks import find_network
-from impasto.lab.vgg import LAYOUTS, load_vgg, read_weights, weights_metadata
-from impasto.resizing import resize
+from impasto.lab.train.setup import open_course
 
 REPOSITORY = Path(__file__).parents[1]
 TRAINED = REPOSITORY / "trained/style-swap-inverse.safetensors"

@@ -16,12 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_cli import save
 
-from impasto import library
-from impasto.errors import OptionError
-from impasto.imagefiles import FORMATS
-from impasto.jobs import Job, Plan, plan
-from impasto.library import add_style
-from impasto.sources import (
+from impasto.batch.inputs import (
     STDIO,
     Source,
     check_single,
@@ -29,7 +24,12 @@ from impasto.sources import (
     find_styles,
     split_styles,
 )
-from impasto.styles import Style
+from impasto.batch.outputs import Job, Plan, plan
+from impasto.errors import OptionError
+from impasto.images.formats import FORMATS
+from impasto.styles import library
+from impasto.styles.library import add_style
+from impasto.styles.style import Style
 
 MODEL = "0" * 16
 
@@ -47,7 +47,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _moments() -> Any:
-    from impasto.affine import Moments
+    from impasto.controls.moments import Moments
 
     return Moments(np.zeros(2), np.ones(2))
 

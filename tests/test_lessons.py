@@ -9,14 +9,14 @@ import torch
 from lab_parts import small_config
 
 from impasto.errors import OptionError
+from impasto.lab.data.pictures import Sampler, load_collections
 from impasto.lab.methods.adain import Decoder
-from impasto.lab.train import lessons
-from impasto.lab.train.courses import open_course
-from impasto.lab.train.data import Sampler, load_collections
-from impasto.lab.train.lessons import Lessons
+from impasto.lab.nets.vgg import load_vgg
+from impasto.lab.train import batches as lessons
+from impasto.lab.train.batches import Lessons
 from impasto.lab.train.networks import find_network
 from impasto.lab.train.objective import Objective
-from impasto.lab.vgg import load_vgg
+from impasto.lab.train.setup import open_course
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_styles import MODEL, OTHER, make_style, rounded
 
-from impasto import library
 from impasto.errors import StyleError
-from impasto.library import (
+from impasto.models import MODELS
+from impasto.styles import library
+from impasto.styles.files import SUFFIX, load_style, save_style
+from impasto.styles.library import (
     MAX_NAME,
     add_style,
     check_fits,
@@ -23,8 +25,6 @@ from impasto.library import (
     remove_style,
     styles_folder,
 )
-from impasto.models import MODELS
-from impasto.styles import SUFFIX, load_style, save_style
 
 
 @pytest.fixture(autouse=True)
@@ -344,7 +344,7 @@ def test_a_folder_that_cannot_be_made(folder: Path) -> None:
 
 # --- the gallery that ships ------------------------------------------------------------------
 
-SHIPPED = Path(library.__file__).parent / "models" / "gallery"
+SHIPPED = Path(library.__file__).parents[1] / "models" / "gallery"
 
 
 @pytest.mark.skipif(not SHIPPED.is_dir(), reason="no gallery in this checkout")

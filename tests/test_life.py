@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from impasto.lab.blocks import Residual  # noqa: E402
+from impasto.lab.nets.blocks import Residual  # noqa: E402
 from impasto.lab.train.life import dead_channels, dead_share, watched  # noqa: E402
 
 

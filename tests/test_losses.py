@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from impasto.errors import OptionError
-from impasto.lab.blocks import PatchDiscriminator
 from impasto.lab.losses import (
     adversarial_loss,
     color_loss,
@@ -25,10 +24,11 @@ from impasto.lab.losses import (
     style_loss,
     total_variation,
 )
-from impasto.lab.moments import fast_mean_square, fast_mean_std
-from impasto.lab.normalization import EPS, mean_std, normalize
-from impasto.lab.quicknorm import SMALLEST, is_quick, quick_instance_norm
-from impasto.lab.transport import directions, shadows, sliced_wasserstein
+from impasto.lab.losses.transport import directions, shadows, sliced_wasserstein
+from impasto.lab.nets.blocks import PatchDiscriminator
+from impasto.lab.nets.fast_moments import fast_mean_square, fast_mean_std
+from impasto.lab.nets.fast_norm import SMALLEST, is_quick, quick_instance_norm
+from impasto.lab.nets.normalization import EPS, mean_std, normalize
 
 
 def test_content_loss_is_the_mean_square():

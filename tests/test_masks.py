@@ -11,18 +11,16 @@ import pytest
 from conftest import picture
 from PIL import Image
 
-from impasto.errors import ImageError, OptionError
-from impasto.images import Photo, read_photo
-from impasto.masks import (
+from impasto.controls.masks import (
     check_masks,
     check_plane,
     check_strength,
-    fill_hidden,
     fit,
-    fit_photo,
     read_alpha,
     read_mask,
 )
+from impasto.errors import ImageError, OptionError
+from impasto.images.photo import Photo, fill_hidden, fit_photo, read_photo
 
 RAMP = np.tile(np.arange(0, 256, 5, dtype=np.uint8), (20, 1))
 WANTED = RAMP.astype(np.float32) / 255

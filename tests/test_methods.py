@@ -15,13 +15,13 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import impasto
-from impasto.affine import Moments
+from impasto.controls.moments import Moments
 from impasto.errors import EngineError, ImpastoError, ModelError, OptionError, StyleError
-from impasto.images import read_photo, write_image
-from impasto.lab.descent import Stage, descend, halved
-from impasto.lab.settings import set_options
+from impasto.images.photo import read_photo, write_image
+from impasto.lab.optimize.descent import Stage, descend, halved
+from impasto.lab.optimize.settings import set_options
 from impasto.models import MODELS
-from impasto.styles import Style
+from impasto.styles.style import Style
 
 ROWS = [row for row in MODELS if row.lab]
 NAMES = [row.name for row in ROWS]
@@ -357,9 +357,9 @@ def test_settings_are_read_by_their_type():
 
 def test_gatys_in_the_units_of_the_paper(vgg, pictures, content):
     """Its losses at the first step are eqs. 1 and 4 by the letter."""
-    from impasto.lab.method import Run, Task
     from impasto.lab.methods import gatys
-    from impasto.lab.vgg import load_vgg
+    from impasto.lab.nets.vgg import load_vgg
+    from impasto.lab.optimize.method import Run, Task
 
     network = load_vgg(vgg)
     image, style, start = (
@@ -391,9 +391,9 @@ def test_gatys_in_the_units_of_the_paper(vgg, pictures, content):
 
 
 def test_style_swap_of_the_content_itself_changes_nothing(vgg, pictures):
-    from impasto.lab.method import Task
     from impasto.lab.methods.style_swap import StyleSwap, swapped
-    from impasto.lab.vgg import load_vgg
+    from impasto.lab.nets.vgg import load_vgg
+    from impasto.lab.optimize.method import Task
 
     network = load_vgg(vgg)
     image = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))

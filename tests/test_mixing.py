@@ -76,8 +76,8 @@ def test_the_steps_of_two_seeds_are_all_counted_and_those_before_them_once(runs,
 
 
 def test_the_command_mixes_what_can_be_exported_and_started_from(runs, tmp_path, monkeypatch):
-    monkeypatch.setattr("impasto.lab.publish.PAIRS", 2)
-    monkeypatch.setattr("impasto.lab.publish.SIZE", 64)
+    monkeypatch.setattr("impasto.lab.export.publish.PAIRS", 2)
+    monkeypatch.setattr("impasto.lab.export.publish.SIZE", 64)
     out = tmp_path / "mixed"
     asked = ["lab", "mix", f"{runs / 'large'}=2", str(runs / "small"), "fast", "-o", str(out)]
     result = CliRunner().invoke(cli, asked)

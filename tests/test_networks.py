@@ -10,12 +10,16 @@ from lab_parts import vgg_weights
 from torch import nn
 
 from impasto.errors import ModelError
-from impasto.lab.export import encoder_multiply_adds, multiply_adds, reader_multiply_adds
+from impasto.lab.export.graphs import (
+    encoder_multiply_adds,
+    multiply_adds,
+    reader_multiply_adds,
+)
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, decoder_from
 from impasto.lab.methods.compact import FAST, QUALITY, Compact, CompactShape
-from impasto.lab.moments import fast_mean_std
+from impasto.lab.nets.fast_moments import fast_mean_std
+from impasto.lab.nets.vgg import LAYOUTS, VGG19
 from impasto.lab.train.objective import align, stylize
-from impasto.lab.vgg import LAYOUTS, VGG19
 
 
 def adain() -> nn.Module:

@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 import torch
 
 from impasto.errors import OptionError, StyleError
-from impasto.lab.normalization import (
+from impasto.lab.nets.normalization import (
     EPS,
     AdaIN,
     BatchNorm,

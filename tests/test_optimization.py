@@ -15,7 +15,7 @@ from impasto.errors import OptionError
 from impasto.lab.train.config import CHOICES, TrainConfig, read_config, write_config
 from impasto.lab.train.loop import train
 from impasto.lab.train.networks import find_network
-from impasto.lab.train.optimization import (
+from impasto.lab.train.optimizers import (
     OPTIMIZERS,
     SCHEDULES,
     clip_gradients,

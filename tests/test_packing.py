@@ -12,13 +12,13 @@ from PIL import Image
 
 from impasto.cli import cli
 from impasto.errors import OptionError
+from impasto.lab.data.sources import find_sources, is_held_out, split
+from impasto.lab.nets.vgg import load_vgg
 from impasto.lab.train import packing
 from impasto.lab.train.checkpoints import weights_from
 from impasto.lab.train.config import read_config, write_config
 from impasto.lab.train.loop import train
 from impasto.lab.train.packing import _shared_out, pack_run
-from impasto.lab.train.sources import find_sources, is_held_out, split
-from impasto.lab.vgg import load_vgg
 
 
 @pytest.fixture(scope="module")

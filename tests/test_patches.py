@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from impasto.errors import OptionError
-from impasto.lab.patches import Bank, fold, patch_loss, style_swap, unfold
+from impasto.lab.losses.patches import Bank, fold, patch_loss, style_swap, unfold
 
 
 def maps(*sizes, channels=8):

@@ -13,8 +13,8 @@ pytest.importorskip("torch")
 
 from impasto.errors import ImageError, OptionError
 from impasto.lab.cli import lab
+from impasto.lab.data.sources import is_held_out
 from impasto.lab.prints import SIDES, make_prints, printed
-from impasto.lab.train.sources import is_held_out
 
 
 @pytest.fixture

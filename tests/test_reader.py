@@ -12,20 +12,20 @@ import pytest
 import torch
 from lab_parts import vgg_weights
 
-from impasto.affine import moments
-from impasto.engines import ENGINES, open_engine
+from impasto.controls.moments import moments
 from impasto.errors import EngineError, ModelError
-from impasto.images import Photo
-from impasto.lab.export import Story, export
+from impasto.images.photo import Photo
+from impasto.lab.export.graphs import Story, export
 from impasto.lab.methods.adain import AdaINNetwork, Decoder
 from impasto.lab.methods.compact import SEEN, Compact, CompactShape, Eye
-from impasto.lab.moments import fast_mean_std
+from impasto.lab.nets.fast_moments import fast_mean_std
+from impasto.lab.nets.vgg import LAYOUTS, VGG19
 from impasto.lab.train.checkpoints import start_from
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.reading import TOLD, ReadingObjective, give_eye
-from impasto.lab.vgg import LAYOUTS, VGG19
 from impasto.models import Bundle, read_bundle, write_bundle
-from impasto.painting import padded
+from impasto.models.engine import ENGINES, open_engine
+from impasto.painting.steps import padded
 from impasto.stylizer import load
 
 SHAPE = CompactShape((8, 16, 24), (0, 1, 1), (1, 1, 1), (8, 12, 16), 40)

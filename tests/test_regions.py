@@ -10,19 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from impasto.affine import EPS, Moments, adain, moments
-from impasto.errors import OptionError, StyleError
-from impasto.regions import (
+from impasto.controls.affine import adain, align
+from impasto.controls.moments import (
+    EPS,
     MIN_CELLS,
-    align,
+    Moments,
     cell_average,
-    check_statistics,
     effective_cells,
-    is_flat,
+    moments,
     region_moments,
-    shares,
-    strengths,
 )
+from impasto.controls.regions import check_statistics, is_flat, shares, strengths
+from impasto.errors import OptionError, StyleError
 
 RNG = np.random.default_rng(0)
 THIRDS = np.array([1 / 3, 2 / 3])

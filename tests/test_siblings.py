@@ -19,16 +19,16 @@ from impasto.lab.methods.cin import CIN, CINShape
 from impasto.lab.methods.johnson import Johnson, JohnsonShape
 from impasto.lab.methods.stylebank import BANK, StyleBank, StyleBankShape, relit
 from impasto.lab.methods.ulyanov import Ulyanov, UlyanovShape
-from impasto.lab.normalization import BatchNorm, ConditionalInstanceNorm, InstanceNorm
+from impasto.lab.nets.normalization import BatchNorm, ConditionalInstanceNorm, InstanceNorm
 from impasto.lab.train.builtin import StyleDraws, TwoBranches, even_volumes, read_styles
 from impasto.lab.train.builtin_networks import BUILT_IN, NORMALIZATIONS
 from impasto.lab.train.checkpoints import read_checkpoint
 from impasto.lab.train.config import CHOICES, TrainConfig, read_config
-from impasto.lab.train.courses import open_course
 from impasto.lab.train.journal import Preview
 from impasto.lab.train.loop import train
 from impasto.lab.train.networks import find_network
-from impasto.lab.train.optimization import parameter_groups
+from impasto.lab.train.optimizers import parameter_groups
+from impasto.lab.train.setup import open_course
 
 CPU = torch.device("cpu")
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -20,15 +20,16 @@ from mutated_files import tiff
 from PIL import Image, ImageCms, TiffImagePlugin
 from test_controls import blob
 
-from impasto import filesources, strips
+from impasto.controls.masks import PictureMask, read_mask
 from impasto.errors import ImageError, OptionError
-from impasto.filesources import open_source
-from impasto.images import read_photo
-from impasto.masks import PictureMask, read_mask
-from impasto.strips import StripSource
-from impasto.stripwriting import PngWriter, TiffWriter, encode_png, filtered
+from impasto.images import sources as filesources
+from impasto.images import strips_in as strips
+from impasto.images.photo import read_photo
+from impasto.images.sources import open_source
+from impasto.images.strips_in import StripSource
+from impasto.images.strips_out import PngWriter, TiffWriter, encode_png, filtered
+from impasto.images.windows import ArraySource, DeepSource, PillowSource
 from impasto.stylizer import Stylizer
-from impasto.windows import ArraySource, DeepSource, PillowSource
 
 SIDES = (97, 131)
 

@@ -21,18 +21,16 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from impasto.affine import Moments, adain, apply, moments
+from impasto.controls.affine import adain, apply
+from impasto.controls.moments import Moments, moments
 from impasto.errors import ImageError, ImpastoError, OptionError, StyleError
-from impasto.styles import (
-    MAX_BYTES,
-    SUFFIX,
+from impasto.styles.files import MAX_BYTES, SUFFIX, load_style, save_style
+from impasto.styles.style import (
     THUMBNAIL_SIDE,
     Style,
     blend_styles,
-    load_style,
     make_thumbnail,
     open_thumbnail,
-    save_style,
 )
 
 MODEL, OTHER = "0123456789abcdef", "f" * 16
@@ -157,7 +155,8 @@ def test_any_safetensors_reader_reads_it(tmp_path: Path) -> None:
 def test_the_same_style_is_the_same_bytes_in_every_process(tmp_path: Path) -> None:
     path = saved(rounded(make_style()), tmp_path)
     code = (
-        "import sys; from impasto.styles import *; save_style(load_style(sys.argv[1]), sys.argv[2])"
+        "import sys; from impasto import load_style, save_style; "
+        "save_style(load_style(sys.argv[1]), sys.argv[2])"
     )
     again = tmp_path / f"again{SUFFIX}"
     subprocess.run([sys.executable, "-c", code, path, again], check=True, timeout=60)

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import impasto
-from impasto.affine import Moments, moments
+from impasto.controls.moments import Moments, moments
 from impasto.errors import ImageError, ModelError, OptionError, StyleError
 from impasto.models import Bundle
-from impasto.painting import FADE
-from impasto.styles import Style
+from impasto.painting.steps import FADE
+from impasto.styles.style import Style
 from impasto.stylizer import Painted, Stylizer, load
 
 SIZES = [(16, 16), (17, 31), (33, 16), (50, 47), (16, 400), (97, 18), (64, 64)]

@@ -13,16 +13,23 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from test_controls import Case, blob, cases, check, few, photo
 
-from impasto.affine import moments
+from impasto.controls.masks import PlaneWindows, fit
+from impasto.controls.moments import MIN_CELLS, Gathered, gather, moments, region_moments
 from impasto.errors import ImageError, OptionError
-from impasto.gathering import Gathered, gather
-from impasto.masks import fit
+from impasto.images.resizing import resize
+from impasto.images.windows import ArraySource, ScaledSource
 from impasto.models import MODELS, find_bundle
-from impasto.regions import MIN_CELLS, region_moments
-from impasto.resizing import resize
+from impasto.painting.plan import (
+    MEMORY,
+    Reach,
+    cuts,
+    pixel_bytes,
+    plan_tiles,
+    reach_of,
+    tiles,
+)
+from impasto.painting.tiles import reflected
 from impasto.stylizer import Stylizer
-from impasto.tiling import MEMORY, Reach, cuts, pixel_bytes, plan_tiles, reach_of, tiles
-from impasto.windows import ArraySource, PlaneWindows, ScaledSource, reflected
 
 Image32 = NDArray[np.float32]
 
@@ -292,7 +299,7 @@ def test_one_pixel_reaches_no_further_than_the_rim(reference: Stylizer) -> None:
     side = 2 * reach.both + 3 * card.multiple
     image = np.random.default_rng(0).random((3, side, side), np.float32)
     ones = [np.ones((level.channels, 1, 1), np.float32) for level in card.levels]
-    from impasto.affine import Affine
+    from impasto.controls.affine import Affine
 
     same_maps = [Affine(scale=one, shift=0 * one) for one in ones]
     at = side // 2 // card.multiple * card.multiple

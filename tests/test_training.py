@@ -22,32 +22,32 @@ from torch.nn import functional as F
 
 import impasto
 from impasto.errors import ModelError, OptionError
+from impasto.lab.data.pictures import is_held_out
 from impasto.lab.evaluate import held_out_pairs
-from impasto.lab.export import weights_of
+from impasto.lab.export.graphs import weights_of
+from impasto.lab.export.publish import publish_adain, publish_decoder, publish_run
 from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss, style_loss
 from impasto.lab.methods.adain import DECODER
 from impasto.lab.methods.compact import FAST, QUALITY, Compact
-from impasto.lab.normalization import adain
-from impasto.lab.publish import publish_adain, publish_decoder, publish_run
-from impasto.lab.train import lessons
+from impasto.lab.nets.normalization import adain
+from impasto.lab.nets.vgg import load_vgg, read_weights
+from impasto.lab.train import batches as lessons
 from impasto.lab.train.checkpoints import read_checkpoint, start_from, write_checkpoint
 from impasto.lab.train.config import TrainConfig, read_config, write_config
-from impasto.lab.train.courses import open_course
-from impasto.lab.train.data import is_held_out
 from impasto.lab.train.finetune import finetune_config
 from impasto.lab.train.inverse import InverseObjective
 from impasto.lab.train.journal import Preview
 from impasto.lab.train.loop import train
 from impasto.lab.train.networks import NETWORKS, find_network
 from impasto.lab.train.objective import Objective, stylize
-from impasto.lab.train.optimization import (
+from impasto.lab.train.optimizers import (
     OPTIMIZERS,
     clip_gradients,
     learning_rate,
     parameter_groups,
 )
 from impasto.lab.train.reading import ReadingObjective
-from impasto.lab.vgg import load_vgg, read_weights
+from impasto.lab.train.setup import open_course
 from impasto.models import find_bundle, read_bundle
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -334,8 +334,8 @@ def test_a_step_stays_on_its_device(config, name, monkeypatch):
 def test_a_finished_run_leaves_a_bundle_that_paints_and_can_be_trained_further(
     config, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("impasto.lab.publish.PAIRS", 2)
-    monkeypatch.setattr("impasto.lab.publish.SIZE", 64)
+    monkeypatch.setattr("impasto.lab.export.publish.PAIRS", 2)
+    monkeypatch.setattr("impasto.lab.export.publish.SIZE", 64)
     once = dataclasses.replace(config, iterations=1, preview_every=0)
     train(once, tmp_path / "mine")
     model = impasto.load(tmp_path / "mine" / "mine.impasto")

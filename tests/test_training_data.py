@@ -14,14 +14,14 @@ from lab_parts import write_pictures
 from PIL import Image
 
 from impasto.errors import ImageError, OptionError
-from impasto.lab.train.data import (
+from impasto.lab.data.pictures import (
     Collection,
     Sampler,
     held_out_squares,
     is_held_out,
     load_collections,
 )
-from impasto.lab.train.sources import find_sources, split
+from impasto.lab.data.sources import find_sources, split
 
 
 def sampler_of(places, *, memory=float("inf"), seed=0, **settings):

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from impasto.errors import ModelError
-from impasto.lab.vgg import LAYERS, LAYOUTS, VGG19, load_vgg, read_weights, recognize
+from impasto.lab.nets.vgg import LAYERS, LAYOUTS, VGG19, load_vgg, read_weights, recognize
 
 IMAGE = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(1))
 

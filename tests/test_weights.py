@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from impasto.errors import ModelError
-from impasto.lab import weights
-from impasto.lab.weights import Download, fetch, find_vgg
+from impasto.lab.nets import weights
+from impasto.lab.nets.weights import Download, fetch, find_vgg
 
 CONTENT = os.urandom(3 << 20)
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
         OptionError,
         StyleError,
     )
-    from impasto.painting import Painted
-    from impasto.styles import Style, blend_styles, load_style, save_style
+    from impasto.painting.steps import Painted
+    from impasto.styles.files import load_style, save_style
+    from impasto.styles.style import Style, blend_styles
     from impasto.stylizer import Stylizer, load
 
 __version__ = "0.1.0.dev0"
@@ -54,14 +55,14 @@ _HOMES = {
     "ImpastoError": "impasto.errors",
     "ModelError": "impasto.errors",
     "OptionError": "impasto.errors",
-    "Painted": "impasto.painting",
-    "Style": "impasto.styles",
+    "Painted": "impasto.painting.steps",
+    "Style": "impasto.styles.style",
     "StyleError": "impasto.errors",
     "Stylizer": "impasto.stylizer",
-    "blend_styles": "impasto.styles",
+    "blend_styles": "impasto.styles.style",
     "load": "impasto.stylizer",
-    "load_style": "impasto.styles",
-    "save_style": "impasto.styles",
+    "load_style": "impasto.styles.style",
+    "save_style": "impasto.styles.style",
 }
 
 

@@ -12,31 +12,39 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.affine import check_weights
-from impasto.builtin import BuiltInPainter
-from impasto.coloring import paints
-from impasto.engines import open_engine
+from impasto.controls.affine import check_weights
+from impasto.controls.color.matching import paints
+from impasto.controls.masks import PictureMask, bytes_held, mask_reader, read_alpha, read_masks
+from impasto.controls.regions import Statistics, check_statistics
 from impasto.errors import ImageError, OptionError
-from impasto.filepainting import Written, result_bytes, scaled, write_tiles
-from impasto.filesources import mask_reader, open_source
-from impasto.images import Photo, Picture, read_photo
-from impasto.library import find_style
-from impasto.masks import (
-    PictureMask,
-    bytes_held,
-    fit_photo,
-    read_alpha,
-    read_masks,
+from impasto.images.photo import Photo, Picture, fit_photo, read_photo
+from impasto.images.resizing import MAX_PIXELS, scaled_size
+from impasto.images.sources import open_source
+from impasto.images.writing import (
+    QUALITY,
+    check_depth,
+    check_target,
+    format_of,
+    result_bytes,
+    write_tiles,
 )
 from impasto.models import DEFAULT_MODEL, find_bundle, lab_module
-from impasto.painter import STYLE_SIZE, Painter, listed
-from impasto.painting import MIN_SIDE, Content, Painted, check_image, check_size
-from impasto.regions import Statistics, check_statistics
-from impasto.resizing import MAX_PIXELS, scaled_size
-from impasto.styles import Style
-from impasto.tiled import Watch
-from impasto.tiling import MEMORY, Plan, at_once, check_memory, check_tile, plan_tiles
-from impasto.writing import QUALITY, check_depth, check_target, format_of
+from impasto.models.engine import open_engine
+from impasto.painting.adain import STYLE_SIZE, Painter, listed
+from impasto.painting.builtin import BuiltInPainter
+from impasto.painting.files import Written, scaled
+from impasto.painting.plan import (
+    MEMORY,
+    Plan,
+    at_once,
+    check_memory,
+    check_tile,
+    plan_tiles,
+)
+from impasto.painting.steps import MIN_SIDE, Content, Painted, check_image, check_size
+from impasto.painting.tiles import Watch
+from impasto.styles.library import find_style
+from impasto.styles.style import Style
 
 __all__ = ["MIN_SIDE", "STYLE_SIZE", "BuiltInStylizer", "Content", "Painted", "Stylizer", "load"]
 
@@ -53,8 +61,8 @@ def load(
 
     Args:
         model: a name that ``impasto models`` lists, or the path of a ``.impasto`` file.
-        engine: a name in :data:`impasto.engines.ENGINES`; by default the best one installed. For a
-            method of the lab a device of PyTorch, such as ``cpu`` or ``cuda``.
+        engine: a name in :data:`impasto.models.engine.ENGINES`; by default the best one installed.
+            For a method of the lab a device of PyTorch, such as ``cpu`` or ``cuda``.
         precision: ``fp32`` or ``bf16``; by default what the model asks for, or the engine
             prefers on this processor.
         threads: how many threads may be used, 1 or more; by default one for each core.
@@ -63,8 +71,8 @@ def load(
 
     Returns:
         The model, ready to run; a :class:`BuiltInStylizer` if its styles are built in. For a method
-        of the lab a :class:`impasto.lab.running.MethodStylizer`, whose ``stylize`` takes ``steps``
-        too.
+        of the lab a :class:`impasto.lab.optimize.painter.MethodStylizer`, whose ``stylize`` takes
+        ``steps`` too.
 
     Raises:
         ImpastoError: if a method of the lab is asked for and PyTorch is not installed.
@@ -79,7 +87,7 @@ def load(
     module = lab_module(model)
     if module is not None:
         # By name, since the studio knows nothing of the lab; its own absence is its own error.
-        lab: Any = importlib.import_module("impasto.lab.opening")
+        lab: Any = importlib.import_module("impasto.lab.optimize.opening")
         method: Stylizer = lab.open_method(
             module, vgg=vgg, engine=engine, precision=precision, threads=threads
         )
@@ -218,9 +226,10 @@ class Stylizer(Painter):
         """A picture in the style of another, from file to file, whatever its size.
 
         The result is that of :meth:`stylize`. A picture that does not fit into memory is painted in
-        tiles. PNG and TIFF are read and written in strips (:func:`impasto.filesources.open_source`
-        says which), so memory does not grow with them, be they the photograph, masks or maps of
-        strength; of other formats three bytes or four a pixel are held.
+        tiles. PNG and TIFF are read and written in strips
+        (:func:`impasto.images.sources.open_source` says which), so memory does not grow with them,
+        be they the photograph, masks or maps of strength; of other formats three bytes or four a
+        pixel are held.
 
         Args:
             content: a file, at least 16 x 16 pixels.
@@ -377,7 +386,7 @@ class Stylizer(Painter):
         """What a user means by a style: a name or a path becomes a style, or the path of a picture.
 
         Raises:
-            StyleError: as :func:`impasto.library.find_style`.
+            StyleError: as :func:`impasto.styles.library.find_style`.
 
         Example:
             >>> model.found("munch-scream").name                            # doctest: +SKIP

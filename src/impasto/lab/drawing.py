@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ImageError, OptionError
-from impasto.writing import write_image
+from impasto.images.writing import write_image
 
 
 def fill_folder(

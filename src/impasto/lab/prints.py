@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from impasto.errors import ImageError
+from impasto.lab.data.sources import SMALLEST, Source, find_sources, read, split
 from impasto.lab.drawing import fill_folder
-from impasto.lab.train.sources import SMALLEST, Source, find_sources, read, split
 
 Map = NDArray[np.float32]
 """(H, W), a number a pixel."""

@@ -5,6 +5,6 @@
 together, ``report`` and ``sheets`` show them.
 """
 
-from impasto.lab.evaluate.scores import Scores, evaluate, held_out_pairs
+from impasto.lab.export.scores import Scores, evaluate, held_out_pairs
 
 __all__ = ["Scores", "evaluate", "held_out_pairs"]

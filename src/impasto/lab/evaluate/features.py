@@ -1,7 +1,7 @@
 """How near a picture comes to content and style in VGG's features; one number a pair.
 
-Features are maps by layer, each (C, h, w) or (1, C, h, w), as :class:`impasto.lab.vgg.VGG19` gives
-them. What is needed of a style's features is gathered once in a :class:`StyleFacts`, so that
+Features are maps by layer, each (C, h, w) or (1, C, h, w), as :class:`impasto.lab.nets.vgg.VGG19`
+gives them. What is needed of a style's features is gathered once in a :class:`StyleFacts`, so that
 several pictures can be compared with them.
 """
 
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss, gram
-from impasto.lab.moments import fast_mean_std
-from impasto.lab.transport import directions, shadows, sliced_wasserstein
+from impasto.lab.losses.transport import directions, shadows, sliced_wasserstein
+from impasto.lab.nets.fast_moments import fast_mean_std
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +124,7 @@ def wasserstein_distances(found: StyleFacts, wanted: StyleFacts) -> dict[str, fl
     """Sliced Wasserstein distance of order 2 by layer, and their mean ``wasserstein``.
 
     Between the clouds of feature vectors of picture and style, along fixed directions
-    (:func:`impasto.lab.transport.sliced_wasserstein`), in the unit of the features (in the
+    (:func:`impasto.lab.losses.transport.sliced_wasserstein`), in the unit of the features (in the
     normalised VGG every channel's mean over photographs is 1). It sees the whole distribution,
     where the training loss sees mean and deviation of each channel.
     """

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from impasto.errors import OptionError
+from impasto.images.files import write_whole
 from impasto.lab.evaluate.pairs import Pair
 from impasto.lab.evaluate.table import COLUMNS
-from impasto.wholefile import write_whole
 
 LINES, SETTINGS = "pairs.csv", "settings.json"
 FORMAT = 1

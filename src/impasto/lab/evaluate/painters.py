@@ -14,15 +14,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.affine import Affine
-from impasto.engines import open_engine
+from impasto.controls.affine import Affine
 from impasto.errors import ModelError, OptionError
-from impasto.images import read_photo
+from impasto.images.photo import read_photo
 from impasto.lab.evaluate.pairs import Look, Pair
-from impasto.lab.settings import read_settings
-from impasto.lab.weights import VARIABLE, find_vgg
+from impasto.lab.nets.weights import VARIABLE, find_vgg
+from impasto.lab.optimize.settings import read_settings
 from impasto.models import MODELS, Bundle, find_bundle, lab_module
-from impasto.painting import affines
+from impasto.models.engine import open_engine
+from impasto.painting.steps import affines
 from impasto.stylizer import BuiltInStylizer, Stylizer, load
 
 CONTENT_NAME = "(content)"
@@ -235,8 +235,8 @@ def adain_bundle(vgg: str | Path, decoder: str | Path) -> Bundle:
     Raises:
         ModelError: if the files are no VGG-19 to relu4_1 or no decoder of that layout.
     """
-    from impasto.lab.export import export
-    from impasto.lab.published import adain_from
+    from impasto.lab.export.graphs import export
+    from impasto.lab.export.published import adain_from
 
     return export(*adain_from(vgg, decoder))
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ImageError, OptionError
-from impasto.images import read_photo
-from impasto.lab.train.data import SMALLEST, SUFFIXES, is_held_out
-from impasto.resizing import resize
+from impasto.images.photo import read_photo
+from impasto.images.resizing import resize
+from impasto.lab.data.pictures import SMALLEST, SUFFIXES, is_held_out
 
 CONTENT_STREAM, STYLE_STREAM = 1, 2
 
@@ -74,7 +74,7 @@ def draw_pairs(
         styles: as ``contents``.
         count: how many pairs; None for all, each content with each style, whatever the shares.
         seed: of the draw.
-        held_out: only files of the held-out tenth (:func:`impasto.lab.train.data.is_held_out`),
+        held_out: only files of the held-out tenth (:func:`impasto.lab.data.pictures.is_held_out`),
             which no training here ever sees; else only the shares and the suffix decide.
 
     Returns:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.lab.transport import directions, shadows, sliced_wasserstein
+from impasto.lab.losses.transport import directions, shadows, sliced_wasserstein
 
 LUMA = (0.299, 0.587, 0.114)
 """Of ITU-R BT.601, as the authors of SSIM take gray."""

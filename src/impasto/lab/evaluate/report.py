@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from impasto.errors import OptionError
+from impasto.images.files import write_whole
 from impasto.lab.evaluate.folders import FolderMean, folder_table
 from impasto.lab.evaluate.lines import Line
 from impasto.lab.evaluate.painters import CONTENT_NAME
 from impasto.lab.evaluate.pairs import Pair
 from impasto.lab.evaluate.table import BADNESS, BAR, COLUMNS, METRICS, Criterion, metric
-from impasto.wholefile import write_whole
 
 WORST_BY = "badness"
 LEAST_DISTANCE = 0.01

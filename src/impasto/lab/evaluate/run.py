@@ -15,7 +15,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from impasto.errors import OptionError
-from impasto.lab.devices import DTYPES
 from impasto.lab.evaluate.features import (
     CONTENT_LAYER,
     STYLE_LAYERS,
@@ -49,8 +48,9 @@ from impasto.lab.evaluate.pictures import (
 )
 from impasto.lab.evaluate.report import Summary, check_worst_by, summarize, write_tables
 from impasto.lab.evaluate.sheets import write_sheets
-from impasto.lab.normalization import adain
-from impasto.lab.vgg import VGG19, load_vgg
+from impasto.lab.nets.normalization import adain
+from impasto.lab.nets.vgg import VGG19, load_vgg
+from impasto.lab.optimize.devices import DTYPES
 from impasto.models import DEFAULT_MODEL
 
 CELL = 8

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from impasto.batch.sheets import Cell, contact_sheet
+from impasto.images.writing import write_image
 from impasto.lab.evaluate.lines import Line
 from impasto.lab.evaluate.painters import StudioPainter
 from impasto.lab.evaluate.pairs import Pair, look_at, square
 from impasto.lab.evaluate.report import WORST_BY, worst_pairs
-from impasto.sheets import Cell, contact_sheet
-from impasto.writing import write_image
 
 WORST = 10
 """How many of the worst pairs of each model are shown."""

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import ModelError
-from impasto.lab.blocks import affine, reflected
-from impasto.lab.moments import fast_mean_std
-from impasto.lab.vgg import VGG19
+from impasto.lab.nets.blocks import affine, reflected
+from impasto.lab.nets.fast_moments import fast_mean_std
+from impasto.lab.nets.vgg import VGG19
 from impasto.models.bundle import Level
 
 LAYER = "relu4_1"

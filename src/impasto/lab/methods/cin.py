@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.lab.blocks import reflecting
-from impasto.lab.normalization import ConditionalInstanceNorm
+from impasto.lab.nets.blocks import reflecting
+from impasto.lab.nets.normalization import ConditionalInstanceNorm
 
 
 @dataclass(frozen=True)

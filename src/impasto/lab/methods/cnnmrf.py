@@ -14,9 +14,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.errors import OptionError
-from impasto.lab.descent import Objective, Stage, descend, halved
 from impasto.lab.losses import content_loss, total_variation
-from impasto.lab.method import (
+from impasto.lab.losses.patches import SIDE, Bank, patch_loss
+from impasto.lab.nets.vgg import VGG19
+from impasto.lab.optimize.descent import Objective, Stage, descend, halved
+from impasto.lab.optimize.method import (
     MULTIPLE,
     SMALLEST,
     Capabilities,
@@ -28,8 +30,6 @@ from impasto.lab.method import (
     mean_square,
     resized,
 )
-from impasto.lab.patches import SIDE, Bank, patch_loss
-from impasto.lab.vgg import VGG19
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.lab.blocks import Residual, affine, convolution, leaking
-from impasto.lab.moments import fast_mean_std
-from impasto.lab.normalization import EPS
+from impasto.lab.nets.blocks import Residual, affine, convolution, leaking
+from impasto.lab.nets.fast_moments import fast_mean_std
+from impasto.lab.nets.normalization import EPS
 from impasto.models.bundle import Level
 
 FOLD = 2

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from impasto.errors import OptionError
-from impasto.lab.descent import Objective, Stage, descend, halved
 from impasto.lab.losses import content_loss, gram, gram_loss, total_variation
-from impasto.lab.method import (
+from impasto.lab.nets.vgg import VGG19
+from impasto.lab.optimize.descent import Objective, Stage, descend, halved
+from impasto.lab.optimize.method import (
     MULTIPLE,
     Capabilities,
     Method,
@@ -27,7 +28,6 @@ from impasto.lab.method import (
     mean_square,
     resized,
 )
-from impasto.lab.vgg import VGG19
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.lab.blocks import reflecting
-from impasto.lab.normalization import InstanceNorm
+from impasto.lab.nets.blocks import reflecting
+from impasto.lab.nets.normalization import InstanceNorm
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import ModelError, OptionError
-from impasto.lab.blocks import reflecting
-from impasto.lab.descent import Objective, Progress, Stage, descend
 from impasto.lab.losses import content_loss, total_variation
-from impasto.lab.method import (
+from impasto.lab.losses.patches import Bank, style_swap
+from impasto.lab.nets.blocks import reflecting
+from impasto.lab.nets.vgg import VGG19, read_weights, weights_metadata
+from impasto.lab.optimize.descent import Objective, Progress, Stage, descend
+from impasto.lab.optimize.method import (
     Capabilities,
     Method,
     Run,
@@ -26,8 +28,6 @@ from impasto.lab.method import (
     mean_square,
     resized,
 )
-from impasto.lab.patches import Bank, style_swap
-from impasto.lab.vgg import VGG19, read_weights, weights_metadata
 
 LAYER = "relu3_1"
 """Where the paper swaps patches, and what its inverse network inverts."""

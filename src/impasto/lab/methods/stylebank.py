@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.lab.blocks import reflected, reflecting
-from impasto.lab.normalization import InstanceNorm
+from impasto.lab.nets.blocks import reflected, reflecting
+from impasto.lab.nets.normalization import InstanceNorm
 
 BANK = 3
 """Side of a bank's filters."""

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.lab.normalization import InstanceNorm
+from impasto.lab.nets.normalization import InstanceNorm
 
 TILE = 128
 """Side of the noise that is repeated over a picture."""

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from impasto.lab.blocks import PatchDiscriminator
 from impasto.lab.losses import adversarial_loss, critic_loss
+from impasto.lab.nets.blocks import PatchDiscriminator
 from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.optimization import precision
+from impasto.lab.train.optimizers import precision
 
 RATE, BETAS = 2e-4, (0.5, 0.999)
 """Of the critic's Adam, as in section 3.3 of Isola et al. 2017."""

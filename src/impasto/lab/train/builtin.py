@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import ImageError, ModelError, OptionError
+from impasto.lab.data.sources import SMALLEST, find_sources, read
 from impasto.lab.losses import content_loss, gram, gram_loss, total_variation
+from impasto.lab.nets.vgg import VGG19
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.objective import weighted
-from impasto.lab.train.optimization import precision
-from impasto.lab.train.sources import SMALLEST, find_sources, read
-from impasto.lab.vgg import VGG19
+from impasto.lab.train.optimizers import precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ def read_styles(config: TrainConfig) -> tuple[StylePicture, ...]:
 
 class StyleDraws:
     """Numbers of styles for the pairs of a batch; ``batch``, ``state`` and ``restore`` are those
-    of a :class:`impasto.lab.train.data.Sampler`."""
+    of a :class:`impasto.lab.data.pictures.Sampler`."""
 
     def __init__(self, shares: Sequence[float], *, first: int, seed: int) -> None:
         """``shares``: how often each is drawn; ``first``: the number of the first of them."""

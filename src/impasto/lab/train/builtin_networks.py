@@ -11,7 +11,7 @@ from impasto.lab.methods.cin import CIN, CINShape
 from impasto.lab.methods.johnson import Johnson, JohnsonShape
 from impasto.lab.methods.stylebank import StyleBank, StyleBankShape
 from impasto.lab.methods.ulyanov import Ulyanov, UlyanovShape
-from impasto.lab.normalization import BatchNorm, InstanceNorm
+from impasto.lab.nets.normalization import BatchNorm, InstanceNorm
 from impasto.lab.train.builtin import BuiltInObjective, Layers, TwoBranches
 from impasto.lab.train.config import TrainConfig
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from impasto.errors import ModelError
-from impasto.lab.export import weights_of
+from impasto.images.files import write_whole
+from impasto.lab.export.graphs import weights_of
+from impasto.lab.nets.vgg import read_weights, weights_metadata
 from impasto.lab.train.builtin import spread_styles
-from impasto.lab.vgg import read_weights, weights_metadata
 from impasto.models import MODELS, find_bundle
-from impasto.wholefile import write_whole
 
 CHECKPOINT = "checkpoint.pt"
 """Its name in a run folder."""

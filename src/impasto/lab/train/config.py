@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from impasto.errors import OptionError
-from impasto.lab.train.cropping import Crops
-from impasto.lab.train.sources import SMALLEST
-from impasto.wholefile import write_whole
+from impasto.images.files import write_whole
+from impasto.lab.data.cropping import Crops
+from impasto.lab.data.sources import SMALLEST
 
 CHOICES = {
     "optimizer": ("muon", "adam"),

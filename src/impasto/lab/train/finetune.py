@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from impasto.errors import OptionError
+from impasto.lab.nets.weights import find_vgg
 from impasto.lab.train.config import TrainConfig
-from impasto.lab.weights import find_vgg
 
 
 def finetune_config(

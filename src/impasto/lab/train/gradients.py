@@ -17,9 +17,9 @@ from torch import Tensor
 
 from impasto.errors import OptionError
 from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.courses import open_course
 from impasto.lab.train.networks import find_network
 from impasto.lab.train.processes import join_processes
+from impasto.lab.train.setup import open_course
 
 
 @dataclass(frozen=True)

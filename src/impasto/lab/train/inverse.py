@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.lab.losses import content_loss, total_variation
+from impasto.lab.losses.patches import Bank, style_swap
 from impasto.lab.methods.style_swap import LAYER
-from impasto.lab.patches import Bank, style_swap
 from impasto.lab.train.objective import Lesson, Objective
 
 

@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.errors import OptionError
+from impasto.images.files import write_whole
+from impasto.lab.data.pictures import held_out_squares
+from impasto.lab.data.sources import LeftOut
 from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.data import held_out_squares
 from impasto.lab.train.life import dead_share, watched
 from impasto.lab.train.objective import TERMS
 from impasto.lab.train.processes import Processes
-from impasto.lab.train.sources import LeftOut
-from impasto.wholefile import write_whole
 
 LOG, HELD_OUT, LEFT_OUT = "log.csv", "held-out.csv", "left-out.csv"
 COLUMNS = ("step", "loss", "gradient", "learning_rate", *TERMS, "images_per_second")

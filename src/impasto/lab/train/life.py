@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from impasto.lab.blocks import Residual
+from impasto.lab.nets.blocks import Residual
 
 DEAD = 0.01
 """A channel that says less than this share of what the strongest of its block says is dead."""

@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from impasto.errors import ModelError
-from impasto.lab.publish import publish_run
+from impasto.lab.export.publish import publish_run
 from impasto.lab.train.builtin_networks import BuiltInRow
 from impasto.lab.train.checkpoints import (
     CHECKPOINT,
@@ -21,10 +21,9 @@ from impasto.lab.train.checkpoints import (
     write_checkpoint,
 )
 from impasto.lab.train.config import TrainConfig, write_config
-from impasto.lab.train.courses import open_course
 from impasto.lab.train.journal import Journal
 from impasto.lab.train.networks import NetworkRow, find_network
-from impasto.lab.train.optimization import (
+from impasto.lab.train.optimizers import (
     OPTIMIZERS,
     Clock,
     clip_gradients,
@@ -33,6 +32,7 @@ from impasto.lab.train.optimization import (
     update_average,
 )
 from impasto.lab.train.processes import Processes, join_processes, stop_on_signals
+from impasto.lab.train.setup import open_course
 
 
 def train(config: TrainConfig, folder: str | Path, *, bundle: bool = True) -> Path:

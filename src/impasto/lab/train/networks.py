@@ -13,12 +13,12 @@ from impasto.errors import OptionError
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, encoder_of
 from impasto.lab.methods.compact import EYE, FAST, QUALITY, Compact, CompactShape, Eye
 from impasto.lab.methods.style_swap import Inverse
-from impasto.lab.normalization import BatchNorm, InstanceNorm
+from impasto.lab.nets.normalization import BatchNorm, InstanceNorm
+from impasto.lab.nets.vgg import VGG19
 from impasto.lab.train.builtin_networks import BUILT_IN, BuiltInRow
 from impasto.lab.train.inverse import InverseObjective
 from impasto.lab.train.objective import Lesson, Objective, Paint, stylize
 from impasto.lab.train.reading import ReadingObjective
-from impasto.lab.vgg import VGG19
 
 MARGIN = 16
 """Reflected border in pixels around pictures of the compact networks, which pad with zeros."""

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.lab.blocks import affine, reflected
 from impasto.lab.losses import (
     CONTENT_LAYER,
     STYLE_LAYERS,
@@ -26,14 +25,15 @@ from impasto.lab.losses import (
     style_moments,
     total_variation,
 )
+from impasto.lab.losses.transport import directions, shadows
 from impasto.lab.methods.adain import Decoder
-from impasto.lab.moments import fast_mean_std
-from impasto.lab.normalization import adain
+from impasto.lab.nets.blocks import affine, reflected
+from impasto.lab.nets.fast_moments import fast_mean_std
+from impasto.lab.nets.normalization import adain
+from impasto.lab.nets.vgg import VGG19
 from impasto.lab.train.adversary import Adversary
 from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.optimization import precision
-from impasto.lab.transport import directions, shadows
-from impasto.lab.vgg import VGG19
+from impasto.lab.train.optimizers import precision
 
 DISTILL_LAYERS = ("relu2_1", "relu3_1")
 TERMS = (

@@ -12,10 +12,10 @@ from torch import Tensor
 from impasto.errors import ModelError
 from impasto.lab.losses import STYLE_LAYERS, moment_loss, style_moments
 from impasto.lab.methods.compact import Compact
-from impasto.lab.moments import fast_mean_square, fast_mean_std
+from impasto.lab.nets.fast_moments import fast_mean_square, fast_mean_std
 from impasto.lab.train.checkpoints import READER, weights_from
 from impasto.lab.train.objective import Lesson, Objective, weighted
-from impasto.lab.train.optimization import precision
+from impasto.lab.train.optimizers import precision
 
 TOLD = STYLE_LAYERS[1:]
 """The layers whose maps an eye tells."""

@@ -1,0 +1,1 @@
+"""Many pictures: what is painted, where it goes, one after the other."""

@@ -1,0 +1,309 @@
+"""The commands ``impasto style`` and ``impasto styles``: styles that are kept under a name."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from impasto.cli.options import FAILED, LibraryOption, given
+from impasto.errors import ImageError, OptionError, StyleError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from impasto.styles.library import Entry
+    from impasto.styles.style import Style
+
+_STDIO = "-"
+
+# The shorter side that the photograph of a sheet is painted at: more than its cell shows.
+_SHEET_SIZE = 384
+
+
+@click.group()
+def style() -> None:
+    """Keep styles under a name, to be used wherever a style picture is.
+
+    \b
+    impasto style add great-wave wave.jpg --note "Hokusai, The Great Wave"
+    impasto stylize street.jpg great-wave
+    """
+
+
+@style.command()
+@click.argument("name")
+@click.argument("picture")
+@click.option(
+    "--model",
+    metavar="NAME|FILE",
+    cls=LibraryOption,
+    reads="stylizer:load:model",
+    help="The model to keep it for; a style fits the model that made it alone.",
+)
+@click.option("--note", metavar="TEXT", help="Where it comes from  [default: the file's name]")
+@click.option(
+    "--size",
+    type=int,
+    metavar="N",
+    cls=LibraryOption,
+    reads="stylizer:Stylizer.style:size",
+    help="Shorter side that a larger picture is reduced to: the scale of its strokes.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a style of that name for that model.")
+def add(
+    name: str,
+    picture: str,
+    model: str | None,
+    note: str | None,
+    size: int | None,
+    overwrite: bool,
+) -> None:
+    """Keep the style of PICTURE under NAME.
+
+    NAME is made of letters (a to z), digits, - and _. PICTURE may be a style file (.safetensors)
+    too, made for the same model; a - is standard input. A few kB are kept: statistics and a
+    thumbnail. For another model, keep it again with --model: one name can stand for a style of
+    each model.
+    """
+    from dataclasses import replace
+
+    from impasto.images.formats import one_line
+    from impasto.styles.files import SUFFIX
+    from impasto.styles.library import add_style, check_name
+
+    check_name(name)  # before the work
+    is_file = Path(picture).suffix.lower() == SUFFIX
+    if is_file and size is not None:
+        raise click.UsageError("--size is for pictures; a style file has its size already")
+    made = _from_file(picture, model) if is_file else _from_picture(picture, model, size)
+    source = "standard input" if picture == _STDIO else Path(picture).name
+    if note is None:
+        note = made.note if is_file else one_line(source)
+    path = add_style(replace(made, note=note), name, overwrite=overwrite)
+    size_kb = path.stat().st_size / 1000
+    click.echo(f"{name}: kept for model {made.model_name!r}, {size_kb:.1f} kB in {path}")
+
+
+def _from_file(picture: str, model: str | None) -> Style:
+    from impasto.models import DEFAULT_MODEL, find_bundle
+    from impasto.styles.files import load_style
+    from impasto.styles.library import check_fits
+
+    loaded = load_style(picture)
+    bundle = find_bundle(model or DEFAULT_MODEL)
+    check_fits(loaded, model=bundle.identity, model_name=bundle.card.name)
+    return loaded
+
+
+def _from_picture(picture: str, model: str | None, size: int | None) -> Style:
+    from dataclasses import replace
+
+    from impasto.styles.style import make_thumbnail
+    from impasto.stylizer import load
+
+    # In full, since it is read twice and a pipe cannot go back.
+    source = io.BytesIO(sys.stdin.buffer.read()) if picture == _STDIO else picture
+    # In single precision, whatever is fastest here: it is made once, and used anywhere.
+    stylizer = load(**given(model=model), precision="fp32")
+    try:
+        made = stylizer.style(source, **given(size=size))
+        thumbnail = make_thumbnail(source)
+    except MemoryError as error:
+        raise ImageError(f"{picture}: not enough memory for a picture of this size") from error
+    return replace(made, model_name=stylizer.card.name, thumbnail=thumbnail)
+
+
+@style.command()
+@click.argument("name")
+@click.option("--model", metavar="NAME|FILE", help="For this model only  [default: for all]")
+def remove(name: str, model: str | None) -> None:
+    """Remove a style that you keep; those of the gallery stay."""
+    from impasto.styles.library import remove_style
+
+    for entry in remove_style(name, model=_identity(model)):
+        click.echo(f"{name}: removed{_for_model(entry)}")
+
+
+@style.command()
+@click.argument("name")
+@click.option("--model", metavar="NAME|FILE", help="For this model only  [default: for all]")
+@click.option("--thumbnail", metavar="OUT", help="Write its thumbnail to this picture file.")
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
+def show(name: str, model: str | None, thumbnail: str | None, overwrite: bool) -> None:
+    """Show what is known of a style, by its NAME or its style file (.safetensors)."""
+    from impasto.images.photo import write_image
+    from impasto.styles.files import SUFFIX, load_style
+    from impasto.styles.library import Entry, list_styles
+    from impasto.styles.style import open_thumbnail
+
+    if Path(name).suffix.lower() == SUFFIX:
+        found = [Entry(name, Path(name), gallery=False, style=load_style(name))]
+    else:
+        found = [each for each in list_styles(model=_identity(model)) if each.name == name]
+    if not found:
+        raise StyleError(f"there is no style {name!r}; `impasto styles` lists what there is")
+    for entry in found:
+        _print_facts(entry)
+    if thumbnail is not None:
+        pictures = [open_thumbnail(each.style) for each in found if each.style is not None]
+        picture = next((each for each in pictures if each is not None), None)
+        if picture is None:
+            raise StyleError(f"style {name!r} has no thumbnail")
+        write_image(picture, thumbnail, overwrite=overwrite)
+
+
+def _print_facts(entry: Entry) -> None:
+    from impasto.images.formats import one_line
+
+    click.echo(f"{one_line(entry.name)}{_for_model(entry)}")
+    if entry.style is None:
+        click.echo(f"    cannot be used: {entry.problem}")
+        return
+    if entry.style.note:
+        click.echo(f"    note: {one_line(entry.style.note)}")
+    channels = ", ".join(str(level.mean.size) for level in entry.style.moments)
+    click.echo(f"    channels of its levels: {channels}")
+    size_kb = entry.path.stat().st_size / 1000
+    where = "the gallery" if entry.gallery else one_line(entry.path)
+    click.echo(f"    {size_kb:.1f} kB in {where}")
+
+
+@click.command()
+@click.option("--model", metavar="NAME|FILE", help="Those for this model only.")
+@click.option("--sheet", metavar="OUT", help="Draw them all, labeled, on the photograph of --on.")
+@click.option("--on", metavar="PHOTO", help="The photograph for --sheet.")
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
+def styles(model: str | None, sheet: str | None, on: str | None, overwrite: bool) -> int:
+    """List the styles that have a name: those that you keep, and the gallery.
+
+    \b
+    impasto styles
+    impasto styles --sheet sheet.png --on street.jpg --model fast
+    """
+    from impasto.styles.library import list_styles
+
+    if (sheet is None) != (on is None):
+        raise click.UsageError("--sheet OUT and --on PHOTO go together: what to draw, and on what")
+    if sheet is not None and on is not None:
+        return _draw(Path(sheet), on, model=model, overwrite=overwrite)
+    if model is not None and (names := _built_in(model)):
+        click.echo(f"Styles built into {model}\n")
+        for name in names:
+            click.echo(f"  {name}")
+        click.echo(f"\nUse one: impasto stylize PHOTO -s {names[0]} --model {model}")
+        return 0
+    entries = list_styles(model=_identity(model))
+    usable = [each for each in entries if each.style is not None]
+    headings = sorted({_for_model(each) for each in usable})
+    for heading in headings:
+        click.echo(f"Styles{heading}\n")
+        _print_table([each for each in usable if _for_model(each) == heading])
+        click.echo()
+    if not usable:
+        click.echo("There is no style yet.\n")
+    for entry in entries:
+        if entry.style is None:
+            click.echo(f"cannot be used: {entry.problem}\n")
+    click.echo("Use one: impasto stylize PHOTO NAME; keep another: impasto style add NAME PICTURE")
+    return 0
+
+
+def _print_table(entries: Sequence[Entry]) -> None:
+    from impasto.images.formats import one_line
+
+    width = max(len(each.name) for each in entries)
+    for entry in entries:
+        note = one_line(entry.style.note) if entry.style else ""
+        origin = "gallery" if entry.gallery else "yours"
+        click.echo(f"  {entry.name:<{width}}  {origin:<7}  {note}".rstrip())
+
+
+def _draw(target: Path, on: str, *, model: str | None, overwrite: bool) -> int:
+    from tqdm import tqdm
+
+    from impasto.batch.sheets import Cell, contact_sheet
+    from impasto.images.photo import read_photo, write_image
+    from impasto.images.resizing import resize
+    from impasto.styles.library import Entry, list_styles
+    from impasto.styles.style import Style
+    from impasto.stylizer import load
+
+    if os.path.lexists(target) and not overwrite:  # better now than after the work
+        raise OptionError(f"{target}: exists already; give another name, or --overwrite")
+    photo = read_photo(sys.stdin.buffer if on == _STDIO else on)
+    stylizer = load(**given(model=model))
+    image = photo.image
+    if min(image.shape[:2]) > _SHEET_SIZE:
+        image = resize(image, _SHEET_SIZE)
+    entries: Sequence[Entry] = list_styles(model=stylizer.identity)
+    if stylizer.card.styles:
+        values = [(name, stylizer.found(name)) for name in stylizer.card.styles]
+        entries = [
+            Entry(name, Path(str(model)), gallery=False, style=value)
+            for name, value in values
+            if isinstance(value, Style)
+        ]
+    usable = [(each, each.style) for each in entries if each.style is not None]
+    if not usable:
+        raise StyleError(
+            f"there is no style for model {stylizer.card.name!r} yet: "
+            "keep one with impasto style add"
+        )
+    cells = [Cell(_picture(image), "the photograph", Path(on).name)]
+    failures = [each.problem for each in entries if each.style is None]
+    for entry, value in tqdm(usable, desc="painting", leave=False, disable=not sys.stderr.isatty()):
+        try:
+            painted = _picture(stylizer.paint(image, value).image)
+        except StyleError as error:  # one bad style is no reason to hide the others
+            failures.append(str(error))
+            continue
+        cells.append(Cell(painted, entry.name, value.note, _inset(value)))
+    write_image(contact_sheet(cells), target, overwrite=overwrite)
+    click.echo(f"{target}: {len(cells) - 1} styles for model {stylizer.card.name!r}")
+    for problem in failures:
+        click.echo(f"impasto: {problem}", err=True)
+    return FAILED if failures else 0
+
+
+def _picture(image: NDArray[np.float32]) -> Image.Image:
+    import numpy as np
+    from PIL import Image
+
+    return Image.fromarray(np.rint(image * 255).astype(np.uint8))
+
+
+def _inset(style: Style) -> Image.Image | None:
+    from impasto.styles.style import open_thumbnail
+
+    try:
+        return open_thumbnail(style)
+    except ImageError:  # the style is good without
+        return None
+
+
+def _identity(model: str | None) -> str | None:
+    from impasto.models import find_bundle
+
+    return None if model is None else find_bundle(model).identity
+
+
+def _built_in(model: str) -> tuple[str, ...]:
+    from impasto.models import find_bundle
+
+    return find_bundle(model).card.styles
+
+
+def _for_model(entry: Entry) -> str:
+    from impasto.styles.style import model_label
+
+    if entry.style is None:
+        return ""
+    return f" for {model_label(entry.style.model, entry.style.model_name)}"

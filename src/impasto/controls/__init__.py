@@ -1,0 +1,1 @@
+"""Everything a user can turn, one file each: arrays in, arrays out."""

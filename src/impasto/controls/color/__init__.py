@@ -1,0 +1,398 @@
+"""Color control: keep the photograph's colors, or take only the colors of the style.
+
+Two ways to keep them (Gatys, Bethge, Hertzmann & Shechtman 2016, "Preserving Color in Neural
+Artistic Style Transfer", arXiv 1606.05897). Either the *style* is given the photograph's colors
+before the transfer, by a linear map of its pixels, ``x' = A x + b``, after which mean and
+covariance are those of the photograph; or only luminance is transferred, and the photograph's I and
+Q are put back after. The other way round, ``only`` lays the style's palette on the photograph.
+
+Every map follows from :class:`ColorMoments`, which can be gathered strip by strip, and treats every
+pixel for itself, so a huge picture needs no more memory than a strip of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.controls.color.moments import (
+    ColorMoments,
+    F,
+    Matrix,
+    apply_map,
+    moments_of,
+    pixelwise,
+)
+from impasto.controls.color.palette import (
+    apply_palette,
+    palette_map,
+    palette_of,
+    transfer_palette,
+)
+from impasto.errors import OptionError
+
+__all__ = [
+    "METHODS",
+    "ColorMethod",
+    "ColorMoments",
+    "align_luminance",
+    "apply_map",
+    "apply_palette",
+    "find_method",
+    "from_yiq",
+    "linear_map",
+    "match",
+    "moments_of",
+    "palette_map",
+    "palette_of",
+    "put_luminance",
+    "to_yiq",
+    "transfer_palette",
+]
+
+Stage: TypeAlias = Literal["before", "after", "both"]
+
+# NTSC of 1953, to the four digits that are commonly published. The rows of I and Q add up to 0:
+# a grey has neither.
+_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+_FROM_YIQ = np.linalg.inv(_YIQ)
+_LUMA = _YIQ[0]
+
+# A variance below the first comes of rounding in the sums; one below the second, a deviation of
+# half a step of 8 bits, of rounding in the file (0.29 of a step), where more than 4 times as much
+# deviation is asked for.
+_ZERO = 1e-12
+_ROUNDING = (0.5 / 255) ** 2
+_MOST = 4**2
+
+
+@dataclass(frozen=True)
+class ColorMethod:
+    """A way to control color.
+
+    Attributes:
+        name: as on the command line.
+        summary: a line for people.
+        use: when to choose it.
+        where: where it acts. "before" changes the style picture, with :func:`match`; "after" the
+            result, with :func:`transfer_palette`; "both" first the style picture, with
+            :func:`match`, and at last the result, with :func:`put_luminance`.
+    """
+
+    name: str
+    summary: str
+    use: str
+    where: Stage
+
+
+METHODS: tuple[ColorMethod, ...] = (
+    ColorMethod(
+        name="cholesky",
+        summary="the style gets the photograph's colors, red, green and blue in turn",
+        use="for comparison: the order of the channels is in the result",
+        where="before",
+    ),
+    ColorMethod(
+        name="eigen",
+        summary="the style gets the photograph's colors, axis by axis (image analogies)",
+        use="for comparison: much like monge-kantorovich where the style is colorful in all hues",
+        where="before",
+    ),
+    ColorMethod(
+        name="monge-kantorovich",
+        summary="the style gets the photograph's colors by the smallest change there is",
+        use="the first to try: what is light, warm or green in the style stays so where it can",
+        where="before",
+    ),
+    ColorMethod(
+        name="luminance",
+        summary="only light and dark are painted; the photograph's hues stay where they are",
+        use="when every thing must keep its own color, as faces and flags",
+        where="both",
+    ),
+    ColorMethod(
+        name="only",
+        summary="the style's palette on the photograph, without its strokes",
+        use="when you want the colors of a painting and nothing else",
+        where="after",
+    ),
+)
+
+
+def find_method(name: str) -> ColorMethod:
+    """The row of ``METHODS`` with this name.
+
+    Raises:
+        OptionError: if there is none.
+
+    Example:
+        >>> find_method("luminance").where
+        'both'
+    """
+    for row in METHODS:
+        if row.name == name:
+            return row
+    names = ", ".join(row.name for row in METHODS)
+    raise OptionError(f"there is no color method {name!r}; choose one of {names}")
+
+
+def linear_map(
+    image: ColorMoments, reference: ColorMoments, *, method: str
+) -> tuple[Matrix, Matrix]:
+    """The map ``x' = A x + b`` that gives colors the mean and covariance of others.
+
+    With S the covariance of ``image`` and T that of ``reference`` (Gatys et al. 2016; the third
+    also Pitié & Kokaram 2007, "The Linear Monge-Kantorovitch Linear Colour Mapping")::
+
+        cholesky            A = L_T L_S^-1                                  S = L_S L_S^T, lower
+        eigen               A = T^1/2 S^-1/2
+        monge-kantorovich   A = S^-1/2 (S^1/2 T S^1/2)^1/2 S^-1/2
+        luminance           A = 1 l^T sigma_T / sigma_S                     Y = l^T x, grey result
+
+    **Flat pictures.** A linear map cannot give color to a picture that has none, such as a grey one
+    or one of two colors. A direction in which ``image`` deviates by less than 1e-6, or by less than
+    half a step of 8 bits while more than 4 times as much is asked, holds nothing but rounding and
+    is dropped. If the r directions that remain suffice for the rank of T, the covariance still
+    becomes T. If not, it becomes the part of T (never more than T in any direction) that r
+    directions can carry: first luminance and all that varies with it, then what varies most of the
+    rest. So a grey style gets the photograph's tones, warm or cold, from dark to light. The mean
+    always becomes that of ``reference``.
+
+    Args:
+        image: of the picture that will be mapped.
+        reference: of the picture whose colors are wanted.
+        method: a method of ``METHODS`` that acts before.
+
+    Returns:
+        A (3, 3) and b (3,), float64.
+
+    Raises:
+        OptionError: if the method is not one of those.
+
+    Example:
+        >>> colors = np.random.default_rng(0).random((2, 8, 8, 3))
+        >>> one, two = moments_of(colors[0]), moments_of(colors[1])
+        >>> matrix, offset = linear_map(one, two, method="eigen")
+        >>> np.allclose(matrix @ one.covariance @ matrix.T, two.covariance)
+        True
+    """
+    if find_method(method).where == "after":
+        raise OptionError(f"color method {method!r} acts after the transfer and matches no picture")
+    if method == "luminance":
+        # Rounding can leave the variance of a plain picture a hair below 0.
+        have, want = (
+            max(0.0, float(_LUMA @ each.covariance @ _LUMA)) for each in (image, reference)
+        )
+        gain = 0.0 if _is_flat(have, want) else np.sqrt(want / have)
+        matrix = gain * np.outer(np.ones(3), _LUMA)
+        # Written for luminances: the offset has no part in I and Q.
+        offset = np.full(3, _LUMA @ reference.mean - gain * (_LUMA @ image.mean))
+        return matrix, offset
+    matrix = _matrix(image.covariance, reference.covariance, method)
+    return matrix, reference.mean - matrix @ image.mean
+
+
+def match(
+    image: NDArray[F],
+    reference: NDArray[np.floating[Any]],
+    *,
+    method: str,
+    weights: NDArray[np.floating[Any]] | None = None,
+    reference_weights: NDArray[np.floating[Any]] | None = None,
+) -> NDArray[F]:
+    """A picture with the mean and covariance of the colors of another; see :func:`linear_map`.
+
+    Args:
+        image: (H, W, 3) floats, such as the style.
+        reference: (H', W', 3) floats, such as the photograph.
+        method: a method of ``METHODS`` that acts before.
+        weights: (H, W), how much each pixel of ``image`` counts; all are mapped.
+        reference_weights: (H', W'), the same for ``reference``.
+
+    Returns:
+        (H, W, 3) of the dtype of ``image``, not clipped: clip it before it is encoded.
+
+    Raises:
+        ImageError: if a picture is no such array, or no pixel of it counts.
+        OptionError: if the method does not act before, or weights are not numbers of 0 or more.
+
+    Example:
+        >>> style, photo = np.random.default_rng(0).random((2, 8, 8, 3))
+        >>> matched = match(style, photo, method="monge-kantorovich")
+        >>> np.allclose(moments_of(matched).covariance, moments_of(photo).covariance)
+        True
+    """
+    have, want = moments_of(image, weights), moments_of(reference, reference_weights)
+    return apply_map(image, *linear_map(have, want, method=method))
+
+
+def align_luminance(
+    style: NDArray[F],
+    content: NDArray[np.floating[Any]],
+    *,
+    weights: NDArray[np.floating[Any]] | None = None,
+    reference_weights: NDArray[np.floating[Any]] | None = None,
+) -> NDArray[F]:
+    """The luminance of a style with the mean and deviation of that of a photograph, in grey.
+
+    ``L' = sigma_c / sigma_s (L - mu_s) + mu_c`` (Gatys et al. 2016), the map of the
+    method ``luminance``.
+
+    Args:
+        style: (H, W, 3) floats.
+        content: (H', W', 3) floats.
+        weights: (H, W), how much each pixel of ``style`` counts.
+        reference_weights: (H', W'), the same for ``content``.
+
+    Returns:
+        (H, W, 3) of the dtype of ``style``, three equal channels, not clipped.
+
+    Raises:
+        ImageError: as :func:`match`.
+        OptionError: as :func:`match`.
+
+    Example:
+        >>> style, photo = np.random.default_rng(0).random((2, 8, 8, 3))
+        >>> aligned = to_yiq(align_luminance(style, photo))[..., 0]
+        >>> np.allclose(aligned.std(), to_yiq(photo)[..., 0].std())
+        True
+    """
+    return match(
+        style,
+        content,
+        method="luminance",
+        weights=weights,
+        reference_weights=reference_weights,
+    )
+
+
+def put_luminance(stylized: NDArray[F], content: NDArray[np.floating[Any]]) -> NDArray[F]:
+    """The luminance of a stylized picture with the I and Q of its photograph.
+
+    Where these three are no color that RGB can show, I and Q are reduced by the same factor until
+    they are: luminance and hue stay, saturation yields (the paper says nothing; clipping the
+    channels would change all three).
+
+    Args:
+        stylized: (H, W, 3) floats in [0, 1].
+        content: (H, W, 3) floats in [0, 1].
+
+    Returns:
+        (H, W, 3) in [0, 1], of the dtype of ``stylized``.
+
+    Raises:
+        ImageError: if one is no such array, or the sizes differ.
+
+    Example:
+        >>> orange, grey = np.array([[[0.6, 0.4, 0.2]]]), np.full((1, 1, 3), 0.5)
+        >>> to_yiq(orange).round(3), to_yiq(put_luminance(grey, orange)).round(3)
+        (array([[[ 0.437,  0.183, -0.02 ]]]), array([[[ 0.5  ,  0.183, -0.02 ]]]))
+    """
+
+    # The inverse of YIQ adds Y to all channels alike, so to keep I and Q is to keep RGB - Y.
+    def put(painted: Matrix, colors: Matrix) -> Matrix:
+        luminance = np.clip(painted @ _LUMA, 0, 1)[..., None]
+        chroma = colors - (colors @ _LUMA)[..., None]
+        room = np.where(chroma > 0, 1 - luminance, luminance)
+        share = (room / np.maximum(np.abs(chroma), _ZERO)).min(axis=-1, keepdims=True)
+        inside: Matrix = np.clip(luminance + np.minimum(share, 1) * chroma, 0, 1)
+        return inside
+
+    return pixelwise(put, stylized, content)
+
+
+def to_yiq(rgb: NDArray[F]) -> NDArray[F]:
+    """RGB to YIQ: luminance, orange-blue, purple-green (NTSC of 1953).
+
+    Args:
+        rgb: (..., 3) floats.
+
+    Returns:
+        (..., 3) of the same dtype; for RGB in [0, 1] Y lies in [0, 1], I in [-0.5959, 0.5959] and
+        Q in [-0.5227, 0.5227].
+
+    Example:
+        >>> to_yiq(np.array([1.0, 1.0, 1.0])).round(12) + 0.0
+        array([1., 0., 0.])
+    """
+    yiq: NDArray[F] = (rgb.astype(np.float64) @ _YIQ.T).astype(rgb.dtype)
+    return yiq
+
+
+def from_yiq(yiq: NDArray[F]) -> NDArray[F]:
+    """YIQ to RGB, the inverse of :func:`to_yiq`.
+
+    Args:
+        yiq: (..., 3) floats.
+
+    Returns:
+        (..., 3) of the same dtype, not clipped.
+
+    Example:
+        >>> from_yiq(np.array([0.5, 0.0, 0.0])).round(12)
+        array([0.5, 0.5, 0.5])
+    """
+    rgb: NDArray[F] = (yiq.astype(np.float64) @ _FROM_YIQ.T).astype(yiq.dtype)
+    return rgb
+
+
+def _is_flat(have: Any, want: Any) -> Any:
+    """Whether variances are those of rounding, and no ground to stretch them to what is wanted."""
+    return (have < _ZERO) | ((have < _ROUNDING) & (want > _MOST * have))
+
+
+def _matrix(have: Matrix, want: Matrix, method: str) -> Matrix:
+    """A with ``A have A^T = want``, as far as the rank of ``have`` allows.
+
+    Every such A is ``colors @ turn @ whiten``: to white colors, turned, and colored. The methods
+    differ in the turn alone, and it is the one with orthonormal rows nearest to some matrix.
+    """
+    values, axes = np.linalg.eigh(have)
+    kept = ~_is_flat(values, np.einsum("ij,ik,kj->j", axes, want, axes))
+    spread, axes = np.sqrt(values[kept]), axes[:, kept]
+    want = _reduced(want, spread.size)
+    wanted, wanted_axes = np.linalg.eigh(want)
+    varies = wanted > _ZERO
+    if not varies.any():
+        return np.zeros((3, 3))
+    wanted_spread, wanted_axes = np.sqrt(wanted[varies]), wanted_axes[:, varies]
+    near = wanted_axes.T @ axes  # eigen
+    if method == "cholesky":
+        lower = (axes / spread).T @ _lower((axes * spread**2) @ axes.T)
+        near = (wanted_axes / wanted_spread).T @ _lower(want) @ lower.T
+    elif method == "monge-kantorovich":
+        near = wanted_spread[:, None] * near * spread
+    left, _, right = np.linalg.svd(near, full_matrices=False)
+    matrix: Matrix = (wanted_axes * wanted_spread) @ (left @ right) @ (axes / spread).T
+    return matrix
+
+
+def _reduced(covariance: Matrix, rank: int) -> Matrix:
+    """The part of a covariance that ``rank`` directions carry: luminance first, then the largest.
+
+    It depends on nothing but the two, so matching again changes nothing.
+    """
+    if (np.linalg.eigvalsh(covariance) > _ZERO).sum() <= rank:
+        return covariance
+    part, rest = np.zeros((3, 3)), covariance
+    for step in range(rank):
+        direction = _LUMA
+        if step > 0 or direction @ rest @ direction < _ROUNDING:
+            direction = np.linalg.eigh(rest)[1][:, -1]
+        along = rest @ direction
+        one = np.outer(along, along) / (direction @ along)
+        part, rest = part + one, rest - one
+    return part
+
+
+def _lower(covariance: Matrix) -> Matrix:
+    """The lower triangular factor of Cholesky, with a column of 0 where nothing is left to vary."""
+    lower, rest = np.zeros((3, 3)), covariance
+    for i in range(3):
+        if rest[i, i] > _ZERO:
+            lower[i:, i] = rest[i:, i] / np.sqrt(rest[i, i])
+            rest = rest - np.outer(lower[:, i], lower[:, i])
+    return lower

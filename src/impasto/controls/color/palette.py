@@ -1,0 +1,253 @@
+"""A photograph in the palette of a style: values first, then tints, then hues.
+
+Palettes are moments of *tones*, the lightness of Oklab on an S-shaped scale and its a and b. In
+RGB the same map turns skin green and light into spots; here lightness comes from lightness alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.controls.color.moments import ColorMoments, F, Matrix, moments_of, pixelwise
+
+# Oklab, B. Ottosson 2020 (bottosson.github.io/posts/oklab): linear sRGB -> cones -> L, a, b.
+_CONES = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_OKLAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+_FROM_CONES, _FROM_OKLAB = np.linalg.inv(_CONES), np.linalg.inv(_OKLAB)
+
+# The light that a black screen reflects in a lit room. Without it the first steps of 8 bits above
+# black would be far apart, and a picture whose shadows get lighter would show them as contours.
+_FLARE = 0.004
+_BLACK = float(np.cbrt(_FLARE / (1 + _FLARE)))
+
+# How far beyond black and white the scale of tones ends: larger is more linear.
+_TOE = 0.05
+
+# How far beyond [0, 1] linear light may lie to be clipped at once. Near blue the border of sRGB is
+# hollow by half as much in Oklab: without it the largest saturation would jump there.
+_SLACK = 1e-3
+
+# Halvings of the interval in which the largest saturation that fits is searched: 1 / 4096.
+_HALVINGS = 12
+
+# What a palette may do to the contrast between light and dark, and at most to saturation: more
+# would wipe out the drawing, burn the lights, or blow the grain of a plain sky up to spots.
+_CONTRAST = (2 / 3, 3 / 2)
+_SATURATION = 2.5
+
+# Added to variances: it keeps every division finite and is far below what can be seen.
+_FLOOR = 1e-8
+
+
+def to_tones(rgb: NDArray[np.floating[Any]]) -> Matrix:
+    """RGB to tones: the lightness of Oklab on an S-shaped scale, and its a and b.
+
+    Oklab is taken of linear light ``(c + f) / (1 + f)``, f = 0.004, as seen in a lit room. With its
+    lightness L scaled from 0 for black to 1 for white, the first tone is
+    ``log((L + t) / (1 - L + t)) / 4``, t = 0.05. This has nearly the units of L in the middle and
+    stretches towards black and white, so whatever is added to tones or multiplied with them, lights
+    and shadows keep their drawing.
+
+    Args:
+        rgb: (..., 3), sRGB in [0, 1]; what is outside is clipped.
+
+    Returns:
+        (..., 3) float64.
+
+    Example:
+        >>> to_tones(np.array([1.0, 1.0, 1.0])).round(3) + 0.0
+        array([0.761, 0.   , 0.   ])
+    """
+    values = np.clip(rgb.astype(np.float64), 0, 1)
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    tones: Matrix = np.cbrt((linear + _FLARE) / (1 + _FLARE) @ _CONES.T) @ _OKLAB.T
+    light = np.clip((tones[..., 0] - _BLACK) / (1 - _BLACK), 0, 1)
+    tones[..., 0] = np.log((light + _TOE) / (1 - light + _TOE)) / 4
+    return tones
+
+
+def from_tones(tones: Matrix) -> Matrix:
+    """Tones to RGB, the inverse of :func:`to_tones` where there is one.
+
+    A color that sRGB does not have loses saturation until it does; hue and lightness stay.
+
+    Args:
+        tones: (..., 3) finite float64.
+
+    Returns:
+        (..., 3) float64, sRGB in [0, 1].
+
+    Example:
+        >>> from_tones(to_tones(np.array([0.2, 0.4, 0.6]))).round(6)
+        array([0.2, 0.4, 0.6])
+    """
+    # The hyperbolic tangent is the same curve as the logistic one, and never overflows.
+    light = np.clip(0.5 + (0.5 + _TOE) * np.tanh(2 * tones[..., :1]), 0, 1)
+    lab = np.concatenate([_BLACK + (1 - _BLACK) * light, tones[..., 1:]], axis=-1)
+    linear = _linear(lab)
+    outside = ~_fits(linear)[..., 0]
+    linear[outside] = _linear(_desaturated(lab[outside]))
+    linear = np.clip(linear, 0, 1)
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def palette_of(
+    image: NDArray[np.floating[Any]], weights: NDArray[np.floating[Any]] | None = None
+) -> ColorMoments:
+    """The palette of a picture: moments of its tones, which merge like all moments.
+
+    Args:
+        image: (H, W, 3) floats in [0, 1].
+        weights: (H, W), how much each pixel counts; None for all the same.
+
+    Raises:
+        ImageError: as :func:`impasto.controls.color.moments.moments_of`.
+        OptionError: the same.
+
+    Example:
+        >>> palette_of(np.full((2, 2, 3), 0.5)).mean.round(3) + 0.0
+        array([0.024, 0.   , 0.   ])
+    """
+    return moments_of(image, weights, space=to_tones)
+
+
+def palette_map(content: ColorMoments, style: ColorMoments) -> tuple[Matrix, Matrix]:
+    """The map of tones ``x' = A x + b`` that lays the palette of a style on a photograph.
+
+    In the order of a painter:
+
+    1. Values. Lightness gets the mean that it has in the style, and its deviation as far as that
+       changes the contrast by 2/3 to 3/2: a plain style shall not wipe the photograph out.
+    2. Tints. Each value gets the a and b that go with it in the style (the regression on
+       lightness), as indigo shadows and cream lights in a print; a grey photograph has these alone.
+    3. Hues. What a and b vary at equal lightness is mapped as the linear Monge-Kantorovich map
+       does (Pitié & Kokaram 2007), with saturation at most 2.5-fold: what was warm stays warmer.
+
+    Args:
+        content: :func:`palette_of` the photograph.
+        style: :func:`palette_of` the style.
+
+    Returns:
+        A (3, 3) and b (3,), float64, for :func:`apply_palette`.
+
+    Example:
+        >>> same = palette_of(np.random.default_rng(0).random((8, 8, 3)))
+        >>> np.allclose(palette_map(same, same)[0], np.eye(3))
+        True
+    """
+    have, want = (each.covariance + _FLOOR * np.eye(3) for each in (content, style))
+    wanted = np.sqrt(want[0, 0] / have[0, 0])
+    contrast = np.clip(wanted, *_CONTRAST)
+    # In a style without light and dark the slope is chance: more contrast must not multiply it.
+    tint = min(wanted, contrast) * want[1:, 0] / want[0, 0]
+    own = have[1:, 0] / have[0, 0]
+    rest = (each[1:, 1:] - np.outer(each[1:, 0], each[0, 1:]) / each[0, 0] for each in (have, want))
+    hues = _hues(*rest)
+    matrix = np.zeros((3, 3))
+    matrix[0, 0] = contrast
+    matrix[1:, 0] = tint - hues @ own
+    matrix[1:, 1:] = hues
+    return matrix, style.mean - matrix @ content.mean
+
+
+def apply_palette(image: NDArray[F], matrix: Matrix, offset: Matrix) -> NDArray[F]:
+    """A photograph with its tones mapped.
+
+    Args:
+        image: (H, W, 3) floats in [0, 1], or a strip or tile of it.
+        matrix: A of :func:`palette_map`.
+        offset: b of :func:`palette_map`.
+
+    Returns:
+        (H, W, 3) in [0, 1], of the dtype of ``image``; colors that sRGB does not have lose
+        saturation until it does.
+
+    Example:
+        >>> image = np.full((1, 1, 3), 0.25)
+        >>> apply_palette(image, np.eye(3), np.zeros(3)).round(6).ravel()
+        array([0.25, 0.25, 0.25])
+    """
+    return pixelwise(lambda colors: from_tones(to_tones(colors) @ matrix.T + offset), image)
+
+
+def transfer_palette(
+    content: NDArray[F],
+    style: NDArray[np.floating[Any]],
+    *,
+    weights: NDArray[np.floating[Any]] | None = None,
+    reference_weights: NDArray[np.floating[Any]] | None = None,
+) -> NDArray[F]:
+    """The photograph in the colors of the style, with nothing else of it; see :func:`palette_map`.
+
+    Args:
+        content: (H, W, 3) floats in [0, 1].
+        style: (H', W', 3) floats in [0, 1].
+        weights: (H, W), how much each pixel of ``content`` counts; all are mapped.
+        reference_weights: (H', W'), the same for ``style``.
+
+    Returns:
+        (H, W, 3) in [0, 1], of the dtype of ``content``.
+
+    Raises:
+        ImageError: if a picture is no such array, or no pixel of it counts.
+        OptionError: if weights are not numbers of 0 or more.
+
+    Example:
+        >>> photo, style = np.random.default_rng(0).random((2, 8, 8, 3))
+        >>> transfer_palette(photo, style).shape
+        (8, 8, 3)
+    """
+    have, want = palette_of(content, weights), palette_of(style, reference_weights)
+    return apply_palette(content, *palette_map(have, want))
+
+
+def _hues(have: Matrix, want: Matrix) -> Matrix:
+    """The Monge-Kantorovich map between two covariances, no axis stretched too far."""
+    root, inverse = _power(have, 0.5), _power(have, -0.5)
+    values, axes = np.linalg.eigh(inverse @ _power(root @ want @ root, 0.5) @ inverse)
+    stretched: Matrix = (axes * np.clip(values, 0, _SATURATION)) @ axes.T
+    return stretched
+
+
+def _power(covariance: Matrix, exponent: float) -> Matrix:
+    values, axes = np.linalg.eigh(covariance)
+    # Rounding in what was subtracted can leave a variance a hair below its floor, or below 0.
+    power: Matrix = (axes * np.maximum(values, _FLOOR**2) ** exponent) @ axes.T
+    return power
+
+
+def _linear(lab: Matrix) -> Matrix:
+    """Oklab in a lit room to linear sRGB."""
+    rgb: Matrix = (lab @ _FROM_OKLAB.T) ** 3 @ _FROM_CONES.T * (1 + _FLARE) - _FLARE
+    return rgb
+
+
+def _fits(linear: Matrix) -> NDArray[np.bool_]:
+    """(..., 1), whether sRGB has a color."""
+    farthest: Matrix = np.abs(linear - 0.5).max(axis=-1, keepdims=True)
+    return farthest <= 0.5 + _SLACK
+
+
+def _desaturated(lab: Matrix) -> Matrix:
+    """(n, 3) Oklab colors with the largest share of their a and b that sRGB has."""
+    share, step = np.zeros((len(lab), 1)), 0.5
+    for _ in range(_HALVINGS):
+        tried = lab * np.hstack([np.ones_like(share), share + step, share + step])
+        share += step * _fits(_linear(tried))
+        step /= 2
+    return lab * np.hstack([np.ones_like(share), share, share])

@@ -1,0 +1,470 @@
+"""Masks and maps of strength: pictures of any kind and size -> (H, W) numbers for a photograph."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from numbers import Real
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.controls.affine import MAX_ALPHA, check_alpha
+from impasto.errors import ImageError, OptionError
+from impasto.images.formats import one_line
+from impasto.images.photo import Picture, read_photo
+from impasto.images.resizing import MAX_PIXELS, Plane, Stretch, resize_plane, stretched
+from impasto.images.sources import open_source
+from impasto.images.windows import ArraySource, Source
+
+# Rows that are looked at at a time.
+_ROWS = 256
+# What JPEG makes of grey: its three channels need not stay equal to the last bit.
+_GREY_SPREAD = 4 / 255
+
+
+class PictureMask:
+    """What a picture says as a mask, which says where something counts; read by its parts.
+
+    If the picture has an alpha channel that is not opaque everywhere, that is the mask, so a
+    cut-out will do whatever its colors are. Otherwise its gray values are: white is all, black is
+    nothing, and what is between is a soft border.
+
+    Args:
+        source: the picture; looked at once here, and read again by :meth:`window`. One that reads
+            a file serves one thread at a time.
+
+    Attributes:
+        shape: height and width in pixels.
+        low: the smallest of its values.
+        high: the largest of them.
+        held: bytes that it keeps in memory.
+        row_bytes: bytes that it keeps for every row of a window.
+
+    Raises:
+        ImageError: if it is a picture in color without transparency.
+
+    Example:
+        >>> picture = ArraySource(np.full((4, 4, 3), 0.5, np.float32), None)
+        >>> PictureMask(picture).window(slice(0, 1), slice(0, 2))
+        array([[0.5, 0.5]], dtype=float32)
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.shape = (source.height, source.width)
+        self.held, self.row_bytes = source.held, source.row_bytes
+        spread, gray, seen = 0.0, (np.inf, -np.inf), (np.inf, -np.inf)
+        for top in range(0, source.height, _ROWS):
+            rows = slice(top, min(top + _ROWS, source.height))
+            image, alpha = source.window(rows, slice(0, source.width))
+            spread = max(spread, float(np.ptp(image, axis=2).max()))
+            gray = _widened(gray, _gray(image))
+            if alpha is not None:
+                seen = _widened(seen, alpha)
+        self._cut_out = seen[0] < 1
+        self.low, self.high = seen if self._cut_out else gray
+        if not self._cut_out and spread > _GREY_SPREAD:
+            raise ImageError(
+                f"{source.name}: is a picture in color, whose channels differ by up to "
+                f"{round(255 * spread)} of 255; a mask is a gray picture, or one with an alpha "
+                "channel"
+            )
+
+    def window(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """(h, w), a part of it from pixel to pixel; fastest row by row from the top."""
+        image, alpha = self._source.window(rows, columns)
+        return alpha if self._cut_out and alpha is not None else _gray(image)
+
+    def whole(self) -> NDArray[np.float32]:
+        """(H, W), all of it."""
+        found = np.empty(self.shape, np.float32)
+        for top in range(0, len(found), _ROWS):
+            rows = slice(top, min(top + _ROWS, len(found)))
+            found[rows] = self.window(rows, slice(0, self.shape[1]))
+        return found
+
+
+Mask: TypeAlias = NDArray[np.float32] | PictureMask
+"""A mask or a map of strength: an array of numbers, or a picture read by its parts."""
+
+
+def read_mask(source: Picture, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.float32]:
+    """A mask from a picture of it, as :class:`PictureMask` understands it.
+
+    Args:
+        source: a file, Pillow image or array, as for :func:`impasto.images.photo.read_photo`, or an
+            array of bool.
+        max_pixels: a larger picture is refused.
+
+    Returns:
+        (H, W) float32 in [0, 1], of the picture's own size.
+
+    Raises:
+        ImageError: if the picture cannot be read, or is one in color without transparency.
+
+    Example:
+        >>> read_mask(np.array([[0, 51, 255]], np.uint8))
+        array([[0. , 0.2, 1. ]], dtype=float32)
+    """
+    if isinstance(source, np.ndarray) and source.dtype.kind == "b":
+        source = source.astype(np.float32)
+    photo = read_photo(source, max_pixels=max_pixels)
+    return PictureMask(ArraySource(photo.image, photo.alpha, photo.name)).whole()
+
+
+def _gray(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    gray: NDArray[np.float32] = image.mean(axis=2, dtype=np.float32)
+    return gray
+
+
+def _widened(limits: tuple[float, float], values: NDArray[np.float32]) -> tuple[float, float]:
+    return min(limits[0], float(values.min())), max(limits[1], float(values.max()))
+
+
+class ReadMask(Protocol):
+    """Reads a mask of a picture; :func:`read_mask` is one."""
+
+    def __call__(self, source: Picture, *, max_pixels: int = MAX_PIXELS) -> Mask:
+        """See :func:`read_mask`."""
+        ...
+
+
+def read_masks(
+    masks: Picture | PictureMask | Sequence[Picture | PictureMask] | None,
+    count: int,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    read: ReadMask = read_mask,
+) -> list[Mask]:
+    """Masks for ``count`` styles from pictures of them; an empty list for None.
+
+    Args:
+        masks: one for each style, as for :func:`read_mask`; those that were read already stay.
+        count: how many styles there are.
+        max_pixels: a larger picture is refused.
+        read: reads a picture.
+
+    Raises:
+        OptionError: as :func:`check_masks`.
+        ImageError: as :func:`read_mask`.
+
+    Example:
+        >>> read_masks(np.array([[0, 255]], np.uint8), 1)
+        [array([[0., 1.]], dtype=float32)]
+    """
+    if masks is None:
+        return []
+    pictures: list[Any] = list(masks) if isinstance(masks, list | tuple) else [masks]
+    planes: list[Mask] = []
+    for each in pictures:
+        kept = isinstance(each, PictureMask)
+        planes.append(each if kept else read(each, max_pixels=max_pixels))
+    return check_masks(planes, count)
+
+
+def read_alpha(
+    source: float | Picture | PictureMask,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    read: ReadMask = read_mask,
+) -> float | Mask:
+    """A strength: a number as it is, or a map of it from a picture.
+
+    Args:
+        source: a number in [0, 2]; a picture as for :func:`read_mask`, white for 1; or an (H, W)
+            array of floats in [0, 2].
+        max_pixels: a larger picture is refused.
+        read: reads the picture.
+
+    Returns:
+        The number, or (H, W) float32 of the picture's own size.
+
+    Raises:
+        OptionError: if a number is outside [0, 2] or not finite, or a text names no file.
+        ImageError: as :func:`read_mask`.
+
+    Example:
+        >>> read_alpha(1)
+        1.0
+    """
+    if isinstance(source, PictureMask):
+        return source
+    if source is None or isinstance(source, Real | float):
+        return check_alpha(source)  # refuses what is no number
+    if isinstance(source, np.ndarray) and source.dtype.kind == "f" and source.ndim < 3:
+        return check_strength(source)
+    if isinstance(source, str) and not os.path.lexists(source):
+        raise OptionError(
+            f"alpha must be a number from 0 to {MAX_ALPHA:g}, or a gray picture: "
+            f"there is no file {one_line(source)!r}"
+        )
+    return read(source, max_pixels=max_pixels)
+
+
+def check_strength(alpha: float | NDArray[Any] | PictureMask) -> float | Mask:
+    """A number or a map of strength, if it is one.
+
+    Args:
+        alpha: a number, or an (H, W) array of floats, in [0, 2]; or a picture.
+
+    Raises:
+        OptionError: if it is anything else.
+
+    Example:
+        >>> check_strength(np.full((1, 2), 0.5))
+        array([[0.5, 0.5]], dtype=float32)
+    """
+    if isinstance(alpha, PictureMask):
+        return alpha
+    if not isinstance(alpha, np.ndarray):
+        return check_alpha(alpha)
+    return check_plane(alpha, "alpha", high=MAX_ALPHA) if alpha.ndim else check_alpha(alpha.item())
+
+
+def check_plane(values: NDArray[Any], what: str, *, high: float = 1.0) -> NDArray[np.float32]:
+    """One number for each place, if it is that.
+
+    Args:
+        values: an (H, W) array of floats in [0, high], or of bool.
+        what: what to call it in a message.
+        high: the largest value allowed.
+
+    Raises:
+        OptionError: if it is anything else.
+
+    Example:
+        >>> check_plane(np.eye(1), "the mask")
+        array([[1.]], dtype=float32)
+    """
+    if not isinstance(values, np.ndarray):
+        raise OptionError(f"{what} must be an array, not a {type(values).__name__}")
+    if values.ndim != 2 or not values.size or values.dtype.kind not in "fb":
+        raise OptionError(
+            f"{what} must be (H, W) floating numbers, not {values.shape} {values.dtype}"
+        )
+    lowest, highest = float(values.min()), float(values.max())
+    if not (lowest >= 0 and highest <= high):  # also refuses NaN
+        raise OptionError(
+            f"the values of {what} must lie in [0, {high:g}], not from {lowest:g} to {highest:g}"
+        )
+    return values.astype(np.float32, copy=False)
+
+
+def check_masks(masks: Sequence[NDArray[Any] | PictureMask] | None, count: int) -> list[Mask]:
+    """Masks for ``count`` styles, if they are that; an empty list for None.
+
+    Args:
+        masks: for each style an (H, W) array of floats in [0, 1], or of bool, or a picture.
+        count: how many styles there are.
+
+    Raises:
+        OptionError: if the numbers of styles and masks differ, or a mask is no such array or is 0
+            everywhere.
+
+    Example:
+        >>> len(check_masks([np.ones((2, 2)), np.eye(2)], 2))
+        2
+    """
+    if masks is None:
+        return []
+    if isinstance(masks, np.ndarray) and masks.ndim == 2:
+        masks = [masks]
+    if len(masks) != count:
+        raise OptionError(
+            f"there must be one mask for each style, not {len(masks)} masks for {count} styles"
+        )
+    planes = [
+        mask if isinstance(mask, PictureMask) else check_plane(mask, f"mask {i}")
+        for i, mask in enumerate(masks, 1)
+    ]
+    for i, plane in enumerate(planes, 1):
+        if not (plane.high > 0 if isinstance(plane, PictureMask) else plane.any()):
+            raise OptionError(f"mask {i} is empty: none of its values is above 0")
+    return planes
+
+
+def bytes_held(mask: Mask) -> tuple[int, int]:
+    """Bytes that a mask keeps in memory as a whole, and for every row of its own in a window."""
+    if isinstance(mask, PictureMask):
+        return mask.held, mask.row_bytes
+    return mask.nbytes, 0
+
+
+def fit(plane: Mask, height: int, width: int) -> NDArray[np.float32]:
+    """A mask or a map stretched to a picture's size.
+
+    Args:
+        plane: (H, W) in [0, 2], or a picture.
+        height: of the picture.
+        width: of the picture.
+
+    Returns:
+        (height, width) float32 between the smallest and the largest value of ``plane``, which is
+        returned itself if it has the size.
+
+    Example:
+        >>> fit(np.full((4, 4), 1.5, np.float32), 1, 2)
+        array([[1.5, 1.5]], dtype=float32)
+    """
+    if isinstance(plane, PictureMask):
+        return PlaneWindows(plane, height, width).window(slice(0, height), slice(0, width))
+    if plane.shape == (height, width):
+        return plane
+    low, high = float(plane.min()), float(plane.max())
+    if low == high:
+        return np.full((height, width), low, np.float32)
+    # Scaling knows [0, 1] only, and overshoots at edges as far as it may: to these limits here.
+    scaled = resize_plane((plane - np.float32(low)) / np.float32(high - low), height, width)
+    return settled(scaled) * np.float32(high - low) + np.float32(low)
+
+
+# Less of a mask than this is rounding.
+_NOTHING = 1e-6
+
+
+class PlaneSource(Protocol):
+    """A mask or a map by its parts."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        ...
+
+    @property
+    def low(self) -> float:
+        """The smallest of its values."""
+        ...
+
+    @property
+    def high(self) -> float:
+        """The largest of them."""
+        ...
+
+    def window(self, rows: slice, columns: slice) -> Plane:
+        """A part of it, from pixel to pixel."""
+        ...
+
+
+class ArrayPlane:
+    """A mask or a map that is an array.
+
+    Example:
+        >>> ArrayPlane(np.eye(2, dtype=np.float32)).high
+        1.0
+    """
+
+    def __init__(self, plane: Plane) -> None:
+        self.low, self.high = float(plane.min()), float(plane.max())
+        self._plane = plane
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """See :class:`PlaneSource`."""
+        height, width = self._plane.shape
+        return height, width
+
+    def window(self, rows: slice, columns: slice) -> Plane:
+        """See :class:`PlaneSource`."""
+        return self._plane[rows, columns]
+
+
+class PlaneWindows:
+    """A mask or a map, stretched to a picture a window at a time; see
+    :func:`impasto.controls.masks.fit`.
+
+    Args:
+        plane: (h, w) in [0, 2].
+        height: of the picture.
+        width: of the picture.
+
+    Example:
+        >>> mask = PlaneWindows(np.eye(4, dtype=np.float32), 400, 400)
+        >>> mask.window(slice(0, 10), slice(0, 10)).min() > 0.9
+        np.True_
+    """
+
+    def __init__(self, plane: Plane | PlaneSource, height: int, width: int) -> None:
+        self._plane = ArrayPlane(plane) if isinstance(plane, np.ndarray) else plane
+        self._height, self._width = height, width
+
+    @property
+    def level(self) -> float | None:
+        """What it says everywhere, if it says the same everywhere."""
+        return self._plane.low if self._plane.low == self._plane.high else None
+
+    def window(self, rows: slice, columns: slice) -> Plane:
+        """(h, w), a part of it from pixel to pixel of the picture."""
+        plane = self._plane
+        if self.level is not None:
+            size = (rows.stop - rows.start, columns.stop - columns.start)
+            return np.full(size, self.level, np.float32)
+        if plane.shape == (self._height, self._width):
+            return plane.window(rows, columns)
+        vertical = Stretch.of(plane.shape[0], self._height, rows)
+        horizontal = Stretch.of(plane.shape[1], self._width, columns)
+        low, span = np.float32(plane.low), np.float32(plane.high - plane.low)
+        part = plane.window(vertical.wanted, horizontal.wanted)
+        scaled = stretched((part - low) / span, vertical, horizontal)
+        return settled(scaled) * span + low
+
+
+def settled(scaled: Plane) -> Plane:
+    """A plane after scaling within [0, 1], and 0 where nothing but rounding is left.
+
+    Where styles of weight 0 cover a place, any mask above 0 takes all of it: the last digit of a
+    sum that is 0 in theory must not decide that.
+
+    Example:
+        >>> settled(np.array([-0.1, 1e-17, 0.5, 1.1], np.float32))
+        array([0. , 0. , 0.5, 1. ], dtype=float32)
+    """
+    return np.where(scaled < _NOTHING, np.float32(0), np.minimum(scaled, np.float32(1)))
+
+
+# Masks of fewer pixels are kept as numbers, which need not be decoded again.
+_SMALL = 16_000_000
+
+
+@contextmanager
+def open_mask(path: Path, *, max_pixels: int) -> Iterator[Mask]:
+    """A mask or a map of strength in a file, for as long as the block lasts.
+
+    Args:
+        path: a file as for :func:`impasto.controls.masks.read_mask`.
+        max_pixels: a larger picture is refused.
+
+    Returns:
+        An array, or of a large picture one that is read by its parts again and again.
+
+    Raises:
+        ImageError: if it cannot be read, or is a picture in color without transparency.
+
+    Example:
+        >>> with open_mask(Path("sky.png"), max_pixels=10**9) as mask:           # doctest: +SKIP
+        ...     mask.shape
+    """
+    with open_source(path, max_pixels=max_pixels) as picture:
+        if picture.height * picture.width > _SMALL:
+            yield PictureMask(picture.source())
+            return
+    yield read_mask(path, max_pixels=max_pixels)
+
+
+def mask_reader(files: ExitStack) -> ReadMask:
+    """Reads masks: those in files by :func:`open_mask`, for as long as ``files`` lasts.
+
+    Example:
+        >>> with ExitStack() as files:                                           # doctest: +SKIP
+        ...     mask = mask_reader(files)("sky.png")
+    """
+
+    def read(source: Picture, *, max_pixels: int = MAX_PIXELS) -> Mask:
+        if isinstance(source, str | os.PathLike):
+            return files.enter_context(open_mask(Path(source), max_pixels=max_pixels))
+        return read_mask(source, max_pixels=max_pixels)
+
+    return read

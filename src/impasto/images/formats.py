@@ -1,0 +1,365 @@
+"""Files of pictures -> pixels as they are stored: which formats there are, opened with care.
+
+What the pixels mean is the business of ``impasto.images.pixels``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import stat
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image
+
+from impasto.errors import ImageError
+from impasto.images.deep import Deep, read_png, read_ppm, remark
+from impasto.images.tiff import DeepTiff, deep_tiff, pages, tile_pixels
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """What is known of one format of file."""
+
+    name: str
+    """As Pillow calls it."""
+    suffixes: tuple[str, ...]
+    magic: bytes
+    """A regular expression for its first bytes."""
+    module: str
+    """Where its reader is registered; imported when a file starts with ``magic``."""
+    animated: bool = False
+    """More than one frame in the file is a film (elsewhere: previews, a stereo pair, a burst)."""
+    written: bool = False
+    lossy: bool = False
+    """Its writer takes ``quality``."""
+    alpha: bool = True
+    deep: bool = False
+    """Written with 16 bits a channel too."""
+    read_deep: Callable[[Image.Image, BinaryIO], Deep | None] | None = None
+    """Reads what Pillow would cut to 8 bits."""
+
+
+FORMATS = (
+    FileFormat(
+        "JPEG",
+        (".jpg", ".jpeg"),
+        rb"\xff\xd8\xff",
+        "PIL.JpegImagePlugin",
+        written=True,
+        lossy=True,
+        alpha=False,
+    ),
+    FileFormat(
+        "PNG",
+        (".png",),
+        rb"\x89PNG\r\n\x1a\n",
+        "PIL.PngImagePlugin",
+        animated=True,
+        written=True,
+        deep=True,
+        read_deep=read_png,
+    ),
+    FileFormat(
+        "WEBP",
+        (".webp",),
+        rb"RIFF....WEBP",
+        "PIL.WebPImagePlugin",
+        animated=True,
+        written=True,
+        lossy=True,
+    ),
+    FileFormat(
+        "AVIF",
+        (".avif",),
+        rb"....ftyp(avif|avis|mif1|msf1)",
+        "PIL.AvifImagePlugin",
+        animated=True,
+        written=True,
+        lossy=True,
+    ),
+    FileFormat("HEIF", (".heic", ".heif"), rb"....ftyp(he[iv][cxms]|mif1|msf1)", "pillow_heif"),
+    FileFormat(
+        "TIFF",
+        (".tif", ".tiff"),
+        rb"(II|MM)(\x2a\x00|\x00\x2a|\x2b\x00|\x00\x2b)",
+        "PIL.TiffImagePlugin",
+        written=True,
+        deep=True,
+    ),
+    FileFormat("GIF", (".gif",), rb"GIF8[79]a", "PIL.GifImagePlugin", animated=True),
+    FileFormat("BMP", (".bmp",), rb"BM", "PIL.BmpImagePlugin"),
+    FileFormat(
+        "JPEG2000",
+        (".jp2", ".j2k"),
+        rb"\xff\x4f\xff\x51|\x00\x00\x00\x0cjP  \r\n\x87\n",
+        "PIL.Jpeg2KImagePlugin",
+    ),
+    FileFormat(
+        "PPM",
+        (".ppm", ".pgm", ".pbm"),
+        rb"P[1-6]\s",
+        "PIL.PpmImagePlugin",
+        read_deep=read_ppm,
+    ),
+)
+"""Formats with a header that tells them, and no reader that starts another program (as EPS does).
+Order matters for two only: an unclear brand (mif1) is tried as AVIF, then as HEIF."""
+
+WRITTEN = tuple(row for row in FORMATS if row.written)
+
+
+# OpenJPEG takes time for every layer that is claimed in every tile, be it empty or not.
+_MAX_LAYERS = 1000
+
+# What Pillow says, where that helps nobody.
+_REASONS = {
+    "not identified by this driver": "its header is incomplete, or gives it no size",
+    "unknown pixel mode": "pixels of a kind that is not read, such as more than 4 channels",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A picture file, decoded.
+
+    Attributes:
+        picture: its metadata, and its pixels too if they are not in ``deep``.
+        deep: its pixels, if Pillow would have cut them.
+        remark: what was lost in reading, "" for nothing.
+    """
+
+    picture: Image.Image
+    deep: Deep | None = None
+    remark: str = ""
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open the picture file ``path`` for reading; ImageError if there is no such regular file."""
+    name = one_line(path)
+    try:
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
+            raise ImageError(f"{name}: is a folder; give the pictures in it one by one")
+        # Opening a pipe would wait for a writer, and reading a device may never end.
+        if not stat.S_ISREG(kind):
+            raise ImageError(
+                f"{name}: is a pipe or a device, not a regular file; give its bytes as a file "
+                "object (on the command line: -)"
+            )
+        return path.open("rb")
+    except FileNotFoundError:
+        raise ImageError(f"{name}: no such file; check the path") from None
+    except PermissionError:
+        raise ImageError(f"{name}: permission denied; make the file readable for you") from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise ImageError(f"{name}: cannot be opened ({one_line(error)})") from None
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known of a picture before its pixels are decoded.
+
+    Attributes:
+        picture: its metadata; Pillow can still decode its pixels, unless it is a deep TIFF.
+        row: its format.
+        tiff: reads the pixels of a deep TIFF; None for all others.
+    """
+
+    picture: Image.Image
+    row: FileFormat
+    tiff: DeepTiff | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height as stored, before any orientation."""
+        if self.tiff is not None:
+            return self.tiff.size
+        size: tuple[int, int] = getattr(self.picture, "_tile_size", self.picture.size)
+        return size
+
+
+def decode(stream: BinaryIO, *, name: str, max_pixels: int) -> Decoded:
+    """Decode the whole picture in the seekable ``stream``; its size is checked before its pixels.
+
+    ``PIL.Image.open`` is not used: it raises above 179 million pixels and warns above 89 million,
+    and both limits can be moved only for the whole process (``MAX_IMAGE_PIXELS``), the warning only
+    with filters that other threads share. The readers that it would choose from are called directly
+    instead and ``max_pixels`` is checked here, so nothing global is touched or shared. One reader
+    has that limit inside: a WebP above 179 million pixels is refused whatever ``max_pixels`` says.
+    """
+    header = opened(stream, name=name, max_pixels=max_pixels)
+    picture, row = header.picture, header.row
+    try:
+        if header.tiff is not None:
+            return Decoded(picture, header.tiff.read(stream))
+        place = stream.tell()
+        deep = row.read_deep(picture, stream) if row.read_deep else None
+        lost = "" if deep else remark(picture, row.name, stream)
+        stream.seek(place)
+    except Exception as error:
+        raise damaged(name, row.name, error) from error
+    if deep:
+        return Decoded(picture, deep)
+    if row.name == "TIFF":
+        # Its load() has Pillow's limit too, unless the memory is there already.
+        picture.im = Image.new(picture.mode, header.size).im
+    load(picture, name=name)
+    return Decoded(picture, remark=lost)
+
+
+def opened(stream: BinaryIO, *, name: str, max_pixels: int) -> Header:
+    """The header of the picture in the seekable ``stream``, checked."""
+    stream.seek(0)
+    head = stream.read(32)
+    if not head:
+        raise ImageError(f"{name}: empty (0 bytes); save or fetch the picture again")
+    rows = [row for row in FORMATS if re.match(row.magic, head, re.DOTALL)]
+    if not rows:
+        known = ", ".join(row.name for row in FORMATS)
+        raise ImageError(
+            f"{name}: not a picture in a format that is read ({known}); save it as JPEG or PNG"
+        )
+    if rows[0].name == "TIFF" and (tiff := _checked_tiff(stream, name, max_pixels)):
+        try:
+            return Header(tiff.about(stream), rows[0], tiff)
+        except Exception as error:
+            raise damaged(name, "TIFF", error) from error
+    for row in rows:
+        try:
+            picture = _opened(row, stream)
+            break
+        except ModuleNotFoundError:
+            raise ImageError(
+                f"{name}: reading {row.name} needs pillow-heif; pip install 'impasto[heic]'"
+                " (or save the picture as JPEG or PNG)"
+            ) from None
+        except Exception as error:  # a reader raises whatever foreign bytes make it trip over
+            if row is rows[-1]:
+                raise damaged(name, row.name, error) from error
+    check_pixels(picture.size, name=name, max_pixels=max_pixels)
+    _refuse_film(picture, row, name)
+    if row.name == "JPEG2000" and (layers := _layers(stream)) > _MAX_LAYERS:
+        raise ImageError(
+            f"{name}: a JPEG2000 file of {layers:,} quality layers, where {_MAX_LAYERS} are many "
+            "and decoding would take very long; save it again"
+        )
+    return Header(picture, row)
+
+
+def check_pixels(size: tuple[int, int], *, name: str, max_pixels: int) -> None:
+    """ImageError for a picture of (width, height) ``size`` that holds nothing, or too much."""
+    width, height = size
+    if width < 1 or height < 1:
+        raise ImageError(f"{name}: {width} x {height} pixels; a picture needs at least one")
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{name}: {width} x {height} = {width * height:,} pixels, more than max_pixels = "
+            f"{max_pixels:,}; make it smaller, or raise max_pixels if you trust it"
+        )
+
+
+def load(picture: Image.Image, *, name: str) -> None:
+    """Make Pillow decode the pixels now, where it can be told which picture fails, and how."""
+    try:
+        picture.load()
+    except Exception as error:  # as above: truncation alone raises five different types
+        raise damaged(name, getattr(picture, "format", None) or "picture", error) from error
+
+
+def stream_name(stream: BinaryIO) -> str:
+    """What to call a stream in a message."""
+    name = getattr(stream, "name", None)
+    return name if isinstance(name, str) else "the stream"
+
+
+def one_line(what: object) -> str:
+    """The text of ``what``, fit for a message of one line."""
+    # Without the file name that the system adds, which may be the temporary one.
+    text = getattr(what, "strerror", None) or str(what) or type(what).__name__
+    return "".join(sign if sign.isprintable() else " " for sign in text).strip()
+
+
+def _opened(row: FileFormat, stream: BinaryIO) -> Image.Image:
+    module = importlib.import_module(row.module)
+    # pillow-heif registers its reader on demand, for the whole process: call it unregistered.
+    reader = Image.OPEN[row.name][0] if row.name in Image.OPEN else module.HeifImageFile
+    stream.seek(0)
+    # Without a name Pillow does not map the file, so one that shrinks meanwhile cannot kill us.
+    picture: Image.Image = reader(stream, "")
+    return picture
+
+
+def _checked_tiff(stream: BinaryIO, name: str, max_pixels: int) -> DeepTiff | None:
+    """What is to be known of a TIFF before anything is made as large as its header says."""
+    try:
+        count, tile, deep = pages(stream), tile_pixels(stream), deep_tiff(stream)
+    except Exception as error:
+        raise damaged(name, "TIFF", error) from error
+    if count > 1:
+        raise ImageError(
+            f"{name}: a TIFF of {count} pages; save the pages as pictures and give them one by one"
+        )
+    if tile > max_pixels:
+        raise ImageError(
+            f"{name}: tiles of {tile:,} pixels, more than max_pixels = {max_pixels:,}; save it "
+            "again, or raise max_pixels if you trust it"
+        )
+    if deep:
+        check_pixels(deep.size, name=name, max_pixels=max_pixels)
+    return deep
+
+
+def _refuse_film(picture: Image.Image, row: FileFormat, name: str) -> None:
+    try:
+        frames = getattr(picture, "n_frames", 1) if row.animated else 1
+    except Exception as error:  # counting reads on through the file
+        raise damaged(name, row.name, error) from error
+    if frames > 1:
+        raise ImageError(
+            f"{name}: an animated {row.name} of {frames} frames; save the frames as pictures and "
+            "give them one by one"
+        )
+
+
+def _layers(stream: BinaryIO) -> int:
+    """The most quality layers that a part of a JPEG 2000 file claims (ISO 15444-1, A.6.1)."""
+    place = stream.tell()
+    stream.seek(0)
+    data = stream.read()
+    stream.seek(place)
+    most = 0
+    at = data.find(b"\xff\x4f\xff\x51") + 2  # behind the start of the codestream
+    tile, length = 0, 0
+    while at + 12 <= len(data):
+        marker, size = struct.unpack_from(">HH", data, at)
+        if marker == 0xFF90:  # the start of a part of a tile, and how long it is
+            tile, length = at, struct.unpack_from(">I", data, at + 6)[0]
+        elif marker == 0xFF52:  # the style of coding
+            most = max(most, struct.unpack_from(">H", data, at + 6)[0])
+        elif marker == 0xFF93:  # the data of a part
+            if tile + length <= at:  # 0 for the last one
+                break
+            at = tile + length
+            continue
+        at += 2 + size
+    return most
+
+
+def damaged(name: str, kind: str, error: Exception) -> ImageError:
+    """The error for a file that a reader trips over."""
+    if isinstance(error, Image.DecompressionBombError):
+        return ImageError(
+            f"{name}: more pixels than Pillow's own limit, which its {kind} reader cannot be told "
+            "to lift; make it smaller, or save it as PNG, JPEG or TIFF"
+        )
+    if isinstance(error, MemoryError):
+        return ImageError(f"{name}: not enough memory for its pixels; make it smaller")
+    reason = _REASONS.get(str(error), one_line(error))
+    return ImageError(
+        f"{name}: a damaged, cut short or unusual {kind} file ({reason}); fetch it or save it again"
+    )

@@ -1,0 +1,211 @@
+"""Pixels of any kind -> float planes: turned upright, through their ICC profile to sRGB."""
+
+from __future__ import annotations
+
+import io
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from impasto.errors import ImageError
+from impasto.images.deep import Deep
+from impasto.images.icc import srgb_profile, to_srgb
+
+# EXIF orientation to what undoes it (EXIF 2.3, tag 0x0112).
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# What is kept of EXIF: title, camera, program, date, artist, copyright, and Windows' five (XP...).
+# Not the place (GPS), nor what is no longer true: size, thumbnail, color space, maker's blob.
+_EXIF_KEPT = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, *range(0x9C9B, 0x9CA0))
+_EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
+_EXIF_IFD_DROPPED = (0x927C, 0xA001, 0xA002, 0xA003, 0xA005)
+
+# The mode that an ICC profile of a color space describes.
+_PROFILE_MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK", "Lab": "LAB"}
+
+
+def upright(picture: Image.Image, *, keep_gps: bool = False) -> tuple[Image.Image, bytes]:
+    """The picture turned as its EXIF orientation says.
+
+    Args:
+        picture: as it was decoded.
+        keep_gps: keep the place where it was taken.
+
+    Returns:
+        The picture upright, and the EXIF data that a result may carry.
+    """
+    orientation, exif = metadata(picture, keep_gps=keep_gps)
+    if orientation in _UPRIGHT:
+        info = picture.info
+        picture = picture.transpose(_UPRIGHT[orientation])
+        picture.info = info
+    return picture, exif
+
+
+def is_deep(picture: Image.Image) -> bool:
+    """Whether a Pillow image has more than 8 bits a channel."""
+    return picture.mode in ("I", "F") or picture.mode.startswith("I;16")
+
+
+def deep_planes(
+    picture: Image.Image, deep: Deep, *, name: str, keep_gps: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, bytes]:
+    """Color (H, W, 3), sRGB, and alpha (H, W) or None, in [0, 1], and EXIF, of deep pixels.
+
+    Args:
+        picture: whose metadata hold for them.
+        deep: as they were stored.
+        name: what to call the picture in a message.
+        keep_gps: keep the place where it was taken.
+
+    Raises:
+        ImageError: if the values are no fractions of white.
+    """
+    orientation, exif = metadata(picture, keep_gps=keep_gps)
+    if deep.orientation is not None:
+        orientation = deep.orientation
+    color = _scaled(deep.values, deep.white, "values", name)
+    alpha = None if deep.alpha is None else _scaled(deep.alpha, deep.white, "an alpha", name)
+    color = _deep_srgb(color, picture.info.get("icc_profile"))
+    color = np.ascontiguousarray(_turned(color, orientation))
+    return color, None if alpha is None else np.ascontiguousarray(_turned(alpha, orientation)), exif
+
+
+def planes(
+    picture: Image.Image, *, name: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Color (H, W, 3), sRGB, and alpha (H, W) or None, in [0, 1], of a Pillow image of any mode."""
+    profile = picture.info.get("icc_profile")
+    if is_deep(picture):
+        return _grey_planes(picture, profile, name)
+    alpha = None
+    if picture.mode == "1":
+        picture = picture.convert("L")
+        # White as the color that is transparent is 1 in some releases of Pillow, 255 in others.
+        if picture.info.get("transparency"):
+            picture.info["transparency"] = 255
+    if picture.has_transparency_data:
+        both = picture.convert("LA" if picture.mode in ("L", "LA", "La") else "RGBA")
+        alpha = np.asarray(both.getchannel("A"), np.float32) / np.float32(255)
+        picture = both.convert(both.mode[:-1])
+    if picture.mode not in _PROFILE_MODES.values():
+        picture = picture.convert("RGB")
+    return np.asarray(_to_srgb(picture, profile), np.float32) / np.float32(255), alpha
+
+
+def _scaled(values: NDArray[Any], white: int, what: str, name: str) -> NDArray[np.float32]:
+    if values.dtype.kind == "f":
+        low, high = float(values.min()), float(values.max())
+        if not (low >= 0 and high <= 1):  # also refuses NaN
+            raise ImageError(
+                f"{name}: {what} from {low:g} to {high:g}, where floats are read as 0 (black) to "
+                "1 (white); scale or clip them, and save it again"
+            )
+    scaled = values.astype(np.float32)
+    if white != 1:
+        scaled /= np.float32(white)
+    return scaled
+
+
+def _turned(values: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
+    """Rows and columns as EXIF 2.3 says for tag 0x0112."""
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    return values
+
+
+def metadata(picture: Image.Image, *, keep_gps: bool = False) -> tuple[int, bytes]:
+    """The EXIF orientation, and the EXIF data that a result may carry."""
+    orientation = 1
+    try:
+        exif = picture.getexif()
+        orientation = exif.get(_ORIENTATION, 1)
+        kept = Image.Exif()
+        for tag in _EXIF_KEPT:
+            if tag in exif:
+                kept[tag] = exif[tag]
+        shot = exif.get_ifd(_EXIF_IFD)
+        shot = {tag: value for tag, value in shot.items() if tag not in _EXIF_IFD_DROPPED}
+        if shot:
+            kept[_EXIF_IFD] = shot
+        if keep_gps and (place := dict(exif.get_ifd(_GPS_IFD))):
+            kept[_GPS_IFD] = place
+        return orientation, kept.tobytes() if len(kept) else b""
+    except Exception:  # broken EXIF data is common, and no reason to refuse the picture
+        return orientation, b""
+
+
+def _grey_planes(
+    picture: Image.Image, profile: bytes | None, name: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Grey of more than 8 bits; Pillow's own ``convert`` would clip it at 255."""
+    values = np.asarray(picture)
+    white = 1 if picture.mode == "F" else 65535
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= white):  # also refuses NaN
+        raise ImageError(
+            f"{name}: mode {picture.mode} with values from {low:g} to {high:g}; they are read as "
+            f"0 (black) to {white} (white), so scale them"
+        )
+    hole = picture.info.get("transparency")
+    alpha = None if hole is None else (values != hole).astype(np.float32)
+    grey = (values.astype(np.float32) / np.float32(white))[..., None]
+    return _deep_srgb(grey, profile), alpha
+
+
+def _deep_srgb(values: NDArray[np.float32], profile: bytes | None) -> NDArray[np.float32]:
+    """(H, W, 3) of grey or RGB, through its ICC profile if that fits."""
+    if profile:
+        with suppress(Exception):  # a broken profile is no reason to refuse the picture
+            return to_srgb(values, profile)
+    return np.repeat(values, 3, axis=2) if values.shape[2] == 1 else values
+
+
+def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """RGB of an 8-bit picture of mode L, RGB, CMYK or LAB, through its ICC profile if it fits."""
+    if profile == srgb_profile():
+        profile = None
+    try:
+        if profile or picture.mode == "LAB":
+            return _through_profile(picture, profile)
+    except Exception:  # a broken profile is no reason to refuse the picture
+        if picture.mode == "LAB":
+            return _through_profile(picture, None)
+    return picture.convert("RGB")
+
+
+def _through_profile(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    if profile:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    else:
+        source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    mode = _PROFILE_MODES.get(source.profile.xcolor_space.strip())
+    if mode == "RGB" and picture.mode == "L":  # grey stored with the profile of its color original
+        picture = picture.convert("RGB")
+    if mode != picture.mode:
+        raise ValueError(f"a profile for {mode} on a picture of mode {picture.mode}")
+    transform = ImageCms.buildTransform(
+        source,
+        ImageCms.createProfile("sRGB"),
+        picture.mode,
+        "RGB",
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    return transform.apply(picture)

@@ -1,0 +1,350 @@
+"""TIFF of 16-bit integers and of floats, which Pillow reads at 8 bits or not at all.
+
+Every sample is read as the bytes it is made of: a directory is put behind the file that tells of
+one grey channel of 8 bits, as many times wider, at the same places in the file. Pillow (libtiff)
+undoes the compression, whichever it is, and what the bytes mean is settled here.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin
+
+from impasto.images.deep import Deep
+
+# Tags (TIFF 6.0).
+_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+_STRIPS, _ORIENTATION, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANAR = 273, 274, 277, 278, 279, 284
+_PREDICTOR, _COLORMAP, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 317, 320, 322, 323, 324, 325
+_EXTRA, _FORMAT, _PROFILE = 338, 339, 34675
+_EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
+
+# Compressions that give bytes back whatever these mean: none, LZW, Deflate (two numbers),
+# PackBits, LZMA, Zstandard.
+_OF_BYTES = frozenset((1, 5, 8, 32946, 32773, 34925, 50000))
+_INVERTED_GREY, _GREY, _RGB = 0, 1, 2
+_ASSOCIATED, _UNASSOCIATED = 1, 2
+_MAX_SAMPLES = 8
+
+# Bytes of the types that tags have, and how struct calls those that are read here.
+_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8,
+               13: 4, 16: 8, 17: 8, 18: 8}  # fmt: skip
+_INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+_MAX_VALUES = 1 << 24
+_LIMIT = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class _Tag:
+    type: int
+    count: int
+    value: bytes
+    """The value itself if it fits into the entry, else the place of it."""
+
+
+@dataclass(frozen=True)
+class _Directory:
+    order: str
+    """As struct writes it: "<" or ">"."""
+    big: bool
+    tags: dict[int, _Tag]
+    follows: int
+
+    def integers(self, stream: BinaryIO, tag: int, default: tuple[int, ...] = ()) -> Any:
+        """The values of a tag."""
+        entry = self.tags.get(tag)
+        if entry is None or entry.type not in _INTEGERS:
+            return default
+        if entry.count > _MAX_VALUES:
+            raise ValueError(f"tag {tag} claims {entry.count} values")
+        size = entry.count * _TYPE_BYTES[entry.type]
+        data = entry.value[:size]
+        if size > len(entry.value):
+            (place,) = struct.unpack(self.order + "IQ"[self.big], entry.value)
+            stream.seek(place)
+            data = stream.read(size)
+        return struct.unpack(f"{self.order}{entry.count}{_INTEGERS[entry.type]}", data)
+
+    def first(self, stream: BinaryIO, tag: int, default: int) -> int:
+        """The value of a tag that has one."""
+        found = self.integers(stream, tag)
+        return int(found[0]) if found else default
+
+
+def pages(stream: BinaryIO) -> int:
+    """Pages of a TIFF, without previews and masks (bits 0 and 2 of NewSubfileType, TIFF 6.0).
+
+    Args:
+        stream: the file.
+
+    Returns:
+        1 or more; directories behind one that is damaged do not count.
+    """
+    directories = list(_directories(stream))
+    masked = sum(bool(each.first(stream, _SUBFILE, 0) & 0b101) for each in directories[1:])
+    return max(1, len(directories) - masked)
+
+
+def tile_pixels(stream: BinaryIO) -> int:
+    """Pixels of one tile, which a decoder holds at once, however small the picture is; 0: none."""
+    directory = next(_directories(stream), None)
+    if directory is None:
+        return 0
+    width, height = (directory.first(stream, tag, 0) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
+    return width * height
+
+
+@dataclass(frozen=True)
+class DeepTiff:
+    """What the header of a deep TIFF says; :meth:`read` reads its pixels."""
+
+    directory: _Directory
+    size: tuple[int, int]
+    dtype: np.dtype[Any]
+    photometric: int
+    samples: int
+    extra: tuple[int, ...]
+    planar: bool
+    predictor: int
+    tile: tuple[int, int] | None
+    orientation: int
+
+    def about(self, stream: BinaryIO) -> Image.Image:
+        """A picture of Pillow's that has the file's metadata; its pixels are bytes."""
+        return self._opened(stream, 0)
+
+    def read(self, stream: BinaryIO) -> Deep:
+        """The pixels."""
+        if self.planar:
+            channels = [self._values(stream, plane, 1) for plane in range(self.samples)]
+            return self._deep(np.concatenate(channels, axis=2))
+        return self._deep(self._values(stream, 0, self.samples))
+
+    def of_bytes(self, picture: Image.Image) -> Deep:
+        """The pixels of some full rows, or rows of tiles, of a file whose channels are not apart.
+
+        Args:
+            picture: of mode L, their bytes as :meth:`about` tells of them.
+        """
+        return self._deep(self._samples_of(picture, self.samples))
+
+    def _deep(self, values: NDArray[Any]) -> Deep:
+        colors = 3 if self.photometric == _RGB else 1
+        color, alpha = values[..., :colors], None
+        white = 65535 if self.dtype.kind == "u" else 1
+        if self.photometric == _INVERTED_GREY:
+            color = white - color
+        if self.samples > colors:
+            kind = self.extra[0] if self.extra else _UNASSOCIATED  # missing: so do others take it
+            if kind in (_ASSOCIATED, _UNASSOCIATED):
+                alpha = values[..., colors]
+            if alpha is not None and kind == _ASSOCIATED:
+                color = _unmultiplied(color, alpha, white)
+        return Deep(color, alpha, self.orientation, white)
+
+    def _values(self, stream: BinaryIO, plane: int, samples: int) -> NDArray[Any]:
+        """(H, W, samples) in the byte order of this machine."""
+        picture = self._opened(stream, plane)
+        # Its load() has Pillow's own limit, unless the memory is there already.
+        picture.im = Image.new("L", picture.size).im
+        picture.load()
+        return self._samples_of(picture, samples)
+
+    def _samples_of(self, picture: Image.Image, samples: int) -> NDArray[Any]:
+        width, height = self.size[0], picture.height
+        row = self.tile[0] if self.tile else width
+        rows = np.asarray(picture).reshape(height, -1, row * samples * self.dtype.itemsize)
+        words = self._words(rows, samples).reshape(height, -1, samples)[:, :width]
+        return words.astype(self.dtype.newbyteorder("="), copy=False)
+
+    def _words(self, rows: NDArray[np.uint8], samples: int) -> NDArray[Any]:
+        """Samples of (height, tiles beside each other, bytes of a row)."""
+        size = self.dtype.itemsize
+        if self.predictor == 3:  # bytes in planes, the most significant first (TIFF note 3)
+            steps = rows.reshape(*rows.shape[:2], -1, samples).cumsum(axis=2, dtype=np.uint8)
+            planes = steps.reshape(*rows.shape[:2], size, -1).swapaxes(2, 3)
+            return np.ascontiguousarray(planes).view(f">{self.dtype.kind}{size}")[..., 0]
+        if self.predictor == 2:
+            unsigned = rows.view(f"{self.dtype.byteorder}u{size}").astype(f"=u{size}")
+            steps = unsigned.reshape(*rows.shape[:2], -1, samples)
+            return steps.cumsum(axis=2, dtype=steps.dtype).view(self.dtype.newbyteorder("="))
+        return rows.view(self.dtype)
+
+    def _opened(self, stream: BinaryIO, plane: int) -> Image.Image:
+        width = self.size[0]
+        wide = self.dtype.itemsize if self.planar else self.dtype.itemsize * self.samples
+        row = -(-width // self.tile[0]) * self.tile[0] if self.tile else width
+        changed: dict[int, tuple[int, ...] | None] = {
+            _WIDTH: (row * wide,), _BITS: (8,), _PHOTOMETRIC: (_GREY,), _SAMPLES: (1,),
+            _FORMAT: (1,), _PREDICTOR: (1,), _PLANAR: (1,),
+            _EXTRA: None, _COLORMAP: None, _ORIENTATION: None,
+        }  # fmt: skip
+        if self.tile:
+            changed[_TILE_WIDTH] = (self.tile[0] * wide,)
+        if self.planar:
+            for tag in (_STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES):
+                places = self.directory.integers(stream, tag)
+                share = len(places) // self.samples
+                changed[tag] = places[share * plane : share * (plane + 1)] or None
+        return TiffImagePlugin.TiffImageFile(_with_directory(stream, self.directory, changed), "")
+
+
+def deep_tiff(stream: BinaryIO) -> DeepTiff | None:
+    """What the header of ``stream`` says if its pixels are deep and can be read; else None.
+
+    Read are grey and RGB, with and without alpha, of 16-bit integers and floats of 16, 32 and 64
+    bits, in strips or tiles, with any predictor and any compression that keeps every bit.
+
+    Args:
+        stream: a TIFF.
+
+    Returns:
+        The header. Nothing of the pixels is read yet.
+    """
+    directory = next(_directories(stream), None)
+    if directory is None:
+        return None
+
+    def first(tag: int, default: int) -> int:
+        return directory.first(stream, tag, default)
+
+    bits = set(directory.integers(stream, _BITS, (1,)))
+    formats = set(directory.integers(stream, _FORMAT, (1,)))
+    photometric = first(_PHOTOMETRIC, _GREY)
+    samples, extra = first(_SAMPLES, 1), directory.integers(stream, _EXTRA)
+    kinds = {(16, 1): "u2", (16, 3): "f2", (32, 3): "f4", (64, 3): "f8"}
+    kind = kinds.get((*bits, *formats)) if len(bits) == len(formats) == 1 else None
+    if (
+        kind is None
+        or photometric not in (_INVERTED_GREY, _GREY, _RGB)
+        or first(_COMPRESSION, 1) not in _OF_BYTES
+        or not (3 if photometric == _RGB else 1) <= samples <= _MAX_SAMPLES
+        or first(_PREDICTOR, 1) not in (1, 2, 3)
+        or (first(_PREDICTOR, 1) == 3 and kind == "u2")
+    ):
+        return None
+    tile = (first(_TILE_WIDTH, 0), first(_TILE_HEIGHT, 0))
+    return DeepTiff(
+        directory=directory,
+        size=(first(_WIDTH, 0), first(_HEIGHT, 0)),
+        dtype=np.dtype(directory.order + kind),
+        photometric=photometric,
+        samples=samples,
+        extra=extra,
+        planar=first(_PLANAR, 1) == 2 and samples > 1,
+        predictor=first(_PREDICTOR, 1),
+        tile=tile if _TILES in directory.tags and min(tile) > 0 else None,
+        orientation=first(_ORIENTATION, 1),
+    )
+
+
+def _unmultiplied(color: NDArray[Any], alpha: NDArray[Any], white: int) -> NDArray[Any]:
+    share = np.maximum(alpha, 1e-12 if white == 1 else 1).astype(np.float64)[..., None]
+    straight = np.minimum(color * (white / share), white)
+    whole: NDArray[Any] = np.rint(straight) if white != 1 else straight
+    return whole.astype(color.dtype)
+
+
+def _directories(stream: BinaryIO) -> Iterator[_Directory]:
+    """The directories of a TIFF, as far as they are whole."""
+    stream.seek(0)
+    head = stream.read(16)
+    order = ">" if head[:2] == b"MM" else "<"
+    big = 43 in head[2:4]
+    try:
+        (place,) = struct.unpack_from(order + "IQ"[big], head, 8 if big else 4)
+        seen: set[int] = set()
+        while place and place not in seen and len(seen) < 1000:
+            seen.add(place)
+            stream.seek(place)
+            number = 8 if big else 2
+            (count,) = struct.unpack(order + "HQ"[big], stream.read(number))
+            size = 20 if big else 12
+            if count > 4096:
+                return
+            table = stream.read(count * size)
+            tags = {}
+            for at in range(0, count * size, size):
+                tag, kind, many = struct.unpack_from(order + ("HHQ" if big else "HHI"), table, at)
+                tags[tag] = _Tag(kind, many, table[at + size - (8 if big else 4) : at + size])
+            (follows,) = struct.unpack(order + "IQ"[big], stream.read(8 if big else 4))
+            yield _Directory(order, big, tags, follows)
+            place = follows
+    except struct.error:
+        return
+
+
+class _Retold(io.RawIOBase):
+    """A file with other bytes at its start and behind its end; what is between is not copied."""
+
+    def __init__(self, stream: BinaryIO, size: int, head: bytes, tail: bytes) -> None:
+        self._stream, self._size, self._head, self._tail = stream, size, head, tail
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_CUR: self._at, io.SEEK_END: self._size + len(self._tail)}.get(whence, 0)
+        if start + offset < 0:
+            raise ValueError(f"a place before the start: {start + offset}")
+        self._at = start + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = len(buffer)
+        if self._at < len(self._head):
+            data = self._head[self._at : self._at + wanted]
+        elif self._at < self._size:
+            self._stream.seek(self._at)
+            data = self._stream.read(min(wanted, self._size - self._at))
+        else:
+            data = self._tail[self._at - self._size : self._at - self._size + wanted]
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+def _with_directory(
+    stream: BinaryIO, directory: _Directory, changed: dict[int, tuple[int, ...] | None]
+) -> BinaryIO:
+    """The file with another directory as its first."""
+    order, word = directory.order, "IQ"[directory.big]
+    width = struct.calcsize(order + word)
+    size = stream.seek(0, io.SEEK_END)
+    tail = bytearray(-size % 8)
+    tags = dict(directory.tags)
+    for tag, values in changed.items():
+        tags.pop(tag, None)
+        if values is None:
+            continue
+        value = struct.pack(f"{order}{len(values)}{word}", *values)
+        if len(value) > width:
+            value, packed = struct.pack(order + word, size + len(tail)), value
+            tail += packed
+        tags[tag] = _Tag(16 if directory.big else 4, len(values), value)
+    place = size + len(tail)
+    tail += struct.pack(order + "HQ"[directory.big], len(tags))
+    for tag in sorted(tags):
+        entry = tags[tag]
+        tail += struct.pack(f"{order}HH{word}", tag, entry.type, entry.count) + entry.value
+    tail += struct.pack(order + word, 0)
+    mark = b"MM" if order == ">" else b"II"
+    if directory.big:
+        head = mark + struct.pack(order + "HHHQ", 43, 8, 0, place)
+    else:
+        head = mark + struct.pack(order + "HI", 42, place)
+    return io.BufferedReader(_Retold(stream, size, head, bytes(tail)))

@@ -1,0 +1,219 @@
+"""Pictures that one takes windows of, so that only a part of them is there as floats at a time.
+
+A :class:`Source` gives any part of a picture. What it is kept in is its own business: an array, a
+Pillow image of one byte a channel, or a file that is read in strips.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from impasto.images.deep import Deep
+from impasto.images.pixels import deep_planes, is_deep, planes
+from impasto.images.resizing import Plane, Stretch, stretched
+
+Window: TypeAlias = tuple[NDArray[np.float32], Plane | None]
+"""A part of a picture: its colors (h, w, 3), sRGB in [0, 1], and its opacity (h, w) or None."""
+
+
+class Source(Protocol):
+    """A picture by its parts."""
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        ...
+
+    @property
+    def held(self) -> int:
+        """Bytes that it keeps in memory as a whole."""
+        ...
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes that it keeps for every row of the windows last asked for."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
+        ...
+
+    @property
+    def depth(self) -> int:
+        """Bits a channel that a file of the result deserves, 8 or 16."""
+        ...
+
+    def window(self, rows: slice, columns: slice) -> Window:
+        """A part of the picture, from pixel to pixel; fastest row by row from the top."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySource:
+    """A picture that is an array.
+
+    Example:
+        >>> source = ArraySource(np.zeros((4, 6, 3), np.float32), None)
+        >>> source.window(slice(0, 2), slice(1, 6))[0].shape
+        (2, 5, 3)
+    """
+
+    image: NDArray[np.float32]
+    opacity: Plane | None
+    name: str = "the image"
+    held: int = 0
+    row_bytes: int = 0
+    depth: int = 8
+
+    @property
+    def height(self) -> int:
+        return len(self.image)
+
+    @property
+    def width(self) -> int:
+        return int(self.image.shape[1])
+
+    def window(self, rows: slice, columns: slice) -> Window:
+        """See :meth:`Source.window`."""
+        opacity = None if self.opacity is None else self.opacity[rows, columns]
+        return self.image[rows, columns].astype(np.float32, copy=False), opacity
+
+
+@dataclass(frozen=True, eq=False)
+class PillowSource:
+    """A picture that is a Pillow image, upright, one byte a channel or as deep as it came.
+
+    Example:
+        >>> source = PillowSource(Image.new("L", (6, 4), 255), "a white one")
+        >>> source.window(slice(0, 1), slice(0, 1))[0].ravel()
+        array([1., 1., 1.], dtype=float32)
+    """
+
+    picture: Image.Image
+    name: str
+    row_bytes: int = 0
+
+    @property
+    def height(self) -> int:
+        return self.picture.height
+
+    @property
+    def width(self) -> int:
+        return self.picture.width
+
+    @property
+    def held(self) -> int:
+        return self.height * self.width * stored_bytes(self.picture.mode)
+
+    @property
+    def depth(self) -> int:
+        return 16 if is_deep(self.picture) else 8
+
+    def window(self, rows: slice, columns: slice) -> Window:
+        """See :meth:`Source.window`."""
+        box = (columns.start, rows.start, columns.stop, rows.stop)
+        return planes(self.picture.crop(box), name=self.name)
+
+
+@dataclass(frozen=True, eq=False)
+class DeepSource:
+    """A picture of more than 8 bits a channel, kept as it was stored; not turned.
+
+    Example:
+        >>> deep = Deep(np.full((4, 6, 3), 65535, np.uint16))
+        >>> source = DeepSource(Image.new("L", (6, 4)), deep, "a white one")
+        >>> source.window(slice(0, 1), slice(0, 1))[0].ravel()
+        array([1., 1., 1.], dtype=float32)
+    """
+
+    picture: Image.Image
+    """Whose metadata hold for the pixels."""
+    deep: Deep
+    name: str
+    row_bytes: int = 0
+    depth: int = 16
+
+    @property
+    def height(self) -> int:
+        return len(self.deep.values)
+
+    @property
+    def width(self) -> int:
+        return int(self.deep.values.shape[1])
+
+    @property
+    def held(self) -> int:
+        alpha = 0 if self.deep.alpha is None else self.deep.alpha.nbytes
+        return self.deep.values.nbytes + alpha
+
+    def window(self, rows: slice, columns: slice) -> Window:
+        """See :meth:`Source.window`."""
+        alpha = None if self.deep.alpha is None else self.deep.alpha[rows, columns]
+        cut = replace(self.deep, values=self.deep.values[rows, columns], alpha=alpha)
+        image, opacity, _ = deep_planes(self.picture, cut, name=self.name)
+        return image, opacity
+
+
+class ScaledSource:
+    """A picture of another size than it is kept in; see :func:`impasto.images.resizing.resize`.
+
+    Args:
+        source: the picture.
+        height: wanted, in pixels.
+        width: wanted.
+        fill: (3,) the color to give to what is transparent, so that it does not bleed into what
+            can be seen; None to leave it.
+
+    Example:
+        >>> source = ScaledSource(ArraySource(np.ones((40, 20, 3), np.float32), None), 20, 10, None)
+        >>> source.window(slice(0, 20), slice(2, 5))[0].shape
+        (20, 3, 3)
+    """
+
+    def __init__(
+        self, source: Source, height: int, width: int, fill: NDArray[np.float64] | None
+    ) -> None:
+        self.height, self.width, self.name = height, width, source.name
+        self.held, self.depth = source.held, source.depth
+        self.row_bytes = math.ceil(source.row_bytes * source.height / height)
+        self._source, self._fill = source, fill
+
+    def window(self, rows: slice, columns: slice) -> Window:
+        """See :meth:`Source.window`."""
+        vertical = Stretch.of(self._source.height, self.height, rows)
+        horizontal = Stretch.of(self._source.width, self.width, columns)
+        image, opacity = self._source.window(vertical.wanted, horizontal.wanted)
+        if opacity is not None and self._fill is not None:
+            image = np.where(opacity[..., None] <= 0, self._fill.astype(np.float32), image)
+        channels = [stretched(image[..., k], vertical, horizontal) for k in range(3)]
+        scaled = np.clip(np.stack(channels, axis=-1), 0, 1)
+        if opacity is not None:
+            opacity = np.clip(stretched(opacity, vertical, horizontal), 0, 1)
+        return scaled, opacity
+
+
+def stored_bytes(mode: str) -> int:
+    """Bytes a pixel in Pillow's memory."""
+    return {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}.get(mode, 4)
+
+
+@dataclass(frozen=True, eq=False)
+class PaintedTile:
+    """A finished part of a picture, (h, w, 3) in [0, 1] and (h, w) or None, and where it lies."""
+
+    rows: slice
+    columns: slice
+    image: NDArray[np.float32]
+    opacity: NDArray[np.float32] | None

@@ -1,0 +1,404 @@
+"""Pictures -> files: 8 or 16 bits a channel, with what belongs to them, whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from impasto.errors import ImageError, OptionError
+from impasto.images.files import whole_file, write_whole
+from impasto.images.formats import WRITTEN, FileFormat, one_line, stream_name
+from impasto.images.icc import srgb_profile
+from impasto.images.strips_out import PngWriter, StripWriter, TiffWriter, encode_png, encode_tiff
+from impasto.images.windows import PaintedTile
+
+QUALITY = 92
+
+_DEEP_WRITERS = {"PNG": encode_png, "TIFF": encode_tiff}
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """A picture on its way to a file, not yet rounded to whole numbers: the format decides how far.
+
+    Made by :meth:`impasto.images.photo.Photo.rendered`, for :func:`write_image`.
+
+    Attributes:
+        image: (H, W, 1) grey or (H, W, 3) sRGB: uint8, uint16 or floats in [0, 1].
+        alpha: (H, W), the same; or None.
+        exif: EXIF data, b"" for none.
+        depth: 8 or 16, how many bits a channel the picture is worth.
+    """
+
+    image: NDArray[Any]
+    alpha: NDArray[Any] | None = None
+    exif: bytes = b""
+    depth: int = 8
+
+    def pixels(self, depth: int) -> NDArray[Any]:
+        """Colors and alpha in whole numbers of ``depth`` bits, (H, W, C)."""
+        image = quantized(self.image, depth)
+        if self.alpha is None:
+            return image
+        return np.dstack([image, quantized(self.alpha, depth)])
+
+
+def write_image(
+    image: Image.Image | Rendered | NDArray[Any],
+    target: str | os.PathLike[str] | BinaryIO,
+    *,
+    format: str | None = None,
+    quality: int = QUALITY,
+    depth: int | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a picture to a file or to a binary stream: whole, or not at all.
+
+    A file is written under a temporary name in its own folder and then put in place, so nobody ever
+    sees half of it; an existing file is replaced only with ``overwrite``, even if it appears while
+    the picture is being encoded. EXIF and ICC profile in the ``info`` of a Pillow image are kept;
+    what is no Pillow image is sRGB, and the file says so with a profile.
+
+    Args:
+        image: any Pillow image, a result that :meth:`Photo.rendered` made, or an array of shape
+            (H, W) or (H, W, C) with C of 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA): uint8,
+            uint16, or floats in [0, 1]. A transparent one is composited onto white for JPEG.
+        target: a path, or a stream such as ``sys.stdout.buffer`` (nothing is written to it unless
+            the whole picture could be encoded).
+        format: "png", "jpeg", "webp", "avif" or "tiff"; by default the suffix of the path decides,
+            and a stream gets PNG.
+        quality: 1 to 100 for JPEG, WebP and AVIF; the others lose nothing and ignore it.
+        depth: bits a channel, 8 or 16; 16 is for PNG and TIFF. By default those get 16 where there
+            are more than 8: in an array of uint16 or in the result for a deep photograph.
+        overwrite: replace an existing file.
+
+    Raises:
+        ImageError: an unknown suffix, a missing folder, an existing file, a full disk, ...
+        OptionError: an unknown ``format``, ``quality`` out of range, or a ``depth`` that the format
+            or the Pillow image does not have.
+
+    Example:
+        >>> stream = io.BytesIO()
+        >>> write_image(Image.new("RGB", (4, 4)), stream, format="webp", quality=80)
+        >>> stream.getvalue()[8:12]
+        b'WEBP'
+    """
+    if not 1 <= quality <= 100:
+        raise OptionError(f"quality is {quality}; give 1 to 100")
+    if isinstance(target, str | os.PathLike):
+        path = Path(target)
+        row = _row_of(format) if format else format_of(path)
+        check_depth(depth, row)
+        check_target(path, overwrite=overwrite)
+        _write_file(path, _encoded(image, one_line(path), row, quality, depth), overwrite)
+        return
+    name, row = stream_name(target), _row_of(format or "png")
+    check_depth(depth, row)
+    left = memoryview(_encoded(image, name, row, quality, depth))
+    try:
+        while left:  # an unbuffered stream may take a part only
+            left = left[target.write(left) :]
+        target.flush()
+    except (OSError, ValueError) as error:  # ValueError: the stream is closed
+        raise ImageError(f"{name}: cannot be written to ({one_line(error)})") from error
+
+
+def format_of(target: str | os.PathLike[str] | None) -> FileFormat:
+    """The format that the suffix of a path stands for; PNG for None, which is a stream.
+
+    Raises:
+        ImageError: naming the suffixes that there are.
+
+    Example:
+        >>> format_of("street.jpeg").name
+        'JPEG'
+    """
+    if target is None:
+        return _row_of("png")
+    path = Path(target)
+    for row in WRITTEN:
+        if path.suffix.lower() in row.suffixes:
+            return row
+    known = ", ".join(suffix for row in WRITTEN for suffix in row.suffixes)
+    raise ImageError(
+        f"{one_line(path)}: the suffix {path.suffix!r} tells no format that is written; "
+        f"use one of {known}"
+    )
+
+
+def check_depth(depth: int | None, format: FileFormat) -> None:
+    """Refuse a number of bits that there is not in a format.
+
+    Raises:
+        OptionError: naming both.
+
+    Example:
+        >>> check_depth(8, WRITTEN[0])
+    """
+    if depth not in (None, 8, 16):
+        raise OptionError(f"depth is {depth}; give 8 or 16, or nothing for the photograph's own")
+    if depth == 16 and not format.deep:
+        known = " or ".join(row.name for row in WRITTEN if row.deep)
+        raise OptionError(f"{format.name} holds 8 bits a channel, not 16: write {known}")
+
+
+def quantized(values: NDArray[Any], depth: int) -> NDArray[Any]:
+    """Whole numbers of ``depth`` bits, 8 or 16; floats outside [0, 1] are clipped.
+
+    Example:
+        >>> quantized(np.array([0.5, 1.5]), 16)
+        array([32768, 65535], dtype=uint16)
+    """
+    dtype, white = (np.uint16, 65535) if depth == 16 else (np.uint8, 255)
+    if values.dtype.kind == "f":
+        whole: NDArray[Any] = np.rint(np.clip(values, 0, 1) * white)
+        return whole.astype(dtype)
+    if values.dtype.itemsize * 8 == depth:
+        return values.astype(dtype)
+    if depth == 16:
+        return values.astype(np.uint16) * np.uint16(257)
+    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _encoded(
+    image: Image.Image | Rendered | NDArray[Any],
+    name: str,
+    row: FileFormat,
+    quality: int,
+    depth: int | None,
+) -> bytes:
+    if isinstance(image, Image.Image):
+        if depth == 16:
+            raise OptionError(
+                f"{name}: a Pillow image has 8 bits a channel; give an array or Photo.rendered()"
+            )
+        return _by_pillow(image, name, row, quality)
+    rendered = image if isinstance(image, Rendered) else _of_array(image, name)
+    bits = depth or (rendered.depth if row.deep else 8)
+    pixels = rendered.pixels(bits)
+    if bits == 16:
+        try:
+            encode = _DEEP_WRITERS[row.name]
+            return encode(pixels, exif=rendered.exif, profile=_profile(pixels))
+        except Exception as error:
+            raise ImageError(
+                f"{name}: cannot be written as {row.name} of 16 bits ({one_line(error)}); "
+                "write 8 bits (depth=8)"
+            ) from error
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    picture.info["icc_profile"] = _profile(pixels)
+    if rendered.exif:
+        picture.info["exif"] = rendered.exif
+    return _by_pillow(picture, name, row, quality)
+
+
+def _profile(pixels: NDArray[Any]) -> bytes:
+    """What the numbers mean. Grey gets none: a profile for RGB does not fit it."""
+    return srgb_profile() if pixels.shape[2] > 2 else b""
+
+
+def _of_array(array: Any, name: str) -> Rendered:
+    shape: tuple[int, ...] = getattr(array, "shape", ())
+    dtype = getattr(array, "dtype", None)
+    if (
+        not isinstance(array, np.ndarray)
+        or array.dtype.str[1:] not in ("u1", "u2", "f2", "f4", "f8")
+        or not (array.ndim == 2 or (array.ndim == 3 and 1 <= shape[2] <= 4))
+        or not array.size
+    ):
+        raise ImageError(
+            f"{name}: cannot be written from a {type(array).__name__} of {dtype} and shape {shape};"
+            " give uint8, uint16 or floats in [0, 1] of shape (H, W) or (H, W, C), 1 to 4 channels"
+        )
+    if array.dtype.kind == "f" and not (array.min() >= 0 and array.max() <= 1):
+        raise ImageError(
+            f"{name}: floats from {array.min():g} to {array.max():g}, not within [0, 1]; "
+            "scale them (/ 255) or clip them (np.clip)"
+        )
+    planes = array[..., None] if array.ndim == 2 else array
+    colors = 1 if planes.shape[2] < 3 else 3
+    alpha = planes[..., -1] if planes.shape[2] > colors else None
+    depth = 16 if array.dtype.str[1:] == "u2" else 8
+    return Rendered(planes[..., :colors], alpha, depth=depth)
+
+
+def _by_pillow(image: Image.Image, name: str, row: FileFormat, quality: int) -> bytes:
+    options: dict[str, Any] = {
+        key: image.info[key] for key in ("exif", "icc_profile") if image.info.get(key)
+    }
+    if row.lossy:
+        options["quality"] = quality
+    # TIFF stays uncompressed: Pillow's compressing writer fails on EXIF data with a sub-directory.
+    encoded = io.BytesIO()
+    try:
+        if not row.alpha:
+            image = _on_white(image)
+        image.save(encoded, format=row.name, **options)
+    except Exception as error:  # what a writer raises depends on the format and on the codec in it
+        raise ImageError(
+            f"{name}: cannot be written as {row.name} ({one_line(error)}); mode {image.mode}, "
+            f"{image.width} x {image.height} pixels: convert it to RGB, or try PNG or TIFF"
+        ) from error
+    return encoded.getvalue()
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.has_transparency_data:
+        color = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", color.size, "white"), color).convert("RGB")
+    return image.convert("RGB") if image.mode == "P" else image
+
+
+def check_target(path: Path, *, overwrite: bool) -> None:
+    """ImageError if no file can be written there, as far as that can be known before the work."""
+    name = one_line(path)
+    try:
+        if not path.parent.is_dir():
+            raise ImageError(f"{name}: there is no folder {one_line(path.parent)}; make it first")
+        kind = path.stat().st_mode if os.path.lexists(path) else None
+    except FileNotFoundError:  # a link to nothing: still a name that somebody has given
+        kind = stat.S_IFREG
+    except (OSError, ValueError) as error:  # as in open_file
+        raise ImageError(f"{name}: cannot be written ({one_line(error)})") from None
+    if kind is None:
+        return
+    if stat.S_ISDIR(kind):
+        raise ImageError(f"{name}: is a folder; give a file name in it")
+    if not stat.S_ISREG(kind):  # replacing /dev/null would harm the whole system
+        raise ImageError(
+            f"{name}: is a pipe or a device, not a regular file; give a stream to write into it "
+            "(on the command line: -)"
+        )
+    if not overwrite:
+        raise target_exists(path)
+
+
+def _write_file(path: Path, data: bytes, overwrite: bool) -> None:
+    try:
+        write_whole(path, data, overwrite=overwrite)
+    except FileExistsError:
+        raise target_exists(path) from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise ImageError(f"{one_line(path)}: cannot be written ({one_line(error)})") from error
+
+
+def target_exists(path: Path) -> ImageError:
+    """The error for a name that is taken."""
+    return ImageError(
+        f"{one_line(path)}: exists already; give another name, or allow to overwrite it "
+        "(overwrite=True, on the command line --overwrite)"
+    )
+
+
+def _row_of(format: str) -> FileFormat:
+    wanted = format.lower().removeprefix(".")
+    for row in WRITTEN:
+        if wanted == row.name.lower() or f".{wanted}" in row.suffixes:
+            return row
+    known = ", ".join(row.name.lower() for row in WRITTEN)
+    raise OptionError(f"format {format!r} is not written; give one of {known}")
+
+
+# Formats that are written row by row; pictures of all others are collected first.
+_WRITERS: dict[str, Callable[..., StripWriter]] = {"PNG": PngWriter, "TIFF": TiffWriter}
+
+
+# Rows that are rounded at a time.
+_ROWS = 16
+
+
+def result_bytes(
+    target: Path, height: int, width: int, channels: int, depth: int
+) -> tuple[int, int]:
+    """Bytes that a result holds in memory: as a whole, and for each row of pixels of a tile."""
+    if format_of(target).name in _WRITERS:
+        return 0, width * channels * depth // 8
+    return 3 * height * width * channels, 0  # itself, Pillow's copy, and what is compressed of it
+
+
+def write_tiles(
+    tiles: Iterator[PaintedTile],
+    target: Path,
+    *,
+    height: int,
+    width: int,
+    channels: int,
+    depth: int,
+    exif: bytes,
+    overwrite: bool,
+    quality: int,
+) -> None:
+    """Write a picture as its tiles become ready; whole, or not at all.
+
+    Args:
+        tiles: row by row from the top, from left to right.
+        target: the file; PNG and TIFF are written strip by strip.
+        height: of the picture, in pixels.
+        width: of the picture.
+        channels: 3 for RGB, 4 with alpha.
+        depth: bits a channel, 8 or 16, which is for PNG and TIFF.
+        exif: EXIF data that the result carries.
+        overwrite: replace a file that is there.
+        quality: as for :func:`impasto.images.photo.write_image`.
+
+    Raises:
+        ImageError: if the file cannot be written.
+    """
+    check_target(target, overwrite=overwrite)
+    row = format_of(target)
+    bands = _bands(tiles, width, channels, depth)
+    if row.name not in _WRITERS:
+        whole = np.empty((height, width, channels), np.uint8)
+        for top, band in bands:
+            whole[top : top + len(band)] = band
+        alpha = whole[..., 3] if channels == 4 else None
+        rendered = Rendered(whole[..., :3], alpha, exif)
+        write_image(rendered, target, quality=quality, overwrite=overwrite)
+        return
+    with _told(target), whole_file(target, overwrite=overwrite) as file:
+        writer = _WRITERS[row.name](
+            file, (width, height), channels, depth=depth, exif=exif, profile=srgb_profile()
+        )
+        for _, band in bands:
+            writer.write(band)
+        writer.close()
+
+
+def _bands(
+    tiles: Iterator[PaintedTile], width: int, channels: int, depth: int
+) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Full rows of the picture in whole numbers, and the number of the first of them."""
+    band: NDArray[Any] | None = None
+    dtype = np.uint16 if depth == 16 else np.uint8
+    for tile in tiles:
+        if band is None:
+            band = np.empty((tile.rows.stop - tile.rows.start, width, channels), dtype)
+        part = band[:, tile.columns]
+        for top in range(0, len(part), _ROWS):  # what is between floats and bytes stays in cache
+            rows = slice(top, top + _ROWS)
+            part[rows, :, :3] = quantized(tile.image[rows], depth)
+            if tile.opacity is not None:
+                part[rows, :, 3] = quantized(tile.opacity[rows], depth)
+        if tile.columns.stop == width:
+            yield tile.rows.start, band
+            band = None
+
+
+@contextmanager
+def _told(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError:
+        raise target_exists(target) from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise ImageError(f"{one_line(target)}: cannot be written ({one_line(error)})") from error

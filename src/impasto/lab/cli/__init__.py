@@ -1,0 +1,155 @@
+"""``impasto lab``: make and study models, the commands together."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from impasto.lab.cli.evaluate import evaluate
+from impasto.lab.cli.train import finetune, gradients, mix, pack, patterns, prints, train
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.group()
+def lab() -> None:
+    """Make and study models (needs PyTorch: pip install 'impasto[lab]')."""
+
+
+for _command in (evaluate, finetune, gradients, mix, pack, patterns, prints, train):
+    lab.add_command(_command)
+
+
+@lab.command()
+@click.argument("name", type=click.Choice(["vgg19"]))
+def fetch(name: str) -> None:
+    """Download the weights called NAME (vgg19: 575 MB) into the cache, checked.
+
+    They are found there by everything that needs VGG-19; --vgg FILE and $IMPASTO_VGG come first.
+    """
+    import sys
+
+    from tqdm import tqdm
+
+    from impasto.lab.nets.weights import DOWNLOADS
+    from impasto.lab.nets.weights import fetch as download
+
+    row = next(row for row in DOWNLOADS if row.name == name)
+    with tqdm(
+        total=row.size, unit="B", unit_scale=True, desc=name, disable=not sys.stderr.isatty()
+    ) as bar:
+
+        def watch(done: int, promised: int | None) -> None:
+            bar.total = promised
+            bar.update(done - bar.n)
+
+        path = download(row, watch=watch)
+    click.echo(path)
+
+
+@lab.command()
+def methods() -> None:
+    """List the methods that paint by optimization: what they can do, and their options.
+
+    \b
+    impasto stylize street.jpg -s wave.jpg --model gatys --steps 300 --set start=noise
+    """
+    import importlib
+
+    from impasto.models import MODELS
+
+    for row in MODELS:
+        if row.lab is None:
+            continue
+        method = importlib.import_module(row.lab).METHOD
+        can = method.capabilities
+        click.echo(f"{method.name}: {method.title} ({method.paper})")
+        click.echo(f"    alpha up to {can.highest_alpha:g}: {can.alpha}")
+        able = {
+            "several styles": can.several,
+            "masks": can.masks,
+            "a map of alpha": can.alpha_map,
+            "--checkpoint": can.keeps,
+        }
+        click.echo("    can: " + ", ".join(name for name, yes in able.items() if yes))
+        if not all(able.values()):
+            click.echo("    cannot: " + ", ".join(name for name, yes in able.items() if not yes))
+        click.echo(f"    precision: {', '.join(can.precisions)}")
+        for field in dataclasses.fields(method.options):
+            value = getattr(method.options(), field.name)
+            if isinstance(value, dict):
+                value = ",".join(f"{layer}:{weight:g}" for layer, weight in value.items())
+            elif isinstance(value, tuple):
+                value = ",".join(f"{each:g}" for each in value)
+            click.echo(f"    --set {field.name}={value}")
+        click.echo()
+
+
+@lab.command()
+@click.argument("run", type=_FILE)
+@click.option("-o", "--out", type=_FILE, required=True, help="The bundle, NAME.impasto.")
+@click.option(
+    "--pairs-of",
+    type=_FILE,
+    help="Score it on the held-out pictures of this config  [default: of the run's own]",
+)
+def export(run: Path, out: Path, pairs_of: Path | None) -> None:
+    """Make a bundle of the training run in the folder RUN, checked and scored."""
+    from impasto.lab.export.publish import publish_run
+
+    bundle = publish_run(run, out, pairs_of=pairs_of)
+    click.echo(f"{out}: {bundle.card.losses}")
+
+
+@lab.command()
+@click.argument("run", type=_FILE)
+@click.option("-o", "--out", type=_FILE, required=True, help="The file, NAME.safetensors.")
+def decoder(run: Path, out: Path) -> None:
+    """Keep the decoder of a run of adain or style-swap alone, without the VGG it belongs to."""
+    from impasto.lab.export.publish import publish_decoder
+
+    click.echo(f"{out}: {publish_decoder(run, out)['notes']}")
+
+
+@lab.command("import")
+@click.argument("vgg", type=_FILE)
+@click.argument("decoder", type=_FILE)
+@click.option("-o", "--out", type=_FILE, required=True, help="The bundle, NAME.impasto.")
+def import_(vgg: Path, decoder: Path, out: Path) -> None:
+    """Make a bundle of pytorch-AdaIN's VGG and DECODER files (vgg_normalised.pth, decoder.pth).
+
+    DECODER may be one that was trained here, trained/adain-decoder.safetensors.
+    """
+    from impasto.lab.export.publish import publish_adain
+
+    publish_adain(vgg, decoder, out)
+    click.echo(out)
+
+
+@lab.command()
+@click.argument("paintings", type=_FILE)
+@click.option(
+    "--model",
+    "models",
+    metavar="NAME|FILE",
+    multiple=True,
+    help="Only for this model; may be given again  [default: all that ship]",
+)
+@click.option("--works", type=_FILE, help="Another table of works than that of the gallery.")
+@click.option("-o", "--out", type=_FILE, help="Where the shelves are  [default: in the package]")
+def gallery(paintings: Path, models: tuple[str, ...], works: Path | None, out: Path | None) -> None:
+    """Make the styles that ship, of works in the folder PAINTINGS.
+
+    The table lab/gallery.toml says which; styles of works that are no longer in it are deleted.
+    """
+    from impasto.lab.export.gallery import WORKS, make_gallery, read_works
+    from impasto.styles.library import GALLERY
+
+    made = make_gallery(
+        paintings, models=models or None, works=read_works(works or WORKS), folder=out or GALLERY
+    )
+    for shelf in dict.fromkeys(path.parent for path in made):
+        sizes = [path.stat().st_size for path in made if path.parent == shelf]
+        click.echo(f"{shelf}: {len(sizes)} styles, {sum(sizes) / 1000:.0f} kB")

@@ -1,0 +1,236 @@
+"""From a finished training run, or from published weights, to a bundle with an honest card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from impasto.errors import ModelError, OptionError
+from impasto.images.files import write_whole
+from impasto.lab.data.pictures import held_out_squares
+from impasto.lab.evaluate import evaluate, held_out_pairs
+from impasto.lab.export.builtin import built_in_losses, built_in_parity, export_built_in
+from impasto.lab.export.graphs import PARITY, Story, export, parity
+from impasto.lab.export.published import adain_from
+from impasto.lab.nets.vgg import load_vgg, read_weights, recognize
+from impasto.lab.train.builtin import read_styles
+from impasto.lab.train.builtin_networks import BuiltInRow
+from impasto.lab.train.checkpoints import CHECKPOINT, read_checkpoint, start_from
+from impasto.lab.train.config import TrainConfig, read_config
+from impasto.lab.train.networks import NETWORKS, NetworkRow, find_network
+from impasto.models.bundle import Bundle, write_bundle
+from impasto.models.engine import ENGINES, Engine, open_engine
+
+_BEFORE = "; before that "
+
+PAIRS, SIZE = 32, 256
+"""Held-out pairs that a run is scored on, and the side of their pictures."""
+
+
+def publish_run(
+    run: str | Path, target: str | Path, *, pairs_of: str | Path | None = None
+) -> Bundle:
+    """Export the averaged weights of a run folder to ``target``, checked and scored.
+
+    The model is called by the name of the file.  Every installed engine must agree with PyTorch
+    (``parity``); the card gets the losses on ``PAIRS`` held-out pairs at ``SIZE`` pixels.
+
+    Args:
+        run: the folder.
+        target: the file.
+        pairs_of: another config whose held-out pictures the losses are taken on, so that runs on
+            other pictures can be compared; by default the run's own.
+
+    Raises:
+        ModelError: where an engine does not agree; nothing is written then.
+        OptionError: for a network that no bundle can hold, for a config that cannot be read, and
+            for ``pairs_of`` where styles are built in.
+    """
+    run = Path(run)
+    config = read_config(run / "config.toml")
+    row = find_network(config.network)
+    if isinstance(row, BuiltInRow):
+        if pairs_of is not None:
+            raise OptionError(f"{row.name} has styles of its own: leave pairs_of out")
+        return _publish_built_in(run, target, config, row)
+    if row.assembled is None:
+        raise OptionError(f"{row.name} cannot be exported: {row.remark}; its weights are in {run}")
+    learned = row.learned()
+    stages = start_from(learned, run / CHECKPOINT)
+    network = row.assembled(learned, load_vgg(config.vgg)).eval()
+    _round_to_half(network)
+    judge = load_vgg(config.vgg)
+    shown = config if pairs_of is None else read_config(pairs_of)
+    contents, styles = held_out_pairs(shown.contents, shown.styles, n=PAIRS, size=SIZE)
+    scores = evaluate(network, judge, contents, styles, margin=row.margin)
+    story = replace(
+        _story(target, config, row, stages),
+        losses=scores.losses(),
+        margin=row.margin,
+        precision=row.precision,
+    )
+    bundle = export(network, story)
+    _check(bundle, partial(parity, network))
+    write_bundle(bundle, target)
+    return bundle
+
+
+def _publish_built_in(
+    run: Path, target: str | Path, config: TrainConfig, row: BuiltInRow
+) -> Bundle:
+    names = tuple(read_checkpoint(run / CHECKPOINT)["names"])
+    network: Any = row.network(config, len(names))
+    stages = start_from(network, run / CHECKPOINT)
+    _round_to_half(network.eval())
+    pictures = [picture.tensor() for picture in read_styles(config)]
+    held = len(names) - len(pictures)
+    objective = row.objective(config, load_vgg(config.vgg), row.layers, pictures, held=held)
+    contents = held_out_squares(config.contents, n=PAIRS, size=SIZE, seed=config.seed + 3)
+    numbers = torch.arange(len(contents)) % len(pictures) + held
+    story = replace(
+        _story(target, config, row, stages),
+        data=_data(config, stages, styles="the pictures of its styles"),
+        losses=built_in_losses(objective, network, contents, numbers),
+        notes=_history(stages, goal="Gram matrices of its styles"),
+    )
+    if row.single:
+        told = f"{row.architecture}; {config.normalization} normalization"
+        story = replace(story, architecture=told)
+    bundle = export_built_in(network, story, names)
+    _check(bundle, partial(built_in_parity, network))
+    write_bundle(bundle, target)
+    return bundle
+
+
+def publish_adain(vgg: str | Path, decoder: str | Path, target: str | Path) -> Bundle:
+    """The bundle of the paper's network from pytorch-AdaIN weights that the user has.
+
+    Raises:
+        ModelError: as :func:`adain_from` does, or where an engine does not agree with PyTorch;
+            nothing is written then.
+    """
+    network, story = adain_from(vgg, decoder)
+    _round_to_half(network)
+    bundle = export(network, story)
+    _check(bundle, partial(parity, network))
+    write_bundle(bundle, target)
+    return bundle
+
+
+def publish_decoder(run: str | Path, target: str | Path) -> dict[str, str]:
+    """The decoder of a run of ``adain`` or ``style-swap`` alone, for whoever has the encoder.
+
+    A safetensors file in half precision with pytorch-AdaIN's keys (``1.weight``).  That of
+    ``adain`` is a third of the bundle, and :func:`publish_adain` reads it; that of ``style-swap``
+    is its option ``inverse``; ``start`` in a config reads both.
+
+    Args:
+        run: the run folder.
+        target: the file, ``NAME.safetensors``.
+
+    Returns:
+        What the file says of itself: data, iterations, licence, notes and the layout of its VGG.
+
+    Raises:
+        OptionError: if the run is of another network, or the name has another suffix.
+    """
+    run = Path(run)
+    config = read_config(run / "config.toml")
+    row = find_network(config.network)
+    if isinstance(row, BuiltInRow) or not row.alone:
+        alone = " or ".join(repr(each.name) for each in NETWORKS if each.alone)
+        raise OptionError(
+            f"{run} trains {config.network!r}; only a decoder of {alone} is kept alone"
+        )
+    if Path(target).suffix != ".safetensors":
+        raise OptionError(f"{target}: a decoder is kept as NAME.safetensors")
+    decoder: Any = row.learned()
+    stages = start_from(decoder, run / CHECKPOINT)
+    about = {
+        "data": _data(config, stages),
+        "iterations": str(sum(stage["iterations"] for stage in stages)),
+        "licence": row.licence,
+        "notes": _history(stages),
+        "vgg": recognize(read_weights(config.vgg)).name,
+    }
+    weights = {k: v.half().contiguous() for k, v in decoder.convolutions.state_dict().items()}
+    write_whole(Path(target), safetensors.torch.save(weights, about), overwrite=True)
+    return about
+
+
+def _round_to_half(network: torch.nn.Module) -> None:
+    """Bundles store half precision: round first, so that what is scored is what is shipped."""
+    with torch.no_grad():
+        for value in (*network.parameters(), *network.buffers()):
+            if value.is_floating_point():
+                value.copy_(value.half().float())
+
+
+def _check(bundle: Bundle, differences: Callable[[Engine], dict[tuple[int, int], float]]) -> None:
+    """Refuse a bundle that an installed engine paints otherwise than PyTorch."""
+    for row in ENGINES:
+        if not row.installed:
+            continue
+        engine = open_engine(bundle, name=row.name, precision="fp32")
+        worst = max(differences(engine).values())
+        if worst > PARITY:
+            raise ModelError(
+                f"{row.name} differs from PyTorch by {worst:.2g} of full scale (allowed {PARITY}); "
+                "the bundle was not written"
+            )
+
+
+def _story(
+    target: str | Path,
+    config: TrainConfig,
+    row: NetworkRow | BuiltInRow,
+    stages: list[dict[str, Any]],
+) -> Story:
+    return Story(
+        name=Path(target).stem,
+        title=row.title,
+        architecture=row.architecture,
+        data=_data(config, stages),
+        iterations=sum(stage["iterations"] for stage in stages),
+        losses={},
+        licence=row.licence,
+        notes=_history(stages),
+    )
+
+
+def _data(config: TrainConfig, stages: list[dict[str, Any]], *, styles: str = "") -> str:
+    parts = []
+    for folders in (config.contents, config.styles):
+        total = sum(folders.values())
+        parts.append(
+            ", ".join(f"{Path(k).name} {100 * v / total:.0f} %" for k, v in folders.items())
+        )
+    told = f"photographs: {parts[0]}; styles: {styles or parts[1]}; a tenth of each held out"
+    earlier = [text for stage in stages for text in stage.get("data", "").split(_BEFORE) if text]
+    return _BEFORE.join(dict.fromkeys([told, *earlier]))  # what was seen twice is said once
+
+
+def _history(stages: list[dict[str, Any]], *, goal: str = "the paper's losses") -> str:
+    lines = []
+    for stage in stages:
+        if "notes" in stage:  # of the bundle that was trained further
+            lines.append(f"{stage['notes'] or 'a bundle'}; trained further")
+            continue
+        if "mixed" in stage:
+            lines.append(f"weights of runs mixed {stage['mixed']}")
+            continue
+        aim = "distilling an AdaIN decoder" if stage["distilled"] else goal
+        aim += " and against an adversary" if stage.get("adversarial") else ""
+        aim += " and against a mesh" if stage.get("mesh") else ""
+        aim += " and on the colors of pixels" if stage.get("colors") else ""
+        aim += ", with a reader whose eye was trained apart" if stage.get("eye") else ""
+        lines.append(
+            f"{stage['iterations']} steps of {stage['batch']} pairs at {stage['crop']} px on {aim}"
+        )
+    return "; ".join(lines) + "; judged by the normalised VGG-19"

@@ -1,0 +1,248 @@
+"""Losses as pure functions of features; every one is a mean over its elements unless it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from impasto.errors import OptionError
+from impasto.lab.losses.transport import at_ranks, directions, gaps, shadows
+from impasto.lab.nets.fast_moments import fast_mean_square, fast_mean_std
+
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+"""Where Huang & Belongie 2017 compare mean and standard deviation."""
+CONTENT_LAYER = STYLE_LAYERS[-1]
+"""Where the content is compared with the AdaIN target."""
+
+
+def content_loss(features: Tensor, target: Tensor) -> Tensor:
+    """Mean square difference of two maps (N, C, h, w), in float32.
+
+    Huang & Belongie 2017, eq. 12, squared as in the authors' code; the target is the AdaIN output,
+    not the content's own features.
+    """
+    return fast_mean_square(features, target)
+
+
+def style_loss(
+    features: Mapping[str, Tensor], style: Mapping[str, Tensor], *, units: str = "mean"
+) -> Tensor:
+    """Squared difference of means and of standard deviations, summed over the layers of ``style``.
+
+    Huang & Belongie 2017, eq. 13.  ``units`` says what is done with the channels of a layer:
+    ``"mean"`` averages over them, as the popular PyTorch port does (with the weight 10);
+    ``"sum"`` adds them up, as the authors do, whose weight 1e-1 is 6.4, 12.8, 25.6 and 51 in mean
+    units at 64, 128, 256 and 512 channels.  Both average over the batch.
+    """
+    return moment_loss(features, style_moments(style), units=units)
+
+
+def style_moments(style: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Mean and standard deviation of each layer: all that ``style_loss`` asks of a style."""
+    return {layer: fast_mean_std(features) for layer, features in style.items()}
+
+
+def moment_loss(
+    features: Mapping[str, Tensor],
+    wanted: Mapping[str, tuple[Tensor, Tensor]],
+    *,
+    units: str = "mean",
+) -> Tensor:
+    """``style_loss`` against moments that were kept (``style_moments``)."""
+    terms = []
+    for layer, (wanted_mean, wanted_std) in wanted.items():
+        mean, std = fast_mean_std(features[layer])
+        term = F.mse_loss(mean, wanted_mean) + F.mse_loss(std, wanted_std)
+        terms.append(term * mean.shape[1] if units == "sum" else term)
+    return torch.stack(terms).sum()
+
+
+def gram(features: Tensor, counts: Tensor | None = None) -> Tensor:
+    """Gram matrices ``F F^T / (h w)`` of (N, C, h, w), each (C, C), in float32: (N, C, C).
+
+    Gatys et al. 2016, eq. 3, divided by the positions, so that pictures of all sizes compare.
+    With ``counts`` (h, w), 0 or more, the *guided* matrix ``sum_p t_p F_p F_p^T / sum_p t_p``
+    of Gatys et al. 2017 ("Controlling perceptual factors"; their channel is ``sqrt(t)``).
+
+    >>> gram(torch.tensor([[[[1.0, 3.0]]]])).item()
+    5.0
+    """
+    # Positions first: VGG keeps its channels last, and so does the gradient then, without a copy.
+    points = features.permute(0, 2, 3, 1).flatten(1, 2).float()
+    if counts is None:
+        return points.mT @ points / points.shape[1]
+    weights = counts.flatten().float()
+    return (points * weights[:, None]).mT @ points / weights.sum().clamp(min=1e-12)
+
+
+def gram_loss(found: Tensor, wanted: Tensor) -> Tensor:
+    """Mean square difference of two Gram matrices of :func:`gram`.
+
+    Gatys et al. 2016, eq. 4 divides the squares of their un-divided matrices by ``4 N^2 M^2``, N
+    channels and M positions: a quarter of this where both pictures are of one size.
+    """
+    return F.mse_loss(found, wanted)
+
+
+def mmd_loss(
+    features: Tensor,
+    style: Tensor,
+    *,
+    kernel: str = "polynomial",
+    power: int = 2,
+    constant: float = 0.0,
+    bandwidth: float | None = None,
+) -> Tensor:
+    """Squared maximum mean discrepancy between the feature vectors of two maps (1, C, h, w).
+
+    Li et al., "Demystifying neural style transfer" (IJCAI 2017), with all pairs::
+
+        mean_ij k(f_i, f_j) + mean_ij k(s_i, s_j) - 2 mean_ij k(f_i, s_j)
+
+    Args:
+        features: of the picture.
+        style: of the style; another size will do.
+        kernel: ``linear`` (``x . y``: the distance of the means), ``polynomial``
+            (``(x . y + constant) ^ power``) or ``gaussian`` (``exp(-|x - y|^2 / 2 b^2)``). The
+            polynomial of power 2 and constant 0 gives ``|G_f - G_s|^2``, summed over all entries
+            of :func:`gram`: Gram matching is a special case.
+        power: of the polynomial.
+        constant: of the polynomial.
+        bandwidth: b; by default the root of half the mean square distance of the style's own.
+
+    Raises:
+        OptionError: for another kernel.
+    """
+    x, y = (each[0].flatten(1).T.float() for each in (features, style))
+    if kernel == "gaussian":
+        if bandwidth is None:
+            # The mean of |s_i - s_j|^2 over all pairs is twice the variance.
+            variance = y.detach().var(dim=0, correction=0).sum()
+        else:
+            variance = torch.tensor(float(bandwidth) ** 2, device=y.device)
+
+        def similarity(a: Tensor, b: Tensor) -> Tensor:
+            squares = a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T
+            return torch.exp(-squares.clamp(min=0) / (2 * variance).clamp(min=1e-12))
+    elif kernel in ("linear", "polynomial"):
+        exponent, offset = (1, 0.0) if kernel == "linear" else (power, constant)
+
+        def similarity(a: Tensor, b: Tensor) -> Tensor:
+            return (a @ b.T + offset) ** exponent
+    else:
+        raise OptionError(f"there is no kernel {kernel!r}; choose linear, polynomial or gaussian")
+    return similarity(x, x).mean() + similarity(y, y).mean() - 2 * similarity(x, y).mean()
+
+
+def histogram_loss(features: Tensor, style: Tensor) -> Tensor:
+    """Mean square distance of a map (1, C, h, w) from itself with the style's histograms.
+
+    Risser, Wilmot & Barnes, "Stable and controllable neural texture synthesis and style transfer
+    using histogram losses" (arXiv 1701.08893): every channel is given the distribution that
+    the style has in it, and what that changes is the loss. Here by ranks, which is exact, where
+    theirs has 256 bins. The target is a constant: no gradient flows through it.
+    """
+    x = features[0].flatten(1).float()
+    with torch.no_grad():
+        ordered = style[0].flatten(1).float().sort(dim=1).values
+        places = x.argsort(dim=1)
+        matched = torch.empty_like(x).scatter_(1, places, at_ranks(ordered, x.shape[1]))
+    return F.mse_loss(x, matched)
+
+
+def sliced_wasserstein_loss(features: Tensor, style: Tensor, *, seed: int = 0) -> Tensor:
+    """Squared sliced Wasserstein distance between the feature vectors of two maps (1, C, h, w).
+
+    Heitz et al., "A sliced Wasserstein loss for neural texture synthesis" (CVPR 2021), along
+    the directions of :func:`impasto.lab.losses.transport.directions`; another ``seed``, others.
+    """
+    along = directions(features.shape[1], seed=seed)
+    return shadow_loss({"": features}, {"": along}, {"": shadows(style.flatten(2), along)})
+
+
+def shadow_loss(
+    features: Mapping[str, Tensor], along: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+) -> Tensor:
+    """Squared sliced Wasserstein distance of maps (N, C, h, w) from clouds that were kept.
+
+    ``wanted``: shadows (N, K, n) a layer along directions (K, C) (``transport.shadows``); a mean
+    over pictures, directions and ranks, summed over the layers.  Beside ``moment_loss``, in the
+    same unit, it sees how what is there is spread out: two clouds with the same mean and deviation
+    in every channel may be far apart.
+    """
+    terms = []
+    for layer, cast in wanted.items():
+        own = shadows(features[layer].flatten(2), along[layer])
+        terms.append(gaps(own, cast).square().mean())
+    return torch.stack(terms).sum()
+
+
+def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """What a discriminator minimizes, given what it says of real and of made pictures: the hinge.
+
+    ``mean max(0, 1 - real) + mean max(0, 1 + fake)`` (Lim & Ye 2017, arXiv 1705.02894).
+    :class:`impasto.lab.nets.blocks.PatchDiscriminator` is a small one.
+    """
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def adversarial_loss(fake: Tensor) -> Tensor:
+    """What a painter minimizes against the discriminator of :func:`critic_loss`: ``-mean fake``."""
+    return -fake.mean()
+
+
+def total_variation(image: Tensor, *, order: int = 1) -> Tensor:
+    """Mean absolute difference of neighboring pixels of (N, C, H, W), both directions summed.
+
+    ``order`` 2 takes squares (Li & Wand 2016, eq. 5), which round off edges.
+    """
+    across = (image[..., :, 1:] - image[..., :, :-1]).abs()
+    down = (image[..., 1:, :] - image[..., :-1, :]).abs()
+    return (across**order).mean() + (down**order).mean()
+
+
+def mesh_loss(image: Tensor, style: Tensor) -> Tensor:
+    """How much more there is of the finest pattern in a picture than in its style.
+
+    ``mean max(0, ln (E(image) + e) / (E(style) + e))`` over pictures (N, 3, H, W) in [0, 1], where
+    ``E`` is the mean square behind a filter (1, -3, 3, -1) / 8 along and across: all of a pattern
+    of 2 px, a third of one of 4 px in amplitude, and nothing that is smooth. ``e`` is what rounding
+    to 8 bits leaves. Networks that fold pixels into channels leave such a pattern where they have
+    nothing to say; it is faint, and hardly counts in a square of differences.
+
+    >>> flat, striped = torch.zeros(1, 3, 8, 8), torch.ones(1, 3, 8, 8)
+    >>> striped[..., ::2] = 0
+    >>> mesh_loss(flat, striped).item(), round(mesh_loss(striped, flat).item(), 1)
+    (0.0, 12.7)
+    """
+    ratio = (_finest(image) + _ROUNDING) / (_finest(style) + _ROUNDING)
+    return F.relu(ratio.log()).mean()
+
+
+_ROUNDING = 1 / 255**2 / 12 * (20 / 64) * 2  # through the filter, which sums 20 / 64, both ways
+
+
+def _finest(image: Tensor) -> Tensor:
+    total = image.new_zeros(len(image))
+    for lines in (image, image.mT):
+        third = lines[..., 3:] - lines[..., :-3] + 3 * (lines[..., 1:-2] - lines[..., 2:-1])
+        total = total + (third / 8).square().mean(dim=(1, 2, 3))
+    return total
+
+
+def color_loss(image: Tensor, style: Tensor) -> Tensor:
+    """The style loss of the pixels themselves: how far a picture is from its style in its colors.
+
+    Squared differences of mean and standard deviation of red, green and blue, over pictures
+    (N, 3, H, W); ``image`` is clipped to [0, 1] first, as it will be seen. VGG's layers tell a
+    tint from what their 3 x 3 pixels make of it, and put up with one of 0.04 or so.
+
+    >>> gray, red = torch.full((1, 3, 8, 8), 0.5), torch.zeros(1, 3, 8, 8)
+    >>> red[:, 0] = 1
+    >>> round(color_loss(gray, red).item(), 4)
+    0.25
+    """
+    return moment_loss({"": image.clamp(0, 1)}, style_moments({"": style}))

@@ -1,0 +1,343 @@
+"""Normalization layers of the paper: BN, IN, CIN and AdaIN, one formula with four sources of
+statistics and of the affine pair.
+
+Huang & Belongie, "Arbitrary style transfer in real-time with adaptive instance normalization", ICCV
+2017, arXiv 1703.06868, sections 3 and 4. All are ``gamma * (x - mu) / sigma + beta``:
+
+===== ========== ================================ ==============================
+layer equations  mu and sigma over                gamma and beta
+===== ========== ================================ ==============================
+BN    1, 2, 3    (N, H, W): the batch             learned
+IN    4, 5, 6    (H, W): each sample on its own   learned
+CIN   7          (H, W)                           learned, one pair for each style
+AdaIN 8          (H, W)                           sigma and mu of the style image
+===== ========== ================================ ==============================
+
+Statistics are float32 where features are half precision (float64 for float64), in two passes: the
+mean first, then the squares of what differs from it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from impasto.controls.moments import EPS
+from impasto.errors import OptionError, StyleError
+from impasto.lab.nets.fast_norm import is_quick, quick_instance_norm
+
+__all__ = [
+    "EPS",
+    "AdaIN",
+    "BatchNorm",
+    "ConditionalInstanceNorm",
+    "InstanceNorm",
+    "adain",
+    "mean_std",
+    "normalize",
+]
+
+
+def mean_std(x: Tensor, eps: float = EPS, *, unbiased: bool = False) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each sample's channels: eqs. 5 and 6 of the paper.
+
+    ``mu = 1/HW sum x`` and ``sigma = sqrt(1/HW sum (x - mu)^2 + eps)``.
+
+    Args:
+        x: features (N, C, H, W) of any floating type.
+        eps: added to the variance, so that flat channels stay finite.
+        unbiased: divide the sum of squares by HW - 1, as the PyTorch port of the paper does. The
+            formula and the authors' code divide by HW; follow the checkpoint that you use.
+
+    Returns:
+        Two tensors (N, C, 1, 1), float32, or float64 if ``x`` is.
+
+    Raises:
+        OptionError: if x is not (N, C, H, W) or has too few pixels.
+
+    Example:
+        >>> mean, std = mean_std(torch.tensor([[[[1.0, 3.0]]]]))
+        >>> mean.item(), round(std.item(), 3)
+        (2.0, 1.0)
+    """
+    mean, variance = _mean_variance(x, (2, 3), unbiased=unbiased)
+    return mean, (variance + eps).sqrt()
+
+
+def normalize(x: Tensor, mean: Tensor, std: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+    """``gamma * (x - mean) / std + beta``: what eqs. 1, 4, 7 and 8 of the paper have in common.
+
+    Args:
+        x: features (N, C, H, W) of any floating type.
+        mean: broadcasts against x, as the other three; their precision is the one computed in.
+        std: greater than 0.
+        gamma: the new standard deviation.
+        beta: the new mean.
+
+    Returns:
+        (N, C, H, W) of the type of x.
+
+    Example:
+        >>> one = torch.ones(1, 1, 1, 1)
+        >>> normalize(5 * one, mean=3 * one, std=2 * one, gamma=10 * one, beta=one).item()
+        11.0
+    """
+    return (gamma * ((x - mean) / std) + beta).to(x.dtype)
+
+
+def adain(content: Tensor, style: Tensor, *, eps: float = EPS, unbiased: bool = False) -> Tensor:
+    """Give the content's features the mean and standard deviation of the style's: eq. 8.
+
+    ``AdaIN(x, y) = sigma(y) * (x - mu(x)) / sigma(x) + mu(y)``
+
+    Args:
+        content: x, features (N, C, H, W).
+        style: y, features (N, C, h, w), or (1, C, h, w) for one style for all; of any size.
+        eps: added to both variances.
+        unbiased: which variances, see :func:`mean_std`.
+
+    Returns:
+        (N, C, H, W) of the content's type.
+
+    Raises:
+        StyleError: if numbers of channels or samples do not fit.
+        OptionError: if either is not (N, C, H, W) or has too few pixels.
+
+    Example:
+        >>> content, style = torch.randn(1, 8, 16, 16), torch.randn(1, 8, 9, 9) * 3 + 1
+        >>> torch.allclose(adain(content, style).mean((2, 3)), style.mean((2, 3)), atol=1e-5)
+        True
+    """
+    mean, std = mean_std(content, eps, unbiased=unbiased)
+    style_mean, style_std = mean_std(style, eps, unbiased=unbiased)
+    if style.shape[1] != content.shape[1] or style.shape[0] not in (1, content.shape[0]):
+        raise StyleError(
+            f"style features {tuple(style.shape)} do not fit content features "
+            f"{tuple(content.shape)}: give as many channels, and one sample or as many"
+        )
+    return normalize(content, mean, std, style_std, style_mean)
+
+
+class AdaIN(nn.Module):
+    """:func:`adain` as a layer: ``layer(content, style)``. It has nothing to learn.
+
+    Args:
+        eps: added to both variances.
+        unbiased: which variances, see :func:`mean_std`.
+
+    Example:
+        >>> AdaIN()(torch.randn(2, 8, 16, 16), torch.randn(1, 8, 9, 9)).shape
+        torch.Size([2, 8, 16, 16])
+    """
+
+    def __init__(self, *, eps: float = EPS, unbiased: bool = False) -> None:
+        super().__init__()
+        self.eps = eps
+        self.unbiased = unbiased
+
+    def forward(self, content: Tensor, style: Tensor) -> Tensor:
+        return adain(content, style, eps=self.eps, unbiased=self.unbiased)
+
+
+class BatchNorm(nn.Module):
+    """Batch normalization, eqs. 1 to 3: statistics over (N, H, W) of the batch.
+
+    In training the batch's own statistics are used, with the biased variance of eq. 3, and the
+    running ones follow them; in evaluation the running ones take their place. As in PyTorch, and
+    unlike eq. 3, the running variance is the unbiased one: it estimates that of the data.
+
+    Args:
+        channels: C.
+        momentum: how far the running statistics move towards those of a batch, 0 to 1.
+        eps: added to the variance.
+
+    Example:
+        >>> layer = BatchNorm(8)
+        >>> layer(torch.randn(4, 8, 16, 16)).shape
+        torch.Size([4, 8, 16, 16])
+    """
+
+    running_mean: Tensor
+    running_variance: Tensor
+
+    def __init__(self, channels: int, *, momentum: float = 0.1, eps: float = EPS) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.eps = eps
+        self.gamma = nn.Parameter(torch.ones(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_variance", torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        _check_channels(x, len(self.gamma))
+        if self.training:
+            mean, variance = _mean_variance(x, (0, 2, 3))
+            self._follow(mean.flatten(), variance.flatten(), x.numel() // x.shape[1])
+        else:
+            mean = _column(_wide(self.running_mean))
+            variance = _column(_wide(self.running_variance))
+        std = (variance + self.eps).sqrt()
+        return normalize(x, mean, std, _column(self.gamma), _column(self.beta))
+
+    @torch.no_grad()
+    def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        if count < 2:
+            raise OptionError(
+                "a batch with one value per channel has no variance to train on; "
+                "give more samples or more pixels, or call eval()"
+            )
+        unbiased = variance * (count / (count - 1))
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+        self.running_variance.lerp_(unbiased.to(self.running_variance.dtype), self.momentum)
+
+
+class InstanceNorm(nn.Module):
+    """Instance normalization, eqs. 4 to 6: statistics over (H, W) of each sample, always.
+
+    Args:
+        channels: C.
+        eps: added to the variance.
+
+    Example:
+        >>> InstanceNorm(8)(torch.randn(4, 8, 16, 16)).shape
+        torch.Size([4, 8, 16, 16])
+    """
+
+    def __init__(self, channels: int, *, eps: float = EPS) -> None:
+        super().__init__()
+        self.eps = eps
+        self.gamma = nn.Parameter(torch.ones(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        _check_channels(x, len(self.gamma))
+        return _instance_norm(x, _column(self.gamma), _column(self.beta), self.eps)
+
+
+class ConditionalInstanceNorm(nn.Module):
+    """Conditional instance normalization, eq. 7: instance normalization, a pair for each style.
+
+    Dumoulin et al., "A learned representation for artistic style", ICLR 2017: pairs of several
+    styles mix linearly, and a new style is learned by training its pair alone.
+
+    Args:
+        styles: S, how many styles.
+        channels: C.
+        eps: added to the variance.
+
+    Example:
+        >>> layer, x = ConditionalInstanceNorm(32, 8), torch.randn(4, 8, 16, 16)
+        >>> layer(x, 5).shape, layer(x, torch.tensor([0, 31, 7, 7])).shape
+        (torch.Size([4, 8, 16, 16]), torch.Size([4, 8, 16, 16]))
+        >>> half_and_half = torch.zeros(32)
+        >>> half_and_half[[3, 9]] = 0.5
+        >>> layer(x, half_and_half).shape
+        torch.Size([4, 8, 16, 16])
+    """
+
+    def __init__(self, styles: int, channels: int, *, eps: float = EPS) -> None:
+        super().__init__()
+        self.eps = eps
+        self.gamma = nn.Parameter(torch.ones(styles, channels))
+        self.beta = nn.Parameter(torch.zeros(styles, channels))
+
+    def pair(self, style: int | Tensor) -> tuple[Tensor, Tensor]:
+        """Gamma and beta of a style or of a mixture.
+
+        Args:
+            style: the index of one style for all samples; or (N,) indices; or floating weights
+                (S,) for all samples or (N, S), none negative, of which only the ratios count.
+
+        Returns:
+            Two tensors, both (1, C, 1, 1) or both (N, C, 1, 1).
+
+        Raises:
+            OptionError: if an index is not in [0, S) or the weights have the wrong shape, are
+                negative or not finite, or are all 0.
+        """
+        wanted = torch.as_tensor(style, device=self.gamma.device)
+        if wanted.is_floating_point():
+            weights = self._checked_weights(wanted)[..., None]
+            # Not a matrix product, which autocast would run in half precision.
+            gamma, beta = (weights * self.gamma).sum(1), (weights * self.beta).sum(1)
+        else:
+            index = self._checked_index(wanted)
+            gamma, beta = self.gamma[index], self.beta[index]
+        return gamma[..., None, None], beta[..., None, None]
+
+    def forward(self, x: Tensor, style: int | Tensor) -> Tensor:
+        _check_channels(x, self.gamma.shape[1])
+        gamma, beta = self.pair(style)
+        if len(gamma) not in (1, len(x)):
+            raise OptionError(
+                f"{len(gamma)} styles do not fit {len(x)} samples: give one style, or one a sample"
+            )
+        return _instance_norm(x, gamma, beta, self.eps)
+
+    def _checked_index(self, index: Tensor) -> Tensor:
+        styles = len(self.gamma)
+        if index.ndim > 1 or index.dtype == torch.bool:
+            raise OptionError(
+                f"styles must be an index, (N,) indices or floating weights, not "
+                f"{tuple(index.shape)} {index.dtype}"
+            )
+        index = index.reshape(-1).long()
+        if not bool(((index >= 0) & (index < styles)).all()):
+            raise OptionError(f"style {index.tolist()} is outside 0 to {styles - 1}")
+        return index
+
+    def _checked_weights(self, weights: Tensor) -> Tensor:
+        styles = len(self.gamma)
+        if weights.ndim not in (1, 2) or weights.shape[-1] != styles:
+            raise OptionError(
+                f"weights of {styles} styles must be ({styles},) or (N, {styles}), "
+                f"not {tuple(weights.shape)}"
+            )
+        weights = _wide(weights.reshape(-1, styles))
+        total = weights.sum(dim=1, keepdim=True)
+        if not bool((weights >= 0).all() and (total > 0).all() and total.isfinite().all()):
+            raise OptionError("weights of styles must be finite, none negative and not all 0")
+        return weights / total
+
+
+def _instance_norm(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
+    if is_quick(x):
+        return quick_instance_norm(x, gamma, beta, eps)
+    mean, std = mean_std(x, eps)
+    return normalize(x, mean, std, gamma, beta)
+
+
+def _mean_variance(
+    x: Tensor, over: tuple[int, ...], *, unbiased: bool = False
+) -> tuple[Tensor, Tensor]:
+    if x.ndim != 4 or not x.is_floating_point():
+        raise OptionError(
+            f"features must be (N, C, H, W) floating numbers, not {tuple(x.shape)} {x.dtype}"
+        )
+    if 0 in x.shape or (unbiased and x.shape[2] * x.shape[3] < 2):
+        kind = "an unbiased" if unbiased else "a"
+        raise OptionError(
+            f"features {tuple(x.shape)} have too few pixels for {kind} variance; "
+            "give a larger picture"
+        )
+    variance, mean = torch.var_mean(_wide(x), dim=over, keepdim=True, correction=int(unbiased))
+    return mean, variance
+
+
+def _wide(x: Tensor) -> Tensor:
+    """At least float32: sums of half precision numbers would lose most of their digits."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def _check_channels(x: Tensor, channels: int) -> None:
+    if x.ndim != 4 or x.shape[1] != channels:
+        raise OptionError(
+            f"a layer of {channels} channels needs features (N, {channels}, H, W), "
+            f"not {tuple(x.shape)}"
+        )
+
+
+def _column(values: Tensor) -> Tensor:
+    """(C,) to (1, C, 1, 1)."""
+    return values[None, :, None, None]

@@ -1,0 +1,1 @@
+"""Methods that paint by optimization."""

@@ -1,0 +1,303 @@
+"""Pictures by optimization: L-BFGS or Adam on the pixels, coarse to fine, with stop and resume."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from impasto.errors import ModelError, OptionError
+from impasto.images.files import write_whole
+
+Objective: TypeAlias = Callable[[Tensor, int], Mapping[str, Tensor]]
+"""The losses of a picture (1, 3, H, W) at a step of its stage, by name, weighted; their sum is
+what is minimized."""
+
+RANGE = "range"
+"""The loss that keeps the pixels in [0, 1]."""
+
+_RANGE_WEIGHT = 10.0
+_SAVE_EVERY = 25
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """Where an optimization stands.
+
+    Attributes:
+        step: how many steps are done, of all stages.
+        steps: how many there will be.
+        losses: of the picture before this step, by name, weighted.
+        image: (1, 3, H, W), the picture now, not clipped; smaller in an early stage.
+    """
+
+    step: int
+    steps: int
+    losses: Mapping[str, float]
+    image: Tensor
+
+
+Watch: TypeAlias = Callable[[Progress], object]
+"""Is told after every step; if it returns ``True``, the picture is left as it is then."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One size of a coarse-to-fine optimization.
+
+    Attributes:
+        size: height and width.
+        steps: how many.
+        prepare: makes the objective; called when the stage begins, or is gone on with. What the
+            objective must find again then, it puts into the table that it is given.
+    """
+
+    size: tuple[int, int]
+    steps: int
+    prepare: Callable[[dict[str, Tensor]], Objective]
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Where a run is kept, so that another call can go on with it.
+
+    Attributes:
+        path: the file.
+        story: what the run is made of; a file with another story is refused.
+    """
+
+    path: Path
+    story: str
+
+
+def halved(size: tuple[int, int], times: int, *, multiple: int) -> tuple[int, int]:
+    """A size halved ``times`` times, in whole multiples, at least two of them to a side.
+
+    >>> halved((512, 336), 1, multiple=16)
+    (256, 176)
+    """
+    height, width = (
+        max(2, -(-side // (multiple << times))) * multiple if times else side for side in size
+    )
+    return height, width
+
+
+def descend(
+    start: Tensor,
+    stages: Sequence[Stage],
+    *,
+    optimizer: str = "lbfgs",
+    rate: float = 0.02,
+    watch: Watch | None = None,
+    keeping: Keeping | None = None,
+) -> Tensor:
+    """The picture that minimizes the last stage's losses, as far as the steps go.
+
+    Args:
+        start: (1, 3, H, W), scaled to the first stage's size.
+        stages: coarse first; between them the picture is enlarged.
+        optimizer: ``lbfgs`` (Gatys et al.) or ``adam``.
+        rate: Adam's step, in units of the pixels; L-BFGS finds its own.
+        watch: see :data:`Watch`.
+        keeping: a file to go on from, and to leave when stopped, interrupted or done. More steps
+            than the file has seen are then added to it.
+
+    Returns:
+        (1, 3, H, W) float32 of the last stage's size, not clipped. Stopped in an early stage, the
+        picture so far is enlarged to it.
+
+    Raises:
+        OptionError: if there is no such optimizer, or the kept run is another.
+        ModelError: if the file cannot be read or written.
+    """
+    if optimizer not in METHODS:
+        raise OptionError(f"there is no optimizer {optimizer!r}; choose {' or '.join(METHODS)}")
+    total = sum(stage.steps for stage in stages)
+    image = start.float()
+    first, done, rule = 0, 0, METHODS[optimizer](rate)
+    notes: dict[str, Tensor] = {}
+    if keeping is not None and keeping.path.exists():
+        first, done, image, notes = _resume(keeping, rule, device=start.device)
+        first = min(first, len(stages) - 1)
+    passed = sum(stage.steps for stage in stages[:first])
+    for number, stage in enumerate(stages):
+        if number < first:
+            continue
+        if tuple(image.shape[2:]) != stage.size:
+            image = _scaled(image, stage.size)
+            rule, done, notes = METHODS[optimizer](rate), 0, {}
+        objective = stage.prepare(notes) if done < stage.steps else None
+        stopped = False
+        try:
+            while done < stage.steps and not stopped and objective is not None:
+                image, losses = _step(image, objective, done, rule)
+                done += 1
+                if watch is not None:
+                    stopped = watch(Progress(passed + done, total, losses, image)) is True
+                if keeping is not None and done % _SAVE_EVERY == 0:
+                    _save(keeping, number, done, image, notes, rule)
+        finally:  # for KeyboardInterrupt too: a step is whole or not done
+            if keeping is not None:
+                _save(keeping, number, done, image, notes, rule)
+        if stopped:
+            break
+        passed += stage.steps
+        if number + 1 < len(stages):
+            rule, done, notes = METHODS[optimizer](rate), 0, {}
+    return _scaled(image, stages[-1].size)
+
+
+class Rule(Protocol):
+    """How the next picture is found; holds what it remembers of the steps before."""
+
+    memory: dict[str, Any]
+
+    def next(self, x: Tensor, gradient: Tensor, loss: float) -> Tensor:
+        """The next point, a new tensor."""
+        ...
+
+
+@dataclass
+class LBFGS:
+    """Liu & Nocedal 1989, two-loop recursion, one gradient a step.
+
+    Without line search, as pictures are usually made with it; but the first step is as long as a
+    change of 1/100 in the pixels, none is longer than 1/10 (root mean square), and a step that
+    made the loss half as large again is taken back to a quarter, with the memory cleared.
+    PyTorch's own takes a first step of length 1 over all pixels together, which is lost in
+    rounding for large pictures, and stops for gradients as small as those of mean losses.
+    """
+
+    rate: float  # of Adam; every rule is made alike
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    LENGTH = 20
+
+    def next(self, x: Tensor, gradient: Tensor, loss: float) -> Tensor:
+        memory = self.memory
+        before = memory.get("x")
+        rose = before is not None and not loss <= 1.5 * memory["loss"] + 1e-12
+        if rose and before is not None:
+            # Nothing is learned from there; half as far each time, at last not at all.
+            memory["moves"], memory["turns"] = [], []
+            return before + (x - before) / 4
+        g = gradient.flatten()
+        moves, turns = memory.get("moves", []), memory.get("turns", [])
+        if before is not None:
+            move, turn = x.flatten() - before.flatten(), g - memory["gradient"]
+            # Only where the slope grew along the move does the pair describe a valley.
+            if float(move @ turn) > 1e-8 * float(move.norm() * turn.norm()):
+                moves, turns = [*moves[1 - self.LENGTH :], move], [*turns[1 - self.LENGTH :], turn]
+        self.memory = {"x": x, "gradient": g, "loss": loss, "moves": moves, "turns": turns}
+        direction = -self._bent(g, moves, turns)
+        if not moves or float(direction @ g) >= 0:
+            size = float(g.square().mean().sqrt())
+            direction = g * (-0.01 / max(size, 1e-30))
+        size = float(direction.square().mean().sqrt())
+        return x + (direction * min(1.0, 0.1 / max(size, 1e-30))).reshape(x.shape)
+
+    @staticmethod
+    def _bent(g: Tensor, moves: Sequence[Tensor], turns: Sequence[Tensor]) -> Tensor:
+        """The inverse Hessian, as far as it is known, times ``g``."""
+        q, factors = g.clone(), []
+        for move, turn in zip(reversed(moves), reversed(turns), strict=True):
+            factor = (move @ q) / (move @ turn)
+            factors.append(factor)
+            q -= factor * turn
+        if moves:
+            q *= (moves[-1] @ turns[-1]) / turns[-1].square().sum()
+        for move, turn, factor in zip(moves, turns, reversed(factors), strict=True):
+            q += (factor - (turn @ q) / (move @ turn)) * move
+        return q
+
+
+@dataclass
+class Adam:
+    """Kingma & Ba 2015, algorithm 1, with its usual constants."""
+
+    rate: float
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    def next(self, x: Tensor, gradient: Tensor, loss: float) -> Tensor:
+        zero = torch.zeros_like(x)
+        m = self.memory.get("m", zero) * 0.9 + gradient * 0.1
+        v = self.memory.get("v", zero) * 0.999 + gradient.square() * 0.001
+        t = self.memory.get("t", 0) + 1
+        self.memory = {"m": m, "v": v, "t": t}
+        return x - self.rate * (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)).sqrt() + 1e-12)
+
+
+METHODS: Mapping[str, Callable[[float], Rule]] = {"lbfgs": LBFGS, "adam": Adam}
+
+
+def _step(
+    image: Tensor, objective: Objective, step: int, rule: Rule
+) -> tuple[Tensor, dict[str, float]]:
+    with torch.enable_grad():
+        x = image.detach().requires_grad_()
+        outside = (x - x.clamp(0, 1)).square().mean()
+        losses = {**objective(x, step), RANGE: _RANGE_WEIGHT * outside}
+        loss = torch.stack(tuple(losses.values())).sum()
+        # In units of a pixel: a mean over many pixels has tiny gradients.
+        (gradient,) = torch.autograd.grad(loss * image.numel(), x)
+    # A kink or half precision may leave single pixels without a slope: they stay where they are.
+    gradient = gradient.nan_to_num(0.0, 0.0, 0.0)
+    found = rule.next(x.detach(), gradient, float(loss.detach()))
+    return found, {name: float(value.detach()) for name, value in losses.items()}
+
+
+def _scaled(image: Tensor, size: tuple[int, int]) -> Tensor:
+    if tuple(image.shape[2:]) == size:
+        return image
+    return F.interpolate(image, size=size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def _save(
+    keeping: Keeping,
+    stage: int,
+    done: int,
+    image: Tensor,
+    notes: Mapping[str, Tensor],
+    rule: Rule,
+) -> None:
+    kept = {
+        "format": 1,
+        "story": keeping.story,
+        "stage": stage,
+        "done": done,
+        "image": image,
+        "notes": dict(notes),
+        "memory": rule.memory,
+    }
+    encoded = io.BytesIO()
+    torch.save(kept, encoded)
+    try:
+        write_whole(keeping.path, encoded.getvalue(), overwrite=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{keeping.path}: the run cannot be kept there ({error})") from error
+
+
+def _resume(
+    keeping: Keeping, rule: Rule, *, device: torch.device
+) -> tuple[int, int, Tensor, dict[str, Tensor]]:
+    try:
+        kept = torch.load(keeping.path, map_location=device, weights_only=True)
+        known = kept["format"] == 1
+        names = ("story", "stage", "done", "image", "notes")
+        story, stage, done, image, notes = (kept[name] for name in names)
+        rule.memory = kept["memory"]
+    except Exception as error:  # whatever a damaged file brings about
+        reason = str(error).split("\n")[0]
+        raise ModelError(f"{keeping.path}: is no kept run ({reason}); give another file") from error
+    if not known or story != keeping.story:
+        raise OptionError(
+            f"{keeping.path}: is a run of other pictures or other options; give another file for "
+            "this one, or delete it to begin anew"
+        )
+    return stage, done, image, notes

@@ -1,0 +1,140 @@
+"""What a call asks of a method: options by name, each checked against its type."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from impasto.errors import OptionError
+from impasto.images.photo import read_photo
+from impasto.lab.optimize.descent import Watch
+from impasto.lab.optimize.method import Method
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a call asks of a method beyond what every model does."""
+
+    options: Any
+    watch: Watch | None = None
+    checkpoint: Path | None = None
+
+    def changed(
+        self,
+        method: Method,
+        given: Mapping[str, Any],
+        *,
+        options: Any = None,
+        watch: Watch | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Settings:
+        """The same with what is not None in its place.
+
+        Args:
+            method: whose options they are.
+            given: options by name; a ``start`` may be a picture itself.
+            options: an instance of ``method.options``, or a table of some of them by name.
+            watch: is told after every step.
+            checkpoint: where the run is kept.
+
+        Raises:
+            OptionError: if the method has no such option, or a value is of another type.
+        """
+        base = options if isinstance(options, method.options) else self.options
+        asked: dict[str, Any] = {}
+        if options is not None and base is not options:
+            if not isinstance(options, Mapping):
+                raise OptionError(
+                    f"options of {method.name} are a {method.options.__name__} or a table by "
+                    f"name, not a {type(options).__name__}"
+                )
+            asked.update(options)
+        asked.update({name: value for name, value in given.items() if value is not None})
+        picture = asked.get("start")
+        if picture is not None and not isinstance(picture, str | os.PathLike):
+            # Not a name: a picture itself, which no text can stand for.
+            del asked["start"]
+            base = dataclasses.replace(base, start=read_photo(picture))
+        return Settings(
+            set_options(base, asked),
+            watch or self.watch,
+            Path(checkpoint) if checkpoint is not None else self.checkpoint,
+        )
+
+
+def set_options(options: Any, settings: Mapping[str, Any]) -> Any:
+    """Options with some of them changed; every value is checked against its type.
+
+    Args:
+        options: an instance of a method's ``options``.
+        settings: by name; a text is read as on the command line (``20``, ``noise``,
+            ``relu1_1:1,relu2_1:0.5``).
+
+    Raises:
+        OptionError: if there is no such option, or a value is of another type.
+
+    Example:
+        >>> set_options(Gatys(), {"steps": "20"}).steps                     # doctest: +SKIP
+        20
+    """
+    kinds = typing.get_type_hints(type(options))
+    changed = {}
+    for name, value in settings.items():
+        if name not in kinds:
+            near = difflib.get_close_matches(name, kinds, n=1)
+            raise OptionError(
+                f"there is no option {name!r} here; "
+                + (f"did you mean {near[0]!r}? " if near else "")
+                + f"these are: {', '.join(kinds)}"
+            )
+        changed[name] = _value(name, value, kinds[name])
+    return dataclasses.replace(options, **changed)
+
+
+def _value(name: str, value: Any, kind: Any) -> Any:
+    try:
+        if kind is int:
+            return _whole(value)
+        if kind is float:
+            return float(value)
+        if kind is str:
+            return str(value)
+        if typing.get_origin(kind) is tuple:
+            parts = value.split(",") if isinstance(value, str) else value
+            (each, *_) = typing.get_args(kind)
+            return tuple(each(part) for part in parts)
+        if typing.get_origin(kind) is not None and isinstance(value, str):  # layers and weights
+            pairs = (each.partition(":") for each in value.split(","))
+            return {layer.strip(): float(weight or 1) for layer, _, weight in pairs}
+    except (TypeError, ValueError):
+        wanted = getattr(kind, "__name__", str(kind))
+        raise OptionError(f"{name} cannot be {value!r}: it is of type {wanted}") from None
+    return value
+
+
+def _whole(value: Any) -> int:
+    number = float(value)
+    if number != int(number):
+        raise ValueError
+    return int(number)
+
+
+def read_settings(texts: Sequence[str]) -> dict[str, str]:
+    """``NAME=VALUE`` of the command line as a table.
+
+    >>> read_settings(["steps=20"])
+    {'steps': '20'}
+    """
+    settings = {}
+    for text in texts:
+        name, mark, value = text.partition("=")
+        if not mark or not name.strip():
+            raise OptionError(f"{text!r} is no setting: write NAME=VALUE, such as steps=200")
+        settings[name.strip().replace("-", "_")] = value.strip()
+    return settings

@@ -1,0 +1,346 @@
+"""What a run learns and from what: all that differs between networks for any style and networks
+whose styles are built in, so that the loop is the same for both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from impasto.errors import ModelError, OptionError
+from impasto.lab.data.pictures import Loaded, Sampler, load_collections
+from impasto.lab.data.sources import LeftOut
+from impasto.lab.methods.adain import decoder_from
+from impasto.lab.methods.compact import Compact, Eye
+from impasto.lab.nets.vgg import VGG19, load_vgg, read_weights
+from impasto.lab.train.adversary import Adversary
+from impasto.lab.train.batches import THIRD, Lessons, TwoSizes
+from impasto.lab.train.builtin import (
+    BuiltInObjective,
+    StyleDraws,
+    clear_held,
+    hold_styles,
+    read_styles,
+)
+from impasto.lab.train.builtin_networks import BuiltInRow
+from impasto.lab.train.checkpoints import names_of, start_from
+from impasto.lab.train.config import TrainConfig
+from impasto.lab.train.journal import Preview
+from impasto.lab.train.networks import WIDE, NetworkRow
+from impasto.lab.train.objective import Objective
+from impasto.lab.train.reading import eye_of, give_eye
+
+AHEAD = 2
+"""Batches of crops that are made before they are asked for."""
+VIEWS, VIEWED = 128, 16
+"""Batches, and crops in each, that a reader looks at to find the main axes of styles."""
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What a run learns and from what.
+
+    Attributes:
+        learned: the network, or what is trained of it.
+        moving: those of its parameters that are trained.
+        beside: parameters of what learns beside it, with gradients and steps of its own.
+        objective: what is minimized.
+        contents: where photographs come from.
+        styles: where styles come from.
+        loaded: the collections behind both, which list what they leave out.
+        before: the stages of training that the first weights have behind them.
+        preview: makes what looks at held-out pictures.
+        larger: where the larger crops of photographs and styles come from, if there are any.
+        names: of the styles that are built in.
+        held: how many of them are to stay as they are.
+    """
+
+    learned: nn.Module
+    moving: list[nn.Parameter]
+    objective: Objective | BuiltInObjective
+    contents: Sampler
+    styles: Sampler | StyleDraws
+    loaded: tuple[Loaded, ...]
+    before: list[dict[str, Any]]
+    preview: Callable[[], Preview]
+    beside: tuple[nn.Parameter, ...] = ()
+    larger: tuple[Sampler, Sampler] | None = None
+    names: tuple[str, ...] = ()
+    held: int = 0
+
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """Every file that is not used so far, and why."""
+        return [row for loaded in self.loaded for row in loaded.left_out]
+
+    def lessons(
+        self, config: TrainConfig, device: torch.device, *, rank: int = 0, count: int = 1
+    ) -> Lessons | TwoSizes:
+        """The lessons of every step, of which process ``rank`` of ``count`` has its parts."""
+        own, parts = config.accumulate, config.accumulate * count
+        made = partial(
+            Lessons,
+            self.objective,
+            repeats=config.repeats,
+            seed=config.seed,
+            parts=parts,
+            mine=range(rank * own, (rank + 1) * own),
+            device=device,
+        )
+        lessons = made(self.contents, self.styles, batch=config.batch)
+        if self.larger is None:
+            return lessons
+        # As many pixels a step as the others have, and a block that is through when theirs is.
+        batch = config.batch * (config.crop / config.larger) ** 2
+        batch = max(round(batch / parts), 1) * parts
+        size = max(lessons.size // (THIRD - 1), 1)
+        return TwoSizes(lessons, made(*self.larger, batch=batch, size=size))
+
+    def settle(self) -> None:
+        """After the gradients are there: what the method asks of them."""
+        self.objective.balance(self.learned)
+        if self.held:
+            clear_held(self.moving, self.held)
+
+
+def open_course(
+    config: TrainConfig, row: NetworkRow | BuiltInRow, device: torch.device, *, begun: bool = False
+) -> Course:
+    """The course of a config: pictures are read, weights made or loaded.
+
+    Args:
+        config: all that decides what comes out.
+        row: the network that it names.
+        device: where it is trained.
+        begun: whether weights and the stages before them will come from the run's own checkpoint,
+            so that what ``start`` and ``eye`` name may be gone (but with ``add_styles``, which asks
+            ``start`` for the names of its styles).
+
+    Raises:
+        ImageError, ModelError, OptionError: for what the config asks for.
+    """
+    if isinstance(row, BuiltInRow):
+        return _built_in(config, row, device, begun)
+    if config.add_styles:
+        raise OptionError(f"add_styles is for networks with built-in styles, not for {row.name}")
+    if config.rim and not row.margin:
+        raise OptionError(f"{row.name} is painted without a margin and has no rim: leave it out")
+    margin = WIDE if config.rim else row.margin
+    if config.crop <= margin:
+        raise OptionError(
+            f"crop = {config.crop}; {row.name} takes crops of more than {margin} px, its margin"
+        )
+    objective = _objective(config, row, device)
+    photographs, paintings = _read(config)
+    contents, styles = _samplers(config, photographs, paintings, device)
+    larger = None
+    if config.larger:
+        # With another seed: not the same crops once more.
+        other = replace(config, crop=config.larger, larger=0, seed=config.seed + 10)
+        larger = _samplers(other, photographs, paintings, device)
+    learned = row.learned().to(device, memory_format=torch.channels_last)
+    before = []
+    if config.start and not begun:
+        before = start_from(learned, config.start, part=row.part)
+    if config.eye and not begun:
+        _open_eye(learned, config, row, styles, device)
+    if isinstance(learned, Compact) and (config.start or config.eye):
+        # An eye that is given stays as it is: all that a reader learns rests on it.
+        learned.reader.eye.requires_grad_(False)
+    return Course(
+        learned=learned,
+        moving=[each for each in learned.parameters() if each.requires_grad],
+        objective=objective,
+        contents=contents,
+        styles=styles,
+        loaded=(photographs, paintings),
+        before=before,
+        preview=lambda: Preview(config, device),
+        beside=tuple(objective.adversary.parameters) if objective.adversary else (),
+        larger=larger,
+    )
+
+
+def _open_eye(
+    learned: nn.Module, config: TrainConfig, row: NetworkRow, styles: Sampler, device: torch.device
+) -> None:
+    if not isinstance(learned, Compact | Eye):
+        raise OptionError(f"{row.name} reads no styles with an eye: leave eye out")
+    drawn = styles.state()
+    crops = (styles.batch(VIEWED, range(VIEWED), device=device) for _ in range(VIEWS))
+    try:
+        if isinstance(learned, Eye):
+            learned.load_state_dict(eye_of(config.eye))
+        else:
+            give_eye(learned, eye_of(config.eye), crops, bf16=config.precision == "bf16")
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"the eye of {config.eye} does not fit {row.name}: {reason}") from error
+    styles.restore(drawn)  # training draws the same with an eye and without
+
+
+def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun: bool) -> Course:
+    terms = config.teacher, config.mesh, config.colors, config.rim, config.wasserstein
+    if any(terms) or config.larger or config.repeats > 1:
+        raise OptionError(
+            f"{row.name} has no teacher, no mesh, no colors, no rim, no wasserstein, no larger "
+            "crops and no repeats: leave them out"
+        )
+    if config.adversarial:
+        raise OptionError(
+            f"{row.name} learns from Gram matrices and looks at no paintings, which an adversary "
+            "needs: leave adversarial out"
+        )
+    if row.single and config.add_styles:
+        raise OptionError(f"{row.name} has one style; add_styles is for cin and stylebank")
+    pictures = read_styles(config)
+    earlier = names_of(config.start) if config.add_styles else ()
+    names = (*earlier, *(each.name for each in pictures))
+    _check_styles(config, row, earlier, names)
+    photographs = _collections(config, config.contents)
+    contents = _sampler(config, photographs, config.contents, config.content_scale, device)
+    tensors = [each.tensor(device) for each in pictures]
+    objective = row.objective(
+        config, _judge(config, device), row.layers, tensors, held=len(earlier)
+    )
+    learned = row.network(config, len(names))
+    if config.crop % learned.multiple:
+        raise OptionError(
+            f"crop = {config.crop}; {row.name} takes pictures of a multiple of {learned.multiple}"
+        )
+    before = []
+    if config.start and not begun:
+        before = start_from(learned, config.start, held=len(earlier))
+    learned.to(device, memory_format=torch.channels_last)
+    if config.compile:
+        learned.compile()
+    return Course(
+        learned=learned,
+        moving=hold_styles(learned) if earlier else list(learned.parameters()),
+        objective=objective,
+        contents=contents,
+        styles=StyleDraws(
+            [each.share for each in pictures], first=len(earlier), seed=config.seed + 2
+        ),
+        loaded=(photographs,),
+        before=before,
+        preview=lambda: Preview(config, device, pictures=tensors, first=len(earlier)),
+        names=names,
+        held=len(earlier),
+    )
+
+
+def _check_styles(
+    config: TrainConfig, row: BuiltInRow, earlier: tuple[str, ...], names: tuple[str, ...]
+) -> None:
+    if row.single and len(names) > 1:
+        raise OptionError(
+            f"{row.name} learns one style, and [styles] has {len(names)} pictures "
+            f"({', '.join(names[:3])}{', ...' if len(names) > 3 else ''}); name one file"
+        )
+    if twice := set(earlier) & set(names[len(earlier) :]):
+        raise OptionError(
+            f"{config.start} has a style {min(twice)!r} already; rename the new picture"
+        )
+
+
+def _judge(config: TrainConfig, device: torch.device) -> VGG19:
+    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+    return load_vgg(config.vgg).to(device, dtype)
+
+
+def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Objective:
+    """The judge and the teacher, in the precision of the config, and the adversary."""
+    judge = _judge(config, device)
+    teacher = None
+    for term in ("teacher", "mesh", "colors", "wasserstein"):
+        if getattr(config, term) and not row.objective.distills:
+            raise OptionError(f"{row.name} has no {term}: leave it out")
+    if config.teacher:
+        teacher = decoder_from(read_weights(config.teacher))
+        teacher.to(device, judge.preprocess.weight.dtype).requires_grad_(False)
+    paint: Any = row.paint
+    if config.compile:  # for every size of crops its own
+        paint = torch.compile(paint, dynamic=False)
+        judge.compile(dynamic=False)
+    adversary = Adversary(config, device) if config.adversarial else None
+    return row.objective(
+        config, judge, teacher, paint=paint, features=row.features, adversary=adversary
+    )
+
+
+def _collections(config: TrainConfig, places: dict[str, float]) -> Loaded:
+    """Pictures; those that would have to be enlarged too much for a crop are left out."""
+    return load_collections(
+        places,
+        shorter=config.reduced_to,
+        smallest=config.least_side,
+        memory=config.memory,
+    )
+
+
+def _read(config: TrainConfig) -> tuple[Loaded, Loaded]:
+    """Photographs and paintings."""
+    photographs, paintings = (
+        _collections(config, config.contents),
+        _collections(config, config.styles),
+    )
+    least = Objective.least_styles
+    if len(paintings) < least:
+        raise OptionError(
+            f"{', '.join(config.styles)}: {len(paintings)} usable painting, and a network for any "
+            f"style needs {least} at the very least (20 make sense): with one it would learn to "
+            "ignore the style it is given; add paintings"
+        )
+    return photographs, paintings
+
+
+def _samplers(
+    config: TrainConfig, photographs: Loaded, paintings: Loaded, device: torch.device
+) -> tuple[Sampler, Sampler]:
+    """Those of photographs and of styles."""
+    return (
+        _sampler(config, photographs, config.contents, config.content_scale, device),
+        _sampler(
+            config,
+            paintings,
+            config.styles,
+            config.style_scale,
+            device,
+            jitter=config.style_jitter,
+            collage=config.style_collage,
+            seed=2,
+        ),
+    )
+
+
+def _sampler(
+    config: TrainConfig,
+    loaded: Loaded,
+    places: dict[str, float],
+    scale: float,
+    device: torch.device,
+    *,
+    jitter: float = 0.0,
+    collage: float = 0.0,
+    seed: int = 1,
+) -> Sampler:
+    return Sampler(
+        loaded.collections,
+        list(places.values()),
+        crop=config.crop,
+        smallest=scale,
+        jitter=jitter,
+        seed=config.seed + seed,
+        flip=config.flip,
+        resize=config.resize,
+        enlarge=config.enlarge,
+        collage=collage,
+        ahead=AHEAD,
+        # A device learns faster than a processor cuts crops for it.
+        there=device.type == "cuda",
+    )

@@ -1,0 +1,1 @@
+"""A picture through a model."""

@@ -1,0 +1,295 @@
+"""Where to cut a picture that does not fit into memory, and how wide a rim each piece needs.
+
+Pure geometry of the picture with its padding (:func:`impasto.painting.steps.padded`), in pixels.
+Each tile answers for its *core*; the cores cover the picture once. To know the core's features the
+encoder must see its *sight*. To paint it the decoder must see its *view*, and the encoder all that
+can change that, the *window*.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from impasto.errors import OptionError
+from impasto.models import MODELS, Card
+
+MEMORY = 2_000_000_000
+"""Bytes that painting may use unless ``memory`` says otherwise: larger pictures go in tiles."""
+
+SMALLEST = 32
+"""The smallest tile, in pixels."""
+
+# What a process holds before the first picture: interpreter, libraries, engine. Measured.
+_PROCESS = 260_000_000
+# Of a model's weights, as an engine holds them beside its own copies.
+_WEIGHT_BYTES = 12
+# What becomes of a pixel outside the graphs: floats of the picture, its masks, what is kept.
+_PICTURE_BYTES = 60
+_UNKNOWN = 3.5
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A tile along one axis, from pixel to pixel of the padded picture."""
+
+    core: slice
+    sight: slice
+    view: slice
+    window: slice
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A tile: where it lies from top to bottom, and from left to right."""
+
+    rows: Cut
+    columns: Cut
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a model sees, in pixels, each a multiple of ``Card.multiple``.
+
+    Attributes:
+        multiple: what all edges are multiples of.
+        encoder: from a position of the features into the picture.
+        decoder: from a pixel of the result into the features.
+        both: from a pixel of the result into the picture.
+    """
+
+    multiple: int
+    encoder: int
+    decoder: int
+    both: int
+
+
+def reach_of(card: Card) -> Reach:
+    """How far a model sees, by its card.
+
+    Where a card does not say how much of its rim is the encoder's, either may have the whole of it:
+    the result is the same, a little later.
+
+    Example:
+        >>> reach_of(card)                                                   # doctest: +SKIP
+        Reach(multiple=8, encoder=24, decoder=48, both=72)
+    """
+    encoder = _up(card.encoder_rim or card.rim, card.multiple)
+    decoder = _up(card.rim - card.encoder_rim, card.multiple)
+    both = encoder + decoder if card.encoder_rim else decoder
+    return Reach(card.multiple, encoder, decoder, both)
+
+
+def tiles(height: int, width: int, *, side: int, reach: Reach) -> Iterator[Tile]:
+    """Tiles that cover a picture, row by row from the top, from left to right.
+
+    All have one size, as near to ``side`` as divides the picture evenly, but for the last of a row
+    or column, which may be smaller. All windows have one size too: at an edge they lie inward, so
+    an engine that prepares itself for a size does so once.
+
+    Args:
+        height: of the padded picture, a multiple of ``reach.multiple``.
+        width: the same.
+        side: the largest side of a core, in pixels.
+        reach: how far the model sees.
+
+    Example:
+        >>> [tile.columns.core for tile in tiles(8, 24, side=12, reach=Reach(4, 4, 4, 8))]
+        [slice(0, 12, None), slice(12, 24, None)]
+    """
+    columns = list(cuts(width, side=side, reach=reach))
+    for rows in cuts(height, side=side, reach=reach):
+        for each in columns:
+            yield Tile(rows, each)
+
+
+def cuts(length: int, *, side: int, reach: Reach) -> Iterator[Cut]:
+    """The tiles along one axis; see :func:`tiles`."""
+    step = core_side(length, side, reach.multiple)
+    for start in range(0, length, step):
+        core = slice(start, min(start + step, length))
+        yield Cut(
+            core=core,
+            sight=_around(start, step, reach.encoder, length),
+            view=_around(start, step, reach.decoder, length),
+            window=_around(start, step, reach.both, length),
+        )
+
+
+def core_side(length: int, side: int, multiple: int) -> int:
+    """The side of cores that divide a length evenly and are no longer than ``side``."""
+    largest = max(multiple, side - side % multiple)
+    return _up(math.ceil(length / math.ceil(length / largest)), multiple)
+
+
+def check_tile(tile: int | None) -> None:
+    """Refuse a tile that is no whole number of ``SMALLEST`` pixels or more, or None.
+
+    Raises:
+        OptionError: naming the number.
+
+    Example:
+        >>> check_tile(512)
+    """
+    if tile is None:
+        return
+    if not isinstance(tile, int) or isinstance(tile, bool) or tile < SMALLEST:
+        raise OptionError(f"tile must be a whole number of {SMALLEST} pixels or more, not {tile!r}")
+
+
+def check_memory(memory: int) -> None:
+    """Refuse a budget that is no whole number of bytes, 1 or more.
+
+    Raises:
+        OptionError: naming the number.
+
+    Example:
+        >>> check_memory(2_000_000_000)
+    """
+    if not isinstance(memory, int) or isinstance(memory, bool) or memory < 1:
+        raise OptionError(f"memory must be a whole number of bytes, 1 or more, not {memory!r}")
+
+
+def pixel_bytes(card: Card) -> int:
+    """Bytes that a pixel needs at most while a model works on it, in any engine.
+
+    Measured for the models of the table. For others it follows from the work: a layer of C channels
+    holds C numbers a pixel and costs about C squared, so the bytes go with the root of the
+    multiply-adds, with a factor that none of ours reaches.
+
+    Example:
+        >>> pixel_bytes(card)                                                # doctest: +SKIP
+        230
+    """
+    if card.pixel_bytes:
+        return card.pixel_bytes
+    for row in MODELS:
+        if row.name == card.name and row.pixel_bytes:
+            return row.pixel_bytes
+    features = sum(4 * level.channels / level.stride**2 for level in card.levels)
+    return math.ceil(_UNKNOWN * math.sqrt(card.macs_512) / 512 + 12 * features)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a picture is painted in tiles.
+
+    Attributes:
+        side: the largest side of a tile's core, in pixels.
+        keep: whether the features of the whole picture stay in memory between both passes.
+    """
+
+    side: int
+    keep: bool
+
+
+def plan_tiles(
+    height: int,
+    width: int,
+    *,
+    card: Card,
+    memory: int,
+    tile: int | None = None,
+    held: int = 0,
+    row_bytes: int = 0,
+) -> Plan | None:
+    """How to paint a picture within a budget of memory, soonest; None: all of it at once.
+
+    Args:
+        height: of the picture, in pixels.
+        width: of the picture.
+        card: of the model.
+        memory: bytes that the process may use.
+        tile: the side of the tiles, if it is wished for; nothing else fits or not then.
+        held: bytes that are held from the beginning to the end, such as the picture.
+        row_bytes: bytes held for each row of pixels of a tile, such as the rows of a file.
+
+    Raises:
+        OptionError: if not even the smallest tile fits.
+
+    Example:
+        >>> plan_tiles(10_000, 10_000, card=card, memory=MEMORY)             # doctest: +SKIP
+        Plan(side=1664, keep=False)
+    """
+    reach = reach_of(card)
+    padded = _padded(height, width, card)
+    features = math.ceil(
+        padded[0] * padded[1] * sum(4 * each.channels / each.stride**2 for each in card.levels)
+    )
+
+    def needed(side: int) -> int:
+        rows, columns = (
+            min(core_side(each, side, card.multiple) + 2 * reach.both, each) for each in padded
+        )
+        return _needed(rows, columns, card) + held + rows * row_bytes
+
+    if tile is not None:
+        return Plan(tile, keep=needed(tile) + features <= memory)
+    if _needed(*padded, card) + held + height * row_bytes <= memory:
+        return None
+    plans = []
+    for keep in (True, False):
+        budget = memory - features if keep else memory
+        side = _up(max(padded), SMALLEST)
+        while side > SMALLEST and needed(side) > budget:
+            side -= SMALLEST
+        if needed(side) <= budget:
+            plans.append(Plan(side, keep))
+    if not plans:
+        raise OptionError(
+            f"a picture of {width} x {height} pixels needs {needed(SMALLEST) / 1e6:,.0f} MB with "
+            f"model {card.name!r} even in tiles of {SMALLEST} pixels, and memory is "
+            f"{memory / 1e6:,.0f} MB: give more, or a smaller picture"
+        )
+    return min(plans, key=lambda plan: _work(plan, reach))
+
+
+def memory_at_once(height: int, width: int, *, card: Card) -> int:
+    """Bytes that a process needs to paint a picture as a whole.
+
+    Example:
+        >>> memory_at_once(512, 512, card=card)                              # doctest: +SKIP
+        410000000
+    """
+    return _needed(*_padded(height, width, card), card)
+
+
+def at_once(height: int, width: int, *, card: Card, memory: int, held: int) -> bool:
+    """Whether a picture fits into a budget as a whole; see :func:`plan_tiles`.
+
+    Example:
+        >>> at_once(512, 512, card=card, memory=MEMORY, held=0)              # doctest: +SKIP
+        True
+    """
+    try:
+        return plan_tiles(height, width, card=card, memory=memory, held=held) is None
+    except OptionError:
+        return False
+
+
+def _padded(height: int, width: int, card: Card) -> tuple[int, int]:
+    """Height and width of what a model is given of a picture."""
+    return _up(height, card.multiple) + 2 * card.margin, _up(width, card.multiple) + 2 * card.margin
+
+
+def _needed(height: int, width: int, card: Card) -> int:
+    """Bytes of a process that paints so many pixels at once, its padding among them."""
+    pixels = height * width * (pixel_bytes(card) + _PICTURE_BYTES)
+    return _PROCESS + _WEIGHT_BYTES * card.parameters + pixels
+
+
+def _work(plan: Plan, reach: Reach) -> float:
+    """How often a pixel goes through a graph on average, both graphs taken to be as slow."""
+    rims = [reach.encoder, reach.decoder] + ([] if plan.keep else [reach.both])
+    return sum((1 + 2 * rim / plan.side) ** 2 for rim in rims)
+
+
+def _around(start: int, step: int, rim: int, length: int) -> slice:
+    extent = min(length, step + 2 * rim)
+    first = max(0, min(start - rim, length - extent))
+    return slice(first, first + extent)
+
+
+def _up(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple

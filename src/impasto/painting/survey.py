@@ -1,0 +1,118 @@
+"""What is known of a picture before a model sees it: how much of it can be seen, and its colors.
+
+Gathered window by window, so that a picture of any size will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.controls.color import ColorMoments, moments_of, palette_of
+from impasto.controls.color.matching import paints
+from impasto.controls.masks import PlaneWindows
+from impasto.controls.moments import enough
+from impasto.errors import ImageError
+from impasto.images.resizing import Plane
+from impasto.images.windows import Source
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What a pass over the pixels found.
+
+    Attributes:
+        opacity: whether some of the picture counts less than the rest.
+        fill: the mean color of what can be seen, for the rest; None if nothing is to be filled.
+        colors: for each style those of the photograph that a color method takes; empty without one.
+    """
+
+    opacity: bool
+    fill: NDArray[np.float64] | None
+    colors: tuple[ColorMoments, ...]
+
+    def seen(self, alpha: Plane | None) -> Plane | None:
+        """The opacity of a window, if it matters anywhere."""
+        return alpha if self.opacity else None
+
+
+class _Counted:
+    """Colors of the pixels that count, and how many pixels these are worth."""
+
+    def __init__(self) -> None:
+        self.colors: ColorMoments | None = None
+        self._count = self._squares = 0.0
+
+    def add(self, image: NDArray[np.float32], counts: Plane | None, *, tones: bool) -> None:
+        if counts is not None:
+            if not counts.any():
+                return
+            self._count += float(counts.sum(dtype=np.float64))
+            self._squares += float(np.square(counts, dtype=np.float64).sum())
+        found = palette_of(image, counts) if tones else moments_of(image, counts)
+        self.colors = found if self.colors is None else self.colors.merge(found)
+
+    @property
+    def enough(self) -> bool:
+        return self._squares > 0 and enough(self._count**2 / self._squares)
+
+
+def survey(
+    source: Source,
+    regions: Sequence[PlaneWindows | None],
+    *,
+    color: str | None,
+    tiles: Iterable[tuple[slice, slice]],
+) -> Survey:
+    """Look at every pixel once, if there is anything to find out.
+
+    Args:
+        source: the picture.
+        regions: for each style where its moments come from; None for everywhere.
+        color: a name in ``color.METHODS``, or None.
+        tiles: rows and columns that together are the picture.
+
+    Raises:
+        ImageError: if the picture holds NaN.
+
+    Example:
+        >>> source = ArraySource(np.zeros((4, 4, 3), np.float32), None)      # doctest: +SKIP
+        >>> survey(source, [None], color=None, tiles=[(slice(0, 4), slice(0, 4))])  # doctest: +SKIP
+    """
+    everywhere, visible, fill = _Counted(), _Counted(), _Counted()
+    parts = [_Counted() for _ in regions]
+    low, high, hidden = np.inf, -np.inf, False
+    tones = not paints(color)
+    for rows, columns in tiles:
+        image, alpha = source.window(rows, columns)
+        if alpha is None and color is None:
+            break  # no window of it has opacity
+        if alpha is not None:
+            low, high = min(low, float(alpha.min())), max(high, float(alpha.max()))
+            hidden = hidden or bool((alpha <= 0).any())
+            if not tones:
+                fill.add(image, alpha, tones=False)
+        if color is None:
+            continue
+        everywhere.add(image, None, tones=tones)
+        if alpha is not None:
+            visible.add(image, alpha, tones=tones)
+        for region, part in zip(regions, parts, strict=True):
+            if region is not None:
+                counts = region.window(rows, columns)
+                part.add(image, counts if alpha is None else counts * alpha, tones=tones)
+    opacity = high > -np.inf and not (low == high and low > 0)
+    photograph = everywhere.colors
+    if opacity and low < high and visible.enough:
+        photograph = visible.colors
+    if color is not None and photograph is None:
+        raise ImageError(f"{source.name}: has no pixels")
+    chosen = [part.colors if part.enough else photograph for part in parts]
+    return Survey(
+        opacity=opacity,
+        fill=fill.colors.mean if opacity and hidden and fill.colors is not None else None,
+        colors=tuple(each for each in chosen if each is not None) if color is not None else (),
+    )

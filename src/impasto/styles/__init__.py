@@ -1,0 +1,1 @@
+"""Styles: values, files, and a library of them by name."""

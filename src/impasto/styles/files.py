@@ -1,0 +1,228 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.controls.moments import Moments
+from impasto.errors import StyleError
+from impasto.images.files import write_whole
+from impasto.images.formats import one_line
+from impasto.styles.style import Style
+
+FORMAT = 1
+"""The number of the format written here, and the only one that is read."""
+
+
+SUFFIX = ".safetensors"
+
+
+MAX_BYTES = 1 << 20
+"""Larger files are refused: moments take a few kB, a thumbnail hardly more."""
+
+
+_KIND = "impasto-style"
+
+
+_IDENTITY = re.compile(r"[0-9a-f]{16}")
+
+
+_REMAKE = "make it again with Stylizer.style(), or impasto style add"
+
+
+def save_style(style: Style, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write a style to a file: whole or not at all, and the same style always as the same bytes.
+
+    The moments are rounded to float32, the precision that engines compute in.
+
+    Args:
+        style: what to write.
+        path: a name that ends in ``.safetensors``; its folder must exist.
+        overwrite: replace an existing file.
+
+    Raises:
+        StyleError: if the style holds NaN, infinity or other nonsense, or the file exists or
+            cannot be written.
+
+    Example:
+        >>> save_style(model.style("wave.jpg"), "wave.safetensors")          # doctest: +SKIP
+    """
+    target = Path(path)
+    if target.suffix.lower() != SUFFIX:
+        raise StyleError(f"{one_line(target)}: a style file is called NAME{SUFFIX}; name it so")
+    tensors = {}
+    with np.errstate(over="ignore"):  # infinity is refused below
+        for index, level in enumerate(style.moments):
+            tensors[f"mean_{index}"] = level.mean.astype("<f4")
+            tensors[f"std_{index}"] = level.std.astype("<f4")
+    metadata = {
+        "format": f"{_KIND} {FORMAT}",
+        "name": style.name,
+        "model": style.model,
+        "model_name": style.model_name,
+        "note": style.note,
+        "thumbnail": base64.b64encode(style.thumbnail or b"").decode(),
+    }
+    data = _packed(tensors, metadata)
+    try:  # what could not be read again is not written
+        _unpacked(data)
+    except ValueError as error:
+        raise StyleError(
+            f"style {style.name!r} cannot be written: {one_line(error)}; {_REMAKE}"
+        ) from error
+    _write(target, data, overwrite=overwrite)
+
+
+def load_style(path: str | os.PathLike[str]) -> Style:
+    """Read a style from a file.
+
+    Args:
+        path: written by :func:`save_style`; at most 1 MiB.
+
+    Returns:
+        The style; its moments are those that were saved, rounded to float32.
+
+    Raises:
+        StyleError: if there is no such file, or it is damaged, or no style, or of another format.
+
+    Example:
+        >>> model.stylize("street.jpg", load_style("wave.safetensors"))      # doctest: +SKIP
+    """
+    source = Path(path)
+    data = _read(source)
+    try:
+        return _unpacked(data)
+    except ValueError as error:
+        raise StyleError(
+            f"{one_line(source)}: not a style that can be used ({one_line(error)}); {_REMAKE}"
+        ) from error
+
+
+def _packed(tensors: dict[str, NDArray[Any]], metadata: dict[str, str]) -> bytes:
+    # By hand: the writer of safetensors puts the metadata in another order in every process.
+    # What UTF-8 cannot hold (a file's name may be any bytes) becomes a question mark.
+    words = {key: text.encode("utf-8", "replace").decode() for key, text in metadata.items()}
+    header: dict[str, object] = {"__metadata__": words}
+    end = 0
+    for name, values in tensors.items():
+        start, end = end, end + values.nbytes
+        header[name] = {"dtype": "F32", "shape": values.shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # so that the tensors are aligned
+    body = b"".join(values.tobytes() for values in tensors.values())
+    return len(text).to_bytes(8, "little") + text + body
+
+
+def _unpacked(data: bytes) -> Style:
+    """The style in the bytes of a file; ValueError, saying why, if there is none."""
+    import safetensors.numpy
+
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"more than the {MAX_BYTES:,} bytes that a style may have")
+    try:
+        tensors = safetensors.numpy.load(data)
+    except Exception as error:  # its own, or a KeyError for numbers that NumPy has no type for
+        raise ValueError(f"damaged, cut short or no safetensors file: {error}") from error
+    # Only now, with the header known to be sound: safetensors hands the metadata out of files
+    # only, which it maps into memory, where one that shrinks meanwhile would kill us.
+    size = int.from_bytes(data[:8], "little")
+    metadata = json.loads(data[8 : 8 + size]).get("__metadata__") or {}
+    _check_format(metadata.get("format", ""))
+    for key in ("name", "model", "model_name", "note", "thumbnail"):
+        if key not in metadata:
+            raise ValueError(f"its metadata has no {key!r}")
+    if not _IDENTITY.fullmatch(metadata["model"]):
+        raise ValueError(f"{metadata['model'][:40]!r} is not the identity of a model")
+    try:
+        thumbnail = base64.b64decode(metadata["thumbnail"], validate=True)
+    except ValueError as error:
+        raise ValueError(f"its thumbnail is damaged: {error}") from error
+    return Style(
+        name=metadata["name"],
+        model=metadata["model"],
+        moments=_moments(tensors),
+        note=metadata["note"],
+        thumbnail=thumbnail or None,
+        model_name=metadata["model_name"],
+    )
+
+
+def _check_format(text: str) -> None:
+    kind, _, number = text.partition(" ")
+    if kind != _KIND:
+        raise ValueError("a safetensors file of something else")
+    if number != str(FORMAT):
+        # Before anything else: the fields of a later format may have other meanings.
+        raise ValueError(f"its format is {number} and this Impasto reads {FORMAT}; update Impasto")
+
+
+def _moments(tensors: dict[str, NDArray[Any]]) -> tuple[Moments, ...]:
+    levels = max(1, len(tensors) // 2)
+    expected = [f"{kind}_{index}" for index in range(levels) for kind in ("mean", "std")]
+    for name in expected:
+        if name not in tensors:
+            raise ValueError(f"it has no tensor {name!r}")
+    if len(tensors) > len(expected):
+        raise ValueError(f"it has an unknown tensor {min(tensors.keys() - set(expected))!r}")
+    values = {}
+    for name in expected:
+        found = tensors[name]
+        if found.dtype != np.float32 or found.ndim != 1 or not found.size:
+            raise ValueError(
+                f"tensor {name!r} must be float32 of shape (C,), not {found.dtype} {found.shape}"
+            )
+        values[name] = found.astype(np.float64)
+        if not np.isfinite(values[name]).all():
+            raise ValueError(f"tensor {name!r} holds NaN or infinity")
+    pairs = tuple(Moments(values[f"mean_{i}"], values[f"std_{i}"]) for i in range(levels))
+    for index, pair in enumerate(pairs):
+        if pair.mean.size != pair.std.size:
+            raise ValueError(f"level {index}: {pair.mean.size} means, {pair.std.size} deviations")
+        if (pair.std < 0).any():
+            raise ValueError(f"tensor 'std_{index}' holds a negative deviation")
+    return pairs
+
+
+def _read(path: Path) -> bytes:
+    name = one_line(path)
+    try:
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
+            raise StyleError(f"{name}: is a folder; a style is one {SUFFIX} file")
+        if not stat.S_ISREG(kind):  # opening a pipe would wait for a writer
+            raise StyleError(f"{name}: is a pipe or a device; a style is one {SUFFIX} file")
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise StyleError(f"{name}: no such style file; check the path") from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise StyleError(f"{name}: cannot be read ({one_line(error)})") from error
+
+
+def _write(path: Path, data: bytes, *, overwrite: bool) -> None:
+    name = one_line(path)
+    exists = StyleError(
+        f"{name}: exists already; give another name, or allow to overwrite it "
+        "(overwrite=True, on the command line --overwrite)"
+    )
+    try:
+        if not path.parent.is_dir():
+            raise StyleError(f"{name}: there is no folder {one_line(path.parent)}; make it first")
+        if path.is_dir():
+            raise StyleError(f"{name}: is a folder; give the name of a file in it")
+        if os.path.lexists(path) and not (overwrite and path.is_file()):
+            raise exists
+        write_whole(path, data, overwrite=overwrite)
+    except FileExistsError:
+        raise exists from None
+    except (OSError, ValueError) as error:  # as in _read
+        raise StyleError(f"{name}: cannot be written ({one_line(error)})") from error

@@ -1,0 +1,351 @@
+"""Styles by name: those that the user keeps, and the gallery that ships with the models.
+
+Both are folders of folders, ``ROOT/SHELF/NAME.safetensors``. A shelf of the user is called by the
+identity of the model that its styles fit, so several models can have a style under one name; a
+shelf of the gallery is called as its model. Which model a style fits is read from the file alone.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from impasto import models
+from impasto.errors import StyleError
+from impasto.images.formats import one_line
+from impasto.styles.files import SUFFIX, load_style, save_style
+from impasto.styles.style import Style, model_label
+
+GALLERY = Path(models.__file__).with_name("gallery")
+"""Where the styles that ship with the package lie."""
+
+VARIABLE = "IMPASTO_STYLES"
+"""The environment variable that names another folder for the user's styles."""
+
+MAX_NAME = 100
+
+# ASCII, since the same letter may be other bytes on another system. A leading - is an option.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+# Where a program keeps its user's data: the variable that says so, and what holds without it.
+_DATA_HOMES = {
+    "darwin": ("", "Library/Application Support"),
+    "win32": ("LOCALAPPDATA", "AppData/Local"),
+}
+_DATA_HOME = ("XDG_DATA_HOME", ".local/share")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A style that there is under a name.
+
+    Attributes:
+        name: what it is called.
+        path: its file.
+        gallery: whether it ships with the package; the user's own otherwise.
+        style: what the file holds, or None if it cannot be used.
+        problem: why not, in a line.
+    """
+
+    name: str
+    path: Path
+    gallery: bool
+    style: Style | None
+    problem: str = ""
+
+
+def styles_folder() -> Path:
+    """The folder of the user's styles, which need not exist.
+
+    ``$IMPASTO_STYLES`` if that is set, else ``impasto/styles`` where the system wants the data of
+    programs: ``$XDG_DATA_HOME`` or ``~/.local/share``, on macOS ``~/Library/Application Support``,
+    on Windows ``%LOCALAPPDATA%``.
+
+    Raises:
+        StyleError: if the user has no home.
+
+    Example:
+        >>> styles_folder()                                                  # doctest: +SKIP
+        PosixPath('/home/me/.local/share/impasto/styles')
+    """
+    variable, usual = _DATA_HOMES.get(sys.platform, _DATA_HOME)
+    try:
+        if os.environ.get(VARIABLE):
+            return Path(os.environ[VARIABLE]).expanduser()
+        given = Path(os.environ.get(variable, ""))
+        # The XDG specification wants relative paths to be ignored.
+        home = given if given.is_absolute() else Path.home() / usual
+    except RuntimeError as error:
+        raise StyleError(
+            f"there is no folder to keep styles in ({one_line(error)}); set {VARIABLE} to one"
+        ) from error
+    return home / "impasto" / "styles"
+
+
+def check_name(name: str) -> str:
+    """The name of a style, if it can be one: letters a to z, digits, - and _, no - or _ first.
+
+    Raises:
+        StyleError: if it cannot.
+
+    Example:
+        >>> check_name("great-wave")
+        'great-wave'
+    """
+    if not _NAME.fullmatch(name) or len(name) > MAX_NAME:
+        mended = re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-_")[:MAX_NAME]
+        raise StyleError(
+            f"{one_line(name)!r} cannot be a style's name: use up to {MAX_NAME} letters (a to z), "
+            "digits, - and _, a letter or digit first" + (f", such as {mended!r}" if mended else "")
+        )
+    return name
+
+
+def find_style(
+    source: str | os.PathLike[str],
+    *,
+    model: str,
+    model_name: str = "",
+    folder: str | os.PathLike[str] | None = None,
+) -> Style | Path:
+    """What is meant by what a user gives as a style: a style by name, a style file or a picture.
+
+    A text of letters, digits, - and _ (no suffix, no slash) is a style's name, the user's before
+    the gallery's; only if there is no such style, it is a picture of that name. Anything else is a
+    path: of a style if it ends in ``.safetensors``, otherwise of a picture. So ``./wave`` and
+    ``Path("wave")`` always mean a file.
+
+    Args:
+        source: a name or a path.
+        model: the identity of the model that the style is for (``Stylizer.identity``).
+        model_name: what that model is called, for messages.
+        folder: of the user's styles; by default :func:`styles_folder`.
+
+    Returns:
+        The style, or the path of the picture to make it of (``Stylizer.style``), which may or may
+        not exist.
+
+    Raises:
+        StyleError: if there is no style or file of that name, or the style is for another model,
+            or its file is missing or damaged.
+
+    Example:
+        >>> find_style("wave.jpg", model="0" * 16)
+        PosixPath('wave.jpg')
+    """
+    path = Path(source)
+    if isinstance(source, str) and _NAME.fullmatch(source):
+        found = _named(source, model=model, model_name=model_name, folder=folder)
+        if found is not None:
+            return found
+        if not path.exists():
+            names = [each.name for each in list_styles(model=model, folder=folder) if each.style]
+            near = difflib.get_close_matches(source, names, n=1)
+            raise StyleError(
+                f"there is no style {source!r}, nor a file of that name; "
+                + (f"did you mean {near[0]!r}? " if near else "")
+                + "`impasto styles` lists what there is, `impasto style add` keeps another"
+            )
+    if path.suffix.lower() == SUFFIX:
+        style = load_style(path)
+        check_fits(style, model=model, model_name=model_name)
+        return style
+    return path
+
+
+def check_fits(style: Style, *, model: str, model_name: str = "") -> None:
+    """Refuse a style that was made for another model.
+
+    Args:
+        style: the style.
+        model: the identity of the model that it shall be used with.
+        model_name: what that model is called, for messages.
+
+    Raises:
+        StyleError: naming both models, and the mend.
+
+    Example:
+        >>> check_fits(Style("wave", "0" * 16, ()), model="0" * 16)
+    """
+    if style.model != model:
+        raise _misfit(style.name, [style], model, model_name)
+
+
+def list_styles(
+    *,
+    model: str | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    like: str = "*",
+) -> tuple[Entry, ...]:
+    """The styles that there are, by name: the user's, then those of the gallery.
+
+    A style of the gallery is left out where the user has one under its name for its model.
+
+    Args:
+        model: only those that fit the model of this identity; all by default.
+        folder: of the user's styles; by default :func:`styles_folder`.
+        like: only those whose name fits this shell-like pattern (``*``, ``?``, ``[...]``).
+
+    Returns:
+        One entry a file. Those that cannot be used are among them, and say why.
+
+    Example:
+        >>> [entry.name for entry in list_styles(model=stylizer.identity)]   # doctest: +SKIP
+        ['hokusai-wave', 'my-curtain']
+    """
+    entries = []
+    taken = set()
+    for path, gallery in _files("*", folder):
+        if not fnmatch.fnmatchcase(path.stem, like):
+            continue
+        entry = _entry(path, gallery=gallery)
+        # A file that cannot be read tells no model: its shelf must do.
+        fits = path.parent.name if entry.style is None else entry.style.model
+        if (model is None or fits == model) and (fits, entry.name) not in taken:
+            taken.add((fits, entry.name))
+            entries.append(entry)
+    return tuple(entries)
+
+
+def add_style(
+    style: Style,
+    name: str,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    shelf: str | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Keep a style under a name.
+
+    Args:
+        style: what to keep; note and thumbnail are kept with it, its own name is not.
+        name: letters, digits, - and _.
+        folder: where the shelves are, made if it is missing; by default :func:`styles_folder`.
+        shelf: its folder in there; by default the identity of its model. The gallery is written
+            with ``folder=GALLERY, shelf="fast"``.
+        overwrite: replace a style of that name for that model.
+
+    Returns:
+        The file.
+
+    Raises:
+        StyleError: if the name cannot be one or is taken, or the file cannot be written.
+
+    Example:
+        >>> wave = replace(model.style("wave.jpg"), note="Hokusai")          # doctest: +SKIP
+        >>> add_style(wave, "great-wave")                                    # doctest: +SKIP
+        PosixPath('/home/me/.local/share/impasto/styles/0123456789abcdef/great-wave.safetensors')
+    """
+    root = styles_folder() if folder is None else Path(folder)
+    path = root / (style.model if shelf is None else shelf) / f"{check_name(name)}{SUFFIX}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise StyleError(
+            f"{one_line(path.parent)}: cannot be made ({one_line(error)}); set {VARIABLE} to "
+            "another folder to keep styles in"
+        ) from error
+    save_style(replace(style, name=name), path, overwrite=overwrite)
+    return path
+
+
+def remove_style(
+    name: str, *, model: str | None = None, folder: str | os.PathLike[str] | None = None
+) -> tuple[Entry, ...]:
+    """Delete a style of the user's; what ships with the package stays.
+
+    Args:
+        name: what it is called.
+        model: only for the model of this identity; by default for every model that has it.
+        folder: of the user's styles; by default :func:`styles_folder`.
+
+    Returns:
+        What was deleted, damaged files included.
+
+    Raises:
+        StyleError: if the user has no such style, or its file cannot be deleted.
+
+    Example:
+        >>> remove_style("great-wave")                                       # doctest: +SKIP
+    """
+    entries = [each for each in list_styles(model=model, folder=folder) if each.name == name]
+    own = tuple(each for each in entries if not each.gallery)
+    if not own:
+        where = "" if model is None else f" for model {model}"
+        raise StyleError(
+            f"style {one_line(name)!r} ships with the package and stays: only styles that you "
+            "added can be removed"
+            if entries
+            else f"you keep no style {one_line(name)!r}{where}; `impasto styles` lists those you do"
+        )
+    for entry in own:
+        try:
+            entry.path.unlink()
+        except OSError as error:
+            raise StyleError(
+                f"{one_line(entry.path)}: cannot be removed ({one_line(error)})"
+            ) from error
+    return own
+
+
+def _named(
+    name: str, *, model: str, model_name: str, folder: str | os.PathLike[str] | None
+) -> Style | None:
+    others = []
+    broken = None
+    for path, _ in _files(name, folder):
+        try:
+            style = load_style(path)
+        except StyleError as error:
+            if path.parent.name == model:  # one of the gallery must not stand in for it unseen
+                raise
+            broken = broken or error
+            continue
+        if style.model == model:
+            return replace(style, name=name)
+        others.append(style)
+    if others:
+        raise _misfit(name, others, model, model_name)
+    if broken is not None:
+        raise broken
+    return None
+
+
+def _files(name: str, folder: str | os.PathLike[str] | None) -> Iterator[tuple[Path, bool]]:
+    """The files of a name (``*`` for all), the user's first, and whether each is the gallery's."""
+    try:
+        own = styles_folder() if folder is None else Path(folder)
+    except StyleError:  # without a home there is still the gallery
+        own = None
+    for root in (own, GALLERY):
+        if root is not None:
+            paths = root.glob(f"*/{name}{SUFFIX}")
+            for path in sorted(paths, key=lambda path: (path.stem, path.parent.name)):
+                yield path, root is GALLERY
+
+
+def _entry(path: Path, *, gallery: bool) -> Entry:
+    name = path.stem
+    try:
+        style = replace(load_style(path), name=check_name(name))
+    except StyleError as error:
+        return Entry(name, path, gallery, style=None, problem=one_line(error))
+    return Entry(name, path, gallery, style)
+
+
+def _misfit(name: str, styles: list[Style], model: str, model_name: str) -> StyleError:
+    made = " and ".join(sorted({model_label(each.model, each.model_name) for each in styles}))
+    # A model without a row is known by its file only, wherever that lies.
+    row = model_name in {row.name for row in models.MODELS}
+    option = f" --model {model_name if row else 'FILE.impasto'}"
+    kept = name if _NAME.fullmatch(name) else "NAME"
+    return StyleError(
+        f"style {name!r} was made for {made}, not for {model_label(model, model_name)}; keep it "
+        f"for this one too: impasto style add {kept} PICTURE{option}"
+    )

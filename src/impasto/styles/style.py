@@ -1,0 +1,172 @@
+"""A style as a value: what is kept of a style image, in memory or in a small file.
+
+A style file is a safetensors file, ``NAME.safetensors``: for each level i the tensors ``mean_i``
+and ``std_i`` (C,) float32, and as metadata ``format``, ``name``, ``model`` (the identity of the
+model it fits), ``model_name``, ``note`` and ``thumbnail`` (base64, "" for none).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from impasto.controls.affine import blend
+from impasto.controls.moments import Moments
+from impasto.errors import OptionError, StyleError
+from impasto.images.photo import Picture, read_photo
+
+THUMBNAIL_SIDE = 128
+"""Longer side of a thumbnail, in pixels."""
+
+_MAX_THUMBNAIL_PIXELS = 512 * 512  # of files that others wrote
+
+
+@dataclass(frozen=True, eq=False)
+class Style:
+    """The moments of a style image at every level of one model: a few kB, made once, used often.
+
+    Made by :meth:`impasto.stylizer.Stylizer.style`; fits the model that made it and no other. Two
+    styles are equal if everything in them is.
+
+    Attributes:
+        name: where it came from, for messages.
+        model: the identity of the model that made it (``Stylizer.identity``).
+        moments: one pair of mean and deviation a level, finest level first.
+        note: where the picture comes from, such as painter and title.
+        thumbnail: the picture, small, as the bytes of a picture file (:func:`make_thumbnail`).
+        model_name: what that model is called, for messages.
+    """
+
+    name: str
+    model: str
+    moments: tuple[Moments, ...]
+    note: str = ""
+    thumbnail: bytes | None = field(default=None, repr=False)
+    model_name: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Style):
+            return NotImplemented
+        return (
+            self._words() == other._words()
+            and len(self.moments) == len(other.moments)
+            and all(
+                np.array_equal(mine.mean, theirs.mean) and np.array_equal(mine.std, theirs.std)
+                for mine, theirs in zip(self.moments, other.moments, strict=True)
+            )
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._words())  # without the arrays, which may be equal in different dtypes
+
+    def _words(self) -> tuple[object, ...]:
+        return (self.name, self.model, self.note, self.thumbnail, self.model_name)
+
+
+def blend_styles(styles: Sequence[Style], weights: Sequence[float]) -> Style:
+    """One style between several of one model, level by level as
+    :func:`impasto.controls.affine.blend`.
+
+    Args:
+        styles: K styles made by one model, K >= 1.
+        weights: K numbers >= 0, not all 0; only their ratios count.
+
+    Returns:
+        A style that can be used, mixed and saved as any other. Its name says what it is mixed of,
+        its note joins theirs; it has no thumbnail.
+
+    Raises:
+        OptionError: if the numbers of styles and weights differ, or a weight is negative or not
+            finite, or all are 0.
+        StyleError: if the styles were made by different models.
+
+    Example:
+        >>> import numpy as np
+        >>> one, two = (
+        ...     Style(name, "0" * 16, (Moments(np.array([m]), np.array([1.0])),))
+        ...     for name, m in (("wave", 0.0), ("sunset", 4.0))
+        ... )
+        >>> mixed = blend_styles([one, two], [3, 1])
+        >>> mixed.name, mixed.moments[0].mean
+        ('0.75 wave + 0.25 sunset', array([1.]))
+    """
+    if not styles or len(styles) != len(weights):
+        raise OptionError(
+            f"blending needs one weight for each style, not {len(weights)} weights "
+            f"for {len(styles)} styles"
+        )
+    first = styles[0]
+    for other in styles[1:]:
+        if other.model != first.model or len(other.moments) != len(first.moments):
+            raise StyleError(
+                f"style {first.name!r} of {model_label(first.model, first.model_name)} and style "
+                f"{other.name!r} of {model_label(other.model, other.model_name)} cannot be "
+                "blended: make both with one model"
+            )
+    levels = zip(*(style.moments for style in styles), strict=True)
+    moments = tuple(blend(level, weights) for level in levels)
+    total = float(sum(weights))
+    used = [(style, w / total) for style, w in zip(styles, weights, strict=True) if w > 0]
+    notes = dict.fromkeys(style.note for style, _ in used if style.note)
+    return Style(
+        name=" + ".join(f"{share:.3g} {style.name}" for style, share in used),
+        model=first.model,
+        moments=moments,
+        note="; ".join(notes),
+        model_name=first.model_name,
+    )
+
+
+def make_thumbnail(source: Picture) -> bytes:
+    """A picture, small: at most 128 pixels a side, as the bytes of a WebP file of a few kB.
+
+    Args:
+        source: a file, Pillow image or array; what is transparent becomes white.
+
+    Raises:
+        ImageError: if it cannot be read.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> wave = replace(wave, thumbnail=make_thumbnail("wave.jpg"))       # doctest: +SKIP
+    """
+    photo = read_photo(source)
+    image = photo.image
+    if photo.alpha is not None:
+        alpha = photo.alpha[..., None]
+        image = image * alpha + (1 - alpha)
+    picture = _picture(image)
+    picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+    encoded = io.BytesIO()
+    picture.save(encoded, "WEBP", quality=80)
+    return encoded.getvalue()
+
+
+def open_thumbnail(style: Style) -> Image.Image | None:
+    """The thumbnail of a style as a Pillow image, or None if it has none.
+
+    Raises:
+        ImageError: if it is damaged, or too large for a thumbnail.
+
+    Example:
+        >>> open_thumbnail(load_style("wave.safetensors")).size              # doctest: +SKIP
+        (128, 86)
+    """
+    if style.thumbnail is None:
+        return None
+    photo = read_photo(io.BytesIO(style.thumbnail), max_pixels=_MAX_THUMBNAIL_PIXELS)
+    return _picture(photo.image)
+
+
+def model_label(identity: str, name: str = "") -> str:
+    """What to call a model in a message: by its name, if that is known, and its identity."""
+    return f"model {name!r} ({identity})" if name else f"model {identity}"
+
+
+def _picture(image: NDArray[np.float32]) -> Image.Image:
+    return Image.fromarray(np.rint(image * 255).astype(np.uint8))
