@@ -32,7 +32,7 @@ from impasto.lab.train.batches import Lessons
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.networks import find_network
 from impasto.lab.train.objective import Objective
-from impasto.lab.train.optimizers import OPTIMIZERS, clip_gradients, moving_average
+from impasto.lab.train.optimizers import OPTIMIZERS, clip_gradients, update_average
 
 PAPER = TrainConfig(
     network="adain", vgg="", contents={}, styles={}, resize=512, flip=0.0, style_jitter=0.0,
@@ -158,7 +158,7 @@ def ours(config: TrainConfig) -> Iterator[float]:
     contents, styles = batches(config)
     lessons = Lessons(objective, contents, styles, batch=config.batch, repeats=1, seed=0)
     learned: Any = row.learned().to(memory_format=torch.channels_last)
-    average = AveragedModel(learned, multi_avg_fn=moving_average(config.ema))
+    average = AveragedModel(learned)
     parameters = list(learned.parameters())
     optimizer = OPTIMIZERS[config.optimizer](parameters, config.learning_rate)
     step = 0
@@ -167,9 +167,9 @@ def ours(config: TrainConfig) -> Iterator[float]:
         (lesson,) = lessons.at(step)
         loss, _ = objective(learned, lesson)
         loss.backward()
-        if torch.isfinite(clip_gradients(parameters, config.clip)):
-            optimizer.step()
-            average.update_parameters(learned)
+        clip_gradients(parameters, config.clip)
+        optimizer.step()
+        update_average(average, learned, config.ema)
         step += 1
         yield float(loss.detach())
 
