@@ -61,8 +61,8 @@ _HOMES = {
     "Stylizer": "impasto.stylizer",
     "blend_styles": "impasto.styles.style",
     "load": "impasto.stylizer",
-    "load_style": "impasto.styles.style",
-    "save_style": "impasto.styles.style",
+    "load_style": "impasto.styles.files",
+    "save_style": "impasto.styles.files",
 }
 
 
