@@ -1,8 +1,11 @@
-"""Run the Python of ``controls.md`` and keep the pictures that it makes in ``docs/images``.
+"""Run the Python of ``controls.md`` and save the pictures that it makes, for the page to show.
 
-python docs/draw.py
+python docs/draw.py [--out FOLDER]
 """
 
+from __future__ import annotations
+
+import argparse
 import os
 import re
 import shutil
@@ -13,6 +16,10 @@ DOCS = Path(__file__).parent.resolve()
 
 
 def main() -> None:
+    """Run the page from top to bottom in a temporary folder and copy its pictures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, default=DOCS / "images", help="default: docs/images")
+    out = parser.parse_args().out.resolve()
     code = re.findall(r"```python\n(.*?)```", (DOCS / "controls.md").read_text(), re.DOTALL)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "examples").symlink_to(DOCS.parent / "examples")
@@ -21,10 +28,9 @@ def main() -> None:
         for block in code:
             exec(block, names)
         os.chdir(DOCS)
-        (DOCS / "images").mkdir(exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
         for picture in sorted(Path(folder).glob("*.jpg")):
-            shutil.copy(picture, DOCS / "images" / picture.name)
-            print(DOCS / "images" / picture.name)
+            print(shutil.copy(picture, out))
 
 
 if __name__ == "__main__":
