@@ -12,10 +12,12 @@ import doctest
 import importlib
 import inspect
 import io
+import os
 import re
 import runpy
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -56,6 +58,9 @@ SKIPPED = {
     "make": "sets an environment up and, in the end, runs these tests",
 }
 """Start of a command -> why no block with it has to be marked."""
+
+LIMIT = 60
+"""Seconds that a command may take."""
 
 _MARK = re.compile(r"^ *<!-- not run: (\S.*) -->$")
 _FENCE = re.compile(r"^ *(`{3,}|~{3,}) *([^`\s]*)")
@@ -231,19 +236,31 @@ def test_every_mark_stands_before_a_block(page: str) -> None:
 def test_a_command_runs(command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = files_in(folder)
     unquoted = re.sub(r"'[^']*'", "", command.text)
-    if command.text.startswith("impasto ") and not re.search(r"[|&;<>*?$]", unquoted):
+    # Those of the lab may go on for hours, so they run where they can be stopped.
+    if re.match(r"impasto (?!lab )[^|&;<>*?$]*$", unquoted):
         assert run_here(shlex.split(command.text), monkeypatch) == 0
     else:
         define = "".join(
             f'{name}() {{ "{sys.executable}" {more} "$@"; }}; '
             for name, more in (("impasto", "-m impasto"), ("python", ""))
         )
-        shell = f"set -o pipefail; {define}{command.text}"
-        done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        run_in_bash(f"set -o pipefail; {define}{command.text}")
     made = files_in(folder) - before
     assert made or "impasto stylize" not in command.text
     open_pictures(made)
+
+
+def run_in_bash(shell: str) -> None:
+    """Run ``shell`` in a process of its own, with all that it starts, for a minute at most."""
+    with subprocess.Popen(
+        ["bash", "-c", shell], stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            _, errors = process.communicate(timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            pytest.fail(f"not done in {LIMIT} seconds; mark the block: <!-- not run: REASON -->")
+    assert process.returncode == 0, errors
 
 
 def run_here(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
