@@ -1,11 +1,12 @@
-"""Import scripts, one after the other, in this interpreter, and print what is wrong with each.
+"""Import scripts and ask them for --help, all in this process, and print what is wrong.
 
     python tests/script_importer.py SCRIPT ...
 
-The last line printed is a JSON object, script -> list of faults. A script may not print, write,
-start a process or read the command line while it is imported, and every name that it imports from
-impasto, at the top or within a function, must exist. All of them share one process, so that PyTorch
-is loaded once.
+The last line printed is a JSON object, script -> [faults of the import, faults of --help]. A script
+may not print, write, start a process or read the command line while it is imported, and every name
+that it imports from impasto, at the top or within a function, must exist. Asked for --help it
+has to print its usage and end, with nothing else done. All share one process, so that PyTorch loads
+once.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import importlib.util
 import io
 import json
 import os
+import runpy
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -81,11 +83,9 @@ def exists(module: str, name: str | None) -> bool:
     return True
 
 
-def find_faults(path: Path) -> list[str]:
+def import_faults(path: Path) -> list[str]:
     """All that is wrong with importing the script at ``path``."""
     events.clear()
-    before = set(sys.modules)
-    sys.path.insert(0, str(path.parent))
     sys.argv = [str(path), "--not-an-option"]
     output = io.StringIO()
     try:
@@ -97,6 +97,32 @@ def find_faults(path: Path) -> list[str]:
         faults = [f"{type(error).__name__}: {error}"]
     if output.getvalue():
         faults.append(f"printed while it is imported: {output.getvalue()[:200]!r}")
+    return faults
+
+
+def help_faults(path: Path) -> list[str]:
+    """All that is wrong with the answer of the script at ``path`` to ``--help``."""
+    events.clear()
+    sys.argv = [str(path), "--help"]
+    output = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(output):
+            runpy.run_path(str(path), run_name="__main__")
+        faults = ["did not end with its usage"]
+    except SystemExit as error:
+        faults = [f"exit code {error.code}"] if error.code else []
+    except Exception as error:
+        faults = [f"{type(error).__name__}: {error}"]
+    if not output.getvalue().lower().startswith("usage:"):
+        faults.append(f"printed no usage: {output.getvalue()[:200]!r}")
+    return faults + [f"asked for --help: {event}" for event in events]
+
+
+def find_faults(path: Path) -> tuple[list[str], list[str]]:
+    """Faults of the import and of ``--help``, with the script's neighbors in reach."""
+    before = set(sys.modules)
+    sys.path.insert(0, str(path.parent))
+    faults = import_faults(path), help_faults(path)
     sys.path.remove(str(path.parent))
     # Scripts of two folders may have neighbors of one name.
     for name in set(sys.modules) - before:

@@ -296,6 +296,8 @@ def check_command(text: str, *, complete: bool) -> None:
             check_config(context)
         words = arguments
     elif words[0] == "python" and words[1].endswith(".py"):
+        if Path(words[1]).stem.isupper():  # stands for any script
+            return
         listed = script_help(words[1])
         for word in words[2:]:
             option = word.partition("=")[0]
