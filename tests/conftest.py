@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import subprocess
+import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -142,6 +145,20 @@ VARIANTS = [(row.name, each) for row in ENGINES if row.installed for each in row
 
 EMBEDDED = [row.name for row in MODELS if row.path is not None]
 """The models in this checkout."""
+
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+
+@pytest.fixture(scope="session")
+def run_recipe() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """A function that runs ``recipes/NAME.py`` with arguments, as a user does."""
+
+    def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(RECIPES / f"{name}.py"), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+    return run
 
 
 VGG = Path(__file__).parents[2] / "shared" / "weights" / "vgg_normalised.pth"

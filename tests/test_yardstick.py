@@ -37,7 +37,12 @@ from impasto.lab.train.networks import find_network
 from impasto.models import write_bundle
 from impasto.stylizer import load
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+ROOT = Path(__file__).parents[1]
+CONFIGS = [
+    file
+    for folder in ("configs", "experiments/configs", "recipes/configs")
+    for file in sorted((ROOT / folder).glob("*.toml"))
+]
 PIXELS = 64
 
 
@@ -115,8 +120,9 @@ def test_training_never_gets_a_held_out_file_and_evaluation_only_those(tmp_path)
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the pictures in ../shared")
 def test_the_configs_that_ship_leave_a_tenth_for_evaluation(monkeypatch):
-    monkeypatch.chdir(CONFIGS.parent)
-    for file in sorted(CONFIGS.glob("*.toml")):
+    monkeypatch.chdir(ROOT)
+    assert len(CONFIGS) == 19
+    for file in CONFIGS:
         config = read_config(file)
         # The styles of the others are pictures that are built in, each of them wanted.
         any_style = not isinstance(find_network(config.network), BuiltInRow)

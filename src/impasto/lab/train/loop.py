@@ -57,7 +57,7 @@ def train(config: TrainConfig, folder: str | Path, *, bundle: bool = True) -> Pa
         KeyboardInterrupt: on Ctrl-C, after the step was ended and a checkpoint written.
 
     Example:
-        >>> train(read_config("configs/fast.toml"), "runs/fast")            # doctest: +SKIP
+        >>> train(read_config("configs/cin.toml"), "runs/cin")              # doctest: +SKIP
     """
     row = find_network(config.network)
     folder = Path(folder)
@@ -237,5 +237,5 @@ def _stage(config: TrainConfig, step: int) -> dict[str, Any]:
         "mesh": bool(config.mesh),
         "colors": bool(config.colors),
         "eye": bool(config.eye),
-        "seed": config.seed,  # by which ``mixing`` tells two runs from one
+        "seed": config.seed,  # by which ``recipes/mix.py`` tells two runs from one
     }

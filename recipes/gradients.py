@@ -1,4 +1,6 @@
-"""What a step of training is made of: the gradient of each term of the loss, beside the others.
+"""The gradient of each term of the loss beside the others: a diagnosis before a long run.
+
+    python recipes/gradients.py recipes/configs/large-crops.toml --set colors=9000
 
 A term that is a small part of the loss may be nearly all of its gradient, and an optimizer that
 makes every step of one size then learns that term and little else.  No curve of the losses shows
@@ -7,16 +9,19 @@ it, so look here before a long run, and whenever a weight is changed.
 
 from __future__ import annotations
 
+import argparse
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from pathlib import Path
 from statistics import fmean
 
 import torch
 from torch import Tensor
 
-from impasto.errors import OptionError
-from impasto.lab.train.config import TrainConfig
+from impasto.errors import ImpastoError, OptionError
+from impasto.lab.train.config import TrainConfig, read_config
 from impasto.lab.train.networks import find_network
 from impasto.lab.train.processes import join_processes
 from impasto.lab.train.setup import open_course
@@ -60,7 +65,7 @@ def term_gradients(config: TrainConfig, *, batches: int = 4) -> list[TermGradien
         ImageError, ModelError: as :func:`impasto.lab.train.loop.train`.
 
     Example:
-        >>> config = read_config("configs/large-crops.toml")                # doctest: +SKIP
+        >>> config = read_config("recipes/configs/large-crops.toml")        # doctest: +SKIP
         >>> [(each.name, each.share) for each in term_gradients(config)]    # doctest: +SKIP
         [('colors', 0.83), ('style', 0.12), ...]
     """
@@ -145,3 +150,39 @@ def gradients_table(terms: Sequence[TermGradient]) -> str:
         cells += ["" if name == term.name else f"{term.cosines[name]:.2f}" for name in names]
         lines.append(f"| {term.name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the table for the config that the command line names."""
+    parser = argparse.ArgumentParser(
+        description="Print the share of each term of the loss in the gradient, before a long run.",
+        epilog="A row a term, by its weight: its part of the loss, the norm of its gradient, its "
+        "share of the whole (all sum to 100 %%), the cosine of two batches' gradients, that with "
+        "every other term.",
+    )
+    add = parser.add_argument
+    add("config", type=Path)
+    add(
+        "--batches",
+        type=int,
+        default=inspect.signature(term_gradients).parameters["batches"].default,
+        help="how many batches to look at (default: %(default)s)",
+    )
+    add(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="another value for a field of the config, such as iterations=500; may be repeated",
+    )
+    options = parser.parse_args()
+    try:
+        config = read_config(options.config, settings=options.settings)
+        print(gradients_table(term_gradients(config, batches=options.batches)))
+    except ImpastoError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+
+
+if __name__ == "__main__":
+    main()

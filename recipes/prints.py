@@ -1,5 +1,8 @@
 """Prints for training: woodcuts, engravings and halftones, made of paintings.
 
+    python recipes/prints.py paintings/ -o runs/prints
+    impasto lab train recipes/configs/fast.toml --style paintings/ --style runs/prints
+
 Two-tone pictures of an ink on a paper are among the first styles that people try, and rare among
 paintings.  Their moments are extreme (hardly a pixel is gray), and a network that has seen few of
 them makes them too light and paints a warm black and white in gray.  Here a painting is parted in
@@ -9,6 +12,8 @@ of dots; no two have the same lines, ink and paper.
 
 from __future__ import annotations
 
+import argparse
+import inspect
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from impasto.errors import ImageError
+from drawing import fill_folder
+from impasto.errors import ImageError, ImpastoError
 from impasto.lab.data.sources import SMALLEST, Source, find_sources, read, split
-from impasto.lab.drawing import fill_folder
 
 Map = NDArray[np.float32]
 """(H, W), a number a pixel."""
@@ -136,3 +141,32 @@ def _colors(random: Random) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def _blurred(x: Map, radius: float) -> Map:
     picture = Image.fromarray((x.clip(0, 1) * 255).astype(np.uint8))
     return np.asarray(picture.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255
+
+
+def main() -> None:
+    """Make prints of the paintings that the command line names."""
+    defaults = inspect.signature(make_prints).parameters
+    parser = argparse.ArgumentParser(
+        description="Make woodcuts, engravings and halftones of paintings: two-tone styles to "
+        "train on."
+    )
+    add = parser.add_argument
+    add("places", nargs="+", metavar="PAINTINGS", help="folders, shards or patterns of shards")
+    add("-o", "--output", type=Path, required=True, help="folder of the prints")
+    add("--count", type=int, default=defaults["count"].default, help="default: %(default)s")
+    add(
+        "--seed",
+        type=int,
+        default=defaults["seed"].default,
+        help="another seed makes other ones (default: %(default)s)",
+    )
+    options = parser.parse_args()
+    try:
+        made = make_prints(options.places, options.output, options.count, seed=options.seed)
+    except ImpastoError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+    print(f"{options.output}: {len(made)} prints")
+
+
+if __name__ == "__main__":
+    main()

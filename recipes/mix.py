@@ -1,5 +1,8 @@
 """Mixed weights of runs that began alike: one network that has what each of them learned.
 
+    python recipes/mix.py runs/large=2 runs/small -o runs/mixed
+    impasto lab export runs/mixed -o mixed.impasto
+
 Runs that start from the same trained weights end in one valley, and the middle between their ends
 is about as good as each at what it was trained for, or better (model soups, Wortsman et al. 2022):
 with two sizes of crops, at two prices of content, with two seeds.
@@ -7,6 +10,7 @@ with two sizes of crops, at two prices of content, with two seeds.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto.errors import ModelError, OptionError
+from impasto.errors import ImpastoError, ModelError, OptionError
 from impasto.lab.train.checkpoints import (
     CHECKPOINT,
     READER,
@@ -119,3 +123,38 @@ def _check_alike(source: str | Path, weights: dict[str, Tensor], first: dict[str
             weights[name], first[name], rtol=1e-2, atol=1e-3
         ):
             raise ModelError(f"the reader of {source} looks along other axes than the first one")
+
+
+def main() -> None:
+    """Mix the runs that the command line names."""
+    parser = argparse.ArgumentParser(
+        description="Mix the weights of runs that began alike: one network with what each of them "
+        "learned."
+    )
+    add = parser.add_argument
+    add(
+        "sources",
+        nargs="+",
+        type=_source,
+        metavar="RUN[=SHARE]",
+        help="a run folder, a checkpoint, a bundle or the name of a model that ships; SHARE is 1 "
+        "where it is left out",
+    )
+    add("-o", "--out", type=Path, required=True, help="the new run folder")
+    options = parser.parse_args()
+    try:
+        print(mix_runs(options.sources, options.out))
+    except ImpastoError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+
+
+def _source(text: str) -> tuple[str, float]:
+    name, mark, share = text.rpartition("=")
+    try:
+        return (name, float(share)) if mark else (text, 1.0)
+    except ValueError:
+        return text, 1.0  # a name with a "=" in it
+
+
+if __name__ == "__main__":
+    main()

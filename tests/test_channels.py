@@ -4,8 +4,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from channels import dead_channels, dead_share, look_at, watched  # noqa: E402
+from impasto.errors import ImageError, OptionError  # noqa: E402
 from impasto.lab.nets.blocks import Residual  # noqa: E402
-from impasto.lab.train.life import dead_channels, dead_share, watched  # noqa: E402
 
 
 @pytest.fixture
@@ -57,3 +58,18 @@ def test_networks_without_such_blocks_have_no_share():
     with watched(network) as said:
         network(torch.randn(1, 3, 8, 8))
     assert dead_share(said) is None
+
+
+def test_the_command_counts_those_of_a_model(run_recipe, tmp_path):
+    result = run_recipe("channels", "fast", "--count", "2")
+    assert result.returncode == 0, result.stderr
+    _, _, *rows, last = (
+        [cell.strip() for cell in row.split("|")] for row in result.stdout.splitlines()
+    )
+    assert last[1] == "all"
+    channels, dead = (sum(int(row[column]) for row in rows) for column in (2, 3))
+    assert int(last[2]) == channels and last[3] == f"{dead / channels:.1%}"
+    with pytest.raises(ImageError, match="0 pictures of 256 px"):
+        look_at("fast", tmp_path, tmp_path)
+    with pytest.raises(OptionError, match="other"):
+        look_at("fast", tmp_path, tmp_path, network="other")

@@ -6,19 +6,17 @@ import dataclasses
 
 import pytest
 import torch
-from click.testing import CliRunner
 from lab_parts import small_config
 from PIL import Image
 
-from impasto.cli import cli
+import pack
 from impasto.errors import OptionError
 from impasto.lab.data.sources import find_sources, is_held_out, split
 from impasto.lab.nets.vgg import load_vgg
-from impasto.lab.train import packing
 from impasto.lab.train.checkpoints import weights_from
 from impasto.lab.train.config import read_config, write_config
 from impasto.lab.train.loop import train
-from impasto.lab.train.packing import _shared_out, pack_run
+from pack import _shared_out, pack_run
 
 
 @pytest.fixture(scope="module")
@@ -92,22 +90,23 @@ def test_pictures_are_no_larger_than_a_run_wants(config, tmp_path, monkeypatch):
     folder.mkdir()
     for i in range(12):
         Image.effect_noise((700, 600), 60).convert("RGB").save(folder / f"{i}.png")
-    monkeypatch.setattr(packing, "TRIED", 2)
+    monkeypatch.setattr(pack, "TRIED", 2)
     pack_run(dataclasses.replace(config, contents={str(folder): 1.0}), tmp_path / "packed")
     sizes = {Image.open(file).size for file in (tmp_path / "packed/contents-1").iterdir()}
     assert sizes == {(336, 288)}
 
 
-def test_the_command_tells_what_it_took(config, tmp_path):
+def test_the_command_tells_what_it_took(run_recipe, config, tmp_path):
     write_config(config, tmp_path / "run.toml")
-    given = ["lab", "pack", str(tmp_path / "run.toml"), "-o", str(tmp_path / "packed")]
-    result = CliRunner().invoke(cli, [*given, "--set", "batch=3"])
-    assert result.exit_code == 0, result.output
-    *rows, last = result.output.splitlines()
+    given = ["pack", tmp_path / "run.toml", "-o", tmp_path / "packed"]
+    result = run_recipe(*given, "--set", "batch=3")
+    assert result.returncode == 0, result.stderr
+    *rows, last = result.stdout.splitlines()
     assert len(rows) == 2 and all("pictures, 0." in row for row in rows)
     assert last.startswith(str(tmp_path / "packed")) and "MB with the weights" in last
     assert read_config(tmp_path / "packed/config.toml").batch == 3
-    result = CliRunner().invoke(cli, given)
-    assert isinstance(result.exception, OptionError) and "exists" in str(result.exception)
+    result = run_recipe(*given)
+    assert result.returncode == 2 and "exists" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
     with pytest.raises(OptionError, match="built in"):
         pack_run(dataclasses.replace(config, network="cin"), tmp_path / "cin")

@@ -1,6 +1,6 @@
 """Figure 1 of AdaIN: how a network of one style learns with batch and with instance normalization.
 
-python benchmarks/figure1.py --photographs DIR --vgg FILE -o runs/figure1
+python experiments/figure1.py --photographs DIR --vgg FILE -o runs/figure1
 
 From photographs as they are; with equalized luminance, so that all have one contrast; and after
 another network has given them all another style. What is plotted there is printed here as a table:

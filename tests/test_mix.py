@@ -15,7 +15,7 @@ from impasto.errors import ModelError, OptionError
 from impasto.lab.train.checkpoints import read_checkpoint, weights_from, write_checkpoint
 from impasto.lab.train.config import TrainConfig, read_config
 from impasto.lab.train.loop import train
-from impasto.lab.train.mixing import mix_runs
+from mix import mix_runs
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +75,19 @@ def test_the_steps_of_two_seeds_are_all_counted_and_those_before_them_once(runs,
     assert [stage["iterations"] for stage in stages] == [before, 1, 1, 0, 0]
 
 
-def test_the_command_mixes_what_can_be_exported_and_started_from(runs, tmp_path, monkeypatch):
+def test_the_command_mixes_what_can_be_exported_and_started_from(
+    run_recipe, runs, tmp_path, monkeypatch
+):
     monkeypatch.setattr("impasto.lab.export.publish.PAIRS", 2)
     monkeypatch.setattr("impasto.lab.export.publish.SIZE", 64)
     out = tmp_path / "mixed"
-    asked = ["lab", "mix", f"{runs / 'large'}=2", str(runs / "small"), "fast", "-o", str(out)]
-    result = CliRunner().invoke(cli, asked)
-    assert result.exit_code == 0, result.output
+    asked = ["mix", f"{runs / 'large'}=2", runs / "small", "fast", "-o", out]
+    result = run_recipe(*asked)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"{out / 'checkpoint.pt'}\n"
+    result = run_recipe(*asked)
+    assert result.returncode == 2 and "exists; name another folder" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
     asked = ["lab", "export", str(out), "-o", str(tmp_path / "mine.impasto")]
     result = CliRunner().invoke(cli, asked)
     assert result.exit_code == 0, result.output

@@ -1,5 +1,8 @@
 """Patterns for training: stripes, checks, dots, webs, cells and the like, as many as are wanted.
 
+    python recipes/patterns.py runs/patterns
+    impasto lab train recipes/configs/fast.toml --style paintings/ --style runs/patterns
+
 Paintings are quiet.  A flag, a chessboard or a cobweb has statistics that no painting comes near,
 such styles have the largest losses of all, and a few hundred photographs of textures do not teach
 a network those it has not seen.  What is drawn here has never the same period, angle, palette, bend
@@ -8,6 +11,8 @@ and light twice.
 
 from __future__ import annotations
 
+import argparse
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.errors import OptionError
-from impasto.lab.drawing import fill_folder
+from drawing import fill_folder
+from impasto.errors import ImpastoError, OptionError
 
 SIDE = 400
 """Of a pattern in pixels: as large as the pictures of the collections they are mixed with."""
@@ -284,3 +289,30 @@ KINDS: tuple[Callable[[Random, Field, Field], Field], ...] = (
 
 def _kind(random: Random) -> Callable[[Random, Field, Field], Field]:
     return KINDS[int(random.integers(len(KINDS)))]
+
+
+def main() -> None:
+    """Draw patterns into the folder that the command line names."""
+    defaults = inspect.signature(draw_patterns).parameters
+    parser = argparse.ArgumentParser(
+        description="Draw stripes, checks, dots, webs and the like: loud styles to train on."
+    )
+    add = parser.add_argument
+    add("folder", type=Path, help="made if it is missing")
+    add("--count", type=int, default=defaults["count"].default, help="default: %(default)s")
+    add(
+        "--seed",
+        type=int,
+        default=defaults["seed"].default,
+        help="another seed draws other ones (default: %(default)s)",
+    )
+    options = parser.parse_args()
+    try:
+        drawn = draw_patterns(options.folder, options.count, seed=options.seed)
+    except ImpastoError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+    print(f"{options.folder}: {len(drawn)} patterns")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,8 @@
 """A run packed into a folder of its own, to be carried to another machine and trained there.
 
+    python recipes/pack.py recipes/configs/device.toml -o packed --megabytes 40
+    cd packed && impasto lab train config.toml -o ../runs/there
+
 An accelerator is often somewhere else, for a short time and behind a thin line.  What a run reads,
 brought down to what it needs of it, is a tenth of what lies on the disk: pictures no larger than
 crops are cut from, as WebP, as many as there is room for, and weights in half precision.
@@ -7,6 +10,7 @@ crops are cut from, as WebP, as many as there is room for, and weights in half p
 
 from __future__ import annotations
 
+import argparse
 import io
 from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,14 +25,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from impasto.errors import OptionError
+from impasto.errors import ImpastoError, OptionError
 from impasto.images.files import write_whole
 from impasto.lab.data.pictures import THREADS
 from impasto.lab.data.sources import Source, find_sources, is_held_out, read, split
 from impasto.lab.nets.vgg import read_weights
 from impasto.lab.train.builtin_networks import BuiltInRow
 from impasto.lab.train.checkpoints import names_of, weights_from, write_checkpoint
-from impasto.lab.train.config import TrainConfig, write_config
+from impasto.lab.train.config import TrainConfig, read_config, write_config
 from impasto.lab.train.networks import find_network
 from impasto.lab.train.reading import eye_of
 
@@ -86,7 +90,8 @@ def pack_run(
         ImageError, ModelError: as for training.
 
     Example:
-        >>> pack_run(read_config("configs/device.toml"), "packed", megabytes=40)  # doctest: +SKIP
+        >>> config = read_config("recipes/configs/device.toml")             # doctest: +SKIP
+        >>> pack_run(config, "packed", megabytes=40)                        # doctest: +SKIP
     """
     folder = Path(folder)
     if isinstance(find_network(config.network), BuiltInRow):
@@ -235,3 +240,44 @@ def _webp(source: Source, *, config: TrainConfig, quality: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "WEBP", quality=quality, method=4)
     return buffer.getvalue()
+
+
+def main() -> None:
+    """Pack the run of the config that the command line names."""
+    parser = argparse.ArgumentParser(
+        description="Pack what the run of a config reads into a folder, to train on another "
+        "machine."
+    )
+    add = parser.add_argument
+    add("config", type=Path)
+    add("-o", "--out", type=Path, required=True, help="the new folder")
+    add(
+        "--megabytes",
+        type=float,
+        default=MEGABYTES,
+        help="what pictures may take; weights come beside it (default: %(default)s)",
+    )
+    add("--quality", type=int, default=QUALITY, help="of WebP, 1 to 100 (default: %(default)s)")
+    add(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="another value for a field of the config, such as iterations=500; may be repeated",
+    )
+    options = parser.parse_args()
+    out = options.out
+    try:
+        config = read_config(options.config, settings=options.settings)
+        rows = pack_run(config, out, megabytes=options.megabytes, quality=options.quality)
+    except ImpastoError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+    for row in rows:
+        print(f"{row.place}: {row.kept} of {row.found} pictures, {row.bytes / 1e6:.1f} MB")
+    whole = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    print(f"{out}: {whole / 1e6:.1f} MB with the weights")
+
+
+if __name__ == "__main__":
+    main()
