@@ -150,7 +150,7 @@ def _learn(
                 # All processes must agree on when to stop and how late it is, so that travels with
                 # the gradients. (A single one need not wait for its device to know it.)
                 told = torch.tensor([float(stop.asked), clock.along], device=processes.told_on)
-                processes.average([*_gradients([*parameters, *course.beside]), told])
+                processes.average([*_gradients(parameters), told])
                 stopping, along = bool(told[0]), float(told[1])
                 course.settle()
                 values["gradient"] = clip_gradients(parameters, config.clip)
@@ -233,7 +233,6 @@ def _stage(config: TrainConfig, step: int) -> dict[str, Any]:
         "batch": config.batch,
         "crop": config.crop,
         "distilled": bool(config.teacher),
-        "adversarial": bool(config.adversarial),
         "mesh": bool(config.mesh),
         "colors": bool(config.colors),
         "eye": bool(config.eye),
