@@ -22,6 +22,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, checker, helper, numpy_helper
 
+from impasto.controls.affine import Affine
 from impasto.models import MODELS, Bundle, Card, Level, find_bundle, write_bundle
 from impasto.models.engine import ENGINES, open_engine
 from impasto.stylizer import Stylizer
@@ -132,6 +133,12 @@ def picture(height: int, width: int, *, seed: int = 0) -> NDArray[np.float32]:
     waves = [np.sin(a + x) + np.cos(b + y) + np.sin(c + x + 2 * y) for a, b, c in phases]
     image = 0.5 + 0.15 * np.stack(waves, axis=-1) + 0.02 * rng.standard_normal((height, width, 3))
     return image.clip(0, 1).astype(np.float32)
+
+
+def apply_affine(features: NDArray[Any], affine: Affine) -> NDArray[np.float32]:
+    """``features * scale + shift``, computed in float64: what a decoder does first."""
+    exact = features.astype(np.float64) * affine.scale + affine.shift
+    return exact.astype(np.float32)
 
 
 def psnr(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
