@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import subprocess
+import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, checker, helper, numpy_helper
 
+from impasto.controls.affine import Affine
 from impasto.models import MODELS, Bundle, Card, Level, find_bundle, write_bundle
 from impasto.models.engine import ENGINES, open_engine
 from impasto.stylizer import Stylizer
@@ -131,6 +135,12 @@ def picture(height: int, width: int, *, seed: int = 0) -> NDArray[np.float32]:
     return image.clip(0, 1).astype(np.float32)
 
 
+def apply_affine(features: NDArray[Any], affine: Affine) -> NDArray[np.float32]:
+    """``features * scale + shift``, computed in float64: what a decoder does first."""
+    exact = features.astype(np.float64) * affine.scale + affine.shift
+    return exact.astype(np.float32)
+
+
 def psnr(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
     """How near two images in [0, 1] are, in dB."""
     error = float(np.mean((one.astype(np.float64) - two) ** 2))
@@ -142,6 +152,20 @@ VARIANTS = [(row.name, each) for row in ENGINES if row.installed for each in row
 
 EMBEDDED = [row.name for row in MODELS if row.path is not None]
 """The models in this checkout."""
+
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+
+@pytest.fixture(scope="session")
+def run_recipe() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """A function that runs ``recipes/NAME.py`` with arguments, as a user does."""
+
+    def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(RECIPES / f"{name}.py"), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+    return run
 
 
 VGG = Path(__file__).parents[2] / "shared" / "weights" / "vgg_normalised.pth"

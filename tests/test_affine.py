@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from conftest import apply_affine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.controls.affine import Affine, adain, apply, blend, check_weights, gain_and_shift
+from impasto.controls.affine import Affine, adain, blend, check_weights, gain_and_shift
 from impasto.controls.moments import EPS, Moments, moments
 from impasto.errors import OptionError, StyleError
 
@@ -47,7 +48,7 @@ def test_adain_gives_the_moments_of_the_style() -> None:
     features = RNG.normal(2, 3, (4, 16, 16))
     style = random_moments(4)
     content = moments(features)
-    aligned = apply(features, adain(content, style)).astype(np.float64)
+    aligned = apply_affine(features, adain(content, style)).astype(np.float64)
     np.testing.assert_allclose(aligned.mean((1, 2)), style.mean, atol=1e-5)
     np.testing.assert_allclose(aligned.std((1, 2)), style.std, rtol=1e-4)
 
@@ -62,7 +63,7 @@ def test_adain_is_equations_8_and_14(alpha: float) -> None:
     eq8 = sigma_y * (features - mu_x) / sigma_x + mu_y
     eq14 = (1 - alpha) * features + alpha * eq8
     np.testing.assert_allclose(
-        apply(features, adain(content, style, alpha=alpha)), eq14, rtol=1e-4, atol=1e-4
+        apply_affine(features, adain(content, style, alpha=alpha)), eq14, rtol=1e-4, atol=1e-4
     )
 
 
@@ -94,10 +95,10 @@ def test_adain_refuses_other_channels() -> None:
 def test_blend_equals_mixing_the_aligned_features() -> None:
     features = RNG.normal(size=(4, 6, 6))
     content, one, two = moments(features), random_moments(4), random_moments(4)
-    mixed = 0.25 * apply(features, adain(content, one)) + 0.75 * apply(
+    mixed = 0.25 * apply_affine(features, adain(content, one)) + 0.75 * apply_affine(
         features, adain(content, two)
     )
-    blended = apply(features, adain(content, blend([one, two], [1, 3])))
+    blended = apply_affine(features, adain(content, blend([one, two], [1, 3])))
     np.testing.assert_allclose(blended, mixed, rtol=1e-4, atol=1e-5)
 
 
@@ -139,5 +140,5 @@ def test_blend_refuses_styles_of_different_models() -> None:
 def test_apply_takes_a_map_a_place() -> None:
     features = np.ones((2, 3, 4), np.float32)
     scale = RNG.uniform(size=(2, 3, 4)).astype(np.float32)
-    found = apply(features, Affine(scale=scale, shift=np.ones((2, 1, 1), np.float32)))
+    found = apply_affine(features, Affine(scale=scale, shift=np.ones((2, 1, 1), np.float32)))
     np.testing.assert_array_equal(found, scale + 1)

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import make_tiny, picture, psnr
+from conftest import apply_affine, make_tiny, picture, psnr
 from numpy.typing import NDArray
 
-from impasto.controls.affine import Affine, adain, apply
+from impasto.controls.affine import Affine, adain
 from impasto.controls.moments import moments
 from impasto.errors import EngineError, ModelError, OptionError
 from impasto.models import Bundle, Level
@@ -90,7 +90,8 @@ def test_decode_aligns_as_the_reference_does(tiny: Stylizer) -> None:
         for features in encoded.features
     ]
     aligned = [
-        apply(features, affine) for features, affine in zip(encoded.features, maps, strict=True)
+        apply_affine(features, affine)
+        for features, affine in zip(encoded.features, maps, strict=True)
     ]
     same = [
         Affine(scale=np.ones((c, 1, 1), np.float32), shift=np.zeros((c, 1, 1), np.float32))

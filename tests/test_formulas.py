@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import EMBEDDED, open_variant, picture, tiny_card
+from conftest import EMBEDDED, apply_affine, open_variant, picture, tiny_card
 from numpy.typing import NDArray
 
-from impasto.controls.affine import Affine, apply, check_weights
+from impasto.controls.affine import Affine, check_weights
 from impasto.controls.moments import EPS, moments
 from impasto.controls.regions import shares, strengths
 from impasto.models import Bundle, Card, Level, find_bundle
@@ -119,7 +119,7 @@ def ours(
     regions = masks if statistics == "region" else None
     # A style is its moments, and so is a content.
     maps = affines(content, styles, amounts, regions, card=model.card)  # type: ignore[arg-type]
-    return [flat(apply(f, each)) for f, each in zip(content.features, maps, strict=True)]
+    return [flat(apply_affine(f, each)) for f, each in zip(content.features, maps, strict=True)]
 
 
 def same(found: Maps, wanted: Maps) -> None:

@@ -7,13 +7,11 @@ import math
 
 import pytest
 import torch
-from click.testing import CliRunner
 from lab_parts import small_config
 
-from impasto.cli import cli
+from gradients import _told, gradients_table, term_gradients
 from impasto.errors import OptionError
 from impasto.lab.train.config import write_config
-from impasto.lab.train.gradients import _told, gradients_table, term_gradients
 from impasto.lab.train.networks import find_network
 from impasto.lab.train.setup import open_course
 
@@ -97,24 +95,24 @@ def test_other_networks_have_gradients_too(config, network):
     assert sum(term.share for term in found) == pytest.approx(1.0, abs=1e-3)
 
 
-def test_the_command_prints_a_table_of_them(config, tmp_path):
+def test_the_command_prints_a_table_of_them(run_recipe, config, tmp_path):
     write_config(config, tmp_path / "run.toml")
-    given = ["lab", "gradients", str(tmp_path / "run.toml"), "--batches", "2"]
-    result = CliRunner().invoke(cli, [*given, "--set", "colors=80"])
-    assert result.exit_code == 0, result.output
+    given = ["gradients", tmp_path / "run.toml"]
+    result = run_recipe(*given, "--batches", "2", "--set", "colors=80")
+    assert result.returncode == 0, result.stderr
     wanted = term_gradients(dataclasses.replace(config, colors=80.0), batches=2)
-    assert result.output == gradients_table(wanted) + "\n"
-    head, _, *rows = result.output.splitlines()
+    assert result.stdout == gradients_table(wanted) + "\n"
+    head, _, *rows = result.stdout.splitlines()
     assert len(rows) == 4 and all(row.count("|") == head.count("|") for row in rows)
     assert {row.split("|")[1].strip() for row in rows} == {"content", "style", "identity", "colors"}
-    result = CliRunner().invoke(cli, given[:3])  # by default as many batches as the library
-    assert result.output == gradients_table(term_gradients(config)) + "\n"
+    result = run_recipe(*given)  # by default as many batches as the function
+    assert result.stdout == gradients_table(term_gradients(config)) + "\n"
 
 
-def test_no_batch_is_refused(config, tmp_path):
+def test_no_batch_is_refused(run_recipe, config, tmp_path):
     with pytest.raises(OptionError, match="batches is 0"):
         term_gradients(config, batches=0)
     write_config(config, tmp_path / "run.toml")
-    given = ["lab", "gradients", str(tmp_path / "run.toml"), "--batches", "0"]
-    result = CliRunner().invoke(cli, given)
-    assert isinstance(result.exception, OptionError)
+    result = run_recipe("gradients", tmp_path / "run.toml", "--batches", "0")
+    assert result.returncode == 2 and "batches is 0" in result.stderr
+    assert len(result.stderr.splitlines()) == 1

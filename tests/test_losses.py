@@ -25,7 +25,6 @@ from impasto.lab.losses import (
     total_variation,
 )
 from impasto.lab.losses.transport import directions, shadows, sliced_wasserstein
-from impasto.lab.nets.blocks import PatchDiscriminator
 from impasto.lab.nets.fast_moments import fast_mean_square, fast_mean_std
 from impasto.lab.nets.fast_norm import SMALLEST, is_quick, quick_instance_norm
 from impasto.lab.nets.normalization import EPS, mean_std, normalize
@@ -211,28 +210,6 @@ def test_losses_of_a_critic():
     assert critic_loss(sure, wrong).item() == 0
     assert critic_loss(wrong, sure).item() == pytest.approx(5)
     assert adversarial_loss(sure).item() == pytest.approx(-1.5)
-
-
-def test_a_patch_discriminator_learns_to_tell_stripes_from_noise():
-    torch.manual_seed(0)
-    critic = PatchDiscriminator(8)
-    stripes = (torch.arange(32) % 4 < 2).float().expand(4, 3, 32, 32)
-    optimizer = torch.optim.Adam(critic.parameters(), 2e-2)
-    for _ in range(40):
-        loss = critic_loss(critic(stripes), critic(torch.rand(4, 3, 32, 32)))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    assert critic(stripes).shape == (4, 1, 4, 4)
-    assert critic(stripes).mean() > critic(torch.rand(4, 3, 32, 32)).mean() + 1
-
-
-def test_a_patch_discriminator_sees_45_pixels():
-    critic = PatchDiscriminator(4)
-    image = torch.rand(1, 3, 96, 96, requires_grad=True)
-    (gradient,) = torch.autograd.grad(critic(image)[0, 0, 6, 6], image)
-    rows = gradient.abs().sum((0, 1, 3)).nonzero()
-    assert rows.max() - rows.min() + 1 == 45
 
 
 def test_quick_moments_and_their_gradient_are_the_plain_ones():

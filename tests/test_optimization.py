@@ -23,7 +23,9 @@ from impasto.lab.train.optimizers import (
     update_average,
 )
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+ROOT = Path(__file__).parents[1]
+CONFIGS, ABLATIONS = ROOT / "configs", ROOT / "experiments" / "configs"
+CONFIG_FOLDERS = (CONFIGS, ABLATIONS, ROOT / "recipes" / "configs")
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,11 @@ def test_config_round_trip_and_errors(config, tmp_path):
         train(dataclasses.replace(config, network="huge"), tmp_path / "run")
 
 
-@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.toml")), ids=lambda f: f.stem)
+@pytest.mark.parametrize(
+    "file",
+    [file for folder in CONFIG_FOLDERS for file in sorted(folder.glob("*.toml"))],
+    ids=lambda f: f.stem,
+)
 def test_the_configs_that_ship_can_be_read(file):
     assert find_network(read_config(file).network)
 
@@ -112,7 +118,7 @@ def test_the_paper_s_config_is_its_recipe():
     assert {name: getattr(paper, name) for name in wanted} == wanted
     assert learning_rate(paper, 160_000) == pytest.approx(1e-4 / 9)
     for name in ("concat", "bn", "in"):
-        ablation = read_config(CONFIGS / f"adain-{name}.toml")
+        ablation = read_config(ABLATIONS / f"adain-{name}.toml")
         assert ablation == dataclasses.replace(
             paper, network=f"adain-{name}", iterations=ablation.iterations
         )

@@ -4,15 +4,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
-pytest.importorskip("torch")
-
+import patterns
 from impasto.errors import ImageError, OptionError
-from impasto.lab import patterns
-from impasto.lab.cli import lab
-from impasto.lab.patterns import KINDS, draw_pattern, draw_patterns
+from patterns import KINDS, draw_pattern, draw_patterns
 
 
 def _random(seed=0):
@@ -115,9 +111,12 @@ def test_bad_wishes_say_so(tmp_path):
     assert file.read_text() == "here already"
 
 
-def test_the_command(tmp_path):
-    result = CliRunner().invoke(lab, ["patterns", str(tmp_path / "p"), "--count", "2"])
-    assert result.exit_code == 0, result.output
-    assert "2 patterns" in result.output
+def test_the_command(run_recipe, tmp_path):
+    result = run_recipe("patterns", tmp_path / "p", "--count", "2")
+    assert result.returncode == 0, result.stderr
+    assert "2 patterns" in result.stdout
     with Image.open(tmp_path / "p" / "pattern-0-000001.png") as opened:
         assert opened.size == (patterns.SIDE,) * 2
+    result = run_recipe("patterns", tmp_path / "p", "--count", "0")
+    assert result.returncode == 2 and "count = 0" in result.stderr
+    assert len(result.stderr.splitlines()) == 1

@@ -6,15 +6,14 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 pytest.importorskip("torch")
 
+import prints
 from impasto.errors import ImageError, OptionError
-from impasto.lab.cli import lab
 from impasto.lab.data.sources import is_held_out
-from impasto.lab.prints import SIDES, make_prints, printed
+from prints import SIDES, make_prints, printed
 
 
 @pytest.fixture
@@ -35,8 +34,8 @@ def paintings(tmp_path):
 def test_a_print_is_ink_and_paper():
     y, x = np.mgrid[:120, :160]
     picture = np.stack([(np.sin(x / 20) + np.cos(y / 15) + 2) * 60] * 3, 2).astype(np.uint8)
-    prints = [printed(picture, np.random.default_rng(i)) for i in range(12)]
-    for each in prints:
+    made = [printed(picture, np.random.default_rng(i)) for i in range(12)]
+    for each in made:
         assert SIDES[0] <= min(each.shape[:2]) < SIDES[1] and each.dtype == np.uint8
         assert each.shape[1] / each.shape[0] == pytest.approx(160 / 120, rel=0.01)
         light = each.mean(axis=2)
@@ -45,13 +44,11 @@ def test_a_print_is_ink_and_paper():
         # Most pixels are near one of the two.
         share = (light - low) / (high - low)
         assert np.mean(np.minimum(np.abs(share), np.abs(1 - share)) < 0.25) > 0.6
-    for one, two in combinations(prints, 2):
+    for one, two in combinations(made, 2):
         assert one.shape != two.shape or np.abs(one.astype(int) - two).mean() > 5
 
 
 def test_prints_are_made_once_and_of_training_pictures(paintings, tmp_path, monkeypatch):
-    from impasto.lab import prints
-
     seen = []
     read = prints.read
     monkeypatch.setattr(
@@ -90,9 +87,11 @@ def test_bad_wishes_say_so(paintings, tmp_path):
     assert file.read_text() == "here already"
 
 
-def test_the_command(paintings, tmp_path):
-    arguments = ["prints", str(paintings), "-o", str(tmp_path / "p"), "--count", "2"]
-    result = CliRunner().invoke(lab, arguments)
-    assert result.exit_code == 0, result.output
-    assert "2 prints" in result.output
+def test_the_command(run_recipe, paintings, tmp_path):
+    result = run_recipe("prints", paintings, "-o", tmp_path / "p", "--count", "2")
+    assert result.returncode == 0, result.stderr
+    assert "2 prints" in result.stdout
     assert len(list((tmp_path / "p").iterdir())) == 2
+    result = run_recipe("prints", tmp_path / "nowhere", "-o", tmp_path / "q")
+    assert result.returncode == 2 and "no such folder" in result.stderr
+    assert len(result.stderr.splitlines()) == 1

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import picture
+from conftest import apply_affine, picture
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from impasto.controls.affine import adain, apply
+from impasto.controls.affine import adain
 from impasto.controls.moments import Moments, moments
 from impasto.errors import ImageError, ImpastoError, OptionError, StyleError
 from impasto.styles.files import MAX_BYTES, SUFFIX, load_style, save_style
@@ -173,7 +173,7 @@ def test_a_style_keeps_working(tmp_path: Path) -> None:
     style = make_style(channels=(5,))
     found = load_style(saved(style, tmp_path))
     one, two = (
-        apply(features, adain(moments(features), each.moments[0])) for each in (style, found)
+        apply_affine(features, adain(moments(features), each.moments[0])) for each in (style, found)
     )
     np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
 

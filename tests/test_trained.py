@@ -114,8 +114,8 @@ def test_the_logs_tell_how_each_was_made():
     pytest.importorskip("torch")
     from impasto.lab.train.config import read_config
 
-    found = {path.parent: read_config(path) for path in (ROOT / "trained/logs").rglob("*.toml")}
-    made = {folder.relative_to(ROOT / "trained/logs").parts[0] for folder in found}
+    found = {path.parent: read_config(path) for path in (ROOT / "recipes/logs").rglob("*.toml")}
+    made = {folder.relative_to(ROOT / "recipes/logs").parts[0] for folder in found}
     last = {"quality-rim", "quality-again", "quality-large", "quality-price-of-colors"}
     last |= {"quality-collages", "quality-two-sizes"}
     last |= {"fast-rim", "fast-large", "fast-price-of-colors"}
@@ -138,8 +138,8 @@ def test_hardly_a_channel_is_dead(name):
     Earlier models had 758 of 768 and 134 of 192 at 1/8 like that, and their losses did not tell.
     """
     torch = pytest.importorskip("torch")
+    from channels import dead_channels, watched
     from impasto.lab.train.checkpoints import start_from
-    from impasto.lab.train.life import dead_channels, watched
     from impasto.lab.train.networks import find_network
     from impasto.lab.train.objective import stylize
 

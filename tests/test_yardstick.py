@@ -22,7 +22,7 @@ from impasto.lab.cli import lab
 from impasto.lab.cli.evaluate import folders
 from impasto.lab.data.pictures import is_held_out, load_collections
 from impasto.lab.evaluate import run
-from impasto.lab.evaluate.lines import Line, read_lines
+from impasto.lab.evaluate.lines import Key, Line
 from impasto.lab.evaluate.painters import ContentPainter, Pictures, StudioPainter, open_painters
 from impasto.lab.evaluate.pairs import Look, Pair, draw_pairs, folder_files, square
 from impasto.lab.evaluate.report import badness, summarize, worst_pairs
@@ -37,7 +37,12 @@ from impasto.lab.train.networks import find_network
 from impasto.models import write_bundle
 from impasto.stylizer import load
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+ROOT = Path(__file__).parents[1]
+CONFIGS = [
+    file
+    for folder in ("configs", "experiments/configs", "recipes/configs")
+    for file in sorted((ROOT / folder).glob("*.toml"))
+]
 PIXELS = 64
 
 
@@ -115,8 +120,9 @@ def test_training_never_gets_a_held_out_file_and_evaluation_only_those(tmp_path)
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the pictures in ../shared")
 def test_the_configs_that_ship_leave_a_tenth_for_evaluation(monkeypatch):
-    monkeypatch.chdir(CONFIGS.parent)
-    for file in sorted(CONFIGS.glob("*.toml")):
+    monkeypatch.chdir(ROOT)
+    assert len(CONFIGS) == 19
+    for file in CONFIGS:
         config = read_config(file)
         # The styles of the others are pictures that are built in, each of them wanted.
         any_style = not isinstance(find_network(config.network), BuiltInRow)
@@ -276,12 +282,23 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def lines_in(folder: Path) -> list[tuple[Key, dict[str, float]]]:
+    """Key and values of each line of ``pairs.csv``."""
+    return [
+        (
+            (r["model"], r["identity"], int(r["size"]), r["content_file"], r["style_file"]),
+            {row.name: float(r[row.name]) for row in METRICS if r[row.name]},
+        )
+        for r in rows(folder / "pairs.csv")
+    ]
+
+
 def test_a_report_holds_everything(options):
     found = evaluate_models(**options)
     out = options["out"]
     assert found.reference == "two"
-    lines = read_lines(out)
-    assert [line.key for line in lines] == [line.key for line in found.lines]
+    lines = found.lines
+    assert lines_in(out) == [(line.key, line.values) for line in lines]
     assert len(lines) == 3 * 4  # the photograph, the reference, the model
     for line in lines:
         wanted = {row.name for row in METRICS} - {"lpips"}
@@ -333,7 +350,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(options, monkeypatch):
         patch.setattr(run, "measure", stop)
         with pytest.raises(KeyboardInterrupt):
             evaluate_models(**options)
-    assert len(read_lines(part)) == 2 * 3
+    assert len(lines_in(part)) == 2 * 3
     # A power cut in the middle of a line.
     file = part / "pairs.csv"
     file.write_bytes(file.read_bytes()[:-40])
@@ -351,7 +368,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(options, monkeypatch):
         first, second = ((out / name).read_text().splitlines() for out in (part, whole))
         assert len(first) == len(second)
         assert all(a == b for a, b in zip(first, second, strict=True) if "seconds" not in a)
-    assert {line.key for line in read_lines(part)} == {line.key for line in read_lines(whole)}
+    assert {key for key, _ in lines_in(part)} == {key for key, _ in lines_in(whole)}
 
 
 def test_more_pairs_sizes_and_models_join_a_folder(options, parts, monkeypatch):

@@ -207,26 +207,6 @@ def gain_and_shift(
     return ratio - 1.0, style.mean - content.mean * ratio
 
 
-def apply(features: NDArray[np.floating[Any]], affine: Affine) -> NDArray[np.float32]:
-    """``features * scale + shift``: what a decoder does first, as a reference.
-
-    Args:
-        features: (C, h, w).
-        affine: scale and shift that broadcast against them.
-
-    Returns:
-        (C, h, w) float32, computed in float64.
-
-    Example:
-        >>> import numpy as np
-        >>> ones = np.ones((1, 1, 1), np.float32)
-        >>> apply(ones, Affine(scale=2 * ones, shift=ones)).item()
-        3.0
-    """
-    aligned = features.astype(np.float64) * affine.scale + affine.shift
-    return aligned.astype(np.float32)
-
-
 def column(values: NDArray[np.float64]) -> NDArray[np.float32]:
     """(C,) as the (C, 1, 1) float32 that broadcasts against features."""
     return values.astype(np.float32).reshape(-1, 1, 1)

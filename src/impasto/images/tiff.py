@@ -38,7 +38,6 @@ _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 
                13: 4, 16: 8, 17: 8, 18: 8}  # fmt: skip
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _MAX_VALUES = 1 << 24
-_LIMIT = 2**32 - 1
 
 
 @dataclass(frozen=True)

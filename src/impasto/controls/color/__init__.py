@@ -30,7 +30,6 @@ from impasto.controls.color.palette import (
     apply_palette,
     palette_map,
     palette_of,
-    transfer_palette,
 )
 from impasto.errors import OptionError
 
@@ -38,28 +37,20 @@ __all__ = [
     "METHODS",
     "ColorMethod",
     "ColorMoments",
-    "align_luminance",
     "apply_map",
     "apply_palette",
     "find_method",
-    "from_yiq",
     "linear_map",
-    "match",
     "moments_of",
     "palette_map",
     "palette_of",
     "put_luminance",
-    "to_yiq",
-    "transfer_palette",
 ]
 
 Stage: TypeAlias = Literal["before", "after", "both"]
 
-# NTSC of 1953, to the four digits that are commonly published. The rows of I and Q add up to 0:
-# a grey has neither.
-_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
-_FROM_YIQ = np.linalg.inv(_YIQ)
-_LUMA = _YIQ[0]
+# Y of YIQ (NTSC of 1953). I and Q are never computed: a picture without its Y has only them.
+_LUMA = np.array([0.299, 0.587, 0.114])
 
 # A variance below the first comes of rounding in the sums; one below the second, a deviation of
 # half a step of 8 bits, of rounding in the file (0.29 of a step), where more than 4 times as much
@@ -77,9 +68,9 @@ class ColorMethod:
         name: as on the command line.
         summary: a line for people.
         use: when to choose it.
-        where: where it acts. "before" changes the style picture, with :func:`match`; "after" the
-            result, with :func:`transfer_palette`; "both" first the style picture, with
-            :func:`match`, and at last the result, with :func:`put_luminance`.
+        where: where it acts. "before" changes the style picture, with :func:`linear_map`; "after"
+            the result, with :func:`palette_map`; "both" first the style picture, with
+            :func:`linear_map`, and at last the result, with :func:`put_luminance`.
     """
 
     name: str
@@ -195,80 +186,6 @@ def linear_map(
     return matrix, reference.mean - matrix @ image.mean
 
 
-def match(
-    image: NDArray[F],
-    reference: NDArray[np.floating[Any]],
-    *,
-    method: str,
-    weights: NDArray[np.floating[Any]] | None = None,
-    reference_weights: NDArray[np.floating[Any]] | None = None,
-) -> NDArray[F]:
-    """A picture with the mean and covariance of the colors of another; see :func:`linear_map`.
-
-    Args:
-        image: (H, W, 3) floats, such as the style.
-        reference: (H', W', 3) floats, such as the photograph.
-        method: a method of ``METHODS`` that acts before.
-        weights: (H, W), how much each pixel of ``image`` counts; all are mapped.
-        reference_weights: (H', W'), the same for ``reference``.
-
-    Returns:
-        (H, W, 3) of the dtype of ``image``, not clipped: clip it before it is encoded.
-
-    Raises:
-        ImageError: if a picture is no such array, or no pixel of it counts.
-        OptionError: if the method does not act before, or weights are not numbers of 0 or more.
-
-    Example:
-        >>> style, photo = np.random.default_rng(0).random((2, 8, 8, 3))
-        >>> matched = match(style, photo, method="monge-kantorovich")
-        >>> np.allclose(moments_of(matched).covariance, moments_of(photo).covariance)
-        True
-    """
-    have, want = moments_of(image, weights), moments_of(reference, reference_weights)
-    return apply_map(image, *linear_map(have, want, method=method))
-
-
-def align_luminance(
-    style: NDArray[F],
-    content: NDArray[np.floating[Any]],
-    *,
-    weights: NDArray[np.floating[Any]] | None = None,
-    reference_weights: NDArray[np.floating[Any]] | None = None,
-) -> NDArray[F]:
-    """The luminance of a style with the mean and deviation of that of a photograph, in grey.
-
-    ``L' = sigma_c / sigma_s (L - mu_s) + mu_c`` (Gatys et al. 2016), the map of the
-    method ``luminance``.
-
-    Args:
-        style: (H, W, 3) floats.
-        content: (H', W', 3) floats.
-        weights: (H, W), how much each pixel of ``style`` counts.
-        reference_weights: (H', W'), the same for ``content``.
-
-    Returns:
-        (H, W, 3) of the dtype of ``style``, three equal channels, not clipped.
-
-    Raises:
-        ImageError: as :func:`match`.
-        OptionError: as :func:`match`.
-
-    Example:
-        >>> style, photo = np.random.default_rng(0).random((2, 8, 8, 3))
-        >>> aligned = to_yiq(align_luminance(style, photo))[..., 0]
-        >>> np.allclose(aligned.std(), to_yiq(photo)[..., 0].std())
-        True
-    """
-    return match(
-        style,
-        content,
-        method="luminance",
-        weights=weights,
-        reference_weights=reference_weights,
-    )
-
-
 def put_luminance(stylized: NDArray[F], content: NDArray[np.floating[Any]]) -> NDArray[F]:
     """The luminance of a stylized picture with the I and Q of its photograph.
 
@@ -288,8 +205,8 @@ def put_luminance(stylized: NDArray[F], content: NDArray[np.floating[Any]]) -> N
 
     Example:
         >>> orange, grey = np.array([[[0.6, 0.4, 0.2]]]), np.full((1, 1, 3), 0.5)
-        >>> to_yiq(orange).round(3), to_yiq(put_luminance(grey, orange)).round(3)
-        (array([[[ 0.437,  0.183, -0.02 ]]]), array([[[ 0.5  ,  0.183, -0.02 ]]]))
+        >>> put_luminance(grey, orange).round(4)  # the luminance of orange is 0.437
+        array([[[0.663, 0.463, 0.263]]])
     """
 
     # The inverse of YIQ adds Y to all channels alike, so to keep I and Q is to keep RGB - Y.
@@ -302,41 +219,6 @@ def put_luminance(stylized: NDArray[F], content: NDArray[np.floating[Any]]) -> N
         return inside
 
     return pixelwise(put, stylized, content)
-
-
-def to_yiq(rgb: NDArray[F]) -> NDArray[F]:
-    """RGB to YIQ: luminance, orange-blue, purple-green (NTSC of 1953).
-
-    Args:
-        rgb: (..., 3) floats.
-
-    Returns:
-        (..., 3) of the same dtype; for RGB in [0, 1] Y lies in [0, 1], I in [-0.5959, 0.5959] and
-        Q in [-0.5227, 0.5227].
-
-    Example:
-        >>> to_yiq(np.array([1.0, 1.0, 1.0])).round(12) + 0.0
-        array([1., 0., 0.])
-    """
-    yiq: NDArray[F] = (rgb.astype(np.float64) @ _YIQ.T).astype(rgb.dtype)
-    return yiq
-
-
-def from_yiq(yiq: NDArray[F]) -> NDArray[F]:
-    """YIQ to RGB, the inverse of :func:`to_yiq`.
-
-    Args:
-        yiq: (..., 3) floats.
-
-    Returns:
-        (..., 3) of the same dtype, not clipped.
-
-    Example:
-        >>> from_yiq(np.array([0.5, 0.0, 0.0])).round(12)
-        array([0.5, 0.5, 0.5])
-    """
-    rgb: NDArray[F] = (yiq.astype(np.float64) @ _FROM_YIQ.T).astype(yiq.dtype)
-    return rgb
 
 
 def _is_flat(have: Any, want: Any) -> Any:

@@ -185,37 +185,6 @@ def apply_palette(image: NDArray[F], matrix: Matrix, offset: Matrix) -> NDArray[
     return pixelwise(lambda colors: from_tones(to_tones(colors) @ matrix.T + offset), image)
 
 
-def transfer_palette(
-    content: NDArray[F],
-    style: NDArray[np.floating[Any]],
-    *,
-    weights: NDArray[np.floating[Any]] | None = None,
-    reference_weights: NDArray[np.floating[Any]] | None = None,
-) -> NDArray[F]:
-    """The photograph in the colors of the style, with nothing else of it; see :func:`palette_map`.
-
-    Args:
-        content: (H, W, 3) floats in [0, 1].
-        style: (H', W', 3) floats in [0, 1].
-        weights: (H, W), how much each pixel of ``content`` counts; all are mapped.
-        reference_weights: (H', W'), the same for ``style``.
-
-    Returns:
-        (H, W, 3) in [0, 1], of the dtype of ``content``.
-
-    Raises:
-        ImageError: if a picture is no such array, or no pixel of it counts.
-        OptionError: if weights are not numbers of 0 or more.
-
-    Example:
-        >>> photo, style = np.random.default_rng(0).random((2, 8, 8, 3))
-        >>> transfer_palette(photo, style).shape
-        (8, 8, 3)
-    """
-    have, want = palette_of(content, weights), palette_of(style, reference_weights)
-    return apply_palette(content, *palette_map(have, want))
-
-
 def _hues(have: Matrix, want: Matrix) -> Matrix:
     """The Monge-Kantorovich map between two covariances, no axis stretched too far."""
     root, inverse = _power(have, 0.5), _power(have, -0.5)

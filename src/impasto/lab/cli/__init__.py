@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from impasto.lab.cli.evaluate import evaluate
-from impasto.lab.cli.train import finetune, gradients, mix, pack, patterns, prints, train
+from impasto.lab.cli.train import finetune, train
 
 _FILE = click.Path(path_type=Path)
 
@@ -18,7 +18,7 @@ def lab() -> None:
     """Make and study models (needs PyTorch: pip install 'impasto[lab]')."""
 
 
-for _command in (evaluate, finetune, gradients, mix, pack, patterns, prints, train):
+for _command in (evaluate, finetune, train):
     lab.add_command(_command)
 
 

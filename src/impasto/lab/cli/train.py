@@ -17,14 +17,6 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path)
 
-_settings = click.option(
-    "--set",
-    "settings",
-    metavar="FIELD=VALUE",
-    multiple=True,
-    help="Another value for a field of the config, such as iterations=500.",
-)
-
 
 @click.command()
 @click.argument("config", type=_FILE)
@@ -44,7 +36,13 @@ _settings = click.option(
     multiple=True,
     help="In place of [contents]: a folder, a shard or a pattern of shards.",
 )
-@_settings
+@click.option(
+    "--set",
+    "settings",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    help="Another value for a field of the config, such as iterations=500.",
+)
 def train(
     config: Path,
     out: Path | None,
@@ -137,155 +135,3 @@ def _run(config: TrainConfig, folder: Path, *, bundle: bool) -> None:
     if os.environ.get("RANK", "0") == "0":  # of several processes the first one tells
         made = folder / f"{folder.resolve().name}.impasto"
         click.echo(made if bundle and made.exists() else checkpoint)
-
-
-@click.command()
-@click.argument("folder", type=_FILE)
-@click.option(
-    "--count",
-    cls=LibraryOption,
-    reads="lab.patterns:draw_patterns:count",
-    type=int,
-    help="How many.",
-)
-@click.option(
-    "--seed",
-    cls=LibraryOption,
-    reads="lab.patterns:draw_patterns:seed",
-    type=int,
-    help="Another seed draws other ones.",
-)
-def patterns(folder: Path, count: int | None, seed: int | None) -> None:
-    """Draw stripes, checks, dots, webs and the like into FOLDER: loud styles to train on.
-
-    \b
-    impasto lab patterns runs/patterns
-    impasto lab train configs/fast.toml --style paintings/ --style runs/patterns
-    """
-    from impasto.lab.patterns import draw_patterns
-
-    click.echo(f"{folder}: {len(draw_patterns(folder, **given(count=count, seed=seed)))} patterns")
-
-
-@click.command()
-@click.argument("places", nargs=-1, required=True, metavar="PAINTINGS...")
-@click.option("-o", "--output", "folder", type=_FILE, required=True, help="Folder of the prints.")
-@click.option(
-    "--count",
-    cls=LibraryOption,
-    reads="lab.prints:make_prints:count",
-    type=int,
-    help="How many.",
-)
-@click.option(
-    "--seed",
-    cls=LibraryOption,
-    reads="lab.prints:make_prints:seed",
-    type=int,
-    help="Another seed makes other ones.",
-)
-def prints(places: tuple[str, ...], folder: Path, count: int | None, seed: int | None) -> None:
-    """Make woodcuts, engravings and halftones of PAINTINGS: two-tone styles to train on.
-
-    \b
-    impasto lab prints paintings/ -o runs/prints
-    impasto lab train configs/fast.toml --style paintings/ --style runs/prints
-    """
-    from impasto.lab.prints import make_prints
-
-    made = make_prints(places, folder, **given(count=count, seed=seed))
-    click.echo(f"{folder}: {len(made)} prints")
-
-
-@click.command()
-@click.argument("sources", nargs=-1, required=True, metavar="RUN[=SHARE]...")
-@click.option("-o", "--out", type=_FILE, required=True, help="The new run folder.")
-def mix(sources: tuple[str, ...], out: Path) -> None:
-    """Mix the weights of runs that began alike: one network with what each of them learned.
-
-    RUN may be a run folder, a checkpoint, a bundle or the name of a model that ships; SHARE is 1
-    where it is left out.
-
-    \b
-    impasto lab mix runs/large=2 runs/small -o runs/mixed
-    impasto lab export runs/mixed -o mixed.impasto
-    """
-    from impasto.lab.train.mixing import mix_runs
-
-    click.echo(mix_runs([_share(text) for text in sources], out))
-
-
-def _share(text: str) -> tuple[str, float]:
-    name, mark, share = text.rpartition("=")
-    try:
-        return (name, float(share)) if mark else (text, 1.0)
-    except ValueError:
-        return text, 1.0  # a name with a "=" in it
-
-
-@click.command()
-@click.argument("config", type=_FILE)
-@click.option("-o", "--out", type=_FILE, required=True, help="The new folder.")
-@click.option(
-    "--megabytes",
-    cls=LibraryOption,
-    reads="lab.train.packing:pack_run:megabytes",
-    type=float,
-    help="What pictures may take; weights come beside it.",
-)
-@click.option(
-    "--quality",
-    cls=LibraryOption,
-    reads="lab.train.packing:pack_run:quality",
-    type=int,
-    help="Of WebP, 1 to 100.",
-)
-@_settings
-def pack(
-    config: Path,
-    out: Path,
-    megabytes: float | None,
-    quality: int | None,
-    settings: tuple[str, ...],
-) -> None:
-    """Pack what the run of CONFIG reads into a folder, to train on another machine.
-
-    \b
-    impasto lab pack configs/device.toml -o packed --megabytes 40
-    cd packed && impasto lab train config.toml -o ../runs/there
-    """
-    from impasto.lab.train.config import read_config
-    from impasto.lab.train.packing import pack_run
-
-    asked = given(megabytes=megabytes, quality=quality)
-    rows = pack_run(read_config(config, settings=settings), out, **asked)
-    for row in rows:
-        click.echo(f"{row.place}: {row.kept} of {row.found} pictures, {row.bytes / 1e6:.1f} MB")
-    whole = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
-    click.echo(f"{out}: {whole / 1e6:.1f} MB with the weights")
-
-
-@click.command()
-@click.argument("config", type=_FILE)
-@click.option(
-    "--batches",
-    cls=LibraryOption,
-    reads="lab.train.gradients:term_gradients:batches",
-    type=int,
-    help="How many batches to look at.",
-)
-@_settings
-def gradients(config: Path, batches: int | None, settings: tuple[str, ...]) -> None:
-    """Tell what each term of the loss of CONFIG has in the gradient, before a long run.
-
-    A row a term, by its weight: its part of the loss, the norm of its gradient, its share of the
-    whole (all sum to 100 %), the cosine of two batches' gradients, that with every other term.
-
-    \b
-    impasto lab gradients configs/large-crops.toml --set colors=9000
-    """
-    from impasto.lab.train.config import read_config
-    from impasto.lab.train.gradients import gradients_table, term_gradients
-
-    found = term_gradients(read_config(config, settings=settings), **given(batches=batches))
-    click.echo(gradients_table(found))

@@ -100,23 +100,6 @@ class LineFile:
         self.lines |= {line.key: line for line in rounded}
 
 
-def read_lines(folder: str | Path) -> list[Line]:
-    """The lines that a folder holds, in the order they were made.
-
-    Raises:
-        OptionError: if it holds none.
-
-    Example:
-        >>> {line.model for line in read_lines("judged")}                   # doctest: +SKIP
-        {'(content)', 'adain', 'quality'}
-    """
-    path = Path(folder) / LINES
-    try:
-        return list(_read(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError) as error:
-        raise OptionError(f"{path}: holds no measurements ({error})") from error
-
-
 def _read(text: str) -> Iterator[Line]:
     for row in csv.DictReader(io.StringIO(text)):
         yield Line(

@@ -255,12 +255,6 @@ def multiply_adds(network: nn.Module, size: int) -> int:
     return _counted(network, lambda: _stylize(network, image, None))
 
 
-def encoder_multiply_adds(network: Any, size: int) -> int:
-    """How many of them are the encoder's."""
-    image = torch.rand(1, 3, size, size)
-    return _counted(network, lambda: network.encode(image))
-
-
 def reader_multiply_adds(network: Any, size: int) -> int:
     """Those of the reader for one style of ``size`` x ``size``; 0 where there is none."""
     if network.reader is None:

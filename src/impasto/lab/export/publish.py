@@ -226,7 +226,6 @@ def _history(stages: list[dict[str, Any]], *, goal: str = "the paper's losses") 
             lines.append(f"weights of runs mixed {stage['mixed']}")
             continue
         aim = "distilling an AdaIN decoder" if stage["distilled"] else goal
-        aim += " and against an adversary" if stage.get("adversarial") else ""
         aim += " and against a mesh" if stage.get("mesh") else ""
         aim += " and on the colors of pixels" if stage.get("colors") else ""
         aim += ", with a reader whose eye was trained apart" if stage.get("eye") else ""

@@ -184,7 +184,6 @@ def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
     """What a discriminator minimizes, given what it says of real and of made pictures: the hinge.
 
     ``mean max(0, 1 - real) + mean max(0, 1 + fake)`` (Lim & Ye 2017, arXiv 1705.02894).
-    :class:`impasto.lab.nets.blocks.PatchDiscriminator` is a small one.
     """
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 

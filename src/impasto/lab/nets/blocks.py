@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -113,30 +112,6 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(leaking(self.first(x), self.leak))
-
-
-class PatchDiscriminator(nn.Module):
-    """Says of every patch of a picture how real it looks: (N, 3, H, W) to (N, 1, H/8, W/8).
-
-    Isola et al., "Image-to-image translation with conditional adversarial networks" (CVPR 2017),
-    section 3.2.2, with spectral instead of batch normalization (Miyato et al. 2018), so that it
-    judges each picture by itself. One number sees 45 x 45 pixels.
-    """
-
-    def __init__(self, channels: int = 32) -> None:
-        super().__init__()
-        widths = (3, channels, 2 * channels, 4 * channels)
-        steps = [
-            nn.utils.parametrizations.spectral_norm(convolution(a, b, size=5, stride=2))
-            for a, b in pairwise(widths)
-        ]
-        self.steps = nn.ModuleList(steps)
-        self.verdict = nn.utils.parametrizations.spectral_norm(convolution(widths[-1], 1))
-
-    def forward(self, image: Tensor) -> Tensor:
-        for step in self.steps:
-            image = F.leaky_relu(step(image), 0.2)
-        return self.verdict(image)
 
 
 def affine(features: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

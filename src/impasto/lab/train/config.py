@@ -112,9 +112,6 @@ class TrainConfig:
     rim: float = 0.0
     """Weight of what a margin of zeros changes within a picture (``networks.WIDE``); a network that
     is not kept from it paints a frame in the colors that it lacks."""
-    adversarial: float = 0.0
-    """Weight of the adversarial loss: a small critic learns, beside the network, to tell its
-    pictures from paintings (``adversary``); 0: there is none."""
 
     normalization: str = "instance"
     """Of ``johnson`` and ``ulyanov``: ``instance`` or ``batch``."""
@@ -215,8 +212,6 @@ class TrainConfig:
             raise OptionError(f"enlarge = {self.enlarge}; it must be 1 or more")
         if not 0 <= self.minutes < math.inf:
             raise OptionError(f"minutes = {self.minutes}; it is a time, 0 (no limit) or more")
-        if self.adversarial < 0:
-            raise OptionError(f"adversarial = {self.adversarial}; it is a weight, 0 or more")
         if not 0 < self.style_rate < math.inf:
             raise OptionError(f"style_rate = {self.style_rate}; it must be above 0")
         if self.add_styles and not (self.start and self.optimizer == "adam"):

@@ -19,22 +19,19 @@ from impasto.images.files import write_whole
 from impasto.lab.data.pictures import held_out_squares
 from impasto.lab.data.sources import LeftOut
 from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.life import dead_share, watched
 from impasto.lab.train.objective import TERMS
 from impasto.lab.train.processes import Processes
 
 LOG, HELD_OUT, LEFT_OUT = "log.csv", "held-out.csv", "left-out.csv"
 COLUMNS = ("step", "loss", "gradient", "learning_rate", *TERMS, "images_per_second")
-SEEN = ("step", *TERMS, "dead")
+SEEN = ("step", *TERMS)
 
 
 class Journal:
     """Writes the files; in processes other than the first it only counts.
 
     ``log.csv`` has means over ``log_every`` steps, ``held-out.csv`` the terms of the loss on the
-    pairs of the previews and the share of channels within residual blocks that are dead (``life``;
-    empty for networks without such blocks).  Lines after ``step``, which a run that broke off may
-    have left, go.
+    pairs of the previews.  Lines after ``step``, which a run that broke off may have left, go.
     """
 
     def __init__(self, folder: Path, config: TrainConfig, processes: Processes, step: int) -> None:
@@ -172,19 +169,16 @@ class Preview:
 
     @torch.no_grad()
     def draw(self, objective: Any, learned: Any) -> tuple[Image.Image, dict[str, float]]:
-        """The sheet of ``learned``, the mean of each term over its pairs, and what is dead."""
+        """The sheet of ``learned``, and the mean of each term over its pairs."""
         sheet = [torch.cat([torch.ones_like(self.styles[:1]), self.styles])]
         sums: dict[str, float] = {}
-        with watched(learned) as said:
-            for content in self.contents:
-                repeated = content.expand(len(self.styles), -1, -1, -1)
-                lesson = objective.lesson(repeated, self.asked)
-                pictures = objective.pictures(learned, lesson)
-                sheet.append(torch.cat([content[None], pictures[: len(self.styles)]]))
-                for name, value in objective.terms(pictures, lesson).items():
-                    sums[name] = sums.get(name, 0.0) + float(value) / self.rows
-        if (dead := dead_share(said)) is not None:
-            sums["dead"] = dead
+        for content in self.contents:
+            repeated = content.expand(len(self.styles), -1, -1, -1)
+            lesson = objective.lesson(repeated, self.asked)
+            pictures = objective.pictures(learned, lesson)
+            sheet.append(torch.cat([content[None], pictures[: len(self.styles)]]))
+            for name, value in objective.terms(pictures, lesson).items():
+                sums[name] = sums.get(name, 0.0) + float(value) / self.rows
         pixels = torch.cat([torch.cat(list(row), dim=2) for row in sheet], dim=1)
         array = pixels.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
         return Image.fromarray(array), sums

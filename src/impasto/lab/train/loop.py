@@ -57,7 +57,7 @@ def train(config: TrainConfig, folder: str | Path, *, bundle: bool = True) -> Pa
         KeyboardInterrupt: on Ctrl-C, after the step was ended and a checkpoint written.
 
     Example:
-        >>> train(read_config("configs/fast.toml"), "runs/fast")            # doctest: +SKIP
+        >>> train(read_config("configs/cin.toml"), "runs/cin")              # doctest: +SKIP
     """
     row = find_network(config.network)
     folder = Path(folder)
@@ -150,7 +150,7 @@ def _learn(
                 # All processes must agree on when to stop and how late it is, so that travels with
                 # the gradients. (A single one need not wait for its device to know it.)
                 told = torch.tensor([float(stop.asked), clock.along], device=processes.told_on)
-                processes.average([*_gradients([*parameters, *course.beside]), told])
+                processes.average([*_gradients(parameters), told])
                 stopping, along = bool(told[0]), float(told[1])
                 course.settle()
                 values["gradient"] = clip_gradients(parameters, config.clip)
@@ -233,9 +233,8 @@ def _stage(config: TrainConfig, step: int) -> dict[str, Any]:
         "batch": config.batch,
         "crop": config.crop,
         "distilled": bool(config.teacher),
-        "adversarial": bool(config.adversarial),
         "mesh": bool(config.mesh),
         "colors": bool(config.colors),
         "eye": bool(config.eye),
-        "seed": config.seed,  # by which ``mixing`` tells two runs from one
+        "seed": config.seed,  # by which ``recipes/mix.py`` tells two runs from one
     }

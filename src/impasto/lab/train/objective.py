@@ -31,14 +31,13 @@ from impasto.lab.nets.blocks import affine, reflected
 from impasto.lab.nets.fast_moments import fast_mean_std
 from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.vgg import VGG19
-from impasto.lab.train.adversary import Adversary
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.optimizers import precision
 
 DISTILL_LAYERS = ("relu2_1", "relu3_1")
 TERMS = (
     "content", "style", "variation", "identity", "distill_pixels", "distill_features",
-    "adversarial", "mesh", "colors", "rim", "wasserstein",
+    "mesh", "colors", "rim", "wasserstein",
 )  # fmt: skip
 """The terms that there may be, each with its weight in the config."""
 SHADOW_LAYERS = ("relu3_1", "relu4_1")
@@ -144,7 +143,7 @@ def weighted(config: TrainConfig, terms: Mapping[str, Tensor]) -> tuple[Tensor, 
 
 
 class Objective:
-    """The weighted sum of losses of a config; holds judge and, if any, teacher and adversary."""
+    """The weighted sum of losses of a config; holds judge and, if any, teacher."""
 
     distills = True
     """Whether there may be a teacher, and a term for what is finer than the style."""
@@ -161,11 +160,10 @@ class Objective:
         *,
         paint: Paint,
         features: bool = False,
-        adversary: Adversary | None = None,
     ) -> None:
         """``paint``: what is trained; ``features``: whether it asks for those of a lesson."""
         self.config, self.vgg, self.teacher = config, vgg, teacher
-        self.paint, self.features, self.adversary = paint, features, adversary
+        self.paint, self.features = paint, features
 
     @torch.no_grad()
     def lesson(
@@ -233,26 +231,18 @@ class Objective:
         return self
 
     def balance(self, learned: Any) -> None:
-        """The gradient is taken as it is; the adversary makes its step."""
-        if self.adversary is not None:
-            self.adversary.step()
+        """Change nothing: the gradient is taken as it is."""
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it."""
-        return {} if self.adversary is None else self.adversary.state()
+        """Nothing that a checkpoint has to keep."""
+        return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from ``state``; without an adversary now, that of before is forgotten."""
-        if self.adversary is not None:
-            self.adversary.restore(state)
+        """Nothing to go on from."""
 
     def __call__(self, learned: Any, lesson: Lesson) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to minimize, and each term before its weight."""
-        pictures = self.pictures(learned, lesson)
-        terms = self.terms(pictures, lesson)
-        if self.adversary is not None:
-            terms["adversarial"] = self.adversary(pictures[: len(lesson.styles)], lesson.styles)
-        return weighted(self.config, terms)
+        return weighted(self.config, self.terms(self.pictures(learned, lesson), lesson))
 
     def pictures(self, learned: Any, lesson: Lesson) -> Tensor:
         """The network's pictures of ``lesson``, not clipped, then those of unaligned contents."""

@@ -17,7 +17,6 @@ from impasto.lab.data.sources import LeftOut
 from impasto.lab.methods.adain import decoder_from
 from impasto.lab.methods.compact import Compact, Eye
 from impasto.lab.nets.vgg import VGG19, load_vgg, read_weights
-from impasto.lab.train.adversary import Adversary
 from impasto.lab.train.batches import THIRD, Lessons, TwoSizes
 from impasto.lab.train.builtin import (
     BuiltInObjective,
@@ -47,7 +46,6 @@ class Course:
     Attributes:
         learned: the network, or what is trained of it.
         moving: those of its parameters that are trained.
-        beside: parameters of what learns beside it, with gradients and steps of its own.
         objective: what is minimized.
         contents: where photographs come from.
         styles: where styles come from.
@@ -67,7 +65,6 @@ class Course:
     loaded: tuple[Loaded, ...]
     before: list[dict[str, Any]]
     preview: Callable[[], Preview]
-    beside: tuple[nn.Parameter, ...] = ()
     larger: tuple[Sampler, Sampler] | None = None
     names: tuple[str, ...] = ()
     held: int = 0
@@ -160,7 +157,6 @@ def open_course(
         loaded=(photographs, paintings),
         before=before,
         preview=lambda: Preview(config, device),
-        beside=tuple(objective.adversary.parameters) if objective.adversary else (),
         larger=larger,
     )
 
@@ -189,11 +185,6 @@ def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun:
         raise OptionError(
             f"{row.name} has no teacher, no mesh, no colors, no rim, no wasserstein, no larger "
             "crops and no repeats: leave them out"
-        )
-    if config.adversarial:
-        raise OptionError(
-            f"{row.name} learns from Gram matrices and looks at no paintings, which an adversary "
-            "needs: leave adversarial out"
         )
     if row.single and config.add_styles:
         raise OptionError(f"{row.name} has one style; add_styles is for cin and stylebank")
@@ -254,7 +245,7 @@ def _judge(config: TrainConfig, device: torch.device) -> VGG19:
 
 
 def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Objective:
-    """The judge and the teacher, in the precision of the config, and the adversary."""
+    """The judge and the teacher, in the precision of the config."""
     judge = _judge(config, device)
     teacher = None
     for term in ("teacher", "mesh", "colors", "wasserstein"):
@@ -267,10 +258,7 @@ def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Ob
     if config.compile:  # for every size of crops its own
         paint = torch.compile(paint, dynamic=False)
         judge.compile(dynamic=False)
-    adversary = Adversary(config, device) if config.adversarial else None
-    return row.objective(
-        config, judge, teacher, paint=paint, features=row.features, adversary=adversary
-    )
+    return row.objective(config, judge, teacher, paint=paint, features=row.features)
 
 
 def _collections(config: TrainConfig, places: dict[str, float]) -> Loaded:

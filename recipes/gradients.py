@@ -1,0 +1,188 @@
+"""The gradient of each term of the loss beside the others: a diagnosis before a long run.
+
+    python recipes/gradients.py recipes/configs/large-crops.toml --set colors=9000
+
+A term that is a small part of the loss may be nearly all of its gradient, and an optimizer that
+makes every step of one size then learns that term and little else.  No curve of the losses shows
+it, so look here before a long run, and whenever a weight is changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from torch import Tensor
+
+from impasto.errors import ImpastoError, OptionError
+from impasto.lab.train.config import TrainConfig, read_config
+from impasto.lab.train.networks import find_network
+from impasto.lab.train.processes import join_processes
+from impasto.lab.train.setup import open_course
+
+
+@dataclass(frozen=True)
+class TermGradient:
+    """One term of the loss, by its weight in the config; means over the batches.
+
+    Attributes:
+        name: of the term.
+        loss: its part of the loss.
+        norm: of its gradient (2-norm over all that is trained).
+        share: its part of the whole gradient, ``g . G / |G|^2``; all shares sum to 1, and one
+            below 0 pulls backwards.
+        agreement: cosine between its gradients in two batches: how much of one is more than
+            chance. None with one batch.
+        cosines: between its gradient and that of each term in the same batch.
+    """
+
+    name: str
+    loss: float
+    norm: float
+    share: float
+    agreement: float | None
+    cosines: Mapping[str, float]
+
+
+def term_gradients(config: TrainConfig, *, batches: int = 4) -> list[TermGradient]:
+    """The gradients of the terms at the weights that ``config`` starts from; nothing is learned.
+
+    Args:
+        config: of a run, with ``start`` to look at trained weights.
+        batches: how many to look at, as the run would draw them; each is ``config.batch`` pairs.
+
+    Returns:
+        The terms whose weight is not 0, the one with the largest share first.
+
+    Raises:
+        OptionError: for fewer than one batch, and for what the config asks for.
+        ImageError, ModelError: as :func:`impasto.lab.train.loop.train`.
+
+    Example:
+        >>> config = read_config("recipes/configs/large-crops.toml")        # doctest: +SKIP
+        >>> [(each.name, each.share) for each in term_gradients(config)]    # doctest: +SKIP
+        [('colors', 0.83), ('style', 0.12), ...]
+    """
+    if batches < 1:
+        raise OptionError(f"batches is {batches}; there is nothing to see in fewer than one")
+    config = replace(config, repeats=1)  # no pair twice
+    torch.manual_seed(config.seed)
+    with join_processes(config.device) as processes:
+        return _looked(config, batches, processes.device)
+
+
+def _looked(config: TrainConfig, batches: int, device: torch.device) -> list[TermGradient]:
+    course = open_course(config, find_network(config.network), device)
+    lessons = course.lessons(config, device)
+    judge = course.objective.at(0)
+    losses: list[dict[str, float]] = []
+    gradients: list[dict[str, Tensor]] = []
+    for step in range(batches):
+        loss: dict[str, float] = {}
+        gradient: dict[str, Tensor] = {}
+        for lesson in lessons.at(step):
+            for name, term in judge(course.learned, lesson)[1].items():
+                part = getattr(config, name) * term / config.accumulate
+                # A weight of 0 asks nothing, nor does a part of a batch that has no such pair.
+                if getattr(config, name) and part.requires_grad:
+                    loss[name] = loss.get(name, 0.0) + float(part.detach())
+                    found = _gradient(part, course.moving)
+                    gradient[name] = gradient[name] + found if name in gradient else found
+        losses.append(loss)
+        gradients.append(gradient)
+    return _told(losses, gradients)
+
+
+def _gradient(term: Tensor, parameters: Sequence[torch.nn.Parameter]) -> Tensor:
+    parts = torch.autograd.grad(
+        term, parameters, retain_graph=True, allow_unused=True, materialize_grads=True
+    )
+    return torch.cat([part.detach().flatten().float() for part in parts])
+
+
+def _told(
+    losses: Sequence[Mapping[str, float]], gradients: Sequence[Mapping[str, Tensor]]
+) -> list[TermGradient]:
+    found = []
+    wholes = [torch.stack(list(each.values())).sum(0) for each in gradients]
+    for name in gradients[0]:
+        shares = [
+            float(each[name] @ whole / (whole @ whole).clamp(min=1e-30))
+            for each, whole in zip(gradients, wholes, strict=True)
+        ]
+        pairs = [_cosine(one[name], two[name]) for one, two in combinations(gradients, 2)]
+        found.append(
+            TermGradient(
+                name=name,
+                loss=fmean(each[name] for each in losses),
+                norm=fmean(float(each[name].norm()) for each in gradients),
+                share=fmean(shares),
+                agreement=fmean(pairs) if pairs else None,
+                cosines={
+                    other: fmean(_cosine(each[name], each[other]) for each in gradients)
+                    for other in gradients[0]
+                },
+            )
+        )
+    return sorted(found, key=lambda term: -term.share)
+
+
+def _cosine(one: Tensor, two: Tensor) -> float:
+    return float(one @ two / (one.norm() * two.norm()).clamp(min=1e-30))
+
+
+def gradients_table(terms: Sequence[TermGradient]) -> str:
+    """A Markdown table of what :func:`term_gradients` found."""
+    names = [term.name for term in terms]
+    lines = [
+        "| term | loss | norm | share | agreement |" + "".join(f" with {name} |" for name in names),
+        "| --- |" + " ---: |" * (4 + len(names)),
+    ]
+    for term in terms:
+        agreement = "" if term.agreement is None else f"{term.agreement:.2f}"
+        cells = [f"{term.loss:.3g}", f"{term.norm:.4g}", f"{term.share:.0%}", agreement]
+        cells += ["" if name == term.name else f"{term.cosines[name]:.2f}" for name in names]
+        lines.append(f"| {term.name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the table for the config that the command line names."""
+    parser = argparse.ArgumentParser(
+        description="Print the share of each term of the loss in the gradient, before a long run.",
+        epilog="A row a term, by its weight: its part of the loss, the norm of its gradient, its "
+        "share of the whole (all sum to 100 %%), the cosine of two batches' gradients, that with "
+        "every other term.",
+    )
+    add = parser.add_argument
+    add("config", type=Path)
+    add(
+        "--batches",
+        type=int,
+        default=inspect.signature(term_gradients).parameters["batches"].default,
+        help="how many batches to look at (default: %(default)s)",
+    )
+    add(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="another value for a field of the config, such as iterations=500; may be repeated",
+    )
+    options = parser.parse_args()
+    try:
+        config = read_config(options.config, settings=options.settings)
+        print(gradients_table(term_gradients(config, batches=options.batches)))
+    except ImpastoError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+
+
+if __name__ == "__main__":
+    main()

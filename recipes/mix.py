@@ -1,0 +1,160 @@
+"""Mixed weights of runs that began alike: one network that has what each of them learned.
+
+    python recipes/mix.py runs/large=2 runs/small -o runs/mixed
+    impasto lab export runs/mixed -o mixed.impasto
+
+Runs that start from the same trained weights end in one valley, and the middle between their ends
+is about as good as each at what it was trained for, or better (model soups, Wortsman et al. 2022):
+with two sizes of crops, at two prices of content, with two seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impasto.errors import ImpastoError, ModelError, OptionError
+from impasto.lab.train.checkpoints import (
+    CHECKPOINT,
+    READER,
+    names_of,
+    weights_from,
+    write_checkpoint,
+)
+from impasto.lab.train.config import read_config, write_config
+from impasto.lab.train.networks import find_network
+
+_AXES = f"{READER}axes."
+
+
+def mix_runs(sources: Sequence[tuple[str | Path, float]], folder: str | Path) -> Path:
+    """Mix averaged weights into a new run folder, to be exported or started from.
+
+    Each weight is the mean of those of the sources, by their shares:
+    ``w = sum(share_i * w_i) / sum(share_i)``.
+
+    Args:
+        sources: run folders, checkpoints, bundles or names of models that ship, each with its
+            share. The first folder among them says, by its config, which network it is and what
+            the card tells of the data; its stages come first in the card.
+        folder: the new run folder.
+
+    Returns:
+        The checkpoint in it.
+
+    Raises:
+        OptionError: for fewer than two sources, for shares that are below 0 or all 0, where none of
+            the sources is a run folder, and where ``folder`` has a checkpoint already.
+        ModelError: if there is no such source, or if their weights do not belong together.
+
+    Example:
+        >>> mix_runs([("runs/large", 2), ("runs/small", 1)], "runs/mixed")  # doctest: +SKIP
+        PosixPath('runs/mixed/checkpoint.pt')
+    """
+    folder = Path(folder)
+    shares = [share for _, share in sources]
+    if len(sources) < 2 or min(shares) < 0 or not 0 < sum(shares) < float("inf"):
+        raise OptionError(
+            f"a mixture takes two sources or more, with shares of 0 and more that are not all 0; "
+            f"there are {len(sources)} with {shares}"
+        )
+    if (folder / CHECKPOINT).exists():
+        raise OptionError(f"{folder / CHECKPOINT} exists; name another folder")
+    configs = [
+        Path(source) / "config.toml"
+        for source, _ in sources
+        if (Path(source) / "config.toml").exists()
+    ]
+    if not configs:
+        raise OptionError(
+            "none of the sources is a run folder with a config.toml; a mixture has the config of "
+            "one, so that it can be exported"
+        )
+    config = read_config(configs[0])
+    part = getattr(find_network(config.network), "part", "")
+
+    files = [_file(source) for source, _ in sources]
+    weights, told = zip(*(weights_from(file, part=part) for file in files), strict=True)
+    names = [names_of(file) for file in files]
+    for (source, _), those, styles in zip(sources, weights, names, strict=True):
+        _check_alike(source, those, weights[0])
+        if styles != names[0]:
+            raise ModelError(f"{source} and {sources[0][0]} have other styles built in")
+    mixed = {
+        name: sum(each[name].double() * share for each, share in zip(weights, shares, strict=True))
+        for name in weights[0]
+    }
+    stages: list[dict[str, Any]] = []
+    for run in told:
+        stages += [stage for stage in run if stage not in stages]  # what they share, once
+    proportion = " : ".join(f"{share:g}" for share in shares)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_config(config, folder / "config.toml")
+    write_checkpoint(
+        folder / CHECKPOINT,
+        {
+            "average": {f"module.{k}": (v / sum(shares)).float() for k, v in mixed.items()},
+            "step": 0,
+            "stages": [*stages, {"iterations": 0, "mixed": proportion}],
+            "names": list(names[0]),
+        },
+    )
+    return folder / CHECKPOINT
+
+
+def _file(source: str | Path) -> str | Path:
+    return Path(source) / CHECKPOINT if Path(source).is_dir() else source
+
+
+def _check_alike(source: str | Path, weights: dict[str, Tensor], first: dict[str, Tensor]) -> None:
+    shapes, wanted = ({name: each.shape for name, each in of.items()} for of in (weights, first))
+    if shapes != wanted:
+        other = sorted(set(shapes.items()) ^ set(wanted.items()))[0][0]
+        raise ModelError(f"{source} is another network than the first: {other} differs")
+    for name in first:
+        # Numbers along other axes mean something else: no mean of them means anything. (Bundles
+        # keep them in half precision.)
+        if name.startswith(_AXES) and not torch.allclose(
+            weights[name], first[name], rtol=1e-2, atol=1e-3
+        ):
+            raise ModelError(f"the reader of {source} looks along other axes than the first one")
+
+
+def main() -> None:
+    """Mix the runs that the command line names."""
+    parser = argparse.ArgumentParser(
+        description="Mix the weights of runs that began alike: one network with what each of them "
+        "learned."
+    )
+    add = parser.add_argument
+    add(
+        "sources",
+        nargs="+",
+        type=_source,
+        metavar="RUN[=SHARE]",
+        help="a run folder, a checkpoint, a bundle or the name of a model that ships; SHARE is 1 "
+        "where it is left out",
+    )
+    add("-o", "--out", type=Path, required=True, help="the new run folder")
+    options = parser.parse_args()
+    try:
+        print(mix_runs(options.sources, options.out))
+    except ImpastoError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+
+
+def _source(text: str) -> tuple[str, float]:
+    name, mark, share = text.rpartition("=")
+    try:
+        return (name, float(share)) if mark else (text, 1.0)
+    except ValueError:
+        return text, 1.0  # a name with a "=" in it
+
+
+if __name__ == "__main__":
+    main()

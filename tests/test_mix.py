@@ -1,0 +1,127 @@
+"""Mixed weights: means by shares, one story, and nothing that does not belong together."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from click.testing import CliRunner
+from lab_parts import vgg_weights, write_pictures
+
+import impasto
+from impasto.cli import cli
+from impasto.errors import ModelError, OptionError
+from impasto.lab.train.checkpoints import read_checkpoint, weights_from, write_checkpoint
+from impasto.lab.train.config import TrainConfig, read_config
+from impasto.lab.train.loop import train
+from mix import mix_runs
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two runs of ``fast`` from one start, and one of ``quality``."""
+    folder = tmp_path_factory.mktemp("mixing")
+    torch.save(vgg_weights(), folder / "vgg.pth")
+    config = TrainConfig(
+        network="fast",
+        vgg=str(folder / "vgg.pth"),
+        contents={str(write_pictures(folder / "photos", 24)): 1.0},
+        styles={str(write_pictures(folder / "paintings", 24, seed=1)): 1.0},
+        start="fast",
+        iterations=1,
+        batch=2,
+        crop=32,
+        preview_every=0,
+        warmup=1,
+    )
+    train(config, folder / "small", bundle=False)
+    train(dataclasses.replace(config, crop=48, seed=5), folder / "large", bundle=False)
+    other = dataclasses.replace(config, network="quality", start="quality")
+    train(other, folder / "other", bundle=False)
+    return folder
+
+
+def test_each_weight_is_the_mean_by_shares(runs, tmp_path):
+    mixed = mix_runs([(runs / "large", 3.0), (runs / "small", 1.0)], tmp_path / "mixed")
+    large, small, found = (
+        weights_from(path)[0]
+        for path in (runs / "large/checkpoint.pt", runs / "small/checkpoint.pt", mixed)
+    )
+    assert any((large[name] - small[name]).abs().max() > 1e-4 for name in found)
+    for name, weight in found.items():
+        wanted = 0.75 * large[name] + 0.25 * small[name]
+        torch.testing.assert_close(weight, wanted, rtol=1e-5, atol=1e-7)
+    assert read_config(tmp_path / "mixed/config.toml") == read_config(runs / "large/config.toml")
+
+
+def test_a_share_of_nothing_changes_nothing_and_a_network_with_itself_is_itself(runs, tmp_path):
+    large = weights_from(runs / "large/checkpoint.pt")[0]
+    for name, other, share in (("a", runs / "small", 0.0), ("b", runs / "large", 2.0)):
+        mixed = weights_from(mix_runs([(runs / "large", 1.0), (other, share)], tmp_path / name))[0]
+        for key, weight in mixed.items():
+            torch.testing.assert_close(weight, large[key], rtol=1e-6, atol=1e-8)
+
+
+def test_the_steps_of_two_seeds_are_all_counted_and_those_before_them_once(runs, tmp_path):
+    config = read_config(runs / "small/config.toml")
+    train(dataclasses.replace(config, seed=6), tmp_path / "again", bundle=False)
+    mixed = mix_runs([(runs / "small", 1.0), (tmp_path / "again", 1.0)], tmp_path / "mixed")
+    stages = read_checkpoint(mixed)["stages"]
+    before = impasto.load("fast").card.iterations
+    assert [stage["iterations"] for stage in stages] == [before, 1, 1, 0]
+    further = mix_runs([(mixed.parent, 1.0), (runs / "small", 1.0)], tmp_path / "further")
+    stages = read_checkpoint(further)["stages"]
+    assert [stage["iterations"] for stage in stages] == [before, 1, 1, 0, 0]
+
+
+def test_the_command_mixes_what_can_be_exported_and_started_from(
+    run_recipe, runs, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("impasto.lab.export.publish.PAIRS", 2)
+    monkeypatch.setattr("impasto.lab.export.publish.SIZE", 64)
+    out = tmp_path / "mixed"
+    asked = ["mix", f"{runs / 'large'}=2", runs / "small", "fast", "-o", out]
+    result = run_recipe(*asked)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"{out / 'checkpoint.pt'}\n"
+    result = run_recipe(*asked)
+    assert result.returncode == 2 and "exists; name another folder" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    asked = ["lab", "export", str(out), "-o", str(tmp_path / "mine.impasto")]
+    result = CliRunner().invoke(cli, asked)
+    assert result.exit_code == 0, result.output
+    card = impasto.load(tmp_path / "mine.impasto").card
+    before = impasto.load("fast").card
+    assert card.iterations == before.iterations + 2
+    assert card.notes.startswith(before.notes) and "2 pairs at 48 px" in card.notes
+    assert "2 pairs at 32 px" in card.notes and "weights of runs mixed 2 : 1 : 1" in card.notes
+    config = read_config(runs / "small/config.toml")
+    further = dataclasses.replace(config, start=str(out / "checkpoint.pt"))
+    train(further, tmp_path / "further", bundle=False)
+    assert len(read_checkpoint(tmp_path / "further/checkpoint.pt")["stages"]) == 5
+    with pytest.raises(
+        ModelError, match=r"no run behind it to go on with; give another run folder"
+    ):
+        train(further, out, bundle=False)
+
+
+def test_what_does_not_belong_together_is_not_mixed(runs, tmp_path):
+    large, small = runs / "large", runs / "small"
+    for sources in ([(large, 1.0)], [(large, 0.0), (small, 0.0)], [(large, 2.0), (small, -1.0)]):
+        with pytest.raises(OptionError, match="two sources or more, with shares of 0 and more"):
+            mix_runs(sources, tmp_path / "mixed")
+    with pytest.raises(ModelError, match=r"other is another network than the first: .* differs"):
+        mix_runs([(large, 1.0), (runs / "other", 1.0)], tmp_path / "mixed")
+    with pytest.raises(OptionError, match="none of the sources is a run folder"):
+        mix_runs([("fast", 1.0), ("fast", 1.0)], tmp_path / "mixed")
+    with pytest.raises(ModelError, match="not a checkpoint"):
+        mix_runs([(large, 1.0), (tmp_path / "nowhere.pt", 1.0)], tmp_path / "mixed")
+    turned = read_checkpoint(small / "checkpoint.pt")
+    turned["average"]["module.reader.axes.weight"] = -turned["average"]["module.reader.axes.weight"]
+    write_checkpoint(tmp_path / "turned.pt", turned)
+    with pytest.raises(ModelError, match="looks along other axes"):
+        mix_runs([(large, 1.0), (tmp_path / "turned.pt", 1.0)], tmp_path / "mixed")
+    assert not (tmp_path / "mixed").exists()
+    with pytest.raises(OptionError, match="exists; name another folder"):
+        mix_runs([(large, 1.0), (small, 1.0)], small)
