@@ -103,7 +103,7 @@ def equalized(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def curve(config: TrainConfig, run: Path) -> dict[int, float]:
     """Step -> style loss, the mean of the steps since the one before."""
-    train(config, run, bundle=False)
+    train(config, run)
     with (run / "log.csv").open() as file:
         return {int(row["step"]): float(row["style"]) for row in csv.DictReader(file)}
 

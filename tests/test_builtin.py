@@ -21,8 +21,9 @@ from impasto.cli import cli
 from impasto.errors import EngineError, ImageError, ModelError, OptionError, StyleError
 from impasto.images.photo import read_photo
 from impasto.lab.export.builtin import built_in_parity, export_built_in
-from impasto.lab.export.graphs import PARITY, Story, weights_of
+from impasto.lab.export.graphs import PARITY, Story
 from impasto.lab.export.publish import _round_to_half
+from impasto.lab.train.checkpoints import weights_of
 from impasto.lab.train.config import TrainConfig, read_config, write_config
 from impasto.lab.train.networks import find_network
 from impasto.models import Bundle, find_bundle, read_bundle, write_bundle

@@ -33,7 +33,7 @@ import impasto
 from impasto.errors import ModelError, OptionError
 from impasto.images.photo import read_photo, write_image
 from impasto.images.resizing import resize
-from impasto.lab.export.publish import publish_decoder, publish_run
+from impasto.lab.export.publish import publish_decoder, publish_run, publish_trained
 from impasto.lab.losses import content_loss
 from impasto.lab.methods.adain import Decoder
 from impasto.lab.methods.style_swap import (
@@ -286,7 +286,7 @@ def test_a_lesson_has_photographs_paintings_and_their_swap(config):
 def test_parts_are_one_joint_batch(config, tmp_path):
     joint = dataclasses.replace(config, iterations=1, optimizer="adam", precision="fp32", clip=0.0)
     for name, accumulate in (("joint", 1), ("parts", 2)):
-        train(dataclasses.replace(joint, accumulate=accumulate), tmp_path / name, bundle=False)
+        train(dataclasses.replace(joint, accumulate=accumulate), tmp_path / name)
     wanted, got = (
         read_checkpoint(tmp_path / name / "checkpoint.pt")["optimizer"]["state"]
         for name in ("joint", "parts")
@@ -300,7 +300,7 @@ def test_learns_to_invert(config, tmp_path):
     longer = dataclasses.replace(
         config, iterations=30, content=0.0, identity=10.0, learning_rate=3e-3
     )
-    train(longer, tmp_path, bundle=False)
+    train(longer, tmp_path)
     with (tmp_path / "log.csv").open() as file:
         losses = [float(row["identity"]) for row in csv.DictReader(file)]
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
@@ -319,6 +319,7 @@ def test_a_run_previews_and_leaves_a_file_that_paints(
     with (tmp_path / "run" / "held-out.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert float(row["content"]) > 0 and float(row["identity"]) > 0 and row["style"] == ""
+    assert publish_trained(tmp_path / "run") is None
     assert not list((tmp_path / "run").glob("*.impasto"))
     with pytest.raises(OptionError, match=r"style-swap cannot be exported: .*lab decoder"):
         publish_run(tmp_path / "run", tmp_path / "a.impasto")
@@ -334,7 +335,7 @@ def test_a_run_previews_and_leaves_a_file_that_paints(
     made = model.paint(content, pictures[1], options={"inverse": str(path)})
     assert made.image.shape == content.shape
     more = dataclasses.replace(config, start=str(path), iterations=1)
-    train(more, tmp_path / "more", bundle=False)
+    train(more, tmp_path / "more")
     stages = read_checkpoint(tmp_path / "more" / "checkpoint.pt")["stages"]
     assert [stage["iterations"] for stage in stages] == [2, 1]
 

@@ -38,7 +38,7 @@ def test_a_packed_run_is_trained_where_it_lies(config, tmp_path, monkeypatch):
         config, vgg="vgg.safetensors", start="start.pt", preview_every=0,
         contents={"contents-1": 1.0}, styles={"styles-1": 1.0},
     )  # fmt: skip
-    train(packed, tmp_path / "run", bundle=False)
+    train(packed, tmp_path / "run")
     ours, theirs = weights_from("start.pt")[0], weights_from("fast")[0]
     assert ours.keys() == theirs.keys()
     assert all(torch.allclose(ours[k], theirs[k], rtol=1e-3, atol=1e-6) for k in theirs)

@@ -21,12 +21,11 @@ from impasto.lab.methods.stylebank import BANK, StyleBank, StyleBankShape, relit
 from impasto.lab.methods.ulyanov import Ulyanov, UlyanovShape
 from impasto.lab.nets.normalization import BatchNorm, ConditionalInstanceNorm, InstanceNorm
 from impasto.lab.train.builtin import StyleDraws, TwoBranches, even_volumes, read_styles
-from impasto.lab.train.builtin_networks import BUILT_IN, NORMALIZATIONS
 from impasto.lab.train.checkpoints import read_checkpoint
 from impasto.lab.train.config import CHOICES, TrainConfig, read_config
 from impasto.lab.train.journal import Preview
 from impasto.lab.train.loop import train
-from impasto.lab.train.networks import find_network
+from impasto.lab.train.networks import BUILT_IN, NORMALIZATIONS, find_network
 from impasto.lab.train.optimizers import parameter_groups
 from impasto.lab.train.setup import open_course
 
@@ -323,7 +322,7 @@ def test_every_weight_is_learned_and_the_loss_falls(config, name, tmp_path):
     assert set(terms) == {"content", "style", "variation"}
     for parameter_name, parameter in course.learned.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, parameter_name
-    train(settings, tmp_path, bundle=False)
+    train(settings, tmp_path)
     styles = [float(row["style"]) for row in _rows(tmp_path) if row["style"]]
     assert np.mean(styles[-4:]) < 0.85 * np.mean(styles[:4])
 
@@ -363,7 +362,7 @@ def test_styles_may_have_a_rate_of_their_own(config, tmp_path):
     before = {name: value.clone() for name, value in course.learned.state_dict().items()}
     groups = parameter_groups(settings, course.learned, course.moving)
     assert sorted(id(p) for g in groups for p in g["params"]) == sorted(map(id, course.moving))
-    first = read_checkpoint(train(settings, tmp_path, bundle=False))["network"]
+    first = read_checkpoint(train(settings, tmp_path))["network"]
     moved: dict[bool, list[float]] = {True: [], False: []}
     for name, value in first.items():
         own = name.endswith(("gamma", "beta"))
@@ -371,9 +370,9 @@ def test_styles_may_have_a_rate_of_their_own(config, tmp_path):
     assert max(moved[True]) == pytest.approx(4e-3, rel=0.01)
     assert max(moved[False]) == pytest.approx(1e-3, rel=0.01)
     # It goes on with it, and says so where the steps before were made without.
-    train(dataclasses.replace(settings, iterations=2), tmp_path, bundle=False)
+    train(dataclasses.replace(settings, iterations=2), tmp_path)
     with pytest.raises(ModelError, match="style_rate"):
-        train(dataclasses.replace(config, network="cin", iterations=3), tmp_path, bundle=False)
+        train(dataclasses.replace(config, network="cin", iterations=3), tmp_path)
     with pytest.raises(OptionError, match="style_rate = 0"):
         dataclasses.replace(config, style_rate=0.0)
 
@@ -381,10 +380,10 @@ def test_styles_may_have_a_rate_of_their_own(config, tmp_path):
 @pytest.mark.parametrize("name", ["johnson", "stylebank"])
 def test_resume_gives_the_losses_of_an_uninterrupted_run(config, tmp_path, name):
     settings = dataclasses.replace(_only(config, name), iterations=6, schedule="inverse")
-    train(settings, tmp_path / "whole", bundle=False)
+    train(settings, tmp_path / "whole")
     for steps in (1, 2, 5, 6):  # stylebank: in front of a step of the auto-encoder, and behind it
         part = dataclasses.replace(settings, iterations=steps)
-        train(part, tmp_path / "parts", bundle=False)
+        train(part, tmp_path / "parts")
     whole, parts = (read_checkpoint(tmp_path / way / "checkpoint.pt") for way in ("whole", "parts"))
     assert [row["loss"] for row in _rows(tmp_path / "whole")] == [
         row["loss"] for row in _rows(tmp_path / "parts")
@@ -395,7 +394,7 @@ def test_resume_gives_the_losses_of_an_uninterrupted_run(config, tmp_path, name)
 
 @pytest.mark.parametrize("every", [1, 2, 4])
 def test_stylebank_goes_to_the_auto_encoder_after_every_t_steps(config, tmp_path, every):
-    train(dataclasses.replace(config, banks_every=every, iterations=10), tmp_path, bundle=False)
+    train(dataclasses.replace(config, banks_every=every, iterations=10), tmp_path)
     branches = ["I" if row["identity"] else "K" for row in _rows(tmp_path)]
     assert branches == (["K"] * every + ["I"]) * (10 // (every + 1)) + ["K"] * (10 % (every + 1))
     for row in _rows(tmp_path):
@@ -435,7 +434,7 @@ def test_the_auto_encoder_alone_learns_to_give_the_photograph_back(config, tmp_p
         config, iterations=120, width=8, content=0.0, style=0.0, variation=1e-3, banks_every=1,
         learning_rate=5e-3, balance=30.0,
     )  # fmt: skip
-    train(settings, tmp_path, bundle=False)
+    train(settings, tmp_path)
     squares = [float(row["identity"]) for row in _rows(tmp_path) if row["identity"]]
     assert np.mean(squares[-5:]) < 0.5 * np.mean(squares[:5])
 
@@ -444,12 +443,12 @@ def test_the_auto_encoder_alone_learns_to_give_the_photograph_back(config, tmp_p
 def test_a_new_style_moves_nothing_else(config, tmp_path, name):
     """Encoder and decoder keep their weights, and the other styles their pictures, to the bit."""
     first = dataclasses.replace(config, network=name, iterations=3)
-    start = train(first, tmp_path / "first", bundle=False)
+    start = train(first, tmp_path / "first")
     third = Path(next(iter(config.styles))).with_name("2.png")
     more = dataclasses.replace(
         first, styles={str(third): 1.0}, start=str(start), add_styles=True, iterations=4
     )
-    saved = read_checkpoint(train(more, tmp_path / "more", bundle=False))
+    saved = read_checkpoint(train(more, tmp_path / "more"))
     assert saved["names"] == ["0", "second", "2"]
     assert not any(row["identity"] for row in _rows(tmp_path / "more"))  # one branch
     old, new = (find_network(name).network(config, n).eval() for n in (2, 3))
@@ -523,7 +522,7 @@ def test_what_cannot_be_is_said_before_the_work(config, tmp_path):
     for change in ({"add_styles": True}, {"add_styles": True, "start": "a", "optimizer": "muon"}):
         with pytest.raises(OptionError, match=r'start = "..." and optimizer = "adam"'):
             dataclasses.replace(config, **change)
-    start = train(dataclasses.replace(config, iterations=1), tmp_path / "first", bundle=False)
+    start = train(dataclasses.replace(config, iterations=1), tmp_path / "first")
     again = dataclasses.replace(config, start=str(start), add_styles=True)
     with pytest.raises(OptionError, match="has a style '0' already"):
         train(again, tmp_path / "run")
@@ -539,7 +538,7 @@ def _renamed(config):
 
 def test_a_preview_shows_each_style_on_photographs(config, tmp_path, monkeypatch):
     monkeypatch.setattr(Preview, "side", 64)
-    train(dataclasses.replace(config, iterations=1, preview_every=1), tmp_path, bundle=False)
+    train(dataclasses.replace(config, iterations=1, preview_every=1), tmp_path)
     from PIL import Image
 
     with Image.open(tmp_path / "preview-000001.png") as sheet:

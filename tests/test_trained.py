@@ -139,9 +139,9 @@ def test_hardly_a_channel_is_dead(name):
     """
     torch = pytest.importorskip("torch")
     from channels import dead_channels, watched
+    from impasto.lab.nets.network import stylize
     from impasto.lab.train.checkpoints import start_from
     from impasto.lab.train.networks import find_network
-    from impasto.lab.train.objective import stylize
 
     network = find_network(name).learned()
     start_from(network, name)

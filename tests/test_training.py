@@ -23,30 +23,28 @@ from torch.nn import functional as F
 import impasto
 from impasto.errors import ModelError, OptionError
 from impasto.lab.data.pictures import is_held_out
-from impasto.lab.evaluate import held_out_pairs
-from impasto.lab.export.graphs import weights_of
-from impasto.lab.export.publish import publish_adain, publish_decoder, publish_run
+from impasto.lab.export.publish import publish_adain, publish_decoder, publish_run, publish_trained
+from impasto.lab.export.scores import held_out_pairs
 from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss, style_loss
 from impasto.lab.methods.adain import DECODER
 from impasto.lab.methods.compact import FAST, QUALITY, Compact
+from impasto.lab.nets.network import stylize
 from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.vgg import load_vgg, read_weights
 from impasto.lab.train import batches as lessons
-from impasto.lab.train.checkpoints import read_checkpoint, start_from, write_checkpoint
-from impasto.lab.train.config import TrainConfig, read_config, write_config
-from impasto.lab.train.finetune import finetune_config
-from impasto.lab.train.inverse import InverseObjective
+from impasto.lab.train.checkpoints import read_checkpoint, start_from, weights_of, write_checkpoint
+from impasto.lab.train.config import TrainConfig, finetune_config, read_config, write_config
 from impasto.lab.train.journal import Preview
 from impasto.lab.train.loop import train
 from impasto.lab.train.networks import NETWORKS, find_network
-from impasto.lab.train.objective import Objective, stylize
+from impasto.lab.train.objective import Objective
 from impasto.lab.train.optimizers import (
     OPTIMIZERS,
     clip_gradients,
     learning_rate,
     parameter_groups,
 )
-from impasto.lab.train.reading import ReadingObjective
+from impasto.lab.train.reading import InverseObjective, ReadingObjective
 from impasto.lab.train.setup import open_course
 from impasto.models import find_bundle, read_bundle
 
@@ -113,15 +111,15 @@ def test_resume_gives_the_losses_of_an_uninterrupted_run(config, tmp_path, monke
     monkeypatch.setattr(lessons, "BLOCK", 3)
     iterations = 4 * change.get("repeats", 1)  # with repeats: into the second block
     config = dataclasses.replace(config, iterations=iterations, preview_every=0, **change)
-    train(config, tmp_path / "whole", bundle=False)
+    train(config, tmp_path / "whole")
     for stop in sorted({2, 3, iterations - 1}):  # in a block and between two
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match=f"step {stop}"):
             _stop_after(
                 patch, tmp_path / "parts", stop - 1, lambda: signal.raise_signal(signal.SIGINT)
             )
-            train(config, tmp_path / "parts", bundle=False)
+            train(config, tmp_path / "parts")
         assert len(_losses(tmp_path / "parts")) == stop  # the step is ended first
-    train(config, tmp_path / "parts", bundle=False)
+    train(config, tmp_path / "parts")
     assert _losses(tmp_path / "parts") == _losses(tmp_path / "whole")
     assert len(_losses(tmp_path / "whole")) == iterations
     assert _same(tmp_path / "whole", tmp_path / "parts")
@@ -135,7 +133,7 @@ def _same(one, two):
 
 def test_a_run_that_broke_off_goes_on_from_its_checkpoint(config, tmp_path, monkeypatch):
     config = dataclasses.replace(config, preview_every=0)
-    train(config, tmp_path / "whole", bundle=False)
+    train(config, tmp_path / "whole")
 
     def crash():
         raise RuntimeError("the machine went down")
@@ -143,10 +141,10 @@ def test_a_run_that_broke_off_goes_on_from_its_checkpoint(config, tmp_path, monk
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="went down"):
         _stop_after(patch, tmp_path / "parts", 2, crash)
         patch.setattr("impasto.lab.train.loop.write_checkpoint", _only_first(write_checkpoint))
-        train(config, tmp_path / "parts", bundle=False)
+        train(config, tmp_path / "parts")
     assert len(_losses(tmp_path / "parts")) == 2
     assert read_checkpoint(tmp_path / "parts" / "checkpoint.pt")["step"] == 1
-    train(config, tmp_path / "parts", bundle=False)  # the second line of the log goes
+    train(config, tmp_path / "parts")  # the second line of the log goes
     assert _losses(tmp_path / "parts") == _losses(tmp_path / "whole")
     assert _same(tmp_path / "whole", tmp_path / "parts")
 
@@ -164,18 +162,18 @@ def _only_first(function):
 
 def test_a_full_disk_loses_nothing_that_was_saved(config, tmp_path):
     config = dataclasses.replace(config, preview_every=0)
-    train(dataclasses.replace(config, iterations=1), tmp_path, bundle=False)
+    train(dataclasses.replace(config, iterations=1), tmp_path)
     before = (tmp_path / "checkpoint.pt").read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))  # as if it were full
     try:
         with pytest.raises(ModelError, match=r"cannot be written.*step 1 is as it was.*make room"):
-            train(config, tmp_path, bundle=False)
+            train(config, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
     assert not list(tmp_path.glob(".impasto-*"))
-    train(config, tmp_path, bundle=False)
+    train(config, tmp_path)
     assert read_checkpoint(tmp_path / "checkpoint.pt")["step"] == config.iterations
 
 
@@ -186,8 +184,8 @@ def test_parts_and_processes_are_one_joint_batch(config, tmp_path):
         config, batch=4, optimizer="adam", schedule="inverse", precision="fp32", iterations=2,
         preview_every=0, clip=0.0, wasserstein=0.5,
     )  # fmt: skip
-    train(joint, tmp_path / "joint", bundle=False)
-    train(dataclasses.replace(joint, accumulate=2), tmp_path / "parts", bundle=False)
+    train(joint, tmp_path / "joint")
+    train(dataclasses.replace(joint, accumulate=2), tmp_path / "parts")
     write_config(dataclasses.replace(joint, iterations=1), tmp_path / "two.toml")
     command = (
         "-m torch.distributed.run --standalone --nproc-per-node 2 -m impasto lab train "
@@ -201,7 +199,7 @@ def test_parts_and_processes_are_one_joint_batch(config, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert read_checkpoint(tmp_path / "two" / "checkpoint.pt")["step"] == 1
-    train(joint, tmp_path / "two", bundle=False)
+    train(joint, tmp_path / "two")
     wanted = read_checkpoint(tmp_path / "joint" / "checkpoint.pt")
     for way in ("parts", "two"):
         assert _losses(tmp_path / way) == pytest.approx(_losses(tmp_path / "joint"), rel=1e-4)
@@ -214,7 +212,7 @@ def test_parts_and_processes_are_one_joint_batch(config, tmp_path):
                 difference = (ours[i]["exp_avg"] - state["exp_avg"]).norm()
                 assert difference <= 1e-3 * state["exp_avg"].norm() + 1e-7
     with pytest.raises(OptionError, match="3 equal parts"):
-        train(dataclasses.replace(joint, accumulate=3), tmp_path / "three", bundle=False)
+        train(dataclasses.replace(joint, accumulate=3), tmp_path / "three")
 
 
 def test_a_reader_is_trained_apart_and_given_to_a_network(config, tmp_path):
@@ -224,7 +222,7 @@ def test_a_reader_is_trained_apart_and_given_to_a_network(config, tmp_path):
     eye = str(tmp_path / "reader" / "checkpoint.pt")
     still = {"eye": eye, "iterations": 1, "learning_rate": 1e-9, "ema": 0.0}
     joint = dataclasses.replace(config, **still, style_rate=2.0)
-    saved = read_checkpoint(train(joint, tmp_path / "joint", bundle=False))["average"]
+    saved = read_checkpoint(train(joint, tmp_path / "joint"))["average"]
     for name in ("stem.weight", "downs.1.weight", "blocks.2.1.second.bias", "maps.2.weight"):
         given = first[f"module.{name}"]
         assert torch.allclose(saved[f"module.reader.eye.{name}"], given, atol=1e-6)
@@ -232,7 +230,7 @@ def test_a_reader_is_trained_apart_and_given_to_a_network(config, tmp_path):
     onward = dataclasses.replace(
         config, start=str(tmp_path / "joint/checkpoint.pt"), iterations=1, ema=0.0
     )
-    later = read_checkpoint(train(onward, tmp_path / "onward", bundle=False))["average"]
+    later = read_checkpoint(train(onward, tmp_path / "onward"))["average"]
     for name, value in saved.items():
         if name.startswith("module.reader.eye."):
             assert torch.equal(later[name], value), name
@@ -251,12 +249,12 @@ def test_a_reader_is_trained_apart_and_given_to_a_network(config, tmp_path):
         source = tmp_path / needed / "checkpoint.pt"
         source.rename(tmp_path / "gone.pt")
         longer = dataclasses.replace(run, iterations=2)
-        again = read_checkpoint(train(longer, tmp_path / name, bundle=False))
+        again = read_checkpoint(train(longer, tmp_path / name))
         assert again["step"] == 2 and len(again["stages"]) == 1 + (name == "onward")
         (tmp_path / "gone.pt").rename(source)
     # The eye of a network serves another one, whose encoder says other things of a style.
     again = dataclasses.replace(joint, network="quality", eye=str(tmp_path / "joint/checkpoint.pt"))
-    saved = read_checkpoint(train(again, tmp_path / "again", bundle=False))["average"]
+    saved = read_checkpoint(train(again, tmp_path / "again"))["average"]
     given = first["module.stem.weight"]
     assert torch.allclose(saved["module.reader.eye.stem.weight"], given, atol=1e-6)
     further = dataclasses.replace(apart, **still | {"eye": str(tmp_path / "joint/checkpoint.pt")})
@@ -337,6 +335,8 @@ def test_a_finished_run_leaves_a_bundle_that_paints_and_can_be_trained_further(
     monkeypatch.setattr("impasto.lab.export.publish.SIZE", 64)
     once = dataclasses.replace(config, iterations=1, preview_every=0)
     train(once, tmp_path / "mine")
+    assert not list((tmp_path / "mine").glob("*.impasto"))
+    assert publish_trained(tmp_path / "mine") == tmp_path / "mine" / "mine.impasto"
     model = impasto.load(tmp_path / "mine" / "mine.impasto")
     assert model.card.name == "mine" and model.card.iterations == 1
     assert set(model.card.losses) == {
@@ -362,10 +362,12 @@ def test_a_finished_run_leaves_a_bundle_that_paints_and_can_be_trained_further(
     assert model.stylize(photo, photo).size == (50, 40)
     more = dataclasses.replace(once, start=str(tmp_path / "mine" / "mine.impasto"))
     train(more, tmp_path / "more")
+    publish_trained(tmp_path / "more")
     card = read_bundle(tmp_path / "more" / "more.impasto").card
     assert card.iterations == 2 and "trained further" in card.notes
     written = (tmp_path / "more" / "more.impasto").stat().st_mtime_ns
     train(more, tmp_path / "more")  # nothing left to do
+    publish_trained(tmp_path / "more")
     assert (tmp_path / "more" / "more.impasto").stat().st_mtime_ns == written
     # On other held-out pictures it has other losses, and its card tells the same story.
     shown = {str(write_pictures(tmp_path / "others", 12, seed=3)): 1.0}
@@ -380,6 +382,7 @@ def test_a_finished_run_leaves_a_bundle_that_paints_and_can_be_trained_further(
 def test_networks_that_no_bundle_can_hold_say_so(config, tmp_path):
     alone = dataclasses.replace(config, network="adain-concat", iterations=1, preview_every=0)
     train(alone, tmp_path / "run")
+    assert publish_trained(tmp_path / "run") is None
     assert not list((tmp_path / "run").glob("*.impasto"))
     with pytest.raises(OptionError, match=r"adain-concat cannot be exported: .*moments"):
         publish_run(tmp_path / "run", tmp_path / "a.impasto")
@@ -387,7 +390,7 @@ def test_networks_that_no_bundle_can_hold_say_so(config, tmp_path):
 
 def test_a_decoder_is_kept_alone_imported_and_trained_further(config, tmp_path):
     once = dataclasses.replace(config, network="adain", iterations=1, preview_every=0)
-    train(once, tmp_path / "run", bundle=False)
+    train(once, tmp_path / "run")
     path = tmp_path / "decoder.safetensors"
     publish_decoder(tmp_path / "run", path)
     weights = read_weights(path)
@@ -402,13 +405,13 @@ def test_a_decoder_is_kept_alone_imported_and_trained_further(config, tmp_path):
     assert "photos 100 %" in bundle.card.data
     # In bfloat16 its tiles would not be the whole picture.
     assert bundle.card.precision == "fp32"
-    train(dataclasses.replace(once, start=str(path)), tmp_path / "more", bundle=False)
+    train(dataclasses.replace(once, start=str(path)), tmp_path / "more")
     stages = read_checkpoint(tmp_path / "more" / "checkpoint.pt")["stages"]
     assert [stage["iterations"] for stage in stages] == [1, 1]
 
     with pytest.raises(OptionError, match=r"kept as NAME\.safetensors"):
         publish_decoder(tmp_path / "run", tmp_path / "decoder.pth")
-    train(dataclasses.replace(config, iterations=1), tmp_path / "fast", bundle=False)
+    train(dataclasses.replace(config, iterations=1), tmp_path / "fast")
     with pytest.raises(OptionError, match="trains 'fast'"):
         publish_decoder(tmp_path / "fast", path)
     path.write_bytes(path.read_bytes()[:1000])
@@ -418,10 +421,10 @@ def test_a_decoder_is_kept_alone_imported_and_trained_further(config, tmp_path):
 
 def test_another_network_or_optimizer_does_not_go_on_from_a_checkpoint(config, tmp_path):
     once = dataclasses.replace(config, iterations=1, preview_every=0)
-    train(once, tmp_path, bundle=False)
+    train(once, tmp_path)
     for change, message in ({"network": "quality"}, "fit"), ({"optimizer": "adam"}, "optimizer"):
         with pytest.raises(ModelError, match=message):
-            train(dataclasses.replace(once, iterations=2, **change), tmp_path, bundle=False)
+            train(dataclasses.replace(once, iterations=2, **change), tmp_path)
     assert read_config(tmp_path / "config.toml") == once
 
 
@@ -432,7 +435,7 @@ def test_broken_files_are_listed_in_the_run_folder(config, tmp_path):
     broken = dataclasses.replace(
         config, contents={str(folder): 1.0}, iterations=2, preview_every=0, memory=1.0
     )
-    train(broken, tmp_path / "run", bundle=False)
+    train(broken, tmp_path / "run")
     with (tmp_path / "run" / "left-out.csv").open() as file:
         rows = {Path(row["file"]).name: row["reason"] for row in csv.DictReader(file)}
     assert set(rows) == {"1.png", "2.png"} - {n for n in ("1.png", "2.png") if is_held_out(n)}
@@ -449,7 +452,7 @@ def test_a_single_painting_is_no_collection(config, tmp_path):
 def test_tensorboard_gets_the_curves_and_the_sheets(config, tmp_path):
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     once = dataclasses.replace(config, iterations=2, preview_every=2, tensorboard=True)
-    train(once, tmp_path, bundle=False)
+    train(once, tmp_path)
     events = reader.EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     curve = [event.value for event in events.Scalars("log/loss")]
@@ -462,7 +465,7 @@ def test_tensorboard_that_is_missing_is_named_with_its_command(config, tmp_path,
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     asked = dataclasses.replace(config, tensorboard=True)
     with pytest.raises(OptionError, match=r"pip install 'impasto\[tensorboard\]'"):
-        train(asked, tmp_path, bundle=False)
+        train(asked, tmp_path)
 
 
 def test_finetuning_starts_from_a_model_that_ships(config, tmp_path):
@@ -500,7 +503,7 @@ def test_the_command_line_says_in_a_line_what_is_wrong(config, tmp_path):
 
 
 def test_a_run_folder_says_all_and_its_result_starts_another(config, tmp_path):
-    checkpoint = train(dataclasses.replace(config, iterations=1), tmp_path, bundle=False)
+    checkpoint = train(dataclasses.replace(config, iterations=1), tmp_path)
     assert read_config(tmp_path / "config.toml") == dataclasses.replace(config, iterations=1)
     with Image.open(tmp_path / "preview-000001.png") as sheet:
         assert sheet.size == (7 * 64, 4 * 64)
@@ -522,7 +525,7 @@ def test_learns_the_identity(config, tmp_path):
         config, iterations=30, content=0.0, style=0.0, identity=10.0, preview_every=0,
         learning_rate=3e-3,
     )  # fmt: skip
-    train(alone, tmp_path, bundle=False)
+    train(alone, tmp_path)
     losses = _losses(tmp_path)
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
 
@@ -532,14 +535,14 @@ def test_what_the_rim_changes_is_a_term(config, tmp_path):
         config, crop=80, rim=100.0, iterations=20, content=0.0, style=0.0, mesh=0.0,
         identity=0.0, preview_every=0, learning_rate=2e-3, repeats=2,
     )  # fmt: skip
-    train(kept, tmp_path, bundle=False)
+    train(kept, tmp_path)
     with (tmp_path / "log.csv").open() as file:
         rim = [float(row["rim"]) for row in csv.DictReader(file)]
     assert min(rim) > 0 and np.mean(rim[-5:]) < 0.7 * np.mean(rim[:5])
     joint = dataclasses.replace(kept, batch=4, iterations=1, precision="fp32", repeats=1)
     for parts in (1, 2):  # one pair of four is asked: the second part has none of it
         folder = tmp_path / f"in-{parts}"
-        train(dataclasses.replace(joint, accumulate=parts), folder, bundle=False)
+        train(dataclasses.replace(joint, accumulate=parts), folder)
     assert _losses(tmp_path / "in-2") == pytest.approx(_losses(tmp_path / "in-1"), rel=1e-4)
     with pytest.raises(OptionError, match="more than 64 px"):
         train(dataclasses.replace(kept, crop=64), tmp_path / "small")
@@ -553,7 +556,7 @@ def test_a_run_can_be_given_minutes(config, tmp_path):
     timed = dataclasses.replace(
         config, iterations=10**6, minutes=0.05, warmup=0, log_every=1, preview_every=0
     )
-    train(timed, tmp_path, bundle=False)  # it ends by itself
+    train(timed, tmp_path)  # it ends by itself
     with (tmp_path / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     rates = [float(row["learning_rate"]) for row in rows]
@@ -563,7 +566,7 @@ def test_a_run_can_be_given_minutes(config, tmp_path):
     assert rates[-1] < 0.3 * rates[0]  # it fell along the time, of which the last step began late
     saved = read_checkpoint(tmp_path / "checkpoint.pt")
     assert saved["step"] == len(rates) and 3 <= saved["seconds"] < 30
-    train(timed, tmp_path, bundle=False)  # its time is over
+    train(timed, tmp_path)  # its time is over
     assert read_checkpoint(tmp_path / "checkpoint.pt")["step"] == len(rates)
     assert learning_rate(config, 0, 1.0) < learning_rate(config, 0, 0.5) < learning_rate(config, 0)
     with pytest.raises(OptionError, match="minutes"):

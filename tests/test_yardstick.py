@@ -22,18 +22,16 @@ from impasto.lab.cli import lab
 from impasto.lab.cli.evaluate import folders
 from impasto.lab.data.pictures import is_held_out, load_collections
 from impasto.lab.evaluate import run
-from impasto.lab.evaluate.lines import Line, read_lines
+from impasto.lab.evaluate.lines import METRICS, Line, read_lines
 from impasto.lab.evaluate.painters import ContentPainter, Pictures, StudioPainter, open_painters
 from impasto.lab.evaluate.pairs import Look, Pair, draw_pairs, folder_files, square
 from impasto.lab.evaluate.report import badness, summarize, worst_pairs
 from impasto.lab.evaluate.run import Judge, evaluate_models
-from impasto.lab.evaluate.table import METRICS
 from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss, style_loss
 from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.vgg import load_vgg
-from impasto.lab.train.builtin_networks import BuiltInRow
 from impasto.lab.train.config import read_config
-from impasto.lab.train.networks import find_network
+from impasto.lab.train.networks import BuiltInRow, find_network
 from impasto.models import write_bundle
 from impasto.stylizer import load
 

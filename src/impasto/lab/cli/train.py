@@ -82,13 +82,13 @@ def train(
 @click.option(
     "--model",
     cls=LibraryOption,
-    reads="lab.train.finetune:finetune_config:model",
+    reads="lab.train.config:finetune_config:model",
     help="What to start from: quality or fast.",
 )
 @click.option(
     "--iterations",
     cls=LibraryOption,
-    reads="lab.train.finetune:finetune_config:iterations",
+    reads="lab.train.config:finetune_config:iterations",
     type=int,
     help="Steps of 4 pairs.",
 )
@@ -109,7 +109,7 @@ def finetune(
     impasto stylize street.jpg one-of-them.jpg --model mine/mine.impasto
     """
     _set_signals()
-    from impasto.lab.train.finetune import finetune_config
+    from impasto.lab.train.config import finetune_config
 
     settings = finetune_config(
         photographs, paintings, vgg=vgg, **given(model=model, iterations=iterations)
@@ -124,14 +124,14 @@ def _set_signals() -> None:
 
 
 def _run(config: TrainConfig, folder: Path, *, bundle: bool) -> None:
+    from impasto.lab.export.publish import publish_trained
     from impasto.lab.train.loop import train as learn
 
     try:
-        checkpoint = learn(config, folder, bundle=bundle)
+        checkpoint = learn(config, folder)
     except KeyboardInterrupt as error:
         if str(error):
             click.echo(f"{folder}: {error}", err=True)
         raise
-    if os.environ.get("RANK", "0") == "0":  # of several processes the first one tells
-        made = folder / f"{folder.resolve().name}.impasto"
-        click.echo(made if bundle and made.exists() else checkpoint)
+    if os.environ.get("RANK", "0") == "0":  # of several processes the first one publishes
+        click.echo((publish_trained(folder) if bundle else None) or checkpoint)

@@ -25,7 +25,6 @@ from impasto.lab.evaluate.features import (
     wasserstein_distances,
 )
 from impasto.lab.evaluate.fid import summarize_fid
-from impasto.lab.evaluate.folders import FolderMean, by_style_folder
 from impasto.lab.evaluate.inception import SMALLEST, Inception
 from impasto.lab.evaluate.lines import Line, LineFile, key_of
 from impasto.lab.evaluate.lpips import LPIPS
@@ -46,7 +45,14 @@ from impasto.lab.evaluate.pictures import (
     psnr,
     ssim,
 )
-from impasto.lab.evaluate.report import Summary, check_worst_by, summarize, write_tables
+from impasto.lab.evaluate.report import (
+    FolderMean,
+    Summary,
+    by_style_folder,
+    check_worst_by,
+    summarize,
+    write_tables,
+)
 from impasto.lab.evaluate.sheets import write_sheets
 from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.vgg import VGG19, load_vgg

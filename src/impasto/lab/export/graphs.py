@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from impasto.controls.affine import Affine, adain
 from impasto.errors import ModelError
 from impasto.lab.nets.fast_moments import fast_mean_std
+from impasto.lab.nets.network import align
 from impasto.lab.nets.normalization import EPS
-from impasto.lab.train.objective import align
 from impasto.models.bundle import Bundle, Card, Level
 from impasto.models.engine import Engine, reader_outputs
 
@@ -218,32 +218,6 @@ def _halve(model: onnx.ModelProto) -> None:
         casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
     for i, cast in enumerate(casts):
         graph.node.insert(i, cast)
-
-
-def weights_of(bundle: Bundle) -> dict[str, Tensor]:
-    """The weights in a bundle under the names of its network, to train it further.
-
-    Float32 from the half precision that is stored.
-    """
-    weights = {}
-    for part in bundle.parts.values():
-        graph = onnx.load_from_string(part).graph
-        stored = {
-            tensor.name.removesuffix(".half"): torch.from_numpy(
-                numpy_helper.to_array(tensor).astype(np.float32)
-            )
-            for tensor in graph.initializer
-        }
-        for node in graph.node:
-            # Equal tensors, such as biases that are all 0, are stored once and named again.
-            if node.op_type == "Identity" and node.input[0] in stored:
-                stored[node.output[0]] = stored[node.input[0]]
-        weights |= {
-            name.removeprefix("network."): tensor
-            for name, tensor in stored.items()
-            if name.startswith("network.")
-        }
-    return weights
 
 
 def multiply_adds(network: nn.Module, size: int) -> int:

@@ -12,8 +12,6 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from impasto.errors import ModelError
-from impasto.lab.export.publish import publish_run
-from impasto.lab.train.builtin_networks import BuiltInRow
 from impasto.lab.train.checkpoints import (
     CHECKPOINT,
     load_into,
@@ -22,7 +20,7 @@ from impasto.lab.train.checkpoints import (
 )
 from impasto.lab.train.config import TrainConfig, write_config
 from impasto.lab.train.journal import Journal
-from impasto.lab.train.networks import NetworkRow, find_network
+from impasto.lab.train.networks import BuiltInRow, NetworkRow, find_network
 from impasto.lab.train.optimizers import (
     OPTIMIZERS,
     Clock,
@@ -35,18 +33,17 @@ from impasto.lab.train.processes import Processes, join_processes, stop_on_signa
 from impasto.lab.train.setup import open_course
 
 
-def train(config: TrainConfig, folder: str | Path, *, bundle: bool = True) -> Path:
+def train(config: TrainConfig, folder: str | Path) -> Path:
     """Train as ``config`` says, in ``folder``; a folder with a checkpoint is gone on with.
 
     The folder gets ``config.toml``, ``log.csv`` and ``held-out.csv``, ``left-out.csv`` (files that
-    cannot be used), ``checkpoint.pt`` (everything to resume), ``preview-*.png`` on held-out
-    pictures and, once the run is through, the bundle that it is called after.  Under ``torchrun``
-    several processes share the work (``processes``).
+    cannot be used), ``checkpoint.pt`` (everything to resume) and ``preview-*.png`` on held-out
+    pictures; ``export.publish.publish_run`` makes a bundle of it.  Under ``torchrun`` several
+    processes share the work (``processes``).
 
     Args:
         config: all that decides what comes out.
         folder: the run folder.
-        bundle: whether a run that is through is exported, checked and scored (``publish_run``).
 
     Returns:
         The checkpoint.
@@ -62,17 +59,14 @@ def train(config: TrainConfig, folder: str | Path, *, bundle: bool = True) -> Pa
     row = find_network(config.network)
     folder = Path(folder)
     with join_processes(config.device) as processes:
-        steps = _learn(config, row, folder, processes)
-    target = folder / f"{folder.resolve().name}.impasto"
-    if bundle and processes.first and row.exported and (steps or not target.exists()):
-        publish_run(folder, target)
+        _learn(config, row, folder, processes)
     return folder / CHECKPOINT
 
 
 def _learn(
     config: TrainConfig, row: NetworkRow | BuiltInRow, folder: Path, processes: Processes
-) -> int:
-    """Make the steps that are left to make; how many there were."""
+) -> None:
+    """Make the steps that are left to make."""
     device = processes.device
     torch.manual_seed(config.seed)
     checkpoint = folder / CHECKPOINT
@@ -125,7 +119,7 @@ def _learn(
         for file, reason in journal.leave_out(course.left_out):
             bar.write(f"left out {file}: {reason}", file=sys.stderr)
 
-    saved_at, saved_step, first_step = time.monotonic(), step, step
+    saved_at, saved_step = time.monotonic(), step
     stopping, along = False, clock.along
     try:
         if processes.first:
@@ -184,7 +178,6 @@ def _learn(
         ) from error
     if step < config.iterations and along < 1:
         raise KeyboardInterrupt(f"stopped at step {step}; the same command goes on from there")
-    return step - first_step
 
 
 def _gradients(parameters: list[torch.nn.Parameter]) -> list[torch.Tensor]:

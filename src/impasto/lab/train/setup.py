@@ -25,11 +25,10 @@ from impasto.lab.train.builtin import (
     hold_styles,
     read_styles,
 )
-from impasto.lab.train.builtin_networks import BuiltInRow
 from impasto.lab.train.checkpoints import names_of, start_from
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.journal import Preview
-from impasto.lab.train.networks import WIDE, NetworkRow
+from impasto.lab.train.networks import WIDE, BuiltInRow, NetworkRow
 from impasto.lab.train.objective import Objective
 from impasto.lab.train.reading import eye_of, give_eye
 
