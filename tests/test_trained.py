@@ -163,7 +163,7 @@ def test_training_paints_as_the_studio(name):
     torch = pytest.importorskip("torch")
     from impasto.lab.train.checkpoints import start_from
     from impasto.lab.train.networks import find_network
-    from impasto.lab.train.objective import Lesson
+    from impasto.lab.train.terms import Lesson
 
     row = find_network(name)
     network = row.learned().eval()

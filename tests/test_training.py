@@ -313,7 +313,7 @@ def test_a_step_stays_on_its_device(config, name, monkeypatch):
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # knows no such device
     row, device = find_network(name), torch.device("meta")
     terms = {"distill_features": 1.0, "mesh": 1.0, "colors": 1.0}
-    if row.objective.distills:
+    if "distill_pixels" in {term.name for term in row.objective.rows}:
         terms["wasserstein"] = 1.0
     exact = dataclasses.replace(config, style_rate=0.5, **terms)
     judge = load_vgg(config.vgg).to(device)

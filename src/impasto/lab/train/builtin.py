@@ -20,11 +20,12 @@ from torch.nn import functional as F
 
 from impasto.errors import ImageError, ModelError, OptionError
 from impasto.lab.data.sources import SMALLEST, find_sources, read
-from impasto.lab.losses import content_loss, gram, gram_loss, total_variation
+from impasto.lab.losses import gram
 from impasto.lab.nets.vgg import VGG19
 from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.objective import weighted
+from impasto.lab.train.objective import measured_terms, weighted
 from impasto.lab.train.optimizers import precision
+from impasto.lab.train.terms import GRAM_TERMS, BuiltInPainted, Term, measure
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +122,7 @@ class BuiltInLesson:
 class BuiltInObjective:
     """Perceptual losses against a fixed list of styles; the surface is that of ``Objective``."""
 
+    rows: tuple[Term, ...] = GRAM_TERMS
     paints = True
 
     def __init__(
@@ -142,6 +144,7 @@ class BuiltInObjective:
             }
         self.held, self.styles = held, held + len(pictures)
         self.volumes = even_volumes(self.wanted, config.even_styles)
+        self.measured = measured_terms(self.rows, config)
 
     @torch.no_grad()
     def lesson(
@@ -182,18 +185,19 @@ class BuiltInObjective:
 
     def terms(self, pictures: Tensor, lesson: BuiltInLesson) -> dict[str, Tensor]:
         """Each term of the loss of such ``pictures``, before its weight."""
-        got = self.vgg(pictures, {self.layers.content, *self.layers.style})
-        style = pictures.new_zeros(())
         drawn = lesson.weights[:, self.held :, 0, 0]
-        volume = (drawn @ self.volumes)[:, None, None]
-        for layer, wanted in self.wanted.items():
-            goal = torch.einsum("ns,sij->nij", drawn, wanted)
-            style = style + gram_loss(volume * gram(got[layer]), volume * goal)
-        return {
-            "content": content_loss(got[self.layers.content], lesson.target),
-            "style": style,
-            "variation": total_variation(pictures),
-        }
+        painted = BuiltInPainted(
+            output=pictures,
+            features=self.vgg(pictures, {self.layers.content, *self.layers.style}),
+            target=lesson.target,
+            content_layer=self.layers.content,
+            grams={
+                layer: torch.einsum("ns,sij->nij", drawn, wanted)
+                for layer, wanted in self.wanted.items()
+            },
+            volume=(drawn @ self.volumes)[:, None, None],
+        )
+        return measure(self.measured, painted)
 
 
 def even_volumes(wanted: Mapping[str, Tensor], evenness: float) -> Tensor:

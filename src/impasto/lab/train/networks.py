@@ -22,8 +22,9 @@ from impasto.lab.nets.normalization import BatchNorm, InstanceNorm
 from impasto.lab.nets.vgg import VGG19
 from impasto.lab.train.builtin import BuiltInObjective, Layers, TwoBranches
 from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.objective import Lesson, Objective, Paint
+from impasto.lab.train.objective import Objective, Paint
 from impasto.lab.train.reading import InverseObjective, ReadingObjective
+from impasto.lab.train.terms import Lesson
 
 NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
     "instance": InstanceNorm,

@@ -8,26 +8,26 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from impasto.errors import ModelError
-from impasto.lab.losses import (
-    STYLE_LAYERS,
-    content_loss,
-    moment_loss,
-    style_moments,
-    total_variation,
-)
+from impasto.lab.losses import STYLE_LAYERS, style_moments
 from impasto.lab.losses.patches import Bank, style_swap
 from impasto.lab.methods.compact import Compact
-from impasto.lab.methods.style_swap import LAYER
-from impasto.lab.nets.fast_moments import fast_mean_square, fast_mean_std
+from impasto.lab.nets.fast_moments import fast_mean_std
 from impasto.lab.train.checkpoints import READER, weights_from
-from impasto.lab.train.objective import Lesson, Objective, weighted
+from impasto.lab.train.objective import Objective, weighted
 from impasto.lab.train.optimizers import precision
+from impasto.lab.train.terms import (
+    INVERSE_LAYER,
+    INVERSE_TERMS,
+    READER_TERMS,
+    Lesson,
+    Mapped,
+    measure,
+)
 
-TOLD = STYLE_LAYERS[1:]
-"""The layers whose maps an eye tells."""
+EYE_LAYERS = STYLE_LAYERS[1:]
+"""The layers whose maps an eye is trained to predict."""
 
 
 class ReadingObjective(Objective):
@@ -38,7 +38,7 @@ class ReadingObjective(Objective):
     lessons a picture, moments are one.
     """
 
-    distills = False
+    rows = READER_TERMS
     paints = False
 
     @torch.no_grad()
@@ -46,30 +46,16 @@ class ReadingObjective(Objective):
         self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
     ) -> Lesson:
         """What the judge sees of ``styles`` (N, 3, H, W) in [0, 1]."""
-        seen = self.vgg(styles, TOLD)
+        seen = self.vgg(styles, EYE_LAYERS)
         wanted = style_moments(seen)
         return Lesson(contents, styles, wanted, styles, None, None, None, seen)
 
     def __call__(self, learned: Any, lesson: Lesson) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to minimize, and each term before its weight."""
         with precision(self.config, lesson.styles):
-            maps = dict(zip(TOLD, learned(lesson.styles), strict=True))
-        distances = [
-            fast_mean_square(maps[layer], seen) / _variance(*lesson.wanted[layer]).clamp(min=1e-3)
-            for layer, seen in lesson.taught.items()
-        ]
-        return weighted(
-            self.config,
-            {
-                "style": moment_loss(maps, lesson.wanted, units=self.config.style_units),
-                "distill_features": torch.stack(distances).sum(),
-            },
-        )
-
-
-def _variance(mean: Tensor, std: Tensor) -> Tensor:
-    # Of all numbers of a map: within pictures and channels, and between them.
-    return std.square().mean() + mean.var(correction=0)
+            maps = dict(zip(EYE_LAYERS, learned(lesson.styles), strict=True))
+        mapped = Mapped(lesson, maps, self.config.style_units)
+        return weighted(self.config, measure(self.measured, mapped))
 
 
 def eye_of(source: str | Path) -> dict[str, Tensor]:
@@ -115,14 +101,16 @@ class InverseObjective(Objective):
     paintings from themselves, which the paper has not (the authors' code has, with weight 0).
     """
 
-    distills = False
+    rows = INVERSE_TERMS
 
     @torch.no_grad()
     def lesson(
         self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
     ) -> Lesson:
         """What there is to learn from pairs (N, 3, H, W) in [0, 1]: 3 N targets."""
-        content, style = (self.vgg(each, [LAYER])[LAYER] for each in (contents, styles))
+        content, style = (
+            self.vgg(each, [INVERSE_LAYER])[INVERSE_LAYER] for each in (contents, styles)
+        )
         # One style a photograph, where the authors' code swaps all with all.
         swapped = [
             style_swap(one[None], Bank([other[None]])).to(content.dtype)
@@ -134,12 +122,4 @@ class InverseObjective(Objective):
 
     def terms(self, pictures: Tensor, lesson: Lesson) -> dict[str, Tensor]:
         """Each term of the loss of such ``pictures``, before its weight."""
-        got = self.vgg(pictures, [LAYER])[LAYER]
-        terms = {
-            "content": content_loss(got, lesson.target),
-            "variation": total_variation(pictures, order=2),
-        }
-        if self.config.identity:
-            seen = torch.cat([lesson.contents, lesson.styles])
-            terms["identity"] = F.l1_loss(pictures[len(lesson.contents) :], seen)
-        return terms
+        return self.measure(pictures, lesson, unaligned=pictures[:0], narrow=pictures[:0])

@@ -247,8 +247,9 @@ def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Ob
     """The judge and the teacher, in the precision of the config."""
     judge = _judge(config, device)
     teacher = None
+    names = {term.name for term in row.objective.rows}
     for term in ("teacher", "mesh", "colors", "wasserstein"):
-        if getattr(config, term) and not row.objective.distills:
+        if getattr(config, term) and (term if term != "teacher" else "distill_pixels") not in names:
             raise OptionError(f"{row.name} has no {term}: leave it out")
     if config.teacher:
         teacher = decoder_from(read_weights(config.teacher))
