@@ -1,6 +1,6 @@
 """The gradient of each term of the loss beside the others: a diagnosis before a long run.
 
-    python recipes/gradients.py recipes/configs/large-crops.toml --set colors=9000
+    python recipes/gradients.py recipes/configs/large-crops.toml --set loss.colors=9000
 
 A term that is a small part of the loss may be nearly all of its gradient, and an optimizer that
 makes every step of one size then learns that term and little else.  No curve of the losses shows
@@ -71,7 +71,8 @@ def term_gradients(config: TrainConfig, *, batches: int = 4) -> list[TermGradien
     """
     if batches < 1:
         raise OptionError(f"batches is {batches}; there is nothing to see in fewer than one")
-    config = replace(config, repeats=1)  # no pair twice
+    if config.repeats > 1:  # no pair twice
+        config = replace(config, data=replace(config.data, repeats=1))
     torch.manual_seed(config.seed)
     with join_processes(config.device) as processes:
         return _looked(config, batches, processes.device)
@@ -88,9 +89,9 @@ def _looked(config: TrainConfig, batches: int, device: torch.device) -> list[Ter
         gradient: dict[str, Tensor] = {}
         for lesson in lessons.at(step):
             for name, term in judge(course.learned, lesson)[1].items():
-                part = getattr(config, name) * term / config.accumulate
+                part = config.weight(name) * term / config.accumulate
                 # A weight of 0 asks nothing, nor does a part of a batch that has no such pair.
-                if getattr(config, name) and part.requires_grad:
+                if config.weight(name) and part.requires_grad:
                     loss[name] = loss.get(name, 0.0) + float(part.detach())
                     found = _gradient(part, course.moving)
                     gradient[name] = gradient[name] + found if name in gradient else found

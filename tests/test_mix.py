@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
 from click.testing import CliRunner
-from lab_parts import vgg_weights, write_pictures
+from lab_parts import changed, make_config, vgg_weights, write_pictures
 
 import impasto
 from impasto.cli import cli
 from impasto.errors import ModelError, OptionError
 from impasto.lab.train.checkpoints import read_checkpoint, weights_from, write_checkpoint
-from impasto.lab.train.config import TrainConfig, read_config
+from impasto.lab.train.config import read_config
 from impasto.lab.train.loop import train
 from mix import mix_runs
 
@@ -23,7 +21,7 @@ def runs(tmp_path_factory):
     """Two runs of ``fast`` from one start, and one of ``quality``."""
     folder = tmp_path_factory.mktemp("mixing")
     torch.save(vgg_weights(), folder / "vgg.pth")
-    config = TrainConfig(
+    config = make_config(
         network="fast",
         vgg=str(folder / "vgg.pth"),
         contents={str(write_pictures(folder / "photos", 24)): 1.0},
@@ -36,8 +34,8 @@ def runs(tmp_path_factory):
         warmup=1,
     )
     train(config, folder / "small")
-    train(dataclasses.replace(config, crop=48, seed=5), folder / "large")
-    other = dataclasses.replace(config, network="quality", start="quality")
+    train(changed(config, crop=48, seed=5), folder / "large")
+    other = changed(config, network="quality", start="quality")
     train(other, folder / "other")
     return folder
 
@@ -65,7 +63,7 @@ def test_a_share_of_nothing_changes_nothing_and_a_network_with_itself_is_itself(
 
 def test_the_steps_of_two_seeds_are_all_counted_and_those_before_them_once(runs, tmp_path):
     config = read_config(runs / "small/config.toml")
-    train(dataclasses.replace(config, seed=6), tmp_path / "again")
+    train(changed(config, seed=6), tmp_path / "again")
     mixed = mix_runs([(runs / "small", 1.0), (tmp_path / "again", 1.0)], tmp_path / "mixed")
     stages = read_checkpoint(mixed)["stages"]
     before = impasto.load("fast").card.iterations
@@ -97,7 +95,7 @@ def test_the_command_mixes_what_can_be_exported_and_started_from(
     assert card.notes.startswith(before.notes) and "2 pairs at 48 px" in card.notes
     assert "2 pairs at 32 px" in card.notes and "weights of runs mixed 2 : 1 : 1" in card.notes
     config = read_config(runs / "small/config.toml")
-    further = dataclasses.replace(config, start=str(out / "checkpoint.pt"))
+    further = changed(config, start=str(out / "checkpoint.pt"))
     train(further, tmp_path / "further")
     assert len(read_checkpoint(tmp_path / "further/checkpoint.pt")["stages"]) == 5
     with pytest.raises(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lab_parts import vgg_weights
+from lab_parts import make_config, vgg_weights
 
 from impasto.controls.moments import moments
 from impasto.errors import EngineError, ModelError
@@ -21,7 +21,6 @@ from impasto.lab.methods.compact import SEEN, Compact, CompactShape, Eye
 from impasto.lab.nets.fast_moments import fast_mean_std
 from impasto.lab.nets.vgg import LAYOUTS, VGG19
 from impasto.lab.train.checkpoints import start_from
-from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.reading import EYE_LAYERS, ReadingObjective, give_eye
 from impasto.models import Bundle, read_bundle, write_bundle
 from impasto.models.engine import ENGINES, open_engine
@@ -218,7 +217,9 @@ def test_an_eye_tells_maps_like_those_of_vgg(eye):
 def test_what_an_eye_gets_wrong_is_in_units_of_the_style_loss():
     """One that tells every map too high by 0.5 has a style term of 0.25 a layer."""
     judge = VGG19(vgg_weights(), LAYOUTS[0])
-    config = TrainConfig("reader", "vgg", {"a": 1.0}, {"b": 1.0}, precision="fp32")
+    config = make_config(
+        network="reader", vgg="vgg", contents={"a": 1.0}, styles={"b": 1.0}, precision="fp32"
+    )
     objective = ReadingObjective(config, judge, None, paint=lambda learned, lesson: lesson.styles)
     styles = torch.rand(2, 3, 32, 32)
     lesson = objective.lesson(styles, styles)

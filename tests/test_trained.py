@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from itertools import combinations
 from pathlib import Path
 
@@ -111,20 +112,21 @@ def test_strength_and_masks_where_they_are_promised(trained, photo):
 
 
 def test_the_logs_tell_how_each_was_made():
-    pytest.importorskip("torch")
-    from impasto.lab.train.config import read_config
-
-    found = {path.parent: read_config(path) for path in (ROOT / "recipes/logs").rglob("*.toml")}
+    # As they were written, most of them before configs had tables.
+    found = {
+        path.parent: tomllib.loads(path.read_text())
+        for path in (ROOT / "recipes/logs").rglob("*.toml")
+    }
     made = {folder.relative_to(ROOT / "recipes/logs").parts[0] for folder in found}
     last = {"quality-rim", "quality-again", "quality-large", "quality-price-of-colors"}
     last |= {"quality-collages", "quality-two-sizes"}
     last |= {"fast-rim", "fast-large", "fast-price-of-colors"}
     assert made >= {*TRAINED, "style-swap-inverse", *last}
     for folder, config in found.items():
-        painted = config.network != "reader"  # which has no pictures to hold against others
+        painted = config["network"] != "reader"  # which has no pictures to hold against others
         for name in ("log.csv", "held-out.csv") if painted else ("log.csv",):
             last = (folder / name).read_text().splitlines()[-1]
-            assert 0 < int(last.split(",")[0]) <= config.iterations
+            assert 0 < int(last.split(",")[0]) <= config["iterations"]
 
 
 ALIVE = ("quality", "fast")

@@ -125,17 +125,17 @@ def test_the_configs_that_ship_leave_a_tenth_for_evaluation(monkeypatch):
         # The styles of the others are pictures that are built in, each of them wanted.
         any_style = not isinstance(find_network(config.network), BuiltInRow)
         # Under `runs` lies what commands draw (patterns, prints); a clean clone has none of it.
-        styles = config.styles if any_style else {}
+        styles = config.data.styles if any_style else {}
         drawn = {folder for folder in styles if folder.startswith("runs/")}
         given = {folder: share for folder, share in styles.items() if folder not in drawn}
-        for folder in {**config.contents, **given}:
+        for folder in {**config.data.contents, **given}:
             every = folder_files(folder, held_out=False)
             kept = folder_files(folder, held_out=True)
             assert kept and 0.03 < len(kept) / len(every) < 0.18, folder
         assert drawn <= {"runs/patterns", "runs/prints"}, file
         if not any_style:
             continue
-        pairs = draw_pairs(config.contents, given, count=20).pairs
+        pairs = draw_pairs(config.data.contents, given, count=20).pairs
         assert all(is_held_out(f.name) for pair in pairs for f in (pair.content, pair.style))
 
 

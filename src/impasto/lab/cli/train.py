@@ -28,20 +28,20 @@ _FILE = click.Path(path_type=Path)
     "styles",
     metavar="FILE",
     multiple=True,
-    help="In place of [styles] of the config: a picture or a folder; NAME=FILE names the style.",
+    help="In place of [data.styles]: a picture or a folder; NAME=FILE names the style.",
 )
 @click.option(
     "--photographs",
     metavar="PLACE",
     multiple=True,
-    help="In place of [contents]: a folder, a shard or a pattern of shards.",
+    help="In place of [data.contents]: a folder, a shard or a pattern of shards.",
 )
 @click.option(
     "--set",
     "settings",
     metavar="FIELD=VALUE",
     multiple=True,
-    help="Another value for a field of the config, such as iterations=500.",
+    help="Another value for a field of the config, such as iterations=500 or loss.mesh=2.",
 )
 def train(
     config: Path,
@@ -63,9 +63,9 @@ def train(
 
     changes: dict[str, object] = {"tensorboard": True} if tensorboard else {}
     if styles:
-        changes["styles"] = dict.fromkeys(styles, 1.0)
+        changes["data.styles"] = dict.fromkeys(styles, 1.0)
     if photographs:
-        changes["contents"] = dict.fromkeys(photographs, 1.0)
+        changes["data.contents"] = dict.fromkeys(photographs, 1.0)
     made = read_config(config, changes=changes, settings=settings)
     _run(made, out or Path("runs") / config.stem, bundle=not no_export)
 

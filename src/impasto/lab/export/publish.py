@@ -66,7 +66,7 @@ def publish_run(
     _round_to_half(network)
     judge = load_vgg(config.vgg)
     shown = config if pairs_of is None else read_config(pairs_of)
-    contents, styles = held_out_pairs(shown.contents, shown.styles, n=PAIRS, size=SIZE)
+    contents, styles = held_out_pairs(shown.data.contents, shown.data.styles, n=PAIRS, size=SIZE)
     scores = evaluate(network, judge, contents, styles, margin=row.margin)
     story = replace(
         _story(target, config, row, stages),
@@ -112,7 +112,7 @@ def _publish_built_in(
     pictures = [picture.tensor() for picture in read_styles(config)]
     held = len(names) - len(pictures)
     objective = row.objective(config, load_vgg(config.vgg), row.layers, pictures, held=held)
-    contents = held_out_squares(config.contents, n=PAIRS, size=SIZE, seed=config.seed + 3)
+    contents = held_out_squares(config.data.contents, n=PAIRS, size=SIZE, seed=config.seed + 3)
     numbers = torch.arange(len(contents)) % len(pictures) + held
     story = replace(
         _story(target, config, row, stages),
@@ -121,7 +121,7 @@ def _publish_built_in(
         notes=_history(stages, goal="Gram matrices of its styles"),
     )
     if row.single:
-        told = f"{row.architecture}; {config.normalization} normalization"
+        told = f"{row.architecture}; {config.method.normalization} normalization"
         story = replace(story, architecture=told)
     bundle = export_built_in(network, story, names)
     _check(bundle, partial(built_in_parity, network))
@@ -255,7 +255,7 @@ def _story(
 
 def _data(config: TrainConfig, stages: list[dict[str, Any]], *, styles: str = "") -> str:
     parts = []
-    for folders in (config.contents, config.styles):
+    for folders in (config.data.contents, config.data.styles):
         total = sum(folders.values())
         parts.append(
             ", ".join(f"{Path(k).name} {100 * v / total:.0f} %" for k, v in folders.items())

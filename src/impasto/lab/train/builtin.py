@@ -1,6 +1,6 @@
 """Training of networks whose styles are built in: which styles there are, and what is minimized.
 
-Every file of ``[styles]`` is a style, called as the file without its suffix, or as a key
+Every file of ``[data.styles]`` is a style, called as the file without its suffix, or as a key
 ``"NAME=FILE"`` says.  A lesson has photographs and the number of a style for each; the styles' Gram
 matrices are taken once.
 """
@@ -25,7 +25,7 @@ from impasto.lab.nets.vgg import VGG19
 from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.objective import measured_terms, weighted
 from impasto.lab.train.optimizers import precision
-from impasto.lab.train.terms import GRAM_TERMS, BuiltInPainted, Term, measure
+from impasto.lab.train.terms import BuiltInPainted, measure
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class StylePicture:
 
 
 def read_styles(config: TrainConfig) -> tuple[StylePicture, ...]:
-    """Every picture of ``[styles]``, in the order of the config and of the names in a folder.
+    """Every picture of ``[data.styles]``, in the order of the config and of the names in a folder.
 
     Raises:
         ImageError: for a place that is missing or has no picture, or a picture that is damaged or
@@ -51,7 +51,7 @@ def read_styles(config: TrainConfig) -> tuple[StylePicture, ...]:
         OptionError: if two have one name.
     """
     found: list[StylePicture] = []
-    for place, share in config.styles.items():
+    for place, share in config.data.styles.items():
         named, mark, file = place.partition("=")
         if not mark or Path(place).exists():
             named, file = "", place
@@ -62,14 +62,16 @@ def read_styles(config: TrainConfig) -> tuple[StylePicture, ...]:
             what, reason = left_out[0] if left_out else (file, "has no picture")
             raise ImageError(f"{what}: {reason}; a style of a network is one picture file")
         for source in sources:
-            picture = read(source, shorter=config.style_side, smallest=SMALLEST)
+            picture = read(source, shorter=config.method.style_side, smallest=SMALLEST)
             if isinstance(picture, str):
                 raise ImageError(f"{source.path}: cannot be a style: {picture}")
             found.append(StylePicture(named or source.path.stem, picture, share / len(sources)))
     names = [style.name for style in found]
     for name in names:
         if names.count(name) > 1:
-            raise OptionError(f"[styles]: two pictures are called {name!r}; rename one of them")
+            raise OptionError(
+                f"[data.styles]: two pictures are called {name!r}; rename one of them"
+            )
     return tuple(found)
 
 
@@ -80,7 +82,7 @@ class StyleDraws:
     def __init__(self, shares: Sequence[float], *, first: int, seed: int) -> None:
         """``shares``: how often each is drawn; ``first``: the number of the first of them."""
         if not shares or min(shares) < 0 or sum(shares) <= 0:
-            raise OptionError("[styles]: shares must be 0 or more, and one of them above 0")
+            raise OptionError("[data.styles]: shares must be 0 or more, and one of them above 0")
         self.shares = np.asarray(shares, np.float64) / np.sum(shares)
         self.first = first
         self.random = np.random.default_rng(seed)
@@ -122,7 +124,6 @@ class BuiltInLesson:
 class BuiltInObjective:
     """Perceptual losses against a fixed list of styles; the surface is that of ``Objective``."""
 
-    rows: tuple[Term, ...] = GRAM_TERMS
     paints = True
 
     def __init__(
@@ -143,8 +144,8 @@ class BuiltInObjective:
                 layer: torch.cat([gram(each[layer]) for each in seen]) for layer in layers.style
             }
         self.held, self.styles = held, held + len(pictures)
-        self.volumes = even_volumes(self.wanted, config.even_styles)
-        self.measured = measured_terms(self.rows, config)
+        self.volumes = even_volumes(self.wanted, config.method.even_styles)
+        self.measured = measured_terms(config)
 
     @torch.no_grad()
     def lesson(
@@ -229,7 +230,7 @@ class TwoBranches(BuiltInObjective):
 
     def at(self, step: int) -> TwoBranches:
         """This objective, turned to the branch of a step, counted from 0."""
-        every = self.config.banks_every
+        every = self.config.method.banks_every
         # New banks are learned with encoder and decoder fixed: there is one branch then.
         self.reconstructs = not self.config.add_styles and step % (every + 1) == every
         return self
@@ -253,7 +254,7 @@ class TwoBranches(BuiltInObjective):
         if not self.reconstructs:
             self.norm = float(norm)
         elif norm > 0:
-            torch._foreach_mul_(shared, self.config.balance * self.norm / float(norm))
+            torch._foreach_mul_(shared, self.config.method.balance * self.norm / float(norm))
 
     def state(self) -> dict[str, Any]:
         """``||gK||`` of the last step with the banks."""

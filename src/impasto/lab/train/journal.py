@@ -155,7 +155,7 @@ class Preview:
         """``pictures`` (1, 3, H, W): of styles that are built in, of which the first has the number
         ``first``; without them styles are drawn from the held-out ones."""
         self.contents = held_out_squares(
-            config.contents, n=self.rows, size=self.side, seed=config.seed + 3
+            config.data.contents, n=self.rows, size=self.side, seed=config.seed + 3
         ).to(device)
         if pictures:
             squares = [_square(each, self.side) for each in pictures[: self.columns]]
@@ -163,7 +163,7 @@ class Preview:
             self.asked = torch.arange(first, first + len(squares), device=device)
             return
         self.styles = held_out_squares(
-            config.styles, n=self.columns, size=self.side, seed=config.seed + 4
+            config.data.styles, n=self.columns, size=self.side, seed=config.seed + 4
         ).to(device)
         self.asked = self.styles
 

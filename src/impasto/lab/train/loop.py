@@ -79,7 +79,7 @@ def _learn(
     average = AveragedModel(learned).eval()
     parameters = course.moving
     groups = parameter_groups(config, learned, parameters)
-    optimizer = OPTIMIZERS[config.optimizer](groups, config.learning_rate)
+    optimizer = OPTIMIZERS[config.optimizer.name](groups, config.optimizer.learning_rate)
     step, clock = 0, Clock(config)
     if checkpoint.exists():
         saved = read_checkpoint(checkpoint)
@@ -147,9 +147,9 @@ def _learn(
                 processes.average([*_gradients(parameters), told])
                 stopping, along = bool(told[0]), float(told[1])
                 course.settle()
-                values["gradient"] = clip_gradients(parameters, config.clip)
+                values["gradient"] = clip_gradients(parameters, config.optimizer.clip)
                 optimizer.step()
-                update_average(average, learned, config.ema)
+                update_average(average, learned, config.optimizer.ema)
                 step += 1
                 bar.update(config.batch)
                 journal.add(step, values, rate)
@@ -195,7 +195,7 @@ def _load_optimizer(
     groups = optimizer.param_groups
     if [set(group) for group in saved["param_groups"]] != [set(group) for group in groups]:
         raise ModelError(
-            f"{path} was not written by optimizer {config.optimizer!r} with such a "
+            f"{path} was not written by optimizer {config.optimizer.name!r} with such a "
             "style_rate; go on with those it was written by, or give another run folder (start = "
             "this checkpoint keeps the weights)"
         )
@@ -224,10 +224,10 @@ def _stage(config: TrainConfig, step: int) -> dict[str, Any]:
     return {
         "iterations": step,
         "batch": config.batch,
-        "crop": config.crop,
+        "crop": config.data.crop,
         "distilled": bool(config.teacher),
-        "mesh": bool(config.mesh),
-        "colors": bool(config.colors),
+        "mesh": bool(config.weight("mesh")),
+        "colors": bool(config.weight("colors")),
         "eye": bool(config.eye),
         "seed": config.seed,  # by which ``recipes/mix.py`` tells two runs from one
     }

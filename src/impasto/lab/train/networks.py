@@ -63,21 +63,21 @@ class BuiltInRow:
 
 
 def _johnson(config: TrainConfig, _: int) -> nn.Module:
-    shape = JohnsonShape(width=config.width or JohnsonShape.width)
-    return Johnson(shape, normalization=NORMALIZATIONS[config.normalization])
+    shape = JohnsonShape(width=config.method.width or JohnsonShape.width)
+    return Johnson(shape, normalization=NORMALIZATIONS[config.method.normalization])
 
 
 def _ulyanov(config: TrainConfig, _: int) -> nn.Module:
-    shape = UlyanovShape(width=config.width or UlyanovShape.width)
-    return Ulyanov(shape, normalization=NORMALIZATIONS[config.normalization])
+    shape = UlyanovShape(width=config.method.width or UlyanovShape.width)
+    return Ulyanov(shape, normalization=NORMALIZATIONS[config.method.normalization])
 
 
 def _cin(config: TrainConfig, styles: int) -> nn.Module:
-    return CIN(styles, CINShape(width=config.width or CINShape.width))
+    return CIN(styles, CINShape(width=config.method.width or CINShape.width))
 
 
 def _stylebank(config: TrainConfig, styles: int) -> nn.Module:
-    return StyleBank(styles, StyleBankShape(width=config.width or StyleBankShape.width))
+    return StyleBank(styles, StyleBankShape(width=config.method.width or StyleBankShape.width))
 
 
 BUILT_IN: tuple[BuiltInRow, ...] = (

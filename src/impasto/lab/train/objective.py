@@ -7,7 +7,7 @@ the teacher's picture.  What they find is a ``Lesson``, a value that can be lear
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,6 @@ from impasto.lab.train.config import TrainConfig
 from impasto.lab.train.optimizers import precision
 from impasto.lab.train.terms import (
     DISTILL_LAYERS,
-    STYLE_TERMS,
     WASSERSTEIN_LAYERS,
     Lesson,
     Need,
@@ -44,8 +43,6 @@ Paint = Callable[[Any, Lesson], Tensor]
 class Objective:
     """The weighted sum of terms of a config; holds judge and, if any, teacher."""
 
-    rows: tuple[Term, ...] = STYLE_TERMS
-    """The terms that there may be."""
     paints = True
     """Whether there are pictures to show of what is learned."""
     least_styles = 2
@@ -63,7 +60,7 @@ class Objective:
         """``paint``: what is trained; ``features``: whether it asks for those of a lesson."""
         self.config, self.vgg, self.teacher = config, vgg, teacher
         self.paint, self.features = paint, features
-        self.measured = measured_terms(self.rows, config, teacher=teacher is not None)
+        self.measured = measured_terms(config, teacher=teacher is not None)
         self.layers = list(dict.fromkeys(layer for term in self.measured for layer in term.layers))
 
     def needs(self, need: Need) -> bool:
@@ -171,18 +168,16 @@ class Objective:
         return measure(self.measured, Painted(lesson, output, features, unaligned, narrow, units))
 
 
-def measured_terms(
-    rows: Sequence[Term], config: TrainConfig, *, teacher: bool = False
-) -> tuple[Term, ...]:
-    """The terms of ``rows`` that a run with ``config`` measures."""
+def measured_terms(config: TrainConfig, *, teacher: bool = False) -> tuple[Term, ...]:
+    """The terms that a run with ``config`` measures."""
     return tuple(
         term
-        for term in rows
-        if (term.always or getattr(config, term.name)) and (term.needs != "teacher" or teacher)
+        for term in config.terms
+        if (term.always or config.weight(term.name)) and (term.needs != "teacher" or teacher)
     )
 
 
 def weighted(config: TrainConfig, terms: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
     """The sum of terms by their weights in a config, and each before its weight."""
-    total = torch.stack([getattr(config, name) * term for name, term in terms.items()]).sum()
+    total = torch.stack([config.weight(name) * term for name, term in terms.items()]).sum()
     return total, dict(terms)

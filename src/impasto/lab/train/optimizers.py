@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from impasto.lab.train.config import TrainConfig
+from impasto.lab.train.config import Optimizer, TrainConfig
 
 BOUND = 5.0
 """Spectral norm that no weight grows beyond: a network without normalization layers is only tame
@@ -110,15 +110,15 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Any], float], torch.optim.Optimizer]] =
 }
 
 
-def _cosine(config: TrainConfig, step: int, along: float) -> float:
-    return config.final_rate + (1 - config.final_rate) * (1 + math.cos(math.pi * along)) / 2
+def _cosine(options: Optimizer, step: int, along: float) -> float:
+    return options.final_rate + (1 - options.final_rate) * (1 + math.cos(math.pi * along)) / 2
 
 
-def _inverse(config: TrainConfig, step: int, along: float) -> float:
-    return 1 / (1 + config.decay * step)
+def _inverse(options: Optimizer, step: int, along: float) -> float:
+    return 1 / (1 + options.decay * step)
 
 
-SCHEDULES: dict[str, Callable[[TrainConfig, int, float], float]] = {
+SCHEDULES: dict[str, Callable[[Optimizer, int, float], float]] = {
     "cosine": _cosine,
     "inverse": _inverse,
 }
@@ -147,9 +147,10 @@ def learning_rate(config: TrainConfig, step: int, along: float = 0.0) -> float:
 
     ``along``: the share of its time that is over, where it has ``minutes``.
     """
-    rise = min((step + 1) / max(config.warmup, 1), 1.0)
+    options = config.optimizer
+    rise = min((step + 1) / max(options.warmup, 1), 1.0)
     along = max(min(step / config.iterations, 1.0), along)
-    return config.learning_rate * rise * SCHEDULES[config.schedule](config, step, along)
+    return options.learning_rate * rise * SCHEDULES[options.schedule](options, step, along)
 
 
 def precision(config: TrainConfig, images: Tensor) -> torch.autocast:

@@ -19,8 +19,6 @@ from impasto.lab.train.objective import Objective, weighted
 from impasto.lab.train.optimizers import precision
 from impasto.lab.train.terms import (
     INVERSE_LAYER,
-    INVERSE_TERMS,
-    READER_TERMS,
     Lesson,
     Mapped,
     measure,
@@ -38,7 +36,6 @@ class ReadingObjective(Objective):
     lessons a picture, moments are one.
     """
 
-    rows = READER_TERMS
     paints = False
 
     @torch.no_grad()
@@ -100,8 +97,6 @@ class InverseObjective(Objective):
     in training. Without style term; the ``identity`` term is the L1 distance of photographs and
     paintings from themselves, which the paper has not (the authors' code has, with weight 0).
     """
-
-    rows = INVERSE_TERMS
 
     @torch.no_grad()
     def lesson(

@@ -91,7 +91,7 @@ class Course:
         if self.larger is None:
             return lessons
         # As many pixels a step as the others have, and a block that is through when theirs is.
-        batch = config.batch * (config.crop / config.larger) ** 2
+        batch = config.batch * (config.data.crop / config.data.larger) ** 2
         batch = max(round(batch / parts), 1) * parts
         size = max(lessons.size // (THIRD - 1), 1)
         return TwoSizes(lessons, made(*self.larger, batch=batch, size=size))
@@ -121,22 +121,20 @@ def open_course(
     """
     if isinstance(row, BuiltInRow):
         return _built_in(config, row, device, begun)
-    if config.add_styles:
-        raise OptionError(f"add_styles is for networks with built-in styles, not for {row.name}")
-    if config.rim and not row.margin:
-        raise OptionError(f"{row.name} is painted without a margin and has no rim: leave it out")
-    margin = WIDE if config.rim else row.margin
-    if config.crop <= margin:
+    margin = WIDE if config.weight("rim") else row.margin
+    if config.data.crop <= margin:
         raise OptionError(
-            f"crop = {config.crop}; {row.name} takes crops of more than {margin} px, its margin"
+            f"crop = {config.data.crop}; {row.name} takes crops of more than {margin} px, its "
+            "margin"
         )
     objective = _objective(config, row, device)
     photographs, paintings = _read(config)
     contents, styles = _samplers(config, photographs, paintings, device)
     larger = None
-    if config.larger:
+    if config.data.larger:
         # With another seed: not the same crops once more.
-        other = replace(config, crop=config.larger, larger=0, seed=config.seed + 10)
+        data = replace(config.data, crop=config.data.larger, larger=0)
+        other = replace(config, data=data, seed=config.seed + 10)
         larger = _samplers(other, photographs, paintings, device)
     learned = row.learned().to(device, memory_format=torch.channels_last)
     before = []
@@ -163,8 +161,6 @@ def open_course(
 def _open_eye(
     learned: nn.Module, config: TrainConfig, row: NetworkRow, styles: Sampler, device: torch.device
 ) -> None:
-    if not isinstance(learned, Compact | Eye):
-        raise OptionError(f"{row.name} reads no styles with an eye: leave eye out")
     drawn = styles.state()
     crops = (styles.batch(VIEWED, range(VIEWED), device=device) for _ in range(VIEWS))
     try:
@@ -179,28 +175,23 @@ def _open_eye(
 
 
 def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun: bool) -> Course:
-    terms = config.teacher, config.mesh, config.colors, config.rim, config.wasserstein
-    if any(terms) or config.larger or config.repeats > 1:
-        raise OptionError(
-            f"{row.name} has no teacher, no mesh, no colors, no rim, no wasserstein, no larger "
-            "crops and no repeats: leave them out"
-        )
-    if row.single and config.add_styles:
-        raise OptionError(f"{row.name} has one style; add_styles is for cin and stylebank")
     pictures = read_styles(config)
     earlier = names_of(config.start) if config.add_styles else ()
     names = (*earlier, *(each.name for each in pictures))
     _check_styles(config, row, earlier, names)
-    photographs = _collections(config, config.contents)
-    contents = _sampler(config, photographs, config.contents, config.content_scale, device)
+    photographs = _collections(config, config.data.contents)
+    contents = _sampler(
+        config, photographs, config.data.contents, config.data.content_scale, device
+    )
     tensors = [each.tensor(device) for each in pictures]
     objective = row.objective(
         config, _judge(config, device), row.layers, tensors, held=len(earlier)
     )
     learned = row.network(config, len(names))
-    if config.crop % learned.multiple:
+    if config.data.crop % learned.multiple:
         raise OptionError(
-            f"crop = {config.crop}; {row.name} takes pictures of a multiple of {learned.multiple}"
+            f"crop = {config.data.crop}; {row.name} takes pictures of a multiple of "
+            f"{learned.multiple}"
         )
     before = []
     if config.start and not begun:
@@ -229,7 +220,7 @@ def _check_styles(
 ) -> None:
     if row.single and len(names) > 1:
         raise OptionError(
-            f"{row.name} learns one style, and [styles] has {len(names)} pictures "
+            f"{row.name} learns one style, and [data.styles] has {len(names)} pictures "
             f"({', '.join(names[:3])}{', ...' if len(names) > 3 else ''}); name one file"
         )
     if twice := set(earlier) & set(names[len(earlier) :]):
@@ -247,10 +238,6 @@ def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Ob
     """The judge and the teacher, in the precision of the config."""
     judge = _judge(config, device)
     teacher = None
-    names = {term.name for term in row.objective.rows}
-    for term in ("teacher", "mesh", "colors", "wasserstein"):
-        if getattr(config, term) and (term if term != "teacher" else "distill_pixels") not in names:
-            raise OptionError(f"{row.name} has no {term}: leave it out")
     if config.teacher:
         teacher = decoder_from(read_weights(config.teacher))
         teacher.to(device, judge.preprocess.weight.dtype).requires_grad_(False)
@@ -265,24 +252,24 @@ def _collections(config: TrainConfig, places: dict[str, float]) -> Loaded:
     """Pictures; those that would have to be enlarged too much for a crop are left out."""
     return load_collections(
         places,
-        shorter=config.reduced_to,
-        smallest=config.least_side,
-        memory=config.memory,
+        shorter=config.data.reduced_to,
+        smallest=config.data.least_side,
+        memory=config.data.memory,
     )
 
 
 def _read(config: TrainConfig) -> tuple[Loaded, Loaded]:
     """Photographs and paintings."""
     photographs, paintings = (
-        _collections(config, config.contents),
-        _collections(config, config.styles),
+        _collections(config, config.data.contents),
+        _collections(config, config.data.styles),
     )
     least = Objective.least_styles
     if len(paintings) < least:
         raise OptionError(
-            f"{', '.join(config.styles)}: {len(paintings)} usable painting, and a network for any "
-            f"style needs {least} at the very least (20 make sense): with one it would learn to "
-            "ignore the style it is given; add paintings"
+            f"{', '.join(config.data.styles)}: {len(paintings)} usable painting, and a network for "
+            f"any style needs {least} at the very least (20 make sense): with one it would learn "
+            "to ignore the style it is given; add paintings"
         )
     return photographs, paintings
 
@@ -292,15 +279,15 @@ def _samplers(
 ) -> tuple[Sampler, Sampler]:
     """Those of photographs and of styles."""
     return (
-        _sampler(config, photographs, config.contents, config.content_scale, device),
+        _sampler(config, photographs, config.data.contents, config.data.content_scale, device),
         _sampler(
             config,
             paintings,
-            config.styles,
-            config.style_scale,
+            config.data.styles,
+            config.data.style_scale,
             device,
-            jitter=config.style_jitter,
-            collage=config.style_collage,
+            jitter=config.data.style_jitter,
+            collage=config.data.style_collage,
             seed=2,
         ),
     )
@@ -320,13 +307,13 @@ def _sampler(
     return Sampler(
         loaded.collections,
         list(places.values()),
-        crop=config.crop,
+        crop=config.data.crop,
         smallest=scale,
         jitter=jitter,
         seed=config.seed + seed,
-        flip=config.flip,
-        resize=config.resize,
-        enlarge=config.enlarge,
+        flip=config.data.flip,
+        resize=config.data.resize,
+        enlarge=config.data.enlarge,
         collage=collage,
         ahead=AHEAD,
         # A device learns faster than a processor cuts crops for it.

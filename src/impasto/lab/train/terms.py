@@ -46,6 +46,7 @@ class Term:
 
     Attributes:
         name: in a config, where its weight stands, and in the log.
+        weight: where a config does not say.
         function: what is measured -> the term before its weight.
         layers: of VGG, at which the judge looks at the pictures for it.
         needs: what has to be done for it; nothing is where its weight is 0.
@@ -53,6 +54,7 @@ class Term:
     """
 
     name: str
+    weight: float
     function: Callable[[Any], Tensor]
     layers: tuple[str, ...] = ()
     needs: Need | None = None
@@ -205,17 +207,22 @@ def _distill_features(painted: Painted) -> Tensor:
 
 
 STYLE_TERMS: tuple[Term, ...] = (
-    Term("content", _content, layers=(CONTENT_LAYER,), always=True),
-    Term("style", _style, layers=STYLE_LAYERS, always=True),
-    Term("variation", _variation, always=True),
-    Term("wasserstein", _wasserstein, layers=WASSERSTEIN_LAYERS, needs="directions"),
-    Term("mesh", _mesh),
-    Term("colors", _colors),
-    Term("identity", _identity, needs="unaligned"),
-    Term("rim", _rim, needs="two margins"),
-    Term("distill_pixels", _distill_pixels, needs="teacher", always=True),
+    Term("content", 1.0, _content, layers=(CONTENT_LAYER,), always=True),
+    Term("style", 10.0, _style, layers=STYLE_LAYERS, always=True),
+    Term("variation", 0.0, _variation, always=True),
+    Term("wasserstein", 0.0, _wasserstein, layers=WASSERSTEIN_LAYERS, needs="directions"),
+    Term("mesh", 0.0, _mesh),
+    Term("colors", 0.0, _colors),
+    Term("identity", 10.0, _identity, needs="unaligned"),
+    Term("rim", 0.0, _rim, needs="two margins"),
+    Term("distill_pixels", 0.0, _distill_pixels, needs="teacher", always=True),
     Term(
-        "distill_features", _distill_features, layers=DISTILL_LAYERS, needs="teacher", always=True
+        "distill_features",
+        0.0,
+        _distill_features,
+        layers=DISTILL_LAYERS,
+        needs="teacher",
+        always=True,
     ),
 )
 """Of networks for any style."""
@@ -236,9 +243,9 @@ def _inverse_identity(painted: Painted) -> Tensor:
 
 
 INVERSE_TERMS: tuple[Term, ...] = (
-    Term("content", _inverse_content, layers=(INVERSE_LAYER,), always=True),
-    Term("variation", _round_variation, always=True),
-    Term("identity", _inverse_identity),
+    Term("content", 1.0, _inverse_content, layers=(INVERSE_LAYER,), always=True),
+    Term("variation", 0.0, _round_variation, always=True),
+    Term("identity", 10.0, _inverse_identity),
 )
 """Of Style-Swap's inverse network."""
 
@@ -263,8 +270,8 @@ def _variance(mean: Tensor, std: Tensor) -> Tensor:
 
 
 READER_TERMS: tuple[Term, ...] = (
-    Term("style", _mapped_style, always=True),
-    Term("distill_features", _mapped_features, always=True),
+    Term("style", 10.0, _mapped_style, always=True),
+    Term("distill_features", 0.0, _mapped_features, always=True),
 )
 """Of the eye that the compact networks read styles with."""
 
@@ -281,9 +288,9 @@ def _gram_style(painted: BuiltInPainted) -> Tensor:
 
 
 GRAM_TERMS: tuple[Term, ...] = (
-    Term("content", _gram_content, always=True),
-    Term("style", _gram_style, always=True),
-    Term("variation", _variation, always=True),
+    Term("content", 1.0, _gram_content, always=True),
+    Term("style", 10.0, _gram_style, always=True),
+    Term("variation", 0.0, _variation, always=True),
 )
 """Of networks with built-in styles, whose papers differ in the layers (``networks.BuiltInRow``)."""
 
