@@ -28,11 +28,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from impasto.lab.data.pictures import Collection, Sampler
 from impasto.lab.nets.vgg import CONVOLUTIONS, LAYOUTS, VGG19
-from impasto.lab.train.batches import Lessons
-from impasto.lab.train.config import Optimizer, PairData, TaughtLoss, TrainConfig
-from impasto.lab.train.networks import find_network
-from impasto.lab.train.objective import Objective
-from impasto.lab.train.optimizers import OPTIMIZERS, clip_gradients, update_average
+from impasto.lab.training.batches import Lessons
+from impasto.lab.training.config import Optimizer, PairData, TaughtLoss, TrainConfig
+from impasto.lab.training.networks import find_network
+from impasto.lab.training.objective import Objective
+from impasto.lab.training.optimizers import OPTIMIZERS, clip_gradients, update_average
 
 PAPER = TrainConfig(
     network="adain",

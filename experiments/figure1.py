@@ -21,8 +21,8 @@ from PIL import Image
 
 import impasto
 from impasto.lab.data.sources import find_sources, read
-from impasto.lab.train.config import TrainConfig, read_config
-from impasto.lab.train.loop import train
+from impasto.lab.training.config import TrainConfig, read_config
+from impasto.lab.training.loop import train
 
 ROOT = Path(__file__).parents[1]
 SIDE = 224

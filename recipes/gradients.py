@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from impasto.errors import ImpastoError, OptionError
-from impasto.lab.train.config import TrainConfig, read_config
-from impasto.lab.train.networks import find_network
-from impasto.lab.train.processes import join_processes
-from impasto.lab.train.setup import open_course
+from impasto.lab.training.config import TrainConfig, read_config
+from impasto.lab.training.networks import find_network
+from impasto.lab.training.processes import join_processes
+from impasto.lab.training.setup import open_course
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def term_gradients(config: TrainConfig, *, batches: int = 4) -> list[TermGradien
 
     Raises:
         OptionError: for fewer than one batch, and for what the config asks for.
-        ImageError, ModelError: as :func:`impasto.lab.train.loop.train`.
+        ImageError, ModelError: as :func:`impasto.lab.training.loop.train`.
 
     Example:
         >>> config = read_config("recipes/configs/large-crops.toml")        # doctest: +SKIP

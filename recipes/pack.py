@@ -30,10 +30,10 @@ from impasto.images.files import write_whole
 from impasto.lab.data.pictures import THREADS
 from impasto.lab.data.sources import Source, find_sources, is_held_out, read, split
 from impasto.lab.nets.vgg import read_weights
-from impasto.lab.train.checkpoints import names_of, weights_from, write_checkpoint
-from impasto.lab.train.config import TrainConfig, read_config, write_config
-from impasto.lab.train.networks import BuiltInRow, find_network
-from impasto.lab.train.reading import eye_of
+from impasto.lab.training.checkpoints import names_of, weights_from, write_checkpoint
+from impasto.lab.training.config import TrainConfig, read_config, write_config
+from impasto.lab.training.networks import BuiltInRow, find_network
+from impasto.lab.training.reading import eye_of
 
 MEGABYTES = 50.0
 """Of pictures."""

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.lab.nets.vgg import CONVOLUTIONS, LAYOUTS
-from impasto.lab.train.config import TABLES, TrainConfig, parse_config
+from impasto.lab.training.config import TABLES, TrainConfig, parse_config
 
 SHARED = Path(__file__).parents[2] / "shared"
 """A folder of real weights and pictures beside the checkout; tests that want it skip without it."""

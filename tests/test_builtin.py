@@ -23,9 +23,9 @@ from impasto.images.photo import read_photo
 from impasto.lab.export.builtin import built_in_parity, export_built_in
 from impasto.lab.export.graphs import PARITY, Story
 from impasto.lab.export.publish import _round_to_half
-from impasto.lab.train.checkpoints import weights_of
-from impasto.lab.train.config import read_config, write_config
-from impasto.lab.train.networks import find_network
+from impasto.lab.training.checkpoints import weights_of
+from impasto.lab.training.config import read_config, write_config
+from impasto.lab.training.networks import find_network
 from impasto.models import Bundle, find_bundle, read_bundle, write_bundle
 from impasto.models.engine import ENGINES, open_engine
 from impasto.stylizer import BuiltInStylizer
@@ -428,7 +428,9 @@ def test_a_finished_run_leaves_a_bundle_that_paints(name, tmp_path, monkeypatch,
         run(*more, f"start={bundle}", *styles[0])
         assert read_bundle(tmp_path / "more" / "more.impasto").card.iterations == 5
         return
-    run(*more, f"start={bundle}", "--set", f"{name}.add_styles=true", "--style", paintings / "2.png")
+    run(
+        *more, f"start={bundle}", "--set", f"{name}.add_styles=true", "--style", paintings / "2.png"
+    )
     grown = impasto.load(tmp_path / "more" / "more.impasto", engine="onnxruntime", threads=1)
     assert grown.card.styles == ("wave", "1", "2")
     np.testing.assert_allclose(grown.stylize(image, "wave"), before, atol=1e-5)

@@ -10,9 +10,9 @@ from lab_parts import applicable, changed, small_config
 
 from gradients import _told, gradients_table, term_gradients
 from impasto.errors import OptionError
-from impasto.lab.train.config import write_config
-from impasto.lab.train.networks import find_network
-from impasto.lab.train.setup import open_course
+from impasto.lab.training.config import write_config
+from impasto.lab.training.networks import find_network
+from impasto.lab.training.setup import open_course
 
 
 @pytest.fixture(scope="module")

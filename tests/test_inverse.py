@@ -48,12 +48,12 @@ from impasto.lab.methods.style_swap import (
 from impasto.lab.nets.vgg import LAYOUTS, load_vgg, read_weights, weights_metadata
 from impasto.lab.optimize.method import Run, Task
 from impasto.lab.optimize.settings import set_options
-from impasto.lab.train.checkpoints import read_checkpoint, start_from
-from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.journal import Preview
-from impasto.lab.train.loop import train
-from impasto.lab.train.networks import find_network
-from impasto.lab.train.setup import open_course
+from impasto.lab.training.checkpoints import read_checkpoint, start_from
+from impasto.lab.training.config import TrainConfig
+from impasto.lab.training.journal import Preview
+from impasto.lab.training.loop import train
+from impasto.lab.training.networks import find_network
+from impasto.lab.training.setup import open_course
 
 REPOSITORY = Path(__file__).parents[1]
 TRAINED = REPOSITORY / "trained/style-swap-inverse.safetensors"

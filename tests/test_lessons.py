@@ -10,11 +10,11 @@ from impasto.errors import OptionError
 from impasto.lab.data.pictures import Sampler, load_collections
 from impasto.lab.methods.adain import Decoder
 from impasto.lab.nets.vgg import load_vgg
-from impasto.lab.train import batches as lessons
-from impasto.lab.train.batches import Lessons
-from impasto.lab.train.networks import find_network
-from impasto.lab.train.objective import Objective
-from impasto.lab.train.setup import open_course
+from impasto.lab.training import batches as lessons
+from impasto.lab.training.batches import Lessons
+from impasto.lab.training.networks import find_network
+from impasto.lab.training.objective import Objective
+from impasto.lab.training.setup import open_course
 
 
 @pytest.fixture(scope="module")

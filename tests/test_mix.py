@@ -10,9 +10,9 @@ from lab_parts import changed, make_config, vgg_weights, write_pictures
 import impasto
 from impasto.cli import cli
 from impasto.errors import ModelError, OptionError
-from impasto.lab.train.checkpoints import read_checkpoint, weights_from, write_checkpoint
-from impasto.lab.train.config import read_config
-from impasto.lab.train.loop import train
+from impasto.lab.training.checkpoints import read_checkpoint, weights_from, write_checkpoint
+from impasto.lab.training.config import read_config
+from impasto.lab.training.loop import train
 from mix import mix_runs
 
 

@@ -11,10 +11,10 @@ from lab_parts import changed, flat, make_config, small_config
 from torch.optim.swa_utils import AveragedModel
 
 from impasto.errors import OptionError
-from impasto.lab.train.config import CHOICES, read_config, write_config
-from impasto.lab.train.loop import train
-from impasto.lab.train.networks import find_network
-from impasto.lab.train.optimizers import (
+from impasto.lab.training.config import CHOICES, read_config, write_config
+from impasto.lab.training.loop import train
+from impasto.lab.training.networks import find_network
+from impasto.lab.training.optimizers import (
     OPTIMIZERS,
     SCHEDULES,
     clip_gradients,

@@ -11,9 +11,9 @@ import pack
 from impasto.errors import OptionError
 from impasto.lab.data.sources import find_sources, is_held_out, split
 from impasto.lab.nets.vgg import load_vgg
-from impasto.lab.train.checkpoints import weights_from
-from impasto.lab.train.config import read_config, write_config
-from impasto.lab.train.loop import train
+from impasto.lab.training.checkpoints import weights_from
+from impasto.lab.training.config import read_config, write_config
+from impasto.lab.training.loop import train
 from pack import _shared_out, pack_run
 
 

@@ -20,8 +20,8 @@ from impasto.lab.methods.adain import AdaINNetwork, Decoder
 from impasto.lab.methods.compact import SEEN, Compact, CompactShape, Eye
 from impasto.lab.nets.fast_moments import fast_mean_std
 from impasto.lab.nets.vgg import LAYOUTS, VGG19
-from impasto.lab.train.checkpoints import start_from
-from impasto.lab.train.reading import EYE_LAYERS, ReadingObjective, give_eye
+from impasto.lab.training.checkpoints import start_from
+from impasto.lab.training.reading import EYE_LAYERS, ReadingObjective, give_eye
 from impasto.models import Bundle, read_bundle, write_bundle
 from impasto.models.engine import ENGINES, open_engine
 from impasto.painting.steps import padded

@@ -19,14 +19,14 @@ from impasto.lab.methods.johnson import Johnson, JohnsonShape
 from impasto.lab.methods.stylebank import BANK, StyleBank, StyleBankShape, relit
 from impasto.lab.methods.ulyanov import Ulyanov, UlyanovShape
 from impasto.lab.nets.normalization import BatchNorm, ConditionalInstanceNorm, InstanceNorm
-from impasto.lab.train.builtin import StyleDraws, TwoBranches, even_volumes, read_styles
-from impasto.lab.train.checkpoints import read_checkpoint
-from impasto.lab.train.config import CHOICES, read_config
-from impasto.lab.train.journal import Preview
-from impasto.lab.train.loop import train
-from impasto.lab.train.networks import BUILT_IN, NORMALIZATIONS, find_network
-from impasto.lab.train.optimizers import parameter_groups
-from impasto.lab.train.setup import open_course
+from impasto.lab.training.builtin import StyleDraws, TwoBranches, even_volumes, read_styles
+from impasto.lab.training.checkpoints import read_checkpoint
+from impasto.lab.training.config import CHOICES, read_config
+from impasto.lab.training.journal import Preview
+from impasto.lab.training.loop import train
+from impasto.lab.training.networks import BUILT_IN, NORMALIZATIONS, find_network
+from impasto.lab.training.optimizers import parameter_groups
+from impasto.lab.training.setup import open_course
 
 CPU = torch.device("cpu")
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -142,8 +142,8 @@ def test_hardly_a_channel_is_dead(name):
     torch = pytest.importorskip("torch")
     from channels import dead_channels, watched
     from impasto.lab.nets.network import stylize
-    from impasto.lab.train.checkpoints import start_from
-    from impasto.lab.train.networks import find_network
+    from impasto.lab.training.checkpoints import start_from
+    from impasto.lab.training.networks import find_network
 
     network = find_network(name).learned()
     start_from(network, name)
@@ -163,9 +163,9 @@ def test_hardly_a_channel_is_dead(name):
 def test_training_paints_as_the_studio(name):
     """A network that is trained without the studio's margin is off in light within it."""
     torch = pytest.importorskip("torch")
-    from impasto.lab.train.checkpoints import start_from
-    from impasto.lab.train.networks import find_network
-    from impasto.lab.train.terms import Lesson
+    from impasto.lab.training.checkpoints import start_from
+    from impasto.lab.training.networks import find_network
+    from impasto.lab.training.terms import Lesson
 
     row = find_network(name)
     network = row.learned().eval()

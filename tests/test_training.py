@@ -31,21 +31,26 @@ from impasto.lab.methods.compact import FAST, QUALITY, Compact
 from impasto.lab.nets.network import stylize
 from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.vgg import load_vgg, read_weights
-from impasto.lab.train import batches as lessons
-from impasto.lab.train.checkpoints import read_checkpoint, start_from, weights_of, write_checkpoint
-from impasto.lab.train.config import finetune_config, read_config, write_config
-from impasto.lab.train.journal import Preview
-from impasto.lab.train.loop import train
-from impasto.lab.train.networks import NETWORKS, find_network
-from impasto.lab.train.objective import Objective
-from impasto.lab.train.optimizers import (
+from impasto.lab.training import batches as lessons
+from impasto.lab.training.checkpoints import (
+    read_checkpoint,
+    start_from,
+    weights_of,
+    write_checkpoint,
+)
+from impasto.lab.training.config import finetune_config, read_config, write_config
+from impasto.lab.training.journal import Preview
+from impasto.lab.training.loop import train
+from impasto.lab.training.networks import NETWORKS, find_network
+from impasto.lab.training.objective import Objective
+from impasto.lab.training.optimizers import (
     OPTIMIZERS,
     clip_gradients,
     learning_rate,
     parameter_groups,
 )
-from impasto.lab.train.reading import InverseObjective, ReadingObjective
-from impasto.lab.train.setup import open_course
+from impasto.lab.training.reading import InverseObjective, ReadingObjective
+from impasto.lab.training.setup import open_course
 from impasto.models import find_bundle, read_bundle
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -140,7 +145,7 @@ def test_a_run_that_broke_off_goes_on_from_its_checkpoint(config, tmp_path, monk
 
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="went down"):
         _stop_after(patch, tmp_path / "parts", 2, crash)
-        patch.setattr("impasto.lab.train.loop.write_checkpoint", _only_first(write_checkpoint))
+        patch.setattr("impasto.lab.training.loop.write_checkpoint", _only_first(write_checkpoint))
         train(config, tmp_path / "parts")
     assert len(_losses(tmp_path / "parts")) == 2
     assert read_checkpoint(tmp_path / "parts" / "checkpoint.pt")["step"] == 1

@@ -30,8 +30,8 @@ from impasto.lab.evaluate.run import Judge, evaluate_models
 from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss, style_loss
 from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.vgg import load_vgg
-from impasto.lab.train.config import read_config
-from impasto.lab.train.networks import BuiltInRow, find_network
+from impasto.lab.training.config import read_config
+from impasto.lab.training.networks import BuiltInRow, find_network
 from impasto.models import write_bundle
 from impasto.stylizer import load
 

@@ -13,7 +13,7 @@ import click
 from impasto.cli.options import LibraryOption, given
 
 if TYPE_CHECKING:
-    from impasto.lab.train.config import TrainConfig
+    from impasto.lab.training.config import TrainConfig
 
 _FILE = click.Path(path_type=Path)
 
@@ -59,7 +59,7 @@ def train(
     processes: torchrun --nproc-per-node 2 -m impasto lab train CONFIG
     """
     _set_signals()
-    from impasto.lab.train.config import read_config
+    from impasto.lab.training.config import read_config
 
     changes: dict[str, object] = {"tensorboard": True} if tensorboard else {}
     if styles:
@@ -82,13 +82,13 @@ def train(
 @click.option(
     "--model",
     cls=LibraryOption,
-    reads="lab.train.config:finetune_config:model",
+    reads="lab.training.config:finetune_config:model",
     help="What to start from: quality or fast.",
 )
 @click.option(
     "--iterations",
     cls=LibraryOption,
-    reads="lab.train.config:finetune_config:iterations",
+    reads="lab.training.config:finetune_config:iterations",
     type=int,
     help="Steps of 4 pairs.",
 )
@@ -109,7 +109,7 @@ def finetune(
     impasto stylize street.jpg one-of-them.jpg --model mine/mine.impasto
     """
     _set_signals()
-    from impasto.lab.train.config import finetune_config
+    from impasto.lab.training.config import finetune_config
 
     settings = finetune_config(
         photographs, paintings, vgg=vgg, **given(model=model, iterations=iterations)
@@ -125,7 +125,7 @@ def _set_signals() -> None:
 
 def _run(config: TrainConfig, folder: Path, *, bundle: bool) -> None:
     from impasto.lab.export.publish import publish_trained
-    from impasto.lab.train.loop import train as learn
+    from impasto.lab.training.loop import train as learn
 
     try:
         checkpoint = learn(config, folder)

@@ -19,10 +19,10 @@ from impasto.lab.export.graphs import PARITY, Story, export, parity
 from impasto.lab.export.scores import evaluate, held_out_pairs
 from impasto.lab.methods.adain import AdaINNetwork, decoder_from, encoder_of
 from impasto.lab.nets.vgg import load_vgg, read_weights, recognize, weights_metadata
-from impasto.lab.train.builtin import read_styles
-from impasto.lab.train.checkpoints import CHECKPOINT, read_checkpoint, start_from
-from impasto.lab.train.config import TrainConfig, read_config
-from impasto.lab.train.networks import NETWORKS, BuiltInRow, NetworkRow, find_network
+from impasto.lab.training.builtin import read_styles
+from impasto.lab.training.checkpoints import CHECKPOINT, read_checkpoint, start_from
+from impasto.lab.training.config import TrainConfig, read_config
+from impasto.lab.training.networks import NETWORKS, BuiltInRow, NetworkRow, find_network
 from impasto.models.bundle import Bundle, write_bundle
 from impasto.models.engine import ENGINES, Engine, open_engine
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from impasto.lab.train.config import Optimizer, TrainConfig
+from impasto.lab.training.config import Optimizer, TrainConfig
 
 BOUND = 5.0
 """Spectral norm that no weight grows beyond: a network without normalization layers is only tame

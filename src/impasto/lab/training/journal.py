@@ -18,9 +18,9 @@ from impasto.errors import OptionError
 from impasto.images.files import write_whole
 from impasto.lab.data.pictures import held_out_squares
 from impasto.lab.data.sources import LeftOut
-from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.processes import Processes
-from impasto.lab.train.terms import TERM_NAMES
+from impasto.lab.training.config import TrainConfig
+from impasto.lab.training.processes import Processes
+from impasto.lab.training.terms import TERM_NAMES
 
 LOG, HELD_OUT, LEFT_OUT = "log.csv", "held-out.csv", "left-out.csv"
 COLUMNS = ("step", "loss", "gradient", "learning_rate", *TERM_NAMES, "images_per_second")

@@ -17,20 +17,20 @@ from impasto.lab.data.sources import LeftOut
 from impasto.lab.methods.adain import decoder_from
 from impasto.lab.methods.compact import Compact, Eye
 from impasto.lab.nets.vgg import VGG19, load_vgg, read_weights
-from impasto.lab.train.batches import THIRD, Lessons, TwoSizes
-from impasto.lab.train.builtin import (
+from impasto.lab.training.batches import THIRD, Lessons, TwoSizes
+from impasto.lab.training.builtin import (
     BuiltInObjective,
     StyleDraws,
     clear_held,
     hold_styles,
     read_styles,
 )
-from impasto.lab.train.checkpoints import names_of, start_from
-from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.journal import Preview
-from impasto.lab.train.networks import WIDE, BuiltInRow, NetworkRow
-from impasto.lab.train.objective import Objective
-from impasto.lab.train.reading import eye_of, give_eye
+from impasto.lab.training.checkpoints import names_of, start_from
+from impasto.lab.training.config import TrainConfig
+from impasto.lab.training.journal import Preview
+from impasto.lab.training.networks import WIDE, BuiltInRow, NetworkRow
+from impasto.lab.training.objective import Objective
+from impasto.lab.training.reading import eye_of, give_eye
 
 AHEAD = 2
 """Batches of crops that are made before they are asked for."""

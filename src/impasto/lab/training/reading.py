@@ -14,10 +14,10 @@ from impasto.lab.losses import STYLE_LAYERS, style_moments
 from impasto.lab.losses.patches import Bank, style_swap
 from impasto.lab.methods.compact import Compact
 from impasto.lab.nets.fast_moments import fast_mean_std
-from impasto.lab.train.checkpoints import READER, weights_from
-from impasto.lab.train.objective import Objective, weighted
-from impasto.lab.train.optimizers import precision
-from impasto.lab.train.terms import (
+from impasto.lab.training.checkpoints import READER, weights_from
+from impasto.lab.training.objective import Objective, weighted
+from impasto.lab.training.optimizers import precision
+from impasto.lab.training.terms import (
     INVERSE_LAYER,
     Lesson,
     Mapped,

@@ -12,16 +12,16 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from impasto.errors import ModelError
-from impasto.lab.train.checkpoints import (
+from impasto.lab.training.checkpoints import (
     CHECKPOINT,
     load_into,
     read_checkpoint,
     write_checkpoint,
 )
-from impasto.lab.train.config import TrainConfig, write_config
-from impasto.lab.train.journal import Journal
-from impasto.lab.train.networks import BuiltInRow, NetworkRow, find_network
-from impasto.lab.train.optimizers import (
+from impasto.lab.training.config import TrainConfig, write_config
+from impasto.lab.training.journal import Journal
+from impasto.lab.training.networks import BuiltInRow, NetworkRow, find_network
+from impasto.lab.training.optimizers import (
     OPTIMIZERS,
     Clock,
     clip_gradients,
@@ -29,8 +29,8 @@ from impasto.lab.train.optimizers import (
     parameter_groups,
     update_average,
 )
-from impasto.lab.train.processes import Processes, join_processes, stop_on_signals
-from impasto.lab.train.setup import open_course
+from impasto.lab.training.processes import Processes, join_processes, stop_on_signals
+from impasto.lab.training.setup import open_course
 
 
 def train(config: TrainConfig, folder: str | Path) -> Path:

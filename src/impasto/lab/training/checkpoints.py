@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from impasto.errors import ModelError
 from impasto.images.files import write_whole
 from impasto.lab.nets.vgg import read_weights, weights_metadata
-from impasto.lab.train.builtin import spread_styles
+from impasto.lab.training.builtin import spread_styles
 from impasto.models import MODELS, Bundle, find_bundle
 
 CHECKPOINT = "checkpoint.pt"

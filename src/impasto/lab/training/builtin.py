@@ -22,10 +22,10 @@ from impasto.errors import ImageError, ModelError, OptionError
 from impasto.lab.data.sources import SMALLEST, find_sources, read
 from impasto.lab.losses import gram
 from impasto.lab.nets.vgg import VGG19
-from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.objective import measured_terms, weighted
-from impasto.lab.train.optimizers import precision
-from impasto.lab.train.terms import BuiltInPainted, measure
+from impasto.lab.training.config import TrainConfig
+from impasto.lab.training.objective import measured_terms, weighted
+from impasto.lab.training.optimizers import precision
+from impasto.lab.training.terms import BuiltInPainted, measure
 
 
 @dataclass(frozen=True, eq=False)

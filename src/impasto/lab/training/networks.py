@@ -20,11 +20,11 @@ from impasto.lab.methods.ulyanov import Ulyanov, UlyanovShape
 from impasto.lab.nets.network import stylize
 from impasto.lab.nets.normalization import BatchNorm, InstanceNorm
 from impasto.lab.nets.vgg import VGG19
-from impasto.lab.train.builtin import BuiltInObjective, Layers, TwoBranches
-from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.objective import Objective, Paint
-from impasto.lab.train.reading import InverseObjective, ReadingObjective
-from impasto.lab.train.terms import Lesson
+from impasto.lab.training.builtin import BuiltInObjective, Layers, TwoBranches
+from impasto.lab.training.config import TrainConfig
+from impasto.lab.training.objective import Objective, Paint
+from impasto.lab.training.reading import InverseObjective, ReadingObjective
+from impasto.lab.training.terms import Lesson
 
 NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
     "instance": InstanceNorm,

@@ -15,8 +15,8 @@ import torch
 
 from impasto.errors import OptionError
 from impasto.lab.data.pictures import Sampler
-from impasto.lab.train.objective import Objective
-from impasto.lab.train.terms import Lesson
+from impasto.lab.training.objective import Objective
+from impasto.lab.training.terms import Lesson
 
 BLOCK = 64
 """Steps whose lessons are kept at a time, at most,"""

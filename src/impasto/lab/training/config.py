@@ -21,7 +21,7 @@ from impasto.images.files import write_whole
 from impasto.lab.data.cropping import Crops
 from impasto.lab.data.sources import SMALLEST
 from impasto.lab.nets.weights import find_vgg
-from impasto.lab.train.terms import (
+from impasto.lab.training.terms import (
     GRAM_TERMS,
     INVERSE_TERMS,
     READER_TERMS,

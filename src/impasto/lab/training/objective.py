@@ -21,9 +21,9 @@ from impasto.lab.nets.blocks import affine
 from impasto.lab.nets.network import align
 from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.vgg import VGG19
-from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.optimizers import precision
-from impasto.lab.train.terms import (
+from impasto.lab.training.config import TrainConfig
+from impasto.lab.training.optimizers import precision
+from impasto.lab.training.terms import (
     DISTILL_LAYERS,
     WASSERSTEIN_LAYERS,
     Lesson,
