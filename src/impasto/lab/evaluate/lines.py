@@ -74,7 +74,7 @@ COLUMNS: tuple[str, ...] = tuple(metric.name for metric in METRICS)
 
 @dataclass(frozen=True)
 class Criterion:
-    """What a model must show beside the reference, over the same pairs.
+    """Advantage that a model must show over the reference, over the same pairs.
 
     Attributes:
         metric: a column.
@@ -98,7 +98,7 @@ BAR: tuple[Criterion, ...] = (
 that only the training loss sees."""
 
 BADNESS: tuple[str, ...] = ("content", "style", "wasserstein")
-"""What makes a pair one of the worst, with SSIM: see ``report.badness``."""
+"""Columns that make a pair one of the worst, with SSIM: see ``report.badness``."""
 
 
 def metric(name: str) -> Metric:
@@ -117,7 +117,7 @@ Key: TypeAlias = tuple[str, str, int, str, str]
 
 @dataclass(frozen=True)
 class Line:
-    """What was measured of one picture.
+    """Measurements of one picture.
 
     Attributes:
         model: label of the model.
@@ -135,7 +135,7 @@ class Line:
 
     @property
     def key(self) -> Key:
-        """What there is only one line of."""
+        """Key by which a line is unique."""
         return key_of(self.model, self.identity, self.size, self.pair)
 
 

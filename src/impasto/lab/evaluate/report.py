@@ -176,7 +176,7 @@ def summarize(lines: Sequence[Line], *, reference: str | None) -> list[Summary]:
 
 
 def passes(criterion: Criterion, row: Summary) -> bool | None:
-    """Whether a model meets a criterion; None without a reference."""
+    """Return True if a model meets a criterion; None without a reference."""
     if row.difference is not None:
         gain = row.difference if row.better == "higher" else -row.difference
     elif row.ratio is not None:
@@ -200,7 +200,7 @@ def check_worst_by(name: str, *, lpips: bool) -> None:
 
 
 def badness(lines: Sequence[Line], model: str, *, reference: str | None) -> dict[Pair, float]:
-    """How bad each pair of a model came out, at one size; the larger the worse.
+    """Badness of each pair of a model, at one size; the larger the worse.
 
     The mean of ``ln(have / base)`` over content loss, style loss, sliced Wasserstein distance and
     1 - SSIM. The base is the reference's number for the same pair, so a pair counts as bad where

@@ -65,7 +65,7 @@ class Exportable(Protocol):
 
 @dataclass(frozen=True)
 class Story:
-    """What the card says that the network cannot know of itself."""
+    """Fields of a card that the network cannot know of itself."""
 
     name: str
     title: str
@@ -230,13 +230,13 @@ def multiply_adds(network: nn.Module, size: int) -> int:
 
 
 def encoder_multiply_adds(network: Any, size: int) -> int:
-    """How many of them are the encoder's."""
+    """Multiply-adds of the encoder for one picture of ``size`` x ``size``."""
     image = torch.rand(1, 3, size, size)
     return _counted(network, lambda: network.encode(image))
 
 
 def reader_multiply_adds(network: Any, size: int) -> int:
-    """Those of the reader for one style of ``size`` x ``size``; 0 where there is none."""
+    """Multiply-adds of the reader for a style of ``size`` x ``size``; 0 where there is none."""
     if network.reader is None:
         return 0
     style = torch.rand(1, 3, size, size)

@@ -1,4 +1,4 @@
-"""How good is a network: the losses of the paper on held-out pairs, any network, same pairs."""
+"""Losses of the paper on held-out pairs, for a card: any network, same pairs."""
 
 from __future__ import annotations
 

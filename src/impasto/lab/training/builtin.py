@@ -95,7 +95,7 @@ class StyleDraws:
         return torch.from_numpy(numbers if only is None else numbers[list(only)]).to(device)
 
     def state(self) -> dict[str, object]:
-        """Where the random numbers stand."""
+        """State of the random numbers."""
         return dict(self.random.bit_generator.state)
 
     def restore(self, state: dict[str, object]) -> None:
@@ -105,7 +105,7 @@ class StyleDraws:
 
 @dataclass(frozen=True)
 class Layers:
-    """Where a paper compares content and style."""
+    """Layers at which a paper compares content and style."""
 
     content: str
     style: tuple[str, ...]
@@ -151,20 +151,20 @@ class BuiltInObjective:
     def lesson(
         self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
     ) -> BuiltInLesson:
-        """What there is to learn from photographs and the (N,) numbers of their styles."""
+        """Prepare a batch of photographs and the (N,) numbers of their styles."""
         weights = F.one_hot(styles, self.styles).float()[..., None, None]
         layer = self.layers.content
         return BuiltInLesson(contents, weights, self.vgg(contents, [layer])[layer])
 
     def at(self, step: int) -> BuiltInObjective:
-        """What is minimized in a step."""
+        """Return the objective of a step."""
         return self
 
     def balance(self, learned: nn.Module) -> None:
         """Nothing: there is one branch."""
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it."""
+        """State for a checkpoint."""
         return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -179,7 +179,7 @@ class BuiltInObjective:
         return self.run(learned, lesson.contents, lesson.weights)
 
     def run(self, called: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-        """What is learned, in the precision of the config."""
+        """Run the network in the precision of the config."""
         with precision(self.config, inputs[0]):
             pictures = called(*inputs)
         return pictures.float()
@@ -202,7 +202,7 @@ class BuiltInObjective:
 
 
 def even_volumes(wanted: Mapping[str, Tensor], evenness: float) -> Tensor:
-    """What the Gram matrices (S, C, C) of each style are multiplied by before they are compared.
+    """Factors of the Gram matrices (S, C, C) of each style before they are compared.
 
     The loss grows with the square of the matrices, and between a woodcut and a dim painting that is
     a factor of 40. The papers add such losses up as they are (the authors of CIN have a coefficient
@@ -217,7 +217,7 @@ def even_volumes(wanted: Mapping[str, Tensor], evenness: float) -> Tensor:
 
 
 class TwoBranches(BuiltInObjective):
-    """That of StyleBank: T steps on the branch with the banks, then one on the auto-encoder's.
+    """Objective of StyleBank: T steps on the branch with the banks, one on the auto-encoder.
 
     Chen et al. 2017, algorithm 1.  ``||gK||`` is the norm of the gradient that encoder and decoder
     got from the loss L_K of the last step with the banks; in an auto-encoder step theirs is
@@ -266,7 +266,7 @@ class TwoBranches(BuiltInObjective):
 
 
 def _shared_gradients(learned: Any) -> list[Tensor]:
-    """Those of encoder and decoder."""
+    """Gradients of encoder and decoder."""
     own = {id(parameter) for parameter in learned.style_parameters()}
     return [p.grad for p in learned.parameters() if id(p) not in own and p.grad is not None]
 

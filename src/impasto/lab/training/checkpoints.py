@@ -17,9 +17,9 @@ from impasto.lab.training.builtin import spread_styles
 from impasto.models import MODELS, Bundle, find_bundle
 
 CHECKPOINT = "checkpoint.pt"
-"""Its name in a run folder."""
+"""Name of the checkpoint in a run folder."""
 READER = "reader."
-"""How the names of the weights begin that read styles, in networks that have such."""
+"""Prefix of the weights that read styles, in networks that have such."""
 
 
 def write_checkpoint(path: Path, value: dict[str, Any]) -> None:

@@ -74,7 +74,7 @@ class Data:
     content_scale: float = 0.5
     """Least share of the shorter side of a photograph that a crop covers."""
     enlarge: float = Crops.enlarge
-    """How many times as large as in its picture a crop may be at most; pictures too small even for
+    """Largest factor by which a crop may be enlarged; pictures too small even for
     that are left out."""
     flip: float = 0.5
     """Share of crops that are mirrored."""
@@ -111,7 +111,7 @@ class PairData(Data):
     """Side of the crops of every third step, in as many fewer pairs as they are larger; 0: all are
     of one size. Textures are lost where none are small, and large ones where none are large."""
     repeats: int = 1
-    """How often a picture is learned from: judge and teacher look at it once; without a teacher,
+    """Number of uses of a picture: judge and teacher look at it once; without a teacher,
     photographs and styles are paired anew each time (``batches``)."""
     style_scale: float = 0.4
     """Least share of the shorter side of a painting that a crop covers."""
@@ -186,7 +186,7 @@ class Optimizer:
     final_rate: float = 0.02
     """Share of the learning rate at the end of the cosine."""
     decay: float = 5e-5
-    """How quickly the inverse schedule falls."""
+    """Rate at which the inverse schedule falls."""
     warmup: int = 200
     """Steps over which the learning rate rises."""
     clip: float = 1.0
@@ -242,8 +242,8 @@ class BuiltInMethod(Method):
     style_side: int = 256
     """Shorter side, in pixels, of the pictures whose styles are built in: the size of strokes."""
     even_styles: float = 0.0
-    """How far the weights of built-in styles are evened out: loud ones, whose Gram matrices are
-    large, drown quiet ones in the sum. 0: not at all, the papers'; 1: all count alike."""
+    """Share by which the weights of built-in styles are evened out: loud ones, whose Gram matrices
+    are large, drown quiet ones in the sum. 0: not at all, the papers'; 1: all count alike."""
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
@@ -283,7 +283,7 @@ class StyleBankMethod(ManyStylesMethod):
     banks_every: int = 2
     """Steps on the banks for each on the auto-encoder: T of the paper."""
     balance: float = 1.0
-    """Its lambda: the auto-encoder's gradient against that of the step before."""
+    """Lambda of the paper: the auto-encoder's gradient against that of the step before."""
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
@@ -384,13 +384,13 @@ class TrainConfig:
     device: str = ""
     """``cpu`` or ``cuda``; empty: CUDA where there is a device."""
     compile: bool = False
-    """Whether network and judge go through ``torch.compile`` (minutes at first, then quicker)."""
+    """Pass network and judge through ``torch.compile`` (minutes at first, then quicker)."""
     seed: int = 0
 
     log_every: int = 20
     """Steps to a line of the log."""
     tensorboard: bool = False
-    """Whether the log is written for TensorBoard too."""
+    """Write the log for TensorBoard too."""
     checkpoint_seconds: float = 180.0
     preview_every: int = 500
     """Steps between contact sheets and losses on held-out pictures; 0: none at all."""
@@ -449,7 +449,7 @@ class TrainConfig:
 
     @property
     def repeats(self) -> int:
-        """How often a picture is learned from."""
+        """Number of uses of a picture."""
         return self.data.repeats if isinstance(self.data, PairData) else 1
 
     @property
@@ -459,7 +459,7 @@ class TrainConfig:
 
     @property
     def add_styles(self) -> bool:
-        """Whether styles are added to those of ``start``."""
+        """True where styles are added to those of ``start``."""
         return isinstance(self.method, ManyStylesMethod) and self.method.add_styles
 
 

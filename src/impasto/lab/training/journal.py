@@ -1,4 +1,4 @@
-"""What a run folder tells of a run: log, previews, what was left out, TensorBoard's files."""
+"""Files of a run folder: log, previews, what was left out, TensorBoard's files."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ def _bar(config: TrainConfig, step: int, processes: Processes) -> Any:
 
 
 def _stage(config: TrainConfig, step: int) -> dict[str, Any]:
-    """What the card of a model says about one stage of its training."""
+    """Facts about one stage of training, for the card of the model."""
     return {
         "iterations": step,
         "batch": config.batch,

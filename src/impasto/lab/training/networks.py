@@ -30,12 +30,12 @@ NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
     "instance": InstanceNorm,
     "batch": BatchNorm,
 }
-"""What ``normalization`` of a config may say."""
+"""Values of ``normalization`` in a config."""
 
 
 @dataclass(frozen=True)
 class BuiltInRow:
-    """What training, publishing and the command line know of such a network.
+    """Facts about a network with built-in styles, for training, publishing and the command.
 
     Attributes:
         name: as in a config.
@@ -128,7 +128,7 @@ WIDE = 64
 
 @dataclass(frozen=True)
 class NetworkRow:
-    """What training, publishing and the command line know of a network.
+    """Facts about a network for any style, for training, publishing and the command.
 
     Attributes:
         name: as in a config.
@@ -166,7 +166,7 @@ class NetworkRow:
 
     @property
     def exported(self) -> bool:
-        """Whether a run that is through leaves a bundle."""
+        """True if a finished run can be published as a bundle."""
         return self.assembled is not None
 
 

@@ -1,4 +1,4 @@
-"""What training minimizes, for any network with ``encode`` and ``decode``.
+"""Training objective of any network with ``encode`` and ``decode``.
 
 A pair costs most before the network has seen it: judge and teacher look at photograph, style and
 the teacher's picture.  What they find is a ``Lesson``, a value that can be learned from again.
@@ -37,14 +37,14 @@ DIRECTIONS = 32
 """Directions that the term ``wasserstein`` looks along, other ones in every lesson."""
 
 Paint = Callable[[Any, Lesson], Tensor]
-"""What is learned and a lesson -> pictures of its pairs, then of its unaligned contents."""
+"""Network and lesson -> pictures of its pairs, then of its unaligned contents."""
 
 
 class Objective:
     """The weighted sum of terms of a config; holds judge and, if any, teacher."""
 
     paints = True
-    """Whether there are pictures to show of what is learned."""
+    """True if there are pictures to show of what is learned."""
     least_styles = 2
     """A network that shall take any style learns from one alone to ignore what it is given."""
 
@@ -64,14 +64,14 @@ class Objective:
         self.layers = list(dict.fromkeys(layer for term in self.measured for layer in term.layers))
 
     def needs(self, need: Need) -> bool:
-        """Whether a term that is measured asks for this work."""
+        """Return True if a measured term asks for this work."""
         return any(term.needs == need for term in self.measured)
 
     @torch.no_grad()
     def lesson(
         self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
     ) -> Lesson:
-        """What there is to learn from pairs (N, 3, H, W) in [0, 1].
+        """Prepare a batch of pairs (N, 3, H, W) in [0, 1]: all that the terms need.
 
         They may be one of several ``parts`` of a batch: every ``parts``-th pair from ``part`` on.
         ``number``: of the batch, which says along what the clouds of its features are looked at.
@@ -111,7 +111,7 @@ class Objective:
         )
 
     def paired(self, one: Lesson, other: Lesson) -> Lesson:
-        """What there is to learn from the photographs of ``one`` in the styles of ``other``.
+        """Pair the photographs of ``one`` with the styles of ``other``.
 
         Nothing is looked at again.  A teacher's pictures are those of the pairs as they were made,
         so with one ``one`` comes back as it is.
@@ -130,7 +130,7 @@ class Objective:
         )
 
     def at(self, step: int) -> Objective:
-        """What is minimized in a step: here always the same."""
+        """Return the objective of a step: here always the same."""
         return self
 
     def balance(self, learned: Any) -> None:

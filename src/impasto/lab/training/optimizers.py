@@ -125,7 +125,7 @@ SCHEDULES: dict[str, Callable[[Optimizer, int, float], float]] = {
 
 
 class Clock:
-    """How much of a run's time is over, pauses between its parts not counted."""
+    """Elapsed share of a run's time, pauses between its parts not counted."""
 
     def __init__(self, config: TrainConfig, before: float = 0.0) -> None:
         """``before``: seconds of parts of the run that are over."""
@@ -143,7 +143,7 @@ class Clock:
 
 
 def learning_rate(config: TrainConfig, step: int, along: float = 0.0) -> float:
-    """That of ``step``: a linear warm-up, then the schedule of the config.
+    """Learning rate of ``step``: a linear warm-up, then the schedule of the config.
 
     ``along``: the share of its time that is over, where it has ``minutes``.
     """
@@ -162,8 +162,8 @@ def precision(config: TrainConfig, images: Tensor) -> torch.autocast:
 def parameter_groups(
     config: TrainConfig, learned: Any, moving: Sequence[nn.Parameter]
 ) -> list[dict[str, Any]]:
-    """What an optimizer takes: ``moving``; where styles have a rate of their own, those parameters
-    apart, and ``share`` is what of the learning rate a group gets."""
+    """Parameter groups of an optimizer: ``moving``, the parameters of styles apart where they have
+    a rate of their own; ``share`` is the part of the learning rate that a group gets."""
     if config.style_rate == 1 or not hasattr(learned, "style_parameters"):
         return [{"params": list(moving)}]
     own = {id(parameter) for parameter in learned.style_parameters()}
@@ -194,7 +194,7 @@ def clip_gradients(parameters: Sequence[nn.Parameter], norm: float) -> Tensor:
     """Scale the gradients down to ``norm`` if it is not 0; their norm before.
 
     One that is not finite would spoil weights and averages for good: all of it is 0 then, and the
-    step goes on along the steps before.  (Nobody waits to learn whether it is.)
+    step goes on along the steps before.  (No host synchronization.)
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
     total = nn.utils.get_total_norm(gradients)

@@ -29,7 +29,7 @@ EYE_LAYERS = STYLE_LAYERS[1:]
 
 
 class ReadingObjective(Objective):
-    """How far an ``Eye`` is from what the judge sees; it looks at styles alone.
+    """Distance of an ``Eye``'s maps to those of VGG; it looks at styles alone.
 
     ``distill_features``: mean square distance of the maps, in variances of the judge's; ``style``:
     that of their moments, as the style loss has it. Maps teach most of it: they are thousands of
@@ -42,7 +42,7 @@ class ReadingObjective(Objective):
     def lesson(
         self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
     ) -> Lesson:
-        """What the judge sees of ``styles`` (N, 3, H, W) in [0, 1]."""
+        """Prepare VGG's maps of ``styles`` (N, 3, H, W) in [0, 1]."""
         seen = self.vgg(styles, EYE_LAYERS)
         wanted = style_moments(seen)
         return Lesson(contents, styles, wanted, styles, None, None, None, seen)
@@ -102,7 +102,7 @@ class InverseObjective(Objective):
     def lesson(
         self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
     ) -> Lesson:
-        """What there is to learn from pairs (N, 3, H, W) in [0, 1]: 3 N targets."""
+        """Prepare a batch of pairs (N, 3, H, W) in [0, 1]: 3 N targets."""
         content, style = (
             self.vgg(each, [INVERSE_LAYER])[INVERSE_LAYER] for each in (contents, styles)
         )

@@ -1,5 +1,8 @@
-"""What a run learns and from what: all that differs between networks for any style and networks
-whose styles are built in, so that the loop is the same for both."""
+"""Build everything that a training run needs from its config.
+
+All that differs between networks for any style and networks whose styles are built in stands here,
+so that the loop is the same for both.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ VIEWS, VIEWED = 128, 16
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """What a run learns and from what.
+    """Network, objective and pictures of a training run.
 
     Attributes:
         learned: the network, or what is trained of it.
@@ -97,7 +100,7 @@ class Course:
         return TwoSizes(lessons, made(*self.larger, batch=batch, size=size))
 
     def settle(self) -> None:
-        """After the gradients are there: what the method asks of them."""
+        """Adjust the gradients as the method asks, once they are there."""
         self.objective.balance(self.learned)
         if self.held:
             clear_held(self.moving, self.held)
@@ -106,7 +109,7 @@ class Course:
 def open_course(
     config: TrainConfig, row: NetworkRow | BuiltInRow, device: torch.device, *, begun: bool = False
 ) -> Course:
-    """The course of a config: pictures are read, weights made or loaded.
+    """Build the setup of a config: pictures are read, weights made or loaded.
 
     Args:
         config: all that decides what comes out.
@@ -277,7 +280,7 @@ def _read(config: TrainConfig) -> tuple[Loaded, Loaded]:
 def _samplers(
     config: TrainConfig, photographs: Loaded, paintings: Loaded, device: torch.device
 ) -> tuple[Sampler, Sampler]:
-    """Those of photographs and of styles."""
+    """Samplers of photographs and of styles."""
     return (
         _sampler(config, photographs, config.data.contents, config.data.content_scale, device),
         _sampler(

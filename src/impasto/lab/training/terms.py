@@ -33,7 +33,7 @@ DISTILL_LAYERS = ("relu2_1", "relu3_1")
 """VGG layers at which pictures are compared with those of the teacher."""
 
 WASSERSTEIN_LAYERS = ("relu3_1", "relu4_1")
-"""Where moments are met and patterns are not yet, and maps are small enough to be sorted."""
+"""Layers at which moments are met and patterns are not yet, with maps small enough to be sorted."""
 
 Need = Literal["teacher", "directions", "unaligned", "two margins"]
 """Extra work that a term asks for: a teacher's picture of each pair; directions to project features
@@ -63,7 +63,7 @@ class Term:
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """What is wanted of pictures of ``contents`` in ``styles`` (N, 3, H, W in [0, 1]).
+    """Targets of pictures of ``contents`` in ``styles`` (N, 3, H, W in [0, 1]).
 
     Attributes:
         wanted: mean and standard deviation of the styles at the style layers.
