@@ -28,17 +28,21 @@ from torch.optim.swa_utils import AveragedModel
 
 from impasto.lab.data.pictures import Collection, Sampler
 from impasto.lab.nets.vgg import CONVOLUTIONS, LAYOUTS, VGG19
-from impasto.lab.train.batches import Lessons
-from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.networks import find_network
-from impasto.lab.train.objective import Objective
-from impasto.lab.train.optimizers import OPTIMIZERS, clip_gradients, update_average
+from impasto.lab.training.batches import Lessons
+from impasto.lab.training.config import Optimizer, PairData, TaughtLoss, TrainConfig
+from impasto.lab.training.networks import find_network
+from impasto.lab.training.objective import Objective
+from impasto.lab.training.optimizers import OPTIMIZERS, clip_gradients, update_average
 
 PAPER = TrainConfig(
-    network="adain", vgg="", contents={}, styles={}, resize=512, flip=0.0, style_jitter=0.0,
-    style=0.1, style_units="sum", identity=0.0, optimizer="adam", learning_rate=1e-4,
-    schedule="inverse", warmup=0, clip=0.0, ema=0.0,
-)  # fmt: skip
+    network="adain",
+    vgg="",
+    data=PairData(contents={}, styles={}, resize=512, flip=0.0, style_jitter=0.0),
+    loss=TaughtLoss({"style": 0.1, "identity": 0.0}, style_units="sum"),
+    optimizer=Optimizer(
+        name="adam", learning_rate=1e-4, schedule="inverse", warmup=0, clip=0.0, ema=0.0
+    ),
+)
 
 
 def weights() -> dict[str, Tensor]:
@@ -64,8 +68,8 @@ def batches(config: TrainConfig) -> tuple[Sampler, Sampler]:
     """Of contents and of styles; the same for both loops."""
     content, style = (
         Sampler(
-            [pictures(seed)], [1.0], crop=config.crop, smallest=1.0, jitter=0.0, seed=seed,
-            flip=config.flip, resize=config.resize, ahead=2,
+            [pictures(seed)], [1.0], crop=config.data.crop, smallest=1.0, jitter=0.0, seed=seed,
+            flip=config.data.flip, resize=config.data.resize, ahead=2,
         )
         for seed in (1, 2)
     )  # fmt: skip
@@ -136,7 +140,7 @@ def plain(config: TrainConfig) -> Iterator[float]:
     """A step each time it is asked for, as the port makes it."""
     torch.manual_seed(0)
     network = Port(weights())
-    optimizer = torch.optim.Adam(network.decoder.parameters(), lr=config.learning_rate)
+    optimizer = torch.optim.Adam(network.decoder.parameters(), lr=config.optimizer.learning_rate)
     contents, styles = batches(config)
     while True:
         content, style = contents.batch(config.batch), styles.batch(config.batch)
@@ -158,18 +162,18 @@ def ours(config: TrainConfig) -> Iterator[float]:
     contents, styles = batches(config)
     lessons = Lessons(objective, contents, styles, batch=config.batch, repeats=1, seed=0)
     learned: Any = row.learned().to(memory_format=torch.channels_last)
-    average = AveragedModel(learned)
+    average = AveragedModel(learned).eval()
     parameters = list(learned.parameters())
-    optimizer = OPTIMIZERS[config.optimizer](parameters, config.learning_rate)
+    optimizer = OPTIMIZERS[config.optimizer.name](parameters, config.optimizer.learning_rate)
     step = 0
     while True:
         optimizer.zero_grad(set_to_none=True)
         (lesson,) = lessons.at(step)
         loss, _ = objective(learned, lesson)
         loss.backward()
-        clip_gradients(parameters, config.clip)
+        clip_gradients(parameters, config.optimizer.clip)
         optimizer.step()
-        update_average(average, learned, config.ema)
+        update_average(average, learned, config.optimizer.ema)
         step += 1
         yield float(loss.detach())
 
@@ -184,7 +188,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
-    config = replace(PAPER, batch=chosen.batch, crop=chosen.crop, resize=2 * chosen.crop)
+    data = replace(PAPER.data, crop=chosen.crop, resize=2 * chosen.crop)
+    config = replace(PAPER, batch=chosen.batch, data=data)
     loops: dict[str, Callable[[TrainConfig], Iterator[float]]] = {
         "plain, fp32": plain,
         "ours, bf16": ours,
@@ -201,7 +206,8 @@ def main() -> None:
             seconds[name].append(time.perf_counter() - started)
     rates = {name: config.batch / statistics.median(each) for name, each in seconds.items()}
     print(
-        f"batches of {config.batch} pairs at {config.crop} px, {torch.get_num_threads()} threads, "
+        f"batches of {config.batch} pairs at {config.data.crop} px, "
+        f"{torch.get_num_threads()} threads, "
         f"medians of {chosen.steps} turns"
     )
     for name, rate in rates.items():

@@ -21,8 +21,8 @@ from PIL import Image
 
 import impasto
 from impasto.lab.data.sources import find_sources, read
-from impasto.lab.train.config import TrainConfig, read_config
-from impasto.lab.train.loop import train
+from impasto.lab.training.config import TrainConfig, read_config
+from impasto.lab.training.loop import train
 
 ROOT = Path(__file__).parents[1]
 SIDE = 224
@@ -43,17 +43,19 @@ def main() -> None:
     add("--steps", type=int, default=300, metavar="N")
     add("--inputs", nargs="+", default=["plain", "contrast", "styled"], metavar="NAME")
     options = parser.parse_args()
-    config = dataclasses.replace(
-        read_config(ROOT / "configs" / f"{options.network}.toml"),
-        vgg=options.vgg,
-        styles={options.style: 1.0},
-        width=16,
-        crop=96,
-        batch=4,
-        iterations=options.steps,
-        final_rate=1.0,
-        log_every=10,
-        preview_every=0,
+    config = read_config(
+        ROOT / "configs" / f"{options.network}.toml",
+        changes={
+            "vgg": options.vgg,
+            "data.styles": {options.style: 1.0},
+            "data.crop": 96,
+            f"{options.network}.width": 16,
+            "optimizer.final_rate": 1.0,
+            "batch": 4,
+            "iterations": options.steps,
+            "log_every": 10,
+            "preview_every": 0,
+        },
     )
     folders = {name: options.output / name for name in options.inputs}
     write_photographs(options.photographs, folders, options.through, options.count)
@@ -62,7 +64,9 @@ def main() -> None:
         for normalization in NORMALIZATIONS:
             run = options.output / f"{name}-{normalization}"
             settings = dataclasses.replace(
-                config, contents={str(folder): 1.0}, normalization=normalization
+                config,
+                data=dataclasses.replace(config.data, contents={str(folder): 1.0}),
+                method=dataclasses.replace(config.method, normalization=normalization),
             )
             curves[name, normalization] = curve(settings, run)
     print_table(curves, options.steps)
@@ -103,7 +107,7 @@ def equalized(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def curve(config: TrainConfig, run: Path) -> dict[int, float]:
     """Step -> style loss, the mean of the steps since the one before."""
-    train(config, run, bundle=False)
+    train(config, run)
     with (run / "log.csv").open() as file:
         return {int(row["step"]): float(row["style"]) for row in csv.DictReader(file)}
 

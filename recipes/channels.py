@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from impasto.errors import ImageError, ImpastoError
 from impasto.lab.data.sources import find_sources, read
 from impasto.lab.nets.blocks import Residual
-from impasto.lab.train.checkpoints import CHECKPOINT, start_from
-from impasto.lab.train.config import read_config
-from impasto.lab.train.networks import find_network
-from impasto.lab.train.objective import stylize
+from impasto.lab.nets.network import stylize
+from impasto.lab.training.checkpoints import CHECKPOINT, start_from
+from impasto.lab.training.config import read_config
+from impasto.lab.training.networks import find_network
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SIDE = 256

@@ -1,6 +1,6 @@
 """The gradient of each term of the loss beside the others: a diagnosis before a long run.
 
-    python recipes/gradients.py recipes/configs/large-crops.toml --set colors=9000
+    python recipes/gradients.py recipes/configs/large-crops.toml --set loss.colors=9000
 
 A term that is a small part of the loss may be nearly all of its gradient, and an optimizer that
 makes every step of one size then learns that term and little else.  No curve of the losses shows
@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from impasto.errors import ImpastoError, OptionError
-from impasto.lab.train.config import TrainConfig, read_config
-from impasto.lab.train.networks import find_network
-from impasto.lab.train.processes import join_processes
-from impasto.lab.train.setup import open_course
+from impasto.lab.training.config import TrainConfig, read_config
+from impasto.lab.training.networks import find_network
+from impasto.lab.training.processes import join_processes
+from impasto.lab.training.setup import open_course
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def term_gradients(config: TrainConfig, *, batches: int = 4) -> list[TermGradien
 
     Raises:
         OptionError: for fewer than one batch, and for what the config asks for.
-        ImageError, ModelError: as :func:`impasto.lab.train.loop.train`.
+        ImageError, ModelError: as :func:`impasto.lab.training.loop.train`.
 
     Example:
         >>> config = read_config("recipes/configs/large-crops.toml")        # doctest: +SKIP
@@ -71,7 +71,8 @@ def term_gradients(config: TrainConfig, *, batches: int = 4) -> list[TermGradien
     """
     if batches < 1:
         raise OptionError(f"batches is {batches}; there is nothing to see in fewer than one")
-    config = replace(config, repeats=1)  # no pair twice
+    if config.repeats > 1:  # no pair twice
+        config = replace(config, data=replace(config.data, repeats=1))
     torch.manual_seed(config.seed)
     with join_processes(config.device) as processes:
         return _looked(config, batches, processes.device)
@@ -88,9 +89,9 @@ def _looked(config: TrainConfig, batches: int, device: torch.device) -> list[Ter
         gradient: dict[str, Tensor] = {}
         for lesson in lessons.at(step):
             for name, term in judge(course.learned, lesson)[1].items():
-                part = getattr(config, name) * term / config.accumulate
+                part = config.weight(name) * term / config.accumulate
                 # A weight of 0 asks nothing, nor does a part of a batch that has no such pair.
-                if getattr(config, name) and part.requires_grad:
+                if config.weight(name) and part.requires_grad:
                     loss[name] = loss.get(name, 0.0) + float(part.detach())
                     found = _gradient(part, course.moving)
                     gradient[name] = gradient[name] + found if name in gradient else found

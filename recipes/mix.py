@@ -19,15 +19,15 @@ import torch
 from torch import Tensor
 
 from impasto.errors import ImpastoError, ModelError, OptionError
-from impasto.lab.train.checkpoints import (
+from impasto.lab.training.checkpoints import (
     CHECKPOINT,
     READER,
     names_of,
     weights_from,
     write_checkpoint,
 )
-from impasto.lab.train.config import read_config, write_config
-from impasto.lab.train.networks import find_network
+from impasto.lab.training.config import read_config, write_config
+from impasto.lab.training.networks import find_network
 
 _AXES = f"{READER}axes."
 

@@ -30,11 +30,10 @@ from impasto.images.files import write_whole
 from impasto.lab.data.pictures import THREADS
 from impasto.lab.data.sources import Source, find_sources, is_held_out, read, split
 from impasto.lab.nets.vgg import read_weights
-from impasto.lab.train.builtin_networks import BuiltInRow
-from impasto.lab.train.checkpoints import names_of, weights_from, write_checkpoint
-from impasto.lab.train.config import TrainConfig, read_config, write_config
-from impasto.lab.train.networks import find_network
-from impasto.lab.train.reading import eye_of
+from impasto.lab.training.checkpoints import names_of, weights_from, write_checkpoint
+from impasto.lab.training.config import TrainConfig, read_config, write_config
+from impasto.lab.training.networks import BuiltInRow, find_network
+from impasto.lab.training.reading import eye_of
 
 MEGABYTES = 50.0
 """Of pictures."""
@@ -104,37 +103,44 @@ def pack_run(
         raise OptionError(f"quality is {quality}; WebP has 1 to 100")
     encoded = partial(_encoded, config=config, quality=quality)
     folder.mkdir(parents=True, exist_ok=True)
-    changes = _pack_weights(config, folder)
+    packed_config = _pack_weights(config, folder)
     packed: list[Packed] = []
     room, places = megabytes * 1e6, {}
     for name, share in (("contents", CONTENTS), ("styles", 1.0)):
-        drawn_from = {place: often for place, often in getattr(config, name).items() if often}
+        drawn_from = {place: often for place, often in getattr(config.data, name).items() if often}
         rows = _pack_pictures(drawn_from, config.seed, encoded, folder / name, room * share)
         room -= sum(row.bytes for row in rows)  # styles have what photographs leave
         places[name] = {f"{name}-{i}": often for i, often in enumerate(drawn_from.values(), 1)}
         packed += rows
-    write_config(replace(config, **changes, **places, preview_every=0), folder / "config.toml")
+    data = replace(config.data, **places)
+    write_config(replace(packed_config, data=data, preview_every=0), folder / "config.toml")
     return packed
 
 
-def _pack_weights(config: TrainConfig, folder: Path) -> dict[str, str]:
-    """Write the weights that a config names; the fields that name them now."""
-    from safetensors.torch import save
-
-    changes = {}
-    for field in ("vgg", "teacher"):
-        if path := getattr(config, field):
-            changes[field] = f"{field}.safetensors"
-            made = save({k: _half(v).contiguous() for k, v in read_weights(path).items()})
-            write_whole(folder / changes[field], made, overwrite=True)
+def _pack_weights(config: TrainConfig, folder: Path) -> TrainConfig:
+    """Write the weights that a config names; the config that names those."""
+    config_there = replace(config, vgg=_write_weights(folder / "vgg.safetensors", config.vgg))
+    if config.teacher:
+        teacher = _write_weights(folder / "teacher.safetensors", config.teacher)
+        config_there = replace(config_there, loss=replace(config.loss, teacher=teacher))
     part = getattr(find_network(config.network), "part", "")
     if config.start:
         weights, stages = weights_from(config.start, part=part)
         about = {"stages": stages, "names": list(names_of(config.start))}
-        changes["start"] = _write_start(folder / "start.pt", weights, about)
+        start = _write_start(folder / "start.pt", weights, about)
+        config_there = replace(config_there, start=start)
     if config.eye:
-        changes["eye"] = _write_start(folder / "eye.pt", eye_of(config.eye), {"stages": []})
-    return changes
+        eye = _write_start(folder / "eye.pt", eye_of(config.eye), {"stages": []})
+        config_there = replace(config_there, method=replace(config.method, eye=eye))
+    return config_there
+
+
+def _write_weights(path: Path, source: str) -> str:
+    from safetensors.torch import save
+
+    made = save({k: _half(v).contiguous() for k, v in read_weights(source).items()})
+    write_whole(path, made, overwrite=True)
+    return path.name
 
 
 def _write_start(path: Path, weights: dict[str, Tensor], about: dict[str, Any]) -> str:
@@ -234,7 +240,7 @@ def _encoded(
 
 
 def _webp(source: Source, *, config: TrainConfig, quality: int) -> bytes:
-    picture = read(source, shorter=config.reduced_to, smallest=config.least_side)
+    picture = read(source, shorter=config.data.reduced_to, smallest=config.data.least_side)
     if isinstance(picture, str):
         return b""
     buffer = io.BytesIO()

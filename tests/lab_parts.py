@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.lab.nets.vgg import CONVOLUTIONS, LAYOUTS
-from impasto.lab.train.config import TrainConfig
+from impasto.lab.training.config import TABLES, TrainConfig, parse_config
 
 SHARED = Path(__file__).parents[2] / "shared"
 """A folder of real weights and pictures beside the checkout; tests that want it skip without it."""
@@ -36,7 +38,7 @@ def vgg_weights(layout: str = "pytorch-AdaIN", *, last: str = "conv4_1") -> dict
 def small_config(folder: Path, network: str, *, pictures: int) -> TrainConfig:
     """Two steps of ``network`` on as many small photographs and paintings in ``folder``."""
     torch.save(vgg_weights(), folder / "vgg.pth")
-    return TrainConfig(
+    return make_config(
         network=network,
         vgg=str(folder / "vgg.pth"),
         contents={str(write_pictures(folder / "photos", pictures)): 1.0},
@@ -48,6 +50,51 @@ def small_config(folder: Path, network: str, *, pictures: int) -> TrainConfig:
         preview_every=0,
         warmup=1,
     )
+
+
+def make_config(**fields: Any) -> TrainConfig:
+    """A config of fields that are sorted into their tables; ``optimizer`` is the optimizer's name.
+
+    A field that its network has not stands at the top, where the config refuses it.
+    """
+    tables = TABLES[fields["network"]].fields() if fields["network"] in TABLES else {}
+    values: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name == "optimizer":
+            values.setdefault("optimizer", {})["name"] = value
+            continue
+        table = next((table for table, names in tables.items() if name in names), "")
+        inner = values.setdefault(table, {}) if table else values
+        inner[name] = value
+    return parse_config(values)
+
+
+def applicable(network: str, /, **fields: Any) -> dict[str, Any]:
+    """Those of ``fields`` that the config of ``network`` has."""
+    known = {name for names in TABLES[network].fields().values() for name in names}
+    return {name: value for name, value in fields.items() if name in known}
+
+
+def flat(config: TrainConfig) -> dict[str, Any]:
+    """The fields of a config and of its tables by name; ``optimizer`` is the optimizer's name."""
+    fields = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    tables = [fields.pop(name) for name in ("data", "loss", "optimizer", "method")]
+    for table in tables:
+        fields |= {f.name: getattr(table, f.name) for f in dataclasses.fields(table)}
+    fields["optimizer"] = fields.pop("name")
+    return fields | fields.pop("weights")
+
+
+def changed(config: TrainConfig, **changes: Any) -> TrainConfig:
+    """``config`` with other fields, whichever tables they stand in.
+
+    With another network, fields that it has not are left out.
+    """
+    fields = flat(config)
+    network = changes.get("network", config.network)
+    if network != config.network and network in TABLES:
+        fields = applicable(network, **fields) | {"optimizer": fields["optimizer"]}
+    return make_config(**fields | changes)
 
 
 def write_pictures(folder: Path, n: int, *, side: int = 96, seed: int = 0) -> Path:

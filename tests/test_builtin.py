@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import VARIANTS, picture
-from lab_parts import vgg_weights, write_pictures
+from lab_parts import changed, make_config, vgg_weights, write_pictures
 from PIL import Image
 from test_siblings import NETWORKS, STYLES, lively, one_hot
 
@@ -21,10 +21,11 @@ from impasto.cli import cli
 from impasto.errors import EngineError, ImageError, ModelError, OptionError, StyleError
 from impasto.images.photo import read_photo
 from impasto.lab.export.builtin import built_in_parity, export_built_in
-from impasto.lab.export.graphs import PARITY, Story, weights_of
+from impasto.lab.export.graphs import PARITY, Story
 from impasto.lab.export.publish import _round_to_half
-from impasto.lab.train.config import TrainConfig, read_config, write_config
-from impasto.lab.train.networks import find_network
+from impasto.lab.training.checkpoints import weights_of
+from impasto.lab.training.config import read_config, write_config
+from impasto.lab.training.networks import find_network
 from impasto.models import Bundle, find_bundle, read_bundle, write_bundle
 from impasto.models.engine import ENGINES, open_engine
 from impasto.stylizer import BuiltInStylizer
@@ -398,7 +399,7 @@ def test_a_finished_run_leaves_a_bundle_that_paints(name, tmp_path, monkeypatch,
     photos = write_pictures(tmp_path / "photos", 12)
     paintings = write_pictures(tmp_path / "paintings", 3, seed=1)
     write_config(
-        TrainConfig(
+        make_config(
             network=name, vgg=str(tmp_path / "vgg.pth"), contents={"elsewhere": 1.0}, styles={},
             width=4, style_side=64, iterations=2, batch=2, crop=64, style=1e-3, optimizer="adam",
             precision="fp32", ema=0.5, warmup=1, preview_every=0,
@@ -427,7 +428,9 @@ def test_a_finished_run_leaves_a_bundle_that_paints(name, tmp_path, monkeypatch,
         run(*more, f"start={bundle}", *styles[0])
         assert read_bundle(tmp_path / "more" / "more.impasto").card.iterations == 5
         return
-    run(*more, f"start={bundle}", "--set", "add_styles=true", "--style", paintings / "2.png")
+    run(
+        *more, f"start={bundle}", "--set", f"{name}.add_styles=true", "--style", paintings / "2.png"
+    )
     grown = impasto.load(tmp_path / "more" / "more.impasto", engine="onnxruntime", threads=1)
     assert grown.card.styles == ("wave", "1", "2")
     np.testing.assert_allclose(grown.stylize(image, "wave"), before, atol=1e-5)
@@ -435,18 +438,28 @@ def test_a_finished_run_leaves_a_bundle_that_paints(name, tmp_path, monkeypatch,
 
 
 def test_settings_of_the_command_are_those_of_the_file(tmp_path):
-    config = TrainConfig("cin", "v", {"photos": 1.0}, {"a.png": 1.0}, batch=3)
-    write_config(config, tmp_path / "a.toml")
-    changed = read_config(
-        tmp_path / "a.toml",
-        changes={"styles": {"b.png": 1.0}},
-        settings=["iterations=7", "start=runs/a/checkpoint.pt", "flip=0", "add_styles = false"],
+    config = make_config(
+        network="cin", vgg="v", contents={"photos": 1.0}, styles={"a.png": 1.0}, batch=3
     )
-    assert changed == dataclasses.replace(
+    write_config(config, tmp_path / "a.toml")
+    found = read_config(
+        tmp_path / "a.toml",
+        changes={"data.styles": {"b.png": 1.0}},
+        settings=[
+            "iterations=7",
+            "start=runs/a/checkpoint.pt",
+            "data.flip=0",
+            "cin.add_styles = false",
+        ],
+    )
+    assert found == changed(
         config, styles={"b.png": 1.0}, iterations=7, start="runs/a/checkpoint.pt", flip=0.0
     )
     for setting, message in (
-        ("speed=1", "no such field 'speed'"),
+        ("speed=1", "no field 'speed'"),
+        ("flip=0", "'flip' .*belongs in .data., as data.flip"),
+        ("loss.mesh=2", "'cin' has no 'mesh' .*that is for fast, quality, adain"),
+        ("loss=2", "loss = 2; it is a table, .loss."),
         ("batch=two", "batch = 'two'"),
         ("batch", "is no setting"),
     ):

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from impasto.lab.data.pictures import Collection, Sampler
 from impasto.lab.nets.blocks import _Reflected
-from impasto.lab.train.batches import BLOCK, PAIRS, Lessons
-from impasto.lab.train.muon import Muon, orthogonalize
+from impasto.lab.training.batches import BLOCK, PAIRS, Lessons
+from impasto.lab.training.optimizers import Muon, orthogonalize
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 1, 2, 2), (3, 4, 2, 9)])

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from impasto.controls.affine import Affine, adain
-from impasto.lab.train.checkpoints import start_from
-from impasto.lab.train.networks import find_network
+from impasto.lab.training.checkpoints import start_from
+from impasto.lab.training.networks import find_network
 from impasto.models import MODELS, find_bundle
 from impasto.painting.steps import cropped, padded
 from impasto.stylizer import Stylizer, load

@@ -22,7 +22,7 @@ from impasto.lab.export.graphs import (
     weights_of,
 )
 from impasto.lab.methods.compact import FAST, Compact, CompactShape
-from impasto.lab.train.checkpoints import start_from
+from impasto.lab.training.checkpoints import start_from
 from impasto.models import read_bundle, write_bundle
 from impasto.models.engine import ENGINES, open_engine
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import pytest
 import torch
-from lab_parts import small_config
+from lab_parts import applicable, changed, small_config
 
 from gradients import _told, gradients_table, term_gradients
 from impasto.errors import OptionError
-from impasto.lab.train.config import write_config
-from impasto.lab.train.networks import find_network
-from impasto.lab.train.setup import open_course
+from impasto.lab.training.config import write_config
+from impasto.lab.training.networks import find_network
+from impasto.lab.training.setup import open_course
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     small = small_config(tmp_path_factory.mktemp("gradients"), "fast", pictures=24)
-    return dataclasses.replace(
+    return changed(
         small,
         start="fast",
         batch=4,
@@ -56,7 +55,7 @@ def test_they_are_those_of_the_loss_that_is_learned_from(config):
     loss, terms = course.objective(course.learned, course.objective.lesson(*pictures))
     whole, colors = (
         torch.cat([g.flatten() for g in torch.autograd.grad(of, course.moving, retain_graph=True)])
-        for of in (loss, config.colors * terms["colors"])
+        for of in (loss, config.weight("colors") * terms["colors"])
     )
     assert sum(term.loss for term in found.values()) == pytest.approx(loss.item(), rel=1e-4)
     assert found["colors"].norm == pytest.approx(float(colors.norm()), rel=1e-3)
@@ -65,7 +64,7 @@ def test_they_are_those_of_the_loss_that_is_learned_from(config):
 
 
 def test_a_weight_multiplies_its_own_gradient_alone(config):
-    dear = dataclasses.replace(config, colors=10 * config.colors)
+    dear = changed(config, colors=10 * config.weight("colors"))
     before, after = (
         {term.name: term for term in term_gradients(each, batches=2)} for each in (config, dear)
     )
@@ -77,7 +76,7 @@ def test_a_weight_multiplies_its_own_gradient_alone(config):
 
 
 def test_a_batch_in_parts_is_the_same_batch(config):
-    parts = dataclasses.replace(config, accumulate=2)
+    parts = changed(config, accumulate=2)
     whole, sums = (
         {term.name: term for term in term_gradients(each, batches=1)} for each in (config, parts)
     )
@@ -89,7 +88,13 @@ def test_a_batch_in_parts_is_the_same_batch(config):
 
 @pytest.mark.parametrize("network", ["adain", "style-swap", "reader", "stylebank"])
 def test_other_networks_have_gradients_too(config, network):
-    other = dataclasses.replace(config, network=network, start="", colors=0.0, distill_features=1.0)
+    other = changed(
+        config,
+        network=network,
+        start="",
+        **applicable(network, colors=0.0),
+        **({"distill_features": 1.0} if network == "reader" else {}),
+    )
     found = term_gradients(other, batches=1)
     assert found and all(math.isfinite(each.norm) and each.norm > 0 for each in found)
     assert sum(term.share for term in found) == pytest.approx(1.0, abs=1e-3)
@@ -98,9 +103,9 @@ def test_other_networks_have_gradients_too(config, network):
 def test_the_command_prints_a_table_of_them(run_recipe, config, tmp_path):
     write_config(config, tmp_path / "run.toml")
     given = ["gradients", tmp_path / "run.toml"]
-    result = run_recipe(*given, "--batches", "2", "--set", "colors=80")
+    result = run_recipe(*given, "--batches", "2", "--set", "loss.colors=80")
     assert result.returncode == 0, result.stderr
-    wanted = term_gradients(dataclasses.replace(config, colors=80.0), batches=2)
+    wanted = term_gradients(changed(config, colors=80.0), batches=2)
     assert result.stdout == gradients_table(wanted) + "\n"
     head, _, *rows = result.stdout.splitlines()
     assert len(rows) == 4 and all(row.count("|") == head.count("|") for row in rows)

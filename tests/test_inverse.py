@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lab_parts import SHARED, small_config, vgg_weights, write_pictures
+from lab_parts import SHARED, changed, small_config, vgg_weights, write_pictures
 from safetensors.torch import save_file
 
 # What every method has to keep, with the network in place of the optimization.
@@ -33,7 +33,7 @@ import impasto
 from impasto.errors import ModelError, OptionError
 from impasto.images.photo import read_photo, write_image
 from impasto.images.resizing import resize
-from impasto.lab.export.publish import publish_decoder, publish_run
+from impasto.lab.export.publish import publish_decoder, publish_run, publish_trained
 from impasto.lab.losses import content_loss
 from impasto.lab.methods.adain import Decoder
 from impasto.lab.methods.style_swap import (
@@ -48,12 +48,12 @@ from impasto.lab.methods.style_swap import (
 from impasto.lab.nets.vgg import LAYOUTS, load_vgg, read_weights, weights_metadata
 from impasto.lab.optimize.method import Run, Task
 from impasto.lab.optimize.settings import set_options
-from impasto.lab.train.checkpoints import read_checkpoint, start_from
-from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.journal import Preview
-from impasto.lab.train.loop import train
-from impasto.lab.train.networks import find_network
-from impasto.lab.train.setup import open_course
+from impasto.lab.training.checkpoints import read_checkpoint, start_from
+from impasto.lab.training.config import TrainConfig
+from impasto.lab.training.journal import Preview
+from impasto.lab.training.loop import train
+from impasto.lab.training.networks import find_network
+from impasto.lab.training.setup import open_course
 
 REPOSITORY = Path(__file__).parents[1]
 TRAINED = REPOSITORY / "trained/style-swap-inverse.safetensors"
@@ -257,7 +257,7 @@ def config(tmp_path_factory):
 
 
 def test_a_lesson_has_photographs_paintings_and_their_swap(config):
-    exact = dataclasses.replace(config, precision="fp32", identity=2.0)
+    exact = changed(config, precision="fp32", identity=2.0)
     row, judge = find_network("style-swap"), load_vgg(config.vgg)
     objective = row.objective(exact, judge, None, paint=row.paint)
     contents, styles = (a_picture(32, 48, seed=n).repeat(2, 1, 1, 1) for n in (0, 1))
@@ -279,14 +279,14 @@ def test_a_lesson_has_photographs_paintings_and_their_swap(config):
     wanted = found["content"] + 2 * found["identity"]  # the variation weighs nothing by default
     assert loss.item() == pytest.approx(wanted.item(), rel=1e-6)
     for term in ({"teacher": "decoder.pth"}, {"mesh": 1.0}, {"colors": 1.0}):
-        with pytest.raises(OptionError, match=f"style-swap has no {min(term)}"):
-            open_course(dataclasses.replace(config, **term), row, torch.device("cpu"))
+        with pytest.raises(OptionError, match=f"'style-swap' has no '{min(term)}'"):
+            open_course(changed(config, **term), row, torch.device("cpu"))
 
 
 def test_parts_are_one_joint_batch(config, tmp_path):
-    joint = dataclasses.replace(config, iterations=1, optimizer="adam", precision="fp32", clip=0.0)
+    joint = changed(config, iterations=1, optimizer="adam", precision="fp32", clip=0.0)
     for name, accumulate in (("joint", 1), ("parts", 2)):
-        train(dataclasses.replace(joint, accumulate=accumulate), tmp_path / name, bundle=False)
+        train(changed(joint, accumulate=accumulate), tmp_path / name)
     wanted, got = (
         read_checkpoint(tmp_path / name / "checkpoint.pt")["optimizer"]["state"]
         for name in ("joint", "parts")
@@ -297,10 +297,8 @@ def test_parts_are_one_joint_batch(config, tmp_path):
 
 
 def test_learns_to_invert(config, tmp_path):
-    longer = dataclasses.replace(
-        config, iterations=30, content=0.0, identity=10.0, learning_rate=3e-3
-    )
-    train(longer, tmp_path, bundle=False)
+    longer = changed(config, iterations=30, content=0.0, identity=10.0, learning_rate=3e-3)
+    train(longer, tmp_path)
     with (tmp_path / "log.csv").open() as file:
         losses = [float(row["identity"]) for row in csv.DictReader(file)]
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
@@ -314,11 +312,12 @@ def test_a_run_previews_and_leaves_a_file_that_paints(
     content,
 ):
     monkeypatch.setattr(Preview, "side", 64)
-    train(dataclasses.replace(config, preview_every=2), tmp_path / "run")
+    train(changed(config, preview_every=2), tmp_path / "run")
     assert (tmp_path / "run" / "preview-000002.png").exists()
     with (tmp_path / "run" / "held-out.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert float(row["content"]) > 0 and float(row["identity"]) > 0 and row["style"] == ""
+    assert publish_trained(tmp_path / "run") is None
     assert not list((tmp_path / "run").glob("*.impasto"))
     with pytest.raises(OptionError, match=r"style-swap cannot be exported: .*lab decoder"):
         publish_run(tmp_path / "run", tmp_path / "a.impasto")
@@ -333,8 +332,8 @@ def test_a_run_previews_and_leaves_a_file_that_paints(
     model = impasto.load("style-swap", vgg=config.vgg, engine="cpu", threads=1)
     made = model.paint(content, pictures[1], options={"inverse": str(path)})
     assert made.image.shape == content.shape
-    more = dataclasses.replace(config, start=str(path), iterations=1)
-    train(more, tmp_path / "more", bundle=False)
+    more = changed(config, start=str(path), iterations=1)
+    train(more, tmp_path / "more")
     stages = read_checkpoint(tmp_path / "more" / "checkpoint.pt")["stages"]
     assert [stage["iterations"] for stage in stages] == [2, 1]
 

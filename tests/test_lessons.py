@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
-from lab_parts import small_config
+from lab_parts import changed, small_config
 
 from impasto.errors import OptionError
 from impasto.lab.data.pictures import Sampler, load_collections
 from impasto.lab.methods.adain import Decoder
 from impasto.lab.nets.vgg import load_vgg
-from impasto.lab.train import batches as lessons
-from impasto.lab.train.batches import Lessons
-from impasto.lab.train.networks import find_network
-from impasto.lab.train.objective import Objective
-from impasto.lab.train.setup import open_course
+from impasto.lab.training import batches as lessons
+from impasto.lab.training.batches import Lessons
+from impasto.lab.training.networks import find_network
+from impasto.lab.training.objective import Objective
+from impasto.lab.training.setup import open_course
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +26,7 @@ def test_a_lesson_is_learned_as_often_as_the_config_says(config, monkeypatch):
     monkeypatch.setattr(lessons, "BLOCK", 5)
     made = Lessons(
         Objective(config, load_vgg(config.vgg), None, paint=find_network("fast").paint),
-        *(_sampler_of(folders, config) for folders in (config.contents, config.styles)),
+        *(_sampler_of(folders, config) for folders in (config.data.contents, config.data.styles)),
         batch=1,
         repeats=3,
         seed=0,
@@ -48,7 +46,7 @@ def test_a_lesson_is_learned_as_often_as_the_config_says(config, monkeypatch):
 
 
 def test_pictures_that_are_paired_anew_teach_what_a_new_pair_would(config):
-    config = dataclasses.replace(config, precision="fp32", wasserstein=1.0)
+    config = changed(config, precision="fp32", wasserstein=1.0)
     vgg = load_vgg(config.vgg)
     objective = Objective(config, vgg, None, paint=find_network("fast").paint, features=True)
     contents, styles = torch.rand(2, 2, 3, 64, 64)
@@ -67,7 +65,7 @@ def test_pictures_that_are_paired_anew_teach_what_a_new_pair_would(config):
 
 
 def test_a_third_of_the_steps_has_larger_crops(config):
-    both = dataclasses.replace(config, batch=9, larger=48, rim=0.0)
+    both = changed(config, batch=9, larger=48, rim=0.0)
     course = open_course(both, find_network("fast"), torch.device("cpu"))
     lessons = course.lessons(both, torch.device("cpu"))
     seen = [lessons.at(step)[0].contents for step in range(6)]
@@ -80,7 +78,7 @@ def test_a_third_of_the_steps_has_larger_crops(config):
             one.restore(other.state(0))
     for change in ({"larger": 32}, {"larger": 40}, {"larger": 48, "resize": 64}):
         with pytest.raises(OptionError, match="multiple of 16"):
-            dataclasses.replace(config, **change)
+            changed(config, **change)
 
 
 def _sampler_of(folders, config):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
 from click.testing import CliRunner
-from lab_parts import vgg_weights, write_pictures
+from lab_parts import changed, make_config, vgg_weights, write_pictures
 
 import impasto
 from impasto.cli import cli
 from impasto.errors import ModelError, OptionError
-from impasto.lab.train.checkpoints import read_checkpoint, weights_from, write_checkpoint
-from impasto.lab.train.config import TrainConfig, read_config
-from impasto.lab.train.loop import train
+from impasto.lab.training.checkpoints import read_checkpoint, weights_from, write_checkpoint
+from impasto.lab.training.config import read_config
+from impasto.lab.training.loop import train
 from mix import mix_runs
 
 
@@ -23,7 +21,7 @@ def runs(tmp_path_factory):
     """Two runs of ``fast`` from one start, and one of ``quality``."""
     folder = tmp_path_factory.mktemp("mixing")
     torch.save(vgg_weights(), folder / "vgg.pth")
-    config = TrainConfig(
+    config = make_config(
         network="fast",
         vgg=str(folder / "vgg.pth"),
         contents={str(write_pictures(folder / "photos", 24)): 1.0},
@@ -35,10 +33,10 @@ def runs(tmp_path_factory):
         preview_every=0,
         warmup=1,
     )
-    train(config, folder / "small", bundle=False)
-    train(dataclasses.replace(config, crop=48, seed=5), folder / "large", bundle=False)
-    other = dataclasses.replace(config, network="quality", start="quality")
-    train(other, folder / "other", bundle=False)
+    train(config, folder / "small")
+    train(changed(config, crop=48, seed=5), folder / "large")
+    other = changed(config, network="quality", start="quality")
+    train(other, folder / "other")
     return folder
 
 
@@ -65,7 +63,7 @@ def test_a_share_of_nothing_changes_nothing_and_a_network_with_itself_is_itself(
 
 def test_the_steps_of_two_seeds_are_all_counted_and_those_before_them_once(runs, tmp_path):
     config = read_config(runs / "small/config.toml")
-    train(dataclasses.replace(config, seed=6), tmp_path / "again", bundle=False)
+    train(changed(config, seed=6), tmp_path / "again")
     mixed = mix_runs([(runs / "small", 1.0), (tmp_path / "again", 1.0)], tmp_path / "mixed")
     stages = read_checkpoint(mixed)["stages"]
     before = impasto.load("fast").card.iterations
@@ -97,13 +95,13 @@ def test_the_command_mixes_what_can_be_exported_and_started_from(
     assert card.notes.startswith(before.notes) and "2 pairs at 48 px" in card.notes
     assert "2 pairs at 32 px" in card.notes and "weights of runs mixed 2 : 1 : 1" in card.notes
     config = read_config(runs / "small/config.toml")
-    further = dataclasses.replace(config, start=str(out / "checkpoint.pt"))
-    train(further, tmp_path / "further", bundle=False)
+    further = changed(config, start=str(out / "checkpoint.pt"))
+    train(further, tmp_path / "further")
     assert len(read_checkpoint(tmp_path / "further/checkpoint.pt")["stages"]) == 5
     with pytest.raises(
         ModelError, match=r"no run behind it to go on with; give another run folder"
     ):
-        train(further, out, bundle=False)
+        train(further, out)
 
 
 def test_what_does_not_belong_together_is_not_mixed(runs, tmp_path):

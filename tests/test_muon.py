@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from impasto.lab.train.muon import BOUND, Muon, orthogonalize
+from impasto.lab.training.optimizers import BOUND, Muon, orthogonalize
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (16, 200), (200, 16)])

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
-from lab_parts import small_config
+from lab_parts import changed, flat, make_config, small_config
 from torch.optim.swa_utils import AveragedModel
 
 from impasto.errors import OptionError
-from impasto.lab.train.config import CHOICES, TrainConfig, read_config, write_config
-from impasto.lab.train.loop import train
-from impasto.lab.train.networks import find_network
-from impasto.lab.train.optimizers import (
+from impasto.lab.training.config import CHOICES, read_config, write_config
+from impasto.lab.training.loop import train
+from impasto.lab.training.networks import find_network
+from impasto.lab.training.optimizers import (
     OPTIMIZERS,
     SCHEDULES,
     clip_gradients,
@@ -65,16 +64,24 @@ def test_the_average_starts_with_the_first_weights_and_follows_the_others():
 
 
 def test_learning_rate_rises_and_falls():
-    config = TrainConfig("fast", "v", {}, {}, iterations=100, warmup=10, learning_rate=1.0)
+    config = make_config(
+        network="fast",
+        vgg="v",
+        contents={},
+        styles={},
+        iterations=100,
+        warmup=10,
+        learning_rate=1.0,
+    )
     rates = [learning_rate(config, step) for step in range(101)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == pytest.approx(rates[9], rel=0.03)
-    assert rates[100] == pytest.approx(config.final_rate)
+    assert rates[100] == pytest.approx(config.optimizer.final_rate)
     assert all(a >= b for a, b in pairwise(rates[10:]))
 
 
 def test_config_round_trip_and_errors(config, tmp_path):
-    odd = dataclasses.replace(config, start='a "quoted" \\ name', learning_rate=1.5e-7)
+    odd = changed(config, start='a "quoted" \\ name', learning_rate=1.5e-7)
     write_config(odd, tmp_path / "a.toml")
     assert read_config(tmp_path / "a.toml") == odd
     text = (tmp_path / "a.toml").read_text()
@@ -86,6 +93,12 @@ def test_config_round_trip_and_errors(config, tmp_path):
         (text.replace("tensorboard = false", "tensorboard = 1"), "tensorboard"),
         (text.replace("crop = 32", "crop = 40"), "multiple of 16"),
         (text.replace("= 0.5\n", '= "often"\n'), "often"),
+        (text.replace("[loss]", "[losses]"), "'losses'; did you mean 'loss'"),
+        (text.replace("mesh = 0.0", "mehs = 0.0"), ".loss. of 'fast' has no field 'mehs'.*'mesh'"),
+        (text.replace("mesh = 0.0", "width = 1"), "'fast' has no 'width' .*johnson, ulyanov, cin"),
+        (text.replace("mesh = 0.0", "mesh = -1.0"), "mesh = -1.0; it is a weight, 0 or more"),
+        (text.replace("distill_pixels = 0.0", "distill_pixels = 1.0"), "needs a teacher"),
+        ("crop = 64\n" + text, "'crop' has no place in the top of a config; it belongs in .data."),
         ("= =", "TOML"),
     ):
         (tmp_path / "bad.toml").write_text(bad)
@@ -94,7 +107,7 @@ def test_config_round_trip_and_errors(config, tmp_path):
     with pytest.raises(OptionError):
         read_config(tmp_path / "missing.toml")
     with pytest.raises(OptionError, match="huge"):
-        train(dataclasses.replace(config, network="huge"), tmp_path / "run")
+        train(changed(config, network="huge"), tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -108,6 +121,7 @@ def test_the_configs_that_ship_can_be_read(file):
 
 def test_the_paper_s_config_is_its_recipe():
     paper = read_config(CONFIGS / "adain-paper.toml")
+    fields = flat(paper)
     wanted = {
         "network": "adain", "iterations": 160_000, "batch": 8, "resize": 512, "crop": 256,
         "flip": 0.0, "content": 1.0, "style": 0.1, "style_units": "sum", "identity": 0.0,
@@ -115,15 +129,13 @@ def test_the_paper_s_config_is_its_recipe():
         "decay": 5e-5, "warmup": 0, "clip": 0.0, "ema": 0.0, "style_jitter": 0.0, "repeats": 1,
         "start": "", "teacher": "",
     }  # fmt: skip
-    assert {name: getattr(paper, name) for name in wanted} == wanted
+    assert {name: fields[name] for name in wanted} == wanted
     assert learning_rate(paper, 160_000) == pytest.approx(1e-4 / 9)
     for name in ("concat", "bn", "in"):
         ablation = read_config(ABLATIONS / f"adain-{name}.toml")
-        assert ablation == dataclasses.replace(
-            paper, network=f"adain-{name}", iterations=ablation.iterations
-        )
+        assert ablation == changed(paper, network=f"adain-{name}", iterations=ablation.iterations)
 
 
 def test_every_choice_of_a_config_is_there():
-    assert set(CHOICES["optimizer"]) == set(OPTIMIZERS)
+    assert set(CHOICES["name"]) == set(OPTIMIZERS)
     assert set(CHOICES["schedule"]) == set(SCHEDULES)

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
-from lab_parts import small_config
+from lab_parts import changed, small_config
 from PIL import Image
 
 import pack
 from impasto.errors import OptionError
 from impasto.lab.data.sources import find_sources, is_held_out, split
 from impasto.lab.nets.vgg import load_vgg
-from impasto.lab.train.checkpoints import weights_from
-from impasto.lab.train.config import read_config, write_config
-from impasto.lab.train.loop import train
+from impasto.lab.training.checkpoints import weights_from
+from impasto.lab.training.config import read_config, write_config
+from impasto.lab.training.loop import train
 from pack import _shared_out, pack_run
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     made = small_config(tmp_path_factory.mktemp("packing"), "fast", pictures=24)
-    return dataclasses.replace(made, start="fast", preview_every=1)
+    return changed(made, start="fast", preview_every=1)
 
 
 def test_a_packed_run_is_trained_where_it_lies(config, tmp_path, monkeypatch):
     rows = pack_run(config, tmp_path / "packed")
-    for row, place in zip(rows, [*config.contents, *config.styles], strict=True):
+    for row, place in zip(rows, [*config.data.contents, *config.data.styles], strict=True):
         wanted = len(split(find_sources(place)[0], held_out=False))
         assert (row.place, row.kept, row.found) == (place, wanted, wanted)
     moved = tmp_path / "elsewhere"
     (tmp_path / "packed").rename(moved)
     monkeypatch.chdir(moved)
     packed = read_config("config.toml")
-    assert packed == dataclasses.replace(
+    assert packed == changed(
         config, vgg="vgg.safetensors", start="start.pt", preview_every=0,
         contents={"contents-1": 1.0}, styles={"styles-1": 1.0},
     )  # fmt: skip
-    train(packed, tmp_path / "run", bundle=False)
+    train(packed, tmp_path / "run")
     ours, theirs = weights_from("start.pt")[0], weights_from("fast")[0]
     assert ours.keys() == theirs.keys()
     assert all(torch.allclose(ours[k], theirs[k], rtol=1e-3, atol=1e-6) for k in theirs)
@@ -52,14 +50,16 @@ def test_a_packed_run_is_trained_where_it_lies(config, tmp_path, monkeypatch):
 def test_what_is_held_out_is_not_packed(config, tmp_path):
     """By name, and no name of what is packed falls into the tenth that others would hold out."""
     pack_run(config, tmp_path)
-    held = {s.path.stem for s in split(find_sources(next(iter(config.styles)))[0], held_out=True)}
+    held = {
+        s.path.stem for s in split(find_sources(next(iter(config.data.styles)))[0], held_out=True)
+    }
     names = [file.name for file in (tmp_path / "styles-1").iterdir()]
     assert held and not any(is_held_out(name) for name in names)
     assert not held & {name.removesuffix(".webp").rstrip("_") for name in names}
 
 
 def test_pictures_are_as_many_as_there_is_room_for(config, tmp_path):
-    large = dataclasses.replace(config, styles={k: 1.0 for k in [*config.contents, *config.styles]})
+    large = changed(config, styles={k: 1.0 for k in [*config.data.contents, *config.data.styles]})
     every = pack_run(large, tmp_path / "every")
     some = pack_run(large, tmp_path / "some", megabytes=0.04)
     used = sum(file.stat().st_size for file in (tmp_path / "some").rglob("*.webp"))
@@ -91,7 +91,7 @@ def test_pictures_are_no_larger_than_a_run_wants(config, tmp_path, monkeypatch):
     for i in range(12):
         Image.effect_noise((700, 600), 60).convert("RGB").save(folder / f"{i}.png")
     monkeypatch.setattr(pack, "TRIED", 2)
-    pack_run(dataclasses.replace(config, contents={str(folder): 1.0}), tmp_path / "packed")
+    pack_run(changed(config, contents={str(folder): 1.0}), tmp_path / "packed")
     sizes = {Image.open(file).size for file in (tmp_path / "packed/contents-1").iterdir()}
     assert sizes == {(336, 288)}
 
@@ -109,4 +109,4 @@ def test_the_command_tells_what_it_took(run_recipe, config, tmp_path):
     assert result.returncode == 2 and "exists" in result.stderr
     assert len(result.stderr.splitlines()) == 1
     with pytest.raises(OptionError, match="built in"):
-        pack_run(dataclasses.replace(config, network="cin"), tmp_path / "cin")
+        pack_run(changed(config, network="cin"), tmp_path / "cin")

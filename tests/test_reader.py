@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lab_parts import vgg_weights
+from lab_parts import make_config, vgg_weights
 
 from impasto.controls.moments import moments
 from impasto.errors import EngineError, ModelError
@@ -20,9 +20,8 @@ from impasto.lab.methods.adain import AdaINNetwork, Decoder
 from impasto.lab.methods.compact import SEEN, Compact, CompactShape, Eye
 from impasto.lab.nets.fast_moments import fast_mean_std
 from impasto.lab.nets.vgg import LAYOUTS, VGG19
-from impasto.lab.train.checkpoints import start_from
-from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.reading import TOLD, ReadingObjective, give_eye
+from impasto.lab.training.checkpoints import start_from
+from impasto.lab.training.reading import EYE_LAYERS, ReadingObjective, give_eye
 from impasto.models import Bundle, read_bundle, write_bundle
 from impasto.models.engine import ENGINES, open_engine
 from impasto.painting.steps import padded
@@ -210,22 +209,24 @@ def test_an_eye_tells_maps_like_those_of_vgg(eye):
         (2, 128, 24, 32), (2, 256, 12, 16), (2, 512, 6, 8)
     ]  # fmt: skip
     judge = VGG19(vgg_weights(), LAYOUTS[0])
-    real = judge(torch.rand(2, 3, 48, 64), TOLD)
-    assert [each.shape for each in maps] == [real[layer].shape for layer in TOLD]
+    real = judge(torch.rand(2, 3, 48, 64), EYE_LAYERS)
+    assert [each.shape for each in maps] == [real[layer].shape for layer in EYE_LAYERS]
     assert min(float(each.min()) for each in maps) == 0
 
 
 def test_what_an_eye_gets_wrong_is_in_units_of_the_style_loss():
     """One that tells every map too high by 0.5 has a style term of 0.25 a layer."""
     judge = VGG19(vgg_weights(), LAYOUTS[0])
-    config = TrainConfig("reader", "vgg", {"a": 1.0}, {"b": 1.0}, precision="fp32")
+    config = make_config(
+        network="reader", vgg="vgg", contents={"a": 1.0}, styles={"b": 1.0}, precision="fp32"
+    )
     objective = ReadingObjective(config, judge, None, paint=lambda learned, lesson: lesson.styles)
     styles = torch.rand(2, 3, 32, 32)
     lesson = objective.lesson(styles, styles)
     _, right = objective(lambda _: list(lesson.taught.values()), lesson)
     assert float(right["style"]) == 0 and float(right["distill_features"]) == 0
     _, wrong = objective(lambda _: [each + 0.5 for each in lesson.taught.values()], lesson)
-    assert float(wrong["style"]) == pytest.approx(len(TOLD) * 0.25, rel=1e-4)
+    assert float(wrong["style"]) == pytest.approx(len(EYE_LAYERS) * 0.25, rel=1e-4)
     parts = [0.25 / max(float(each.var(correction=0)), 1e-3) for each in lesson.taught.values()]
     assert float(wrong["distill_features"]) == pytest.approx(sum(parts), rel=1e-3)
 

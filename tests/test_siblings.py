@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from lab_parts import vgg_weights, write_pictures
+from lab_parts import changed, make_config, vgg_weights, write_pictures
 from torch import nn
 from torch.nn import functional as F
 
@@ -20,15 +19,14 @@ from impasto.lab.methods.johnson import Johnson, JohnsonShape
 from impasto.lab.methods.stylebank import BANK, StyleBank, StyleBankShape, relit
 from impasto.lab.methods.ulyanov import Ulyanov, UlyanovShape
 from impasto.lab.nets.normalization import BatchNorm, ConditionalInstanceNorm, InstanceNorm
-from impasto.lab.train.builtin import StyleDraws, TwoBranches, even_volumes, read_styles
-from impasto.lab.train.builtin_networks import BUILT_IN, NORMALIZATIONS
-from impasto.lab.train.checkpoints import read_checkpoint
-from impasto.lab.train.config import CHOICES, TrainConfig, read_config
-from impasto.lab.train.journal import Preview
-from impasto.lab.train.loop import train
-from impasto.lab.train.networks import find_network
-from impasto.lab.train.optimizers import parameter_groups
-from impasto.lab.train.setup import open_course
+from impasto.lab.training.builtin import StyleDraws, TwoBranches, even_volumes, read_styles
+from impasto.lab.training.checkpoints import read_checkpoint
+from impasto.lab.training.config import CHOICES, read_config
+from impasto.lab.training.journal import Preview
+from impasto.lab.training.loop import train
+from impasto.lab.training.networks import BUILT_IN, NORMALIZATIONS, find_network
+from impasto.lab.training.optimizers import parameter_groups
+from impasto.lab.training.setup import open_course
 
 CPU = torch.device("cpu")
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -149,7 +147,7 @@ def test_the_papers_networks_have_the_papers_numbers():
     # StyleBank: 128 filters of 128 x 3 x 3 a style.
     sizes = [sum(p.numel() for p in StyleBank(n).parameters()) for n in (1, 3)]
     assert sizes[1] - sizes[0] == 2 * 128 * 128 * 9
-    assert len(read_config(CONFIGS / "cin.toml").styles) == 32
+    assert len(read_config(CONFIGS / "cin.toml").data.styles) == 32
 
 
 # --- known answers ---
@@ -273,7 +271,7 @@ def config(tmp_path_factory):
     folder = tmp_path_factory.mktemp("siblings")
     torch.save(vgg_weights(), folder / "vgg.pth")
     paintings = write_pictures(folder / "paintings", 3, seed=1)
-    return TrainConfig(
+    return make_config(
         network="stylebank",
         vgg=str(folder / "vgg.pth"),
         contents={str(write_pictures(folder / "photos", 12)): 1.0},
@@ -303,17 +301,17 @@ def _rows(folder):
 
 def _only(config, network):
     """The config for ``network``, with one style where it takes one."""
-    styles = config.styles
+    styles = config.data.styles
     if find_network(network).single:
         styles = dict([next(iter(styles.items()))])
     # The coarsest of ulyanov's six scales needs more than one pixel.
-    crop = 64 if network == "ulyanov" else config.crop
-    return dataclasses.replace(config, network=network, styles=styles, crop=crop)
+    crop = 64 if network == "ulyanov" else config.data.crop
+    return changed(config, network=network, styles=styles, crop=crop)
 
 
 @pytest.mark.parametrize("name", [row.name for row in BUILT_IN])
 def test_every_weight_is_learned_and_the_loss_falls(config, name, tmp_path):
-    settings = dataclasses.replace(
+    settings = changed(
         _only(config, name), iterations=16, learning_rate=5e-3, content=0.0, style=1e-2
     )
     course = open_course(settings, find_network(name), CPU)
@@ -323,7 +321,7 @@ def test_every_weight_is_learned_and_the_loss_falls(config, name, tmp_path):
     assert set(terms) == {"content", "style", "variation"}
     for parameter_name, parameter in course.learned.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, parameter_name
-    train(settings, tmp_path, bundle=False)
+    train(settings, tmp_path)
     styles = [float(row["style"]) for row in _rows(tmp_path) if row["style"]]
     assert np.mean(styles[-4:]) < 0.85 * np.mean(styles[:4])
 
@@ -331,17 +329,17 @@ def test_every_weight_is_learned_and_the_loss_falls(config, name, tmp_path):
 @pytest.mark.parametrize("name", ["johnson", "ulyanov"])
 def test_normalization_is_chosen_by_a_field(config, name):
     for choice, layer in NORMALIZATIONS.items():
-        settings = dataclasses.replace(_only(config, name), normalization=choice)
+        settings = changed(_only(config, name), normalization=choice)
         layers = {type(m) for m in find_network(name).network(settings, 1).modules()}
         assert layer in layers and not layers & (set(NORMALIZATIONS.values()) - {layer})
     with pytest.raises(OptionError, match="layer"):
-        dataclasses.replace(config, normalization="layer")
+        changed(_only(config, name), normalization="layer")
 
 
 def test_the_style_loss_counts_a_style_as_its_volume_says(config):
     terms = {}
     for evenness in (0.0, 1.0):
-        settings = dataclasses.replace(config, even_styles=evenness)
+        settings = changed(config, even_styles=evenness)
         objective = open_course(settings, find_network("stylebank"), CPU).objective
         for number in range(2):
             lesson = objective.lesson(picture(1, 32, 32), torch.tensor([number]))
@@ -352,18 +350,18 @@ def test_the_style_loss_counts_a_style_as_its_volume_says(config):
         wanted = terms[0.0, number] * float(volumes[number]) ** 2
         assert terms[1.0, number] == pytest.approx(wanted, rel=1e-4)
     with pytest.raises(OptionError, match="even_styles"):
-        dataclasses.replace(config, even_styles=1.5)
+        changed(config, even_styles=1.5)
 
 
 def test_styles_may_have_a_rate_of_their_own(config, tmp_path):
     """Adam's first step is the rate, for every weight that has a gradient."""
-    settings = dataclasses.replace(config, network="cin", iterations=1, style_rate=4.0)
+    settings = changed(config, network="cin", iterations=1, style_rate=4.0)
     torch.manual_seed(settings.seed)
     course = open_course(settings, find_network("cin"), CPU)
     before = {name: value.clone() for name, value in course.learned.state_dict().items()}
     groups = parameter_groups(settings, course.learned, course.moving)
     assert sorted(id(p) for g in groups for p in g["params"]) == sorted(map(id, course.moving))
-    first = read_checkpoint(train(settings, tmp_path, bundle=False))["network"]
+    first = read_checkpoint(train(settings, tmp_path))["network"]
     moved: dict[bool, list[float]] = {True: [], False: []}
     for name, value in first.items():
         own = name.endswith(("gamma", "beta"))
@@ -371,20 +369,20 @@ def test_styles_may_have_a_rate_of_their_own(config, tmp_path):
     assert max(moved[True]) == pytest.approx(4e-3, rel=0.01)
     assert max(moved[False]) == pytest.approx(1e-3, rel=0.01)
     # It goes on with it, and says so where the steps before were made without.
-    train(dataclasses.replace(settings, iterations=2), tmp_path, bundle=False)
+    train(changed(settings, iterations=2), tmp_path)
     with pytest.raises(ModelError, match="style_rate"):
-        train(dataclasses.replace(config, network="cin", iterations=3), tmp_path, bundle=False)
+        train(changed(config, network="cin", iterations=3), tmp_path)
     with pytest.raises(OptionError, match="style_rate = 0"):
-        dataclasses.replace(config, style_rate=0.0)
+        changed(config, style_rate=0.0)
 
 
 @pytest.mark.parametrize("name", ["johnson", "stylebank"])
 def test_resume_gives_the_losses_of_an_uninterrupted_run(config, tmp_path, name):
-    settings = dataclasses.replace(_only(config, name), iterations=6, schedule="inverse")
-    train(settings, tmp_path / "whole", bundle=False)
+    settings = changed(_only(config, name), iterations=6, schedule="inverse")
+    train(settings, tmp_path / "whole")
     for steps in (1, 2, 5, 6):  # stylebank: in front of a step of the auto-encoder, and behind it
-        part = dataclasses.replace(settings, iterations=steps)
-        train(part, tmp_path / "parts", bundle=False)
+        part = changed(settings, iterations=steps)
+        train(part, tmp_path / "parts")
     whole, parts = (read_checkpoint(tmp_path / way / "checkpoint.pt") for way in ("whole", "parts"))
     assert [row["loss"] for row in _rows(tmp_path / "whole")] == [
         row["loss"] for row in _rows(tmp_path / "parts")
@@ -395,7 +393,7 @@ def test_resume_gives_the_losses_of_an_uninterrupted_run(config, tmp_path, name)
 
 @pytest.mark.parametrize("every", [1, 2, 4])
 def test_stylebank_goes_to_the_auto_encoder_after_every_t_steps(config, tmp_path, every):
-    train(dataclasses.replace(config, banks_every=every, iterations=10), tmp_path, bundle=False)
+    train(changed(config, banks_every=every, iterations=10), tmp_path)
     branches = ["I" if row["identity"] else "K" for row in _rows(tmp_path)]
     assert branches == (["K"] * every + ["I"]) * (10 // (every + 1)) + ["K"] * (10 % (every + 1))
     for row in _rows(tmp_path):
@@ -404,7 +402,7 @@ def test_stylebank_goes_to_the_auto_encoder_after_every_t_steps(config, tmp_path
 
 @pytest.mark.parametrize("balance", [1.0, 0.5])
 def test_stylebank_balances_the_gradient_as_published(config, balance):
-    settings = dataclasses.replace(config, balance=balance)
+    settings = changed(config, balance=balance)
     course = open_course(settings, find_network("stylebank"), CPU)
     objective, learned = course.objective, course.learned
     assert isinstance(objective, TwoBranches)
@@ -431,11 +429,11 @@ def test_stylebank_balances_the_gradient_as_published(config, balance):
 
 
 def test_the_auto_encoder_alone_learns_to_give_the_photograph_back(config, tmp_path):
-    settings = dataclasses.replace(
+    settings = changed(
         config, iterations=120, width=8, content=0.0, style=0.0, variation=1e-3, banks_every=1,
         learning_rate=5e-3, balance=30.0,
     )  # fmt: skip
-    train(settings, tmp_path, bundle=False)
+    train(settings, tmp_path)
     squares = [float(row["identity"]) for row in _rows(tmp_path) if row["identity"]]
     assert np.mean(squares[-5:]) < 0.5 * np.mean(squares[:5])
 
@@ -443,13 +441,11 @@ def test_the_auto_encoder_alone_learns_to_give_the_photograph_back(config, tmp_p
 @pytest.mark.parametrize("name", ["cin", "stylebank"])
 def test_a_new_style_moves_nothing_else(config, tmp_path, name):
     """Encoder and decoder keep their weights, and the other styles their pictures, to the bit."""
-    first = dataclasses.replace(config, network=name, iterations=3)
-    start = train(first, tmp_path / "first", bundle=False)
-    third = Path(next(iter(config.styles))).with_name("2.png")
-    more = dataclasses.replace(
-        first, styles={str(third): 1.0}, start=str(start), add_styles=True, iterations=4
-    )
-    saved = read_checkpoint(train(more, tmp_path / "more", bundle=False))
+    first = changed(config, network=name, iterations=3)
+    start = train(first, tmp_path / "first")
+    third = Path(next(iter(config.data.styles))).with_name("2.png")
+    more = changed(first, styles={str(third): 1.0}, start=str(start), add_styles=True, iterations=4)
+    saved = read_checkpoint(train(more, tmp_path / "more"))
     assert saved["names"] == ["0", "second", "2"]
     assert not any(row["identity"] for row in _rows(tmp_path / "more"))  # one branch
     old, new = (find_network(name).network(config, n).eval() for n in (2, 3))
@@ -481,8 +477,8 @@ def test_a_new_style_moves_nothing_else(config, tmp_path, name):
 def test_styles_are_the_files_of_the_config(config, tmp_path):
     found = read_styles(config)
     assert [style.name for style in found] == ["0", "second"]
-    folder = Path(next(iter(config.styles))).parent
-    whole = read_styles(dataclasses.replace(config, styles={str(folder): 3.0}))
+    folder = Path(next(iter(config.data.styles))).parent
+    whole = read_styles(changed(config, styles={str(folder): 3.0}))
     assert [(style.name, style.share) for style in whole] == [("0", 1.0), ("1", 1.0), ("2", 1.0)]
     assert min(whole[0].picture.shape[:2]) == 64
     (tmp_path / "broken.png").write_bytes(b"no picture")
@@ -493,7 +489,7 @@ def test_styles_are_the_files_of_the_config(config, tmp_path):
         ({f"one={folder}": 1.0}, OptionError, "3 pictures"),
     ):
         with pytest.raises(error, match=message):
-            read_styles(dataclasses.replace(config, styles=styles))
+            read_styles(changed(config, styles=styles))
 
 
 def test_draws_follow_the_shares_and_go_on_where_they_stood():
@@ -509,37 +505,37 @@ def test_draws_follow_the_shares_and_go_on_where_they_stood():
 
 def test_what_cannot_be_is_said_before_the_work(config, tmp_path):
     for change, message in (
-        ({"network": "johnson"}, "one style, and .styles. has 2 pictures .0, second."),
-        ({"network": "ulyanov", "add_styles": True, "start": "x"}, "has one style"),
-        ({"network": "fast", "add_styles": True, "start": "fast"}, "built-in styles"),
+        ({"network": "johnson"}, "one style, and .data.styles. has 2 pictures .0, second."),
+        ({"network": "ulyanov", "add_styles": True, "start": "x"}, "that is for cin, stylebank"),
+        ({"network": "fast", "add_styles": True, "start": "fast"}, "that is for cin, stylebank"),
         ({"network": "ulyanov", "styles": _renamed(config), "crop": 48}, "multiple of 32"),
-        ({"repeats": 2}, "no repeats"),
-        ({"mesh": 1.0}, "no mesh"),
-        ({"colors": 1.0}, "no colors"),
-        ({"teacher": "decoder.pth"}, "no teacher"),
+        ({"repeats": 2}, "'stylebank' has no 'repeats'"),
+        ({"mesh": 1.0}, "'stylebank' has no 'mesh'"),
+        ({"colors": 1.0}, "'stylebank' has no 'colors'"),
+        ({"teacher": "decoder.pth"}, "'stylebank' has no 'teacher'"),
     ):
         with pytest.raises(OptionError, match=message):
-            train(dataclasses.replace(config, **change), tmp_path / "run")
+            train(changed(config, **change), tmp_path / "run")
     for change in ({"add_styles": True}, {"add_styles": True, "start": "a", "optimizer": "muon"}):
-        with pytest.raises(OptionError, match=r'start = "..." and optimizer = "adam"'):
-            dataclasses.replace(config, **change)
-    start = train(dataclasses.replace(config, iterations=1), tmp_path / "first", bundle=False)
-    again = dataclasses.replace(config, start=str(start), add_styles=True)
+        with pytest.raises(OptionError, match=r'start = "..." and optimizer.name = "adam"'):
+            changed(config, **change)
+    start = train(changed(config, iterations=1), tmp_path / "first")
+    again = changed(config, start=str(start), add_styles=True)
     with pytest.raises(OptionError, match="has a style '0' already"):
         train(again, tmp_path / "run")
-    other = dataclasses.replace(again, network="cin", styles=_renamed(config))
+    other = changed(again, network="cin", styles=_renamed(config))
     with pytest.raises(ModelError, match="does not fit"):
         train(other, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def _renamed(config):
-    return {f"third={next(iter(config.styles))}": 1.0}
+    return {f"third={next(iter(config.data.styles))}": 1.0}
 
 
 def test_a_preview_shows_each_style_on_photographs(config, tmp_path, monkeypatch):
     monkeypatch.setattr(Preview, "side", 64)
-    train(dataclasses.replace(config, iterations=1, preview_every=1), tmp_path, bundle=False)
+    train(changed(config, iterations=1, preview_every=1), tmp_path)
     from PIL import Image
 
     with Image.open(tmp_path / "preview-000001.png") as sheet:

@@ -22,18 +22,16 @@ from impasto.lab.cli import lab
 from impasto.lab.cli.evaluate import folders
 from impasto.lab.data.pictures import is_held_out, load_collections
 from impasto.lab.evaluate import run
-from impasto.lab.evaluate.lines import Key, Line
+from impasto.lab.evaluate.lines import METRICS, Key, Line
 from impasto.lab.evaluate.painters import ContentPainter, Pictures, StudioPainter, open_painters
 from impasto.lab.evaluate.pairs import Look, Pair, draw_pairs, folder_files, square
 from impasto.lab.evaluate.report import badness, summarize, worst_pairs
 from impasto.lab.evaluate.run import Judge, evaluate_models
-from impasto.lab.evaluate.table import METRICS
 from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss, style_loss
 from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.vgg import load_vgg
-from impasto.lab.train.builtin_networks import BuiltInRow
-from impasto.lab.train.config import read_config
-from impasto.lab.train.networks import find_network
+from impasto.lab.training.config import read_config
+from impasto.lab.training.networks import BuiltInRow, find_network
 from impasto.models import write_bundle
 from impasto.stylizer import load
 
@@ -127,17 +125,17 @@ def test_the_configs_that_ship_leave_a_tenth_for_evaluation(monkeypatch):
         # The styles of the others are pictures that are built in, each of them wanted.
         any_style = not isinstance(find_network(config.network), BuiltInRow)
         # Under `runs` lies what commands draw (patterns, prints); a clean clone has none of it.
-        styles = config.styles if any_style else {}
+        styles = config.data.styles if any_style else {}
         drawn = {folder for folder in styles if folder.startswith("runs/")}
         given = {folder: share for folder, share in styles.items() if folder not in drawn}
-        for folder in {**config.contents, **given}:
+        for folder in {**config.data.contents, **given}:
             every = folder_files(folder, held_out=False)
             kept = folder_files(folder, held_out=True)
             assert kept and 0.03 < len(kept) / len(every) < 0.18, folder
         assert drawn <= {"runs/patterns", "runs/prints"}, file
         if not any_style:
             continue
-        pairs = draw_pairs(config.contents, given, count=20).pairs
+        pairs = draw_pairs(config.data.contents, given, count=20).pairs
         assert all(is_held_out(f.name) for pair in pairs for f in (pair.content, pair.style))
 
 

@@ -6,10 +6,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from impasto.lab.evaluate.folders import by_style_folder, folder_table
 from impasto.lab.evaluate.lines import Line
 from impasto.lab.evaluate.pairs import Pair
-from impasto.lab.evaluate.report import markdown, summarize
+from impasto.lab.evaluate.report import by_style_folder, folder_table, markdown, summarize
 
 
 def line(model: str, file: str, **values: float) -> Line:

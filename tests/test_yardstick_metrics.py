@@ -12,7 +12,7 @@ from conftest import picture
 from torch import Tensor
 
 from impasto.lab.evaluate import features, pictures
-from impasto.lab.evaluate.table import COLUMNS, METRICS
+from impasto.lab.evaluate.lines import COLUMNS, METRICS
 from impasto.lab.losses import STYLE_LAYERS, content_loss, style_loss, transport
 
 PINNED_DIRECTION = [-0.3288487, 0.6059436, 0.7243555]

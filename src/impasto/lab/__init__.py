@@ -1,11 +1,122 @@
-"""The lab: everything to make and study models.  Needs PyTorch: ``pip install impasto[lab]``."""
+"""The lab: everything to make and study models.  Needs PyTorch: ``pip install 'impasto[lab]'``.
+
+Its public names are loaded at their first use, so that ``impasto lab --help`` needs no PyTorch::
+
+    from impasto.lab import AdaIN, gram_loss, load_vgg
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
 
 from impasto.errors import ImpastoError
 
-try:
-    import torch as _torch
-except ModuleNotFoundError as error:  # pragma: no cover - the test machine has it
-    raise ImpastoError("impasto.lab needs PyTorch; pip install 'impasto[lab]'") from error
+_NAMES: dict[str, tuple[str, ...]] = {
+    "impasto.lab.evaluate.run": (
+        "Evaluation",
+        "evaluate_models",
+    ),
+    "impasto.lab.export.publish": (
+        "publish_adain",
+        "publish_decoder",
+        "publish_run",
+    ),
+    "impasto.lab.losses": (
+        "adversarial_loss",
+        "color_loss",
+        "content_loss",
+        "critic_loss",
+        "gram",
+        "gram_loss",
+        "histogram_loss",
+        "mesh_loss",
+        "mmd_loss",
+        "moment_loss",
+        "sliced_wasserstein_loss",
+        "style_loss",
+        "style_moments",
+        "total_variation",
+    ),
+    "impasto.lab.losses.patches": (
+        "Bank",
+        "patch_loss",
+        "style_swap",
+    ),
+    "impasto.lab.methods.adain": (
+        "AdaINNetwork",
+        "Decoder",
+    ),
+    "impasto.lab.methods.cin": (
+        "CIN",
+        "CINShape",
+    ),
+    "impasto.lab.methods.cnnmrf": ("CNNMRF",),
+    "impasto.lab.methods.compact": (
+        "FAST",
+        "QUALITY",
+        "Compact",
+        "CompactShape",
+    ),
+    "impasto.lab.methods.gatys": ("Gatys",),
+    "impasto.lab.methods.johnson": (
+        "Johnson",
+        "JohnsonShape",
+    ),
+    "impasto.lab.methods.style_swap": (
+        "Inverse",
+        "StyleSwap",
+    ),
+    "impasto.lab.methods.stylebank": (
+        "StyleBank",
+        "StyleBankShape",
+    ),
+    "impasto.lab.methods.ulyanov": (
+        "Ulyanov",
+        "UlyanovShape",
+    ),
+    "impasto.lab.nets.normalization": (
+        "AdaIN",
+        "BatchNorm",
+        "ConditionalInstanceNorm",
+        "InstanceNorm",
+        "adain",
+        "mean_std",
+        "normalize",
+    ),
+    "impasto.lab.nets.vgg": (
+        "VGG19",
+        "load_vgg",
+    ),
+    "impasto.lab.optimize.method": ("Method",),
+    "impasto.lab.training.config": (
+        "TrainConfig",
+        "read_config",
+        "write_config",
+    ),
+    "impasto.lab.training.loop": ("train",),
+}
+"""The public names, by the module that they stand in."""
 
-__all__: list[str] = []
-del _torch
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = sorted(_HOMES)
+
+
+def require_torch() -> None:
+    """Raise ``ImpastoError`` where PyTorch is not installed."""
+    try:
+        import_module("torch")
+    except ModuleNotFoundError as error:
+        raise ImpastoError("impasto.lab needs PyTorch; pip install 'impasto[lab]'") from error
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    require_torch()
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

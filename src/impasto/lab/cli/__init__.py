@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import click
 
+from impasto.lab import require_torch
 from impasto.lab.cli.evaluate import evaluate
 from impasto.lab.cli.train import finetune, train
 
 _FILE = click.Path(path_type=Path)
 
 
-@click.group()
+class _Lab(click.Group):
+    """The commands; where PyTorch is missing they say how to get it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError:
+            require_torch()
+            raise
+
+
+@click.group(cls=_Lab)
 def lab() -> None:
     """Make and study models (needs PyTorch: pip install 'impasto[lab]')."""
 

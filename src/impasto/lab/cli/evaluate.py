@@ -167,10 +167,10 @@ def evaluate(
 
     sides = {"contents": folders(contents), "styles": folders(styles)}
     if config is not None:
-        from impasto.lab.train.config import read_config
+        from impasto.lab.training.config import read_config
 
         read = read_config(config)
-        sides = {name: side or getattr(read, name) for name, side in sides.items()}
+        sides = {name: side or getattr(read.data, name) for name, side in sides.items()}
         vgg = vgg or Path(read.vgg)
     for name, value in (*sides.items(), ("vgg", vgg)):
         if not value:

@@ -13,7 +13,7 @@ import click
 from impasto.cli.options import LibraryOption, given
 
 if TYPE_CHECKING:
-    from impasto.lab.train.config import TrainConfig
+    from impasto.lab.training.config import TrainConfig
 
 _FILE = click.Path(path_type=Path)
 
@@ -28,20 +28,20 @@ _FILE = click.Path(path_type=Path)
     "styles",
     metavar="FILE",
     multiple=True,
-    help="In place of [styles] of the config: a picture or a folder; NAME=FILE names the style.",
+    help="In place of [data.styles]: a picture or a folder; NAME=FILE names the style.",
 )
 @click.option(
     "--photographs",
     metavar="PLACE",
     multiple=True,
-    help="In place of [contents]: a folder, a shard or a pattern of shards.",
+    help="In place of [data.contents]: a folder, a shard or a pattern of shards.",
 )
 @click.option(
     "--set",
     "settings",
     metavar="FIELD=VALUE",
     multiple=True,
-    help="Another value for a field of the config, such as iterations=500.",
+    help="Another value for a field of the config, such as iterations=500 or loss.mesh=2.",
 )
 def train(
     config: Path,
@@ -59,13 +59,13 @@ def train(
     processes: torchrun --nproc-per-node 2 -m impasto lab train CONFIG
     """
     _set_signals()
-    from impasto.lab.train.config import read_config
+    from impasto.lab.training.config import read_config
 
     changes: dict[str, object] = {"tensorboard": True} if tensorboard else {}
     if styles:
-        changes["styles"] = dict.fromkeys(styles, 1.0)
+        changes["data.styles"] = dict.fromkeys(styles, 1.0)
     if photographs:
-        changes["contents"] = dict.fromkeys(photographs, 1.0)
+        changes["data.contents"] = dict.fromkeys(photographs, 1.0)
     made = read_config(config, changes=changes, settings=settings)
     _run(made, out or Path("runs") / config.stem, bundle=not no_export)
 
@@ -82,13 +82,13 @@ def train(
 @click.option(
     "--model",
     cls=LibraryOption,
-    reads="lab.train.finetune:finetune_config:model",
+    reads="lab.training.config:finetune_config:model",
     help="What to start from: quality or fast.",
 )
 @click.option(
     "--iterations",
     cls=LibraryOption,
-    reads="lab.train.finetune:finetune_config:iterations",
+    reads="lab.training.config:finetune_config:iterations",
     type=int,
     help="Steps of 4 pairs.",
 )
@@ -109,7 +109,7 @@ def finetune(
     impasto stylize street.jpg one-of-them.jpg --model mine/mine.impasto
     """
     _set_signals()
-    from impasto.lab.train.finetune import finetune_config
+    from impasto.lab.training.config import finetune_config
 
     settings = finetune_config(
         photographs, paintings, vgg=vgg, **given(model=model, iterations=iterations)
@@ -124,14 +124,14 @@ def _set_signals() -> None:
 
 
 def _run(config: TrainConfig, folder: Path, *, bundle: bool) -> None:
-    from impasto.lab.train.loop import train as learn
+    from impasto.lab.export.publish import publish_trained
+    from impasto.lab.training.loop import train as learn
 
     try:
-        checkpoint = learn(config, folder, bundle=bundle)
+        checkpoint = learn(config, folder)
     except KeyboardInterrupt as error:
         if str(error):
             click.echo(f"{folder}: {error}", err=True)
         raise
-    if os.environ.get("RANK", "0") == "0":  # of several processes the first one tells
-        made = folder / f"{folder.resolve().name}.impasto"
-        click.echo(made if bundle and made.exists() else checkpoint)
+    if os.environ.get("RANK", "0") == "0":  # of several processes the first one publishes
+        click.echo((publish_trained(folder) if bundle else None) or checkpoint)

@@ -1,4 +1,4 @@
-"""Crops as chance has them: what of which picture, mirrored and tinted how; cut here or there."""
+"""Random crops: sampled parameters, applied on the CPU or on the device."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Draw:
-    """All that chance says of one crop: sizes and places as shares of what is possible."""
+    """Sampled parameters of one crop: sizes and places as shares of what is possible."""
 
     collection: int
     picture: int
@@ -26,7 +26,7 @@ class Draw:
     channels: tuple[int, ...] | None
     gain: float
     beside: Draw | None = None
-    """What lies behind the seam of a collage,"""
+    """The crop behind the seam of a collage,"""
     seam: float = 0.5
     """which is here, as a share of the side,"""
     upright: bool = False
@@ -35,7 +35,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Crops:
-    """How crops are cut.
+    """Settings of random crops.
 
     Attributes:
         side: of the crops, in pixels.
@@ -51,7 +51,7 @@ class Crops:
     enlarge: float = 2.0
 
     def box(self, draw: Draw, height: int, width: int) -> tuple[float, float, float, float]:
-        """What of a picture is taken: left, top, right and bottom."""
+        """Box of a picture that is taken: left, top, right and bottom."""
         shorter = min(height, width)
         if self.resize:
             side = shorter * self.side / self.resize

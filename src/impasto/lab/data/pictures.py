@@ -46,7 +46,7 @@ class Collection:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What was found.
+    """Collections of pictures in memory, and the files left out.
 
     Attributes:
         collections: one a place.
@@ -315,7 +315,7 @@ class Sampler:
         return self.crops.join(draw, out, beside, rows=1)
 
     def state(self) -> dict[str, object]:
-        """Where the random numbers stand before the next batch, for an exact resume."""
+        """State of the random numbers before the next batch, for an exact resume."""
         return self._coming[0][0] if self._coming else dict(self.random.bit_generator.state)
 
     def restore(self, state: dict[str, object]) -> None:

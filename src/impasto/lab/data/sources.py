@@ -1,4 +1,4 @@
-"""Where training pictures lie: files in folders and members of tar shards, and the held-out tenth.
+"""Sources of pictures: files in folders, members of tar shards, and the held-out tenth.
 
 Nothing is decoded here but headers; ``data`` makes pictures of it.
 """
@@ -41,7 +41,7 @@ class Source:
     length: int = 0
 
     def open(self) -> io.BufferedIOBase:
-        """Its bytes as a seekable stream."""
+        """Open its bytes as a seekable stream."""
         if self.shard is None:
             return self.path.open("rb")
         with self.shard.open("rb") as file:
@@ -97,7 +97,7 @@ def _look_into(shard: Path, sources: list[Source], left_out: list[LeftOut]) -> N
 
 
 def is_held_out(name: str) -> bool:
-    """Whether a file of this name is kept for evaluation: a fixed tenth, by hash of the name.
+    """Return True for the fixed tenth of names, by their hash, that is kept for evaluation.
 
     >>> sum(is_held_out(f"{i}.jpg") for i in range(1000))
     100

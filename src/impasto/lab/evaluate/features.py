@@ -1,4 +1,4 @@
-"""How near a picture comes to content and style in VGG's features; one number a pair.
+"""Distances of a picture to content and style in VGG's features; one number a pair.
 
 Features are maps by layer, each (C, h, w) or (1, C, h, w), as :class:`impasto.lab.nets.vgg.VGG19`
 gives them. What is needed of a style's features is gathered once in a :class:`StyleFacts`, so that
@@ -21,7 +21,7 @@ from impasto.lab.nets.fast_moments import fast_mean_std
 
 @dataclass(frozen=True, eq=False)
 class LayerFacts:
-    """What is kept of one layer of a picture: places are forgotten.
+    """Statistics of one layer of a picture: places are forgotten.
 
     Attributes:
         mean: (C,) float32.
@@ -58,7 +58,7 @@ def _facts(features: Tensor) -> LayerFacts:
 
 
 def content_distances(features: Tensor, target: Tensor, content: Tensor) -> dict[str, float]:
-    """How near a picture's relu4_1 is to its target and to the content's own.
+    """Distances of a picture's relu4_1 to its target and to the content's own.
 
     ``content``: mean square distance to the AdaIN target (Huang & Belongie 2017, eq. 12, squared
     and averaged as in the authors' code and in the PyTorch port, which agree here).

@@ -236,7 +236,7 @@ def adain_bundle(vgg: str | Path, decoder: str | Path) -> Bundle:
         ModelError: if the files are no VGG-19 to relu4_1 or no decoder of that layout.
     """
     from impasto.lab.export.graphs import export
-    from impasto.lab.export.published import adain_from
+    from impasto.lab.export.publish import adain_from
 
     return export(*adain_from(vgg, decoder))
 

@@ -1,4 +1,4 @@
-"""Which photograph meets which style: all pairs of two sets of folders, or a seeded draw."""
+"""Pairs of photographs and styles: all pairs of two sets of folders, or a seeded draw."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What :func:`draw_pairs` found.
+    """Result of :func:`draw_pairs`.
 
     Attributes:
         pairs: in the order of the draw, none twice.

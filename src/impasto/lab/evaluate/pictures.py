@@ -1,4 +1,4 @@
-"""What two pictures have in common, as pure functions of pixels; one number a picture.
+"""Similarity of two pictures, as pure functions of pixels; one number a picture.
 
 Pictures are (N, 3, H, W), RGB in [0, 1], sRGB as it is stored, unless a function says otherwise.
 """
@@ -136,7 +136,7 @@ def checkerboard_energy(image: Tensor) -> Tensor:
 
 
 def rounding_energy() -> float:
-    """What rounding to 8 bits alone leaves of :func:`checkerboard_energy`, about 1.5e-8.
+    """:func:`checkerboard_energy` of rounding to 8 bits alone, about 1.5e-8.
 
     Rounding is noise of variance 1 / (12 * 255^2) in every channel, white over the frequencies.
     """
@@ -181,7 +181,7 @@ def to_lab(image: Tensor) -> Tensor:
 
 
 def color_distance(image: Tensor, style: Tensor) -> Tensor:
-    """How far (N,) the colors of ``image`` are from those of ``style``, places left aside, in Lab.
+    """Distances (N,) of the colors of ``image`` to those of ``style``, places left aside, in Lab.
 
     Sliced Wasserstein distance of order 1 between the two clouds of colors in CIELAB: the mean way
     in units of color difference that colors must move, seen from 32 directions; about half of the

@@ -1,4 +1,4 @@
-"""From lines to tables: means, medians, the reference beside, the bar; which pairs are worst."""
+"""Tables of a report: means and medians, the reference beside, folders of styles, worst pairs."""
 
 from __future__ import annotations
 
@@ -7,22 +7,102 @@ import io
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from impasto.errors import OptionError
 from impasto.images.files import write_whole
-from impasto.lab.evaluate.folders import FolderMean, folder_table
-from impasto.lab.evaluate.lines import Line
+from impasto.lab.evaluate.lines import BADNESS, BAR, COLUMNS, METRICS, Criterion, Line, metric
 from impasto.lab.evaluate.painters import CONTENT_NAME
 from impasto.lab.evaluate.pairs import Pair
-from impasto.lab.evaluate.table import BADNESS, BAR, COLUMNS, METRICS, Criterion, metric
 
 WORST_BY = "badness"
 LEAST_DISTANCE = 0.01
 """Of 1 - SSIM, before its logarithm: below it pictures look the same."""
+
+
+@dataclass(frozen=True)
+class FolderMean:
+    """A column of a model at one size, over the pairs whose styles lie in one folder.
+
+    Attributes:
+        size: in pixels.
+        folder: of the styles, as it was asked for.
+        model: its label.
+        metric: the column.
+        mean: over these pairs.
+        share: of the sum over all pairs, from 0 to 1.
+        pairs: how many.
+    """
+
+    size: int
+    folder: str
+    model: str
+    metric: str
+    mean: float
+    share: float
+    pairs: int
+
+
+def by_style_folder(lines: Sequence[Line], folders: Iterable[str | Path]) -> list[FolderMean]:
+    """Means of content loss, style loss and sliced Wasserstein distance, folder by folder.
+
+    Args:
+        lines: of any models and sizes.
+        folders: where the styles come from; a file counts for the innermost that it lies in.
+
+    Returns:
+        Nothing where all styles come from one place.
+    """
+    places = sorted(map(Path, folders), key=lambda place: -len(place.parts))
+    values: dict[tuple[int, str, str], dict[Path, list[float]]] = {}
+    for line in lines:
+        place = next((p for p in places if line.pair.style.is_relative_to(p)), None)
+        if place is None:
+            continue
+        for name in BADNESS:
+            of_model = values.setdefault((line.size, line.model, name), defaultdict(list))
+            of_model[place].append(line.values[name])
+    found = []
+    for (size, model, name), of_place in values.items():
+        if len(of_place) < 2:
+            continue
+        total = sum(map(sum, of_place.values()))
+        for place in sorted(of_place):
+            have = of_place[place]
+            share = sum(have) / total if total else 0.0
+            found.append(
+                FolderMean(size, str(place), model, name, statistics.fmean(have), share, len(have))
+            )
+    return found
+
+
+def folder_table(rows: Sequence[FolderMean]) -> str:
+    """The rows of one size for people: a folder a line, a model a column; empty without rows."""
+    if not rows:
+        return ""
+    models = [m for m in dict.fromkeys(row.model for row in rows) if m != CONTENT_NAME]
+    cells = {(row.folder, row.model, row.metric): row for row in rows}
+    lines = [
+        f"Where it comes from: {', '.join(BADNESS)} by folder of the styles; in brackets the share "
+        "that a folder has of the sum over all pairs.",
+        "",
+        "| styles of | pairs | " + " | ".join(models) + " |",
+        "| --- | ---: | " + " | ".join("---:" for _ in models) + " |",
+    ]
+    for folder, count in {row.folder: row.pairs for row in rows}.items():
+        texts = [
+            ", ".join(_folder_cell(cells[folder, model, name]) for name in BADNESS)
+            for model in models
+        ]
+        lines.append(f"| {Path(folder).name} | {count} | " + " | ".join(texts) + " |")
+    return "\n".join(lines)
+
+
+def _folder_cell(row: FolderMean) -> str:
+    return f"{row.mean:.{metric(row.metric).digits}f} ({100 * row.share:.0f} %)"
 
 
 @dataclass(frozen=True)
@@ -96,7 +176,7 @@ def summarize(lines: Sequence[Line], *, reference: str | None) -> list[Summary]:
 
 
 def passes(criterion: Criterion, row: Summary) -> bool | None:
-    """Whether a model meets a criterion; None without a reference."""
+    """Return True if a model meets a criterion; None without a reference."""
     if row.difference is not None:
         gain = row.difference if row.better == "higher" else -row.difference
     elif row.ratio is not None:
@@ -120,7 +200,7 @@ def check_worst_by(name: str, *, lpips: bool) -> None:
 
 
 def badness(lines: Sequence[Line], model: str, *, reference: str | None) -> dict[Pair, float]:
-    """How bad each pair of a model came out, at one size; the larger the worse.
+    """Badness of each pair of a model, at one size; the larger the worse.
 
     The mean of ``ln(have / base)`` over content loss, style loss, sliced Wasserstein distance and
     1 - SSIM. The base is the reference's number for the same pair, so a pair counts as bad where

@@ -25,7 +25,6 @@ from impasto.lab.evaluate.features import (
     wasserstein_distances,
 )
 from impasto.lab.evaluate.fid import summarize_fid
-from impasto.lab.evaluate.folders import FolderMean, by_style_folder
 from impasto.lab.evaluate.inception import SMALLEST, Inception
 from impasto.lab.evaluate.lines import Line, LineFile, key_of
 from impasto.lab.evaluate.lpips import LPIPS
@@ -46,7 +45,14 @@ from impasto.lab.evaluate.pictures import (
     psnr,
     ssim,
 )
-from impasto.lab.evaluate.report import Summary, check_worst_by, summarize, write_tables
+from impasto.lab.evaluate.report import (
+    FolderMean,
+    Summary,
+    by_style_folder,
+    check_worst_by,
+    summarize,
+    write_tables,
+)
 from impasto.lab.evaluate.sheets import write_sheets
 from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.vgg import VGG19, load_vgg
@@ -61,7 +67,7 @@ Plane = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What :func:`evaluate_models` found.
+    """Result of :func:`evaluate_models`.
 
     Attributes:
         lines: of every model, size and pair, the photograph itself (``(content)``) first.
@@ -257,7 +263,7 @@ class Judge:
 
 
 def _alone(made: Pictures, photograph: Tensor) -> dict[str, float]:
-    """What not every painter can tell of its picture."""
+    """Measurements that only some painters allow."""
     found: dict[str, float] = {}
     if made.unaligned is not None:
         alone = _batch([made.unaligned]).clamp(0, 1)
@@ -278,7 +284,7 @@ def measure(painters: Sequence[Painter], judge: Judge, pair: Pair, size: int) ->
 
 
 def digest(path: str | Path) -> str:
-    """What tells a file of weights from another: 16 hexadecimal digits of its SHA-256."""
+    """Fingerprint of a file of weights: 16 hexadecimal digits of its SHA-256."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
@@ -321,7 +327,7 @@ def _notes(
     judge_precision: str,
     vgg: str | Path,
 ) -> list[str]:
-    """What the numbers were made of, for the end of the table."""
+    """Notes on pairs, models and judge, for the end of the table."""
     which = "of the held-out tenth" if held_out else "of all files, trained on or not"
     sides = [
         ", ".join(f"{Path(folder).name} {share:g}" for folder, share in side.items())

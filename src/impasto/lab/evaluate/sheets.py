@@ -1,4 +1,4 @@
-"""What the numbers look like: the worst pairs with the reference beside, and a contact sheet."""
+"""Pictures of a report: the worst pairs with the reference beside, and a contact sheet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from impasto.lab.evaluate.pairs import Pair, look_at, square
 from impasto.lab.evaluate.report import WORST_BY, worst_pairs
 
 WORST = 10
-"""How many of the worst pairs of each model are shown."""
+"""Number of the worst pairs of each model that are shown."""
 SHEET_CONTENTS, SHEET_STYLES = 5, 6
 
 

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from impasto.errors import ModelError
 from impasto.lab.export.graphs import PARITY_SIZES, Story, graph_of
-from impasto.lab.train.builtin import BuiltInObjective
+from impasto.lab.training.builtin import BuiltInObjective
 from impasto.models.bundle import Bundle, Card
 from impasto.models.engine import Engine
 

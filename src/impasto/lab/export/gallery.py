@@ -44,7 +44,7 @@ class Work:
 
     @property
     def note(self) -> str:
-        """What is kept with its style."""
+        """Note that is kept with its style."""
         year = f" ({self.year})" if self.year else ""
         return f"{self.painter}, {self.title}{year}, public domain"
 

@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from impasto.controls.affine import Affine, adain
 from impasto.errors import ModelError
 from impasto.lab.nets.fast_moments import fast_mean_std
+from impasto.lab.nets.network import align
 from impasto.lab.nets.normalization import EPS
-from impasto.lab.train.objective import align
 from impasto.models.bundle import Bundle, Card, Level
 from impasto.models.engine import Engine, reader_outputs
 
@@ -65,7 +65,7 @@ class Exportable(Protocol):
 
 @dataclass(frozen=True)
 class Story:
-    """What the card says that the network cannot know of itself."""
+    """Fields of a card that the network cannot know of itself."""
 
     name: str
     title: str
@@ -220,32 +220,6 @@ def _halve(model: onnx.ModelProto) -> None:
         graph.node.insert(i, cast)
 
 
-def weights_of(bundle: Bundle) -> dict[str, Tensor]:
-    """The weights in a bundle under the names of its network, to train it further.
-
-    Float32 from the half precision that is stored.
-    """
-    weights = {}
-    for part in bundle.parts.values():
-        graph = onnx.load_from_string(part).graph
-        stored = {
-            tensor.name.removesuffix(".half"): torch.from_numpy(
-                numpy_helper.to_array(tensor).astype(np.float32)
-            )
-            for tensor in graph.initializer
-        }
-        for node in graph.node:
-            # Equal tensors, such as biases that are all 0, are stored once and named again.
-            if node.op_type == "Identity" and node.input[0] in stored:
-                stored[node.output[0]] = stored[node.input[0]]
-        weights |= {
-            name.removeprefix("network."): tensor
-            for name, tensor in stored.items()
-            if name.startswith("network.")
-        }
-    return weights
-
-
 def multiply_adds(network: nn.Module, size: int) -> int:
     """Multiply-adds of the convolutions for one picture of ``size`` x ``size``, style not counted.
 
@@ -256,7 +230,7 @@ def multiply_adds(network: nn.Module, size: int) -> int:
 
 
 def reader_multiply_adds(network: Any, size: int) -> int:
-    """Those of the reader for one style of ``size`` x ``size``; 0 where there is none."""
+    """Multiply-adds of the reader for a style of ``size`` x ``size``; 0 where there is none."""
     if network.reader is None:
         return 0
     style = torch.rand(1, 3, size, size)

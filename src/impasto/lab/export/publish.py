@@ -14,16 +14,15 @@ import torch
 from impasto.errors import ModelError, OptionError
 from impasto.images.files import write_whole
 from impasto.lab.data.pictures import held_out_squares
-from impasto.lab.evaluate import evaluate, held_out_pairs
 from impasto.lab.export.builtin import built_in_losses, built_in_parity, export_built_in
 from impasto.lab.export.graphs import PARITY, Story, export, parity
-from impasto.lab.export.published import adain_from
-from impasto.lab.nets.vgg import load_vgg, read_weights, recognize
-from impasto.lab.train.builtin import read_styles
-from impasto.lab.train.builtin_networks import BuiltInRow
-from impasto.lab.train.checkpoints import CHECKPOINT, read_checkpoint, start_from
-from impasto.lab.train.config import TrainConfig, read_config
-from impasto.lab.train.networks import NETWORKS, NetworkRow, find_network
+from impasto.lab.export.scores import evaluate, held_out_pairs
+from impasto.lab.methods.adain import AdaINNetwork, decoder_from, encoder_of
+from impasto.lab.nets.vgg import load_vgg, read_weights, recognize, weights_metadata
+from impasto.lab.training.builtin import read_styles
+from impasto.lab.training.checkpoints import CHECKPOINT, read_checkpoint, start_from
+from impasto.lab.training.config import TrainConfig, read_config
+from impasto.lab.training.networks import NETWORKS, BuiltInRow, NetworkRow, find_network
 from impasto.models.bundle import Bundle, write_bundle
 from impasto.models.engine import ENGINES, Engine, open_engine
 
@@ -67,7 +66,7 @@ def publish_run(
     _round_to_half(network)
     judge = load_vgg(config.vgg)
     shown = config if pairs_of is None else read_config(pairs_of)
-    contents, styles = held_out_pairs(shown.contents, shown.styles, n=PAIRS, size=SIZE)
+    contents, styles = held_out_pairs(shown.data.contents, shown.data.styles, n=PAIRS, size=SIZE)
     scores = evaluate(network, judge, contents, styles, margin=row.margin)
     story = replace(
         _story(target, config, row, stages),
@@ -81,6 +80,28 @@ def publish_run(
     return bundle
 
 
+def publish_trained(run: str | Path) -> Path | None:
+    """Publish a run under its own name, ``RUN/NAME-OF-RUN.impasto``, unless that is up to date.
+
+    Returns:
+        The bundle, or None for a network that no bundle can hold.
+
+    Raises:
+        ModelError, OptionError: as :func:`publish_run` does.
+
+    Example:
+        >>> publish_trained("runs/fast")                                    # doctest: +SKIP
+        PosixPath('runs/fast/fast.impasto')
+    """
+    run = Path(run)
+    if not find_network(read_config(run / "config.toml").network).exported:
+        return None
+    target = run / f"{run.resolve().name}.impasto"
+    if not target.exists() or target.stat().st_mtime < (run / CHECKPOINT).stat().st_mtime:
+        publish_run(run, target)
+    return target
+
+
 def _publish_built_in(
     run: Path, target: str | Path, config: TrainConfig, row: BuiltInRow
 ) -> Bundle:
@@ -91,7 +112,7 @@ def _publish_built_in(
     pictures = [picture.tensor() for picture in read_styles(config)]
     held = len(names) - len(pictures)
     objective = row.objective(config, load_vgg(config.vgg), row.layers, pictures, held=held)
-    contents = held_out_squares(config.contents, n=PAIRS, size=SIZE, seed=config.seed + 3)
+    contents = held_out_squares(config.data.contents, n=PAIRS, size=SIZE, seed=config.seed + 3)
     numbers = torch.arange(len(contents)) % len(pictures) + held
     story = replace(
         _story(target, config, row, stages),
@@ -100,7 +121,7 @@ def _publish_built_in(
         notes=_history(stages, goal="Gram matrices of its styles"),
     )
     if row.single:
-        told = f"{row.architecture}; {config.normalization} normalization"
+        told = f"{row.architecture}; {config.method.normalization} normalization"
         story = replace(story, architecture=told)
     bundle = export_built_in(network, story, names)
     _check(bundle, partial(built_in_parity, network))
@@ -121,6 +142,34 @@ def publish_adain(vgg: str | Path, decoder: str | Path, target: str | Path) -> B
     _check(bundle, partial(parity, network))
     write_bundle(bundle, target)
     return bundle
+
+
+def adain_from(vgg: str | Path, decoder: str | Path) -> tuple[AdaINNetwork, Story]:
+    """AdaIN's network and what its card says, from a VGG-19 and a decoder of pytorch-AdaIN.
+
+    Licence and training data are those of the files given, or what a decoder of
+    :func:`impasto.lab.export.publish.publish_decoder` says of itself.
+
+    Raises:
+        ModelError: if the files are no VGG-19 to relu4_1 or no decoder of that layout.
+    """
+    encoder = load_vgg(vgg)
+    # Deeper layers, if the file has them, are not part of the paper's encoder.
+    network = AdaINNetwork(encoder_of(encoder), decoder_from(read_weights(decoder)).eval())
+    row, theirs = find_network("adain"), f"that of {Path(vgg).name} and {Path(decoder).name}"
+    about = weights_metadata(decoder)
+    story = Story(
+        name=row.name,
+        title=row.title,
+        architecture=row.architecture,
+        data=about.get("data", theirs),
+        iterations=int(about.get("iterations", 0)),
+        losses={},
+        licence=about.get("licence", theirs),
+        notes=about.get("notes", ""),
+        precision=row.precision,
+    )
+    return network, story
 
 
 def publish_decoder(run: str | Path, target: str | Path) -> dict[str, str]:
@@ -206,7 +255,7 @@ def _story(
 
 def _data(config: TrainConfig, stages: list[dict[str, Any]], *, styles: str = "") -> str:
     parts = []
-    for folders in (config.contents, config.styles):
+    for folders in (config.data.contents, config.data.styles):
         total = sum(folders.values())
         parts.append(
             ", ".join(f"{Path(k).name} {100 * v / total:.0f} %" for k, v in folders.items())

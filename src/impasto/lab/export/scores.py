@@ -1,4 +1,4 @@
-"""How good is a network: the losses of the paper on held-out pairs, any network, same pairs."""
+"""Losses of the paper on held-out pairs, for a card: any network, same pairs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from impasto.lab.data.pictures import held_out_squares
 from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss, style_loss
+from impasto.lab.nets.network import Network, stylize
 from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.vgg import VGG19
-from impasto.lab.train.objective import Network, stylize
 
 
 @dataclass(frozen=True)

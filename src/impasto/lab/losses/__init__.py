@@ -13,9 +13,9 @@ from impasto.lab.losses.transport import at_ranks, directions, gaps, shadows
 from impasto.lab.nets.fast_moments import fast_mean_square, fast_mean_std
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
-"""Where Huang & Belongie 2017 compare mean and standard deviation."""
+"""Layers at which Huang & Belongie 2017 compare mean and standard deviation."""
 CONTENT_LAYER = STYLE_LAYERS[-1]
-"""Where the content is compared with the AdaIN target."""
+"""Layer at which the content is compared with the AdaIN target."""
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
@@ -181,7 +181,7 @@ def shadow_loss(
 
 
 def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """What a discriminator minimizes, given what it says of real and of made pictures: the hinge.
+    """Hinge loss of a discriminator, of its values for real and for made pictures.
 
     ``mean max(0, 1 - real) + mean max(0, 1 + fake)`` (Lim & Ye 2017, arXiv 1705.02894).
     """
@@ -189,7 +189,7 @@ def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def adversarial_loss(fake: Tensor) -> Tensor:
-    """What a painter minimizes against the discriminator of :func:`critic_loss`: ``-mean fake``."""
+    """Loss of a painter against the discriminator of :func:`critic_loss`: ``-mean fake``."""
     return -fake.mean()
 
 
@@ -204,7 +204,7 @@ def total_variation(image: Tensor, *, order: int = 1) -> Tensor:
 
 
 def mesh_loss(image: Tensor, style: Tensor) -> Tensor:
-    """How much more there is of the finest pattern in a picture than in its style.
+    """Excess of the finest pattern in a picture over that in its style.
 
     ``mean max(0, ln (E(image) + e) / (E(style) + e))`` over pictures (N, 3, H, W) in [0, 1], where
     ``E`` is the mean square behind a filter (1, -3, 3, -1) / 8 along and across: all of a pattern

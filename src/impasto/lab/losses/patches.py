@@ -21,7 +21,7 @@ SIDE = 3
 """Side of a patch, as in both papers."""
 
 CHUNK_BYTES = 256 << 20
-"""What the products of one chunk may take, unless told otherwise."""
+"""Memory that the products of one chunk may take by default."""
 
 
 def unfold(features: Tensor, *, side: int = SIDE) -> Tensor:

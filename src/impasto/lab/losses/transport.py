@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 DIRECTIONS = 64
-"""How many directions a cloud is projected on."""
+"""Number of directions that a cloud is projected on."""
 
 
 def directions(channels: int, *, count: int = DIRECTIONS, seed: int = 0) -> Tensor:

@@ -72,7 +72,7 @@ class CIN(nn.Module):
         return torch.sigmoid(self.head(x, style))
 
     def style_parameters(self) -> list[nn.Parameter]:
-        """What belongs to styles: tensors whose first axis is the style."""
+        """Parameters that belong to styles: tensors whose first axis is the style."""
         layers = [m for m in self.modules() if isinstance(m, ConditionalInstanceNorm)]
         return [parameter for layer in layers for parameter in (layer.gamma, layer.beta)]
 

@@ -116,7 +116,7 @@ def paint(task: Task, options: CNNMRF, vgg: VGG19, run: Run) -> Tensor:
 
 @dataclass(eq=False)
 class _Goal:
-    """What one style wants at one layer; the choice of patches changes on the way."""
+    """Goal of one style at one layer; the choice of patches changes on the way."""
 
     bank: Bank
     amount: Tensor

@@ -52,7 +52,7 @@ class CompactShape:
     hidden: int
     """Axes that the reader looks along, and numbers in each of its two hidden layers."""
     leak: float = 0.1
-    """What passes a ReLU below 0.  With plain ones all but two or three of each 128 channels within
+    """Slope of a ReLU below 0.  With plain ones all but two or three of each 128 channels within
     the blocks at 1/8 died while ``quality`` was trained: a channel that is 0 for all pictures has
     no gradient and never comes back, and nothing in the losses tells."""
 
@@ -111,7 +111,7 @@ class Compact(nn.Module):
 
     @property
     def rim(self) -> int:
-        """How many pixels away an input pixel can still change an output pixel, at most.
+        """Largest distance in pixels at which an input pixel changes an output pixel.
 
         A 3x3 convolution at stride s reaches s pixels further, and a cell of the coarsest grid
         may lie across the pixel in question.
@@ -126,7 +126,7 @@ class Compact(nn.Module):
 
     @property
     def encoder_rim(self) -> int:
-        """How much of it is the encoder's: what a position sees beyond its own cell."""
+        """Share of the encoder in ``rim``: the pixels that a position sees beyond its own cell."""
         reach = FOLD  # the stem
         for i, blocks in enumerate(self.shape.encoder_blocks):
             stride = FOLD << i
@@ -151,7 +151,7 @@ class Compact(nn.Module):
         return list(zip(*self.reader(style, counts, means, stds), strict=True))
 
     def style_parameters(self) -> list[nn.Parameter]:
-        """What has a learning rate of its own (``TrainConfig.style_rate``)."""
+        """Parameters with a learning rate of their own (``TrainConfig.style_rate``)."""
         return list(self.reader.parameters())
 
     def decode(
@@ -170,7 +170,7 @@ class Compact(nn.Module):
 
 
 class Eye(nn.Module):
-    """What the reader sees of a style: what VGG-19 would see, told from much less work.
+    """A small network trained to predict VGG-19's feature maps, for the reader.
 
     Features at 1/2, 1/4 and 1/8, and from each, place by place, the map of relu2_1, relu3_1 or
     relu4_1.  Trained apart from any model (``train/reading.py``).
@@ -211,7 +211,7 @@ class Reader(nn.Module):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
         self.says = nn.Linear(2 * shape.hidden, 2 * sum(self.levels))
-        # Hardly any say, and enough for gradients to reach all that is before it.
+        # Near-zero initialization, but not zero, so that gradients flow to all layers before it.
         nn.init.normal_(self.says.weight, std=1e-4)
         nn.init.zeros_(self.says.bias)
 

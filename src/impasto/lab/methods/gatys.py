@@ -70,7 +70,7 @@ class Gatys:
 
 @dataclass(frozen=True, eq=False)
 class _Goal:
-    """What one style wants at one layer."""
+    """Goal of one style at one layer."""
 
     wanted: Tensor
     guide: Tensor | None

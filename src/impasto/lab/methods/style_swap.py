@@ -30,7 +30,7 @@ from impasto.lab.optimize.method import (
 )
 
 LAYER = "relu3_1"
-"""Where the paper swaps patches, and what its inverse network inverts."""
+"""Layer at which the paper swaps patches, and that its inverse network inverts."""
 
 OPTIMIZATION = "optimization"
 """The way back to pixels that needs nothing trained."""

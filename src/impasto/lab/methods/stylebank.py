@@ -129,7 +129,7 @@ class StyleBank(nn.Module):
         return F.conv2d(reflected(regions, BANK // 2), kernels.transpose(0, 1).flatten(1, 2))
 
     def style_parameters(self) -> list[nn.Parameter]:
-        """What belongs to styles: tensors whose first axis is the style."""
+        """Parameters that belong to styles: tensors whose first axis is the style."""
         return [self.banks]
 
 

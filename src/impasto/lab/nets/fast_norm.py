@@ -19,7 +19,7 @@ SMALLEST = 256
 
 
 def is_quick(x: Tensor) -> bool:
-    """Whether ``x`` (N, C, h, w) is of the kind that is gone over quickly here."""
+    """Return True for ``x`` (N, C, h, w) of the kind that these functions are fast for."""
     return (
         not torch.compiler.is_compiling()  # which makes one pass of the plain formula
         and x.device.type in ("cpu", "cuda")

@@ -34,7 +34,7 @@ LAYERS = tuple(name.replace("conv", "relu") for name, _, _ in CONVOLUTIONS)
 
 @dataclass(frozen=True)
 class Layout:
-    """How one family of weight files names its convolutions and wants its pictures."""
+    """Layout of one family of weight files: names of convolutions, range of pictures."""
 
     name: str
     keys: tuple[str, ...]
@@ -158,7 +158,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 def weights_metadata(path: str | Path) -> dict[str, str]:
-    """What a file of weights says of itself: the metadata of ``.safetensors``, of others nothing.
+    """Metadata of a file of weights: that of ``.safetensors``, of others nothing.
 
     Raises ``ModelError`` for a file that is missing or damaged.
     """

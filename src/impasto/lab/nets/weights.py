@@ -1,4 +1,4 @@
-"""Where the weights of the perceptual network are: given, in the environment, or in the cache."""
+"""Weights of the perceptual network: by path, from the environment, or from the cache."""
 
 from __future__ import annotations
 

@@ -1,1 +1,5 @@
 """Methods that paint by optimization."""
+
+from impasto.lab import require_torch
+
+require_torch()  # the studio comes in here, by the name of a method

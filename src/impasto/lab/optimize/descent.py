@@ -28,7 +28,7 @@ _SAVE_EVERY = 25
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """Where an optimization stands.
+    """Progress of an optimization.
 
     Attributes:
         step: how many steps are done, of all stages.
@@ -65,7 +65,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Keeping:
-    """Where a run is kept, so that another call can go on with it.
+    """Checkpoint file of an optimization, so that another call can go on with it.
 
     Attributes:
         path: the file.
@@ -154,7 +154,7 @@ def descend(
 
 
 class Rule(Protocol):
-    """How the next picture is found; holds what it remembers of the steps before."""
+    """Update rule of an optimization, with its state of the steps before."""
 
     memory: dict[str, Any]
 
@@ -184,7 +184,7 @@ class LBFGS:
         before = memory.get("x")
         rose = before is not None and not loss <= 1.5 * memory["loss"] + 1e-12
         if rose and before is not None:
-            # Nothing is learned from there; half as far each time, at last not at all.
+            # Reject the step: retry at a quarter of its length with the history cleared.
             memory["moves"], memory["turns"] = [], []
             return before + (x - before) / 4
         g = gradient.flatten()

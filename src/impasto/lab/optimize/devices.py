@@ -1,4 +1,4 @@
-"""What runs methods: a device of PyTorch, with a precision and a number of threads."""
+"""Devices of optimization methods: a PyTorch device, precision and threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SCARCE = (MemoryError, torch.OutOfMemoryError)
 
 @dataclass(frozen=True)
 class Device:
-    """What runs a method; stands where a model has its engine.
+    """PyTorch device, precision and threads of an optimization method.
 
     Attributes:
         name: as PyTorch calls it.

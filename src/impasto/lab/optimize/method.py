@@ -1,4 +1,4 @@
-"""What a method of style transfer is here: a row of facts, its options, and one function.
+"""Optimization methods: a row of facts, its options, and one function each.
 
 Every file in :mod:`impasto.lab.methods` that has a ``METHOD`` can be run by name, by
 ``impasto.load(NAME)`` and ``impasto stylize --model NAME``; :mod:`impasto.lab.optimize.painter` is
@@ -34,7 +34,7 @@ STARTS = ("content", "noise")
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a method can do beyond one photograph, one style and a number of strength.
+    """Capabilities of a method beyond one photograph, one style and a number of strength.
 
     Attributes:
         several: mixes several styles by weights.
@@ -57,7 +57,7 @@ class Capabilities:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What a method paints.
+    """Tensors that a method paints from.
 
     Attributes:
         content: (1, 3, H, W) RGB in [0, 1], H and W multiples of ``MULTIPLE``, ``SMALLEST`` or
@@ -81,7 +81,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Run:
-    """What is around a task: who watches, and where it is kept."""
+    """Progress callback and checkpoint of a run."""
 
     watch: Watch | None = None
     keeping: Keeping | None = None
@@ -110,7 +110,7 @@ class Method:
 
 
 def first_picture(task: Task, start: object, seed: int) -> Tensor:
-    """What an optimization begins with: the content, a given picture, or white noise.
+    """First picture of an optimization: the content, a given picture, or white noise.
 
     The noise is that of Gatys et al.: every value even in [0, 1]; the same for the same seed.
     """

@@ -1,4 +1,4 @@
-"""What a call of the studio becomes for a method: arrays of any size -> a task of tensors."""
+"""Tasks of methods: arrays of any size, as the studio has them -> tensors."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def make_task(
 
 
 def cropped(painted: Tensor, size: Sequence[int]) -> Tensor:
-    """What a method gives, without what :func:`make_task` padded; at any scale of it.
+    """Crop off what :func:`make_task` padded; at any scale of the picture.
 
     Args:
         painted: (1, 3, H', W') of a task, or smaller, as in an early stage.
@@ -76,7 +76,7 @@ def start_photo(start: object) -> Photo | None:
 
 
 def story_of(task: Task, options: Any, told: Sequence[object]) -> str:
-    """What a run is made of, as a hash: what is kept of one run is of no use for another.
+    """Hash of all inputs of a run: the checkpoint of one run is of no use for another.
 
     Args:
         task: its pictures.
@@ -139,7 +139,7 @@ def _opacity(photo: Photo, device: str) -> Tensor | None:
 
 
 def _amounts(amounts: NDArray[Any], opacity: Plane | None, device: str) -> Tensor:
-    """What is transparent in the photograph is not painted, and does not count."""
+    """Amounts of paint a pixel: what is transparent is not painted, and does not count."""
     if opacity is not None and amounts.ndim == 1 and opacity.min() < 1:
         amounts = np.broadcast_to(amounts[:, None, None], (len(amounts), *opacity.shape))
     if amounts.ndim == 1:

@@ -1,4 +1,4 @@
-"""What a run folder tells of a run: log, previews, what was left out, TensorBoard's files."""
+"""Files of a run folder: log, previews, what was left out, TensorBoard's files."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from impasto.errors import OptionError
 from impasto.images.files import write_whole
 from impasto.lab.data.pictures import held_out_squares
 from impasto.lab.data.sources import LeftOut
-from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.objective import TERMS
-from impasto.lab.train.processes import Processes
+from impasto.lab.training.config import TrainConfig
+from impasto.lab.training.processes import Processes
+from impasto.lab.training.terms import TERM_NAMES
 
 LOG, HELD_OUT, LEFT_OUT = "log.csv", "held-out.csv", "left-out.csv"
-COLUMNS = ("step", "loss", "gradient", "learning_rate", *TERMS, "images_per_second")
-SEEN = ("step", *TERMS)
+COLUMNS = ("step", "loss", "gradient", "learning_rate", *TERM_NAMES, "images_per_second")
+SEEN = ("step", *TERM_NAMES)
 
 
 class Journal:
@@ -155,7 +155,7 @@ class Preview:
         """``pictures`` (1, 3, H, W): of styles that are built in, of which the first has the number
         ``first``; without them styles are drawn from the held-out ones."""
         self.contents = held_out_squares(
-            config.contents, n=self.rows, size=self.side, seed=config.seed + 3
+            config.data.contents, n=self.rows, size=self.side, seed=config.seed + 3
         ).to(device)
         if pictures:
             squares = [_square(each, self.side) for each in pictures[: self.columns]]
@@ -163,7 +163,7 @@ class Preview:
             self.asked = torch.arange(first, first + len(squares), device=device)
             return
         self.styles = held_out_squares(
-            config.styles, n=self.columns, size=self.side, seed=config.seed + 4
+            config.data.styles, n=self.columns, size=self.side, seed=config.seed + 4
         ).to(device)
         self.asked = self.styles
 

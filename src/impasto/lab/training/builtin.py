@@ -1,6 +1,6 @@
 """Training of networks whose styles are built in: which styles there are, and what is minimized.
 
-Every file of ``[styles]`` is a style, called as the file without its suffix, or as a key
+Every file of ``[data.styles]`` is a style, called as the file without its suffix, or as a key
 ``"NAME=FILE"`` says.  A lesson has photographs and the number of a style for each; the styles' Gram
 matrices are taken once.
 """
@@ -20,11 +20,12 @@ from torch.nn import functional as F
 
 from impasto.errors import ImageError, ModelError, OptionError
 from impasto.lab.data.sources import SMALLEST, find_sources, read
-from impasto.lab.losses import content_loss, gram, gram_loss, total_variation
+from impasto.lab.losses import gram
 from impasto.lab.nets.vgg import VGG19
-from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.objective import weighted
-from impasto.lab.train.optimizers import precision
+from impasto.lab.training.config import TrainConfig
+from impasto.lab.training.objective import measured_terms, weighted
+from impasto.lab.training.optimizers import precision
+from impasto.lab.training.terms import BuiltInPainted, measure
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class StylePicture:
 
 
 def read_styles(config: TrainConfig) -> tuple[StylePicture, ...]:
-    """Every picture of ``[styles]``, in the order of the config and of the names in a folder.
+    """Every picture of ``[data.styles]``, in the order of the config and of the names in a folder.
 
     Raises:
         ImageError: for a place that is missing or has no picture, or a picture that is damaged or
@@ -50,7 +51,7 @@ def read_styles(config: TrainConfig) -> tuple[StylePicture, ...]:
         OptionError: if two have one name.
     """
     found: list[StylePicture] = []
-    for place, share in config.styles.items():
+    for place, share in config.data.styles.items():
         named, mark, file = place.partition("=")
         if not mark or Path(place).exists():
             named, file = "", place
@@ -61,14 +62,16 @@ def read_styles(config: TrainConfig) -> tuple[StylePicture, ...]:
             what, reason = left_out[0] if left_out else (file, "has no picture")
             raise ImageError(f"{what}: {reason}; a style of a network is one picture file")
         for source in sources:
-            picture = read(source, shorter=config.style_side, smallest=SMALLEST)
+            picture = read(source, shorter=config.method.style_side, smallest=SMALLEST)
             if isinstance(picture, str):
                 raise ImageError(f"{source.path}: cannot be a style: {picture}")
             found.append(StylePicture(named or source.path.stem, picture, share / len(sources)))
     names = [style.name for style in found]
     for name in names:
         if names.count(name) > 1:
-            raise OptionError(f"[styles]: two pictures are called {name!r}; rename one of them")
+            raise OptionError(
+                f"[data.styles]: two pictures are called {name!r}; rename one of them"
+            )
     return tuple(found)
 
 
@@ -79,7 +82,7 @@ class StyleDraws:
     def __init__(self, shares: Sequence[float], *, first: int, seed: int) -> None:
         """``shares``: how often each is drawn; ``first``: the number of the first of them."""
         if not shares or min(shares) < 0 or sum(shares) <= 0:
-            raise OptionError("[styles]: shares must be 0 or more, and one of them above 0")
+            raise OptionError("[data.styles]: shares must be 0 or more, and one of them above 0")
         self.shares = np.asarray(shares, np.float64) / np.sum(shares)
         self.first = first
         self.random = np.random.default_rng(seed)
@@ -92,7 +95,7 @@ class StyleDraws:
         return torch.from_numpy(numbers if only is None else numbers[list(only)]).to(device)
 
     def state(self) -> dict[str, object]:
-        """Where the random numbers stand."""
+        """State of the random numbers."""
         return dict(self.random.bit_generator.state)
 
     def restore(self, state: dict[str, object]) -> None:
@@ -102,7 +105,7 @@ class StyleDraws:
 
 @dataclass(frozen=True)
 class Layers:
-    """Where a paper compares content and style."""
+    """Layers at which a paper compares content and style."""
 
     content: str
     style: tuple[str, ...]
@@ -141,26 +144,27 @@ class BuiltInObjective:
                 layer: torch.cat([gram(each[layer]) for each in seen]) for layer in layers.style
             }
         self.held, self.styles = held, held + len(pictures)
-        self.volumes = even_volumes(self.wanted, config.even_styles)
+        self.volumes = even_volumes(self.wanted, config.method.even_styles)
+        self.measured = measured_terms(config)
 
     @torch.no_grad()
     def lesson(
         self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
     ) -> BuiltInLesson:
-        """What there is to learn from photographs and the (N,) numbers of their styles."""
+        """Prepare a batch of photographs and the (N,) numbers of their styles."""
         weights = F.one_hot(styles, self.styles).float()[..., None, None]
         layer = self.layers.content
         return BuiltInLesson(contents, weights, self.vgg(contents, [layer])[layer])
 
     def at(self, step: int) -> BuiltInObjective:
-        """What is minimized in a step."""
+        """Return the objective of a step."""
         return self
 
     def balance(self, learned: nn.Module) -> None:
         """Nothing: there is one branch."""
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it."""
+        """State for a checkpoint."""
         return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -175,29 +179,30 @@ class BuiltInObjective:
         return self.run(learned, lesson.contents, lesson.weights)
 
     def run(self, called: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-        """What is learned, in the precision of the config."""
+        """Run the network in the precision of the config."""
         with precision(self.config, inputs[0]):
             pictures = called(*inputs)
         return pictures.float()
 
     def terms(self, pictures: Tensor, lesson: BuiltInLesson) -> dict[str, Tensor]:
         """Each term of the loss of such ``pictures``, before its weight."""
-        got = self.vgg(pictures, {self.layers.content, *self.layers.style})
-        style = pictures.new_zeros(())
         drawn = lesson.weights[:, self.held :, 0, 0]
-        volume = (drawn @ self.volumes)[:, None, None]
-        for layer, wanted in self.wanted.items():
-            goal = torch.einsum("ns,sij->nij", drawn, wanted)
-            style = style + gram_loss(volume * gram(got[layer]), volume * goal)
-        return {
-            "content": content_loss(got[self.layers.content], lesson.target),
-            "style": style,
-            "variation": total_variation(pictures),
-        }
+        painted = BuiltInPainted(
+            output=pictures,
+            features=self.vgg(pictures, {self.layers.content, *self.layers.style}),
+            target=lesson.target,
+            content_layer=self.layers.content,
+            grams={
+                layer: torch.einsum("ns,sij->nij", drawn, wanted)
+                for layer, wanted in self.wanted.items()
+            },
+            volume=(drawn @ self.volumes)[:, None, None],
+        )
+        return measure(self.measured, painted)
 
 
 def even_volumes(wanted: Mapping[str, Tensor], evenness: float) -> Tensor:
-    """What the Gram matrices (S, C, C) of each style are multiplied by before they are compared.
+    """Factors of the Gram matrices (S, C, C) of each style before they are compared.
 
     The loss grows with the square of the matrices, and between a woodcut and a dim painting that is
     a factor of 40. The papers add such losses up as they are (the authors of CIN have a coefficient
@@ -212,7 +217,7 @@ def even_volumes(wanted: Mapping[str, Tensor], evenness: float) -> Tensor:
 
 
 class TwoBranches(BuiltInObjective):
-    """That of StyleBank: T steps on the branch with the banks, then one on the auto-encoder's.
+    """Objective of StyleBank: T steps on the branch with the banks, one on the auto-encoder.
 
     Chen et al. 2017, algorithm 1.  ``||gK||`` is the norm of the gradient that encoder and decoder
     got from the loss L_K of the last step with the banks; in an auto-encoder step theirs is
@@ -225,7 +230,7 @@ class TwoBranches(BuiltInObjective):
 
     def at(self, step: int) -> TwoBranches:
         """This objective, turned to the branch of a step, counted from 0."""
-        every = self.config.banks_every
+        every = self.config.method.banks_every
         # New banks are learned with encoder and decoder fixed: there is one branch then.
         self.reconstructs = not self.config.add_styles and step % (every + 1) == every
         return self
@@ -249,7 +254,7 @@ class TwoBranches(BuiltInObjective):
         if not self.reconstructs:
             self.norm = float(norm)
         elif norm > 0:
-            torch._foreach_mul_(shared, self.config.balance * self.norm / float(norm))
+            torch._foreach_mul_(shared, self.config.method.balance * self.norm / float(norm))
 
     def state(self) -> dict[str, Any]:
         """``||gK||`` of the last step with the banks."""
@@ -261,7 +266,7 @@ class TwoBranches(BuiltInObjective):
 
 
 def _shared_gradients(learned: Any) -> list[Tensor]:
-    """Those of encoder and decoder."""
+    """Gradients of encoder and decoder."""
     own = {id(parameter) for parameter in learned.style_parameters()}
     return [p.grad for p in learned.parameters() if id(p) not in own and p.grad is not None]
 

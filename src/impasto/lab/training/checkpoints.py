@@ -6,20 +6,20 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from impasto.errors import ModelError
 from impasto.images.files import write_whole
-from impasto.lab.export.graphs import weights_of
 from impasto.lab.nets.vgg import read_weights, weights_metadata
-from impasto.lab.train.builtin import spread_styles
-from impasto.models import MODELS, find_bundle
+from impasto.lab.training.builtin import spread_styles
+from impasto.models import MODELS, Bundle, find_bundle
 
 CHECKPOINT = "checkpoint.pt"
-"""Its name in a run folder."""
+"""Name of the checkpoint in a run folder."""
 READER = "reader."
-"""How the names of the weights begin that read styles, in networks that have such."""
+"""Prefix of the weights that read styles, in networks that have such."""
 
 
 def write_checkpoint(path: Path, value: dict[str, Any]) -> None:
@@ -117,6 +117,37 @@ def weights_from(
         }
         stages = saved["stages"]
     return {k: v.float() for k, v in weights.items()}, stages
+
+
+def weights_of(bundle: Bundle) -> dict[str, Tensor]:
+    """The weights in a bundle under the names of its network, to train it further.
+
+    Float32 from the half precision that is stored; ``ModelError`` where ``onnx`` is missing.
+    """
+    try:
+        import onnx
+        from onnx import numpy_helper
+    except ModuleNotFoundError as error:  # pragma: no cover - the test machine has it
+        raise ModelError("weights of a bundle need onnx; pip install 'impasto[lab]'") from error
+    weights = {}
+    for part in bundle.parts.values():
+        graph = onnx.load_from_string(part).graph
+        stored = {
+            tensor.name.removesuffix(".half"): torch.from_numpy(
+                numpy_helper.to_array(tensor).astype(np.float32)
+            )
+            for tensor in graph.initializer
+        }
+        for node in graph.node:
+            # Equal tensors, such as biases that are all 0, are stored once and named again.
+            if node.op_type == "Identity" and node.input[0] in stored:
+                stored[node.output[0]] = stored[node.input[0]]
+        weights |= {
+            name.removeprefix("network."): tensor
+            for name, tensor in stored.items()
+            if name.startswith("network.")
+        }
+    return weights
 
 
 def _is_bundle(source: str | Path) -> bool:

@@ -11,14 +11,114 @@ from torch import Tensor, nn
 
 from impasto.errors import OptionError
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, encoder_of
+from impasto.lab.methods.cin import CIN, CINShape
 from impasto.lab.methods.compact import EYE, FAST, QUALITY, Compact, CompactShape, Eye
+from impasto.lab.methods.johnson import Johnson, JohnsonShape
 from impasto.lab.methods.style_swap import Inverse
+from impasto.lab.methods.stylebank import StyleBank, StyleBankShape
+from impasto.lab.methods.ulyanov import Ulyanov, UlyanovShape
+from impasto.lab.nets.network import stylize
 from impasto.lab.nets.normalization import BatchNorm, InstanceNorm
 from impasto.lab.nets.vgg import VGG19
-from impasto.lab.train.builtin_networks import BUILT_IN, BuiltInRow
-from impasto.lab.train.inverse import InverseObjective
-from impasto.lab.train.objective import Lesson, Objective, Paint, stylize
-from impasto.lab.train.reading import ReadingObjective
+from impasto.lab.training.builtin import BuiltInObjective, Layers, TwoBranches
+from impasto.lab.training.config import TrainConfig
+from impasto.lab.training.objective import Objective, Paint
+from impasto.lab.training.reading import InverseObjective, ReadingObjective
+from impasto.lab.training.terms import Lesson
+
+NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
+    "instance": InstanceNorm,
+    "batch": BatchNorm,
+}
+"""Values of ``normalization`` in a config."""
+
+
+@dataclass(frozen=True)
+class BuiltInRow:
+    """Facts about a network with built-in styles, for training, publishing and the command.
+
+    Attributes:
+        name: as in a config.
+        title: for the card.
+        architecture: for the card, in a line.
+        network: makes it for a config and a number of styles, with random weights.
+        layers: where its paper compares content and style. The papers' judge is VGG-16; ours is
+            VGG-19, whose layers of these names are the same in number up to relu3_3, and which the
+            normalised weights have up to relu4_1: it stands for relu4_2 and relu4_3.
+        objective: what is minimized.
+        single: whether it has exactly one style.
+        licence: of the exported weights.
+    """
+
+    name: str
+    title: str
+    architecture: str
+    network: Callable[[TrainConfig, int], nn.Module]
+    layers: Layers
+    objective: type[BuiltInObjective] = BuiltInObjective
+    single: bool = False
+    licence: str = "MIT"
+
+    exported = True
+
+
+def _johnson(config: TrainConfig, _: int) -> nn.Module:
+    shape = JohnsonShape(width=config.method.width or JohnsonShape.width)
+    return Johnson(shape, normalization=NORMALIZATIONS[config.method.normalization])
+
+
+def _ulyanov(config: TrainConfig, _: int) -> nn.Module:
+    shape = UlyanovShape(width=config.method.width or UlyanovShape.width)
+    return Ulyanov(shape, normalization=NORMALIZATIONS[config.method.normalization])
+
+
+def _cin(config: TrainConfig, styles: int) -> nn.Module:
+    return CIN(styles, CINShape(width=config.method.width or CINShape.width))
+
+
+def _stylebank(config: TrainConfig, styles: int) -> nn.Module:
+    return StyleBank(styles, StyleBankShape(width=config.method.width or StyleBankShape.width))
+
+
+BUILT_IN: tuple[BuiltInRow, ...] = (
+    BuiltInRow(
+        name="johnson",
+        title="One style: the network of Johnson et al. 2016",
+        architecture="9x9, two strided convolutions, five residual blocks, up again",
+        network=_johnson,
+        # The paper; the authors' code compares content at relu3_3. Theirs: relu4_3.
+        layers=Layers("relu2_2", ("relu1_2", "relu2_2", "relu3_3", "relu4_1")),
+        single=True,
+    ),
+    BuiltInRow(
+        name="ulyanov",
+        title="One style: the multi-scale generator of Ulyanov et al. 2016, 2017",
+        architecture="picture and noise at six scales, three convolutions each, joined upwards",
+        network=_ulyanov,
+        # Theirs: content at relu4_2, style up to relu5_1.
+        layers=Layers("relu4_1", ("relu1_1", "relu2_1", "relu3_1", "relu4_1")),
+        single=True,
+    ),
+    BuiltInRow(
+        name="cin",
+        title="Many styles: conditional instance normalization of Dumoulin et al. 2017",
+        architecture="9x9, two strided convolutions, five residual blocks, up again; a gamma and "
+        "beta a style in every normalization",
+        network=_cin,
+        # The paper says no more than that it follows Johnson et al.; content as in their code.
+        layers=Layers("relu3_3", ("relu1_2", "relu2_2", "relu3_3", "relu4_1")),
+    ),
+    BuiltInRow(
+        name="stylebank",
+        title="Many styles: StyleBank of Chen et al. 2017",
+        architecture="9x9, two strided convolutions, a 3x3 filter bank a style, up again",
+        network=_stylebank,
+        # Theirs: content at relu4_2; style at relu1_2, 2_2, 3_2 and 4_2.
+        layers=Layers("relu4_1", ("relu1_2", "relu2_2", "relu3_2", "relu4_1")),
+        objective=TwoBranches,
+    ),
+)
+
 
 MARGIN = 16
 """Reflected border in pixels around pictures of the compact networks, which pad with zeros."""
@@ -28,7 +128,7 @@ WIDE = 64
 
 @dataclass(frozen=True)
 class NetworkRow:
-    """What training, publishing and the command line know of a network.
+    """Facts about a network for any style, for training, publishing and the command.
 
     Attributes:
         name: as in a config.
@@ -66,7 +166,7 @@ class NetworkRow:
 
     @property
     def exported(self) -> bool:
-        """Whether a run that is through leaves a bundle."""
+        """True if a finished run can be published as a bundle."""
         return self.assembled is not None
 
 

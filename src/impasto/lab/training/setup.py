@@ -1,5 +1,8 @@
-"""What a run learns and from what: all that differs between networks for any style and networks
-whose styles are built in, so that the loop is the same for both."""
+"""Build everything that a training run needs from its config.
+
+All that differs between networks for any style and networks whose styles are built in stands here,
+so that the loop is the same for both.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +20,20 @@ from impasto.lab.data.sources import LeftOut
 from impasto.lab.methods.adain import decoder_from
 from impasto.lab.methods.compact import Compact, Eye
 from impasto.lab.nets.vgg import VGG19, load_vgg, read_weights
-from impasto.lab.train.batches import THIRD, Lessons, TwoSizes
-from impasto.lab.train.builtin import (
+from impasto.lab.training.batches import THIRD, Lessons, TwoSizes
+from impasto.lab.training.builtin import (
     BuiltInObjective,
     StyleDraws,
     clear_held,
     hold_styles,
     read_styles,
 )
-from impasto.lab.train.builtin_networks import BuiltInRow
-from impasto.lab.train.checkpoints import names_of, start_from
-from impasto.lab.train.config import TrainConfig
-from impasto.lab.train.journal import Preview
-from impasto.lab.train.networks import WIDE, NetworkRow
-from impasto.lab.train.objective import Objective
-from impasto.lab.train.reading import eye_of, give_eye
+from impasto.lab.training.checkpoints import names_of, start_from
+from impasto.lab.training.config import TrainConfig
+from impasto.lab.training.journal import Preview
+from impasto.lab.training.networks import WIDE, BuiltInRow, NetworkRow
+from impasto.lab.training.objective import Objective
+from impasto.lab.training.reading import eye_of, give_eye
 
 AHEAD = 2
 """Batches of crops that are made before they are asked for."""
@@ -41,7 +43,7 @@ VIEWS, VIEWED = 128, 16
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """What a run learns and from what.
+    """Network, objective and pictures of a training run.
 
     Attributes:
         learned: the network, or what is trained of it.
@@ -92,13 +94,13 @@ class Course:
         if self.larger is None:
             return lessons
         # As many pixels a step as the others have, and a block that is through when theirs is.
-        batch = config.batch * (config.crop / config.larger) ** 2
+        batch = config.batch * (config.data.crop / config.data.larger) ** 2
         batch = max(round(batch / parts), 1) * parts
         size = max(lessons.size // (THIRD - 1), 1)
         return TwoSizes(lessons, made(*self.larger, batch=batch, size=size))
 
     def settle(self) -> None:
-        """After the gradients are there: what the method asks of them."""
+        """Adjust the gradients as the method asks, once they are there."""
         self.objective.balance(self.learned)
         if self.held:
             clear_held(self.moving, self.held)
@@ -107,7 +109,7 @@ class Course:
 def open_course(
     config: TrainConfig, row: NetworkRow | BuiltInRow, device: torch.device, *, begun: bool = False
 ) -> Course:
-    """The course of a config: pictures are read, weights made or loaded.
+    """Build the setup of a config: pictures are read, weights made or loaded.
 
     Args:
         config: all that decides what comes out.
@@ -122,22 +124,20 @@ def open_course(
     """
     if isinstance(row, BuiltInRow):
         return _built_in(config, row, device, begun)
-    if config.add_styles:
-        raise OptionError(f"add_styles is for networks with built-in styles, not for {row.name}")
-    if config.rim and not row.margin:
-        raise OptionError(f"{row.name} is painted without a margin and has no rim: leave it out")
-    margin = WIDE if config.rim else row.margin
-    if config.crop <= margin:
+    margin = WIDE if config.weight("rim") else row.margin
+    if config.data.crop <= margin:
         raise OptionError(
-            f"crop = {config.crop}; {row.name} takes crops of more than {margin} px, its margin"
+            f"crop = {config.data.crop}; {row.name} takes crops of more than {margin} px, its "
+            "margin"
         )
     objective = _objective(config, row, device)
     photographs, paintings = _read(config)
     contents, styles = _samplers(config, photographs, paintings, device)
     larger = None
-    if config.larger:
+    if config.data.larger:
         # With another seed: not the same crops once more.
-        other = replace(config, crop=config.larger, larger=0, seed=config.seed + 10)
+        data = replace(config.data, crop=config.data.larger, larger=0)
+        other = replace(config, data=data, seed=config.seed + 10)
         larger = _samplers(other, photographs, paintings, device)
     learned = row.learned().to(device, memory_format=torch.channels_last)
     before = []
@@ -164,8 +164,6 @@ def open_course(
 def _open_eye(
     learned: nn.Module, config: TrainConfig, row: NetworkRow, styles: Sampler, device: torch.device
 ) -> None:
-    if not isinstance(learned, Compact | Eye):
-        raise OptionError(f"{row.name} reads no styles with an eye: leave eye out")
     drawn = styles.state()
     crops = (styles.batch(VIEWED, range(VIEWED), device=device) for _ in range(VIEWS))
     try:
@@ -180,28 +178,23 @@ def _open_eye(
 
 
 def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun: bool) -> Course:
-    terms = config.teacher, config.mesh, config.colors, config.rim, config.wasserstein
-    if any(terms) or config.larger or config.repeats > 1:
-        raise OptionError(
-            f"{row.name} has no teacher, no mesh, no colors, no rim, no wasserstein, no larger "
-            "crops and no repeats: leave them out"
-        )
-    if row.single and config.add_styles:
-        raise OptionError(f"{row.name} has one style; add_styles is for cin and stylebank")
     pictures = read_styles(config)
     earlier = names_of(config.start) if config.add_styles else ()
     names = (*earlier, *(each.name for each in pictures))
     _check_styles(config, row, earlier, names)
-    photographs = _collections(config, config.contents)
-    contents = _sampler(config, photographs, config.contents, config.content_scale, device)
+    photographs = _collections(config, config.data.contents)
+    contents = _sampler(
+        config, photographs, config.data.contents, config.data.content_scale, device
+    )
     tensors = [each.tensor(device) for each in pictures]
     objective = row.objective(
         config, _judge(config, device), row.layers, tensors, held=len(earlier)
     )
     learned = row.network(config, len(names))
-    if config.crop % learned.multiple:
+    if config.data.crop % learned.multiple:
         raise OptionError(
-            f"crop = {config.crop}; {row.name} takes pictures of a multiple of {learned.multiple}"
+            f"crop = {config.data.crop}; {row.name} takes pictures of a multiple of "
+            f"{learned.multiple}"
         )
     before = []
     if config.start and not begun:
@@ -230,7 +223,7 @@ def _check_styles(
 ) -> None:
     if row.single and len(names) > 1:
         raise OptionError(
-            f"{row.name} learns one style, and [styles] has {len(names)} pictures "
+            f"{row.name} learns one style, and [data.styles] has {len(names)} pictures "
             f"({', '.join(names[:3])}{', ...' if len(names) > 3 else ''}); name one file"
         )
     if twice := set(earlier) & set(names[len(earlier) :]):
@@ -248,9 +241,6 @@ def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Ob
     """The judge and the teacher, in the precision of the config."""
     judge = _judge(config, device)
     teacher = None
-    for term in ("teacher", "mesh", "colors", "wasserstein"):
-        if getattr(config, term) and not row.objective.distills:
-            raise OptionError(f"{row.name} has no {term}: leave it out")
     if config.teacher:
         teacher = decoder_from(read_weights(config.teacher))
         teacher.to(device, judge.preprocess.weight.dtype).requires_grad_(False)
@@ -265,24 +255,24 @@ def _collections(config: TrainConfig, places: dict[str, float]) -> Loaded:
     """Pictures; those that would have to be enlarged too much for a crop are left out."""
     return load_collections(
         places,
-        shorter=config.reduced_to,
-        smallest=config.least_side,
-        memory=config.memory,
+        shorter=config.data.reduced_to,
+        smallest=config.data.least_side,
+        memory=config.data.memory,
     )
 
 
 def _read(config: TrainConfig) -> tuple[Loaded, Loaded]:
     """Photographs and paintings."""
     photographs, paintings = (
-        _collections(config, config.contents),
-        _collections(config, config.styles),
+        _collections(config, config.data.contents),
+        _collections(config, config.data.styles),
     )
     least = Objective.least_styles
     if len(paintings) < least:
         raise OptionError(
-            f"{', '.join(config.styles)}: {len(paintings)} usable painting, and a network for any "
-            f"style needs {least} at the very least (20 make sense): with one it would learn to "
-            "ignore the style it is given; add paintings"
+            f"{', '.join(config.data.styles)}: {len(paintings)} usable painting, and a network for "
+            f"any style needs {least} at the very least (20 make sense): with one it would learn "
+            "to ignore the style it is given; add paintings"
         )
     return photographs, paintings
 
@@ -290,17 +280,17 @@ def _read(config: TrainConfig) -> tuple[Loaded, Loaded]:
 def _samplers(
     config: TrainConfig, photographs: Loaded, paintings: Loaded, device: torch.device
 ) -> tuple[Sampler, Sampler]:
-    """Those of photographs and of styles."""
+    """Samplers of photographs and of styles."""
     return (
-        _sampler(config, photographs, config.contents, config.content_scale, device),
+        _sampler(config, photographs, config.data.contents, config.data.content_scale, device),
         _sampler(
             config,
             paintings,
-            config.styles,
-            config.style_scale,
+            config.data.styles,
+            config.data.style_scale,
             device,
-            jitter=config.style_jitter,
-            collage=config.style_collage,
+            jitter=config.data.style_jitter,
+            collage=config.data.style_collage,
             seed=2,
         ),
     )
@@ -320,13 +310,13 @@ def _sampler(
     return Sampler(
         loaded.collections,
         list(places.values()),
-        crop=config.crop,
+        crop=config.data.crop,
         smallest=scale,
         jitter=jitter,
         seed=config.seed + seed,
-        flip=config.flip,
-        resize=config.resize,
-        enlarge=config.enlarge,
+        flip=config.data.flip,
+        resize=config.data.resize,
+        enlarge=config.data.enlarge,
         collage=collage,
         ahead=AHEAD,
         # A device learns faster than a processor cuts crops for it.

@@ -12,18 +12,16 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from impasto.errors import ModelError
-from impasto.lab.export.publish import publish_run
-from impasto.lab.train.builtin_networks import BuiltInRow
-from impasto.lab.train.checkpoints import (
+from impasto.lab.training.checkpoints import (
     CHECKPOINT,
     load_into,
     read_checkpoint,
     write_checkpoint,
 )
-from impasto.lab.train.config import TrainConfig, write_config
-from impasto.lab.train.journal import Journal
-from impasto.lab.train.networks import NetworkRow, find_network
-from impasto.lab.train.optimizers import (
+from impasto.lab.training.config import TrainConfig, write_config
+from impasto.lab.training.journal import Journal
+from impasto.lab.training.networks import BuiltInRow, NetworkRow, find_network
+from impasto.lab.training.optimizers import (
     OPTIMIZERS,
     Clock,
     clip_gradients,
@@ -31,22 +29,21 @@ from impasto.lab.train.optimizers import (
     parameter_groups,
     update_average,
 )
-from impasto.lab.train.processes import Processes, join_processes, stop_on_signals
-from impasto.lab.train.setup import open_course
+from impasto.lab.training.processes import Processes, join_processes, stop_on_signals
+from impasto.lab.training.setup import open_course
 
 
-def train(config: TrainConfig, folder: str | Path, *, bundle: bool = True) -> Path:
+def train(config: TrainConfig, folder: str | Path) -> Path:
     """Train as ``config`` says, in ``folder``; a folder with a checkpoint is gone on with.
 
     The folder gets ``config.toml``, ``log.csv`` and ``held-out.csv``, ``left-out.csv`` (files that
-    cannot be used), ``checkpoint.pt`` (everything to resume), ``preview-*.png`` on held-out
-    pictures and, once the run is through, the bundle that it is called after.  Under ``torchrun``
-    several processes share the work (``processes``).
+    cannot be used), ``checkpoint.pt`` (everything to resume) and ``preview-*.png`` on held-out
+    pictures; ``export.publish.publish_run`` makes a bundle of it.  Under ``torchrun`` several
+    processes share the work (``processes``).
 
     Args:
         config: all that decides what comes out.
         folder: the run folder.
-        bundle: whether a run that is through is exported, checked and scored (``publish_run``).
 
     Returns:
         The checkpoint.
@@ -62,17 +59,14 @@ def train(config: TrainConfig, folder: str | Path, *, bundle: bool = True) -> Pa
     row = find_network(config.network)
     folder = Path(folder)
     with join_processes(config.device) as processes:
-        steps = _learn(config, row, folder, processes)
-    target = folder / f"{folder.resolve().name}.impasto"
-    if bundle and processes.first and row.exported and (steps or not target.exists()):
-        publish_run(folder, target)
+        _learn(config, row, folder, processes)
     return folder / CHECKPOINT
 
 
 def _learn(
     config: TrainConfig, row: NetworkRow | BuiltInRow, folder: Path, processes: Processes
-) -> int:
-    """Make the steps that are left to make; how many there were."""
+) -> None:
+    """Make the steps that are left to make."""
     device = processes.device
     torch.manual_seed(config.seed)
     checkpoint = folder / CHECKPOINT
@@ -85,7 +79,7 @@ def _learn(
     average = AveragedModel(learned).eval()
     parameters = course.moving
     groups = parameter_groups(config, learned, parameters)
-    optimizer = OPTIMIZERS[config.optimizer](groups, config.learning_rate)
+    optimizer = OPTIMIZERS[config.optimizer.name](groups, config.optimizer.learning_rate)
     step, clock = 0, Clock(config)
     if checkpoint.exists():
         saved = read_checkpoint(checkpoint)
@@ -125,7 +119,7 @@ def _learn(
         for file, reason in journal.leave_out(course.left_out):
             bar.write(f"left out {file}: {reason}", file=sys.stderr)
 
-    saved_at, saved_step, first_step = time.monotonic(), step, step
+    saved_at, saved_step = time.monotonic(), step
     stopping, along = False, clock.along
     try:
         if processes.first:
@@ -153,9 +147,9 @@ def _learn(
                 processes.average([*_gradients(parameters), told])
                 stopping, along = bool(told[0]), float(told[1])
                 course.settle()
-                values["gradient"] = clip_gradients(parameters, config.clip)
+                values["gradient"] = clip_gradients(parameters, config.optimizer.clip)
                 optimizer.step()
-                update_average(average, learned, config.ema)
+                update_average(average, learned, config.optimizer.ema)
                 step += 1
                 bar.update(config.batch)
                 journal.add(step, values, rate)
@@ -184,7 +178,6 @@ def _learn(
         ) from error
     if step < config.iterations and along < 1:
         raise KeyboardInterrupt(f"stopped at step {step}; the same command goes on from there")
-    return step - first_step
 
 
 def _gradients(parameters: list[torch.nn.Parameter]) -> list[torch.Tensor]:
@@ -202,7 +195,7 @@ def _load_optimizer(
     groups = optimizer.param_groups
     if [set(group) for group in saved["param_groups"]] != [set(group) for group in groups]:
         raise ModelError(
-            f"{path} was not written by optimizer {config.optimizer!r} with such a "
+            f"{path} was not written by optimizer {config.optimizer.name!r} with such a "
             "style_rate; go on with those it was written by, or give another run folder (start = "
             "this checkpoint keeps the weights)"
         )
@@ -227,14 +220,14 @@ def _bar(config: TrainConfig, step: int, processes: Processes) -> Any:
 
 
 def _stage(config: TrainConfig, step: int) -> dict[str, Any]:
-    """What the card of a model says about one stage of its training."""
+    """Facts about one stage of training, for the card of the model."""
     return {
         "iterations": step,
         "batch": config.batch,
-        "crop": config.crop,
+        "crop": config.data.crop,
         "distilled": bool(config.teacher),
-        "mesh": bool(config.mesh),
-        "colors": bool(config.colors),
+        "mesh": bool(config.weight("mesh")),
+        "colors": bool(config.weight("colors")),
         "eye": bool(config.eye),
         "seed": config.seed,  # by which ``recipes/mix.py`` tells two runs from one
     }

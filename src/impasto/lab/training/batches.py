@@ -1,4 +1,4 @@
-"""Lessons in the order in which they are learned: made in blocks, each of them used several times.
+"""Batches of training in their order: made in blocks, each of them used several times.
 
 Judge and teacher are most of the work of a step, and what they say of a pair does not change.  A
 block of lessons is made, gone through ``repeats`` times in a new order each time, and forgotten.
@@ -15,7 +15,8 @@ import torch
 
 from impasto.errors import OptionError
 from impasto.lab.data.pictures import Sampler
-from impasto.lab.train.objective import Lesson, Objective
+from impasto.lab.training.objective import Objective
+from impasto.lab.training.terms import Lesson
 
 BLOCK = 64
 """Steps whose lessons are kept at a time, at most,"""
@@ -91,7 +92,7 @@ class Lessons:
         ]
 
     def state(self, step: int) -> dict[str, Any]:
-        """What ``restore`` needs to go on with ``step``: the block itself is made again."""
+        """State that ``restore`` needs to go on with ``step``: the block itself is made again."""
         inside = step // (self.size * self.repeats) == self._block
         return self._before if inside else self._samplers()
 

@@ -39,12 +39,12 @@ class Processes:
 
     @property
     def told_on(self) -> torch.device:
-        """Where numbers lie that all processes are to know."""
+        """Device of tensors that are reduced over processes."""
         return self.device if self.count > 1 else torch.device("cpu")
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes."""
+        """True for the process that writes."""
         return self.rank == 0
 
     def average(self, tensors: Sequence[Tensor]) -> None:
@@ -105,7 +105,7 @@ def join_processes(device: str = "") -> Iterator[Processes]:
 
 
 class Stop:
-    """Whether someone asked to stop."""
+    """Flag that a signal sets to stop training."""
 
     asked = False
 

@@ -1,0 +1,697 @@
+"""Config of a training run: frozen tables of fields, read from and written to TOML.
+
+Which tables and fields there are depends on the network (``TABLES``): what does not apply to it has
+no field, and is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from impasto.errors import OptionError
+from impasto.images.files import write_whole
+from impasto.lab.data.cropping import Crops
+from impasto.lab.data.sources import SMALLEST
+from impasto.lab.nets.weights import find_vgg
+from impasto.lab.training.terms import (
+    GRAM_TERMS,
+    INVERSE_TERMS,
+    READER_TERMS,
+    STYLE_TERMS,
+    Term,
+)
+
+CHOICES = {
+    "name": ("muon", "adam"),
+    "schedule": ("cosine", "inverse"),
+    "style_units": ("mean", "sum"),
+    "precision": ("bf16", "fp32"),
+    "normalization": ("instance", "batch"),
+}
+"""Values of the fields that name something."""
+
+
+def _check_choice(table: object, name: str) -> None:
+    value = getattr(table, name)
+    if value not in CHOICES[name]:
+        raise OptionError(f"{name} = {value!r}; it is one of {CHOICES[name]}")
+
+
+def _check_counts(table: object, *names: str) -> None:
+    for name in names:
+        if getattr(table, name) < 1:
+            raise OptionError(f"{name} = {getattr(table, name)}; it must be 1 or more")
+
+
+def _check_shares(table: object, *names: str) -> None:
+    for name in names:
+        if not 0 <= getattr(table, name) <= 1:
+            raise OptionError(f"{name} = {getattr(table, name)}; it is a share, from 0 to 1")
+
+
+@dataclass(frozen=True)
+class Data:
+    """``[data]``: pictures, and how crops are cut from them."""
+
+    contents: dict[str, float]
+    """Photographs -> how often they are drawn from: folders, tar shards, or a pattern of them."""
+    styles: dict[str, float]
+    """Paintings -> how often they are drawn from: the same.  For a network with built-in styles
+    every file is a style, called as the file or by a key ``"NAME=FILE"``."""
+    crop: int = 128
+    """Side of the training crops in pixels, a multiple of 16."""
+    resize: int = 0
+    """Shorter side to which pictures are brought before crops are cut from them as they are; 0:
+    crops of random sizes, with ``content_scale`` as the least."""
+    content_scale: float = 0.5
+    """Least share of the shorter side of a photograph that a crop covers."""
+    enlarge: float = Crops.enlarge
+    """Largest factor by which a crop may be enlarged; pictures too small even for
+    that are left out."""
+    flip: float = 0.5
+    """Share of crops that are mirrored."""
+    memory: float = 4.0
+    """Gigabytes of decoded pictures to keep, for contents and styles each and in every process;
+    larger sets are decoded from their files again and again."""
+
+    @property
+    def reduced_to(self) -> int:
+        """Shorter side that larger pictures are brought down to before crops are cut."""
+        return max(288, 2 * self.crop, self.resize)
+
+    @property
+    def least_side(self) -> int:
+        """Shorter side of the smallest pictures that may be used."""
+        return max(SMALLEST, math.ceil(self.crop / self.enlarge))
+
+    def __post_init__(self) -> None:
+        """Raise ``OptionError`` for a value out of its range."""
+        if self.crop < 16 or self.crop % 16:
+            raise OptionError(f"crop = {self.crop}; it must be a multiple of 16")
+        if self.resize and self.resize < self.crop:
+            raise OptionError(f"resize = {self.resize} is smaller than the crop of {self.crop} px")
+        _check_shares(self, "content_scale", "flip")
+        if not 1 <= self.enlarge < math.inf:
+            raise OptionError(f"enlarge = {self.enlarge}; it must be 1 or more")
+
+
+@dataclass(frozen=True)
+class PairData(Data):
+    """``[data]`` of networks for any style: photographs meet crops of paintings."""
+
+    larger: int = 0
+    """Side of the crops of every third step, in as many fewer pairs as they are larger; 0: all are
+    of one size. Textures are lost where none are small, and large ones where none are large."""
+    repeats: int = 1
+    """Number of uses of a picture: judge and teacher look at it once; without a teacher,
+    photographs and styles are paired anew each time (``batches``)."""
+    style_scale: float = 0.4
+    """Least share of the shorter side of a painting that a crop covers."""
+    style_jitter: float = 0.33
+    """Share of styles with permuted channels and changed contrast."""
+    style_collage: float = 0.0
+    """Share of styles that are put together from crops of two, side by side: from a few hundred
+    paintings, as many looks as there are pairs of them."""
+
+    @property
+    def reduced_to(self) -> int:
+        """Shorter side that larger pictures are brought down to before crops are cut."""
+        return max(super().reduced_to, 2 * self.larger)
+
+    def __post_init__(self) -> None:
+        """Raise ``OptionError`` for a value out of its range."""
+        super().__post_init__()
+        _check_counts(self, "repeats")
+        _check_shares(self, "style_scale", "style_jitter", "style_collage")
+        if self.larger and (self.larger <= self.crop or self.larger % 16 or self.resize):
+            raise OptionError(
+                f"larger = {self.larger} beside crop = {self.crop}, resize = {self.resize}; it is "
+                "more than crop and a multiple of 16, and goes without resize"
+            )
+
+
+@dataclass(frozen=True)
+class Loss:
+    """``[loss]``: the weight of each term (``terms``), by its name."""
+
+    weights: dict[str, float] = field(default_factory=dict)
+    """In TOML a field each.  Those that are left out have the weight of their row."""
+
+    def __post_init__(self) -> None:
+        """Raise ``OptionError`` for a value out of its range."""
+        for name, weight in self.weights.items():
+            if not 0 <= weight < math.inf:
+                raise OptionError(f"{name} = {weight}; it is a weight, 0 or more")
+
+
+@dataclass(frozen=True)
+class MomentLoss(Loss):
+    """``[loss]`` where the style loss compares means and deviations."""
+
+    style_units: str = "mean"
+    """``mean``: squares averaged over channels; ``sum``: summed, as the paper's authors do."""
+
+    def __post_init__(self) -> None:
+        """Raise ``OptionError`` for a value out of its range."""
+        super().__post_init__()
+        _check_choice(self, "style_units")
+
+
+@dataclass(frozen=True)
+class TaughtLoss(MomentLoss):
+    """``[loss]`` where a teacher may be distilled."""
+
+    teacher: str = ""
+    """File of an AdaIN decoder for ``vgg``, whose pictures are distilled; empty: no teacher."""
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """``[optimizer]``: how weights move."""
+
+    name: str = "muon"
+    """``muon`` or ``adam``."""
+    learning_rate: float = 2e-3
+    """Of Adam, or of Muon, which is scaled to the step of Adam."""
+    schedule: str = "cosine"
+    """``cosine``: down to ``final_rate``; ``inverse``: 1 / (1 + ``decay`` * step)."""
+    final_rate: float = 0.02
+    """Share of the learning rate at the end of the cosine."""
+    decay: float = 5e-5
+    """Rate at which the inverse schedule falls."""
+    warmup: int = 200
+    """Steps over which the learning rate rises."""
+    clip: float = 1.0
+    """Norm to which the gradient is clipped; 0: not at all."""
+    ema: float = 0.999
+    """Decay of the moving average of the weights, which is what is exported; 0: the last ones."""
+
+    def __post_init__(self) -> None:
+        """Raise ``OptionError`` for a value out of its range."""
+        _check_choice(self, "name")
+        _check_choice(self, "schedule")
+        _check_shares(self, "final_rate")
+        if not 0 <= self.ema < 1:
+            raise OptionError(f"ema = {self.ema}; it must be 0 or more and below 1")
+
+
+@dataclass(frozen=True)
+class StyleOptimizer(Optimizer):
+    """``[optimizer]`` of networks with parameters that belong to styles."""
+
+    style_rate: float = 1.0
+    """Learning rate of what belongs to built-in styles, or of a reader, in those of the rest: a
+    gamma is around 1, a weight of a convolution around 0.05, and Adam's steps are of one size."""
+
+    def __post_init__(self) -> None:
+        """Raise ``OptionError`` for a value out of its range."""
+        super().__post_init__()
+        if not 0 < self.style_rate < math.inf:
+            raise OptionError(f"style_rate = {self.style_rate}; it must be above 0")
+
+
+@dataclass(frozen=True)
+class Method:
+    """A table with the fields of one method; this one has none."""
+
+
+@dataclass(frozen=True)
+class EyeMethod(Method):
+    """``[compact]`` and ``[reader]``."""
+
+    eye: str = ""
+    """Checkpoint of ``reader`` or of a compact network, bundle or model by name whose eye a reader
+    is given, with new axes, instead of what ``start`` has of it. Either way an eye that is there
+    stays as it is; ``reader``, which trains eyes, starts from it."""
+
+
+@dataclass(frozen=True)
+class BuiltInMethod(Method):
+    """The table of a network with built-in styles."""
+
+    width: int = 0
+    """Channels of the first convolution; 0: its paper's."""
+    style_side: int = 256
+    """Shorter side, in pixels, of the pictures whose styles are built in: the size of strokes."""
+    even_styles: float = 0.0
+    """Share by which the weights of built-in styles are evened out: loud ones, whose Gram matrices
+    are large, drown quiet ones in the sum. 0: not at all, the papers'; 1: all count alike."""
+
+    def __post_init__(self) -> None:
+        """Raise ``OptionError`` for a value out of its range."""
+        _check_shares(self, "even_styles")
+        if self.width < 0 or self.style_side < 64:
+            raise OptionError(
+                f"width = {self.width}, style_side = {self.style_side}; these are at least 0 and 64"
+            )
+
+
+@dataclass(frozen=True)
+class OneStyleMethod(BuiltInMethod):
+    """``[johnson]`` and ``[ulyanov]``."""
+
+    normalization: str = "instance"
+    """``instance`` or ``batch``."""
+
+    def __post_init__(self) -> None:
+        """Raise ``OptionError`` for a value out of its range."""
+        super().__post_init__()
+        _check_choice(self, "normalization")
+
+
+@dataclass(frozen=True)
+class ManyStylesMethod(BuiltInMethod):
+    """``[cin]``."""
+
+    add_styles: bool = False
+    """Keep the network of ``start`` and its styles as they are, and learn those of ``styles``
+    beside them."""
+
+
+@dataclass(frozen=True)
+class StyleBankMethod(ManyStylesMethod):
+    """``[stylebank]``."""
+
+    banks_every: int = 2
+    """Steps on the banks for each on the auto-encoder: T of the paper."""
+    balance: float = 1.0
+    """Lambda of the paper: the auto-encoder's gradient against that of the step before."""
+
+    def __post_init__(self) -> None:
+        """Raise ``OptionError`` for a value out of its range."""
+        super().__post_init__()
+        _check_counts(self, "banks_every")
+        if not self.balance >= 0:
+            raise OptionError(f"balance = {self.balance}; it is 0 or more")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables that the config of a network has.
+
+    Attributes:
+        terms: the terms of its loss.
+        data: the type of ``[data]``.
+        loss: the type of ``[loss]``; the terms are fields of that table, too.
+        optimizer: the type of ``[optimizer]``.
+        method: the type of its own table.
+        title: the name of its own table in TOML; empty where it has none.
+    """
+
+    terms: tuple[Term, ...]
+    data: type[Data] = PairData
+    loss: type[Loss] = TaughtLoss
+    optimizer: type[Optimizer] = Optimizer
+    method: type[Method] = Method
+    title: str = ""
+
+    def fields(self) -> dict[str, tuple[str, ...]]:
+        """Names of the fields of each table in TOML; "" is the top."""
+        found = {
+            "": tuple(f.name for f in dataclasses.fields(TrainConfig) if f.name not in _PARTS),
+            "data": _names(self.data),
+            "loss": (*(term.name for term in self.terms), *_names(self.loss)),
+            "optimizer": _names(self.optimizer),
+        }
+        return found | ({self.title: _names(self.method)} if self.title else {})
+
+
+def _names(table: type) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(table) if f.name != "weights")
+
+
+def _built_in(title: str, method: type[Method], optimizer: type[Optimizer]) -> Tables:
+    return Tables(GRAM_TERMS, Data, Loss, optimizer, method, title)
+
+
+_COMPACT = Tables(STYLE_TERMS, optimizer=StyleOptimizer, method=EyeMethod, title="compact")
+# Without a margin around the pictures there are no two of them to compare.
+_ADAIN = Tables(tuple(term for term in STYLE_TERMS if term.needs != "two margins"))
+
+TABLES: dict[str, Tables] = {
+    "fast": _COMPACT,
+    "quality": _COMPACT,
+    "adain": _ADAIN,
+    "adain-concat": _ADAIN,
+    "adain-bn": _ADAIN,
+    "adain-in": _ADAIN,
+    "reader": Tables(READER_TERMS, loss=MomentLoss, method=EyeMethod, title="reader"),
+    "style-swap": Tables(INVERSE_TERMS, loss=Loss),
+    "johnson": _built_in("johnson", OneStyleMethod, Optimizer),
+    "ulyanov": _built_in("ulyanov", OneStyleMethod, Optimizer),
+    "cin": _built_in("cin", ManyStylesMethod, StyleOptimizer),
+    "stylebank": _built_in("stylebank", StyleBankMethod, StyleOptimizer),
+}
+"""By the names of ``networks.NETWORKS`` and ``networks.BUILT_IN``."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One stage of training: fields of the run itself, and four tables of further ones."""
+
+    network: str
+    """A name of ``TABLES``: ``fast``, ``quality``, ``adain``, ..."""
+    vgg: str
+    """File of the normalised VGG-19: the judge of content and style."""
+    data: Data
+    loss: Loss | None = None
+    """None: every term with the weight of its row."""
+    optimizer: Optimizer | None = None
+    method: Method | None = None
+    """In TOML under the name of the method: ``[compact]``, ``[johnson]``, ..."""
+
+    start: str = ""
+    """Checkpoint, bundle (``.impasto``) or model by name to start from; empty: random weights."""
+    iterations: int = 10_000
+    minutes: float = 0.0
+    """Time of training, for machines that are there for a while: if not 0, the cosine falls along
+    it where it is further on than the steps, and when it is over so is training. How many steps
+    that makes depends on the machine, so runs are no longer the same to the last digit."""
+    batch: int = 8
+    """Pairs a step, over all processes and parts: a config means the same on any machine."""
+    accumulate: int = 1
+    """Parts in which a process goes through its share of the batch, to save memory."""
+    precision: str = "bf16"
+    """Of networks and judge: ``bf16`` (weights and losses stay float32) or ``fp32``."""
+    device: str = ""
+    """``cpu`` or ``cuda``; empty: CUDA where there is a device."""
+    compile: bool = False
+    """Pass network and judge through ``torch.compile`` (minutes at first, then quicker)."""
+    seed: int = 0
+
+    log_every: int = 20
+    """Steps to a line of the log."""
+    tensorboard: bool = False
+    """Write the log for TensorBoard too."""
+    checkpoint_seconds: float = 180.0
+    preview_every: int = 500
+    """Steps between contact sheets and losses on held-out pictures; 0: none at all."""
+
+    def __post_init__(self) -> None:
+        """Fill in tables and weights that were left out; ``OptionError`` for what does not fit."""
+        tables = tables_of(self.network)
+        for name in ("loss", "optimizer", "method"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, getattr(tables, name)())
+        for name in _PARTS:
+            if type(getattr(self, name)) is not getattr(tables, name):
+                raise OptionError(
+                    f"{name} of network {self.network!r} is {getattr(tables, name).__name__}, not "
+                    f"{type(getattr(self, name)).__name__}"
+                )
+        terms = {term.name: term.weight for term in tables.terms}
+        for name in self.loss.weights:
+            if name not in terms:
+                raise OptionError(_unknown(name, "loss", self.network))
+        object.__setattr__(self, "loss", replace(self.loss, weights=terms | self.loss.weights))
+        _check_choice(self, "precision")
+        _check_counts(self, "iterations", "batch", "accumulate", "log_every")
+        if not 0 <= self.minutes < math.inf:
+            raise OptionError(f"minutes = {self.minutes}; it is a time, 0 (no limit) or more")
+        for term in tables.terms:
+            if term.needs == "teacher" and self.weight(term.name) and not self.teacher:
+                raise OptionError(f'{term.name} needs a teacher; give loss.teacher = "DECODER"')
+        if self.add_styles and not (self.start and self.optimizer.name == "adam"):
+            # Muon moves a whole matrix, also where its gradient is 0.
+            raise OptionError('add_styles needs start = "..." and optimizer.name = "adam"')
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The rows of the loss of this network."""
+        return tables_of(self.network).terms
+
+    def weight(self, term: str) -> float:
+        """The weight of a term; 0 where the network has no such."""
+        return self.loss.weights.get(term, 0.0)
+
+    @property
+    def teacher(self) -> str:
+        """File of the decoder that is distilled; empty where there is none."""
+        return self.loss.teacher if isinstance(self.loss, TaughtLoss) else ""
+
+    @property
+    def style_units(self) -> str:
+        """Units of the style loss."""
+        return self.loss.style_units if isinstance(self.loss, MomentLoss) else "mean"
+
+    @property
+    def style_rate(self) -> float:
+        """Learning rate of the parameters of styles, in those of the rest."""
+        return self.optimizer.style_rate if isinstance(self.optimizer, StyleOptimizer) else 1.0
+
+    @property
+    def repeats(self) -> int:
+        """Number of uses of a picture."""
+        return self.data.repeats if isinstance(self.data, PairData) else 1
+
+    @property
+    def eye(self) -> str:
+        """Source of an eye for the reader; empty where there is none."""
+        return self.method.eye if isinstance(self.method, EyeMethod) else ""
+
+    @property
+    def add_styles(self) -> bool:
+        """True where styles are added to those of ``start``."""
+        return isinstance(self.method, ManyStylesMethod) and self.method.add_styles
+
+
+_PARTS = ("data", "loss", "optimizer", "method")
+"""The fields of a config that are tables."""
+
+
+def tables_of(network: str) -> Tables:
+    """The tables of a network's config; ``OptionError`` where there is no such network."""
+    if network not in TABLES:
+        raise OptionError(f"no network {network!r}; there are {', '.join(TABLES)}")
+    return TABLES[network]
+
+
+def _unknown(name: str, table: str, network: str) -> str:
+    """The message about a field that a table has not: where it belongs, or what it may mean."""
+    fields = TABLES[network].fields()
+    place = f"[{table}]" if table else "the top of a config"
+    for other, names in fields.items():
+        if name in names:
+            home = f"[{other}], as {other}.{name}" if other else f"the top, as {name}"
+            return f"{name!r} has no place in {place}; it belongs in {home} with --set"
+    owners = [
+        other
+        for other, tables in TABLES.items()
+        if any(name in names for names in tables.fields().values()) or name == tables.title
+    ]
+    if owners:
+        return f"{network!r} has no {name!r} ({place}): that is for {', '.join(owners)}"
+    choices = [*fields[table], *(each for each in fields if each and not table)]
+    if close := get_close_matches(name, choices, n=1):
+        return f"{place} of {network!r} has no field {name!r}; did you mean {close[0]!r}?"
+    everywhere = [(other, each) for other, names in fields.items() for each in names]
+    if close := get_close_matches(name, [each for _, each in everywhere], n=1):
+        other = next(other for other, each in everywhere if each == close[0])
+        return (
+            f"{place} of {network!r} has no field {name!r}; did you mean "
+            f"{f'{other}.' if other else ''}{close[0]}?"
+        )
+    return f"{place} of {network!r} has no field {name!r}; its fields are {', '.join(choices)}"
+
+
+def parse_config(values: Mapping[str, Any]) -> TrainConfig:
+    """The config of nested tables as TOML has them; ``OptionError`` names what is wrong."""
+    values = dict(values)
+    for name in ("network", "vgg"):
+        if not isinstance(values.get(name, ""), str):
+            raise OptionError(f"{name} = {values[name]!r} is not of type str")
+        if name not in values:
+            raise OptionError(f"{name} is missing")
+    network = values["network"]
+    tables = tables_of(network)
+    parts: dict[str, Any] = {}
+    for part, title in zip(_PARTS, ("data", "loss", "optimizer", tables.title), strict=True):
+        table = values.pop(title, {}) if title else {}
+        if not isinstance(table, dict):
+            raise OptionError(f"{title} = {table!r}; it is a table, [{title}]")
+        parts[part] = _parse_part(table, part, title, network)
+    return TrainConfig(**_checked(values, TrainConfig, "", network, leave_out=_PARTS), **parts)
+
+
+def _parse_part(table: dict[str, Any], part: str, title: str, network: str) -> object:
+    tables = TABLES[network]
+    kind = getattr(tables, part)
+    if part != "loss":
+        return kind(**_checked(table, kind, title, network))
+    terms = [term.name for term in tables.terms]
+    weights = {name: value for name, value in table.items() if name in terms}
+    for name, value in weights.items():
+        if not _fits(value, "float"):
+            raise OptionError(f"loss.{name} = {value!r} is not of type float")
+    rest = {name: value for name, value in table.items() if name not in terms}
+    options = _checked(rest, kind, title, network, leave_out=("weights",))
+    return kind(weights={name: float(value) for name, value in weights.items()}, **options)
+
+
+def _checked(
+    values: Mapping[str, Any],
+    kind: type,
+    title: str,
+    network: str,
+    *,
+    leave_out: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The values for the fields of a table, of their types."""
+    known = {f.name: f for f in dataclasses.fields(kind) if f.name not in leave_out}
+    checked: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            raise OptionError(_unknown(name, title, network))
+        wanted = str(known[name].type)
+        if not _fits(value, wanted):
+            dotted = f"{title}.{name}" if title else name
+            raise OptionError(f"{dotted} = {value!r} is not of type {wanted}")
+        checked[name] = float(value) if wanted == "float" else value
+    for name, f in known.items():
+        if name not in values and f.default is f.default_factory is dataclasses.MISSING:
+            raise OptionError(f"{title}.{name} is missing" if title else f"{name} is missing")
+    return checked
+
+
+def read_config(
+    path: str | Path,
+    *,
+    changes: Mapping[str, object] | None = None,
+    settings: Sequence[str] = (),
+) -> TrainConfig:
+    """The config in a TOML file; ``OptionError`` names what is wrong with it.
+
+    Args:
+        path: the file.
+        changes: values that take the place of those in the file, by their dotted names, such as
+            ``{"data.crop": 64}``.
+        settings: the same as texts, such as ``"iterations=500"``, ``"loss.mesh=2"`` and
+            ``"start=runs/a/checkpoint.pt"``.
+    """
+    path = Path(path)
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise OptionError(f"{path}: cannot be read as TOML ({error})") from error
+    _change(values, [*(changes or {}).items(), *(_setting(text) for text in settings)])
+    try:
+        return parse_config(values)
+    except OptionError as error:
+        raise OptionError(f"{path}: {error}") from None
+
+
+def _change(values: dict[str, Any], changes: Iterable[tuple[str, object]]) -> None:
+    for dotted, value in changes:
+        table, _, name = dotted.rpartition(".")
+        inner = values.setdefault(table, {}) if table else values
+        if isinstance(inner, dict):  # otherwise the reader says that it must be a table
+            inner[name] = value
+
+
+def _setting(text: str) -> tuple[str, object]:
+    name, mark, value = (part.strip() for part in text.partition("="))
+    if not mark or not name:
+        raise OptionError(
+            f"{text!r} is no setting: write FIELD=VALUE, such as iterations=500 or loss.mesh=2"
+        )
+    try:
+        return name, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name, value  # a text without its quotes
+
+
+def _fits(value: object, kind: str) -> bool:
+    if kind == "dict[str, float]":
+        return isinstance(value, dict) and all(_fits(share, "float") for share in value.values())
+    if kind == "bool" or isinstance(value, bool):
+        return kind == "bool" and isinstance(value, bool)
+    types = {"str": str, "int": int, "float": (int, float)}
+    return isinstance(value, types[kind])
+
+
+def write_config(config: TrainConfig, path: str | Path) -> None:
+    """Write ``config``, whole or not at all, as TOML that ``read_config`` reads back as equal."""
+    top = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    lines = [f"{name} = {_toml(value)}" for name, value in top.items() if name not in _PARTS]
+    titles = ("data", "loss", "optimizer", tables_of(config.network).title)
+    for part, title in zip(_PARTS, titles, strict=True):
+        values = {f.name: getattr(top[part], f.name) for f in dataclasses.fields(top[part])}
+        values = values.pop("weights", {}) | values
+        if not values:
+            continue
+        lines.append(f"\n[{title}]")
+        lines += [f"{k} = {_toml(v)}" for k, v in values.items() if not isinstance(v, dict)]
+        for name, inner in values.items():
+            if isinstance(inner, dict):
+                lines.append(f"\n[{title}.{name}]")
+                lines += [f"{_toml(key)} = {share}" for key, share in inner.items()]
+    write_whole(Path(path), ("\n".join(lines) + "\n").encode(), overwrite=True)
+
+
+def _toml(value: str | float) -> str:
+    # The strings and truth values of JSON are those of TOML; numbers are Python's.
+    return json.dumps(value) if isinstance(value, str | bool) else repr(value)
+
+
+def finetune_config(
+    photographs: str | Path,
+    paintings: str | Path,
+    *,
+    vgg: str | Path | None = None,
+    model: str = "quality",
+    iterations: int = 1500,
+) -> TrainConfig:
+    """The config that trains ``model`` further on a collection.
+
+    Small steps and few of them: the model can paint already, and shall learn the collection's
+    palette and strokes without losing its drawing.  Every picture is used four times, in other
+    pairs each time, which halves the time (``batches``).  About ten minutes for 40 paintings on two
+    processor cores.
+
+    Args:
+        photographs: folder, shard or pattern of shards; some hundred are enough.
+        paintings: the same; 20 or more.
+        vgg: file of the normalised VGG-19, the judge; by default what ``$IMPASTO_VGG`` names.
+        model: ``quality`` or ``fast``.
+        iterations: steps of 4 pairs.
+
+    Returns:
+        A config for ``train``.
+
+    Raises:
+        ModelError: if there is no VGG file.
+        OptionError: for a model that does not ship.
+
+    Example:
+        >>> finetune_config("photos", "paintings", vgg="vgg.pth")           # doctest: +SKIP
+    """
+    judge = find_vgg(vgg, normalised=True)
+    if model not in ("quality", "fast"):
+        raise OptionError(f"model {model!r} does not ship; fine-tune 'quality' or 'fast'")
+    return TrainConfig(
+        network=model,
+        start=model,
+        vgg=str(judge),
+        data=PairData(
+            contents={str(photographs): 1.0},
+            styles={str(paintings): 1.0},
+            crop=192,
+            repeats=4,
+            style_jitter=0.1,
+        ),
+        loss=TaughtLoss({"content": 10.0, "style": 20.0, "identity": 20.0, "mesh": 2.0}),
+        optimizer=StyleOptimizer(
+            learning_rate=4e-4, style_rate=0.1, final_rate=0.03, warmup=20, ema=0.99
+        ),
+        iterations=iterations,
+        batch=4,
+        preview_every=100,
+    )
