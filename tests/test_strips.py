@@ -20,9 +20,9 @@ from mutated_files import tiff
 from PIL import Image, ImageCms, TiffImagePlugin
 from test_controls import blob
 
+from impasto.controls import masks as maskfiles
 from impasto.controls.masks import PictureMask, read_mask
 from impasto.errors import ImageError, OptionError
-from impasto.images import sources as filesources
 from impasto.images import strips_in as strips
 from impasto.images.photo import read_photo
 from impasto.images.sources import open_source
@@ -289,13 +289,13 @@ def test_large_masks_are_read_by_their_parts(
         "alpha": tmp_path / "alpha.jpg",
     }
     whole = np.asarray(tiny.stylize(tmp_path / "a.png", **wish))
-    monkeypatch.setattr(filesources, "_SMALL", 0)
+    monkeypatch.setattr(maskfiles, "_SMALL", 0)
     for tile in (None, 48):
         target = tmp_path / f"{tile}.png"
         tiny.stylize_file(tmp_path / "a.png", target, **wish, tile=tile)
         np.testing.assert_allclose(np.asarray(Image.open(target), int), whole, atol=1)
     with ExitStack() as files:
-        read = filesources.mask_reader(files)
+        read = maskfiles.mask_reader(files)
         masks = [read(each) for each in wish["masks"]]
         assert all(isinstance(mask, PictureMask) for mask in masks)
         for mask, path in zip(masks, wish["masks"], strict=True):
@@ -305,7 +305,7 @@ def test_large_masks_are_read_by_their_parts(
 
 
 def test_bad_large_masks(tiny: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filesources, "_SMALL", 0)
+    monkeypatch.setattr(maskfiles, "_SMALL", 0)
     pillow("RGB").save(tmp_path / "a.png")
     Image.new("L", (50, 400)).save(tmp_path / "black.png")
     for mask, error, text in (

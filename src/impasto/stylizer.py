@@ -17,6 +17,7 @@ from impasto.controls.color.matching import paints
 from impasto.controls.masks import PictureMask, bytes_held, mask_reader, read_alpha, read_masks
 from impasto.controls.regions import Statistics, check_statistics
 from impasto.errors import ImageError, OptionError
+from impasto.images.options import MIN_SIDE, check_size
 from impasto.images.photo import Photo, Picture, fit_photo, read_photo
 from impasto.images.resizing import MAX_PIXELS, scaled_size
 from impasto.images.sources import open_source
@@ -41,7 +42,7 @@ from impasto.painting.plan import (
     check_tile,
     plan_tiles,
 )
-from impasto.painting.steps import MIN_SIDE, Content, Painted, check_image, check_size
+from impasto.painting.steps import Content, Painted, check_image
 from impasto.painting.tiles import Watch
 from impasto.styles.library import find_style
 from impasto.styles.style import Style

@@ -243,8 +243,8 @@ def read_style(
         ImpastoError: in one line that begins with the file it is about.
         OptionError: if an option is out of range.
     """
+    from impasto.images.options import check_size
     from impasto.images.photo import fit_photo
-    from impasto.painting.steps import check_size
     from impasto.styles.style import Style
     from impasto.stylizer import STYLE_SIZE
 

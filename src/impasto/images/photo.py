@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.errors import ImageError, OptionError
+from impasto.errors import ImageError
 from impasto.images.formats import (
     Decoded,
     check_pixels,
@@ -23,6 +23,7 @@ from impasto.images.formats import (
     stream_name,
 )
 from impasto.images.icc import srgb_profile
+from impasto.images.options import check_max_pixels
 from impasto.images.pixels import deep_planes, is_deep, planes, upright
 from impasto.images.resizing import MAX_PIXELS, check_rgb, resize, resize_plane
 from impasto.images.writing import QUALITY, Rendered, quantized, write_image
@@ -215,8 +216,7 @@ def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS, keep_gps: bool 
         >>> photo.image.shape, float(photo.image[0, 0, 0])
         ((2, 4, 3), 0.20000000298023224)
     """
-    if max_pixels < 1:
-        raise OptionError(f"max_pixels is {max_pixels}; give 1 or more")
+    check_max_pixels(max_pixels)
     if isinstance(source, np.ndarray):
         return _from_array(np.asarray(source), max_pixels)
     if isinstance(source, Image.Image):

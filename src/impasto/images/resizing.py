@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import ImageError, OptionError
+from impasto.images.options import ReadOptions
 
 Plane: TypeAlias = NDArray[np.float32]
 """One number for each pixel, (h, w)."""
 
-MAX_PIXELS = 200_000_000
+MAX_PIXELS = ReadOptions.max_pixels
 """Larger pictures are refused before they are decoded, unless ``max_pixels`` says otherwise."""
 
 

@@ -19,10 +19,11 @@ from impasto.errors import ImageError, OptionError
 from impasto.images.files import whole_file, write_whole
 from impasto.images.formats import WRITTEN, FileFormat, one_line, stream_name
 from impasto.images.icc import srgb_profile
+from impasto.images.options import SaveOptions
 from impasto.images.strips_out import PngWriter, StripWriter, TiffWriter, encode_png, encode_tiff
 from impasto.images.windows import PaintedTile
 
-QUALITY = 92
+QUALITY = SaveOptions.quality
 
 _DEEP_WRITERS = {"PNG": encode_png, "TIFF": encode_tiff}
 

@@ -30,6 +30,7 @@ from impasto.controls.regions import (
     strengths,
 )
 from impasto.errors import ImageError, OptionError, StyleError
+from impasto.images.options import check_size
 from impasto.images.photo import Photo, Picture, fit_photo, read_photo
 from impasto.images.resizing import Plane
 from impasto.images.windows import ArraySource, Source
@@ -41,7 +42,6 @@ from impasto.painting.steps import (
     Painted,
     affines,
     check_image,
-    check_size,
     cropped,
     encode,
     kept,

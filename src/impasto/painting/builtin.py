@@ -32,6 +32,7 @@ from impasto.controls.moments import cell_average
 from impasto.controls.regions import Statistics, check_statistics, shares, strengths
 from impasto.errors import ImageError, OptionError, StyleError
 from impasto.images.formats import one_line
+from impasto.images.options import check_size
 from impasto.images.photo import Photo, Picture, fill_hidden, fit_photo, read_photo
 from impasto.images.resizing import MAX_PIXELS, Plane, scaled_size
 from impasto.images.sources import open_source
@@ -39,15 +40,7 @@ from impasto.images.writing import QUALITY, check_depth, check_target, format_of
 from impasto.painting.adain import STYLE_SIZE, Painter, listed
 from impasto.painting.files import Written, write_painted
 from impasto.painting.plan import MEMORY, check_memory, check_tile, memory_at_once
-from impasto.painting.steps import (
-    Content,
-    Painted,
-    check_image,
-    check_size,
-    cropped,
-    kept,
-    padded,
-)
+from impasto.painting.steps import Content, Painted, check_image, cropped, kept, padded
 from impasto.painting.tiles import Watch
 from impasto.styles.style import Style
 

@@ -18,6 +18,7 @@ from PIL import Image
 from impasto.controls.masks import Mask, PictureMask, check_strength, read_alpha, read_masks
 from impasto.controls.regions import Statistics
 from impasto.errors import OptionError, StyleError
+from impasto.images.options import check_size
 from impasto.images.photo import Photo, Picture, fit_photo, read_photo
 from impasto.images.resizing import MAX_PIXELS
 from impasto.images.writing import QUALITY, check_depth, check_target, format_of
@@ -31,7 +32,7 @@ from impasto.models import Card
 from impasto.painting.adain import listed
 from impasto.painting.files import Written, write_painted
 from impasto.painting.plan import MEMORY
-from impasto.painting.steps import Content, Painted, check_size
+from impasto.painting.steps import Content, Painted
 from impasto.styles.style import Style
 from impasto.stylizer import STYLE_SIZE, Stylizer
 
