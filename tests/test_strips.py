@@ -25,10 +25,10 @@ from impasto.controls.masks import PictureMask, read_mask
 from impasto.errors import ImageError, OptionError
 from impasto.images import strips_in as strips
 from impasto.images.photo import read_photo
-from impasto.images.sources import open_source
+from impasto.images.sources import open_picture
 from impasto.images.strips_in import StripSource
 from impasto.images.strips_out import PngWriter, TiffWriter, encode_png, filtered
-from impasto.images.windows import ArraySource, DeepSource, PillowSource
+from impasto.images.windows import DeepSource, PillowSource
 from impasto.stylizer import Stylizer
 
 SIDES = (97, 131)
@@ -59,7 +59,7 @@ def pillow(mode: str) -> Image.Image:
 def check_windows(path: Path, kind: type) -> None:
     """Windows are what all of the picture is there, whatever their order."""
     wanted = read_photo(path)
-    with open_source(path, max_pixels=10**6) as picture:
+    with open_picture(path, max_pixels=10**6) as picture:
         source = picture.source()
         assert isinstance(source, kind)
         assert (picture.height, picture.width) == wanted.image.shape[:2]
@@ -134,7 +134,7 @@ def test_deep_tiff_that_is_turned_or_lies_in_planes_is_held_as_a_whole(tmp_path:
     (tmp_path / "a.tif").write_bytes(tiff(deep_values(3), planar=True))
     check_windows(tmp_path / "a.tif", DeepSource)
     (tmp_path / "a.tif").write_bytes(tiff(deep_values(3), tags={274: (6,)}))
-    check_windows(tmp_path / "a.tif", ArraySource)
+    check_windows(tmp_path / "a.tif", DeepSource)
 
 
 def test_tiff_of_jpeg_strips(tmp_path: Path) -> None:

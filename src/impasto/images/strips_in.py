@@ -18,6 +18,8 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
+from impasto.errors import ImageError
+from impasto.images.formats import damaged
 from impasto.images.windows import DeepSource, PillowSource, Window, stored_bytes
 
 # What a strip holds about, decoded: large enough that its header does not matter.
@@ -62,27 +64,37 @@ class StripSource:
         strips: how to read it.
         size: width and height in pixels.
         name: what to call it in a message.
+        format: of the file, as Pillow calls it.
     """
 
     held = 0
 
-    def __init__(self, strips: Strips, size: tuple[int, int], *, name: str) -> None:
+    def __init__(self, strips: Strips, size: tuple[int, int], *, name: str, format: str) -> None:
         self.width, self.height = size
         self.name, self.row_bytes, self.depth = name, strips.row_bytes, strips.depth
-        self._read = strips.read
+        self._read, self._format = strips.read, format
         self._coming: Iterator[Strip] = iter(())
         self._here: deque[tuple[int, Strip]] = deque()
         self._end = 0
 
     def window(self, rows: slice, columns: slice) -> Window:
-        """See :meth:`impasto.images.windows.Source.window`."""
+        """See :meth:`impasto.images.windows.Source.window`.
+
+        Raises:
+            ImageError: if the file turns out to be damaged.
+        """
         if not self._here or rows.start < self._here[0][0]:
             self._coming, self._end = self._read(), 0
             self._here.clear()
         while self._here and self._here[0][0] + self._here[0][1].height <= rows.start:
             self._here.popleft()
         while self._end < rows.stop:
-            strip = next(self._coming)
+            try:
+                strip = next(self._coming)
+            except ImageError:
+                raise
+            except Exception as error:  # a reader raises whatever foreign bytes make it trip over
+                raise damaged(self.name, self._format, error) from error
             if self._end + strip.height > rows.start:
                 self._here.append((self._end, strip))
             self._end += strip.height

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from impasto.images.deep import Deep
+from impasto.images.pixels import Deep
 
 # Tags (TIFF 6.0).
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
@@ -38,7 +38,6 @@ _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 
                13: 4, 16: 8, 17: 8, 18: 8}  # fmt: skip
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _MAX_VALUES = 1 << 24
-_LIMIT = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -120,12 +119,18 @@ class DeepTiff:
         """A picture of Pillow's that has the file's metadata; its pixels are bytes."""
         return self._opened(stream, 0)
 
-    def read(self, stream: BinaryIO) -> Deep:
-        """The pixels."""
+    def read(self, stream: BinaryIO, about: Image.Image) -> Deep:
+        """The pixels.
+
+        Args:
+            stream: the file.
+            about: what :meth:`about` gave; its bytes are decoded here.
+        """
         if self.planar:
-            channels = [self._values(stream, plane, 1) for plane in range(self.samples)]
+            further = (self._opened(stream, plane) for plane in range(1, self.samples))
+            channels = [self._values(each, 1) for each in (about, *further)]
             return self._deep(np.concatenate(channels, axis=2))
-        return self._deep(self._values(stream, 0, self.samples))
+        return self._deep(self._values(about, self.samples))
 
     def of_bytes(self, picture: Image.Image) -> Deep:
         """The pixels of some full rows, or rows of tiles, of a file whose channels are not apart.
@@ -147,11 +152,10 @@ class DeepTiff:
                 alpha = values[..., colors]
             if alpha is not None and kind == _ASSOCIATED:
                 color = _unmultiplied(color, alpha, white)
-        return Deep(color, alpha, self.orientation, white)
+        return Deep(color, alpha, white)
 
-    def _values(self, stream: BinaryIO, plane: int, samples: int) -> NDArray[Any]:
+    def _values(self, picture: Image.Image, samples: int) -> NDArray[Any]:
         """(H, W, samples) in the byte order of this machine."""
-        picture = self._opened(stream, plane)
         # Its load() has Pillow's own limit, unless the memory is there already.
         picture.im = Image.new("L", picture.size).im
         picture.load()

@@ -33,7 +33,7 @@ from impasto.errors import ImageError, OptionError, StyleError
 from impasto.images.options import check_size
 from impasto.images.photo import Photo, Picture, fit_photo, read_photo
 from impasto.images.resizing import Plane
-from impasto.images.windows import ArraySource, Source
+from impasto.images.windows import Source
 from impasto.models import Card
 from impasto.models.engine import Engine
 from impasto.painting.plan import MEMORY, Plan, check_memory, check_tile, plan_tiles
@@ -209,7 +209,7 @@ class Painter:
             if plan is not None:
                 if opacity is not None:
                     opacity = fit(check_plane(opacity, "opacity"), height, width)
-                source = ArraySource(image, opacity)
+                source = Photo(image, opacity, "the image")
                 return _joined(
                     self.tiled(
                         source,
