@@ -17,7 +17,7 @@ from impasto.controls.color.matching import paints
 from impasto.controls.masks import PictureMask, bytes_held, mask_reader, read_alpha, read_masks
 from impasto.controls.regions import Statistics, check_statistics
 from impasto.errors import ImageError, OptionError
-from impasto.images.options import MIN_SIDE, check_size
+from impasto.images.options import MIN_SIDE, SaveOptions, check_size
 from impasto.images.photo import Photo, Picture, fit_photo, read_photo
 from impasto.images.resizing import MAX_PIXELS, scaled_size
 from impasto.images.sources import open_source
@@ -275,6 +275,7 @@ class Stylizer(Painter):
         portions = check_weights(weights, len(listed(style)))
         check_statistics(statistics)
         path = Path(target)
+        save = SaveOptions(quality=quality, depth=depth, overwrite=overwrite)
         check_depth(depth, format_of(path))
         check_target(path, overwrite=overwrite)
         with ExitStack() as files:
@@ -326,11 +327,10 @@ class Stylizer(Painter):
                 path,
                 height=height,
                 width=width,
-                channels=3 if corner[1] is None else 4,
-                depth=bits,
+                alpha=corner[1] is not None,
                 exif=picture.exif,
-                overwrite=overwrite,
-                quality=quality,
+                depth=bits,
+                save=save,
             )
         times = painter.times
         side = plan.side if plan.side < max(height, width) else None

@@ -12,9 +12,10 @@ from PIL import Image
 
 from impasto.errors import ImageError
 from impasto.images.icc import srgb_profile
+from impasto.images.options import SaveOptions
 from impasto.images.resizing import check_rgb, resize_plane
 from impasto.images.windows import Window
-from impasto.images.writing import QUALITY, Rendered, quantized, write_image
+from impasto.images.writing import Rendered, quantized, write_image
 
 Layout: TypeAlias = Literal["HW", "HWC", "CHW"]
 
@@ -228,9 +229,7 @@ class Photo:
         target: str | os.PathLike[str] | BinaryIO,
         *,
         format: str | None = None,
-        quality: int = QUALITY,
-        depth: int | None = None,
-        overwrite: bool = False,
+        save: SaveOptions = SaveOptions(),
     ) -> None:
         """Write the result ``image``: 16 bits a channel if this photo and the format have them.
 
@@ -247,14 +246,7 @@ class Photo:
             >>> painted = model.paint(photo.image, wave, opacity=photo.alpha)  # doctest: +SKIP
             >>> photo.save(painted.image, "out.tif")                        # doctest: +SKIP
         """
-        write_image(
-            self.rendered(image),
-            target,
-            format=format,
-            quality=quality,
-            depth=depth,
-            overwrite=overwrite,
-        )
+        write_image(self.rendered(image), target, format=format, save=save)
 
 
 def _in_dtype(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

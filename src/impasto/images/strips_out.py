@@ -175,8 +175,8 @@ def encode_tiff(values: NDArray[Any], *, exif: bytes = b"", profile: bytes = b""
 
     Example:
         >>> data = encode_tiff(np.zeros((2, 3, 3), np.uint16))
-        >>> data[:4]
-        b'II*\x00'
+        >>> data[:3]
+        b'II*'
     """
     return _encoded(TiffWriter, values, exif, profile)
 

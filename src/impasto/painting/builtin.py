@@ -32,7 +32,7 @@ from impasto.controls.moments import cell_average
 from impasto.controls.regions import Statistics, check_statistics, shares, strengths
 from impasto.errors import ImageError, OptionError, StyleError
 from impasto.images.formats import one_line
-from impasto.images.options import check_size
+from impasto.images.options import SaveOptions, check_size
 from impasto.images.photo import Photo, Picture, fill_hidden, fit_photo, read_photo
 from impasto.images.resizing import MAX_PIXELS, Plane, scaled_size
 from impasto.images.sources import open_source
@@ -304,7 +304,7 @@ class BuiltInPainter(Painter):
         check_tile(tile)
         check_memory(memory)
         path = Path(target)
-        check_depth(depth, format_of(path))
+        check_depth(SaveOptions(quality=quality, depth=depth).depth, format_of(path))
         check_target(path, overwrite=overwrite)
         styles = [self.found(each) for each in listed(style)]
         for each in styles:
