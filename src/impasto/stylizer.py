@@ -20,7 +20,7 @@ from impasto.errors import ImageError, OptionError
 from impasto.images.options import MIN_SIDE, SaveOptions, check_size
 from impasto.images.photo import Photo, Picture, fit_photo, read_photo
 from impasto.images.resizing import MAX_PIXELS, scaled_size
-from impasto.images.sources import open_source
+from impasto.images.sources import open_picture
 from impasto.images.writing import (
     QUALITY,
     check_depth,
@@ -228,7 +228,7 @@ class Stylizer(Painter):
 
         The result is that of :meth:`stylize`. A picture that does not fit into memory is painted in
         tiles. PNG and TIFF are read and written in strips
-        (:func:`impasto.images.sources.open_source` says which), so memory does not grow with them,
+        (:func:`impasto.images.sources.open_picture` says which), so memory does not grow with them,
         be they the photograph, masks or maps of strength; of other formats three bytes or four a
         pixel are held.
 
@@ -284,7 +284,7 @@ class Stylizer(Painter):
             styles = [self._ready(each, style_size, color=color) for each in listed(style)]
             planes = read_masks(masks, len(styles), max_pixels=max_pixels, read=read)
             picture = files.enter_context(
-                open_source(Path(content), max_pixels=max_pixels, keep_gps=keep_gps)
+                open_picture(Path(content), max_pixels=max_pixels, keep_gps=keep_gps)
             )
             height, width = picture.height, picture.width
             if size is not None:
@@ -361,7 +361,7 @@ class Stylizer(Painter):
             >>> model.fits("scan.tif")                                          # doctest: +SKIP
             False
         """
-        with open_source(Path(content), max_pixels=max_pixels) as picture:
+        with open_picture(Path(content), max_pixels=max_pixels) as picture:
             height, width = picture.height, picture.width
         # Its floats and those of the result, what they were decoded from and what they become.
         held = 24 * height * width

@@ -17,7 +17,7 @@ from impasto.errors import ImageError, OptionError
 from impasto.images.formats import one_line
 from impasto.images.photo import Picture, read_photo
 from impasto.images.resizing import MAX_PIXELS, Plane, Stretch, resize_plane, stretched
-from impasto.images.sources import open_source
+from impasto.images.sources import open_picture
 from impasto.images.windows import Source
 
 # Rows that are looked at at a time.
@@ -447,7 +447,7 @@ def open_mask(path: Path, *, max_pixels: int) -> Iterator[Mask]:
         >>> with open_mask(Path("sky.png"), max_pixels=10**9) as mask:           # doctest: +SKIP
         ...     mask.shape
     """
-    with open_source(path, max_pixels=max_pixels) as picture:
+    with open_picture(path, max_pixels=max_pixels) as picture:
         if picture.height * picture.width > _SMALL:
             yield PictureMask(picture.source())
             return

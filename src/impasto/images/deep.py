@@ -47,7 +47,7 @@ def _read_ppm(stream: BinaryIO, size: tuple[int, int], offset: int, white: int) 
 
 
 def remark(picture: Image.Image, format: str, stream: BinaryIO) -> str:
-    """What is lost where a file is deeper than what is read of it; "" if nothing.
+    """Remark on the bits that are lost where a file is deeper than its reader; "" for none.
 
     Args:
         picture: what Pillow opened.

@@ -20,15 +20,15 @@ from impasto.errors import ImageError
 
 @dataclass(frozen=True)
 class FileFormat:
-    """What is known of one format of file."""
+    """A format of picture files, as a row of a table."""
 
     name: str
-    """As Pillow calls it."""
+    """Pillow's own."""
     suffixes: tuple[str, ...]
     magic: bytes
     """A regular expression for its first bytes."""
     module: str
-    """Where its reader is registered; imported when a file starts with ``magic``."""
+    """The module that registers its reader; imported when a file starts with ``magic``."""
     animated: bool = False
     """More than one frame in the file is a film (elsewhere: previews, a stereo pair, a burst)."""
     written: bool = False
@@ -199,7 +199,7 @@ def check_pixels(size: tuple[int, int], *, name: str, max_pixels: int) -> None:
 
 
 def load(picture: Image.Image, *, name: str) -> None:
-    """Make Pillow decode the pixels now, where it can be told which picture fails, and how."""
+    """Decode the pixels now, here, where a message can say which picture fails, and how."""
     try:
         picture.load()
     except Exception as error:  # as above: truncation alone raises five different types
@@ -207,7 +207,7 @@ def load(picture: Image.Image, *, name: str) -> None:
 
 
 def stream_name(stream: BinaryIO) -> str:
-    """What to call a stream in a message."""
+    """The name of a stream, for messages."""
     name = getattr(stream, "name", None)
     return name if isinstance(name, str) else "the stream"
 
@@ -216,7 +216,9 @@ def one_line(what: object) -> str:
     """The text of ``what``, fit for a message of one line."""
     # Without the file name that the system adds, which may be the temporary one.
     text = getattr(what, "strerror", None) or str(what) or type(what).__name__
-    return "".join(sign if sign.isprintable() else " " for sign in text).strip()
+    if not text.isprintable():
+        text = "".join(sign if sign.isprintable() else " " for sign in text)
+    return text.strip()
 
 
 def _parsed(row: FileFormat, stream: BinaryIO) -> Image.Image:

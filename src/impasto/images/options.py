@@ -29,7 +29,7 @@ def option(default: Any, help: str, **settings: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """How pictures are read.
+    """Options for reading pictures.
 
     Attributes:
         size: shorter side of the result in pixels, 16 or more; None: the photograph's own.
@@ -65,7 +65,7 @@ class ReadOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SaveOptions:
-    """How a result is written.
+    """Options for writing a result.
 
     Attributes:
         quality: of JPEG, WebP and AVIF, 1 to 100; the other formats lose nothing.

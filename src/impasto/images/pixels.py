@@ -68,7 +68,7 @@ def upright(picture: Image.Image, orientation: int) -> Image.Image:
 
 
 def is_deep(picture: Image.Image) -> bool:
-    """Whether a Pillow image has more than 8 bits a channel."""
+    """Tell a Pillow image of more than 8 bits a channel from others."""
     return picture.mode in ("I", "F") or picture.mode.startswith("I;16")
 
 
@@ -143,17 +143,17 @@ def metadata(picture: Image.Image, *, keep_gps: bool = False) -> tuple[int, byte
     try:
         exif = picture.getexif()
         orientation = exif.get(_ORIENTATION, 1)
-        kept = Image.Exif()
+        result = Image.Exif()
         for tag in _EXIF_KEPT:
             if tag in exif:
-                kept[tag] = exif[tag]
+                result[tag] = exif[tag]
         shot = exif.get_ifd(_EXIF_IFD)
         shot = {tag: value for tag, value in shot.items() if tag not in _EXIF_IFD_DROPPED}
         if shot:
-            kept[_EXIF_IFD] = shot
+            result[_EXIF_IFD] = shot
         if keep_gps and (place := dict(exif.get_ifd(_GPS_IFD))):
-            kept[_GPS_IFD] = place
-        return orientation, kept.tobytes() if len(kept) else b""
+            result[_GPS_IFD] = place
+        return orientation, result.tobytes() if len(result) else b""
     except Exception:  # broken EXIF data is common, and no reason to refuse the picture
         return orientation, b""
 

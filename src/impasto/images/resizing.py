@@ -139,12 +139,13 @@ class Stretch:
     weights: NDArray[np.float64]
 
     @classmethod
-    def of(cls, kept: int, length: int, cut: slice) -> Stretch:
-        scale = kept / length
+    def of(cls, stored: int, length: int, cut: slice) -> Stretch:
+        """Scale ``stored`` pixels to ``length``, of which ``cut`` is wanted."""
+        scale = stored / length
         reach = _SUPPORT * max(scale, 1.0)
         centers = (np.arange(cut.start, cut.stop) + 0.5) * scale
         first = np.maximum((centers - reach + 0.5).astype(np.intp), 0)
-        last = np.minimum((centers + reach + 0.5).astype(np.intp), kept)
+        last = np.minimum((centers + reach + 0.5).astype(np.intp), stored)
         places = first[:, None] + np.arange(int((last - first).max()))
         at = (places - centers[:, None] + 0.5) / max(scale, 1.0)
         weights = np.sinc(at) * np.sinc(at / _SUPPORT)

@@ -10,7 +10,7 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -49,7 +49,7 @@ from impasto.images.tiff import DeepTiff, deep_tiff, pages, tile_pixels
 from impasto.images.windows import DeepSource, PillowSource, Source
 
 Picture: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | BinaryIO
-"""What may be given as a picture: a path, a Pillow image, a NumPy array, a binary stream."""
+"""A picture as users give it: a path, a Pillow image, a NumPy array, a binary stream."""
 
 # Formats of which Pillow would cut 16 bits to 8, and what finds a reader for such a file.
 _DEEP = {"PNG": deep_png, "PPM": deep_ppm}
@@ -161,12 +161,12 @@ class OpenPicture:
 
     @property
     def exif(self) -> bytes:
-        """What is kept of the EXIF data, b"" for nothing."""
+        """EXIF data that a result may carry, b"" for none."""
         return self._metadata[1]
 
     @cached_property
     def streams(self) -> bool:
-        """Whether :meth:`source` reads the file in strips, and never holds it as a whole."""
+        """True if :meth:`source` reads the file in strips, and never holds it as a whole."""
         return self._strips is not None and self._metadata[0] not in UPRIGHT
 
     def photo(self) -> Photo:
@@ -189,7 +189,8 @@ class OpenPicture:
                 profile = picture.info.get("icc_profile")
                 image, alpha = deep_planes(deep.upright(orientation), profile, name=self.name)
             else:
-                picture = upright(picture, self._turn)
+                if self._turn in UPRIGHT:
+                    picture = upright(picture, self._turn)
                 image, alpha = planes(picture, name=self.name)
         except ImageError:
             raise
@@ -260,8 +261,8 @@ class OpenPicture:
         self._size = size if tiff is None else tiff.size
         self.depth = 16 if read_deep is not None or is_deep(picture) else 8
 
-    def _opened(self) -> Image.Image:
-        """What Pillow opened; opened again if its pixels were decoded and given away."""
+    def _lazy_picture(self) -> Image.Image:
+        """Pillow's image, not decoded; opened again if its pixels were decoded and given away."""
         if self._picture is None:
             assert self._file is not None
             self._parse_header(self._file)
@@ -272,7 +273,7 @@ class OpenPicture:
     def _metadata(self) -> tuple[int, bytes]:
         """EXIF orientation, and the EXIF data that a result may carry."""
         if self._about is None:
-            picture = self._opened()
+            picture = self._lazy_picture()
             if self._format is not None and self._format.name == "PNG":
                 # EXIF data may lie behind the pixels: Pillow would decode all to get there.
                 if self._strips is not None:
@@ -293,42 +294,40 @@ class OpenPicture:
 
     def _decode(self) -> tuple[Image.Image, Deep | None]:
         """The picture, decoded, and its pixels apart if Pillow would cut them."""
-        picture, file, row = self._opened(), self._file, self._format
+        picture, file, row = self._lazy_picture(), self._file, self._format
         if file is None or row is None:  # somebody's Pillow image, which is loaded already
             return picture, None
         if row.name == "TIFF" and self._about is None:  # Pillow forgets how it turned the pixels
             self._about = self._described(picture)
         read_deep, self._picture, self._read_deep = self._read_deep, None, None
         self.__dict__.pop("_strips", None)  # which know the picture too
-        deep = None
-        if read_deep is not None:
-            try:
-                deep = read_deep()
-            except Exception as error:
-                raise damaged(self.name, row.name, error) from error
-        else:
-            file.seek(self._place)
-            if row.name == "TIFF":
-                # Its load() has Pillow's limit too, unless the memory is there already.
-                picture.im = Image.new(picture.mode, self._size).im
-            load(picture, name=self.name)
+        try:
+            deep = read_deep() if read_deep is not None else None
+            if deep is None:
+                file.seek(self._place)
+                if row.name == "TIFF":
+                    # Its load() has Pillow's limit too, unless the memory is there already.
+                    picture.im = Image.new(picture.mode, self._size).im
+                picture.load()
+        except Exception as error:  # truncation alone raises five different types
+            raise damaged(self.name, row.name, error) from error
         if self._about is None:
             self._about = self._described(picture)
         return picture, deep
 
     @cached_property
     def _strips(self) -> Strips | None:
-        """How to read the file in strips, if that goes."""
+        """Reader of the file in strips, if that goes."""
         file, row, tiff = self._file, self._format, self._tiff
         if file is None or row is None or row.name not in ("PNG", "TIFF"):
             return None
-        picture = self._opened()
+        picture = self._lazy_picture()
 
-        def opened(small: BinaryIO) -> Image.Image:
+        def open_strip(small: BinaryIO) -> Image.Image:
             return Image.open(small, formats=(row.name,))
 
         def decoded(small: BinaryIO) -> Strip:
-            strip = opened(small)
+            strip = open_strip(small)
             read_deep = deep_png(strip, small) if row.name == "PNG" else None
             if read_deep is not None:
                 return DeepSource(strip, read_deep(), self.name)
@@ -337,7 +336,7 @@ class OpenPicture:
 
         def of_bytes(small: BinaryIO) -> Strip:
             assert tiff is not None
-            return DeepSource(picture, tiff.of_bytes(opened(small)), self.name)
+            return DeepSource(picture, tiff.of_bytes(open_strip(small)), self.name)
 
         try:
             if row.name == "PNG":
@@ -362,7 +361,7 @@ def _all_bytes(stream: BinaryIO, name: str) -> BinaryIO:
 
 
 def _checked_tiff(file: BinaryIO, name: str, max_pixels: int) -> DeepTiff | None:
-    """What is to be known of a TIFF before anything is made as large as its header says."""
+    """Check a TIFF before anything is made as large as its header says; find a deep one."""
     try:
         count, tile, deep = pages(file), tile_pixels(file), deep_tiff(file)
     except Exception as error:
@@ -379,10 +378,3 @@ def _checked_tiff(file: BinaryIO, name: str, max_pixels: int) -> DeepTiff | None
     if deep:
         check_pixels(deep.size, name=name, max_pixels=max_pixels)
     return deep
-
-
-def open_source(
-    path: Path, *, max_pixels: int, keep_gps: bool = False
-) -> AbstractContextManager[OpenPicture]:
-    """See :func:`open_picture`."""
-    return open_picture(path, max_pixels=max_pixels, keep_gps=keep_gps)

@@ -42,7 +42,7 @@ Decode: TypeAlias = Callable[[BinaryIO], Strip]
 
 @dataclass(frozen=True)
 class Strips:
-    """How to read a file in strips.
+    """Reader of a file in strips.
 
     Attributes:
         read: gives the picture in strips, from the top, however often it is called.
@@ -113,7 +113,7 @@ class StripSource:
 
 
 def png_strips(file: BinaryIO, decode: Decode) -> Strips | None:
-    """How to read a PNG in strips.
+    """Find out how to read a PNG in strips.
 
     A row of a PNG is stored as its difference from the row above. So a strip's small file begins
     with that row, decoded before, which is cut off again.
@@ -165,7 +165,7 @@ def png_strips(file: BinaryIO, decode: Decode) -> Strips | None:
 
 
 def tiff_strips(file: BinaryIO, picture: Any, decode: Decode, *, depth: int) -> Strips | None:
-    """How to read a TIFF in strips.
+    """Find out how to read a TIFF in strips.
 
     Args:
         file: the TIFF, seekable; in use as long as strips are read.
@@ -225,12 +225,12 @@ def _cut_finer(
         return list(offsets), list(counts), rows
     if len(offsets) == 1:  # the last one need not be as long as the others
         finer = max(1, _STRIP_BYTES // row)
-    found = [
+    pieces = [
         (offset + at * row, min(finer, length - at) * row)
         for offset, length in zip(offsets, lengths, strict=True)
         for at in range(0, length, finer)
     ]
-    return [offset for offset, _ in found], [size for _, size in found], finer
+    return [offset for offset, _ in pieces], [size for _, size in pieces], finer
 
 
 def _small_tiff(
@@ -303,7 +303,7 @@ def _packed(values: Any, depth: int, color: int) -> bytes:
 
 
 def _inflated(file: BinaryIO, places: list[tuple[int, int]], size: int) -> Iterator[bytes]:
-    """What the data chunks hold, unpacked, in pieces of a size; the last one may be smaller."""
+    """Unpack the data chunks, in pieces of a size; the last one may be smaller."""
     unpack = zlib.decompressobj()
     ready = bytearray()
     for start, length in places:

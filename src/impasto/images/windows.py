@@ -47,7 +47,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call it in a message."""
+        """The name of the picture, for messages."""
         ...
 
     @property

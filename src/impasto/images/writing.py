@@ -198,7 +198,7 @@ def _pillow(pixels: NDArray[np.uint8], exif: bytes) -> Image.Image:
 
 
 def _profile(pixels: NDArray[Any]) -> bytes:
-    """What the numbers mean. Grey gets none: a profile for RGB does not fit it."""
+    """The profile that says which colors the numbers are; none for grey, which it does not fit."""
     return srgb_profile() if pixels.shape[2] > 2 else b""
 
 

@@ -35,7 +35,7 @@ from impasto.images.formats import one_line
 from impasto.images.options import SaveOptions, check_size
 from impasto.images.photo import Photo, Picture, fill_hidden, fit_photo, read_photo
 from impasto.images.resizing import MAX_PIXELS, Plane, scaled_size
-from impasto.images.sources import open_source
+from impasto.images.sources import open_picture
 from impasto.images.writing import QUALITY, check_depth, check_target, format_of
 from impasto.painting.adain import STYLE_SIZE, Painter, listed
 from impasto.painting.files import Written, write_painted
@@ -238,7 +238,7 @@ class BuiltInPainter(Painter):
             >>> model.fits("scan.tif")                                          # doctest: +SKIP
             False
         """
-        with open_source(Path(content), max_pixels=max_pixels) as picture:
+        with open_picture(Path(content), max_pixels=max_pixels) as picture:
             height, width = picture.height, picture.width
         if size is not None:
             height, width = scaled_size(height, width, size)
@@ -309,7 +309,7 @@ class BuiltInPainter(Painter):
         styles = [self.found(each) for each in listed(style)]
         for each in styles:
             self.check_style(each, color=color)
-        with open_source(Path(content), max_pixels=max_pixels) as picture:
+        with open_picture(Path(content), max_pixels=max_pixels) as picture:
             height, width = picture.height, picture.width
         if size is not None:
             height, width = scaled_size(height, width, size)
