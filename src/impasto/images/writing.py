@@ -23,7 +23,7 @@ from impasto.images.options import SaveOptions
 from impasto.images.strips_out import PngWriter, StripWriter, TiffWriter, encode_png, encode_tiff
 from impasto.images.windows import PaintedTile
 
-QUALITY = 92
+QUALITY = SaveOptions.quality
 
 _DEEP_WRITERS = {"PNG": encode_png, "TIFF": encode_tiff}
 
