@@ -135,17 +135,18 @@ def paint(wish: dict[str, str]) -> None:
 
 def bare(source: str, target: str) -> None:
     """Read a file and write it, in strips and in no other way than painting does."""
-    from impasto.images.sources import open_source
+    from impasto.images.options import SaveOptions
+    from impasto.images.sources import open_picture
     from impasto.images.windows import PaintedTile
     from impasto.images.writing import write_tiles
 
-    with open_source(Path(source), max_pixels=10**10) as picture:
+    with open_picture(Path(source), max_pixels=10**10) as picture:
         windows, columns = picture.source(), slice(0, picture.width)
         parts = (slice(y, min(y + 256, picture.height)) for y in range(0, picture.height, 256))
         write_tiles(
             (PaintedTile(rows, columns, *windows.window(rows, columns)) for rows in parts),
-            Path(target), height=picture.height, width=picture.width, channels=3,
-            depth=windows.depth, exif=b"", overwrite=True, quality=90,
+            Path(target), height=picture.height, width=picture.width, alpha=False,
+            exif=b"", depth=windows.depth, save=SaveOptions(overwrite=True),
         )  # fmt: skip
 
 

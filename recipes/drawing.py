@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ImageError, OptionError
+from impasto.images.options import SaveOptions
 from impasto.images.writing import write_image
 
 
@@ -45,5 +46,7 @@ def fill_folder(
     paths = [folder / f"{kind}-{seed}-{i:06d}.png" for i in range(count)]
     for i, path in enumerate(paths):
         if not path.exists():
-            write_image(draw(i, np.random.default_rng([seed, i])), path, overwrite=True)
+            write_image(
+                draw(i, np.random.default_rng([seed, i])), path, save=SaveOptions(overwrite=True)
+            )
     return paths

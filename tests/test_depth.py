@@ -17,6 +17,7 @@ from test_images import DISPLAY_P3, LINEAR_GREY, P3, SRGB, UPRIGHT, encode_srgb,
 from impasto.errors import ImageError, OptionError
 from impasto.images import strips_out as stripwriting
 from impasto.images.icc import srgb_profile, to_srgb
+from impasto.images.options import SaveOptions
 from impasto.images.photo import read_photo, write_image
 from impasto.images.resizing import resize
 from impasto.images.strips_out import encode_png, encode_tiff
@@ -393,24 +394,24 @@ def test_floats_are_written_with_16_bits(tmp_path):
 @pytest.mark.parametrize("suffix", ["jpg", "webp", "avif"])
 def test_a_format_of_8_bits_gets_8(suffix, tmp_path):
     flat = np.full((32, 32, 3), 51 * 257 + 100, np.uint16)
-    write_image(flat, tmp_path / f"flat.{suffix}", quality=100)
+    write_image(flat, tmp_path / f"flat.{suffix}", save=SaveOptions(quality=100))
     np.testing.assert_allclose(read_photo(tmp_path / f"flat.{suffix}").image * 255, 51, atol=2)
     with pytest.raises(OptionError, match="8 bits a channel, not 16: write PNG or TIFF"):
-        write_image(flat, tmp_path / f"deep.{suffix}", depth=16)
+        write_image(flat, tmp_path / f"deep.{suffix}", save=SaveOptions(depth=16))
 
 
 def test_depth_as_an_option(tmp_path):
     photo = read_photo(io.BytesIO(encode_png(words())))
     for depth, wanted in ((None, 16), (8, 8), (16, 16)):
-        photo.save(photo.image, tmp_path / "x.png", depth=depth, overwrite=True)
+        photo.save(photo.image, tmp_path / "x.png", save=SaveOptions(depth=depth, overwrite=True))
         assert read_photo(tmp_path / "x.png").depth == wanted
     fine = np.linspace(0, 1, 3000, dtype=np.float32).reshape(30, 100)
-    write_image(fine, tmp_path / "fine.tif", depth=16)
+    write_image(fine, tmp_path / "fine.tif", save=SaveOptions(depth=16))
     np.testing.assert_allclose(read_photo(tmp_path / "fine.tif").image[..., 0], fine, atol=1e-5)
     with pytest.raises(OptionError, match="Pillow image has 8 bits"):
-        write_image(noise(), tmp_path / "no.png", depth=16)
+        write_image(noise(), tmp_path / "no.png", save=SaveOptions(depth=16))
     with pytest.raises(OptionError, match="depth is 12"):
-        write_image(words(), tmp_path / "no.png", depth=12)
+        write_image(words(), tmp_path / "no.png", save=SaveOptions(depth=12))
     assert not (tmp_path / "no.png").exists()
 
 

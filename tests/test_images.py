@@ -22,6 +22,7 @@ from PIL import Image, ImageCms
 from impasto.errors import ImageError, OptionError
 from impasto.images.formats import FORMATS, WRITTEN
 from impasto.images.icc import srgb_profile
+from impasto.images.options import SaveOptions
 from impasto.images.photo import read_photo, write_image
 from impasto.images.resizing import MAX_PIXELS, resize, resize_plane
 
@@ -719,7 +720,7 @@ def test_every_format_takes_every_usual_mode(row, mode, tmp_path):
 def test_jpeg_shows_transparency_as_white(tmp_path):
     picture = Image.new("RGBA", (32, 16), (0, 0, 0, 0))
     picture.paste((255, 0, 0, 128), (16, 0, 32, 16))
-    write_image(picture, tmp_path / "white.jpg", quality=100)
+    write_image(picture, tmp_path / "white.jpg", save=SaveOptions(quality=100))
     with Image.open(tmp_path / "white.jpg") as result:
         assert result.mode == "RGB"
         np.testing.assert_allclose(result.getpixel((4, 8)), (255, 255, 255), atol=2)
@@ -730,7 +731,7 @@ def test_jpeg_shows_transparency_as_white(tmp_path):
 def test_quality_counts(suffix, tmp_path):
     sizes = []
     for quality in (1, 50, 92):
-        write_image(noise(), tmp_path / f"{quality}.{suffix}", quality=quality)
+        write_image(noise(), tmp_path / f"{quality}.{suffix}", save=SaveOptions(quality=quality))
         sizes.append((tmp_path / f"{quality}.{suffix}").stat().st_size)
     write_image(noise(), tmp_path / f"default.{suffix}")
     assert sizes == sorted(set(sizes))
@@ -769,10 +770,12 @@ def test_streams_get_png_or_what_is_asked_for():
     np.testing.assert_array_equal(pixels(Image.open(io.BytesIO(slow.got))), pixels(noise()))
 
 
-@pytest.mark.parametrize("options", [{"quality": 0}, {"quality": 101}, {"format": "gif"}])
-def test_options_out_of_range(options, tmp_path):
+def test_options_out_of_range(tmp_path):
+    for quality in (0, 101):
+        with pytest.raises(OptionError, match=rf"quality is {quality}; give 1 to 100"):
+            SaveOptions(quality=quality)
     with pytest.raises(OptionError, match=r"give"):
-        write_image(noise(), tmp_path / "x.png", **options)
+        write_image(noise(), tmp_path / "x.png", format="gif")
 
 
 @pytest.mark.parametrize("name", ["picture", "picture.gif", "picture.txt", ".png"])
@@ -801,13 +804,13 @@ def test_where_nothing_can_be_written(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     refused(tmp_path / "file" / "x.png", "there is no folder")
     (tmp_path / "folder.png").mkdir()
-    refused(tmp_path / "folder.png", "is a folder", overwrite=True)
+    refused(tmp_path / "folder.png", "is a folder", save=SaveOptions(overwrite=True))
     refused(tmp_path / ("x" * 300 + ".png"), "")
     for name in ("no\0name.png", tmp_path / ("x" * 300) / "x.png"):
         with pytest.raises(ImageError):
             write_image(noise(), name)
     if Path("/dev/null").exists():
-        refused(Path("/dev/null"), "device", overwrite=True, format="png")
+        refused(Path("/dev/null"), "device", save=SaveOptions(overwrite=True), format="png")
     if Path("/dev/full").exists():
         with (
             Path("/dev/full").open("wb") as full,
@@ -821,7 +824,7 @@ def test_an_existing_file_is_replaced_only_when_told(tmp_path):
     path.write_bytes(b"precious")
     refused(path, "overwrite")
     assert path.read_bytes() == b"precious"
-    write_image(noise(), path, overwrite=True)
+    write_image(noise(), path, save=SaveOptions(overwrite=True))
     np.testing.assert_array_equal(pixels(Image.open(path)), pixels(noise()))
     assert list(tmp_path.iterdir()) == [path]
     link = tmp_path / "link.png"
@@ -880,7 +883,7 @@ def test_a_failure_leaves_nothing_behind(step, overwrite, tmp_path, monkeypatch)
 
         monkeypatch.setattr(Path, "open", opened)
     with pytest.raises(ImageError, match="No space left"):
-        write_image(noise(), path, overwrite=overwrite)
+        write_image(noise(), path, save=SaveOptions(overwrite=overwrite))
     monkeypatch.undo()
     assert list(tmp_path.iterdir()) == before
     if overwrite:

@@ -20,15 +20,15 @@ from mutated_files import tiff
 from PIL import Image, ImageCms, TiffImagePlugin
 from test_controls import blob
 
+from impasto.controls import masks as maskfiles
 from impasto.controls.masks import PictureMask, read_mask
 from impasto.errors import ImageError, OptionError
-from impasto.images import sources as filesources
 from impasto.images import strips_in as strips
 from impasto.images.photo import read_photo
-from impasto.images.sources import open_source
+from impasto.images.sources import open_picture
 from impasto.images.strips_in import StripSource
 from impasto.images.strips_out import PngWriter, TiffWriter, encode_png, filtered
-from impasto.images.windows import ArraySource, DeepSource, PillowSource
+from impasto.images.windows import DeepSource, PillowSource
 from impasto.stylizer import Stylizer
 
 SIDES = (97, 131)
@@ -59,7 +59,7 @@ def pillow(mode: str) -> Image.Image:
 def check_windows(path: Path, kind: type) -> None:
     """Windows are what all of the picture is there, whatever their order."""
     wanted = read_photo(path)
-    with open_source(path, max_pixels=10**6) as picture:
+    with open_picture(path, max_pixels=10**6) as picture:
         source = picture.source()
         assert isinstance(source, kind)
         assert (picture.height, picture.width) == wanted.image.shape[:2]
@@ -134,7 +134,7 @@ def test_deep_tiff_that_is_turned_or_lies_in_planes_is_held_as_a_whole(tmp_path:
     (tmp_path / "a.tif").write_bytes(tiff(deep_values(3), planar=True))
     check_windows(tmp_path / "a.tif", DeepSource)
     (tmp_path / "a.tif").write_bytes(tiff(deep_values(3), tags={274: (6,)}))
-    check_windows(tmp_path / "a.tif", ArraySource)
+    check_windows(tmp_path / "a.tif", DeepSource)
 
 
 def test_tiff_of_jpeg_strips(tmp_path: Path) -> None:
@@ -289,13 +289,13 @@ def test_large_masks_are_read_by_their_parts(
         "alpha": tmp_path / "alpha.jpg",
     }
     whole = np.asarray(tiny.stylize(tmp_path / "a.png", **wish))
-    monkeypatch.setattr(filesources, "_SMALL", 0)
+    monkeypatch.setattr(maskfiles, "_SMALL", 0)
     for tile in (None, 48):
         target = tmp_path / f"{tile}.png"
         tiny.stylize_file(tmp_path / "a.png", target, **wish, tile=tile)
         np.testing.assert_allclose(np.asarray(Image.open(target), int), whole, atol=1)
     with ExitStack() as files:
-        read = filesources.mask_reader(files)
+        read = maskfiles.mask_reader(files)
         masks = [read(each) for each in wish["masks"]]
         assert all(isinstance(mask, PictureMask) for mask in masks)
         for mask, path in zip(masks, wish["masks"], strict=True):
@@ -305,7 +305,7 @@ def test_large_masks_are_read_by_their_parts(
 
 
 def test_bad_large_masks(tiny: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filesources, "_SMALL", 0)
+    monkeypatch.setattr(maskfiles, "_SMALL", 0)
     pillow("RGB").save(tmp_path / "a.png")
     Image.new("L", (50, 400)).save(tmp_path / "black.png")
     for mask, error, text in (

@@ -16,8 +16,9 @@ from test_controls import Case, blob, cases, check, few, photo
 from impasto.controls.masks import PlaneWindows, fit
 from impasto.controls.moments import MIN_CELLS, Gathered, gather, moments, region_moments
 from impasto.errors import ImageError, OptionError
+from impasto.images.photo import Photo
 from impasto.images.resizing import resize
-from impasto.images.windows import ArraySource, ScaledSource
+from impasto.images.windows import ScaledSource
 from impasto.models import MODELS, find_bundle
 from impasto.painting.plan import (
     MEMORY,
@@ -213,7 +214,7 @@ def test_windows_of_a_plane_are_parts_of_the_stretched_one(seed: int) -> None:
 def test_windows_of_a_scaled_picture(size: int) -> None:
     image = picture(60, 80)
     wanted = resize(image, size)
-    source = ScaledSource(ArraySource(image, None), *wanted.shape[:2], None)
+    source = ScaledSource(Photo(image, None, "a picture"), *wanted.shape[:2], None)
     rows, columns = slice(5, size - 1), slice(9, 15)
     found, opacity = source.window(rows, columns)
     assert opacity is None

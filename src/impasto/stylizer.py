@@ -17,9 +17,10 @@ from impasto.controls.color.matching import paints
 from impasto.controls.masks import PictureMask, bytes_held, mask_reader, read_alpha, read_masks
 from impasto.controls.regions import Statistics, check_statistics
 from impasto.errors import ImageError, OptionError
+from impasto.images.options import MIN_SIDE, SaveOptions, check_size
 from impasto.images.photo import Photo, Picture, fit_photo, read_photo
 from impasto.images.resizing import MAX_PIXELS, scaled_size
-from impasto.images.sources import open_source
+from impasto.images.sources import open_picture
 from impasto.images.writing import (
     QUALITY,
     check_depth,
@@ -41,7 +42,7 @@ from impasto.painting.plan import (
     check_tile,
     plan_tiles,
 )
-from impasto.painting.steps import MIN_SIDE, Content, Painted, check_image, check_size
+from impasto.painting.steps import Content, Painted, check_image
 from impasto.painting.tiles import Watch
 from impasto.styles.library import find_style
 from impasto.styles.style import Style
@@ -227,7 +228,7 @@ class Stylizer(Painter):
 
         The result is that of :meth:`stylize`. A picture that does not fit into memory is painted in
         tiles. PNG and TIFF are read and written in strips
-        (:func:`impasto.images.sources.open_source` says which), so memory does not grow with them,
+        (:func:`impasto.images.sources.open_picture` says which), so memory does not grow with them,
         be they the photograph, masks or maps of strength; of other formats three bytes or four a
         pixel are held.
 
@@ -274,6 +275,7 @@ class Stylizer(Painter):
         portions = check_weights(weights, len(listed(style)))
         check_statistics(statistics)
         path = Path(target)
+        save = SaveOptions(quality=quality, depth=depth, overwrite=overwrite)
         check_depth(depth, format_of(path))
         check_target(path, overwrite=overwrite)
         with ExitStack() as files:
@@ -282,7 +284,7 @@ class Stylizer(Painter):
             styles = [self._ready(each, style_size, color=color) for each in listed(style)]
             planes = read_masks(masks, len(styles), max_pixels=max_pixels, read=read)
             picture = files.enter_context(
-                open_source(Path(content), max_pixels=max_pixels, keep_gps=keep_gps)
+                open_picture(Path(content), max_pixels=max_pixels, keep_gps=keep_gps)
             )
             height, width = picture.height, picture.width
             if size is not None:
@@ -325,11 +327,10 @@ class Stylizer(Painter):
                 path,
                 height=height,
                 width=width,
-                channels=3 if corner[1] is None else 4,
-                depth=bits,
+                alpha=corner[1] is not None,
                 exif=picture.exif,
-                overwrite=overwrite,
-                quality=quality,
+                depth=bits,
+                save=save,
             )
         times = painter.times
         side = plan.side if plan.side < max(height, width) else None
@@ -360,7 +361,7 @@ class Stylizer(Painter):
             >>> model.fits("scan.tif")                                          # doctest: +SKIP
             False
         """
-        with open_source(Path(content), max_pixels=max_pixels) as picture:
+        with open_picture(Path(content), max_pixels=max_pixels) as picture:
             height, width = picture.height, picture.width
         # Its floats and those of the result, what they were decoded from and what they become.
         held = 24 * height * width

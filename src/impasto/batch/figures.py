@@ -16,8 +16,9 @@ from PIL import Image
 from impasto.controls.masks import fit, read_masks
 from impasto.errors import OptionError
 from impasto.images.icc import srgb_profile
+from impasto.images.options import check_size
 from impasto.images.photo import Photo, Picture, fit_photo, read_photo
-from impasto.painting.steps import Content, check_size
+from impasto.painting.steps import Content
 from impasto.styles.style import Style, blend_styles
 from impasto.stylizer import STYLE_SIZE, Stylizer
 

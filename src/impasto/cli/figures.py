@@ -163,7 +163,7 @@ def _draw(
     )
     [(job,)] = made.groups()
 
-    from impasto.painting.steps import check_size
+    from impasto.images.options import check_size
 
     check_size(size)
     plane = None if mask is None else read_plane(mask, max_pixels=common.max_pixels)

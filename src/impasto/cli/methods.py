@@ -119,10 +119,11 @@ class MethodOptions:
             bar.set_description_str(f"{progress.step}/{progress.steps} {losses}")
             last = progress.step == progress.steps
             if self.preview is not None and (progress.step % _PREVIEW_EVERY == 0 or last):
+                from impasto.images.options import SaveOptions
                 from impasto.images.photo import write_image
 
                 image = progress.image[0].clamp(0, 1).permute(1, 2, 0).float().cpu().numpy()
-                write_image(image, self.preview, overwrite=True)
+                write_image(image, self.preview, save=SaveOptions(overwrite=True))
 
         return watch
 

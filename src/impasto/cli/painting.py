@@ -179,14 +179,16 @@ class PaintingOptions:
 
     def write(self, picture: Any, job: Job, *, depth: int | None = None) -> None:
         """Write a result to where its job says."""
+        from impasto.images.options import SaveOptions
         from impasto.images.photo import write_image
 
         options = given(quality=self.quality, depth=depth)
+        save = SaveOptions(overwrite=self.overwrite, **options)
         if job.target is not None:
-            write_image(picture, job.target, overwrite=self.overwrite, **options)
+            write_image(picture, job.target, save=save)
             return
         encoded = io.BytesIO()  # in full before the first byte leaves
-        write_image(picture, encoded, **options)
+        write_image(picture, encoded, save=save)
         sys.stdout.buffer.write(encoded.getbuffer())
         sys.stdout.buffer.flush()
 
@@ -243,8 +245,8 @@ def read_style(
         ImpastoError: in one line that begins with the file it is about.
         OptionError: if an option is out of range.
     """
+    from impasto.images.options import check_size
     from impasto.images.photo import fit_photo
-    from impasto.painting.steps import check_size
     from impasto.styles.style import Style
     from impasto.stylizer import STYLE_SIZE
 

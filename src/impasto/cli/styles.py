@@ -139,6 +139,7 @@ def remove(name: str, model: str | None) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 def show(name: str, model: str | None, thumbnail: str | None, overwrite: bool) -> None:
     """Show what is known of a style, by its NAME or its style file (.safetensors)."""
+    from impasto.images.options import SaveOptions
     from impasto.images.photo import write_image
     from impasto.styles.files import SUFFIX, load_style
     from impasto.styles.library import Entry, list_styles
@@ -157,7 +158,7 @@ def show(name: str, model: str | None, thumbnail: str | None, overwrite: bool) -
         picture = next((each for each in pictures if each is not None), None)
         if picture is None:
             raise StyleError(f"style {name!r} has no thumbnail")
-        write_image(picture, thumbnail, overwrite=overwrite)
+        write_image(picture, thumbnail, save=SaveOptions(overwrite=overwrite))
 
 
 def _print_facts(entry: Entry) -> None:
@@ -230,6 +231,7 @@ def _draw(target: Path, on: str, *, model: str | None, overwrite: bool) -> int:
     from tqdm import tqdm
 
     from impasto.batch.sheets import Cell, contact_sheet
+    from impasto.images.options import SaveOptions
     from impasto.images.photo import read_photo, write_image
     from impasto.images.resizing import resize
     from impasto.styles.library import Entry, list_styles
@@ -266,7 +268,7 @@ def _draw(target: Path, on: str, *, model: str | None, overwrite: bool) -> int:
             failures.append(str(error))
             continue
         cells.append(Cell(painted, entry.name, value.note, _inset(value)))
-    write_image(contact_sheet(cells), target, overwrite=overwrite)
+    write_image(contact_sheet(cells), target, save=SaveOptions(overwrite=overwrite))
     click.echo(f"{target}: {len(cells) - 1} styles for model {stylizer.card.name!r}")
     for problem in failures:
         click.echo(f"impasto: {problem}", err=True)

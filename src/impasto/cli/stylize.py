@@ -234,7 +234,7 @@ def _check(
     from impasto.controls.affine import check_weights
     from impasto.controls.color import find_method
     from impasto.controls.regions import check_statistics
-    from impasto.painting.steps import check_size
+    from impasto.images.options import check_size
 
     check_weights(weights, count)
     check_size(size)

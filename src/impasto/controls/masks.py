@@ -17,8 +17,8 @@ from impasto.errors import ImageError, OptionError
 from impasto.images.formats import one_line
 from impasto.images.photo import Picture, read_photo
 from impasto.images.resizing import MAX_PIXELS, Plane, Stretch, resize_plane, stretched
-from impasto.images.sources import open_source
-from impasto.images.windows import ArraySource, Source
+from impasto.images.sources import open_picture
+from impasto.images.windows import Source
 
 # Rows that are looked at at a time.
 _ROWS = 256
@@ -48,7 +48,7 @@ class PictureMask:
         ImageError: if it is a picture in color without transparency.
 
     Example:
-        >>> picture = ArraySource(np.full((4, 4, 3), 0.5, np.float32), None)
+        >>> picture = read_photo(np.full((4, 4), 0.5, np.float32))
         >>> PictureMask(picture).window(slice(0, 1), slice(0, 2))
         array([[0.5, 0.5]], dtype=float32)
     """
@@ -113,7 +113,7 @@ def read_mask(source: Picture, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.fl
     if isinstance(source, np.ndarray) and source.dtype.kind == "b":
         source = source.astype(np.float32)
     photo = read_photo(source, max_pixels=max_pixels)
-    return PictureMask(ArraySource(photo.image, photo.alpha, photo.name)).whole()
+    return PictureMask(photo).whole()
 
 
 def _gray(image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -447,7 +447,7 @@ def open_mask(path: Path, *, max_pixels: int) -> Iterator[Mask]:
         >>> with open_mask(Path("sky.png"), max_pixels=10**9) as mask:           # doctest: +SKIP
         ...     mask.shape
     """
-    with open_source(path, max_pixels=max_pixels) as picture:
+    with open_picture(path, max_pixels=max_pixels) as picture:
         if picture.height * picture.width > _SMALL:
             yield PictureMask(picture.source())
             return

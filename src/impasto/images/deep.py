@@ -5,51 +5,39 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from collections.abc import Callable
+from functools import partial
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, PpmImagePlugin
 
+from impasto.images.pixels import Deep
+
 # PNG's numbers for kinds of color (PNG, 3rd edition, 11.2.1).
 _GREY_ALPHA, _RGBA = 4, 6
 
 
-@dataclass(frozen=True, eq=False)
-class Deep:
-    """Pixels as deep as they lie in the file, which are still as they were stored.
-
-    Attributes:
-        values: (H, W, 1) grey or (H, W, 3) RGB: uint16, or floats where 1 is white.
-        alpha: (H, W) of the same kind, or None.
-        orientation: of EXIF, if it is known already; else it is among the picture's metadata.
-        white: what white is in ``values`` and opaque in ``alpha``.
-    """
-
-    values: NDArray[Any]
-    alpha: NDArray[Any] | None = None
-    orientation: int | None = None
-    white: int = 65535
-
-
-def read_ppm(picture: Image.Image, stream: BinaryIO) -> Deep | None:
-    """Color of a PPM of 16 bits; None for any other, which Pillow reads whole.
+def deep_ppm(picture: Image.Image, stream: BinaryIO) -> Callable[[], Deep] | None:
+    """Reader of the color of a PPM of 16 bits; None for any other, which Pillow reads whole.
 
     Args:
         picture: what Pillow opened; its pixels are not decoded yet.
         stream: the file.
 
     Returns:
-        The pixels, or None.
+        A function that reads the pixels, or None.
     """
     if not isinstance(picture, PpmImagePlugin.PpmImageFile) or picture.mode != "RGB":
         return None
     kind, _, offset, args = picture.tile[0]
     white = args[1] if kind == "ppm" and isinstance(args, tuple) else 255
-    if white <= 255:
-        return None
-    width, height = picture.size
+    return partial(_read_ppm, stream, picture.size, offset, white) if white > 255 else None
+
+
+def _read_ppm(stream: BinaryIO, size: tuple[int, int], offset: int, white: int) -> Deep:
+    width, height = size
     stream.seek(offset)
     data = stream.read(width * height * 6)
     if len(data) < width * height * 6:
@@ -59,7 +47,7 @@ def read_ppm(picture: Image.Image, stream: BinaryIO) -> Deep | None:
 
 
 def remark(picture: Image.Image, format: str, stream: BinaryIO) -> str:
-    """What is lost where a file is deeper than what is read of it; "" if nothing.
+    """Remark on the bits that are lost where a file is deeper than its reader; "" for none.
 
     Args:
         picture: what Pillow opened.
@@ -93,23 +81,29 @@ def remark(picture: Image.Image, format: str, stream: BinaryIO) -> str:
     return f"its {bits} bits a channel are read as 8" if bits > 8 else ""
 
 
-def read_png(picture: Image.Image, stream: BinaryIO) -> Deep | None:
-    """Pixels of a PNG of 16 bits with color or alpha; None for any other, which Pillow reads whole.
-
-    Pillow unpacks 16 bits to the high byte of each pair. Its unpacker for the other byte order
-    takes the low one, so the file is decoded twice and the bytes are put together.
+def deep_png(picture: Image.Image, stream: BinaryIO) -> Callable[[], Deep] | None:
+    """Reader of a PNG of 16 bits with color or alpha; None for others, which Pillow reads whole.
 
     Args:
-        picture: what Pillow opened; loaded here if it is a deep one.
+        picture: what Pillow opened; its pixels are not decoded yet.
         stream: the file.
 
     Returns:
-        The pixels, or None.
+        A function that reads the pixels, or None.
     """
     stream.seek(0)
     head = stream.read(33)  # signature and IHDR
     if len(head) < 33 or head[12:16] != b"IHDR" or head[24] != 16 or head[25] == 0:
         return None
+    return partial(_read_png, picture, stream, head)
+
+
+def _read_png(picture: Image.Image, stream: BinaryIO, head: bytes) -> Deep:
+    """Both bytes of each sample.
+
+    Pillow unpacks 16 bits to the high byte of each pair. Its unpacker for the other byte order
+    takes the low one, so the file is decoded twice and the bytes are put together.
+    """
     picture.load()
     if head[25] == _GREY_ALPHA:
         # Four bytes a pixel are RGBA of 8 bits: no unpacker gives the low bytes of grey and alpha.

@@ -6,10 +6,9 @@ What the pixels mean is the business of ``impasto.images.pixels``.
 from __future__ import annotations
 
 import importlib
-import re
 import stat
 import struct
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,21 +16,19 @@ from typing import BinaryIO
 from PIL import Image
 
 from impasto.errors import ImageError
-from impasto.images.deep import Deep, read_png, read_ppm, remark
-from impasto.images.tiff import DeepTiff, deep_tiff, pages, tile_pixels
 
 
 @dataclass(frozen=True)
 class FileFormat:
-    """What is known of one format of file."""
+    """A format of picture files, as a row of a table."""
 
     name: str
-    """As Pillow calls it."""
+    """Pillow's own."""
     suffixes: tuple[str, ...]
     magic: bytes
     """A regular expression for its first bytes."""
     module: str
-    """Where its reader is registered; imported when a file starts with ``magic``."""
+    """The module that registers its reader; imported when a file starts with ``magic``."""
     animated: bool = False
     """More than one frame in the file is a film (elsewhere: previews, a stereo pair, a burst)."""
     written: bool = False
@@ -40,8 +37,8 @@ class FileFormat:
     alpha: bool = True
     deep: bool = False
     """Written with 16 bits a channel too."""
-    read_deep: Callable[[Image.Image, BinaryIO], Deep | None] | None = None
-    """Reads what Pillow would cut to 8 bits."""
+    cut: bool = False
+    """Its reader gives 8 bits a channel even where the file has more."""
 
 
 FORMATS = (
@@ -62,7 +59,6 @@ FORMATS = (
         animated=True,
         written=True,
         deep=True,
-        read_deep=read_png,
     ),
     FileFormat(
         "WEBP",
@@ -79,16 +75,20 @@ FORMATS = (
         rb"....ftyp(avif|avis|mif1|msf1)",
         "PIL.AvifImagePlugin",
         animated=True,
+        cut=True,
         written=True,
         lossy=True,
     ),
-    FileFormat("HEIF", (".heic", ".heif"), rb"....ftyp(he[iv][cxms]|mif1|msf1)", "pillow_heif"),
+    FileFormat(
+        "HEIF", (".heic", ".heif"), rb"....ftyp(he[iv][cxms]|mif1|msf1)", "pillow_heif", cut=True
+    ),
     FileFormat(
         "TIFF",
         (".tif", ".tiff"),
         rb"(II|MM)(\x2a\x00|\x00\x2a|\x2b\x00|\x00\x2b)",
         "PIL.TiffImagePlugin",
         written=True,
+        cut=True,
         deep=True,
     ),
     FileFormat("GIF", (".gif",), rb"GIF8[79]a", "PIL.GifImagePlugin", animated=True),
@@ -98,14 +98,9 @@ FORMATS = (
         (".jp2", ".j2k"),
         rb"\xff\x4f\xff\x51|\x00\x00\x00\x0cjP  \r\n\x87\n",
         "PIL.Jpeg2KImagePlugin",
+        cut=True,
     ),
-    FileFormat(
-        "PPM",
-        (".ppm", ".pgm", ".pbm"),
-        rb"P[1-6]\s",
-        "PIL.PpmImagePlugin",
-        read_deep=read_ppm,
-    ),
+    FileFormat("PPM", (".ppm", ".pgm", ".pbm"), rb"P[1-6]\s", "PIL.PpmImagePlugin"),
 )
 """Formats with a header that tells them, and no reader that starts another program (as EPS does).
 Order matters for two only: an unclear brand (mif1) is tried as AVIF, then as HEIF."""
@@ -121,21 +116,6 @@ _REASONS = {
     "not identified by this driver": "its header is incomplete, or gives it no size",
     "unknown pixel mode": "pixels of a kind that is not read, such as more than 4 channels",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Decoded:
-    """A picture file, decoded.
-
-    Attributes:
-        picture: its metadata, and its pixels too if they are not in ``deep``.
-        deep: its pixels, if Pillow would have cut them.
-        remark: what was lost in reading, "" for nothing.
-    """
-
-    picture: Image.Image
-    deep: Deep | None = None
-    remark: str = ""
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -160,78 +140,32 @@ def open_file(path: Path) -> BinaryIO:
         raise ImageError(f"{name}: cannot be opened ({one_line(error)})") from None
 
 
-@dataclass(frozen=True)
-class Header:
-    """What is known of a picture before its pixels are decoded.
-
-    Attributes:
-        picture: its metadata; Pillow can still decode its pixels, unless it is a deep TIFF.
-        row: its format.
-        tiff: reads the pixels of a deep TIFF; None for all others.
-    """
-
-    picture: Image.Image
-    row: FileFormat
-    tiff: DeepTiff | None = None
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height as stored, before any orientation."""
-        if self.tiff is not None:
-            return self.tiff.size
-        size: tuple[int, int] = getattr(self.picture, "_tile_size", self.picture.size)
-        return size
-
-
-def decode(stream: BinaryIO, *, name: str, max_pixels: int) -> Decoded:
-    """Decode the whole picture in the seekable ``stream``; its size is checked before its pixels.
+def open_by_pillow(
+    stream: BinaryIO, rows: Sequence[FileFormat], *, name: str, max_pixels: int
+) -> tuple[Image.Image, FileFormat]:
+    """Parse the header of the picture in the seekable ``stream``; its pixels are not decoded.
 
     ``PIL.Image.open`` is not used: it raises above 179 million pixels and warns above 89 million,
     and both limits can be moved only for the whole process (``MAX_IMAGE_PIXELS``), the warning only
     with filters that other threads share. The readers that it would choose from are called directly
     instead and ``max_pixels`` is checked here, so nothing global is touched or shared. One reader
     has that limit inside: a WebP above 179 million pixels is refused whatever ``max_pixels`` says.
+
+    Args:
+        stream: the file.
+        rows: the formats that it may have.
+        name: what to call it in a message.
+        max_pixels: a larger picture is refused.
+
+    Returns:
+        What Pillow opened, and its format.
+
+    Raises:
+        ImageError: if it is damaged, a film, or too large.
     """
-    header = opened(stream, name=name, max_pixels=max_pixels)
-    picture, row = header.picture, header.row
-    try:
-        if header.tiff is not None:
-            return Decoded(picture, header.tiff.read(stream))
-        place = stream.tell()
-        deep = row.read_deep(picture, stream) if row.read_deep else None
-        lost = "" if deep else remark(picture, row.name, stream)
-        stream.seek(place)
-    except Exception as error:
-        raise damaged(name, row.name, error) from error
-    if deep:
-        return Decoded(picture, deep)
-    if row.name == "TIFF":
-        # Its load() has Pillow's limit too, unless the memory is there already.
-        picture.im = Image.new(picture.mode, header.size).im
-    load(picture, name=name)
-    return Decoded(picture, remark=lost)
-
-
-def opened(stream: BinaryIO, *, name: str, max_pixels: int) -> Header:
-    """The header of the picture in the seekable ``stream``, checked."""
-    stream.seek(0)
-    head = stream.read(32)
-    if not head:
-        raise ImageError(f"{name}: empty (0 bytes); save or fetch the picture again")
-    rows = [row for row in FORMATS if re.match(row.magic, head, re.DOTALL)]
-    if not rows:
-        known = ", ".join(row.name for row in FORMATS)
-        raise ImageError(
-            f"{name}: not a picture in a format that is read ({known}); save it as JPEG or PNG"
-        )
-    if rows[0].name == "TIFF" and (tiff := _checked_tiff(stream, name, max_pixels)):
-        try:
-            return Header(tiff.about(stream), rows[0], tiff)
-        except Exception as error:
-            raise damaged(name, "TIFF", error) from error
     for row in rows:
         try:
-            picture = _opened(row, stream)
+            picture = _parsed(row, stream)
             break
         except ModuleNotFoundError:
             raise ImageError(
@@ -242,13 +176,14 @@ def opened(stream: BinaryIO, *, name: str, max_pixels: int) -> Header:
             if row is rows[-1]:
                 raise damaged(name, row.name, error) from error
     check_pixels(picture.size, name=name, max_pixels=max_pixels)
-    _refuse_film(picture, row, name)
+    if row.animated:
+        _refuse_film(picture, row, name)
     if row.name == "JPEG2000" and (layers := _layers(stream)) > _MAX_LAYERS:
         raise ImageError(
             f"{name}: a JPEG2000 file of {layers:,} quality layers, where {_MAX_LAYERS} are many "
             "and decoding would take very long; save it again"
         )
-    return Header(picture, row)
+    return picture, row
 
 
 def check_pixels(size: tuple[int, int], *, name: str, max_pixels: int) -> None:
@@ -264,7 +199,7 @@ def check_pixels(size: tuple[int, int], *, name: str, max_pixels: int) -> None:
 
 
 def load(picture: Image.Image, *, name: str) -> None:
-    """Make Pillow decode the pixels now, where it can be told which picture fails, and how."""
+    """Decode the pixels now, here, where a message can say which picture fails, and how."""
     try:
         picture.load()
     except Exception as error:  # as above: truncation alone raises five different types
@@ -272,7 +207,7 @@ def load(picture: Image.Image, *, name: str) -> None:
 
 
 def stream_name(stream: BinaryIO) -> str:
-    """What to call a stream in a message."""
+    """The name of a stream, for messages."""
     name = getattr(stream, "name", None)
     return name if isinstance(name, str) else "the stream"
 
@@ -281,10 +216,12 @@ def one_line(what: object) -> str:
     """The text of ``what``, fit for a message of one line."""
     # Without the file name that the system adds, which may be the temporary one.
     text = getattr(what, "strerror", None) or str(what) or type(what).__name__
-    return "".join(sign if sign.isprintable() else " " for sign in text).strip()
+    if not text.isprintable():
+        text = "".join(sign if sign.isprintable() else " " for sign in text)
+    return text.strip()
 
 
-def _opened(row: FileFormat, stream: BinaryIO) -> Image.Image:
+def _parsed(row: FileFormat, stream: BinaryIO) -> Image.Image:
     module = importlib.import_module(row.module)
     # pillow-heif registers its reader on demand, for the whole process: call it unregistered.
     reader = Image.OPEN[row.name][0] if row.name in Image.OPEN else module.HeifImageFile
@@ -294,29 +231,9 @@ def _opened(row: FileFormat, stream: BinaryIO) -> Image.Image:
     return picture
 
 
-def _checked_tiff(stream: BinaryIO, name: str, max_pixels: int) -> DeepTiff | None:
-    """What is to be known of a TIFF before anything is made as large as its header says."""
-    try:
-        count, tile, deep = pages(stream), tile_pixels(stream), deep_tiff(stream)
-    except Exception as error:
-        raise damaged(name, "TIFF", error) from error
-    if count > 1:
-        raise ImageError(
-            f"{name}: a TIFF of {count} pages; save the pages as pictures and give them one by one"
-        )
-    if tile > max_pixels:
-        raise ImageError(
-            f"{name}: tiles of {tile:,} pixels, more than max_pixels = {max_pixels:,}; save it "
-            "again, or raise max_pixels if you trust it"
-        )
-    if deep:
-        check_pixels(deep.size, name=name, max_pixels=max_pixels)
-    return deep
-
-
 def _refuse_film(picture: Image.Image, row: FileFormat, name: str) -> None:
     try:
-        frames = getattr(picture, "n_frames", 1) if row.animated else 1
+        frames = getattr(picture, "n_frames", 1)
     except Exception as error:  # counting reads on through the file
         raise damaged(name, row.name, error) from error
     if frames > 1:

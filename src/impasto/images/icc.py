@@ -136,7 +136,7 @@ def _fixed(data: bytes, at: int, count: int) -> list[float]:
 
 
 def _curve(data: bytes) -> Curve:
-    """What a curve of an ICC profile (curveType or parametricCurveType) does to an array."""
+    """Function of a curve of an ICC profile (curveType or parametricCurveType) on arrays."""
     if data[:4] == b"curv":
         (count,) = struct.unpack_from(">I", data, 8)
         if count == 0:

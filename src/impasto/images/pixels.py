@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from impasto.errors import ImageError
-from impasto.images.deep import Deep
 from impasto.images.icc import srgb_profile, to_srgb
 
 # EXIF orientation to what undoes it (EXIF 2.3, tag 0x0112).
 _ORIENTATION = 0x0112
-_UPRIGHT = {
+UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -36,51 +36,59 @@ _EXIF_IFD_DROPPED = (0x927C, 0xA001, 0xA002, 0xA003, 0xA005)
 _PROFILE_MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK", "Lab": "LAB"}
 
 
-def upright(picture: Image.Image, *, keep_gps: bool = False) -> tuple[Image.Image, bytes]:
-    """The picture turned as its EXIF orientation says.
+@dataclass(frozen=True, eq=False)
+class Deep:
+    """Pixels as deep as they lie in the file, which are still as they were stored.
 
-    Args:
-        picture: as it was decoded.
-        keep_gps: keep the place where it was taken.
-
-    Returns:
-        The picture upright, and the EXIF data that a result may carry.
+    Attributes:
+        values: (H, W, 1) grey or (H, W, 3) RGB: uint16, or floats where 1 is white.
+        alpha: (H, W) of the same kind, or None.
+        white: what white is in ``values`` and opaque in ``alpha``.
     """
-    orientation, exif = metadata(picture, keep_gps=keep_gps)
-    if orientation in _UPRIGHT:
-        info = picture.info
-        picture = picture.transpose(_UPRIGHT[orientation])
-        picture.info = info
-    return picture, exif
+
+    values: NDArray[Any]
+    alpha: NDArray[Any] | None = None
+    white: int = 65535
+
+    def upright(self, orientation: int) -> Deep:
+        """Rows and columns as EXIF 2.3 says for tag 0x0112; itself if they are so already."""
+        if orientation not in UPRIGHT:
+            return self
+        alpha = None if self.alpha is None else _turned(self.alpha, orientation)
+        return replace(self, values=_turned(self.values, orientation), alpha=alpha)
+
+
+def upright(picture: Image.Image, orientation: int) -> Image.Image:
+    """The picture turned as its EXIF orientation says; itself if it is upright already."""
+    if orientation not in UPRIGHT:
+        return picture
+    turned = picture.transpose(UPRIGHT[orientation])
+    turned.info = picture.info
+    return turned
 
 
 def is_deep(picture: Image.Image) -> bool:
-    """Whether a Pillow image has more than 8 bits a channel."""
+    """Tell a Pillow image of more than 8 bits a channel from others."""
     return picture.mode in ("I", "F") or picture.mode.startswith("I;16")
 
 
 def deep_planes(
-    picture: Image.Image, deep: Deep, *, name: str, keep_gps: bool = False
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, bytes]:
-    """Color (H, W, 3), sRGB, and alpha (H, W) or None, in [0, 1], and EXIF, of deep pixels.
+    deep: Deep, profile: bytes | None, *, name: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Color (H, W, 3), sRGB, and alpha (H, W) or None, in [0, 1], of deep pixels.
 
     Args:
-        picture: whose metadata hold for them.
         deep: as they were stored.
+        profile: their ICC profile, if they have one.
         name: what to call the picture in a message.
-        keep_gps: keep the place where it was taken.
 
     Raises:
         ImageError: if the values are no fractions of white.
     """
-    orientation, exif = metadata(picture, keep_gps=keep_gps)
-    if deep.orientation is not None:
-        orientation = deep.orientation
     color = _scaled(deep.values, deep.white, "values", name)
     alpha = None if deep.alpha is None else _scaled(deep.alpha, deep.white, "an alpha", name)
-    color = _deep_srgb(color, picture.info.get("icc_profile"))
-    color = np.ascontiguousarray(_turned(color, orientation))
-    return color, None if alpha is None else np.ascontiguousarray(_turned(alpha, orientation)), exif
+    color = np.ascontiguousarray(_deep_srgb(color, profile))
+    return color, None if alpha is None else np.ascontiguousarray(alpha)
 
 
 def planes(
@@ -119,8 +127,7 @@ def _scaled(values: NDArray[Any], white: int, what: str, name: str) -> NDArray[n
     return scaled
 
 
-def _turned(values: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
-    """Rows and columns as EXIF 2.3 says for tag 0x0112."""
+def _turned(values: NDArray[Any], orientation: int) -> NDArray[Any]:
     if orientation in (5, 6, 7, 8):
         values = values.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
@@ -136,17 +143,17 @@ def metadata(picture: Image.Image, *, keep_gps: bool = False) -> tuple[int, byte
     try:
         exif = picture.getexif()
         orientation = exif.get(_ORIENTATION, 1)
-        kept = Image.Exif()
+        result = Image.Exif()
         for tag in _EXIF_KEPT:
             if tag in exif:
-                kept[tag] = exif[tag]
+                result[tag] = exif[tag]
         shot = exif.get_ifd(_EXIF_IFD)
         shot = {tag: value for tag, value in shot.items() if tag not in _EXIF_IFD_DROPPED}
         if shot:
-            kept[_EXIF_IFD] = shot
+            result[_EXIF_IFD] = shot
         if keep_gps and (place := dict(exif.get_ifd(_GPS_IFD))):
-            kept[_GPS_IFD] = place
-        return orientation, kept.tobytes() if len(kept) else b""
+            result[_GPS_IFD] = place
+        return orientation, result.tobytes() if len(result) else b""
     except Exception:  # broken EXIF data is common, and no reason to refuse the picture
         return orientation, b""
 
@@ -179,7 +186,7 @@ def _deep_srgb(values: NDArray[np.float32], profile: bytes | None) -> NDArray[np
 
 def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     """RGB of an 8-bit picture of mode L, RGB, CMYK or LAB, through its ICC profile if it fits."""
-    if profile == srgb_profile():
+    if profile and profile == srgb_profile():
         profile = None
     try:
         if profile or picture.mode == "LAB":
@@ -187,7 +194,7 @@ def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     except Exception:  # a broken profile is no reason to refuse the picture
         if picture.mode == "LAB":
             return _through_profile(picture, None)
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 def _through_profile(picture: Image.Image, profile: bytes | None) -> Image.Image:

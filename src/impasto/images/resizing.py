@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import ImageError, OptionError
+from impasto.images.options import ReadOptions
 
 Plane: TypeAlias = NDArray[np.float32]
 """One number for each pixel, (h, w)."""
 
-MAX_PIXELS = 200_000_000
+MAX_PIXELS = ReadOptions.max_pixels
 """Larger pictures are refused before they are decoded, unless ``max_pixels`` says otherwise."""
 
 
@@ -138,12 +139,13 @@ class Stretch:
     weights: NDArray[np.float64]
 
     @classmethod
-    def of(cls, kept: int, length: int, cut: slice) -> Stretch:
-        scale = kept / length
+    def of(cls, stored: int, length: int, cut: slice) -> Stretch:
+        """Scale ``stored`` pixels to ``length``, of which ``cut`` is wanted."""
+        scale = stored / length
         reach = _SUPPORT * max(scale, 1.0)
         centers = (np.arange(cut.start, cut.stop) + 0.5) * scale
         first = np.maximum((centers - reach + 0.5).astype(np.intp), 0)
-        last = np.minimum((centers + reach + 0.5).astype(np.intp), kept)
+        last = np.minimum((centers + reach + 0.5).astype(np.intp), stored)
         places = first[:, None] + np.arange(int((last - first).max()))
         at = (places - centers[:, None] + 0.5) / max(scale, 1.0)
         weights = np.sinc(at) * np.sinc(at / _SUPPORT)

@@ -1,146 +1,380 @@
-"""A picture in a file, of which only windows are made floats: read in strips where that goes.
+"""A picture of any kind, opened: its header is read once, its pixels are decoded when asked for.
 
-Where not, Pillow decodes it as a whole and it is held with one byte a channel (:func:`open_source`
-says which). What its pixels mean is what :func:`impasto.images.photo.read_photo` takes them to
-mean.
+Here alone, and where files are written, is code known that leans on private parts of Pillow: that
+for samples of more than 8 bits (``deep``, ``tiff``) and for strips (``strips_in``).
 """
 
 from __future__ import annotations
 
+import io
+import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import ImageError
-from impasto.images.deep import remark
-from impasto.images.formats import Header, damaged, decode, one_line, open_file, opened
-from impasto.images.pixels import deep_planes, is_deep, metadata, upright
+from impasto.images.arrays import ArrayForm, Photo, array_form, read_array
+from impasto.images.deep import deep_png, deep_ppm, remark
+from impasto.images.formats import (
+    FORMATS,
+    FileFormat,
+    check_pixels,
+    damaged,
+    load,
+    one_line,
+    open_by_pillow,
+    open_file,
+    stream_name,
+)
+from impasto.images.options import check_max_pixels
+from impasto.images.pixels import (
+    UPRIGHT,
+    Deep,
+    deep_planes,
+    is_deep,
+    metadata,
+    planes,
+    upright,
+)
+from impasto.images.resizing import MAX_PIXELS
 from impasto.images.strips_in import Strip, Strips, StripSource, png_strips, tiff_strips
-from impasto.images.windows import ArraySource, DeepSource, PillowSource, Source
+from impasto.images.tiff import DeepTiff, deep_tiff, pages, tile_pixels
+from impasto.images.windows import DeepSource, PillowSource, Source
+
+Picture: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | BinaryIO
+"""A picture as users give it: a path, a Pillow image, a NumPy array, a binary stream."""
+
+# Formats of which Pillow would cut 16 bits to 8, and what finds a reader for such a file.
+_DEEP = {"PNG": deep_png, "PPM": deep_ppm}
 
 # EXIF orientations that swap height and width.
 _ACROSS = (5, 6, 7, 8)
 
 
-@dataclass(frozen=True)
-class FilePicture:
-    """A picture whose header was read.
-
-    Attributes:
-        height: upright, in pixels.
-        width: upright, in pixels.
-        exif: what is kept of the EXIF data, b"" for nothing.
-        name: what to call it in a message.
-        remark: what is lost in reading, such as "its 10 bits a channel are read as 8"; or "".
-        source: reads the picture, as far as it must be held as a whole.
-    """
-
-    height: int
-    width: int
-    exif: bytes
-    name: str
-    remark: str
-    source: Callable[[], Source]
-
-
 @contextmanager
-def open_source(path: Path, *, max_pixels: int, keep_gps: bool = False) -> Iterator[FilePicture]:
-    """A picture to take windows of, for as long as the block lasts.
-
-    In strips are read: PNG, but for interlaced ones; and TIFF in strips or tiles, unless it is
-    compressed as one or its channels lie apart. Those that an EXIF orientation turns, and all
-    others, are decoded as a whole.
+def open_picture(
+    source: Picture, *, max_pixels: int = MAX_PIXELS, keep_gps: bool = False
+) -> Iterator[OpenPicture]:
+    """Open a picture for as long as the block lasts: its header is parsed, its pixels are not.
 
     Args:
-        path: a file as for :func:`impasto.images.photo.read_photo`.
-        max_pixels: a larger picture is refused.
+        source: a picture of any kind, as for :func:`impasto.images.photo.read_photo`.
+        max_pixels: a larger picture is refused, a file from its header.
         keep_gps: keep the place where it was taken among the EXIF data.
 
     Raises:
-        ImageError: if it cannot be read.
+        ImageError: if it cannot be read, then or when its pixels are asked for.
+        OptionError: ``max_pixels`` below 1.
 
     Example:
-        >>> with open_source(Path("large.tif"), max_pixels=10**9) as picture:    # doctest: +SKIP
-        ...     image, opacity = picture.source().window(slice(0, 64), slice(0, 64))
+        >>> with open_picture(np.zeros((4, 6), np.uint8)) as picture:
+        ...     picture.height, picture.width
+        (4, 6)
     """
-    name = one_line(path)
-    with open_file(path) as file:
-        header = opened(file, name=name, max_pixels=max_pixels)
-        kind = header.row.name
+    check_max_pixels(max_pixels)
+    if isinstance(source, str | os.PathLike):
+        name = one_line(os.fspath(source))
+        with open_file(Path(source)) as file:
+            yield OpenPicture(file, name, max_pixels, keep_gps)
+    elif isinstance(source, np.ndarray):
+        yield OpenPicture(np.asarray(source), "", max_pixels, keep_gps)
+    elif isinstance(source, Image.Image):
+        name = one_line(getattr(source, "filename", "") or "the Pillow image")
+        yield OpenPicture(source, name, max_pixels, keep_gps)
+    elif hasattr(source, "read"):
+        name = stream_name(source)
+        yield OpenPicture(_all_bytes(source, name), name, max_pixels, keep_gps)
+    else:
+        raise ImageError(
+            f"a {type(source).__name__} is not a picture; give a path, a Pillow image, a NumPy "
+            "array, or a binary stream (io.BytesIO for bytes)"
+        )
+
+
+class OpenPicture:
+    """A picture that was opened by :func:`open_picture`.
+
+    Of its pixels ask either for the whole as floats (:meth:`photo`) or for windows
+    (:meth:`source`). Decoded pixels are not kept here: who asks twice has the file read twice.
+
+    Attributes:
+        name: what to call it in a message.
+        depth: bits a channel that a file of the result deserves: 16 if there are more than 8.
+        remark: what is lost in reading, such as "its 10 bits a channel are read as 8"; or "".
+        form: of an array; None for a file or a Pillow image.
+    """
+
+    name: str
+    depth: int
+    remark: str = ""
+    form: ArrayForm | None = None
+
+    def __init__(
+        self,
+        content: NDArray[Any] | Image.Image | BinaryIO,
+        name: str,
+        max_pixels: int,
+        keep_gps: bool,
+    ) -> None:
+        self.name = name
+        self._max_pixels, self._keep_gps = max_pixels, keep_gps
+        self._size: tuple[int, int]  # width and height as they are stored
+        self._array: NDArray[Any] | None = None
+        self._file: BinaryIO | None = None
+        self._format: FileFormat | None = None
+        self._tiff: DeepTiff | None = None
+        self._picture: Image.Image | None = None
+        self._read_deep: Callable[[], Deep] | None = None
+        # EXIF orientation, and the EXIF data that a result may carry, once they are known.
+        self._about: tuple[int, bytes] | None = None
+        if isinstance(content, np.ndarray):
+            self._array, self.form = content, array_form(content)
+            self.name, self.depth, self._about = self.form.name, self.form.depth, (1, b"")
+            self._size = self.form.width, self.form.height
+            check_pixels(self._size, name=self.name, max_pixels=max_pixels)
+        elif isinstance(content, Image.Image):
+            check_pixels(content.size, name=name, max_pixels=max_pixels)
+            load(content, name=name)
+            self._picture, self._size = content, content.size
+            self._about = metadata(content, keep_gps=keep_gps)
+            self.depth = 16 if is_deep(content) else 8
+        else:
+            self._file = content
+            self._parse_header(content)
+
+    @property
+    def height(self) -> int:
+        """In pixels, upright."""
+        return self._size[0] if self._metadata[0] in _ACROSS else self._size[1]
+
+    @property
+    def width(self) -> int:
+        """In pixels, upright."""
+        return self._size[1] if self._metadata[0] in _ACROSS else self._size[0]
+
+    @property
+    def exif(self) -> bytes:
+        """EXIF data that a result may carry, b"" for none."""
+        return self._metadata[1]
+
+    @cached_property
+    def streams(self) -> bool:
+        """True if :meth:`source` reads the file in strips, and never holds it as a whole."""
+        return self._strips is not None and self._metadata[0] not in UPRIGHT
+
+    def photo(self) -> Photo:
+        """The whole picture as floats, decoded now.
+
+        Raises:
+            ImageError: if the file turns out to be damaged, or its values are no fractions of
+                white.
+
+        Example:
+            >>> with open_picture("scan.tif") as picture:                    # doctest: +SKIP
+            ...     photo = picture.photo()
+        """
+        if self.form is not None and self._array is not None:
+            return read_array(self._array, self.form)
+        picture, deep = self._decode()
         try:
-            strips = _strips(file, header, name)
-            lost = "" if header.tiff else remark(header.picture, kind, file)
-        except Exception as error:  # a reader raises whatever foreign bytes make it trip over
-            raise damaged(name, kind, error) from error
-        about = header.picture if strips is None else strips.picture
-        orientation, exif = metadata(about, keep_gps=keep_gps)
-        if header.tiff is not None:
-            orientation = header.tiff.orientation
-        width, height = header.size
-        if strips is not None and orientation not in range(2, 9):
-            told = replace(strips, read=_told(strips.read, name, kind))
-            yield FilePicture(
-                height, width, exif, name, lost, partial(StripSource, told, header.size, name=name)
-            )
-            return
-
-        def whole() -> Source:
-            decoded = decode(file, name=name, max_pixels=max_pixels)
-            if decoded.deep is None:
-                return PillowSource(upright(decoded.picture)[0], name)
-            if orientation in range(2, 9):
-                image, alpha, _ = deep_planes(decoded.picture, decoded.deep, name=name)
-                held = image.nbytes + (0 if alpha is None else alpha.nbytes)
-                return ArraySource(image, alpha, name, held=held, depth=16)
-            return DeepSource(decoded.picture, decoded.deep, name)
-
-        if orientation in _ACROSS:
-            width, height = height, width
-        yield FilePicture(height, width, exif, name, lost, whole)
-
-
-def _strips(file: BinaryIO, header: Header, name: str) -> Strips | None:
-    """How to read the picture in strips, if that goes."""
-    picture, row, deep = header.picture, header.row, header.tiff
-
-    def opened(small: BinaryIO) -> Image.Image:
-        return Image.open(small, formats=(row.name,))
-
-    def decoded(small: BinaryIO) -> Strip:
-        strip = opened(small)
-        found = row.read_deep(strip, small) if row.read_deep else None
-        if found is not None:
-            return DeepSource(strip, found, name)
-        strip.load()
-        return PillowSource(strip, name)
-
-    if row.name == "PNG":
-        return png_strips(file, decoded)
-    if row.name == "TIFF" and deep is None:
-        return tiff_strips(file, picture, decoded, depth=16 if is_deep(picture) else 8)
-    if deep is not None and not deep.planar:
-        about = deep.about(file)
-        return tiff_strips(
-            file, about, lambda small: DeepSource(about, deep.of_bytes(opened(small)), name),
-            depth=16,
-        )  # fmt: skip
-    return None
-
-
-def _told(
-    strips: Callable[[], Iterator[Strip]], name: str, kind: str
-) -> Callable[[], Iterator[Strip]]:
-    def told() -> Iterator[Strip]:
-        try:
-            yield from strips()
+            orientation, exif = self._metadata
+            if deep is not None:
+                profile = picture.info.get("icc_profile")
+                image, alpha = deep_planes(deep.upright(orientation), profile, name=self.name)
+            else:
+                if self._turn in UPRIGHT:
+                    picture = upright(picture, self._turn)
+                image, alpha = planes(picture, name=self.name)
         except ImageError:
             raise
-        except Exception as error:  # as above
-            raise damaged(name, kind, error) from error
+        except Exception as error:  # headers that contradict each other, or too little memory
+            raise ImageError(
+                f"{self.name}: its pixels (mode {picture.mode}, {picture.width} x {picture.height})"
+                f" cannot be converted ({one_line(error)}); save it as RGB"
+            ) from error
+        return Photo(image, alpha, self.name, exif=exif, depth=self.depth, remark=self.remark)
 
-    return told
+    def source(self) -> Source:
+        """The picture by its windows, of which only those asked for are floats at a time.
+
+        In strips are read: PNG, but for interlaced ones; and TIFF in strips or tiles, unless it is
+        compressed as one or its channels lie apart. Those that an EXIF orientation turns, and all
+        others, are decoded as a whole and held as deep as they were stored; an array as floats.
+
+        Raises:
+            ImageError: as :meth:`photo`, or when a window is asked for.
+
+        Example:
+            >>> with open_picture("large.tif") as picture:                   # doctest: +SKIP
+            ...     image, opacity = picture.source().window(slice(0, 64), slice(0, 64))
+        """
+        if self.form is not None:
+            return self.photo()
+        if self.streams and self._strips is not None and self._format is not None:
+            kind = self._format.name
+            return StripSource(self._strips, self._size, name=self.name, format=kind)
+        picture, deep = self._decode()
+        if deep is None:
+            return PillowSource(upright(picture, self._turn), self.name)
+        return DeepSource(picture, deep.upright(self._metadata[0]), self.name)
+
+    def _parse_header(self, file: BinaryIO) -> None:
+        """Find the format, and what there is to know before anything is decoded."""
+        name = self.name
+        file.seek(0)
+        head = file.read(32)
+        if not head:
+            raise ImageError(f"{name}: empty (0 bytes); save or fetch the picture again")
+        rows = [row for row in FORMATS if re.match(row.magic, head, re.DOTALL)]
+        if not rows:
+            known = ", ".join(row.name for row in FORMATS)
+            raise ImageError(
+                f"{name}: not a picture in a format that is read ({known}); save it as JPEG or PNG"
+            )
+        row, tiff = rows[0], None
+        if row.name == "TIFF":
+            tiff = _checked_tiff(file, name, self._max_pixels)
+        if tiff is None:
+            picture, row = open_by_pillow(file, rows, name=name, max_pixels=self._max_pixels)
+        read_deep: Callable[[], Deep] | None = None
+        try:
+            if tiff is not None:
+                picture = tiff.about(file)
+                read_deep = partial(tiff.read, file, picture)
+            self._place = file.tell()
+            if row.name in _DEEP:
+                read_deep = _DEEP[row.name](picture, file)
+            elif row.cut and tiff is None:
+                self.remark = remark(picture, row.name, file)
+        except Exception as error:
+            raise damaged(name, row.name, error) from error
+        self._format, self._tiff, self._picture, self._read_deep = row, tiff, picture, read_deep
+        # Pillow tells the size of a TIFF as it is upright; everything else here is as it is stored.
+        size = picture.size if row.name != "TIFF" else getattr(picture, "_tile_size", picture.size)
+        self._size = size if tiff is None else tiff.size
+        self.depth = 16 if read_deep is not None or is_deep(picture) else 8
+
+    def _lazy_picture(self) -> Image.Image:
+        """Pillow's image, not decoded; opened again if its pixels were decoded and given away."""
+        if self._picture is None:
+            assert self._file is not None
+            self._parse_header(self._file)
+            assert self._picture is not None
+        return self._picture
+
+    @property
+    def _metadata(self) -> tuple[int, bytes]:
+        """EXIF orientation, and the EXIF data that a result may carry."""
+        if self._about is None:
+            picture = self._lazy_picture()
+            if self._format is not None and self._format.name == "PNG":
+                # EXIF data may lie behind the pixels: Pillow would decode all to get there.
+                if self._strips is not None:
+                    picture = self._strips.picture
+                else:
+                    load(picture, name=self.name)
+            self._about = self._described(picture)
+        return self._about
+
+    def _described(self, picture: Image.Image) -> tuple[int, bytes]:
+        orientation, exif = metadata(picture, keep_gps=self._keep_gps)
+        return (orientation if self._tiff is None else self._tiff.orientation), exif
+
+    @property
+    def _turn(self) -> int:
+        """The EXIF orientation of decoded pixels: Pillow turns those of a TIFF itself."""
+        return 1 if self._format is not None and self._format.name == "TIFF" else self._metadata[0]
+
+    def _decode(self) -> tuple[Image.Image, Deep | None]:
+        """The picture, decoded, and its pixels apart if Pillow would cut them."""
+        picture, file, row = self._lazy_picture(), self._file, self._format
+        if file is None or row is None:  # somebody's Pillow image, which is loaded already
+            return picture, None
+        if row.name == "TIFF" and self._about is None:  # Pillow forgets how it turned the pixels
+            self._about = self._described(picture)
+        read_deep, self._picture, self._read_deep = self._read_deep, None, None
+        self.__dict__.pop("_strips", None)  # which know the picture too
+        try:
+            deep = read_deep() if read_deep is not None else None
+            if deep is None:
+                file.seek(self._place)
+                if row.name == "TIFF":
+                    # Its load() has Pillow's limit too, unless the memory is there already.
+                    picture.im = Image.new(picture.mode, self._size).im
+                picture.load()
+        except Exception as error:  # truncation alone raises five different types
+            raise damaged(self.name, row.name, error) from error
+        if self._about is None:
+            self._about = self._described(picture)
+        return picture, deep
+
+    @cached_property
+    def _strips(self) -> Strips | None:
+        """Reader of the file in strips, if that goes."""
+        file, row, tiff = self._file, self._format, self._tiff
+        if file is None or row is None or row.name not in ("PNG", "TIFF"):
+            return None
+        picture = self._lazy_picture()
+
+        def open_strip(small: BinaryIO) -> Image.Image:
+            return Image.open(small, formats=(row.name,))
+
+        def decoded(small: BinaryIO) -> Strip:
+            strip = open_strip(small)
+            read_deep = deep_png(strip, small) if row.name == "PNG" else None
+            if read_deep is not None:
+                return DeepSource(strip, read_deep(), self.name)
+            strip.load()
+            return PillowSource(strip, self.name)
+
+        def of_bytes(small: BinaryIO) -> Strip:
+            assert tiff is not None
+            return DeepSource(picture, tiff.of_bytes(open_strip(small)), self.name)
+
+        try:
+            if row.name == "PNG":
+                return png_strips(file, decoded)
+            if tiff is None:
+                return tiff_strips(file, picture, decoded, depth=self.depth)
+            return None if tiff.planar else tiff_strips(file, picture, of_bytes, depth=16)
+        except Exception as error:  # a reader raises whatever foreign bytes make it trip over
+            raise damaged(self.name, row.name, error) from error
+
+
+def _all_bytes(stream: BinaryIO, name: str) -> BinaryIO:
+    """All that the stream gives, from its start if it can go back: a pipe cannot, decoding must."""
+    if isinstance(stream, io.TextIOBase):
+        raise ImageError(f"{name}: is a stream of text; open it in binary mode ('rb', .buffer)")
+    try:
+        if stream.seekable():
+            stream.seek(0)
+        return io.BytesIO(stream.read())
+    except Exception as error:  # a stream may be of anybody's class
+        raise ImageError(f"{name}: cannot be read ({one_line(error)})") from error
+
+
+def _checked_tiff(file: BinaryIO, name: str, max_pixels: int) -> DeepTiff | None:
+    """Check a TIFF before anything is made as large as its header says; find a deep one."""
+    try:
+        count, tile, deep = pages(file), tile_pixels(file), deep_tiff(file)
+    except Exception as error:
+        raise damaged(name, "TIFF", error) from error
+    if count > 1:
+        raise ImageError(
+            f"{name}: a TIFF of {count} pages; save the pages as pictures and give them one by one"
+        )
+    if tile > max_pixels:
+        raise ImageError(
+            f"{name}: tiles of {tile:,} pixels, more than max_pixels = {max_pixels:,}; save it "
+            "again, or raise max_pixels if you trust it"
+        )
+    if deep:
+        check_pixels(deep.size, name=name, max_pixels=max_pixels)
+    return deep

@@ -18,6 +18,8 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
+from impasto.errors import ImageError
+from impasto.images.formats import damaged
 from impasto.images.windows import DeepSource, PillowSource, Window, stored_bytes
 
 # What a strip holds about, decoded: large enough that its header does not matter.
@@ -40,7 +42,7 @@ Decode: TypeAlias = Callable[[BinaryIO], Strip]
 
 @dataclass(frozen=True)
 class Strips:
-    """How to read a file in strips.
+    """Reader of a file in strips.
 
     Attributes:
         read: gives the picture in strips, from the top, however often it is called.
@@ -62,27 +64,37 @@ class StripSource:
         strips: how to read it.
         size: width and height in pixels.
         name: what to call it in a message.
+        format: of the file, as Pillow calls it.
     """
 
     held = 0
 
-    def __init__(self, strips: Strips, size: tuple[int, int], *, name: str) -> None:
+    def __init__(self, strips: Strips, size: tuple[int, int], *, name: str, format: str) -> None:
         self.width, self.height = size
         self.name, self.row_bytes, self.depth = name, strips.row_bytes, strips.depth
-        self._read = strips.read
+        self._read, self._format = strips.read, format
         self._coming: Iterator[Strip] = iter(())
         self._here: deque[tuple[int, Strip]] = deque()
         self._end = 0
 
     def window(self, rows: slice, columns: slice) -> Window:
-        """See :meth:`impasto.images.windows.Source.window`."""
+        """See :meth:`impasto.images.windows.Source.window`.
+
+        Raises:
+            ImageError: if the file turns out to be damaged.
+        """
         if not self._here or rows.start < self._here[0][0]:
             self._coming, self._end = self._read(), 0
             self._here.clear()
         while self._here and self._here[0][0] + self._here[0][1].height <= rows.start:
             self._here.popleft()
         while self._end < rows.stop:
-            strip = next(self._coming)
+            try:
+                strip = next(self._coming)
+            except ImageError:
+                raise
+            except Exception as error:  # a reader raises whatever foreign bytes make it trip over
+                raise damaged(self.name, self._format, error) from error
             if self._end + strip.height > rows.start:
                 self._here.append((self._end, strip))
             self._end += strip.height
@@ -101,7 +113,7 @@ class StripSource:
 
 
 def png_strips(file: BinaryIO, decode: Decode) -> Strips | None:
-    """How to read a PNG in strips.
+    """Find out how to read a PNG in strips.
 
     A row of a PNG is stored as its difference from the row above. So a strip's small file begins
     with that row, decoded before, which is cut off again.
@@ -153,7 +165,7 @@ def png_strips(file: BinaryIO, decode: Decode) -> Strips | None:
 
 
 def tiff_strips(file: BinaryIO, picture: Any, decode: Decode, *, depth: int) -> Strips | None:
-    """How to read a TIFF in strips.
+    """Find out how to read a TIFF in strips.
 
     Args:
         file: the TIFF, seekable; in use as long as strips are read.
@@ -213,12 +225,12 @@ def _cut_finer(
         return list(offsets), list(counts), rows
     if len(offsets) == 1:  # the last one need not be as long as the others
         finer = max(1, _STRIP_BYTES // row)
-    found = [
+    pieces = [
         (offset + at * row, min(finer, length - at) * row)
         for offset, length in zip(offsets, lengths, strict=True)
         for at in range(0, length, finer)
     ]
-    return [offset for offset, _ in found], [size for _, size in found], finer
+    return [offset for offset, _ in pieces], [size for _, size in pieces], finer
 
 
 def _small_tiff(
@@ -291,7 +303,7 @@ def _packed(values: Any, depth: int, color: int) -> bytes:
 
 
 def _inflated(file: BinaryIO, places: list[tuple[int, int]], size: int) -> Iterator[bytes]:
-    """What the data chunks hold, unpacked, in pieces of a size; the last one may be smaller."""
+    """Unpack the data chunks, in pieces of a size; the last one may be smaller."""
     unpack = zlib.decompressobj()
     ready = bytearray()
     for start, length in places:

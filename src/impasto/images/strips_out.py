@@ -22,7 +22,7 @@ _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 
 
 class StripWriter(Protocol):
-    """Takes the rows of a picture from the top; complete after the last one and ``close``."""
+    """A writer of rows from the top; the file is complete after the last one and ``close``."""
 
     def write(self, rows: NDArray[Any]) -> None:
         """(n, W, C) uint8 or uint16, the next rows."""
@@ -34,7 +34,7 @@ class StripWriter(Protocol):
 
 
 class PngWriter:
-    """Writes a PNG.
+    """Writer of a PNG.
 
     Args:
         file: where to.
@@ -96,7 +96,7 @@ class PngWriter:
 
 
 class TiffWriter:
-    """Writes a TIFF without compression, above 4 GiB a BigTIFF.
+    """Writer of a TIFF without compression, above 4 GiB a BigTIFF.
 
     Args:
         file: where to.
@@ -133,7 +133,7 @@ class TiffWriter:
         large = row * height > _LARGEST
         order = b"II\x2b\x00\x08\x00\x00\x00" + bytes(8) if large else b"II\x2a\x00" + bytes(4)
         header = TiffImagePlugin.ImageFileDirectory_v2(order)
-        _tell(header, exif)
+        _add_exif(header, exif)
         header[256], header[257] = width, height
         header[258] = (depth,) * channels
         # plain, grey or RGB, channels side by side
@@ -175,14 +175,14 @@ def encode_tiff(values: NDArray[Any], *, exif: bytes = b"", profile: bytes = b""
 
     Example:
         >>> data = encode_tiff(np.zeros((2, 3, 3), np.uint16))
-        >>> data[:4]
-        b'II*\x00'
+        >>> data[:3]
+        b'II*'
     """
     return _encoded(TiffWriter, values, exif, profile)
 
 
 def filtered(rows: NDArray[np.uint8], above: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Rows of a PNG with what their neighbors foretell taken away, each in the way that pays most.
+    """Rows of a PNG less what their neighbors predict, each in the way that pays most.
 
     The filters of PNG (third edition, 9.2), and the usual rule for the choice: the smallest sum of
     absolute differences (12.7). The average, which seldom wins, is left out for speed.
@@ -206,8 +206,8 @@ def filtered(rows: NDArray[np.uint8], above: NDArray[np.uint8]) -> NDArray[np.ui
     corner[:, 1:] = up[:, :-1]
     best = np.empty((count, 1 + width * size), np.uint8)
     least = np.full(count, np.iinfo(np.int64).max)
-    for number, foretold in ((1, left), (2, up), (4, _paeth(left, up, corner))):
-        rest = (rows - foretold).reshape(count, -1)
+    for number, predicted in ((1, left), (2, up), (4, _paeth(left, up, corner))):
+        rest = (rows - predicted).reshape(count, -1)
         cost = np.abs(rest.view(np.int8).astype(np.int16)).sum(axis=1)
         better = cost < least
         least[better] = cost[better]
@@ -238,7 +238,7 @@ def _encoded(
     return file.getvalue()
 
 
-def _tell(header: TiffImagePlugin.ImageFileDirectory_v2, exif: bytes) -> None:
+def _add_exif(header: TiffImagePlugin.ImageFileDirectory_v2, exif: bytes) -> None:
     if not exif:
         return
     known = Image.Exif()

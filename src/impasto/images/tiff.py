@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from impasto.images.deep import Deep
+from impasto.images.pixels import Deep
 
 # Tags (TIFF 6.0).
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
@@ -51,7 +51,7 @@ class _Tag:
 @dataclass(frozen=True)
 class _Directory:
     order: str
-    """As struct writes it: "<" or ">"."""
+    """Byte order in the words of ``struct``: "<" or ">"."""
     big: bool
     tags: dict[int, _Tag]
     follows: int
@@ -73,8 +73,8 @@ class _Directory:
 
     def first(self, stream: BinaryIO, tag: int, default: int) -> int:
         """The value of a tag that has one."""
-        found = self.integers(stream, tag)
-        return int(found[0]) if found else default
+        values = self.integers(stream, tag)
+        return int(values[0]) if values else default
 
 
 def pages(stream: BinaryIO) -> int:
@@ -102,7 +102,7 @@ def tile_pixels(stream: BinaryIO) -> int:
 
 @dataclass(frozen=True)
 class DeepTiff:
-    """What the header of a deep TIFF says; :meth:`read` reads its pixels."""
+    """The header of a deep TIFF; :meth:`read` reads its pixels."""
 
     directory: _Directory
     size: tuple[int, int]
@@ -117,14 +117,20 @@ class DeepTiff:
 
     def about(self, stream: BinaryIO) -> Image.Image:
         """A picture of Pillow's that has the file's metadata; its pixels are bytes."""
-        return self._opened(stream, 0)
+        return self._open_plane(stream, 0)
 
-    def read(self, stream: BinaryIO) -> Deep:
-        """The pixels."""
+    def read(self, stream: BinaryIO, about: Image.Image) -> Deep:
+        """The pixels.
+
+        Args:
+            stream: the file.
+            about: what :meth:`about` gave; its bytes are decoded here.
+        """
         if self.planar:
-            channels = [self._values(stream, plane, 1) for plane in range(self.samples)]
+            further = (self._open_plane(stream, plane) for plane in range(1, self.samples))
+            channels = [self._values(each, 1) for each in (about, *further)]
             return self._deep(np.concatenate(channels, axis=2))
-        return self._deep(self._values(stream, 0, self.samples))
+        return self._deep(self._values(about, self.samples))
 
     def of_bytes(self, picture: Image.Image) -> Deep:
         """The pixels of some full rows, or rows of tiles, of a file whose channels are not apart.
@@ -146,11 +152,10 @@ class DeepTiff:
                 alpha = values[..., colors]
             if alpha is not None and kind == _ASSOCIATED:
                 color = _unmultiplied(color, alpha, white)
-        return Deep(color, alpha, self.orientation, white)
+        return Deep(color, alpha, white)
 
-    def _values(self, stream: BinaryIO, plane: int, samples: int) -> NDArray[Any]:
+    def _values(self, picture: Image.Image, samples: int) -> NDArray[Any]:
         """(H, W, samples) in the byte order of this machine."""
-        picture = self._opened(stream, plane)
         # Its load() has Pillow's own limit, unless the memory is there already.
         picture.im = Image.new("L", picture.size).im
         picture.load()
@@ -176,7 +181,7 @@ class DeepTiff:
             return steps.cumsum(axis=2, dtype=steps.dtype).view(self.dtype.newbyteorder("="))
         return rows.view(self.dtype)
 
-    def _opened(self, stream: BinaryIO, plane: int) -> Image.Image:
+    def _open_plane(self, stream: BinaryIO, plane: int) -> Image.Image:
         width = self.size[0]
         wide = self.dtype.itemsize if self.planar else self.dtype.itemsize * self.samples
         row = -(-width // self.tile[0]) * self.tile[0] if self.tile else width
@@ -196,7 +201,7 @@ class DeepTiff:
 
 
 def deep_tiff(stream: BinaryIO) -> DeepTiff | None:
-    """What the header of ``stream`` says if its pixels are deep and can be read; else None.
+    """Read the header of a TIFF, if its pixels are deep and can be read; else None.
 
     Read are grey and RGB, with and without alpha, of 16-bit integers and floats of 16, 32 and 64
     bits, in strips or tiles, with any predictor and any compression that keeps every bit.
@@ -280,7 +285,7 @@ def _directories(stream: BinaryIO) -> Iterator[_Directory]:
         return
 
 
-class _Retold(io.RawIOBase):
+class _PatchedFile(io.RawIOBase):
     """A file with other bytes at its start and behind its end; what is between is not copied."""
 
     def __init__(self, stream: BinaryIO, size: int, head: bytes, tail: bytes) -> None:
@@ -346,4 +351,4 @@ def _with_directory(
         head = mark + struct.pack(order + "HHHQ", 43, 8, 0, place)
     else:
         head = mark + struct.pack(order + "HI", 42, place)
-    return io.BufferedReader(_Retold(stream, size, head, bytes(tail)))
+    return io.BufferedReader(_PatchedFile(stream, size, head, bytes(tail)))

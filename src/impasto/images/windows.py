@@ -1,7 +1,8 @@
 """Pictures that one takes windows of, so that only a part of them is there as floats at a time.
 
-A :class:`Source` gives any part of a picture. What it is kept in is its own business: an array, a
-Pillow image of one byte a channel, or a file that is read in strips.
+A :class:`Source` gives any part of a picture. What it is kept in is its own business: a Pillow
+image of one byte a channel, samples as they were stored, a file that is read in strips, or floats
+(:class:`impasto.images.arrays.Photo`).
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.images.deep import Deep
-from impasto.images.pixels import deep_planes, is_deep, planes
+from impasto.images.pixels import Deep, deep_planes, is_deep, planes
 from impasto.images.resizing import Plane, Stretch, stretched
 
 Window: TypeAlias = tuple[NDArray[np.float32], Plane | None]
@@ -47,7 +47,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call it in a message."""
+        """The name of the picture, for messages."""
         ...
 
     @property
@@ -58,37 +58,6 @@ class Source(Protocol):
     def window(self, rows: slice, columns: slice) -> Window:
         """A part of the picture, from pixel to pixel; fastest row by row from the top."""
         ...
-
-
-@dataclass(frozen=True, eq=False)
-class ArraySource:
-    """A picture that is an array.
-
-    Example:
-        >>> source = ArraySource(np.zeros((4, 6, 3), np.float32), None)
-        >>> source.window(slice(0, 2), slice(1, 6))[0].shape
-        (2, 5, 3)
-    """
-
-    image: NDArray[np.float32]
-    opacity: Plane | None
-    name: str = "the image"
-    held: int = 0
-    row_bytes: int = 0
-    depth: int = 8
-
-    @property
-    def height(self) -> int:
-        return len(self.image)
-
-    @property
-    def width(self) -> int:
-        return int(self.image.shape[1])
-
-    def window(self, rows: slice, columns: slice) -> Window:
-        """See :meth:`Source.window`."""
-        opacity = None if self.opacity is None else self.opacity[rows, columns]
-        return self.image[rows, columns].astype(np.float32, copy=False), opacity
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +98,7 @@ class PillowSource:
 
 @dataclass(frozen=True, eq=False)
 class DeepSource:
-    """A picture of more than 8 bits a channel, kept as it was stored; not turned.
+    """A picture of more than 8 bits a channel, kept as it was stored, but upright.
 
     Example:
         >>> deep = Deep(np.full((4, 6, 3), 65535, np.uint16))
@@ -139,7 +108,7 @@ class DeepSource:
     """
 
     picture: Image.Image
-    """Whose metadata hold for the pixels."""
+    """The one whose metadata hold for the pixels."""
     deep: Deep
     name: str
     row_bytes: int = 0
@@ -162,8 +131,7 @@ class DeepSource:
         """See :meth:`Source.window`."""
         alpha = None if self.deep.alpha is None else self.deep.alpha[rows, columns]
         cut = replace(self.deep, values=self.deep.values[rows, columns], alpha=alpha)
-        image, opacity, _ = deep_planes(self.picture, cut, name=self.name)
-        return image, opacity
+        return deep_planes(cut, self.picture.info.get("icc_profile"), name=self.name)
 
 
 class ScaledSource:
@@ -177,7 +145,8 @@ class ScaledSource:
             can be seen; None to leave it.
 
     Example:
-        >>> source = ScaledSource(ArraySource(np.ones((40, 20, 3), np.float32), None), 20, 10, None)
+        >>> white = PillowSource(Image.new("L", (20, 40), 255), "a white one")
+        >>> source = ScaledSource(white, 20, 10, None)
         >>> source.window(slice(0, 20), slice(2, 5))[0].shape
         (20, 3, 3)
     """

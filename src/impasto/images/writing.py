@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.errors import ImageError, OptionError
+from impasto.errors import ImageError, ImpastoError, OptionError
 from impasto.images.files import whole_file, write_whole
 from impasto.images.formats import WRITTEN, FileFormat, one_line, stream_name
 from impasto.images.icc import srgb_profile
+from impasto.images.options import SaveOptions
 from impasto.images.strips_out import PngWriter, StripWriter, TiffWriter, encode_png, encode_tiff
 from impasto.images.windows import PaintedTile
 
-QUALITY = 92
+QUALITY = SaveOptions.quality
 
 _DEEP_WRITERS = {"PNG": encode_png, "TIFF": encode_tiff}
 
@@ -58,9 +59,7 @@ def write_image(
     target: str | os.PathLike[str] | BinaryIO,
     *,
     format: str | None = None,
-    quality: int = QUALITY,
-    depth: int | None = None,
-    overwrite: bool = False,
+    save: SaveOptions = SaveOptions(),
 ) -> None:
     """Write a picture to a file or to a binary stream: whole, or not at all.
 
@@ -77,40 +76,31 @@ def write_image(
             the whole picture could be encoded).
         format: "png", "jpeg", "webp", "avif" or "tiff"; by default the suffix of the path decides,
             and a stream gets PNG.
-        quality: 1 to 100 for JPEG, WebP and AVIF; the others lose nothing and ignore it.
-        depth: bits a channel, 8 or 16; 16 is for PNG and TIFF. By default those get 16 where there
-            are more than 8: in an array of uint16 or in the result for a deep photograph.
-        overwrite: replace an existing file.
+        save: quality, depth, and whether an existing file is replaced. By default PNG and TIFF get
+            16 bits a channel where there are more than 8: in an array of uint16 or in the result
+            for a deep photograph.
 
     Raises:
         ImageError: an unknown suffix, a missing folder, an existing file, a full disk, ...
-        OptionError: an unknown ``format``, ``quality`` out of range, or a ``depth`` that the format
-            or the Pillow image does not have.
+        OptionError: an unknown ``format``, or a depth that the format or the Pillow image does not
+            have.
 
     Example:
-        >>> stream = io.BytesIO()
-        >>> write_image(Image.new("RGB", (4, 4)), stream, format="webp", quality=80)
+        >>> stream, save = io.BytesIO(), SaveOptions(quality=80)
+        >>> write_image(Image.new("RGB", (4, 4)), stream, format="webp", save=save)
         >>> stream.getvalue()[8:12]
         b'WEBP'
     """
-    if not 1 <= quality <= 100:
-        raise OptionError(f"quality is {quality}; give 1 to 100")
     if isinstance(target, str | os.PathLike):
         path = Path(target)
         row = _row_of(format) if format else format_of(path)
-        check_depth(depth, row)
-        check_target(path, overwrite=overwrite)
-        _write_file(path, _encoded(image, one_line(path), row, quality, depth), overwrite)
+        check_depth(save.depth, row)
+        check_target(path, overwrite=save.overwrite)
+        _write_file(path, _encoded(image, one_line(path), row, save), save.overwrite)
         return
-    name, row = stream_name(target), _row_of(format or "png")
-    check_depth(depth, row)
-    left = memoryview(_encoded(image, name, row, quality, depth))
-    try:
-        while left:  # an unbuffered stream may take a part only
-            left = left[target.write(left) :]
-        target.flush()
-    except (OSError, ValueError) as error:  # ValueError: the stream is closed
-        raise ImageError(f"{name}: cannot be written to ({one_line(error)})") from error
+    row = _row_of(format or "png")
+    check_depth(save.depth, row)
+    _write_stream(target, _encoded(image, stream_name(target), row, save))
 
 
 def format_of(target: str | os.PathLike[str] | None) -> FileFormat:
@@ -137,7 +127,11 @@ def format_of(target: str | os.PathLike[str] | None) -> FileFormat:
 
 
 def check_depth(depth: int | None, format: FileFormat) -> None:
-    """Refuse a number of bits that there is not in a format.
+    """Refuse a number of bits that a format does not hold.
+
+    Args:
+        depth: 8, 16, or None for as many as there are.
+        format: of the file.
 
     Raises:
         OptionError: naming both.
@@ -145,8 +139,6 @@ def check_depth(depth: int | None, format: FileFormat) -> None:
     Example:
         >>> check_depth(8, WRITTEN[0])
     """
-    if depth not in (None, 8, 16):
-        raise OptionError(f"depth is {depth}; give 8 or 16, or nothing for the photograph's own")
     if depth == 16 and not format.deep:
         known = " or ".join(row.name for row in WRITTEN if row.deep)
         raise OptionError(f"{format.name} holds 8 bits a channel, not 16: write {known}")
@@ -174,17 +166,16 @@ def _encoded(
     image: Image.Image | Rendered | NDArray[Any],
     name: str,
     row: FileFormat,
-    quality: int,
-    depth: int | None,
+    save: SaveOptions,
 ) -> bytes:
     if isinstance(image, Image.Image):
-        if depth == 16:
+        if save.depth == 16:
             raise OptionError(
                 f"{name}: a Pillow image has 8 bits a channel; give an array or Photo.rendered()"
             )
-        return _by_pillow(image, name, row, quality)
+        return _by_pillow(image, name, row, save.quality)
     rendered = image if isinstance(image, Rendered) else _of_array(image, name)
-    bits = depth or (rendered.depth if row.deep else 8)
+    bits = save.depth or (rendered.depth if row.deep else 8)
     pixels = rendered.pixels(bits)
     if bits == 16:
         try:
@@ -195,15 +186,19 @@ def _encoded(
                 f"{name}: cannot be written as {row.name} of 16 bits ({one_line(error)}); "
                 "write 8 bits (depth=8)"
             ) from error
+    return _by_pillow(_pillow(pixels, rendered.exif), name, row, save.quality)
+
+
+def _pillow(pixels: NDArray[np.uint8], exif: bytes) -> Image.Image:
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     picture.info["icc_profile"] = _profile(pixels)
-    if rendered.exif:
-        picture.info["exif"] = rendered.exif
-    return _by_pillow(picture, name, row, quality)
+    if exif:
+        picture.info["exif"] = exif
+    return picture
 
 
 def _profile(pixels: NDArray[Any]) -> bytes:
-    """What the numbers mean. Grey gets none: a profile for RGB does not fit it."""
+    """The profile that says which colors the numbers are; none for grey, which it does not fit."""
     return srgb_profile() if pixels.shape[2] > 2 else b""
 
 
@@ -284,12 +279,32 @@ def check_target(path: Path, *, overwrite: bool) -> None:
 
 
 def _write_file(path: Path, data: bytes, overwrite: bool) -> None:
-    try:
+    with _naming_target(path):
         write_whole(path, data, overwrite=overwrite)
+
+
+def _write_stream(stream: BinaryIO, data: bytes | memoryview) -> None:
+    left = memoryview(data)
+    try:
+        while left:  # an unbuffered stream may take a part only
+            left = left[stream.write(left) :]
+        stream.flush()
+    except (OSError, ValueError) as error:  # ValueError: the stream is closed
+        name = stream_name(stream)
+        raise ImageError(f"{name}: cannot be written to ({one_line(error)})") from error
+
+
+@contextmanager
+def _naming_target(target: Path) -> Iterator[None]:
+    """Tell errors of the file system with the name of the file."""
+    try:
+        yield
+    except ImpastoError:  # of the tiles that were to be written
+        raise
     except FileExistsError:
-        raise target_exists(path) from None
+        raise target_exists(target) from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        raise ImageError(f"{one_line(path)}: cannot be written ({one_line(error)})") from error
+        raise ImageError(f"{one_line(target)}: cannot be written ({one_line(error)})") from error
 
 
 def target_exists(path: Path) -> ImageError:
@@ -310,7 +325,7 @@ def _row_of(format: str) -> FileFormat:
 
 
 # Formats that are written row by row; pictures of all others are collected first.
-_WRITERS: dict[str, Callable[..., StripWriter]] = {"PNG": PngWriter, "TIFF": TiffWriter}
+_WRITERS: dict[str, type[PngWriter] | type[TiffWriter]] = {"PNG": PngWriter, "TIFF": TiffWriter}
 
 
 # Rows that are rounded at a time.
@@ -318,60 +333,75 @@ _ROWS = 16
 
 
 def result_bytes(
-    target: Path, height: int, width: int, channels: int, depth: int
+    target: Path | None, height: int, width: int, channels: int, depth: int
 ) -> tuple[int, int]:
     """Bytes that a result holds in memory: as a whole, and for each row of pixels of a tile."""
-    if format_of(target).name in _WRITERS:
+    if target is not None and format_of(target).name in _WRITERS:
         return 0, width * channels * depth // 8
     return 3 * height * width * channels, 0  # itself, Pillow's copy, and what is compressed of it
 
 
 def write_tiles(
     tiles: Iterator[PaintedTile],
-    target: Path,
+    target: Path | BinaryIO,
     *,
     height: int,
     width: int,
-    channels: int,
-    depth: int,
+    alpha: bool,
     exif: bytes,
-    overwrite: bool,
-    quality: int,
+    depth: int,
+    save: SaveOptions,
 ) -> None:
     """Write a picture as its tiles become ready; whole, or not at all.
 
     Args:
         tiles: row by row from the top, from left to right.
-        target: the file; PNG and TIFF are written strip by strip.
+        target: a file, of which PNG and TIFF are written strip by strip and the others encoded by
+            Pillow; or a stream, which gets a PNG in full or nothing.
         height: of the picture, in pixels.
         width: of the picture.
-        channels: 3 for RGB, 4 with alpha.
-        depth: bits a channel, 8 or 16, which is for PNG and TIFF.
+        alpha: whether the tiles have an opacity.
         exif: EXIF data that the result carries.
-        overwrite: replace a file that is there.
-        quality: as for :func:`impasto.images.photo.write_image`.
+        depth: bits a channel, 8 or 16, which is for PNG and TIFF.
+        save: quality, and whether a file that is there is replaced.
 
     Raises:
-        ImageError: if the file cannot be written.
+        ImageError: if the target cannot be written.
+
+    Example:
+        >>> stream, white = io.BytesIO(), np.ones((4, 6, 3), np.float32)
+        >>> tiles = iter([PaintedTile(slice(0, 4), slice(0, 6), white, None)])
+        >>> about = {"alpha": False, "exif": b"", "depth": 8, "save": SaveOptions()}
+        >>> write_tiles(tiles, stream, height=4, width=6, **about)
+        >>> Image.open(stream).size
+        (6, 4)
     """
-    check_target(target, overwrite=overwrite)
-    row = format_of(target)
+    channels = 4 if alpha else 3
     bands = _bands(tiles, width, channels, depth)
-    if row.name not in _WRITERS:
-        whole = np.empty((height, width, channels), np.uint8)
-        for top, band in bands:
-            whole[top : top + len(band)] = band
-        alpha = whole[..., 3] if channels == 4 else None
-        rendered = Rendered(whole[..., :3], alpha, exif)
-        write_image(rendered, target, quality=quality, overwrite=overwrite)
-        return
-    with _told(target), whole_file(target, overwrite=overwrite) as file:
-        writer = _WRITERS[row.name](
-            file, (width, height), channels, depth=depth, exif=exif, profile=srgb_profile()
-        )
+
+    def write_bands(kind: type[PngWriter] | type[TiffWriter], file: BinaryIO) -> None:
+        size, profile = (width, height), srgb_profile()
+        writer: StripWriter = kind(file, size, channels, depth=depth, exif=exif, profile=profile)
         for _, band in bands:
             writer.write(band)
         writer.close()
+
+    if not isinstance(target, Path):
+        encoded = io.BytesIO()
+        write_bands(PngWriter, encoded)
+        _write_stream(target, encoded.getbuffer())
+        return
+    check_target(target, overwrite=save.overwrite)
+    row = format_of(target)
+    if row.name in _WRITERS:
+        with _naming_target(target), whole_file(target, overwrite=save.overwrite) as file:
+            write_bands(_WRITERS[row.name], file)
+        return
+    whole = np.empty((height, width, channels), np.uint8)
+    for top, band in bands:
+        whole[top : top + len(band)] = band
+    data = _by_pillow(_pillow(whole, exif), one_line(target), row, save.quality)
+    _write_file(target, data, save.overwrite)
 
 
 def _bands(
@@ -392,13 +422,3 @@ def _bands(
         if tile.columns.stop == width:
             yield tile.rows.start, band
             band = None
-
-
-@contextmanager
-def _told(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileExistsError:
-        raise target_exists(target) from None
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        raise ImageError(f"{one_line(target)}: cannot be written ({one_line(error)})") from error

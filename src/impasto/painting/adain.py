@@ -30,9 +30,10 @@ from impasto.controls.regions import (
     strengths,
 )
 from impasto.errors import ImageError, OptionError, StyleError
+from impasto.images.options import check_size
 from impasto.images.photo import Photo, Picture, fit_photo, read_photo
 from impasto.images.resizing import Plane
-from impasto.images.windows import ArraySource, Source
+from impasto.images.windows import Source
 from impasto.models import Card
 from impasto.models.engine import Engine
 from impasto.painting.plan import MEMORY, Plan, check_memory, check_tile, plan_tiles
@@ -41,7 +42,6 @@ from impasto.painting.steps import (
     Painted,
     affines,
     check_image,
-    check_size,
     cropped,
     encode,
     kept,
@@ -209,7 +209,7 @@ class Painter:
             if plan is not None:
                 if opacity is not None:
                     opacity = fit(check_plane(opacity, "opacity"), height, width)
-                source = ArraySource(image, opacity)
+                source = Photo(image, opacity, "the image")
                 return _joined(
                     self.tiled(
                         source,

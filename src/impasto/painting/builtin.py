@@ -32,22 +32,15 @@ from impasto.controls.moments import cell_average
 from impasto.controls.regions import Statistics, check_statistics, shares, strengths
 from impasto.errors import ImageError, OptionError, StyleError
 from impasto.images.formats import one_line
+from impasto.images.options import SaveOptions, check_size
 from impasto.images.photo import Photo, Picture, fill_hidden, fit_photo, read_photo
 from impasto.images.resizing import MAX_PIXELS, Plane, scaled_size
-from impasto.images.sources import open_source
+from impasto.images.sources import open_picture
 from impasto.images.writing import QUALITY, check_depth, check_target, format_of
 from impasto.painting.adain import STYLE_SIZE, Painter, listed
 from impasto.painting.files import Written, write_painted
 from impasto.painting.plan import MEMORY, check_memory, check_tile, memory_at_once
-from impasto.painting.steps import (
-    Content,
-    Painted,
-    check_image,
-    check_size,
-    cropped,
-    kept,
-    padded,
-)
+from impasto.painting.steps import Content, Painted, check_image, cropped, kept, padded
 from impasto.painting.tiles import Watch
 from impasto.styles.style import Style
 
@@ -245,7 +238,7 @@ class BuiltInPainter(Painter):
             >>> model.fits("scan.tif")                                          # doctest: +SKIP
             False
         """
-        with open_source(Path(content), max_pixels=max_pixels) as picture:
+        with open_picture(Path(content), max_pixels=max_pixels) as picture:
             height, width = picture.height, picture.width
         if size is not None:
             height, width = scaled_size(height, width, size)
@@ -311,12 +304,12 @@ class BuiltInPainter(Painter):
         check_tile(tile)
         check_memory(memory)
         path = Path(target)
-        check_depth(depth, format_of(path))
+        check_depth(SaveOptions(quality=quality, depth=depth).depth, format_of(path))
         check_target(path, overwrite=overwrite)
         styles = [self.found(each) for each in listed(style)]
         for each in styles:
             self.check_style(each, color=color)
-        with open_source(Path(content), max_pixels=max_pixels) as picture:
+        with open_picture(Path(content), max_pixels=max_pixels) as picture:
             height, width = picture.height, picture.width
         if size is not None:
             height, width = scaled_size(height, width, size)

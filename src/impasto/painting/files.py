@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from impasto.images.options import SaveOptions
 from impasto.images.photo import Photo
 from impasto.images.windows import ScaledSource, Source
 from impasto.images.writing import (
@@ -92,7 +93,9 @@ def write_painted(
         ImageError: if the file cannot be written.
     """
     rendered = photo.rendered(painted.image)
-    write_image(rendered, target, quality=quality, depth=depth, overwrite=overwrite)
+    write_image(
+        rendered, target, save=SaveOptions(quality=quality, depth=depth, overwrite=overwrite)
+    )
     height, width = painted.image.shape[:2]
     times = painted.encode_seconds, painted.align_seconds, painted.decode_seconds
     return Written(target, width, height, photo.remark, None, *times)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,14 +22,12 @@ from impasto.controls.moments import (
     region_moments,
 )
 from impasto.controls.regions import is_flat
-from impasto.errors import ImageError, OptionError
+from impasto.errors import ImageError
+from impasto.images.options import MIN_SIDE
 from impasto.images.photo import fill_hidden
 from impasto.models import Card
 from impasto.models.engine import Engine
 from impasto.styles.style import Style
-
-MIN_SIDE = 16
-"""The smallest side of a picture, in pixels."""
 
 # What rounding in a resize may leave outside [0, 1].
 _SLACK = 1e-3
@@ -104,25 +101,6 @@ def check_image(image: NDArray[np.float32], name: str) -> None:
     low, high = float(image.min()), float(image.max())
     if not (low >= -_SLACK and high <= 1 + _SLACK):  # also refuses NaN
         raise ImageError(f"{name}: values must lie in [0, 1], not from {low:g} to {high:g}")
-
-
-def check_size(size: int | None) -> None:
-    """Refuse a shorter side that is no whole number of ``MIN_SIDE`` pixels or more, or None.
-
-    Raises:
-        OptionError: naming the number.
-
-    Example:
-        >>> check_size(512)
-    """
-    if size is None:
-        return
-    try:
-        whole = operator.index(size)
-    except TypeError:
-        whole = 0
-    if whole < MIN_SIDE:
-        raise OptionError(f"size must be a whole number of {MIN_SIDE} pixels or more, not {size!r}")
 
 
 def encode(

@@ -79,7 +79,7 @@ def survey(
         ImageError: if the picture holds NaN.
 
     Example:
-        >>> source = ArraySource(np.zeros((4, 4, 3), np.float32), None)      # doctest: +SKIP
+        >>> source = Photo(np.zeros((4, 4, 3), np.float32), None, "a black one")  # doctest: +SKIP
         >>> survey(source, [None], color=None, tiles=[(slice(0, 4), slice(0, 4))])  # doctest: +SKIP
     """
     everywhere, visible, fill = _Counted(), _Counted(), _Counted()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.batch.sheets import Cell, contact_sheet
+from impasto.images.options import SaveOptions
 from impasto.images.writing import write_image
 from impasto.lab.evaluate.lines import Line
 from impasto.lab.evaluate.painters import StudioPainter
@@ -102,5 +103,5 @@ def _picture(image: NDArray[np.float32]) -> Image.Image:
 
 
 def _write(sheet: Image.Image, path: Path) -> Path:
-    write_image(sheet, path, overwrite=True)
+    write_image(sheet, path, save=SaveOptions(overwrite=True))
     return path

@@ -18,6 +18,7 @@ from PIL import Image
 from impasto.controls.masks import Mask, PictureMask, check_strength, read_alpha, read_masks
 from impasto.controls.regions import Statistics
 from impasto.errors import OptionError, StyleError
+from impasto.images.options import SaveOptions, check_size
 from impasto.images.photo import Photo, Picture, fit_photo, read_photo
 from impasto.images.resizing import MAX_PIXELS
 from impasto.images.writing import QUALITY, check_depth, check_target, format_of
@@ -31,7 +32,7 @@ from impasto.models import Card
 from impasto.painting.adain import listed
 from impasto.painting.files import Written, write_painted
 from impasto.painting.plan import MEMORY
-from impasto.painting.steps import Content, Painted, check_size
+from impasto.painting.steps import Content, Painted
 from impasto.styles.style import Style
 from impasto.stylizer import STYLE_SIZE, Stylizer
 
@@ -277,7 +278,7 @@ class MethodStylizer(Stylizer):
         check_size(size)
         check_size(style_size)
         path = Path(target)
-        check_depth(depth, format_of(path))
+        check_depth(SaveOptions(quality=quality, depth=depth).depth, format_of(path))
         check_target(path, overwrite=overwrite)
         styles = [self._ready(each, style_size, color=color) for each in listed(style)]
         photo = fit_photo(read_photo(content, max_pixels=max_pixels, keep_gps=keep_gps), size)

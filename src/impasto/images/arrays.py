@@ -1,0 +1,293 @@
+"""A picture as an array of floats: made of arrays of any dtype and layout, given back in them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from impasto.errors import ImageError
+from impasto.images.icc import srgb_profile
+from impasto.images.options import SaveOptions
+from impasto.images.resizing import check_rgb, resize_plane
+from impasto.images.windows import Window
+from impasto.images.writing import Rendered, quantized, write_image
+
+Layout: TypeAlias = Literal["HW", "HWC", "CHW"]
+
+# White for each dtype that an array may have, whatever its byte order.
+_WHITE = {"u1": 255, "u2": 65535, "f2": 1, "f4": 1, "f8": 1}
+
+# Rec. 709: the weights of the sRGB primaries.
+_LUMA = (0.2126, 0.7152, 0.0722)
+
+
+@dataclass(frozen=True)
+class ArrayForm:
+    """The form in which an array holds a picture.
+
+    Attributes:
+        dtype: as the array has it.
+        layout: order of the axes.
+        channels: 1, 3 or 4.
+        height: in pixels.
+        width: in pixels.
+        name: what to call the array in a message.
+    """
+
+    dtype: np.dtype[Any]
+    layout: Layout
+    channels: int
+    height: int
+    width: int
+    name: str
+
+    @property
+    def depth(self) -> int:
+        """Bits a channel that a file of the result deserves, 8 or 16."""
+        return 16 if self.dtype.itemsize > 1 else 8
+
+
+def array_form(array: NDArray[Any]) -> ArrayForm:
+    """The form of an array; its values are not looked at.
+
+    Args:
+        array: as for :func:`impasto.images.photo.read_photo`.
+
+    Raises:
+        ImageError: if its dtype or its shape is not one of a picture.
+
+    Example:
+        >>> array_form(np.zeros((4, 6, 3), np.uint8)).layout
+        'HWC'
+    """
+    name = f"the array of shape {array.shape}"
+    if array.dtype.str[1:] not in _WHITE:
+        raise ImageError(
+            f"{name}: dtype {array.dtype} is not read; give uint8, uint16, or floats in [0, 1] "
+            "(a bool array: array.astype(np.float32))"
+        )
+    layout = _layout(array, name)
+    height, width, channels = _channels_last(array, layout).shape
+    return ArrayForm(array.dtype, layout, channels, height, width, name)
+
+
+def read_array(array: NDArray[Any], form: ArrayForm) -> Photo:
+    """The picture that an array holds, copied.
+
+    Args:
+        array: uint8, uint16, or floats in [0, 1].
+        form: as :func:`array_form` found it.
+
+    Raises:
+        ImageError: if floats are not in [0, 1].
+
+    Example:
+        >>> array = np.full((2, 4), 51, np.uint8)
+        >>> float(read_array(array, array_form(array)).image[0, 0, 0])
+        0.20000000298023224
+    """
+    _check_values(array, form.name)
+    values = _channels_last(array, form.layout).astype(np.float32)
+    values /= _WHITE[array.dtype.str[1:]]
+    return Photo(
+        image=np.repeat(values, 3, axis=2) if form.channels == 1 else values[..., :3].copy(),
+        alpha=values[..., 3].copy() if form.channels == 4 else None,
+        name=form.name,
+        form=form,
+        depth=form.depth,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A picture that was read, and what is needed to give a result back in the same form.
+
+    It is a :class:`impasto.images.windows.Source` as well, which gives windows of itself.
+
+    Attributes:
+        image: (H, W, 3) float32, sRGB in [0, 1], upright.
+        alpha: (H, W) float32 in [0, 1], or None for a picture that had none.
+        name: what to call it in a message.
+        form: of an array; None for a file or a Pillow image.
+        exif: what is kept of the EXIF data, b"" for nothing.
+        depth: bits a channel that a file of the result deserves: 16 if there were more than 8.
+        remark: what was lost in reading, such as "its 10 bits a channel are read as 8"; or "".
+    """
+
+    image: NDArray[np.float32]
+    alpha: NDArray[np.float32] | None
+    name: str
+    form: ArrayForm | None = None
+    exif: bytes = b""
+    depth: int = 8
+    remark: str = ""
+    # What a photo holds is counted by whoever read it.
+    held = 0
+    row_bytes = 0
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return len(self.image)
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return int(self.image.shape[1])
+
+    def window(self, rows: slice, columns: slice) -> Window:
+        """A part of the picture, from pixel to pixel: views, not copies.
+
+        Args:
+            rows: which ones, with a start and a stop.
+            columns: the same.
+
+        Returns:
+            Colors (h, w, 3) and opacity (h, w) or None.
+
+        Example:
+            >>> photo = Photo(np.zeros((4, 6, 3), np.float32), None, "a black one")
+            >>> photo.window(slice(0, 2), slice(1, 6))[0].shape
+            (2, 5, 3)
+        """
+        alpha = None if self.alpha is None else self.alpha[rows, columns]
+        return self.image[rows, columns].astype(np.float32, copy=False), alpha
+
+    def give_back(self, image: NDArray[np.floating[Any]]) -> Image.Image | NDArray[Any]:
+        """The result ``image`` in the form that this photo came in.
+
+        A file or a Pillow image gives an 8-bit Pillow image (it has no deeper colors), RGB or RGBA,
+        upright, with the profile of sRGB and the EXIF data in ``info``; :meth:`save` writes 16
+        bits. An array gives an array of the same dtype and layout; a grey one gives luma
+        (Rec. 709). Alpha is put back, scaled if the size changed.
+
+        Args:
+            image: (H, W, 3) floats in [0, 1], of any size; what is outside is clipped.
+
+        Raises:
+            ImageError: if ``image`` has another shape, or holds NaN or infinity.
+
+        Example:
+            >>> grey = np.array([[0, 128, 255]], np.uint8)
+            >>> photo = read_array(grey, array_form(grey))
+            >>> photo.give_back(np.ones((1, 3, 3), np.float32))
+            array([[255, 255, 255]], dtype=uint8)
+        """
+        rendered = self.rendered(image)
+        if self.form is None:
+            picture = Image.fromarray(rendered.pixels(8))
+            picture.info["icc_profile"] = srgb_profile()
+            if self.exif:
+                picture.info["exif"] = self.exif
+            return picture
+        values, alpha = rendered.image, rendered.alpha
+        if self.form.channels > 1:
+            planes = values if alpha is None else np.dstack([values, alpha])
+        else:  # in float64, so that a grey of three equal channels comes back exactly
+            planes = (values @ np.array(_LUMA))[..., None].astype(values.dtype)
+        array = _in_dtype(planes, self.form.dtype)
+        if self.form.layout == "HW":
+            return array[..., 0]
+        if self.form.layout == "CHW":
+            return np.ascontiguousarray(array.transpose(2, 0, 1))
+        return array
+
+    def rendered(self, image: NDArray[np.floating[Any]]) -> Rendered:
+        """The result ``image`` ready to be written: with this photo's alpha, EXIF data and depth.
+
+        Args:
+            image: (H, W, 3) floats in [0, 1], of any size; what is outside is clipped.
+
+        Returns:
+            A value for :func:`write_image`, which rounds it to what the format can hold.
+
+        Raises:
+            ImageError: if ``image`` has another shape, or holds NaN or infinity.
+
+        Example:
+            >>> array = np.full((2, 2), 1000, np.uint16)
+            >>> deep = read_array(array, array_form(array))
+            >>> deep.rendered(deep.image).pixels(16)[0, 0]
+            array([1000, 1000, 1000], dtype=uint16)
+        """
+        check_rgb(image, f"the result for {self.name}")
+        if not np.isfinite(image).all():
+            raise ImageError(f"the result for {self.name} holds NaN or infinity")
+        alpha = self.alpha
+        if alpha is not None and alpha.shape != image.shape[:2]:
+            alpha = resize_plane(alpha, *image.shape[:2])
+        return Rendered(np.clip(image, 0, 1), alpha, self.exif, self.depth)
+
+    def save(
+        self,
+        image: NDArray[np.floating[Any]],
+        target: str | os.PathLike[str] | BinaryIO,
+        *,
+        format: str | None = None,
+        save: SaveOptions = SaveOptions(),
+    ) -> None:
+        """Write the result ``image``: 16 bits a channel if this photo and the format have them.
+
+        Args:
+            image: (H, W, 3) floats in [0, 1], of any size; what is outside is clipped.
+            target: as of :func:`write_image`, as are the other options.
+
+        Raises:
+            ImageError: as :meth:`rendered` and :func:`write_image` do.
+            OptionError: as :func:`write_image` does.
+
+        Example:
+            >>> photo = read_photo("deep.tif")                              # doctest: +SKIP
+            >>> painted = model.paint(photo.image, wave, opacity=photo.alpha)  # doctest: +SKIP
+            >>> photo.save(painted.image, "out.tif")                        # doctest: +SKIP
+        """
+        write_image(self.rendered(image), target, format=format, save=save)
+
+
+def _in_dtype(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    values = values if dtype.kind == "f" else quantized(values, dtype.itemsize * 8)
+    return values.astype(dtype)
+
+
+def _channels_last(array: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    if layout == "HW":
+        return array[..., None]
+    return array.transpose(1, 2, 0) if layout == "CHW" else array
+
+
+def _layout(array: NDArray[Any], name: str) -> Layout:
+    channels = (1, 3, 4)
+    if array.ndim == 2:
+        return "HW"
+    if array.ndim == 3 and array.shape[2] in channels:
+        return "HWC"
+    if array.ndim == 3 and array.shape[0] in channels:
+        return "CHW"
+    if array.ndim == 4:
+        raise ImageError(f"{name}: is a batch; loop over it and give one picture at a time")
+    raise ImageError(
+        f"{name}: a picture is (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels"
+        + ("; of a batch or a film give one picture at a time" if array.ndim == 3 else "")
+    )
+
+
+def _check_values(array: NDArray[Any], name: str) -> None:
+    if array.dtype.kind != "f":
+        return
+    broken = array.size - int(np.count_nonzero(np.isfinite(array)))
+    if broken:
+        raise ImageError(
+            f"{name}: {broken} of {array.size} values are NaN or infinite; "
+            "mend them first (np.nan_to_num)"
+        )
+    low, high = float(array.min()), float(array.max())
+    if low < 0 or high > 1:
+        raise ImageError(
+            f"{name}: floats from {low:g} to {high:g}, not within [0, 1]; "
+            "scale them (/ 255) or clip them (np.clip)"
+        )

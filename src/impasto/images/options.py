@@ -1,0 +1,131 @@
+"""Options for reading and writing pictures, as values that are checked once, on construction.
+
+Nothing heavy is imported here: the command line builds its options from the fields.
+"""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, field
+from typing import Any
+
+from impasto.errors import OptionError
+
+MIN_SIDE = 16
+"""The smallest side of a picture that can be painted, in pixels."""
+
+
+def option(default: Any, help: str, **settings: Any) -> Any:
+    """Declare a field that is also an option of the command line.
+
+    Args:
+        default: the field's default, which the help shows.
+        help: a sentence for the command line.
+        settings: ``flag`` (the name on the command line, where it is not the field's), ``metavar``,
+            and ``shown`` (a text for the default, where its value says little).
+    """
+    return field(default=default, metadata={"help": help, **settings})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """Options for reading pictures.
+
+    Attributes:
+        size: shorter side of the result in pixels, 16 or more; None: the photograph's own.
+        style_size: shorter side in pixels, 16 or more, that larger style pictures are reduced to,
+            which sets the scale of their strokes; None leaves them as they are.
+        max_pixels: larger pictures are refused, files from their headers before they are decoded.
+        keep_gps: keep the place where the photograph was taken among its EXIF data.
+
+    Raises:
+        OptionError: if a number is out of its range.
+
+    Example:
+        >>> ReadOptions(size=1024).size
+        1024
+    """
+
+    size: int | None = option(
+        None, "Shorter side of the result.", metavar="N", shown="the photograph's"
+    )
+    style_size: int | None = option(
+        512,
+        "Shorter side that a larger style is reduced to: the scale of its strokes.",
+        metavar="N",
+    )
+    max_pixels: int = option(200_000_000, "Refuse larger pictures.", metavar="N")
+    keep_gps: bool = option(False, "Keep the place where the photograph was taken.")
+
+    def __post_init__(self) -> None:
+        check_size(self.size)
+        check_size(self.style_size)
+        check_max_pixels(self.max_pixels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaveOptions:
+    """Options for writing a result.
+
+    Attributes:
+        quality: of JPEG, WebP and AVIF, 1 to 100; the other formats lose nothing.
+        depth: bits a channel, 8 or 16, which is for PNG and TIFF; None: 16 where the photograph has
+            more than 8 and the format holds them.
+        overwrite: replace a file that is there.
+
+    Raises:
+        OptionError: if a number is out of its range.
+
+    Example:
+        >>> SaveOptions(quality=80).overwrite
+        False
+    """
+
+    quality: int = option(92, "Of JPEG, WebP and AVIF, 1 to 100.", metavar="Q")
+    depth: int | None = option(
+        None,
+        "Bits a channel; 16 for PNG and TIFF.",
+        metavar="8|16",
+        shown="16 where photograph and format have them",
+    )
+    overwrite: bool = option(False, "Replace files that exist.")
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise OptionError(f"quality is {self.quality}; give 1 to 100")
+        if self.depth not in (None, 8, 16):
+            raise OptionError(
+                f"depth is {self.depth}; give 8 or 16, or nothing for the photograph's own"
+            )
+
+
+def check_size(size: int | None) -> None:
+    """Refuse a shorter side that is no whole number of ``MIN_SIDE`` pixels or more, or None.
+
+    Raises:
+        OptionError: naming the number.
+
+    Example:
+        >>> check_size(512)
+    """
+    if size is None:
+        return
+    try:
+        whole = operator.index(size)
+    except TypeError:
+        whole = 0
+    if whole < MIN_SIDE:
+        raise OptionError(f"size must be a whole number of {MIN_SIDE} pixels or more, not {size!r}")
+
+
+def check_max_pixels(max_pixels: int) -> None:
+    """Refuse a limit that lets no picture through.
+
+    Raises:
+        OptionError: naming the number.
+
+    Example:
+        >>> check_max_pixels(1_000_000)
+    """
+    if max_pixels < 1:
+        raise OptionError(f"max_pixels is {max_pixels}; give 1 or more")
