@@ -1,4 +1,4 @@
-"""Peak memory and time of painting huge pictures, from file to file, each in a process of its own.
+"""Peak memory and time of painting huge pictures from file to file, in a process each.
 
 python benchmarks/memory.py                          # 4, 16 and 100 megapixels, TIFF and PNG
 python benchmarks/memory.py --models fast --formats tif --megapixels 4 100
@@ -29,7 +29,7 @@ peak MB       largest resident memory of a process that loads the model and pain
 s / Mpx       seconds a megapixel from file to file, without loading the model and the style
 x first       that against the smallest picture
 CPU s / Mpx   the same of all threads together, which other work on the machine disturbs less
-read + write  of these seconds, what the same file takes without a model (strength 0)"""
+read + write  seconds a megapixel for reading and writing the same file without a model"""
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
             for model in options.models:
                 first = None
                 for source, millions in zip(pictures, options.megapixels, strict=True):
-                    found = measured(source, model, options)
+                    found = measure(source, model, options)
                     rate = found["seconds"] / millions
                     work = found["work"] / millions
                     first = first or (rate, work)
@@ -62,7 +62,7 @@ def main() -> None:
                         Path(model).stem, suffix, f"{millions:g} M", str(found["tile"] or "-"),
                         f"{found['peak'] / 1e6:.0f}", f"{rate:.3f}", f"{rate / first[0]:.2f}",
                         f"{work:.3f}", f"{work / first[1]:.2f}",
-                        f"{found['bare'] / millions:.3f}",
+                        f"{found['copy'] / millions:.3f}",
                     ))  # fmt: skip
                     print("  ".join(rows[-1]), file=sys.stderr, flush=True)
             for source in pictures:
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def picture(folder: Path, megapixels: float, suffix: str, depth: int) -> Path:
-    """An example photograph over and over, mirrored at its edges, as a file; a mask beside it."""
+    """Write an example photograph, tiled with mirrored edges, and a mask beside it."""
     side = round(math.sqrt(megapixels * 1e6))
     with Image.open(EXAMPLES / "photos" / "coffee.jpg") as photo:
         base = np.asarray(photo.convert("RGB"))
@@ -89,7 +89,7 @@ def mask_of(path: Path) -> Path:
 
 
 def write(path: Path, row: np.ndarray, side: int, depth: int) -> Path:
-    """A square picture of such rows over and over."""
+    """Write a square picture that repeats some rows."""
     from impasto.images.strips_out import PngWriter, TiffWriter
 
     with path.open("wb") as file:
@@ -101,40 +101,40 @@ def write(path: Path, row: np.ndarray, side: int, depth: int) -> Path:
     return path
 
 
-def measured(source: Path, model: str, options: argparse.Namespace) -> dict[str, float]:
+def measure(source: Path, model: str, options: argparse.Namespace) -> dict[str, float]:
     target = source.with_name(f"painted{source.suffix}")
-    wish = {
+    job = {
         "source": str(source), "target": str(target), "model": model, "engine": options.engine,
         "precision": options.precision, "memory": options.memory, "tile": options.tile,
         "masks": [str(mask_of(source))] if options.mask else None,
     }  # fmt: skip
-    command = [sys.executable, __file__, "--paint", json.dumps(wish)]
+    command = [sys.executable, __file__, "--paint", json.dumps(job)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     target.unlink()
     found: dict[str, float] = json.loads(done.stdout)
     return found
 
 
-def paint(wish: dict[str, str]) -> None:
-    """In a process of its own: paint, and print what it took."""
+def paint(job: dict[str, str]) -> None:
+    """Paint a picture and print time and memory; runs in a process of its own."""
     import impasto
 
-    model = impasto.load(wish["model"], engine=wish["engine"], precision=wish["precision"])
+    model = impasto.load(job["model"], engine=job["engine"], precision=job["precision"])
     style = model.style(EXAMPLES / "styles" / "wave.jpg")
-    more = {name: wish[name] for name in ("memory", "tile", "masks") if wish[name] is not None}
+    more = {name: job[name] for name in ("memory", "tile", "masks") if job[name] is not None}
     start, work = perf_counter(), process_time()
-    written = model.stylize_file(wish["source"], wish["target"], style, **more)
+    written = model.stylize_file(job["source"], job["target"], style, **more)
     seconds, work = perf_counter() - start, process_time() - work
     peak = peak_bytes()
     start = perf_counter()
-    bare(wish["source"], wish["target"])
-    said = {"seconds": seconds, "work": work, "peak": peak, "tile": written.tile}
-    said["bare"] = perf_counter() - start
-    print(json.dumps(said))
+    copy(job["source"], job["target"])
+    result = {"seconds": seconds, "work": work, "peak": peak, "tile": written.tile}
+    result["copy"] = perf_counter() - start
+    print(json.dumps(result))
 
 
-def bare(source: str, target: str) -> None:
-    """Read a file and write it, in strips and in no other way than painting does."""
+def copy(source: str, target: str) -> None:
+    """Read a file and write it again in strips, in the same way as painting does."""
     from impasto.images.options import SaveOptions
     from impasto.images.sources import open_picture
     from impasto.images.windows import PaintedTile
@@ -151,7 +151,7 @@ def bare(source: str, target: str) -> None:
 
 
 def peak_bytes() -> int:
-    """The largest resident memory of this process so far."""
+    """Return the peak resident memory of this process."""
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))

@@ -1,11 +1,12 @@
-"""How long the methods of the lab take, and how much memory, each in a process of its own.
+"""Time and peak memory of the methods of the lab, in a process each.
 
 python benchmarks/methods.py --vgg FILE            # 256 and 512 px, methods and models
 python benchmarks/methods.py --vgg FILE --models cnnmrf --sizes 512 --precision bf16
 python benchmarks/methods.py --vgg FILE --inverse NAME.safetensors        # style-swap by a network
 
-The time of a method is worked out from a few of its steps: all steps of a stage take the same time
-but for the first, and for those of CNNMRF that search for patches, at most as long as the first.
+The time of a method is extrapolated from a few of its steps: all steps of a stage take the same
+time, except the first and those of CNNMRF that search for patches, which take at most as long as
+the first.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ CPU s    the same of all threads together, which other work on the machine distu
 peak MB  largest resident memory of a process that loads the model and paints one picture"""
 METHODS = ("gatys", "cnnmrf", "style-swap")
 NET = "style-swap, net"
-"""The row of Style-Swap with its inverse network."""
+"""Name of the row of Style-Swap with its inverse network."""
 
 
 def main() -> None:
@@ -38,17 +39,17 @@ def main() -> None:
     add("--sizes", type=int, nargs="+", metavar="N", default=[256, 512])
     add("--precision", metavar="P", default="fp32", help="of methods (default: fp32)")
     add("--threads", type=int, metavar="N", default=1)
-    add("--vgg", metavar="FILE", help="default: what $IMPASTO_VGG names, or was fetched")
+    add("--vgg", metavar="FILE", help="default: $IMPASTO_VGG, or the downloaded file")
     add("--inverse", metavar="FILE", help="an inverse network of style-swap, for a row with it")
     add("--steps", type=int, metavar="N", default=30, help="steps that are measured (30)")
     options = parser.parse_args()
     rows = []
     for model in [*options.models, *([NET] if options.inverse else [])]:
         for size in options.sizes:
-            wish = {"model": model, "size": size, "vgg": options.vgg, "threads": options.threads,
+            job = {"model": model, "size": size, "vgg": options.vgg, "threads": options.threads,
                     "precision": options.precision, "steps": options.steps,
                     "inverse": options.inverse}  # fmt: skip
-            command = [sys.executable, __file__, "--paint", json.dumps(wish)]
+            command = [sys.executable, __file__, "--paint", json.dumps(job)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             found = json.loads(done.stdout)
             rows.append((
@@ -59,39 +60,39 @@ def main() -> None:
     print(table(rows), LEGEND, sep="\n\n")
 
 
-def paint(wish: dict[str, object]) -> None:
-    """In a process of its own: paint, and print what it took."""
+def paint(job: dict[str, object]) -> None:
+    """Paint a picture and print time and memory; runs in a process of its own."""
     import impasto
     from impasto.images.photo import read_photo
     from impasto.images.resizing import resize
 
-    size = int(str(wish["size"]))
+    size = int(str(job["size"]))
     content, style = (
         resize(read_photo(EXAMPLES / name).image, size)[:size, :size]
         for name in ("photos/coffee.jpg", "styles/wave.jpg")
     )
-    method, net = wish["model"] in METHODS, wish["model"] == NET
-    own = {"vgg": wish["vgg"], "engine": "cpu", "precision": wish["precision"]}
-    name = "style-swap" if net else str(wish["model"])
-    model = impasto.load(name, threads=wish["threads"], **(own if method or net else {}))
+    method, net = job["model"] in METHODS, job["model"] == NET
+    own = {"vgg": job["vgg"], "engine": "cpu", "precision": job["precision"]}
+    name = "style-swap" if net else str(job["model"])
+    model = impasto.load(name, threads=job["threads"], **(own if method or net else {}))
     if net:
-        model = model.set(options={"inverse": wish["inverse"]})
+        model = model.with_settings(options={"inverse": job["inverse"]})
     if not method:
-        model.stylize(content, style)  # engines prepare themselves for a size
+        model.stylize(content, style)  # engines choose kernels for a size in the first run
         begin, work = perf_counter(), process_time()
         model.stylize(content, style)
         found = perf_counter() - begin, process_time() - work
         steps = "-"
     else:
-        found, steps = of_method(model, content, style, int(str(wish["steps"])))
-    said = dict(zip(("seconds", "work"), found, strict=True))
-    print(json.dumps({**said, "peak": peak_bytes(), "steps": steps,
+        found, steps = time_method(model, content, style, int(str(job["steps"])))
+    times = dict(zip(("seconds", "work"), found, strict=True))
+    print(json.dumps({**times, "peak": peak_bytes(), "steps": steps,
                       "precision": model.engine.precision}))  # fmt: skip
 
 
-def of_method(model, content, style, steps: int) -> tuple[tuple[float, float], str]:
-    """Seconds of wall and of processors for a picture with all its steps, by some of them."""
-    options = model.method.options()
+def time_method(model, content, style, steps: int) -> tuple[tuple[float, float], str]:
+    """Estimate wall and CPU seconds of all steps of a picture from some of them."""
+    options = model.painter.method.options()
     scales, refresh = getattr(options, "scales", 1), getattr(options, "refresh", 10**9)
     few = max(3, -(-steps // scales))
     times: dict[object, list[tuple[float, float]]] = {}
@@ -100,7 +101,7 @@ def of_method(model, content, style, steps: int) -> tuple[tuple[float, float], s
     def watch(progress) -> None:
         now = perf_counter(), process_time()
         took = now[0] - before[0][0], now[1] - before[0][1]
-        times.setdefault(progress.image.shape, []).append(took)
+        times.setdefault(progress.picture().shape, []).append(took)
         before[0] = now
 
     model.stylize(content, style, steps=few * scales, watch=watch)
@@ -109,14 +110,14 @@ def of_method(model, content, style, steps: int) -> tuple[tuple[float, float], s
         count = options.steps // scales
         searches = -(-count // refresh)
         for i in (0, 1):
-            # The first step has with it what is done once, and the search.
+            # The first step includes the setup and a search for patches.
             first, step = stage[0][i], statistics.median(each[i] for each in stage[1:])
             found[i] += count * step + searches * (first - step)
     return (found[0], found[1]), f"{few * scales} of {options.steps}"
 
 
 def peak_bytes() -> int:
-    """The largest resident memory of this process so far."""
+    """Return the peak resident memory of this process."""
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (

@@ -1,9 +1,9 @@
-"""How fast Impasto is here: every engine, precision, model and size beside the paper's network.
+"""Speed of every engine, precision, model and size, compared with the paper's network.
 
     python benchmarks/speed.py [--quick] [--models NAME|FILE ...] [--sizes N ...] [--csv FILE]
 
-The rows take turns, again and again, and each gets the median of its turns: what else happens on
-the machine then hits all of them alike. The reference is the network of Huang & Belongie 2017
+The rows take turns, again and again, and each gets the median of its turns: other load on the
+machine then affects all of them alike. The reference is the network of Huang & Belongie 2017
 (VGG-19 to relu4_1 and its mirror, reflection padding) in PyTorch eager, single precision, with
 random weights; without PyTorch it is left out.
 """
@@ -42,9 +42,9 @@ from impasto.models.engine import ENGINES
 SIZES = (256, 512, 1024)
 REPEATS = 5
 TURN_SECONDS = 0.3
-"""A turn repeats a quick call for so long: one call of a few milliseconds is mostly jitter."""
+"""Duration of a turn, which repeats short calls: the times of single ones vary too much."""
 REST_SECONDS = 0.03
-"""Before a turn: the threads of the engine before it stop spinning on the cores."""
+"""Pause before a turn, in which the threads of the previous engine stop spinning."""
 REFERENCE = "torch"
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
@@ -56,7 +56,7 @@ VGG = ((3, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 2), (128, 256, 4), (256
 
 @dataclass(frozen=True)
 class Case:
-    """One row: a model on an engine in a precision. The reference's engine is ``torch``."""
+    """A row: a model on an engine in a precision. The engine of the reference is ``torch``."""
 
     model: str
     engine: str
@@ -68,7 +68,7 @@ class Case:
 
 
 class Timing(NamedTuple):
-    """Work, and median seconds: with a kept style, with the style encoded too, graphs alone."""
+    """Multiply-adds, and median seconds: with a prepared style, with a new style, graphs alone."""
 
     multiply_adds: float
     kept: float
@@ -87,8 +87,8 @@ class Bundled:
         self.content, self.picture = pictures(size)
         self.value = self.model.style(self.picture, size=None)
         self.planes = np.ascontiguousarray(self.content.transpose(2, 0, 1))
-        moments = self.model.engine.encode(self.planes).moments
-        self.affines = [adain(c, s) for c, s in zip(moments, self.value.moments, strict=True)]
+        _, own = self.model.engine.encode(self.planes)
+        self.affines = [adain(c, s) for c, s in zip(own, self.value.moments, strict=True)]
 
     def style(self) -> object:
         return self.model.style(self.picture, size=None)
@@ -98,11 +98,11 @@ class Bundled:
 
     def graphs(self) -> object:
         engine = self.model.engine
-        return engine.decode(engine.encode(self.planes).features, self.affines)
+        return engine.decode(engine.encode(self.planes)[0], self.affines)
 
 
 class Paper:
-    """The reference, laid out as in the popular PyTorch port."""
+    """The paper's network as the reference, written as in the popular PyTorch port."""
 
     def __init__(self, size: int, threads: int | None) -> None:
         import torch
@@ -152,7 +152,7 @@ class Paper:
 
 
 def pictures(size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A content and a style image: speed does not depend on what is in them."""
+    """Make a random content and a random style image."""
     content, style = np.random.default_rng(0).random((2, size, size, 3), dtype=np.float32)
     return content, style
 
@@ -162,7 +162,7 @@ def runner(case: Case, size: int, threads: int | None) -> Bundled | Paper:
 
 
 def turn(call: Callable[[], object], seconds: float) -> float:
-    """Seconds a call, over as many calls as fit."""
+    """Measure the seconds of a call, over as many calls as fit."""
     start, calls = time.perf_counter(), 0
     while True:
         call()
@@ -173,14 +173,16 @@ def turn(call: Callable[[], object], seconds: float) -> float:
 
 
 def measure(cases: Sequence[Case], size: int, options: argparse.Namespace) -> list[Timing]:
-    """Seconds of each case, the turns interleaved."""
+    """Measure the seconds of each case in interleaved turns."""
     runners = [runner(case, size, options.threads) for case in cases]
     for each in runners:  # engines choose their kernels for a new size in the first runs
         each.style(), each.paint(), each.graphs()
     spent: list[list[tuple[float, ...]]] = [[] for _ in cases]
     for number in range(options.repeats):
         for case, each, turns in zip(cases, runners, spent, strict=True):
-            say(f"{size} px, turn {number + 1} of {options.repeats}: {case.label} {case.engine}")
+            show_progress(
+                f"{size} px, turn {number + 1} of {options.repeats}: {case.label} {case.engine}"
+            )
             time.sleep(REST_SECONDS)
             calls: tuple[Callable[[], object], ...] = (each.paint, each.style, each.graphs)
             paint, style, graphs = (turn(call, options.turn) for call in calls)
@@ -192,7 +194,7 @@ def measure(cases: Sequence[Case], size: int, options: argparse.Namespace) -> li
 
 
 def peaks(seconds: float) -> dict[str, float]:
-    """Multiply-adds a second of the best matrix product, by precision."""
+    """Measure the multiply-adds a second of the best matrix product, by precision."""
     best: dict[str, float] = {}
     for side in (512, 1024, 2048, 3072):
         a = np.random.default_rng(0).standard_normal((side, side), dtype=np.float32)
@@ -203,7 +205,7 @@ def peaks(seconds: float) -> dict[str, float]:
             single = torch.from_numpy(a)
             factors = {"fp32": single, "bf16": single.bfloat16()}
         for precision, factor in factors.items():
-            say(f"matrix product of {side}, {precision}")
+            show_progress(f"matrix product of {side}, {precision}")
             product = partial(operator.matmul, factor, factor)
             product()
             rate = side**3 / min(turn(product, seconds / 3) for _ in range(3))
@@ -212,7 +214,7 @@ def peaks(seconds: float) -> dict[str, float]:
 
 
 def startups(cases: Sequence[Case], repeats: int) -> list[tuple[str, float]]:
-    """Median seconds of whole processes, their turns interleaved."""
+    """Measure the median seconds of whole processes in interleaved turns."""
     commands = {
         "python -c pass (nothing at all)": ["-c", "pass"],
         "import impasto": ["-c", "import impasto"],
@@ -226,7 +228,7 @@ def startups(cases: Sequence[Case], repeats: int) -> list[tuple[str, float]]:
     spent: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(repeats + 1):
         for name, arguments in commands.items():
-            say(f"start-up: {name}")
+            show_progress(f"start-up: {name}")
             start = time.perf_counter()
             process([sys.executable, *arguments])
             if number:  # the first round fills the disk cache
@@ -235,19 +237,19 @@ def startups(cases: Sequence[Case], repeats: int) -> list[tuple[str, float]]:
 
 
 def peak_memory(case: Case, size: int, threads: int | None) -> int:
-    """Peak bytes of a process that loads the model, encodes one style and paints one picture."""
-    say(f"memory: {case.label} {case.engine} {case.precision} {size} px")
+    """Measure the peak bytes of a process that loads a model, encodes a style and paints once."""
+    show_progress(f"memory: {case.label} {case.engine} {case.precision} {size} px")
     arguments = [case.model, case.engine, case.precision, str(size), str(threads or 0)]
     return int(process([sys.executable, __file__, "--peak-of", *arguments]))
 
 
 def report_peak(model: str, engine: str, precision: str, size: str, threads: str) -> None:
-    """The child of :func:`peak_memory`."""
+    """Print the peak memory of this process, the child of :func:`peak_memory`."""
     each = runner(Case(model, engine, precision), int(size), int(threads) or None)
     each.style(), each.paint()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if sys.platform == "linux":
-        # There ru_maxrss starts at the size of the process that started this one; this does not.
+        # On Linux ru_maxrss starts at the size of the parent process; VmHWM does not.
         own = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
         peak = int(own[1]) if own else peak
     print(peak if sys.platform == "darwin" else peak * 1024)
@@ -260,14 +262,14 @@ def process(command: list[str]) -> str:
     return done.stdout.strip()
 
 
-def say(text: str) -> None:
-    """Progress, on one line of a terminal; nothing in a log."""
+def show_progress(text: str) -> None:
+    """Show progress on one line of a terminal; nothing in a log."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table that also reads well as plain text; numbers to the right."""
+    """Format a Markdown table that is aligned as plain text too, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     left = [not cell[:1].isdigit() for cell in rows[0]]
     rule = ["-" * w if text else "-" * (w - 1) + ":" for w, text in zip(widths, left, strict=True)]
@@ -283,7 +285,7 @@ def ratio(one: float | None, other: float | None) -> str:
 
 
 def machine(threads: int | None) -> str:
-    """What the numbers hold for."""
+    """Describe the processor and the versions that the numbers were measured with."""
     info = Path("/proc/cpuinfo")
     named = re.search(r"model name\s*:\s*(.+)", info.read_text() if info.is_file() else "")
     cpu = named[1] if named else platform.processor() or platform.machine()
@@ -296,7 +298,7 @@ def machine(threads: int | None) -> str:
 
 
 def choose(options: argparse.Namespace) -> tuple[list[Case], list[str]]:
-    """The cases that can run here, and why others cannot."""
+    """List the cases that can run here, and the reasons why others cannot."""
     cases, notes = [], []
     if REFERENCE in options.engines and HAS_TORCH:
         cases.append(Case("paper (VGG-19)", REFERENCE, "fp32"))
@@ -328,7 +330,7 @@ HEAD = ("model", "engine", "precision", "size", "img/s", "x ref.", "img/s +style
         "img/s graphs", "GMAC/s", "of peak", "peak MB")  # fmt: skip
 RAW = (*HEAD[:4], "multiply_adds", "kept_s", "encoded_s", "graphs_s", "peak_bytes")
 LEGEND = """\
-img/s         pictures a second through Stylizer.paint, with a style that is kept
+img/s         pictures a second through Stylizer.paint, with a style that is prepared before
 img/s +style  the same with a style image of the same size encoded each time
 img/s graphs  encoder and decoder alone (Engine.encode and Engine.decode)
 x ref.        times the speed of the paper's network in PyTorch eager fp32
@@ -338,7 +340,7 @@ peak MB       largest memory of a process that loads, encodes a style and paints
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure all cases and print the tables."""
     if sys.argv[1:2] == ["--peak-of"]:
         return report_peak(*sys.argv[2:])
     names = [*(row.name for row in ENGINES), REFERENCE]
@@ -381,7 +383,7 @@ def main() -> None:
                 f"{1 / timing.graphs:.2f}", f"{rate / 1e9:.1f}" if rate else "-",
                 ratio(rate, peak.get(case.precision)), f"{used / 1e6:.0f}",
             ))  # fmt: skip
-    say("")
+    show_progress("")
     if rows:
         print(f"\nmedian of {options.repeats} interleaved turns\n\n{table(HEAD, rows)}\n\n{LEGEND}")
     head = ("matrix product, torch" if HAS_TORCH else "matrix product, NumPy", "GMAC/s")

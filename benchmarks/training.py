@@ -1,14 +1,15 @@
-"""Images a second of our training loop and of a plain one, same network, same run.
+"""Speed of our training loop and of a plain one, in images a second, for the same run.
 
     python benchmarks/training.py [--steps N] [--batch N] [--crop N] [--threads N]
 
 The plain loop is written as the popular PyTorch port of the paper writes it: single precision,
 eager, no special memory format, ``var`` and ``mean`` for the statistics, Adam, one step after the
-other. Ours is what ``impasto lab train configs/adain-paper.toml`` runs: lessons, bfloat16, channels
-last, quick moments, the gradients' norm, the average of the weights. Both train the paper's decoder
-from the same random weights for the same VGG (random too: nothing is downloaded) on pictures in
-memory; neither is charged for reading files. The two take turns, and each gets the median of its
-turns: what else happens on the machine then hits both alike.
+other. Ours is what ``impasto lab train configs/adain-paper.toml`` runs: batches with
+precomputed features of VGG-19, bfloat16, channels last, fast moments, clipped gradients, averaged
+weights.
+Both train the paper's decoder from the same random weights for the same VGG (random too: nothing is
+downloaded) on pictures in memory; neither reads files. The two take turns, and each gets the
+median of its turns: other load on the machine then affects both alike.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from impasto.lab.data.cropping import Crops
 from impasto.lab.data.pictures import Collection, Sampler
 from impasto.lab.nets.vgg import CONVOLUTIONS, LAYOUTS, VGG19
-from impasto.lab.training.batches import Lessons
+from impasto.lab.training.batches import Batches, BatchOptions
 from impasto.lab.training.config import Optimizer, PairData, TaughtLoss, TrainConfig
 from impasto.lab.training.networks import find_network
 from impasto.lab.training.objective import Objective
@@ -46,7 +48,7 @@ PAPER = TrainConfig(
 
 
 def weights() -> dict[str, Tensor]:
-    """Random ones (He) of VGG-19 to relu4_1, as a file of the port names them."""
+    """Make random weights (He) of VGG-19 to relu4_1, with the names in a file of the port."""
     random = torch.Generator().manual_seed(0)
     made = {"0.weight": torch.eye(3).reshape(3, 3, 1, 1) * 2, "0.bias": torch.full((3,), -1.0)}
     for (_, inputs, outputs), key in zip(CONVOLUTIONS[:9], LAYOUTS[0].keys, strict=False):
@@ -57,22 +59,20 @@ def weights() -> dict[str, Tensor]:
 
 
 def pictures(seed: int) -> Collection:
-    """Twenty of them, 384 x 288."""
+    """Make a collection of twenty random pictures, 384 x 288."""
     random = np.random.default_rng(seed)
     made = [random.integers(0, 256, (9, 12, 3), np.uint8).repeat(32, 0).repeat(32, 1)]
     made += [np.roll(made[0], 17 * i, (0, 1)) for i in range(1, 20)]
     return Collection("squares", tuple(made))
 
 
-def batches(config: TrainConfig) -> tuple[Sampler, Sampler]:
-    """Of contents and of styles; the same for both loops."""
+def samplers(config: TrainConfig) -> tuple[Sampler, Sampler]:
+    """Make the samplers of contents and of styles, the same for both loops."""
+    data = config.data
+    crops = Crops(side=data.crop, smallest=1.0, resize=data.resize, flip=data.flip)
     content, style = (
-        Sampler(
-            [pictures(seed)], [1.0], crop=config.data.crop, smallest=1.0, jitter=0.0, seed=seed,
-            flip=config.data.flip, resize=config.data.resize, ahead=2,
-        )
-        for seed in (1, 2)
-    )  # fmt: skip
+        Sampler([pictures(seed)], [1.0], crops=crops, seed=seed, ahead=2) for seed in (1, 2)
+    )
     return content, style
 
 
@@ -89,7 +89,7 @@ def up() -> nn.Module:
 
 
 class Port(nn.Module):
-    """Network and losses of the popular port, written anew."""
+    """Network and losses of the popular port, reimplemented."""
 
     def __init__(self, vgg: dict[str, Tensor]) -> None:
         super().__init__()
@@ -137,11 +137,11 @@ class Port(nn.Module):
 
 
 def plain(config: TrainConfig) -> Iterator[float]:
-    """A step each time it is asked for, as the port makes it."""
+    """Run the training loop of the port, a step an iteration."""
     torch.manual_seed(0)
     network = Port(weights())
     optimizer = torch.optim.Adam(network.decoder.parameters(), lr=config.optimizer.learning_rate)
-    contents, styles = batches(config)
+    contents, styles = samplers(config)
     while True:
         content, style = contents.batch(config.batch), styles.batch(config.batch)
         loss = network(content, style)
@@ -152,15 +152,16 @@ def plain(config: TrainConfig) -> Iterator[float]:
 
 
 def ours(config: TrainConfig) -> Iterator[float]:
-    """A step each time it is asked for, as ``train`` makes it."""
+    """Run the training loop of ``train``, a step an iteration."""
     torch.manual_seed(0)
     row = find_network(config.network)
-    judge = VGG19(weights(), LAYOUTS[0]).eval()
+    vgg = VGG19(weights(), LAYOUTS[0]).eval()
     if config.precision == "bf16":
-        judge = judge.to(torch.bfloat16)
-    objective = Objective(config, judge, None, paint=row.paint, features=row.features)
-    contents, styles = batches(config)
-    lessons = Lessons(objective, contents, styles, batch=config.batch, repeats=1, seed=0)
+        vgg = vgg.to(torch.bfloat16)
+    objective = Objective(config, vgg, None, paint=row.paint, features=row.features)
+    contents, styles = samplers(config)
+    options = BatchOptions(batch=config.batch, repeats=1, seed=0)
+    batches = Batches(objective, contents, styles, options=options)
     learned: Any = row.learned().to(memory_format=torch.channels_last)
     average = AveragedModel(learned).eval()
     parameters = list(learned.parameters())
@@ -168,8 +169,8 @@ def ours(config: TrainConfig) -> Iterator[float]:
     step = 0
     while True:
         optimizer.zero_grad(set_to_none=True)
-        (lesson,) = lessons.at(step)
-        loss, _ = objective(learned, lesson)
+        (batch,) = batches.at(step)
+        loss, _ = objective(learned, batch)
         loss.backward()
         clip_gradients(parameters, config.optimizer.clip)
         optimizer.step()
@@ -179,7 +180,7 @@ def ours(config: TrainConfig) -> Iterator[float]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure both loops and print the table."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
     parser.add_argument("--steps", type=int, default=5, help="turns of each loop")
     parser.add_argument("--batch", type=int, default=PAPER.batch)

@@ -1,4 +1,4 @@
-"""Run the Python of ``controls.md`` and save the pictures that it makes, for the page to show.
+"""Run the Python code of ``controls.md`` and save the pictures that the page shows.
 
 python docs/draw.py [--out FOLDER]
 """

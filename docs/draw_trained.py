@@ -1,4 +1,4 @@
-"""Paint the pictures of ``methods-trained.md`` with what lies in ``trained/``.
+"""Paint the pictures of ``methods-trained.md`` with the models in ``trained/``.
 
 python docs/draw_trained.py [--out FOLDER]
 """

@@ -1,4 +1,4 @@
-"""Paint the example styles: every picture in examples/styles comes out of this program.
+"""Paint the example styles: every picture in examples/styles is made by this program.
 
     python examples/make_styles.py [NAME ...] [--out FOLDER]
 

@@ -315,7 +315,7 @@ def stained_glass() -> Image.Image:
     sun = np.array([0.74, 0.35])
 
     def regions(x: Field, y: Field) -> tuple[Field, Field]:
-        """Which part of the window a point is in, and how far the nearest border is."""
+        """Find the part of the window that points are in, and the distance to its border."""
         disc = np.hypot(x - sun[0], y - sun[1]) - 0.30
         lines = [0.62 + 0.045 * np.sin(4.2 * x + 0.4), 0.745 + 0.05 * np.sin(3.4 * x + 2.4),
                  0.875 + 0.03 * np.sin(5 * x + 5)]  # fmt: skip
@@ -331,13 +331,13 @@ def stained_glass() -> Image.Image:
         for r, n in rings
         for t in [(np.arange(n) + 0.5 * (n % 4 == 0)) / n * 2 * np.pi]
     ]
-    kept: list[Field] = []
+    spaced: list[Field] = []
     for point in rng.random((1500, 2)) * [1.35, 1.1] - 0.05:  # spaced, so that no pane is a sliver
         home = int(regions(point[0], point[1])[0])
         near = (0.085, 0.06, 0.068, 0.045, 9)[home]
-        if home < 4 and all(np.hypot(*(point - other)) > near for other in kept):
-            kept.append(point)
-    centers = np.concatenate([*seeds, np.array(kept)])
+        if home < 4 and all(np.hypot(*(point - other)) > near for other in spaced):
+            spaced.append(point)
+    centers = np.concatenate([*seeds, np.array(spaced)])
     parts = regions(centers[:, 0], centers[:, 1])[0]
     parts[: sum(n for _, n in rings)] = 4
 

@@ -1,10 +1,11 @@
-"""Figure 1 of AdaIN: how a network of one style learns with batch and with instance normalization.
+"""Figure 1 of AdaIN: training a network of one style with batch and with instance normalization.
 
 python experiments/figure1.py --photographs DIR --vgg FILE -o runs/figure1
 
-From photographs as they are; with equalized luminance, so that all have one contrast; and after
-another network has given them all another style. What is plotted there is printed here as a table:
-the style loss over the steps. All runs have one seed, hence the same weights and crops at first.
+Three kinds of photographs are used: unchanged; with equalized luminance, so that all have the same
+contrast; and after another network has given them another style. The plotted values, the style loss
+over the steps, are printed as a table. All runs have one seed, hence the same initial weights and
+the same crops.
 """
 
 from __future__ import annotations
@@ -68,13 +69,14 @@ def main() -> None:
                 data=dataclasses.replace(config.data, contents={str(folder): 1.0}),
                 method=dataclasses.replace(config.method, normalization=normalization),
             )
-            curves[name, normalization] = curve(settings, run)
+            curves[name, normalization] = train_curve(settings, run)
     print_table(curves, options.steps)
 
 
 def write_photographs(source: str, folders: dict[str, Path], through: str, count: int) -> None:
-    """The first ``count`` photographs of ``source``, shuffled, into ``folders``, each in its way;
-    those that are there already are left."""
+    """Write ``count`` random photographs of ``source`` to each folder, processed by its name.
+
+    Files that exist are left unchanged."""
     model = impasto.load(through) if "styled" in folders else None
     found = sorted(find_sources(source)[0], key=lambda each: str(each.path))
     np.random.default_rng(0).shuffle(found)
@@ -96,7 +98,7 @@ def write_photographs(source: str, folders: dict[str, Path], through: str, count
 
 
 def equalized(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """``picture`` with every luminance equally often."""
+    """Equalize the histogram of luminance of a picture."""
     y, cb, cr = (np.asarray(band) for band in Image.fromarray(picture).convert("YCbCr").split())
     ranks = np.bincount(y.ravel(), minlength=256).cumsum()
     lowest = ranks[ranks > 0][0]
@@ -105,8 +107,8 @@ def equalized(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(bands, "YCbCr").convert("RGB"))
 
 
-def curve(config: TrainConfig, run: Path) -> dict[int, float]:
-    """Step -> style loss, the mean of the steps since the one before."""
+def train_curve(config: TrainConfig, run: Path) -> dict[int, float]:
+    """Train, and return step -> style loss, the mean of the steps since the one before."""
     train(config, run)
     with (run / "log.csv").open() as file:
         return {int(row["step"]): float(row["style"]) for row in csv.DictReader(file)}

@@ -3,8 +3,8 @@
     python recipes/channels.py quality
     python recipes/channels.py runs/quality --photographs photos/ --paintings paintings/
 
-A channel behind a ReLU that is 0 for every picture has no gradient and never comes back, and what
-goes around the blocks keeps the losses falling: only looking at the channels tells.
+A channel behind a ReLU that is 0 for every picture has no gradient and never recovers. The losses
+do not show it, since skip connections around the blocks keep them falling.
 """
 
 from __future__ import annotations
@@ -29,76 +29,79 @@ from impasto.lab.training.networks import find_network
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SIDE = 256
-"""Of the crops that a network is shown, in pixels."""
+"""Side of the crops that the network is run on, in pixels."""
 DEAD = 0.01
-"""A channel that says less than this share of what the strongest of its block says is dead."""
+"""Threshold for dead channels: activity as a share of that of the strongest in the block."""
 
 
 @contextmanager
-def watched(network: nn.Module) -> Iterator[dict[str, Tensor]]:
-    """What the channels within the residual blocks of ``network`` say while it runs.
+def record_channels(network: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Record the activity of channels within the residual blocks of ``network`` while it runs.
 
-    Yields a row of numbers for each block that has run, by its name: for every channel between the
-    two convolutions its deviation over places and pictures times the norm of the weights that are
-    its way out, the largest over all passes.
+    Yields a tensor for each block that has run, by its name: for every channel between the two
+    convolutions its deviation over positions and pictures, times the norm of its outgoing weights,
+    the largest over all passes.
     """
-    said: dict[str, Tensor] = {}
+    activity: dict[str, Tensor] = {}
 
-    def note(name: str, block: Residual, within: Tensor) -> None:
+    def record(name: str, block: Residual, within: Tensor) -> None:
         deviation = within.detach().float().std(dim=(0, 2, 3), correction=0)
-        # (out, in, 3, 3): what a channel says leaves by all kernels that take it in.
-        way_out = block.second.weight.detach().float().square().sum(dim=(0, 2, 3)).sqrt()
-        says = deviation * way_out
-        said[name] = torch.maximum(said[name], says) if name in said else says
+        # (out, in, 3, 3): all kernels with this channel as input.
+        outgoing = block.second.weight.detach().float().square().sum(dim=(0, 2, 3)).sqrt()
+        found = deviation * outgoing
+        activity[name] = torch.maximum(activity[name], found) if name in activity else found
 
     hooks = [
         block.second.register_forward_pre_hook(
-            lambda _, given, name=name, block=block: note(name, block, given[0])
+            lambda _, inputs, name=name, block=block: record(name, block, inputs[0])
         )
         for name, block in network.named_modules()
         if isinstance(block, Residual)
     ]
     try:
-        yield said
+        yield activity
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def dead_channels(said: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Which channels are dead (bool, one a channel), for each block of what :func:`watched` saw.
+def dead_channels(activity: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Test channels for being dead, (C,) bool for each block, from :func:`record_channels`.
 
     >>> import torch
     >>> dead_channels({"block": torch.tensor([2.0, 0.5, 0.01])})["block"].tolist()
     [False, False, True]
     """
-    return {name: says <= DEAD * says.max() for name, says in said.items()}
+    return {name: found <= DEAD * found.max() for name, found in activity.items()}
 
 
-def dead_share(said: Mapping[str, Tensor]) -> float | None:
-    """The share of all channels that are dead, from 0 to 1; None where no block has run.
+def dead_share(activity: Mapping[str, Tensor]) -> float | None:
+    """Return the share of dead channels, from 0 to 1; None if no block has run.
 
     >>> import torch
     >>> dead_share({"block": torch.tensor([2.0, 0.5, 0.01, 0.0])})
     0.5
     """
-    if not said:
+    if not activity:
         return None
-    return float(torch.cat(list(dead_channels(said).values())).float().mean())
+    return float(torch.cat(list(dead_channels(activity).values())).float().mean())
 
 
-def look_at(
+def measure_channels(
     source: str | Path, photographs: Path, paintings: Path, *, network: str = "", count: int = 4
 ) -> dict[str, Tensor]:
-    """Run a trained network on a few pairs, and give what its channels say as :func:`watched` does.
+    """Run a trained network on a few pairs and record its channels' activity.
 
     Args:
         source: a run folder, a checkpoint, a bundle or the name of a model that ships.
-        photographs: a place of pictures (``sources.find_sources``).
-        paintings: another one.
+        photographs: folder or shards of contents (``sources.find_sources``).
+        paintings: the same for styles.
         network: name of the network in ``networks``; empty: that of the run folder's config, else
             ``source`` is the name.
-        count: how many pairs, of the first pictures of both places that can be used.
+        count: number of pairs, of the first usable pictures of both places.
+
+    Returns:
+        The activity of the channels, as :func:`record_channels` yields it.
 
     Raises:
         ImageError: for a place with fewer pictures of 256 px than that.
@@ -112,13 +115,13 @@ def look_at(
     learned = row.learned()
     start_from(learned, source, part=row.part)
     contents, styles = (_crops(place, count) for place in (photographs, paintings))
-    with torch.no_grad(), watched(learned) as said:
+    with torch.no_grad(), record_channels(learned) as activity:
         stylize(learned, contents, styles)
-    return said
+    return activity
 
 
 def _crops(place: Path, count: int) -> Tensor:
-    """The top left corners (N, 3, 256, 256) of the first pictures of ``place``."""
+    """Read the top left corners (N, 3, 256, 256) of the first pictures of ``place``."""
     pictures = (read(source, shorter=2 * SIDE, smallest=SIDE) for source in find_sources(place)[0])
     usable = (picture for picture in pictures if not isinstance(picture, str))
     corners = [picture[:SIDE, :SIDE] for picture in islice(usable, count)]
@@ -130,31 +133,31 @@ def _crops(place: Path, count: int) -> Tensor:
     return torch.from_numpy(np.stack(corners)).movedim(3, 1).float() / 255
 
 
-def channels_table(said: Mapping[str, Tensor]) -> str:
-    """A Markdown table of what :func:`watched` saw: a row a block, and all together."""
+def channels_table(activity: Mapping[str, Tensor]) -> str:
+    """Format a Markdown table of dead channels: a row a block, and one for all."""
     lines = ["| block | channels | dead |", "| --- | ---: | ---: |"]
-    for name, dead in dead_channels(said).items():
+    for name, dead in dead_channels(activity).items():
         lines.append(f"| {name} | {len(dead)} | {int(dead.sum())} |")
-    share = dead_share(said)
+    share = dead_share(activity)
     if share is not None:
-        lines.append(f"| all | {sum(map(len, said.values()))} | {share:.1%} |")
+        lines.append(f"| all | {sum(map(len, activity.values()))} | {share:.1%} |")
     return "\n".join(lines)
 
 
 def main() -> None:
     """Print the table for the network that the command line names."""
     parser = argparse.ArgumentParser(
-        description="Count the channels within residual blocks that say nothing of any picture."
+        description="Count the channels within residual blocks that are inactive for every picture."
     )
     add = parser.add_argument
     add("source", metavar="RUN|MODEL", help="a run folder, a checkpoint, a bundle or a model")
     add("--network", default="", help="of a checkpoint or a bundle: fast or quality")
     add("--photographs", type=Path, default=EXAMPLES / "photos", help="default: the examples")
     add("--paintings", type=Path, default=EXAMPLES / "styles", help="default: the examples")
-    add("--count", type=int, default=4, help="pairs to look at (default: %(default)s)")
+    add("--count", type=int, default=4, help="number of pairs (default: %(default)s)")
     options = parser.parse_args()
     try:
-        said = look_at(
+        activity = measure_channels(
             options.source,
             options.photographs,
             options.paintings,
@@ -163,7 +166,7 @@ def main() -> None:
         )
     except ImpastoError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
-    print(channels_table(said))
+    print(channels_table(activity))
 
 
 if __name__ == "__main__":

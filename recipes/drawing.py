@@ -1,4 +1,4 @@
-"""Folders of pictures that are made up for training, each of them drawn once."""
+"""Folders of synthetic pictures for training."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def fill_folder(
     seed: int,
     draw: Callable[[int, np.random.Generator], NDArray[np.uint8]],
 ) -> list[Path]:
-    """``count`` pictures as PNG files in ``folder``; a file that is there is not drawn again.
+    """Draw ``count`` pictures as PNG files in ``folder``; a file that exists is not drawn again.
 
     Args:
         folder: made if it is missing.
-        kind: what a picture is called.
+        kind: kind of the pictures, the first part of their names.
         count: 1 or more.
-        seed: with its number it decides what a picture is.
-        draw: picture (H, W, 3) of a number and what chance says of it.
+        seed: of the random numbers, which also depend on the picture's number.
+        draw: function of a number and a random generator, which returns a picture (H, W, 3).
 
     Raises:
         OptionError: for a count or a seed that is too small.

@@ -1,10 +1,10 @@
-"""The gradient of each term of the loss beside the others: a diagnosis before a long run.
+"""Gradients of the terms of the loss, compared: a diagnosis before a long run.
 
     python recipes/gradients.py recipes/configs/large-crops.toml --set loss.colors=9000
 
-A term that is a small part of the loss may be nearly all of its gradient, and an optimizer that
-makes every step of one size then learns that term and little else.  No curve of the losses shows
-it, so look here before a long run, and whenever a weight is changed.
+A small term of the loss may dominate its gradient, and an optimizer with steps of normalized size
+then learns that term and little else. Curves of the losses do not show this, so run this script
+before a long run, and whenever a weight is changed.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from impasto.errors import ImpastoError, OptionError
 from impasto.lab.training.config import TrainConfig, read_config
 from impasto.lab.training.networks import find_network
 from impasto.lab.training.processes import join_processes
-from impasto.lab.training.setup import open_course
+from impasto.lab.training.setup import open_setup
 
 
 @dataclass(frozen=True)
 class TermGradient:
-    """One term of the loss, by its weight in the config; means over the batches.
+    """Loss and gradient of one term, times its weight in the config; means over the batches.
 
     Attributes:
         name: of the term.
         loss: its part of the loss.
         norm: of its gradient (2-norm over all that is trained).
         share: its part of the whole gradient, ``g . G / |G|^2``; all shares sum to 1, and one
-            below 0 pulls backwards.
-        agreement: cosine between its gradients in two batches: how much of one is more than
-            chance. None with one batch.
-        cosines: between its gradient and that of each term in the same batch.
+            below 0 counteracts the others.
+        agreement: cosine between its gradients in two batches, which is small for gradients that
+            are mostly noise. None with one batch.
+        cosines: cosine between its gradient and that of each term, in the same batch.
     """
 
     name: str
@@ -51,11 +51,11 @@ class TermGradient:
 
 
 def term_gradients(config: TrainConfig, *, batches: int = 4) -> list[TermGradient]:
-    """The gradients of the terms at the weights that ``config`` starts from; nothing is learned.
+    """Measure the gradients of the terms at the initial weights of ``config``, without training.
 
     Args:
-        config: of a run, with ``start`` to look at trained weights.
-        batches: how many to look at, as the run would draw them; each is ``config.batch`` pairs.
+        config: of a run; with ``start`` for trained weights.
+        batches: number of batches, drawn as in the run, of ``config.batch`` pairs each.
 
     Returns:
         The terms whose weight is not 0, the one with the largest share first.
@@ -70,34 +70,34 @@ def term_gradients(config: TrainConfig, *, batches: int = 4) -> list[TermGradien
         [('colors', 0.83), ('style', 0.12), ...]
     """
     if batches < 1:
-        raise OptionError(f"batches is {batches}; there is nothing to see in fewer than one")
+        raise OptionError(f"batches is {batches}; it must be 1 or more")
     if config.repeats > 1:  # no pair twice
         config = replace(config, data=replace(config.data, repeats=1))
     torch.manual_seed(config.seed)
     with join_processes(config.device) as processes:
-        return _looked(config, batches, processes.device)
+        return _measure(config, batches, processes.device)
 
 
-def _looked(config: TrainConfig, batches: int, device: torch.device) -> list[TermGradient]:
-    course = open_course(config, find_network(config.network), device)
-    lessons = course.lessons(config, device)
-    judge = course.objective.at(0)
+def _measure(config: TrainConfig, count: int, device: torch.device) -> list[TermGradient]:
+    setup = open_setup(config, find_network(config.network), device)
+    batches = setup.batches(config, device)
+    objective = setup.objective.at(0)
     losses: list[dict[str, float]] = []
     gradients: list[dict[str, Tensor]] = []
-    for step in range(batches):
+    for step in range(count):
         loss: dict[str, float] = {}
         gradient: dict[str, Tensor] = {}
-        for lesson in lessons.at(step):
-            for name, term in judge(course.learned, lesson)[1].items():
+        for batch in batches.at(step):
+            for name, term in objective(setup.learned, batch)[1].items():
                 part = config.weight(name) * term / config.accumulate
-                # A weight of 0 asks nothing, nor does a part of a batch that has no such pair.
+                # A term has no gradient with weight 0, or in a part of a batch without such pairs.
                 if config.weight(name) and part.requires_grad:
                     loss[name] = loss.get(name, 0.0) + float(part.detach())
-                    found = _gradient(part, course.moving)
+                    found = _gradient(part, setup.moving)
                     gradient[name] = gradient[name] + found if name in gradient else found
         losses.append(loss)
         gradients.append(gradient)
-    return _told(losses, gradients)
+    return _summarize(losses, gradients)
 
 
 def _gradient(term: Tensor, parameters: Sequence[torch.nn.Parameter]) -> Tensor:
@@ -107,7 +107,7 @@ def _gradient(term: Tensor, parameters: Sequence[torch.nn.Parameter]) -> Tensor:
     return torch.cat([part.detach().flatten().float() for part in parts])
 
 
-def _told(
+def _summarize(
     losses: Sequence[Mapping[str, float]], gradients: Sequence[Mapping[str, Tensor]]
 ) -> list[TermGradient]:
     found = []
@@ -139,7 +139,7 @@ def _cosine(one: Tensor, two: Tensor) -> float:
 
 
 def gradients_table(terms: Sequence[TermGradient]) -> str:
-    """A Markdown table of what :func:`term_gradients` found."""
+    """Format a Markdown table of the result of :func:`term_gradients`."""
     names = [term.name for term in terms]
     lines = [
         "| term | loss | norm | share | agreement |" + "".join(f" with {name} |" for name in names),
@@ -167,7 +167,7 @@ def main() -> None:
         "--batches",
         type=int,
         default=inspect.signature(term_gradients).parameters["batches"].default,
-        help="how many batches to look at (default: %(default)s)",
+        help="number of batches (default: %(default)s)",
     )
     add(
         "--set",

@@ -1,11 +1,11 @@
-"""Mixed weights of runs that began alike: one network that has what each of them learned.
+"""Averaged weights of runs with a common start: one network that combines what each learned.
 
     python recipes/mix.py runs/large=2 runs/small -o runs/mixed
     impasto lab export runs/mixed -o mixed.impasto
 
-Runs that start from the same trained weights end in one valley, and the middle between their ends
-is about as good as each at what it was trained for, or better (model soups, Wortsman et al. 2022):
-with two sizes of crops, at two prices of content, with two seeds.
+Runs that start from the same trained weights end in one basin of the loss, and the average of their
+final weights is about as good as each at its own objective, or better (model soups, Wortsman et al.
+2022): with two sizes of crops, with two weights of the content loss, with two seeds.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _AXES = f"{READER}axes."
 
 
 def mix_runs(sources: Sequence[tuple[str | Path, float]], folder: str | Path) -> Path:
-    """Mix averaged weights into a new run folder, to be exported or started from.
+    """Average the weights of runs into a new run folder, which can be exported or started from.
 
     Each weight is the mean of those of the sources, by their shares:
     ``w = sum(share_i * w_i) / sum(share_i)``.
 
     Args:
         sources: run folders, checkpoints, bundles or names of models that ship, each with its
-            share. The first folder among them says, by its config, which network it is and what
-            the card tells of the data; its stages come first in the card.
+            share. The config of the first run folder among them determines the network and the
+            description of the data on the card; its stages come first on the card.
         folder: the new run folder.
 
     Returns:
@@ -50,7 +50,7 @@ def mix_runs(sources: Sequence[tuple[str | Path, float]], folder: str | Path) ->
     Raises:
         OptionError: for fewer than two sources, for shares that are below 0 or all 0, where none of
             the sources is a run folder, and where ``folder`` has a checkpoint already.
-        ModelError: if there is no such source, or if their weights do not belong together.
+        ModelError: if there is no such source, or if their weights do not match.
 
     Example:
         >>> mix_runs([("runs/large", 2), ("runs/small", 1)], "runs/mixed")  # doctest: +SKIP
@@ -60,7 +60,7 @@ def mix_runs(sources: Sequence[tuple[str | Path, float]], folder: str | Path) ->
     shares = [share for _, share in sources]
     if len(sources) < 2 or min(shares) < 0 or not 0 < sum(shares) < float("inf"):
         raise OptionError(
-            f"a mixture takes two sources or more, with shares of 0 and more that are not all 0; "
+            f"a mixture needs two sources or more, with shares of 0 or more that are not all 0; "
             f"there are {len(sources)} with {shares}"
         )
     if (folder / CHECKPOINT).exists():
@@ -72,26 +72,26 @@ def mix_runs(sources: Sequence[tuple[str | Path, float]], folder: str | Path) ->
     ]
     if not configs:
         raise OptionError(
-            "none of the sources is a run folder with a config.toml; a mixture has the config of "
+            "none of the sources is a run folder with a config.toml; a mixture needs the config of "
             "one, so that it can be exported"
         )
     config = read_config(configs[0])
     part = getattr(find_network(config.network), "part", "")
 
     files = [_file(source) for source, _ in sources]
-    weights, told = zip(*(weights_from(file, part=part) for file in files), strict=True)
+    weights, histories = zip(*(weights_from(file, part=part) for file in files), strict=True)
     names = [names_of(file) for file in files]
     for (source, _), those, styles in zip(sources, weights, names, strict=True):
         _check_alike(source, those, weights[0])
         if styles != names[0]:
-            raise ModelError(f"{source} and {sources[0][0]} have other styles built in")
+            raise ModelError(f"{source} and {sources[0][0]} have different built-in styles")
     mixed = {
         name: sum(each[name].double() * share for each, share in zip(weights, shares, strict=True))
         for name in weights[0]
     }
     stages: list[dict[str, Any]] = []
-    for run in told:
-        stages += [stage for stage in run if stage not in stages]  # what they share, once
+    for run in histories:
+        stages += [stage for stage in run if stage not in stages]  # common stages once
     proportion = " : ".join(f"{share:g}" for share in shares)
     folder.mkdir(parents=True, exist_ok=True)
     write_config(config, folder / "config.toml")
@@ -117,19 +117,19 @@ def _check_alike(source: str | Path, weights: dict[str, Tensor], first: dict[str
         other = sorted(set(shapes.items()) ^ set(wanted.items()))[0][0]
         raise ModelError(f"{source} is another network than the first: {other} differs")
     for name in first:
-        # Numbers along other axes mean something else: no mean of them means anything. (Bundles
-        # keep them in half precision.)
+        # Numbers along different axes cannot be averaged. (The tolerance is for bundles, which have
+        # half precision.)
         if name.startswith(_AXES) and not torch.allclose(
             weights[name], first[name], rtol=1e-2, atol=1e-3
         ):
-            raise ModelError(f"the reader of {source} looks along other axes than the first one")
+            raise ModelError(f"the reader of {source} has other axes than the first one")
 
 
 def main() -> None:
     """Mix the runs that the command line names."""
     parser = argparse.ArgumentParser(
-        description="Mix the weights of runs that began alike: one network with what each of them "
-        "learned."
+        description="Average the weights of runs with a common start: one network that combines "
+        "what each of them learned."
     )
     add = parser.add_argument
     add(
@@ -138,7 +138,7 @@ def main() -> None:
         type=_source,
         metavar="RUN[=SHARE]",
         help="a run folder, a checkpoint, a bundle or the name of a model that ships; SHARE is 1 "
-        "where it is left out",
+        "by default",
     )
     add("-o", "--out", type=Path, required=True, help="the new run folder")
     options = parser.parse_args()

@@ -1,11 +1,11 @@
-"""A run packed into a folder of its own, to be carried to another machine and trained there.
+"""Packing of a run's config, pictures and weights into a folder, for training on another machine.
 
     python recipes/pack.py recipes/configs/device.toml -o packed --megabytes 40
     cd packed && impasto lab train config.toml -o ../runs/there
 
-An accelerator is often somewhere else, for a short time and behind a thin line.  What a run reads,
-brought down to what it needs of it, is a tenth of what lies on the disk: pictures no larger than
-crops are cut from, as WebP, as many as there is room for, and weights in half precision.
+An accelerator is often remote, available for a short time and behind a slow connection. The packed
+run is about a tenth of the data on the disk: pictures reduced to the size that crops are cut from,
+as WebP, as many as fit, and weights in half precision.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ from impasto.lab.training.networks import BuiltInRow, find_network
 from impasto.lab.training.reading import eye_of
 
 MEGABYTES = 50.0
-"""Of pictures."""
+"""Default size of the packed pictures."""
 QUALITY = 70
-"""Of WebP: what it takes away is finer than what crops that are enlarged show."""
+"""Quality of WebP: its losses are finer than the detail of enlarged crops."""
 CONTENTS = 1 / 3
-"""What photographs get of the room: of styles a network has to know more."""
+"""Share of photographs in the size: a network needs more styles than photographs."""
 TRIED = 24
-"""Pictures of a place that tell how large the others will be."""
+"""Number of pictures of a place from which the size of the others is estimated."""
 SMALL = 10_000
-"""Numbers in a tensor that is kept as it is: offsets and the like, which half precision would
+"""Size up to which tensors stay in full precision: offsets and the like, which half precision would
 round to steps of 0.1."""
 
 
 @dataclass(frozen=True)
 class Packed:
-    """What was taken of a place: ``kept`` pictures out of ``found``, in so many ``bytes``."""
+    """Count and size of the pictures of a place: ``packed`` out of ``available``, in ``bytes``."""
 
     place: str
-    kept: int
-    found: int
+    packed: int
+    available: int
     bytes: int
 
 
@@ -65,27 +65,27 @@ def pack_run(
     megabytes: float = MEGABYTES,
     quality: int = QUALITY,
 ) -> list[Packed]:
-    """Put all that a run reads into ``folder``, with a ``config.toml`` that is trained from there.
+    """Pack all inputs of a run into ``folder``, with a ``config.toml`` that is trained from there.
 
     Only pictures of the training side of the held-out split are taken, under names that are on it
-    too, so a network that was trained there is judged here as any other; previews, which ask for
-    held-out pictures, are switched off. Where there is not room for all, a third is for photographs
-    and the rest for styles, among places by how often they are drawn from; pictures are drawn by
-    the seed.
+    too, so a network that was trained there is evaluated here like any other; previews, which need
+    held-out pictures, are switched off. If not all pictures fit, a third of the size is for
+    photographs and the rest for styles, divided among places by their weights in the config;
+    pictures are drawn by the seed.
 
     Args:
         config: of the run, for a network that takes any style.
         folder: a new one.
-        megabytes: what pictures may take; weights come beside it, 7 MB of the VGG and a few of
+        megabytes: size of the pictures; weights come on top, 7 MB for VGG-19 and a few for
             ``start``.
-        quality: of WebP, 1 to 100: at 45 twice as many pictures find room as at 70.
+        quality: of WebP, 1 to 100: at 45 twice as many pictures fit as at 70.
 
     Returns:
-        What was taken of each place, in the order of the config.
+        Count and size of the pictures of each place, in the order of the config.
 
     Raises:
         OptionError: for a network with built-in styles, a folder that holds a packed run already,
-            a quality out of its range, and less room than a picture of each place takes.
+            a quality out of its range, and a size too small for a picture of each place.
         ImageError, ModelError: as for training.
 
     Example:
@@ -94,14 +94,14 @@ def pack_run(
     """
     folder = Path(folder)
     if isinstance(find_network(config.network), BuiltInRow):
-        raise OptionError(f"{config.network} has its styles built in: copy those few pictures")
+        raise OptionError(f"{config.network} has built-in styles: copy its style pictures instead")
     if (folder / "config.toml").exists():
         raise OptionError(f"{folder / 'config.toml'} exists; name another folder")
     if not megabytes > 0:
-        raise OptionError(f"megabytes is {megabytes}; pictures need some room")
+        raise OptionError(f"megabytes is {megabytes}; it must be above 0")
     if not 1 <= quality <= 100:
-        raise OptionError(f"quality is {quality}; WebP has 1 to 100")
-    encoded = partial(_encoded, config=config, quality=quality)
+        raise OptionError(f"quality is {quality}; it must be 1 to 100")
+    encoded = partial(_encode, config=config, quality=quality)
     folder.mkdir(parents=True, exist_ok=True)
     packed_config = _pack_weights(config, folder)
     packed: list[Packed] = []
@@ -109,7 +109,7 @@ def pack_run(
     for name, share in (("contents", CONTENTS), ("styles", 1.0)):
         drawn_from = {place: often for place, often in getattr(config.data, name).items() if often}
         rows = _pack_pictures(drawn_from, config.seed, encoded, folder / name, room * share)
-        room -= sum(row.bytes for row in rows)  # styles have what photographs leave
+        room -= sum(row.bytes for row in rows)  # styles get what photographs leave
         places[name] = {f"{name}-{i}": often for i, often in enumerate(drawn_from.values(), 1)}
         packed += rows
     data = replace(config.data, **places)
@@ -118,7 +118,7 @@ def pack_run(
 
 
 def _pack_weights(config: TrainConfig, folder: Path) -> TrainConfig:
-    """Write the weights that a config names; the config that names those."""
+    """Write the weights that a config names; return the config with the new names."""
     config_there = replace(config, vgg=_write_weights(folder / "vgg.safetensors", config.vgg))
     if config.teacher:
         teacher = _write_weights(folder / "teacher.safetensors", config.teacher)
@@ -126,8 +126,8 @@ def _pack_weights(config: TrainConfig, folder: Path) -> TrainConfig:
     part = getattr(find_network(config.network), "part", "")
     if config.start:
         weights, stages = weights_from(config.start, part=part)
-        about = {"stages": stages, "names": list(names_of(config.start))}
-        start = _write_start(folder / "start.pt", weights, about)
+        metadata = {"stages": stages, "names": list(names_of(config.start))}
+        start = _write_start(folder / "start.pt", weights, metadata)
         config_there = replace(config_there, start=start)
     if config.eye:
         eye = _write_start(folder / "eye.pt", eye_of(config.eye), {"stages": []})
@@ -143,9 +143,9 @@ def _write_weights(path: Path, source: str) -> str:
     return path.name
 
 
-def _write_start(path: Path, weights: dict[str, Tensor], about: dict[str, Any]) -> str:
+def _write_start(path: Path, weights: dict[str, Tensor], metadata: dict[str, Any]) -> str:
     average = {f"module.{name}": _half(each) for name, each in weights.items()}
-    write_checkpoint(path, {"average": average, "step": 0, **about})
+    write_checkpoint(path, {"average": average, "step": 0, **metadata})
     return path.name
 
 
@@ -155,7 +155,7 @@ def _half(weights: Tensor) -> Tensor:
 
 
 Encoded = Callable[[Sequence[Source]], Iterator[tuple[Source, bytes]]]
-"""Gives those of some pictures that can be used, each with its bytes."""
+"""Function that encodes the usable ones of some pictures, each with its bytes."""
 
 
 def _pack_pictures(
@@ -173,12 +173,12 @@ def _pack_pictures(
     wanted = [np.mean([*map(len, t)]) * len(d) for t, d in zip(tried, drawn, strict=True)]
     rows, shares = [], [*places.values()]
     for i, place in enumerate(places):
-        # Anew for those that are left: how much one takes is known when it is packed.
-        given = min(_shared_out(room, shares[i:], wanted[i:])[0], room)
-        sizes = _write_pictures(encoded(drawn[i]), Path(f"{folder}-{i + 1}"), given)
+        # Divided again after each place, since its exact size is known only now.
+        limit = min(_divide(room, shares[i:], wanted[i:])[0], room)
+        sizes = _write_pictures(encoded(drawn[i]), Path(f"{folder}-{i + 1}"), limit)
         if not sizes:
             raise OptionError(
-                f"{place}: {given / 1e6:.2g} MB are left for it, too few for one picture; give "
+                f"{place}: {limit / 1e6:.2g} MB are left for it, too few for one picture; give "
                 "more megabytes"
             )
         rows.append(Packed(place, len(sizes), len(drawn[i]), sum(sizes)))
@@ -186,28 +186,28 @@ def _pack_pictures(
     return rows
 
 
-def _shared_out(room: float, shares: Sequence[float], wanted: Sequence[float]) -> list[float]:
-    """Room by shares; what one place does not need is shared among the others."""
-    given = [0.0] * len(shares)
+def _divide(room: float, shares: Sequence[float], wanted: Sequence[float]) -> list[float]:
+    """Divide room by shares; what one place does not need is divided among the others."""
+    parts = [0.0] * len(shares)
     open_ = {i for i, share in enumerate(shares) if share}
     while open_:
         whole = sum(shares[i] for i in open_)
         full = {i for i in open_ if wanted[i] <= room * shares[i] / whole}
         if not full:
             for i in open_:
-                given[i] = room * shares[i] / whole
+                parts[i] = room * shares[i] / whole
             break
         for i in full:
-            given[i] = float(wanted[i]) * 1.1  # an estimate
+            parts[i] = float(wanted[i]) * 1.1  # some more, since wanted is an estimate
             room -= wanted[i]
         open_ -= full
-    return given
+    return parts
 
 
 def _write_pictures(
     encoded: Iterator[tuple[Source, bytes]], folder: Path, room: float
 ) -> list[int]:
-    """Write pictures as long as there is room; the sizes of those that found some."""
+    """Write pictures until the room is used up; return their sizes."""
     folder.mkdir(exist_ok=True)
     taken: dict[str, int] = {}
     for source, data in encoded:
@@ -221,15 +221,15 @@ def _write_pictures(
 
 
 def _name(stem: str, taken: Container[str]) -> str:
-    """A name that is free, and on the training side of the split as the picture is."""
+    """Return a free name on the training side of the held-out split, as the picture is."""
     tries = (f"{stem}{'_' * i}.webp" for i in count())
     return next(name for name in tries if name not in taken and not is_held_out(name))
 
 
-def _encoded(
+def _encode(
     sources: Sequence[Source], *, config: TrainConfig, quality: int
 ) -> Iterator[tuple[Source, bytes]]:
-    """Pictures that can be used, as WebP, a few at a time: most of them may not be wanted."""
+    """Encode the usable pictures as WebP, lazily: most of them may not be needed."""
     webp = partial(_webp, config=config, quality=quality)
     with ThreadPoolExecutor(THREADS) as pool:
         for start in range(0, len(sources), 4 * THREADS):
@@ -251,7 +251,7 @@ def _webp(source: Source, *, config: TrainConfig, quality: int) -> bytes:
 def main() -> None:
     """Pack the run of the config that the command line names."""
     parser = argparse.ArgumentParser(
-        description="Pack what the run of a config reads into a folder, to train on another "
+        description="Pack all inputs of the run of a config into a folder, to train on another "
         "machine."
     )
     add = parser.add_argument
@@ -261,7 +261,7 @@ def main() -> None:
         "--megabytes",
         type=float,
         default=MEGABYTES,
-        help="what pictures may take; weights come beside it (default: %(default)s)",
+        help="size of the pictures; weights come on top (default: %(default)s)",
     )
     add("--quality", type=int, default=QUALITY, help="of WebP, 1 to 100 (default: %(default)s)")
     add(
@@ -280,7 +280,7 @@ def main() -> None:
     except ImpastoError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     for row in rows:
-        print(f"{row.place}: {row.kept} of {row.found} pictures, {row.bytes / 1e6:.1f} MB")
+        print(f"{row.place}: {row.packed} of {row.available} pictures, {row.bytes / 1e6:.1f} MB")
     whole = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     print(f"{out}: {whole / 1e6:.1f} MB with the weights")
 

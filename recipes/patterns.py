@@ -1,12 +1,11 @@
-"""Patterns for training: stripes, checks, dots, webs, cells and the like, as many as are wanted.
+"""Synthetic patterns for training: stripes, checks, dots, webs, cells and the like.
 
     python recipes/patterns.py runs/patterns
     impasto lab train recipes/configs/fast.toml --style paintings/ --style runs/patterns
 
-Paintings are quiet.  A flag, a chessboard or a cobweb has statistics that no painting comes near,
-such styles have the largest losses of all, and a few hundred photographs of textures do not teach
-a network those it has not seen.  What is drawn here has never the same period, angle, palette, bend
-and light twice.
+A flag, a chessboard or a cobweb has statistics far from those of paintings. Such styles have the
+largest losses, and a network that has seen a few hundred photographs of textures does not
+generalize to others. Period, angle, palette, bend and light of every pattern drawn here are random.
 """
 
 from __future__ import annotations
@@ -24,20 +23,20 @@ from drawing import fill_folder
 from impasto.errors import ImpastoError, OptionError
 
 SIDE = 400
-"""Of a pattern in pixels: as large as the pictures of the collections they are mixed with."""
+"""Side of a pattern in pixels: as in the collections of pictures they are mixed with."""
 FINE = 2
-"""Patterns are drawn so many times as large and then reduced, so that edges are smooth."""
+"""Factor of supersampling: patterns are drawn larger and reduced, for smooth edges."""
 
 Field = NDArray[np.float32]
-"""A number a pixel."""
+"""Array (H, W) or (H, W, 3) of float32."""
 Random = np.random.Generator
 
 
 def draw_pattern(random: Random, side: int = SIDE) -> NDArray[np.uint8]:
-    """A pattern (side, side, 3), uint8: one kind all over, or two that a third shares out.
+    """Draw a pattern (side, side, 3), uint8: of one kind, or of two divided by a third.
 
     Args:
-        random: decides everything.
+        random: the generator of all random choices.
         side: in pixels, 64 or more.
 
     Raises:
@@ -48,13 +47,13 @@ def draw_pattern(random: Random, side: int = SIDE) -> NDArray[np.uint8]:
     (64, 64, 3)
     """
     if side < 64:
-        raise OptionError(f"side = {side}; a pattern has 64 px or more")
-    picture = _painted(random, side * FINE)
+        raise OptionError(f"side = {side}; it must be 64 px or more")
+    picture = _colored(random, side * FINE)
     if random.random() < 0.25:
-        u, v = _places(random, side * FINE)
+        u, v = _coordinates(random, side * FINE)
         part = (_kind(random)(random, u, v) % 2 < 1)[..., None]
-        picture = np.where(part, picture, _painted(random, side * FINE))
-    picture = _lit(random, picture)
+        picture = np.where(part, picture, _colored(random, side * FINE))
+    picture = _shade(random, picture)
     # (side, FINE, side, FINE, 3): the mean of FINE x FINE pixels.
     reduced = picture.reshape(side, FINE, side, FINE, 3).mean((1, 3))
     if random.random() < 0.5:
@@ -65,14 +64,14 @@ def draw_pattern(random: Random, side: int = SIDE) -> NDArray[np.uint8]:
 def draw_patterns(
     folder: str | Path, count: int = 2400, *, seed: int = 0, side: int = SIDE
 ) -> list[Path]:
-    """``count`` patterns as PNG files in ``folder``, a collection for training; the files.
+    """Draw ``count`` patterns as PNG files in ``folder`` and return their paths.
 
-    The same seed draws the same patterns; a file that is there is not drawn again.
+    The same seed draws the same patterns; a file that exists is not drawn again.
 
     Args:
         folder: made if it is missing.
         count: 1 or more.
-        seed: of everything that is drawn.
+        seed: of all random choices.
         side: in pixels.
 
     Raises:
@@ -86,20 +85,20 @@ def draw_patterns(
     return fill_folder(folder, "pattern", count, seed, lambda _, random: draw_pattern(random, side))
 
 
-def _painted(random: Random, side: int) -> Field:
-    """A palette laid on what one kind says: (side, side, 3) in [0, 1]."""
-    u, v = _places(random, side)
+def _colored(random: Random, side: int) -> Field:
+    """Draw one kind of pattern in the colors of a palette: (side, side, 3) in [0, 1]."""
+    u, v = _coordinates(random, side)
     steps = _kind(random)(random, u, v)
     colors = _palette(random, int(random.integers(2, 6)))
     low = np.floor(steps).astype(int)
-    if random.random() < 0.2:  # colors that run into each other
+    if random.random() < 0.2:  # gradients between the colors
         share = (steps - low)[..., None]
         return colors[low % len(colors)] * (1 - share) + colors[(low + 1) % len(colors)] * share
     return colors[low % len(colors)]
 
 
 def _palette(random: Random, count: int) -> Field:
-    """``count`` colors (count, 3): ink and paper, or loud, or muted ones."""
+    """Draw ``count`` colors (count, 3): between ink and paper, saturated, or muted."""
     kind = random.random()
     if kind < 0.3:  # paper is rarely white, nor ink black
         ends = random.uniform([[0.0], [0.7]], [[0.3], [1.0]])
@@ -116,16 +115,16 @@ def _palette(random: Random, count: int) -> Field:
     return colors.clip(0, 1).astype(np.float32)
 
 
-def _lit(random: Random, picture: Field) -> Field:
-    """Light from a side, as on a photograph of the thing."""
+def _shade(random: Random, picture: Field) -> Field:
+    """Shade a picture by smooth uneven light, as in a photograph."""
     if random.random() < 0.5:
         return picture
     light = 1 + random.uniform(0, 0.5) * _noise(random, len(picture), 3)
     return picture * light.clip(0.3, None)[..., None]
 
 
-def _places(random: Random, side: int) -> tuple[Field, Field]:
-    """Where each pixel lies on a plane that is turned, drawn out and often bent; in periods."""
+def _coordinates(random: Random, side: int) -> tuple[Field, Field]:
+    """Draw a coordinate grid, in periods: rotated, stretched and often bent."""
     y, x = np.mgrid[:side, :side].astype(np.float32) / side - random.uniform(0.3, 0.7)
     if random.random() < 0.5:
         bend = 10 ** random.uniform(-2.5, -0.8)
@@ -144,14 +143,14 @@ def _places(random: Random, side: int) -> tuple[Field, Field]:
 
 
 def _noise(random: Random, side: int, cells: int) -> Field:
-    """Smooth noise (side, side) around 0, ``cells`` hills across, about one in height."""
+    """Draw smooth noise (side, side) of mean 0 and deviation about 1, ``cells`` waves across."""
     hills = random.normal(0, 1, (cells + 3, cells + 3)).astype(np.float32)
     drawn = Image.fromarray(hills).resize((side, side), Image.Resampling.BICUBIC)
     return np.asarray(drawn, np.float32)
 
 
-# Each kind says of every place of a plane, in periods, which color it has: a number whose whole
-# part counts colors.
+# A kind maps coordinates, in periods, to colors: a number whose integer part is the index of a
+# color.
 
 
 def _bands(random: Random, u: Field, v: Field) -> Field:
@@ -183,12 +182,12 @@ def _bricks(random: Random, u: Field, v: Field) -> Field:
 
 
 def _lines(random: Random, u: Field, v: Field) -> Field:
-    """Thin lines in one to four directions."""
+    """Draw thin lines in one to four directions."""
     width = random.uniform(0.03, 0.25)
-    found = np.zeros_like(u)
+    covered = np.zeros_like(u)
     for angle in random.uniform(0, np.pi, int(random.integers(1, 5))):
-        found = np.maximum(found, (u * np.cos(angle) + v * np.sin(angle)) % 1 < width)
-    return found.astype(np.float32)
+        covered = np.maximum(covered, (u * np.cos(angle) + v * np.sin(angle)) % 1 < width)
+    return covered.astype(np.float32)
 
 
 def _grid(random: Random, u: Field, v: Field) -> Field:
@@ -213,7 +212,7 @@ def _scales(random: Random, u: Field, v: Field) -> Field:
 
 
 def _weave(random: Random, u: Field, v: Field) -> Field:
-    """Strands that go over and under each other, round in shade."""
+    """Draw woven strands with round shading."""
     over = (np.floor(u) + np.floor(v)) % 2 < 1
     across = np.where(over, u % 1, v % 1)
     gap = random.uniform(0.0, 0.2)
@@ -228,7 +227,7 @@ def _rings(random: Random, u: Field, v: Field) -> Field:
 
 
 def _web(random: Random, u: Field, v: Field) -> Field:
-    """Rays, and threads that sag between them."""
+    """Draw a cobweb: rays, and threads that sag between them."""
     rays = int(random.integers(8, 30))
     around = (np.arctan2(v, u) / (2 * np.pi) * rays).astype(np.float32)
     far = np.hypot(u, v)
@@ -240,7 +239,7 @@ def _web(random: Random, u: Field, v: Field) -> Field:
 
 
 def _cells(random: Random, u: Field, v: Field) -> Field:
-    """Cells around scattered points: glass, cracks, honeycomb, skin."""
+    """Draw cells around scattered points: glass, cracks, honeycomb, skin."""
     near, next_, which = _nearest(random, u, v)
     kind = random.random()
     edge = next_ - near < random.uniform(0.03, 0.3)
@@ -252,18 +251,18 @@ def _cells(random: Random, u: Field, v: Field) -> Field:
 
 
 def _nearest(random: Random, u: Field, v: Field) -> tuple[Field, Field, Field]:
-    """Distances to the two nearest of scattered points, about one a square; a number of theirs."""
-    loose = random.uniform(0, 1)
-    many = 64
-    offsets = 0.5 + loose * random.uniform(-0.5, 0.5, (many, many, 2)).astype(np.float32)
-    numbers = random.integers(0, 1000, (many, many)).astype(np.float32)
+    """Compute the distances to the two nearest of scattered points, and the number of the first."""
+    scatter = random.uniform(0, 1)
+    side = 64
+    offsets = 0.5 + scatter * random.uniform(-0.5, 0.5, (side, side, 2)).astype(np.float32)
+    numbers = random.integers(0, 1000, (side, side)).astype(np.float32)
     i, j = np.floor(u).astype(int), np.floor(v).astype(int)
     near = np.full_like(u, np.inf)
     next_, which = near.copy(), np.zeros_like(u)
     for a in (-1, 0, 1):
         for b in (-1, 0, 1):
-            p, q = (i + a) % many, (j + b) % many
-            # Every other column stands half a square lower: without looseness, a honeycomb.
+            p, q = (i + a) % side, (j + b) % side
+            # Every other column is half a square lower: without scatter, a honeycomb.
             d = np.hypot(
                 i + a + offsets[p, q, 0] - u,
                 j + b + offsets[p, q, 1] + ((i + a) % 2) / 2 - 0.25 - v,
@@ -284,7 +283,7 @@ KINDS: tuple[Callable[[Random, Field, Field], Field], ...] = (
     _bands, _bands, _waves, _checks, _checks, _plaid, _bricks, _lines, _grid, _dots, _scales,
     _weave, _rings, _web, _web, _cells, _cells, _blotches,
 )  # fmt: skip
-"""Some twice, which are louder or more different among themselves than others."""
+"""Kinds of patterns; those with more contrast or more variety are listed twice."""
 
 
 def _kind(random: Random) -> Callable[[Random, Field, Field], Field]:
@@ -295,7 +294,8 @@ def main() -> None:
     """Draw patterns into the folder that the command line names."""
     defaults = inspect.signature(draw_patterns).parameters
     parser = argparse.ArgumentParser(
-        description="Draw stripes, checks, dots, webs and the like: loud styles to train on."
+        description="Draw stripes, checks, dots, webs and the like: styles of strong contrast to "
+        "train on."
     )
     add = parser.add_argument
     add("folder", type=Path, help="made if it is missing")
@@ -304,7 +304,7 @@ def main() -> None:
         "--seed",
         type=int,
         default=defaults["seed"].default,
-        help="another seed draws other ones (default: %(default)s)",
+        help="seed of the random choices (default: %(default)s)",
     )
     options = parser.parse_args()
     try:

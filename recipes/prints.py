@@ -1,13 +1,13 @@
-"""Prints for training: woodcuts, engravings and halftones, made of paintings.
+"""Synthetic prints for training: woodcuts, engravings and halftones, made from paintings.
 
     python recipes/prints.py paintings/ -o runs/prints
     impasto lab train recipes/configs/fast.toml --style paintings/ --style runs/prints
 
-Two-tone pictures of an ink on a paper are among the first styles that people try, and rare among
-paintings.  Their moments are extreme (hardly a pixel is gray), and a network that has seen few of
-them makes them too light and paints a warm black and white in gray.  Here a painting is parted in
-ink and paper by what is lighter around it, along lines that follow its light or through a screen
-of dots; no two have the same lines, ink and paper.
+Two-tone pictures of ink on paper are among the first styles that people try, and rare among
+paintings. Their moments are extreme (hardly a pixel is gray), and a network that has seen few of
+them makes them too light and paints a warm black and white in gray. Here a painting is divided into
+ink and paper by a local threshold, along lines that follow its light or through a screen of dots,
+with random lines, ink and paper.
 """
 
 from __future__ import annotations
@@ -26,45 +26,45 @@ from impasto.errors import ImageError, ImpastoError
 from impasto.lab.data.sources import SMALLEST, Source, find_sources, read, split
 
 Map = NDArray[np.float32]
-"""(H, W), a number a pixel."""
+"""Array (H, W) of float32."""
 Random = np.random.Generator
 SIDES = (256, 420)
-"""Shorter side of a print in pixels, from and to; paintings are enlarged to it, their lines drawn
-on it."""
+"""Range of the shorter side of a print in pixels; paintings are resized to it before the lines are
+drawn."""
 
 
-def printed(picture: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
-    """A picture (H, W, 3) as a print of one ink on paper, of another size: (h, w, 3), uint8.
+def make_print(picture: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
+    """Turn a picture (H, W, 3) into a print of one ink on paper, of another size: (h, w, 3), uint8.
 
     Args:
         picture: RGB.
-        random: decides size, lines, ink and paper.
+        random: generator for size, lines, ink and paper.
 
     >>> import numpy as np
-    >>> printed(np.zeros((64, 96, 3), np.uint8), np.random.default_rng(0)).shape
+    >>> make_print(np.zeros((64, 96, 3), np.uint8), np.random.default_rng(0)).shape
     (395, 592, 3)
     """
     light = _blurred(_light(picture, int(random.integers(*SIDES))), random.uniform(0.6, 2))
-    paper_or_ink = _parted(light, random)[..., None]
+    paper_share = _threshold(light, random)[..., None]
     ink, paper = _colors(random)
     grain = _blurred(random.random(light.shape).astype(np.float32), random.uniform(0.5, 2))
     paper = paper * (0.98 + 0.04 * grain[..., None])
-    result = ink * (1 - paper_or_ink) + paper * paper_or_ink
+    result = ink * (1 - paper_share) + paper * paper_share
     return (result.clip(0, 1) * 255).round().astype(np.uint8)
 
 
 def make_prints(
     places: Iterable[str | Path], folder: str | Path, count: int = 600, *, seed: int = 0
 ) -> list[Path]:
-    """``count`` prints of pictures at ``places`` as PNG files in ``folder``; the files.
+    """Make ``count`` prints of pictures at ``places`` as PNG files in ``folder``; return the paths.
 
-    Pictures of the held-out tenth are not printed.  A file that is there is not made again.
+    Pictures of the held-out tenth are left out. A file that exists is not made again.
 
     Args:
-        places: folders or shards of paintings (``sources.find_sources``), each as often as others.
+        places: folders or shards of paintings (``sources.find_sources``), all used equally often.
         folder: made if it is missing.
         count: 1 or more.
-        seed: of everything that chance decides.
+        seed: of all random choices.
 
     Raises:
         OptionError: for a count or a seed that is too small.
@@ -79,11 +79,11 @@ def make_prints(
         "print",
         count,
         seed,
-        lambda i, random: printed(_some_picture(found[i % len(found)], random), random),
+        lambda i, random: make_print(_draw_picture(found[i % len(found)], random), random),
     )
 
 
-def _some_picture(sources: list[Source], random: Random) -> NDArray[np.uint8]:
+def _draw_picture(sources: list[Source], random: Random) -> NDArray[np.uint8]:
     reason = "there is none"
     for i in random.permutation(len(sources)):
         picture = read(sources[i], shorter=SIDES[1], smallest=SMALLEST)
@@ -100,11 +100,11 @@ def _light(picture: NDArray[np.uint8], shorter: int) -> Map:
     return np.asarray(opened.resize(size, Image.Resampling.LANCZOS), np.float32) / 255
 
 
-def _parted(light: Map, random: Random) -> Map:
-    """1 where there is paper and 0 where there is ink, with an edge between."""
-    near = random.uniform(0.2, 0.8)  # how much it is told by what is around
-    x = (light - _blurred(light, random.uniform(8, 40))) * near * 2
-    x = x + (light - np.median(light)) * (1 - near)
+def _threshold(light: Map, random: Random) -> Map:
+    """Divide a picture into paper, 1, and ink, 0, with smooth edges."""
+    local = random.uniform(0.2, 0.8)  # weight of the local against the global threshold
+    x = (light - _blurred(light, random.uniform(8, 40))) * local * 2
+    x = x + (light - np.median(light)) * (1 - local)
     x = x / (x.std() + 1e-3)
     if random.random() < 0.75:
         angle = random.uniform(0, np.pi)
@@ -124,7 +124,7 @@ def _lines(shape: tuple[int, ...], angle: float, period: float, bend: Map) -> Ma
 
 
 def _colors(random: Random) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of ink and paper: mostly a dark one on a warm light one."""
+    """Draw the colors of ink and paper: mostly a dark one on a warm light one."""
     paper = random.uniform(0.78, 0.98) * np.array(
         [1, random.uniform(0.9, 1), random.uniform(0.72, 1)]
     )
@@ -147,8 +147,8 @@ def main() -> None:
     """Make prints of the paintings that the command line names."""
     defaults = inspect.signature(make_prints).parameters
     parser = argparse.ArgumentParser(
-        description="Make woodcuts, engravings and halftones of paintings: two-tone styles to "
-        "train on."
+        description="Make woodcuts, engravings and halftones from paintings: two-tone styles "
+        "for training."
     )
     add = parser.add_argument
     add("places", nargs="+", metavar="PAINTINGS", help="folders, shards or patterns of shards")
@@ -158,7 +158,7 @@ def main() -> None:
         "--seed",
         type=int,
         default=defaults["seed"].default,
-        help="another seed makes other ones (default: %(default)s)",
+        help="seed of the random choices (default: %(default)s)",
     )
     options = parser.parse_args()
     try:

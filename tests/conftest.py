@@ -22,10 +22,12 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, checker, helper, numpy_helper
 
+from impasto.controls import Controls
 from impasto.controls.affine import Affine
 from impasto.models import MODELS, Bundle, Card, Level, find_bundle, write_bundle
 from impasto.models.engine import ENGINES, open_engine
-from impasto.stylizer import Stylizer
+from impasto.painting import Budget
+from impasto.stylizer import Painted, Stylizer, stylizer_of
 
 LEVELS = (Level("half", 12, 2), Level("quarter", 48, 4))
 
@@ -185,7 +187,20 @@ def open_variant(bundle: Bundle, variant: tuple[str, str]) -> Stylizer:
     ):
         pytest.skip(f"this processor does not support {precision}")
     engine = open_engine(bundle, name=name, precision=precision, threads=2)
-    return Stylizer(card=bundle.card, engine=engine, identity=bundle.identity)
+    return stylizer_of(bundle, engine)
+
+
+def paint(
+    model: Stylizer,
+    image: Any,
+    styles: Any,
+    *,
+    opacity: Any = None,
+    budget: Budget = Budget(),
+    **controls: Any,
+) -> Painted:
+    """Paint with controls by name, for cases that are tables of them."""
+    return model.paint(image, styles, Controls(**controls), opacity=opacity, budget=budget)
 
 
 @pytest.fixture(scope="session", params=VARIANTS, ids="-".join)

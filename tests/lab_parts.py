@@ -13,6 +13,7 @@ from torch import Tensor
 
 from impasto.lab.nets.vgg import CONVOLUTIONS, LAYOUTS
 from impasto.lab.training.config import TABLES, TrainConfig, parse_config
+from impasto.models import Card
 
 SHARED = Path(__file__).parents[2] / "shared"
 """A folder of real weights and pictures beside the checkout; tests that want it skip without it."""
@@ -95,6 +96,13 @@ def changed(config: TrainConfig, **changes: Any) -> TrainConfig:
     if network != config.network and network in TABLES:
         fields = applicable(network, **fields) | {"optimizer": fields["optimizer"]}
     return make_config(**fields | changes)
+
+
+def padded(image: np.ndarray, card: Card) -> np.ndarray:
+    """(H, W, 3) as a model's encoder takes it: (3, H', W'), reflected around the edges."""
+    rims = [(card.margin, card.margin + -side % card.multiple) for side in image.shape[:2]]
+    planes = np.pad(image, [*rims, (0, 0)], mode="reflect").transpose(2, 0, 1)
+    return np.ascontiguousarray(planes, np.float32)
 
 
 def write_pictures(folder: Path, n: int, *, side: int = 96, seed: int = 0) -> Path:

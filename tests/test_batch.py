@@ -9,68 +9,94 @@ import numpy as np
 import pytest
 from conftest import open_variant, picture
 from numpy.typing import NDArray
+from PIL import Image
 from test_controls import Counting
 
+from impasto.batch import run as batch
 from impasto.batch.outputs import Job
 from impasto.batch.run import Outcome, Tally, run
-from impasto.errors import ImageError, OptionError
-from impasto.images.photo import Photo, read_photo
+from impasto.controls import Controls
+from impasto.errors import ImageError, ImpastoError, OptionError
+from impasto.images.photo import read_photo
+from impasto.images.sources import open_picture
 from impasto.models import Bundle
-from impasto.stylizer import Stylizer
+from impasto.stylizer import Stylizer, Written, stylizer_of
 
 PHOTOS = {name: picture(40, 52, seed=seed) for seed, name in enumerate(["a.png", "b.png"])}
 PICTURES = {name: picture(32, 32, seed=seed) for seed, name in enumerate(["s.png", "t.png"], 5)}
 
 
-class Studio:
-    """Reads photographs and keeps results, in memory, and notes the order of it all."""
+class Studio(Stylizer):
+    """Paints, and notes the order of all that is read and written."""
 
     def __init__(self, bundle: Bundle) -> None:
         tiny = open_variant(bundle, ("onnxruntime", "fp32"))
-        self.engine = Counting(tiny.engine)
-        self.model = Stylizer(card=tiny.card, engine=self.engine, identity=tiny.identity)
+        self.counts = Counting(tiny.engine)
+        super().__init__(stylizer_of(tiny, self.counts).painter)
         self.log: list[str] = []
-        self.results: dict[str, NDArray[np.float32]] = {}
         self.errors: dict[str, BaseException] = {}
 
-    def read(self, source: str) -> Photo:
-        self.log.append(f"read {source}")
-        if source in self.errors:
-            raise self.errors[source]
-        return read_photo(PHOTOS[source])
+    def open(self, path: str, **options: Any) -> Any:
+        self.log.append(f"read {path}")
+        if path in self.errors:
+            raise self.errors[path]
+        return open_picture(path, **options)
 
-    def write(self, photo: Photo, image: NDArray[np.float32], job: Job) -> None:
-        self.log.append(f"write {job.target}")
-        if str(job.target) in self.errors:
-            raise self.errors[str(job.target)]
-        self.results[str(job.target)] = image
+    def write(self, content: Any, picture: Any, target: Any, *rest: Any) -> Written:
+        self.log.append(f"write {target}")
+        if str(target) in self.errors:
+            raise self.errors[str(target)]
+        return super().write(content, picture, target, *rest)
 
-    def run(self, groups: list[list[Job]], styles: Any = None, **options: Any) -> list[Outcome]:
-        def start(job: Job) -> None:
-            self.log.append(f"start {job.target}")
+    def run(self, groups: list[list[Job]], styles: Any = None, **controls: Any) -> list[Outcome]:
+        styles = styles or {name: self.style(image) for name, image in PICTURES.items()}
+        outcomes = []
+        for event in run(self, groups, styles, Controls(**controls)):
+            if isinstance(event, Job):
+                self.log.append(f"start {event.target}")
+            else:
+                outcomes.append(event)
+        return outcomes
 
-        return list(
-            run(
-                self.model,
-                groups,
-                styles or {name: self.model.style(image) for name, image in PICTURES.items()},
-                read=self.read,
-                write=self.write,
-                start=start,
-                options=options,
-            )
-        )
+
+def results() -> list[str]:
+    """The files that were written, in the order in which they were."""
+    return [
+        path.name for path in sorted(Path().glob("*-*.png"), key=lambda p: p.stat().st_mtime_ns)
+    ]
+
+
+def pixels(name: str) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(name))
+
+
+def rounded(image: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.rint(image * 255).astype(np.uint8)
+
+
+def shown(name: str) -> NDArray[np.float32]:
+    return read_photo(name).image
 
 
 @pytest.fixture
-def studio(tiny_bundle: Bundle) -> Studio:
-    return Studio(tiny_bundle)
+def studio(tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+    monkeypatch.chdir(tmp_path)
+    for name, image in PHOTOS.items():
+        Image.fromarray(rounded(image)).save(name)
+    made = Studio(tiny_bundle)
+    monkeypatch.setattr(batch, "open_picture", made.open)
+    return made
 
 
 def pairs(*done: str) -> list[list[Job]]:
     return [
         [
-            Job(photo, Path(f"{photo[0]}-{style[0]}"), (style,), f"{photo[0]}-{style[0]}" in done)
+            Job(
+                photo,
+                Path(f"{photo[0]}-{style[0]}.png"),
+                (style,),
+                f"{photo[0]}-{style[0]}.png" in done,
+            )
             for style in PICTURES
         ]
         for photo in PHOTOS
@@ -79,48 +105,54 @@ def pairs(*done: str) -> list[list[Job]]:
 
 def test_each_picture_is_encoded_once_and_written_at_once(studio: Studio):
     outcomes = studio.run(pairs(), alpha=0.7)
-    assert (studio.engine.encoded, len(studio.engine.shapes)) == (4, 4)
-    assert [str(job.target) for each in outcomes for job in each.jobs] == list(studio.results)
+    assert (studio.counts.encoded, len(studio.counts.shapes)) == (4, 4)
+    assert [str(job.target) for each in outcomes for job in each.jobs] == results()
     assert all(each.seconds and not each.problem for each in outcomes)
     assert studio.log[:6] == [
-        "start a-s", "read a.png", "start a-s", "write a-s", "start a-t", "write a-t",
+        "start a-s.png", "read a.png", "write a-s.png", "start a-t.png", "write a-t.png",
+        "start b-s.png",
     ]  # fmt: skip
-    for photo, image in PHOTOS.items():
+    for photo in PHOTOS:
         for style, look in PICTURES.items():
-            wanted = studio.model.paint(image, studio.model.style(look), alpha=0.7)
-            np.testing.assert_array_equal(studio.results[f"{photo[0]}-{style[0]}"], wanted.image)
+            wanted = studio.paint(shown(photo), studio.style(look), Controls(alpha=0.7)).image
+            found = pixels(f"{photo[0]}-{style[0]}.png")
+            np.testing.assert_array_equal(found, rounded(wanted))
 
 
 @pytest.mark.parametrize("color", ["monge-kantorovich", "luminance", "only"])
 def test_colors_are_matched_for_each_photograph(studio: Studio, color: str):
     photos = {name: read_photo(image) for name, image in PICTURES.items()}
     studio.run(pairs(), photos, color=color)
-    assert len(studio.results) == 4
-    encoded = studio.engine.encoded
+    assert len(results()) == 4
+    encoded = studio.counts.encoded
     assert encoded == (0 if color == "only" else 2 + 4)
-    for photo, image in PHOTOS.items():
+    for photo in PHOTOS:
         for style, look in photos.items():
-            wanted = studio.model.paint(image, look, color=color).image
-            np.testing.assert_array_equal(studio.results[f"{photo[0]}-{style[0]}"], wanted)
+            wanted = studio.paint(shown(photo), look, Controls(color=color)).image
+            found = pixels(f"{photo[0]}-{style[0]}.png")
+            np.testing.assert_array_equal(found, rounded(wanted))
 
 
 def test_what_is_done_is_not_read(studio: Studio):
-    outcomes = studio.run(pairs("a-s", "a-t", "b-s"))
-    assert studio.log == ["start b-t", "read b.png", "start b-t", "write b-t"]
+    outcomes = studio.run(pairs("a-s.png", "a-t.png", "b-s.png"))
+    assert studio.log == ["start b-t.png", "read b.png", "write b-t.png"]
     skipped = [tuple(str(job.target) for job in each.jobs) for each in outcomes if not each.seconds]
-    assert skipped == [("a-s", "a-t"), ("b-s",)]
+    assert skipped == [("a-s.png", "a-t.png"), ("b-s.png",)]
 
 
 def test_a_mixture_of_styles_is_one_picture(studio: Studio):
-    job = Job("a.png", Path("mixed"), tuple(PICTURES))
+    job = Job("a.png", Path("mixed.png"), tuple(PICTURES))
     studio.run([[job]], weights=(2, 1))
-    styles = [studio.model.style(look) for look in PICTURES.values()]
-    wanted = studio.model.paint(PHOTOS["a.png"], styles, weights=(2, 1)).image
-    np.testing.assert_array_equal(studio.results["mixed"], wanted)
+    styles = [studio.style(look) for look in PICTURES.values()]
+    wanted = studio.paint(shown("a.png"), styles, Controls(weights=(2, 1))).image
+    np.testing.assert_array_equal(pixels("mixed.png"), rounded(wanted))
 
 
 def test_failures_are_told_and_the_others_done(studio: Studio):
-    styles = {"s.png": studio.model.style(PICTURES["s.png"]), "t.png": "t.png: is no style"}
+    styles = {
+        "s.png": studio.style(PICTURES["s.png"]),
+        "t.png": ImpastoError("t.png: is no style"),
+    }
     studio.errors["a.png"] = ImageError("a.png: is damaged")
     outcomes = studio.run(pairs(), styles)
     assert [(len(each.jobs), each.problem) for each in outcomes] == [
@@ -129,32 +161,32 @@ def test_failures_are_told_and_the_others_done(studio: Studio):
         (1, "t.png: is no style"),
         (1, ""),
     ]
-    assert list(studio.results) == ["b-s"]
+    assert results() == ["b-s.png"]
 
 
 def test_a_photograph_fails_once_for_all_its_pictures(studio: Studio):
-    studio.errors = {"a.png": MemoryError(), "b-s": OSError(28, "No space left on device")}
+    studio.errors = {"a.png": MemoryError(), "b-s.png": OSError(28, "No space left on device")}
     outcomes = studio.run(pairs())
     first, second, third = outcomes
     assert (len(first.jobs), first.problem.split(":")[0]) == (2, "a.png")
     assert "not enough memory" in first.problem
     assert second.problem == "b.png: No space left on device"
-    assert third.seconds and list(studio.results) == ["b-t"]
+    assert third.seconds and results() == ["b-t.png"]
 
 
 @pytest.mark.parametrize("error", [OptionError("alpha"), BrokenPipeError(), KeyboardInterrupt()])
-@pytest.mark.parametrize("where", ["a.png", "a-s"])
+@pytest.mark.parametrize("where", ["a.png", "a-s.png"])
 def test_what_the_next_would_raise_too_stops(studio: Studio, error: BaseException, where: str):
     studio.errors[where] = error
     with pytest.raises(type(error)):
         studio.run(pairs())
-    assert not studio.results
+    assert not results()
 
 
 def test_a_bad_option_stops_at_once(studio: Studio):
     with pytest.raises(OptionError, match="alpha must be"):
         studio.run(pairs(), alpha=3)
-    assert not studio.results
+    assert not results()
 
 
 def test_tally():

@@ -19,19 +19,22 @@ from test_siblings import NETWORKS, STYLES, lively, one_hot
 import impasto
 from impasto.cli import cli
 from impasto.errors import EngineError, ImageError, ModelError, OptionError, StyleError
+from impasto.images.arrays import Photo
+from impasto.images.options import ReadOptions
 from impasto.images.photo import read_photo
 from impasto.lab.export.builtin import built_in_parity, export_built_in
-from impasto.lab.export.graphs import PARITY, Story
+from impasto.lab.export.graphs import PARITY, CardFacts
 from impasto.lab.export.publish import _round_to_half
 from impasto.lab.training.checkpoints import weights_of
 from impasto.lab.training.config import read_config, write_config
 from impasto.lab.training.networks import find_network
 from impasto.models import Bundle, find_bundle, read_bundle, write_bundle
 from impasto.models.engine import ENGINES, open_engine
-from impasto.stylizer import BuiltInStylizer
+from impasto.painting import Budget
+from impasto.painting.builtin import BuiltInPainter
 
 NAMES = ("wave", "rain", "night sky")
-STORY = Story("small", "A small one", "for tests", "nothing", 0, {"style": 1.5}, "MIT")
+FACTS = CardFacts("small", "A small one", "for tests", "nothing", 0, {"style": 1.5}, "MIT")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +51,7 @@ def networks():
 def bundles(networks) -> dict[str, Bundle]:
     return {
         name: export_built_in(
-            network, dataclasses.replace(STORY, name=name), NAMES[: network.styles]
+            network, dataclasses.replace(FACTS, name=name), NAMES[: network.styles]
         )
         for name, network in networks.items()
     }
@@ -112,7 +115,7 @@ def test_cards_of_other_models_stay_as_they_were(tiny_path, bundles, tmp_path):
         assert not {"styles", "controls", "pixel_bytes"} & set(
             json.loads(archive.read("card.json"))
         )
-    with pytest.raises(EngineError, match="no painter: its styles are not built in"):
+    with pytest.raises(EngineError, match="no painter: it has no built-in styles"):
         open_engine(read_bundle(tiny_path)).paint(np.zeros((3, 16, 16), np.float32), None)
     with pytest.raises(EngineError, match="no encoder: its styles are built in"):
         open_engine(bundles["cin"]).encode(np.zeros((3, 16, 16), np.float32))
@@ -135,7 +138,7 @@ def test_cards_that_contradict_themselves_are_refused(bundles, tmp_path):
     values["styles"] = ["a", "b"]
     with zipfile.ZipFile(tmp_path / "odd.impasto", "w") as archive:
         archive.writestr("card.json", json.dumps(values))
-    with pytest.raises(ModelError, match=r"holds no painter\.onnx"):
+    with pytest.raises(ModelError, match=r"has no painter\.onnx"):
         read_bundle(tmp_path / "odd.impasto")
     fewer = dataclasses.replace(
         bundles["cin"], card=dataclasses.replace(card, styles=card.styles[:2])
@@ -150,7 +153,7 @@ def test_cards_that_contradict_themselves_are_refused(bundles, tmp_path):
 
 
 def test_stylize_keeps_size_and_range_and_is_the_same_every_time(model):
-    assert isinstance(model, BuiltInStylizer)
+    assert isinstance(model.painter, BuiltInPainter)
     for size in ((16, 16), (45, 70)):
         image = picture(*size)
         painted = model.stylize(image, "wave")
@@ -177,7 +180,9 @@ def test_what_a_model_cannot_do_is_refused_by_name(model, tmp_path):
             attempt()
     tiled = (
         lambda: model.stylize(image, "wave", tile=64),
-        lambda: model.stylize_file(tmp_path / "a.png", tmp_path / "b.png", "wave", tile=64),
+        lambda: model.stylize_file(
+            tmp_path / "a.png", tmp_path / "b.png", "wave", budget=Budget(tile=64)
+        ),
     )
     for attempt in tiled:
         with pytest.raises(OptionError, match="cannot paint in tiles"):
@@ -199,23 +204,25 @@ def test_styles_are_names_and_nothing_else(model):
             model.stylize(image, bad)
     with pytest.raises(StyleError, match=known):
         model.style("wave.jpg")
-    other = dataclasses.replace(model.found("wave"), model="0" * 16)
+    other = dataclasses.replace(model.find("wave"), model="0" * 16)
     with pytest.raises(StyleError, match=f"another model.*{known}"):
         model.stylize(image, other)
     np.testing.assert_array_equal(
-        model.stylize(image, model.found("wave")), model.stylize(image, "wave")
+        model.stylize(image, model.find("wave")), model.stylize(image, "wave")
     )
 
 
 def test_a_picture_that_does_not_fit_is_refused_with_the_numbers(model, tmp_path):
     Image.new("RGB", (3000, 2000), "teal").save(tmp_path / "large.png")
     memory = 400_000_000
-    assert not model.fits(tmp_path / "large.png", memory=memory)
     with pytest.raises(ImageError, match=r"3000 x 2000 pixels need .* MB .*--size (\d+)") as caught:
-        model.stylize_file(tmp_path / "large.png", tmp_path / "b.png", "wave", memory=memory)
+        model.stylize_file(
+            tmp_path / "large.png", tmp_path / "b.png", "wave", budget=Budget(memory=memory)
+        )
     size = int(str(caught.value).split("--size ")[1].split()[0])
     assert 64 < size < 2000
-    assert model.fits(tmp_path / "large.png", memory=memory, size=size)
+    fitting = Photo(np.zeros((size, size * 3 // 2, 3), np.float32), None, "the image")
+    model.painter.encode(fitting, Budget(memory=memory))
     with pytest.raises(ImageError, match=r"need .* MB"):
         model.stylize(tmp_path / "large.png", "wave", memory=memory)
     assert not (tmp_path / "b.png").exists()
@@ -224,7 +231,9 @@ def test_a_picture_that_does_not_fit_is_refused_with_the_numbers(model, tmp_path
 def test_a_file_is_painted_as_the_picture(model, tmp_path):
     pixels = (picture(40, 56) * 255).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    written = model.stylize_file(tmp_path / "a.png", tmp_path / "b.png", "wave", size=32)
+    written = model.stylize_file(
+        tmp_path / "a.png", tmp_path / "b.png", "wave", read=ReadOptions(size=32)
+    )
     assert (written.height, written.width, written.tile) == (32, 45, None)
     wanted = np.asarray(model.stylize(tmp_path / "a.png", "wave", size=32))
     assert np.array_equal(np.asarray(Image.open(tmp_path / "b.png")), wanted)

@@ -121,7 +121,7 @@ def test_a_wrong_byte_anywhere(tiny_bundle: Bundle, tiny_path: Path, tmp_path: P
 @pytest.mark.parametrize("name", ["encoder", "decoder", "card"])
 def test_a_member_is_missing(tiny_path: Path, tmp_path: Path, name: str) -> None:
     path = rewrite(tiny_path, tmp_path / "x.impasto", **{name: None})
-    assert f"it holds no {name}." in refused(path)
+    assert f"it has no {name}." in refused(path)
 
 
 def test_a_bomb_is_not_unpacked(
@@ -171,7 +171,7 @@ def change(name: str, value: object) -> Callable[[dict[str, Any]], object]:
         (change("multiple", 6), "stride 4 of level 'quarter'"),
         (change("rim", -1), "'rim' must be 0 or more, not -1"),
         (change("encoder_rim", -1), "'encoder_rim' must be 0 or more, not -1"),
-        (change("encoder_rim", 1000), "'encoder_rim' is a part of 'rim', which is"),
+        (change("encoder_rim", 1000), "'encoder_rim' must be at most 'rim', which is"),
         (change("margin", 6), "'margin' must be a multiple of 4"),
         (change("precision", "int8"), "'precision' must be one of fp32, bf16, not 'int8'"),
         (change("name", None), "'name' in the card must be str"),
@@ -230,14 +230,16 @@ def test_unknown_names() -> None:
 def test_a_name_wins_over_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("adain").write_text("no model")
-    with pytest.raises(ModelError, match="'adain' is not in this installation: impasto lab import"):
+    with pytest.raises(
+        ModelError, match=r"'adain' is not in this installation: .*impasto lab import"
+    ):
         find_bundle("adain")
     for path in (Path("adain"), "./adain"):
         with pytest.raises(ModelError, match="not an Impasto model"):
             find_bundle(path)
 
 
-@pytest.mark.parametrize("row", [row for row in MODELS if not row.lab], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", MODELS, ids=lambda row: row.name)
 def test_embedded_models(row: Any) -> None:
     if row.path is None:
         with pytest.raises(ModelError, match=f"{row.name!r} is not in this installation"):

@@ -16,6 +16,7 @@ import termios
 import time
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from bad_files import BAD_FILES, encoded, truncated_jpeg
@@ -25,8 +26,12 @@ from PIL import Image
 
 import impasto
 from impasto.batch import figures
+from impasto.cli import cli
+from impasto.controls import Controls
 from impasto.controls.color import METHODS
-from impasto.images.photo import read_photo, write_image
+from impasto.images.options import ReadOptions
+from impasto.images.photo import read_photo
+from impasto.images.writing import write_image
 from impasto.models import DEFAULT_MODEL, MODELS, find_bundle
 from impasto.models.engine import ENGINES
 from impasto.styles.library import add_style
@@ -103,6 +108,48 @@ def test_help_imports_nothing_heavy():
     assert not imported("stylize", "--help") & engines
 
 
+def test_help_has_the_first_line_of_each_command():
+    context = click.Context(cli)
+    text = " ".join(run("--help").stdout.decode().split())
+    for name in cli.list_commands(context)[:6]:
+        command = cli.get_command(context, name)
+        assert command is not None and f"{name} {command.get_short_help_str(100)}" in text
+    assert "lab Command of impasto[lab]; see impasto lab --help." in text
+
+
+def test_commands_of_other_packages(tmp_path: Path):
+    """A package plugs in commands; what it needs is said where it cannot be imported."""
+    for name, code in (
+        ("shout", "import click\n@click.command()\ndef shout(): click.echo('AHOY')\n"),
+        ("broken", "import no_such_package\n"),
+    ):
+        (tmp_path / f"{name}.py").write_text(code)
+    place = tmp_path / "loud-1.0.dist-info"
+    place.mkdir()
+    (place / "METADATA").write_text("Metadata-Version: 2.1\nName: loud\nVersion: 1.0\n")
+    (place / "entry_points.txt").write_text(
+        "[console_scripts]\nx = y:z\n\n[impasto.commands]\nshout = shout:shout\n"
+        "broken = broken:broken [extra]\n\n[other]\nno = no:no\n"
+    )
+    calls = {}
+    for words in (("--help",), ("shout",), ("broken",)):
+        calls[words[0]] = subprocess.run(
+            [*COMMAND, *words],
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            timeout=60,
+            check=False,
+            text=True,
+        )
+    lines = calls["--help"].stdout.splitlines()
+    assert "  shout    Command of loud; see impasto shout --help." in lines
+    assert "  broken   Command of loud[extra]; see impasto broken --help." in lines
+    assert not any("no " in line[:6] for line in lines)
+    assert (calls["shout"].returncode, calls["shout"].stdout) == (0, "AHOY\n")
+    said = "impasto: 'broken' needs no_such_package: pip install 'loud[extra]'\n"
+    assert (calls["broken"].returncode, calls["broken"].stderr) == (2, said)
+
+
 def test_help_answers_at_once():
     def seconds() -> float:
         start = time.perf_counter()
@@ -122,7 +169,7 @@ def test_version_and_help_texts():
     assert run("--version").stdout.decode().split() == ["impasto", impasto.__version__]
     text = " ".join(run("stylize", "--help").stdout.decode().split())
     # The defaults come from the library's signatures.
-    size = str(impasto.stylizer.STYLE_SIZE)
+    size = str(ReadOptions.style_size)
     for default in ("1.0", "region", size, DEFAULT_MODEL, "92", "200000000"):
         assert f"[default: {default}]" in text
 
@@ -259,12 +306,12 @@ def test_grid_and_strip(folder: Path, model: list[str]):
     wanted = figures.strip(tiny, "street.jpg", "wave.png", alphas=(0, 1.5))
     np.testing.assert_array_equal(pixels(done.stdout), np.asarray(wanted))
     Image.linear_gradient("L").save("sky.png")
-    masked = ("--mask", "sky.png", "-o", "-", *model)
+    masked, sky = ("--mask", "sky.png", "-o", "-", *model), Controls(masks=["sky.png"])
     done = run("strip", "street.jpg", "-s", "wave.png", *masked)
-    wanted = figures.strip(tiny, "street.jpg", "wave.png", mask="sky.png")
+    wanted = figures.strip(tiny, "street.jpg", "wave.png", sky)
     np.testing.assert_array_equal(pixels(done.stdout), np.asarray(wanted))
     done = run("grid", "street.jpg", *four, *small, *masked)
-    wanted = figures.grid(tiny, "street.jpg", styles, steps=3, size=20, mask="sky.png")
+    wanted = figures.grid(tiny, "street.jpg", styles, sky, steps=3, size=20)
     np.testing.assert_array_equal(pixels(done.stdout), np.asarray(wanted))
     strip = ("strip", "street.jpg", "-s", "wave.png", "-o")
     for words, mend in [
@@ -572,7 +619,7 @@ def test_models_lists_models_and_engines():
     for row in MODELS:
         assert re.search(rf"^{'[*]' if row.name == DEFAULT_MODEL else ' '} {row.name}$", text, re.M)
         if row.path is None:
-            assert row.how in flat
+            assert row.instructions in flat
             continue
         card = find_bundle(row.name).card
         for fact in (card.title, card.licence, card.data, f"{card.iterations:,} iterations"):

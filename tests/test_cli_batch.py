@@ -168,7 +168,7 @@ def test_what_contradicts_itself(folder: Path, model: list[str]):
         (("stylize", "photos", "rain.png", "-o", "photos"), "give -o another folder"),
         (("stylize", "photos", "rain.png", "-o", "new.png"), "name a folder"),
         (("stylize", "photos", "rain.png", "-o", "-"), "-o FOLDER"),
-        (("stylize", "photos/a.jpg", "styles"), "styles: may mean several.*--all-pairs"),
+        (("stylize", "photos/a.jpg", "styles"), "styles: may match several.*--all-pairs"),
         (("stylize", "photos/a.jpg", "-s", "monet-*"), "--all-pairs"),
         ((*pairs, "-o", "out", "--weights", "1,2"), "--weights mix"),
         ((*pairs, "-o", "out", "--mask", "m", "--mask", "n"), "one --mask .* not 2"),

@@ -14,8 +14,9 @@ from test_cli import imported, names, run, save
 from test_styles import OTHER, make_style
 
 import impasto
-from impasto.batch.sheets import CELL_SIDE, Cell, contact_sheet
+from impasto.batch.figures import CELL_SIDE, Cell, contact_sheet
 from impasto.errors import OptionError
+from impasto.images.options import ReadOptions
 from impasto.models import DEFAULT_MODEL, Bundle, write_bundle
 from impasto.styles import library
 from impasto.styles.files import load_style, save_style
@@ -62,7 +63,7 @@ def test_add_keeps_what_the_library_makes(tiny_bundle: Bundle, model: list[str])
     done = run("style", "add", "great-wave", "wave.png", *model, "--note", "Hokusai", "--size", 24)
     path = Path("kept", tiny_bundle.identity, "great-wave.safetensors")
     line = done.stdout.decode()
-    assert line.startswith("great-wave: kept for model 'tiny', ") and str(path) in line
+    assert line.startswith("great-wave: saved for model 'tiny', ") and str(path) in line
     found = find_style("great-wave", model=tiny_bundle.identity)
     assert found == load_style(path)
     assert (found.note, found.model_name) == ("Hokusai", "tiny")
@@ -172,7 +173,7 @@ def test_remove(model: list[str]) -> None:
     run("style", "add", "wave", "wave.png", *model)
     assert run("style", "remove", "wave").stdout.startswith(b"wave: removed for model 'tiny' (")
     assert not list_styles()
-    assert "you keep no style 'wave'" in error("style", "remove", "wave")
+    assert "you have no style 'wave'" in error("style", "remove", "wave")
 
 
 def test_what_they_import(model: list[str]) -> None:
@@ -181,7 +182,7 @@ def test_what_they_import(model: list[str]) -> None:
     assert not imported("styles") & engines
     assert not imported("style", "add", "--help") & engines
     text = " ".join(run("style", "add", "--help").stdout.decode().split())
-    for default in (DEFAULT_MODEL, str(impasto.stylizer.STYLE_SIZE)):
+    for default in (DEFAULT_MODEL, str(ReadOptions.style_size)):
         assert f"[default: {default}]" in text
 
 
@@ -245,9 +246,9 @@ def test_sheet_refuses(model: list[str]) -> None:
     run("style", "add", "wave", "wave.png", *model)
     assert "exists already" in error("styles", *model, "--sheet", "sky.png", *on)
     assert "no such file" in error("styles", *model, "--sheet", "s.png", "--on", "gone.png")
-    assert "tells no format" in error("styles", *model, "--sheet", "s.xyz", *on)
+    assert "is not of a format" in error("styles", *model, "--sheet", "s.xyz", *on)
     for words in (("--sheet", "s.png"), on):
-        assert b"go together" in run("styles", *words, code=2).stderr
+        assert b"give both or neither" in run("styles", *words, code=2).stderr
     run("styles", *model, "--sheet", "sky.png", *on, "--overwrite")
 
 

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from test_cli import folder, model, names, pixels, run, save
 
-from impasto.cli.painting import byte_count
-from impasto.images.photo import read_photo, write_image
+from impasto.cli.options import byte_count
+from impasto.images.photo import read_photo
+from impasto.images.writing import write_image
 
 __all__ = ["folder", "model"]
 

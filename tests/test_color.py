@@ -616,7 +616,7 @@ def test_a_large_picture_takes_no_copies(work: Callable[[NDArray[np.float32]], A
 
 
 def test_the_table_of_methods() -> None:
-    places = {row.name: row.where for row in METHODS}
+    places = {row.name: row.stage for row in METHODS}
     assert places == {**dict.fromkeys(LINEAR, "before"), "luminance": "both", "only": "after"}
     assert all(find_method(row.name) is row and row.summary and row.use for row in METHODS)
 

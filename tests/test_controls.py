@@ -12,21 +12,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import make_tiny, open_variant, picture
+from conftest import make_tiny, open_variant, paint, picture
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from impasto.controls import Controls
 from impasto.controls.affine import Affine
 from impasto.controls.color import METHODS, put_luminance
 from impasto.errors import ImageError, OptionError, StyleError
 from impasto.images.photo import Photo, read_photo
 from impasto.models import Bundle
 from impasto.models.engine import Encoded, Engine
-from impasto.painting.steps import FADE
+from impasto.painting import Budget
+from impasto.painting.tiles import FADE
 from impasto.styles.library import VARIABLE, add_style
-from impasto.stylizer import Stylizer
+from impasto.stylizer import Stylizer, stylizer_of
 
 Image32 = NDArray[np.float32]
 
@@ -109,7 +111,7 @@ def check(image: Image32, result: Image32) -> None:
 @few
 @given(cases())
 def test_any_combination_gives_a_picture(model: Stylizer, case: Case) -> None:
-    check(case.image, model.paint(case.image, case.styles, **case.options).image)
+    check(case.image, paint(model, case.image, case.styles, **case.options).image)
 
 
 @few
@@ -121,8 +123,8 @@ def test_the_order_of_styles_does_not_matter(tiny: Stylizer, case: Case, random:
     for name in ("weights", "masks"):
         if turned[name] is not None:
             turned[name] = [turned[name][i] for i in order]
-    one = tiny.paint(case.image, case.styles, **case.options).image
-    two = tiny.paint(case.image, [case.styles[i] for i in order], **turned).image
+    one = paint(tiny, case.image, case.styles, **case.options).image
+    two = paint(tiny, case.image, [case.styles[i] for i in order], **turned).image
     np.testing.assert_allclose(two, one, atol=near(tiny))
 
 
@@ -131,7 +133,7 @@ def test_the_order_of_styles_does_not_matter(tiny: Stylizer, case: Case, random:
 def test_alpha_0_is_the_photograph(tiny: Stylizer, case: Case) -> None:
     for alpha in (0, np.zeros((5, 7), np.float32)):
         options = {**case.options, "alpha": alpha}
-        found = tiny.paint(case.image, case.styles, **options).image
+        found = paint(tiny, case.image, case.styles, **options).image
         np.testing.assert_array_equal(found, case.image)
 
 
@@ -139,8 +141,8 @@ def test_alpha_0_is_the_photograph(tiny: Stylizer, case: Case) -> None:
 @given(cases())
 def test_masks_of_ones_are_no_masks(tiny: Stylizer, case: Case) -> None:
     ones = [np.ones((3 + k, 4), np.float32) for k in range(len(case.styles))]
-    one = tiny.paint(case.image, case.styles, **{**case.options, "masks": None}).image
-    two = tiny.paint(case.image, case.styles, **{**case.options, "masks": ones}).image
+    one = paint(tiny, case.image, case.styles, **{**case.options, "masks": None}).image
+    two = paint(tiny, case.image, case.styles, **{**case.options, "masks": ones}).image
     np.testing.assert_array_equal(one, two)
 
 
@@ -149,15 +151,17 @@ def test_masks_of_ones_are_no_masks(tiny: Stylizer, case: Case) -> None:
 def test_equal_styles_are_one_style(tiny: Stylizer, case: Case, count: int) -> None:
     # Regions have statistics of their own; without them masks only say how much.
     options = {**case.options, "masks": None, "weights": None}
-    one = tiny.paint(case.image, case.styles[:1], **options).image
-    same = tiny.paint(case.image, case.styles[:1] * count, **options).image
+    one = paint(tiny, case.image, case.styles[:1], **options).image
+    same = paint(tiny, case.image, case.styles[:1] * count, **options).image
     np.testing.assert_allclose(same, one, atol=near(tiny))
     mask = blob(50, 60, count)
     pieces = [mask / np.float32(count)] * count
     options["statistics"] = "image"
     if mask.any():
-        one = tiny.paint(case.image, case.styles[:1], **{**options, "masks": [mask]}).image
-        same = tiny.paint(case.image, case.styles[:1] * count, **{**options, "masks": pieces}).image
+        one = paint(tiny, case.image, case.styles[:1], **{**options, "masks": [mask]}).image
+        same = paint(
+            tiny, case.image, case.styles[:1] * count, **{**options, "masks": pieces}
+        ).image
         np.testing.assert_allclose(same, one, atol=near(tiny))
 
 
@@ -168,7 +172,7 @@ def test_what_no_mask_covers_is_the_photograph(tiny: Stylizer, case: Case) -> No
     masks = [blob(*size, k) for k in range(len(case.styles))]
     masks[0].flat[0] = 1
     masks = [mask if mask.any() else masks[0] for mask in masks]
-    found = tiny.paint(case.image, case.styles, **{**case.options, "masks": masks}).image
+    found = paint(tiny, case.image, case.styles, **{**case.options, "masks": masks}).image
     free = np.max(masks, axis=0) == 0
     np.testing.assert_array_equal(found[free], case.image[free])
 
@@ -182,8 +186,8 @@ def test_what_is_transparent_stays_and_does_not_count(tiny: Stylizer, case: Case
     other = case.image.copy()
     other[hidden] = np.random.default_rng(0).random((np.count_nonzero(hidden), 3), np.float32)
     options = {**case.options, "opacity": opacity}
-    one = tiny.paint(case.image, case.styles, **options).image
-    two = tiny.paint(other, case.styles, **options).image
+    one = paint(tiny, case.image, case.styles, **options).image
+    two = paint(tiny, other, case.styles, **options).image
     np.testing.assert_array_equal(one[~hidden], two[~hidden])
     np.testing.assert_array_equal(one[hidden], case.image[hidden])
     np.testing.assert_array_equal(two[hidden], other[hidden])
@@ -193,9 +197,9 @@ def test_what_is_transparent_stays_and_does_not_count(tiny: Stylizer, case: Case
 @given(cases())
 def test_an_encoded_photograph_paints_the_same(tiny: Stylizer, case: Case) -> None:
     options = dict(case.options)
-    wanted = tiny.paint(case.image, case.styles, **options).image
+    wanted = paint(tiny, case.image, case.styles, **options).image
     held = tiny.encode(case.image, opacity=options.pop("opacity"))
-    np.testing.assert_array_equal(tiny.paint(held, case.styles, **options).image, wanted)
+    np.testing.assert_array_equal(paint(tiny, held, case.styles, **options).image, wanted)
 
 
 def test_engines_agree_on_maps(model: Stylizer, reference: Stylizer) -> None:
@@ -204,7 +208,9 @@ def test_engines_agree_on_maps(model: Stylizer, reference: Stylizer) -> None:
     results = []
     for each in (model, reference):
         styles = [each.style(picture(64, 80, seed=seed)) for seed in (5, 6)]
-        results.append(each.paint(image, styles, masks=masks, alpha=blob(30, 30, 3)).image)
+        results.append(
+            each.paint(image, styles, Controls(masks=masks, alpha=blob(30, 30, 3))).image
+        )
     error = np.abs(results[0] - results[1])
     assert error.max() < 1e-3 or (model.engine.precision == "bf16" and error.mean() < 0.01)
 
@@ -217,9 +223,9 @@ def test_weights_lead_from_one_style_to_the_other(model: Stylizer) -> None:
     styles = [model.style(picture(64, 80, seed=seed)) for seed in (5, 6)]
     ends = [model.paint(image, each).image for each in styles]
     for weights, wanted in [((1, 0), ends[0]), ((0, 3), ends[1])]:
-        found = model.paint(image, styles, weights=weights).image
+        found = model.paint(image, styles, Controls(weights=weights)).image
         np.testing.assert_array_equal(found, wanted)
-    steps = [model.paint(image, styles, weights=(4 - k, k)).image for k in range(5)]
+    steps = [model.paint(image, styles, Controls(weights=(4 - k, k))).image for k in range(5)]
     away = [np.abs(step - ends[0]).mean() for step in steps]
     assert away == sorted(away) and away[-1] > 0
 
@@ -231,7 +237,7 @@ def test_each_mask_gets_its_style(tiny: Stylizer) -> None:
     left[:, :48] = 1
     pictures = [0.3 + 0.4 * picture(48, 48, seed=seed) for seed in (5, 6)]
     styles = [tiny.style(each) for each in pictures]
-    found = tiny.paint(image, styles, masks=[left, 1 - left]).image
+    found = tiny.paint(image, styles, Controls(masks=[left, 1 - left])).image
     for half, wanted in zip((found[:, :48], found[:, 48:]), pictures, strict=True):
         np.testing.assert_allclose(half.mean((0, 1)), wanted.mean((0, 1)), atol=0.02)
     alone = tiny.paint(image[:, :48], styles[0]).image
@@ -243,7 +249,8 @@ def test_a_region_too_small_for_statistics_has_those_of_the_photograph(tiny: Sty
     dot = np.zeros((64, 96), np.float32)
     dot[20:24, 40:44] = 1
     region, whole = (
-        tiny.paint(image, style, masks=[dot], statistics=each).image for each in ("region", "image")
+        tiny.paint(image, style, Controls(masks=[dot], statistics=each)).image
+        for each in ("region", "image")
     )
     np.testing.assert_array_equal(region, whole)
     assert not np.array_equal(region, image)
@@ -251,8 +258,8 @@ def test_a_region_too_small_for_statistics_has_those_of_the_photograph(tiny: Sty
 
 def test_a_map_of_strength_is_a_mask_with_the_statistics_of_the_image(tiny: Stylizer) -> None:
     image, style, map_ = picture(64, 96), tiny.style(picture(48, 48, seed=5)), blob(64, 96, 4)
-    one = tiny.paint(image, style, alpha=map_).image
-    two = tiny.paint(image, style, masks=[map_], statistics="image").image
+    one = tiny.paint(image, style, Controls(alpha=map_)).image
+    two = tiny.paint(image, style, Controls(masks=[map_], statistics="image")).image
     np.testing.assert_allclose(one, two, atol=1e-6)
 
 
@@ -261,10 +268,10 @@ def test_colors_with_a_mask_stay_within_it(tiny: Stylizer, color: str) -> None:
     image, style = picture(64, 96), photo(48, 48, seed=5)
     mask = np.zeros((64, 96), np.float32)
     mask[:, 40:] = 1
-    found = tiny.paint(image, style, masks=[mask], color=color).image
+    found = tiny.paint(image, style, Controls(masks=[mask], color=color)).image
     np.testing.assert_array_equal(found[:, :40], image[:, :40])
     assert np.abs(found[:, 40:] - image[:, 40:]).mean() > 0.003
-    plain = tiny.paint(image, style, masks=[mask]).image
+    plain = tiny.paint(image, style, Controls(masks=[mask])).image
     assert not np.array_equal(plain, found)
 
 
@@ -274,15 +281,15 @@ def test_colors_are_kept(tiny: Stylizer, color: str) -> None:
     style = Photo(0.3 + 0.4 * picture(48, 48, seed=5)[..., ::-1] * (1, 0.6, 0.4), None, "a red one")
     style = replace(style, image=style.image.astype(np.float32))
     mean = image.mean((0, 1))
-    kept = tiny.paint(image, style, color=color).image.mean((0, 1))
+    kept = tiny.paint(image, style, Controls(color=color)).image.mean((0, 1))
     lost = tiny.paint(image, style).image.mean((0, 1))
     assert np.abs(kept - mean).max() < 0.02 < 0.05 < np.abs(lost - mean).max()
 
 
 def test_only_colors_paints_nothing(tiny: Stylizer) -> None:
     counting = Counting(tiny.engine)
-    model = Stylizer(card=tiny.card, engine=counting, identity=tiny.identity)
-    painted = model.paint(picture(40, 40), photo(40, 40, seed=5), color="only")
+    model = stylizer_of(tiny, counting)
+    painted = model.paint(picture(40, 40), photo(40, 40, seed=5), Controls(color="only"))
     assert (counting.encoded, counting.shapes) == (0, [])
     assert not np.array_equal(painted.image, picture(40, 40))
 
@@ -300,7 +307,7 @@ def test_a_transparent_style_is_its_visible_part(tiny: Stylizer) -> None:
     with pytest.raises(ImageError, match="is transparent everywhere, so there is no style in it"):
         tiny.style(np.dstack([image, 0 * alpha]))
     with pytest.raises(ImageError, match="is transparent everywhere"):
-        tiny.paint(picture(32, 32), photo(64, 80, alpha=0 * alpha), color="only")
+        tiny.paint(picture(32, 32), photo(64, 80, alpha=0 * alpha), Controls(color="only"))
 
 
 def test_a_transparent_photograph_is_left_alone(tiny: Stylizer) -> None:
@@ -333,7 +340,7 @@ class Counting:
 def counting(tiny_bundle: Bundle) -> tuple[Stylizer, Counting]:
     tiny = open_variant(tiny_bundle, ("onnxruntime", "fp32"))
     engine = Counting(tiny.engine)
-    return Stylizer(card=tiny.card, engine=engine, identity=tiny.identity), engine
+    return stylizer_of(tiny, engine), engine
 
 
 COLUMNS = [(12, 1, 1), (48, 1, 1)]
@@ -358,7 +365,7 @@ def test_the_decoder_gets_maps_only_where_something_varies(
     model, engine = counting
     styles = [model.style(picture(40, 40, seed=seed)) for seed in (5, 6)]
     engine.encoded = 0
-    model.paint(picture(40, 60), styles, **options)
+    paint(model, picture(40, 60), styles, **options)
     assert engine.encoded == 1
     assert engine.shapes == [shapes]
 
@@ -372,7 +379,7 @@ def test_everything_is_encoded_once(counting: tuple[Stylizer, Counting]) -> None
     values = [model.style(each) for each in styles]
     engine.encoded = 0
     for alpha in (0.2, 0.4):
-        model.paint(held, values, alpha=alpha)
+        model.paint(held, values, Controls(alpha=alpha))
     assert (engine.encoded, len(engine.shapes)) == (0, 3)
 
 
@@ -392,11 +399,13 @@ def test_stylize_takes_every_control_as_a_picture(tiny: Stylizer, tmp_path: Path
         wanted = tiny.paint(
             image,
             photos,
-            alpha=read["strength"],
-            weights=(2, 1),
-            masks=[read["mask"], read["rest"]],
-            statistics="image",
-            color=color,
+            Controls(
+                alpha=read["strength"],
+                weights=(2, 1),
+                masks=[read["mask"], read["rest"]],
+                statistics="image",
+                color=color,
+            ),
         ).image
         found = tiny.stylize(
             image,
@@ -464,7 +473,7 @@ def test_what_is_kept_below_the_fade() -> None:
 def test_options_refused(tiny: Stylizer, options: dict[str, Any], says: str) -> None:
     styles = [tiny.style(picture(40, 40, seed=seed)) for seed in (5, 6)]
     with pytest.raises(OptionError, match=says):
-        tiny.paint(picture(32, 32), styles, **options)
+        paint(tiny, picture(32, 32), styles, **options)
     with pytest.raises((OptionError, ImageError), match=f"{says}|NaN|not within"):
         tiny.stylize(picture(32, 32), styles, **options)
 
@@ -487,7 +496,7 @@ def test_no_styles(tiny: Stylizer) -> None:
 def test_colors_need_the_picture_of_a_style(tiny: Stylizer, color: str) -> None:
     style = tiny.style(picture(40, 40))
     with pytest.raises(StyleError, match=f"color '{color}' .* give the picture itself"):
-        tiny.paint(picture(32, 32), [photo(40, 40), style], color=color)
+        tiny.paint(picture(32, 32), [photo(40, 40), style], Controls(color=color))
 
 
 def test_a_kept_style_is_painted_in_its_own_luminance_and_the_photographs_hues(
@@ -495,10 +504,10 @@ def test_a_kept_style_is_painted_in_its_own_luminance_and_the_photographs_hues(
 ) -> None:
     image, style = 0.3 + 0.4 * picture(64, 80), tiny.style(picture(40, 40, seed=3))
     painted = tiny.paint(image, style).image
-    found = tiny.paint(image, style, color="luminance").image
+    found = tiny.paint(image, style, Controls(color="luminance")).image
     np.testing.assert_allclose(found, put_luminance(painted, image), atol=1e-6)
     assert np.abs(found - painted).max() > 0.05
-    tiled = tiny.paint(image, style, color="luminance", tile=48).image
+    tiled = tiny.paint(image, style, Controls(color="luminance"), budget=Budget(tile=48)).image
     np.testing.assert_allclose(tiled, found, atol=near(tiny))
 
 

@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from impasto.lab.data.cropping import Crops
 from impasto.lab.data.pictures import Collection, Sampler
 from impasto.lab.nets.blocks import _Reflected
-from impasto.lab.training.batches import BLOCK, PAIRS, Lessons
+from impasto.lab.training.batches import BLOCK, PAIRS, Batches, BatchOptions
 from impasto.lab.training.optimizers import Muon, orthogonalize
 
 
@@ -63,8 +64,9 @@ def test_blocks_of_large_batches_are_short(batch, repeats, size):
         def state(self):
             return {}
 
-    lessons = Lessons(None, Sampler(), Sampler(), batch=batch, repeats=repeats, seed=0)
-    assert lessons.size == size
+    options = BatchOptions(batch=batch, repeats=repeats, seed=0)
+    batches = Batches(None, Sampler(), Sampler(), options=options)
+    assert batches.size == size
     assert size * batch <= max(PAIRS, 2 * batch)
 
 
@@ -80,15 +82,12 @@ def test_crops_cut_on_a_device_are_those_cut_here(resize):
         Sampler(
             [Collection("a", pictures[:1]), Collection("b", pictures[1:])],
             [1.0, 2.0],
-            crop=64,
-            smallest=0.3,
-            jitter=0.5,
+            crops=Crops(side=64, smallest=0.3, jitter=0.5, resize=resize),
             seed=3,
-            resize=resize,
-            ahead=0 if cut_there else 2,
-            there=cut_there,
+            ahead=0 if on_device else 2,
+            on_device=on_device,
         )
-        for cut_there in (False, True)
+        for on_device in (False, True)
     )
     only = range(1, 12, 2)
     for _ in range(3):
@@ -110,11 +109,9 @@ def test_pictures_that_are_decoded_on_demand_are_cut_here():
     sampler = Sampler(
         [Collection("a", Pictures([_smooth(90, 120, 0)]))],
         [1.0],
-        crop=64,
-        smallest=0.5,
-        jitter=0.0,
+        crops=Crops(side=64, smallest=0.5),
         seed=0,
-        there=True,
+        on_device=True,
     )
-    assert sampler.there is None
+    assert sampler.device_pictures is None
     assert sampler.batch(2).shape == (2, 3, 64, 64)

@@ -337,7 +337,7 @@ def parse(arguments: list[str], *, complete: bool) -> click.Context | None:
 
 def check_config(context: click.Context) -> None:
     """Read the config of a training command with its settings."""
-    from impasto.lab.train.config import read_config
+    from impasto.lab.training.config import read_config
 
     if (path := ROOT / context.params["config"]).exists():  # not one that a run leaves
         read_config(path, settings=context.params["settings"])
@@ -374,9 +374,9 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page: str, folder: Path) -
         if block.text.lstrip().startswith(">>>"):
             run_examples(block, names)
         else:
-            # Lines as in the page, for tracebacks.
+            # Lines as in the page, for tracebacks; without the future imports of this file.
             code = "\n" * block.line + block.text
-            exec(compile(code, block.page, "exec"), names)
+            exec(compile(code, block.page, "exec", dont_inherit=True), names)
         saved |= {Path(name) for name in _PICTURE.findall(block.text)}
     assert all(path.exists() for path in saved)
     open_pictures(files_in(folder) - before)
@@ -434,7 +434,7 @@ def test_toml_is_read(tmp_path: Path) -> None:
         values = tomllib.loads(block.text)
         if "network" in values:  # a whole config, not a part of one
             pytest.importorskip("torch")
-            from impasto.lab.train.config import read_config
+            from impasto.lab.training.config import read_config
 
             (tmp_path / "config.toml").write_text(block.text)
             read_config(tmp_path / "config.toml")

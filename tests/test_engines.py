@@ -23,6 +23,7 @@ from impasto.errors import EngineError, ModelError, OptionError
 from impasto.models import Bundle, Level
 from impasto.models import engine as engines
 from impasto.models.engine import ENGINES, Engine, open_engine
+from impasto.painting.adain import AdaINPainter
 from impasto.stylizer import Stylizer
 
 SOURCE = str(Path(engines.__file__).parents[2])
@@ -35,17 +36,16 @@ def planes(height: int, width: int, *, seed: int = 0) -> NDArray[np.float32]:
 
 
 def styled(engine: Engine, content: NDArray[np.float32], style: NDArray[np.float32]) -> NDArray:
-    encoded, wanted = engine.encode(content), engine.encode(style)
-    affines = [adain(x, y) for x, y in zip(encoded.moments, wanted.moments, strict=True)]
-    return engine.decode(encoded.features, affines)
+    (features, own), (_, wanted) = engine.encode(content), engine.encode(style)
+    return engine.decode(features, [adain(x, y) for x, y in zip(own, wanted, strict=True)])
 
 
 def test_encode_gives_what_the_card_says(model: Stylizer) -> None:
     card = model.card
     height, width = 3 * 48, 4 * 48
-    encoded = model.engine.encode(planes(height, width))
-    assert len(encoded.features) == len(encoded.moments) == len(card.levels)
-    for level, features, found in zip(card.levels, encoded.features, encoded.moments, strict=True):
+    encoded, own = model.engine.encode(planes(height, width))
+    assert len(encoded) == len(own) == len(card.levels)
+    for level, features, found in zip(card.levels, encoded, own, strict=True):
         assert features.dtype == np.float32
         assert features.shape == (level.channels, height // level.stride, width // level.stride)
         assert found.mean.dtype == found.std.dtype == np.float64
@@ -54,8 +54,8 @@ def test_encode_gives_what_the_card_says(model: Stylizer) -> None:
 
 def test_moments_are_those_of_the_features(model: Stylizer) -> None:
     # In bfloat16 too: rounded moments would tint the whole picture.
-    encoded = model.engine.encode(planes(144, 192))
-    for features, found in zip(encoded.features, encoded.moments, strict=True):
+    encoded, own = model.engine.encode(planes(144, 192))
+    for features, found in zip(encoded, own, strict=True):
         exact = moments(features)
         np.testing.assert_allclose(found.mean, exact.mean, atol=1e-4 * exact.std.max(), rtol=1e-4)
         np.testing.assert_allclose(found.std, exact.std, rtol=1e-3)
@@ -80,18 +80,17 @@ def test_engines_agree(model: Stylizer, reference: Stylizer) -> None:
 def test_decode_aligns_as_the_reference_does(tiny: Stylizer) -> None:
     # A scale and shift for each place, through the decoder and by hand before it.
     engine = tiny.engine
-    encoded = engine.encode(planes(32, 48))
+    encoded, _ = engine.encode(planes(32, 48))
     rng = np.random.default_rng(0)
     maps = [
         Affine(
             scale=rng.uniform(0.5, 1.5, features.shape).astype(np.float32),
             shift=rng.uniform(-0.1, 0.1, features.shape).astype(np.float32),
         )
-        for features in encoded.features
+        for features in encoded
     ]
     aligned = [
-        apply_affine(features, affine)
-        for features, affine in zip(encoded.features, maps, strict=True)
+        apply_affine(features, affine) for features, affine in zip(encoded, maps, strict=True)
     ]
     same = [
         Affine(scale=np.ones((c, 1, 1), np.float32), shift=np.zeros((c, 1, 1), np.float32))
@@ -99,18 +98,18 @@ def test_decode_aligns_as_the_reference_does(tiny: Stylizer) -> None:
     ]
     atol = 1e-5 if engine.precision == "fp32" else 0.02
     np.testing.assert_allclose(
-        engine.decode(encoded.features, maps), engine.decode(aligned, same), atol=atol
+        engine.decode(encoded, maps), engine.decode(aligned, same), atol=atol
     )
 
 
 def test_results_stay_when_the_engine_runs_again(tiny: Stylizer) -> None:
-    first = tiny.engine.encode(planes(16, 16))
-    kept = [each.copy() for each in first.features]
-    image = tiny.engine.decode(first.features, [adain(m, m) for m in first.moments])
+    first, own = tiny.engine.encode(planes(16, 16))
+    kept = [each.copy() for each in first]
+    image = tiny.engine.decode(first, [adain(m, m) for m in own])
     copy = image.copy()
-    other = tiny.engine.encode(planes(16, 16, seed=1))
-    tiny.engine.decode(other.features, [adain(m, m) for m in other.moments])
-    for features, before in zip(first.features, kept, strict=True):
+    other, own = tiny.engine.encode(planes(16, 16, seed=1))
+    tiny.engine.decode(other, [adain(m, m) for m in own])
+    for features, before in zip(first, kept, strict=True):
         np.testing.assert_array_equal(features, before)
     np.testing.assert_array_equal(image, copy)
 
@@ -129,7 +128,7 @@ def test_several_threads_at_once(tiny: Stylizer) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_threads(tiny_bundle: Bundle, row: engines.EngineRow, threads: int) -> None:
     engine = open_engine(tiny_bundle, name=row.name, precision="fp32", threads=threads)
-    assert engine.encode(planes(16, 16)).features[0].shape == (12, 8, 8)
+    assert engine.encode(planes(16, 16))[0][0].shape == (12, 8, 8)
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
@@ -148,7 +147,7 @@ def test_defaults(tiny_bundle: Bundle) -> None:
 
 INTERRUPTED = """
 import gc, signal, sys
-from impasto.engines import open_engine
+from impasto.models import open_engine
 from impasto.models import read_bundle
 
 opened = [open_engine(read_bundle(sys.argv[1]), name=sys.argv[2]) for _ in range(3)]
@@ -288,7 +287,7 @@ def test_a_run_that_fails_and_the_next_one(tiny: Stylizer) -> None:
     with pytest.raises(EngineError, match="failed: ") as caught:
         tiny.engine.encode(planes(15, 16))
     assert "\n" not in str(caught.value)
-    assert tiny.engine.encode(planes(16, 16)).features[0].shape == (12, 8, 8)
+    assert tiny.engine.encode(planes(16, 16))[0][0].shape == (12, 8, 8)
 
 
 def test_opening_writes_nothing_home_and_calls_nobody(tiny_path: Path, tmp_path: Path) -> None:
@@ -299,7 +298,7 @@ import os, socket, sys, time
 calls = []
 socket.getaddrinfo = lambda *where, **_: calls.append(where)
 before = dict(os.environ)
-from impasto.engines import ENGINES, open_engine
+from impasto.models import ENGINES, open_engine
 from impasto.models import read_bundle
 for row in ENGINES:
     if row.installed:
@@ -328,6 +327,18 @@ def test_nothing_is_imported_before_it_is_needed() -> None:
     )
     environment = {**os.environ, "PYTHONPATH": SOURCE}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+@pytest.mark.parametrize("side", [16, 33, 64])
+def test_a_style_is_encoded_at_once(side: int) -> None:
+    # Its padding may be wider than the picture itself.
+    bundle = make_tiny(margin=48)
+    engine = open_engine(bundle, name="onnxruntime")
+    style = Stylizer(AdaINPainter(bundle.card, engine, bundle.identity)).style(picture(side, side))
+    rim = (48, 48 + -side % 4)
+    padded = np.pad(planes(side, side), [(0, 0), rim, rim], mode="reflect")
+    for found, wanted in zip(style.moments, engine.encode(padded)[1], strict=True):
+        assert np.array_equal(found.mean, wanted.mean) and np.array_equal(found.std, wanted.std)
 
 
 def test_another_seed_is_another_model() -> None:

@@ -14,19 +14,20 @@ from impasto.controls.moments import moments
 from impasto.lab.export.graphs import (
     PARITY,
     PARITY_SIZES,
-    Story,
+    CardFacts,
     export,
     multiply_adds,
     parity,
     reader_multiply_adds,
-    weights_of,
 )
 from impasto.lab.methods.compact import FAST, Compact, CompactShape
-from impasto.lab.training.checkpoints import start_from
+from impasto.lab.training.checkpoints import start_from, weights_of
 from impasto.models import read_bundle, write_bundle
 from impasto.models.engine import ENGINES, open_engine
 
-STORY = Story("small", "A small one", "two levels", "nothing", 0, {"style": 1.5}, "MIT", margin=8)
+FACTS = CardFacts(
+    "small", "A small one", "two levels", "nothing", 0, {"style": 1.5}, "MIT", margin=8
+)
 ENGINE_NAMES = [row.name for row in ENGINES if row.installed]
 
 
@@ -45,7 +46,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def bundle(network):
-    return export(network, STORY)
+    return export(network, FACTS)
 
 
 @pytest.mark.parametrize("name", ENGINE_NAMES)
@@ -64,7 +65,7 @@ def test_all_weights_come_back_from_a_bundle_equal_ones_too(network):
         block.second.weight.zero_()
         block.first.bias.zero_()
         block.second.bias.zero_()
-    weights, wanted = weights_of(export(alike, STORY)), alike.state_dict()
+    weights, wanted = weights_of(export(alike, FACTS)), alike.state_dict()
     assert set(weights) == set(wanted)
     for name, weight in wanted.items():
         assert torch.equal(weights[name], weight), name
@@ -73,8 +74,8 @@ def test_all_weights_come_back_from_a_bundle_equal_ones_too(network):
 @pytest.mark.parametrize("name", ENGINE_NAMES)
 def test_moments_of_the_graph_are_those_of_its_features(bundle, name):
     image = np.random.default_rng(0).random((3, 40, 64), np.float32)
-    encoded = open_engine(bundle, name=name, precision="fp32").encode(image)
-    for features, got in zip(encoded.features, encoded.moments, strict=True):
+    encoded, own = open_engine(bundle, name=name, precision="fp32").encode(image)
+    for features, got in zip(encoded, own, strict=True):
         wanted = moments(features)
         np.testing.assert_allclose(got.mean, wanted.mean, atol=1e-4)
         np.testing.assert_allclose(got.std, wanted.std, atol=1e-4)
@@ -95,7 +96,7 @@ def test_card_and_file(network, bundle, tmp_path):
     assert card.parameters == sum(p.numel() for p in network.parameters())
     write_bundle(bundle, tmp_path / "small.impasto")
     assert read_bundle(tmp_path / "small.impasto").card == card
-    assert export(network, STORY).identity == bundle.identity  # the same network, the same bytes
+    assert export(network, FACTS).identity == bundle.identity  # the same network, the same bytes
 
 
 def test_a_bundle_can_be_trained_further(network, bundle, tmp_path):

@@ -13,12 +13,14 @@ import pytest
 from conftest import EMBEDDED, apply_affine, open_variant, picture, tiny_card
 from numpy.typing import NDArray
 
-from impasto.controls.affine import Affine, check_weights
-from impasto.controls.moments import EPS, moments
-from impasto.controls.regions import shares, strengths
+from impasto.controls import Controls
+from impasto.controls.affine import Affine, align
+from impasto.controls.moments import EPS, cell_average, moments
+from impasto.controls.regions import StyleMap
 from impasto.models import Bundle, Card, Level, find_bundle
 from impasto.models.engine import Encoded
-from impasto.painting.steps import Content, affines
+from impasto.painting.adain import AdaINPainter
+from impasto.painting.tiles import Content, gather
 from impasto.styles.style import Style
 from impasto.stylizer import Stylizer
 
@@ -39,7 +41,7 @@ class TorchEngine:
 
         with torch.no_grad():
             maps = [each[0].numpy() for each in self.network.encode(torch.from_numpy(image)[None])]
-        return Encoded(features=tuple(maps), moments=tuple(moments(each) for each in maps))
+        return tuple(maps), tuple(moments(each) for each in maps)
 
     def decode(
         self, features: Sequence[NDArray[np.float32]], affines: Sequence[Affine]
@@ -70,7 +72,8 @@ def papers_network() -> Stylizer:
     facts = {name: getattr(tiny, name) for name in tiny.__dataclass_fields__}
     card = Card(**{**facts, "name": "adain", "levels": (Level("relu4_1", 512, 8),), "multiple": 8})
     network = AdaINNetwork(vgg, decoder.eval())
-    return Stylizer(card=card, engine=TorchEngine(network), identity="0" * 16)
+    engine: Any = TorchEngine(network)
+    return Stylizer(AdaINPainter(card, engine, "0" * 16))
 
 
 @pytest.fixture(scope="module", params=["tiny", *EMBEDDED, "adain"])
@@ -82,13 +85,13 @@ def model(request: pytest.FixtureRequest, tiny_bundle: Bundle) -> Stylizer:
 
 
 @pytest.fixture(scope="module")
-def content(model: Stylizer) -> Content:
+def content(model: Stylizer) -> Any:
     # Wide enough that the middle lies beyond the reach of the reflection at the edges.
     return model.encode(picture(96, 160 + 2 * model.card.margin, seed=3))
 
 
 @pytest.fixture(scope="module")
-def painted_styles(model: Stylizer) -> list[Content]:
+def painted_styles(model: Stylizer) -> list[Any]:
     return [model.encode(picture(64, 96, seed=seed) ** (seed - 3)) for seed in (4, 5, 6)]
 
 
@@ -98,6 +101,10 @@ def adain(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
     mu_x, mu_y = x.mean(axis=1, keepdims=True), y.mean(axis=1, keepdims=True)
     sigma_x, sigma_y = (np.sqrt(each.var(axis=1, keepdims=True) + EPS) for each in (x, y))
     return sigma_y * (x - mu_x) / sigma_x + mu_y
+
+
+def size(content: Content) -> tuple[int, int]:
+    return content.source.height, content.source.width
 
 
 def flat(features: NDArray[Any]) -> NDArray[Any]:
@@ -115,11 +122,26 @@ def ours(
     statistics: str = "region",
 ) -> Maps:
     """The aligned features at every level, (C, positions)."""
-    amounts = strengths(alpha, shares(check_weights(weights, len(styles)), masks))
-    regions = masks if statistics == "region" else None
-    # A style is its moments, and so is a content.
-    maps = affines(content, styles, amounts, regions, card=model.card)  # type: ignore[arg-type]
-    return [flat(apply_affine(f, each)) for f, each in zip(content.features, maps, strict=True)]
+    controls = Controls(
+        alpha=alpha,
+        weights=weights,
+        masks=() if masks is None else list(masks),
+        statistics=statistics,
+    )
+    features = content.features
+    assert features is not None
+    amounts = StyleMap(controls, len(styles), content.source.height, content.source.width)
+    engine: Any = model.engine
+    contents = gather(content, engine, amounts.regions)
+    everywhere = content.padded(amounts.window, *content.whole)
+    found = []
+    for i, level in enumerate(content.card.levels):
+        # A style is its moments, and so is a content.
+        wanted: Any = [style.moments[i] for style in styles]
+        cells = everywhere if everywhere.ndim == 1 else cell_average(everywhere, level.stride)
+        affine = align([each[i] for each in contents], wanted, cells)
+        found.append(flat(apply_affine(features[i], affine)))
+    return found
 
 
 def same(found: Maps, wanted: Maps) -> None:
@@ -148,7 +170,7 @@ def test_strength_mixes_the_features(
 def test_a_map_of_strength_mixes_the_features_at_each_place(
     model: Stylizer, content: Content, painted_styles: list[Content]
 ) -> None:
-    height, width = content.image.shape[:2]
+    height, width = size(content)
     steps = np.zeros((height, width), np.float32)
     steps[:, width // 2 :] = 1.5
     wanted = []
@@ -178,13 +200,13 @@ def columns(model: Stylizer, content: Content, level: int) -> NDArray[np.bool_]:
     """The positions of a level that lie in the right half of the picture, margins included."""
     stride, margin = model.card.levels[level].stride, model.card.margin
     _, rows, places = content.features[level].shape
-    middle = (margin + content.image.shape[1] // 2) // stride
+    middle = (margin + size(content)[1] // 2) // stride
     return np.tile(np.arange(places) >= middle, rows)
 
 
 @pytest.fixture
 def halves(model: Stylizer, content: Content) -> NDArray[np.float32]:
-    height, width = content.image.shape[:2]
+    height, width = size(content)
     assert (width // 2) % model.card.multiple == 0, "a border between cells"
     left = np.zeros((height, width), np.float32)
     left[:, : width // 2] = 1
@@ -261,9 +283,10 @@ def test_paint_decodes_what_the_formula_says(
         )
         for f in features
     ]
-    decoded = model.engine.decode(features, still)
+    engine: Any = model.engine
+    decoded = engine.decode(features, still)
     top = model.card.margin
-    height, width = content.image.shape[:2]
+    height, width = size(content)
     wanted = decoded[:, top : top + height, top : top + width].transpose(1, 2, 0).clip(0, 1)
-    found = model.paint(content.image, styles, masks=list(halves)).image
+    found = model.paint(content, styles, Controls(masks=list(halves))).image
     np.testing.assert_allclose(found, wanted, atol=1e-4)

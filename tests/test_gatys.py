@@ -9,15 +9,15 @@ from lab_parts import SHARED, vgg_weights
 
 import impasto
 from impasto.images.photo import read_photo
-from impasto.lab.evaluate.painters import StudioPainter, adain_bundle
-from impasto.lab.evaluate.pairs import draw_pairs, look_at
+from impasto.lab.evaluate.painters import JudgedAdaIN, adain_bundle
+from impasto.lab.evaluate.pairs import PairOptions, draw_pairs, look_at
 from impasto.lab.losses import STYLE_LAYERS, gram, style_loss
 from impasto.lab.methods.gatys import Gatys, _goals
 from impasto.lab.nets.vgg import load_vgg
 from impasto.lab.optimize.method import Task
 from impasto.lab.optimize.settings import set_options
 from impasto.models.engine import open_engine
-from impasto.stylizer import Stylizer
+from impasto.painting.adain import AdaINPainter
 
 
 @pytest.mark.parametrize("everywhere", [True, False])
@@ -53,9 +53,9 @@ def test_what_is_cut_off_again_has_no_style(tmp_path, everywhere):
 def test_gatys_passes_adain_within_150_steps():
     file, decoder = (SHARED / "weights" / name for name in ("vgg_normalised.pth", "decoder.pth"))
     judge, bundle = load_vgg(file), adain_bundle(file, decoder)
-    adain = Stylizer(card=bundle.card, engine=open_engine(bundle), identity=bundle.identity)
+    adain = JudgedAdaIN(AdaINPainter(bundle.card, open_engine(bundle), bundle.identity), "adain")
     options = {"content_layers": "relu4_1", "style_layers": ",".join(STYLE_LAYERS)}
-    gatys = impasto.load("gatys", vgg=file, engine="cpu").set(steps=150, options=options)
+    gatys = impasto.load("gatys", vgg=file, engine="cpu").with_settings(steps=150, options=options)
     photos, paintings = (
         str(SHARED / "data" / folder) for folder in ("photos/flickr8k", "paintings/louvre")
     )
@@ -66,16 +66,17 @@ def test_gatys_passes_adain_within_150_steps():
             return judge(tensor.permute(2, 0, 1)[None], STYLE_LAYERS)
 
     steps = []
-    for pair in draw_pairs({photos: 1}, {paintings: 1}, count=5).pairs:
+    options = PairOptions(contents={photos: 1}, styles={paintings: 1}, count=5)
+    for pair in draw_pairs(options).pairs:
         look = look_at(pair, 64)
         wanted = features(look.style)
-        bar = float(style_loss(features(StudioPainter(adain, "adain").paint(look).raw), wanted))
+        bar = float(style_loss(features(adain.paint(look).raw), wanted))
 
         def passed(progress, wanted=wanted, bar=bar):
             steps[-1] = progress.step
             if progress.step % 5:
                 return False
-            found = features(progress.image[0].permute(1, 2, 0).numpy())
+            found = features(progress.picture())
             return bool(style_loss(found, wanted) < bar)
 
         steps.append(0)

@@ -8,11 +8,11 @@ import pytest
 import torch
 from lab_parts import applicable, changed, small_config
 
-from gradients import _told, gradients_table, term_gradients
+from gradients import _summarize, gradients_table, term_gradients
 from impasto.errors import OptionError
 from impasto.lab.training.config import write_config
 from impasto.lab.training.networks import find_network
-from impasto.lab.training.setup import open_course
+from impasto.lab.training.setup import open_setup
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def config(tmp_path_factory):
 def test_known_vectors_have_known_shares():
     one = {"left": torch.tensor([3.0, 0.0]), "up": torch.tensor([0.0, 4.0])}
     two = {"left": torch.tensor([3.0, 0.0]), "up": torch.tensor([0.0, -4.0])}
-    up, left = _told([{"left": 1.0, "up": 2.0}, {"left": 3.0, "up": 2.0}], [one, two])
+    up, left = _summarize([{"left": 1.0, "up": 2.0}, {"left": 3.0, "up": 2.0}], [one, two])
     assert (up.name, left.name) == ("up", "left")  # the larger share first
     assert (up.loss, left.loss) == (2.0, 2.0)
     assert (up.norm, left.norm) == (4.0, 3.0)
@@ -42,7 +42,7 @@ def test_known_vectors_have_known_shares():
     assert (up.agreement, left.agreement) == (-1.0, 1.0)
     assert up.cosines == pytest.approx({"left": 0.0, "up": 1.0})
     against = {"left": torch.tensor([3.0, 0.0]), "up": torch.tensor([-1.0, 0.0])}
-    assert [each.share for each in _told([{"left": 1.0, "up": 1.0}], [against])] == [1.5, -0.5]
+    assert [each.share for each in _summarize([{"left": 1.0, "up": 1.0}], [against])] == [1.5, -0.5]
 
 
 def test_they_are_those_of_the_loss_that_is_learned_from(config):
@@ -50,11 +50,11 @@ def test_they_are_those_of_the_loss_that_is_learned_from(config):
     assert set(found) == {"content", "style", "identity", "colors"}
     assert sum(term.share for term in found.values()) == pytest.approx(1.0, abs=1e-4)
     # By hand: the same first batch, one backward pass for the whole loss and one for a term alone.
-    course = open_course(config, find_network(config.network), torch.device("cpu"))
-    pictures = (each.batch(config.batch) for each in (course.contents, course.styles))
-    loss, terms = course.objective(course.learned, course.objective.lesson(*pictures))
+    setup = open_setup(config, find_network(config.network), torch.device("cpu"))
+    pictures = (each.batch(config.batch) for each in (setup.contents, setup.styles))
+    loss, terms = setup.objective(setup.learned, setup.objective.prepare(*pictures))
     whole, colors = (
-        torch.cat([g.flatten() for g in torch.autograd.grad(of, course.moving, retain_graph=True)])
+        torch.cat([g.flatten() for g in torch.autograd.grad(of, setup.moving, retain_graph=True)])
         for of in (loss, config.weight("colors") * terms["colors"])
     )
     assert sum(term.loss for term in found.values()) == pytest.approx(loss.item(), rel=1e-4)

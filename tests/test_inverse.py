@@ -30,6 +30,7 @@ from test_methods import (
 )
 
 import impasto
+from impasto.controls import Controls
 from impasto.errors import ModelError, OptionError
 from impasto.images.photo import read_photo, write_image
 from impasto.images.resizing import resize
@@ -53,7 +54,7 @@ from impasto.lab.training.config import TrainConfig
 from impasto.lab.training.journal import Preview
 from impasto.lab.training.loop import train
 from impasto.lab.training.networks import find_network
-from impasto.lab.training.setup import open_course
+from impasto.lab.training.setup import open_setup
 
 REPOSITORY = Path(__file__).parents[1]
 TRAINED = REPOSITORY / "trained/style-swap-inverse.safetensors"
@@ -100,7 +101,7 @@ def vgg(files):
 @pytest.fixture(scope="module")
 def model(files):
     loaded = impasto.load("style-swap", vgg=files[0], engine="cpu", threads=1)
-    return loaded.set(options={"inverse": str(files[1])})
+    return loaded.with_settings(options={"inverse": str(files[1])})
 
 
 def a_picture(*size: int, seed: int = 0) -> torch.Tensor:
@@ -117,7 +118,7 @@ def test_keeps_size_and_kind_and_gives_one_picture(model, pictures):
     assert made.shape == array.shape and made.dtype == np.uint8
     assert not np.array_equal(made, array)
     assert [(each.step, each.steps) for each in seen] == [(1, 1)]
-    last = seen[0].image[0].permute(1, 2, 0).clamp(0, 1).numpy()
+    last = seen[0].picture()
     assert np.abs(np.rint(last * 255) - made.astype(float)).max() <= 1
     assert np.array_equal(made, model.stylize(array, [pictures[1].image]))
     tiny = model.stylize(array[:16, :17], [pictures[1].image])
@@ -125,10 +126,10 @@ def test_keeps_size_and_kind_and_gives_one_picture(model, pictures):
 
 
 def test_strength_mixes_the_features(model, pictures, content):
-    none = model.paint(content, pictures[1], alpha=0.0).image
+    none = model.paint(content, pictures[1], Controls(alpha=0.0)).image
     assert np.array_equal(none, np.clip(content, 0, 1))
     weak, middle, strong = (
-        model.paint(content, pictures[1], alpha=alpha).image for alpha in (0.2, 0.5, 1.0)
+        model.paint(content, pictures[1], Controls(alpha=alpha)).image for alpha in (0.2, 0.5, 1.0)
     )
     assert 0 < np.abs(weak - middle).mean() < np.abs(weak - strong).mean()
 
@@ -196,15 +197,18 @@ def test_a_decoder_of_the_paper_ends_in_the_same_network(tmp_path):
 )
 def test_what_only_an_optimization_has_is_refused(model, pictures, content, option):
     with pytest.raises(OptionError, match=rf"{next(iter(option))} means nothing to an inverse"):
-        model.paint(content, pictures[1], options=option)
-    assert model.paint(content, pictures[1], options={"chunk_mb": 1}).image.shape == content.shape
+        model.with_settings(options=option).paint(content, pictures[1])
+    assert (
+        model.with_settings(options={"chunk_mb": 1}).paint(content, pictures[1]).image.shape
+        == content.shape
+    )
 
 
 def test_only_its_own_layer_and_no_checkpoint(model, pictures, content, tmp_path):
     with pytest.raises(OptionError, match="layer means nothing"):
-        model.paint(content, pictures[1], options={"layer": "relu2_1"})
+        model.with_settings(options={"layer": "relu2_1"}).paint(content, pictures[1])
     with pytest.raises(OptionError, match="keeps no checkpoint"):
-        model.paint(content, pictures[1], checkpoint=tmp_path / "run.pt")
+        model.with_settings(checkpoint=tmp_path / "run.pt").paint(content, pictures[1])
     assert not (tmp_path / "run.pt").exists()
 
 
@@ -213,7 +217,7 @@ def test_files_that_are_no_inverse_network(parts, pictures, content, tmp_path):
 
     def fails(file, error, message):
         with pytest.raises(error, match=message):
-            model.paint(content, pictures[1], options={"inverse": str(file)})
+            model.with_settings(options={"inverse": str(file)}).paint(content, pictures[1])
 
     fails("net", OptionError, r"no file 'net'.*trained/style-swap-inverse\.safetensors")
     fails(tmp_path, OptionError, "there is no file")
@@ -256,31 +260,31 @@ def config(tmp_path_factory):
     return small_config(folder, "style-swap", pictures=12)
 
 
-def test_a_lesson_has_photographs_paintings_and_their_swap(config):
+def test_a_batch_has_photographs_paintings_and_their_swap(config):
     exact = changed(config, precision="fp32", identity=2.0)
     row, judge = find_network("style-swap"), load_vgg(config.vgg)
     objective = row.objective(exact, judge, None, paint=row.paint)
     contents, styles = (a_picture(32, 48, seed=n).repeat(2, 1, 1, 1) for n in (0, 1))
     contents[1] *= 0.5
-    lesson = objective.lesson(contents, styles)
-    assert lesson.target.shape == (6, 256, 8, 12)
+    batch = objective.prepare(contents, styles)
+    assert batch.target.shape == (6, 256, 8, 12)
     for i in range(2):
         task = Task(contents[i : i + 1], (styles[i : i + 1],), (None,), torch.ones(1))
-        assert torch.allclose(lesson.target[i], swapped(task, StyleSwap(), judge)[0], atol=1e-5)
+        assert torch.allclose(batch.target[i], swapped(task, StyleSwap(), judge)[0], atol=1e-5)
     seen = judge(torch.cat([contents, styles]), [LAYER])[LAYER]
-    assert torch.allclose(lesson.target[2:], seen)
+    assert torch.allclose(batch.target[2:], seen)
     # Pictures that are right have no distance, and only the paper's variation.
     right = torch.cat([contents, contents, styles])
-    terms = objective.terms(right, lesson)
+    terms = objective.terms(right, batch)
     assert terms["identity"] == 0 and set(terms) == {"content", "variation", "identity"}
-    swap_alone = content_loss(judge(contents, [LAYER])[LAYER], lesson.target[:2]) / 3
+    swap_alone = content_loss(judge(contents, [LAYER])[LAYER], batch.target[:2]) / 3
     assert terms["content"].item() == pytest.approx(swap_alone.item(), rel=1e-5)
-    loss, found = objective(random_inverse(), lesson)
+    loss, found = objective(random_inverse(), batch)
     wanted = found["content"] + 2 * found["identity"]  # the variation weighs nothing by default
     assert loss.item() == pytest.approx(wanted.item(), rel=1e-6)
     for term in ({"teacher": "decoder.pth"}, {"mesh": 1.0}, {"colors": 1.0}):
         with pytest.raises(OptionError, match=f"'style-swap' has no '{min(term)}'"):
-            open_course(changed(config, **term), row, torch.device("cpu"))
+            open_setup(changed(config, **term), row, torch.device("cpu"))
 
 
 def test_parts_are_one_joint_batch(config, tmp_path):
@@ -330,7 +334,7 @@ def test_a_run_previews_and_leaves_a_file_that_paints(
     for name, value in found.items():
         torch.testing.assert_close(value, saved[f"module.{name}"], atol=1e-3, rtol=1e-3)
     model = impasto.load("style-swap", vgg=config.vgg, engine="cpu", threads=1)
-    made = model.paint(content, pictures[1], options={"inverse": str(path)})
+    made = model.with_settings(options={"inverse": str(path)}).paint(content, pictures[1])
     assert made.image.shape == content.shape
     more = changed(config, start=str(path), iterations=1)
     train(more, tmp_path / "more")
@@ -364,7 +368,7 @@ def test_the_trained_network_comes_near_the_optimization(tmp_path):
         return float(content_loss(got, target) / target.square().mean())
 
     net = {"inverse": str(TRAINED)}
-    by_net = model.paint(photo, read_photo(tmp_path / "style.png"), options=net).image
+    by_net = model.with_settings(options=net).paint(photo, read_photo(tmp_path / "style.png")).image
     assert distance(by_net) < 0.6 * distance(photo)
     # What it makes of a photograph's own features is that photograph.
     own = judge(tensor(photo), [LAYER])[LAYER]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,13 +17,13 @@ from test_cli import save
 
 from impasto.batch.inputs import (
     STDIO,
-    Source,
+    Input,
     check_single,
     find_contents,
     find_styles,
     split_styles,
 )
-from impasto.batch.outputs import Job, Plan, plan
+from impasto.batch.outputs import Job, plan_outputs
 from impasto.errors import OptionError
 from impasto.images.formats import FORMATS
 from impasto.styles import library
@@ -66,12 +65,31 @@ def touch(*names: str, data: bytes = b"x") -> None:
         Path(name).write_bytes(data)
 
 
-def targets(made: Plan) -> list[str]:
-    return [str(job.target) for jobs in made.groups() for job in jobs]
+class Planned:
+    """The jobs of a call, a photograph's at a time; worked out anew whenever they are asked for."""
+
+    def __init__(
+        self, inputs: Sequence[Input], mixtures: Sequence[Sequence[str]], **options: Any
+    ) -> None:
+        self.inputs, self.mixtures = inputs, [tuple(styles) for styles in mixtures]
+        self.outputs = plan_outputs(self.inputs, self.mixtures, **options)
+
+    def __iter__(self) -> Iterator[tuple[Job, ...]]:
+        return self.outputs.jobs(self.inputs, self.mixtures)
+
+    def __len__(self) -> int:
+        return len(self.inputs) * len(self.mixtures)
 
 
-def of(*names: str) -> list[Source]:
-    return [Source(name) for name in names]
+plan = Planned
+
+
+def targets(made: Planned) -> list[str]:
+    return [str(job.target) for jobs in made for job in jobs]
+
+
+def of(*names: str) -> list[Input]:
+    return [(name, "") for name in names]
 
 
 # --- photographs -----------------------------------------------------------------------------
@@ -89,7 +107,7 @@ def test_split_styles():
         (("-", "a"), ("-",), (), "only once"),
         (("a",), ("-",), ("-",), "only once"),
     ]:
-        with pytest.raises(click.UsageError, match=mend):
+        with pytest.raises(OptionError, match=mend):
             split_styles(contents, styles, others=others)
 
 
@@ -98,13 +116,13 @@ def test_a_folder_is_its_pictures_in_order(folder: Path):
     touch("p/notes.txt", "p/.hidden.jpg", "p/.cache/x.jpg", "p/.impasto-0f.partial", "p/Thumbs.db")
     sources, problems = find_contents(["p", "single.xyz", "gone.jpg", "-"], out="out")
     assert sources == (
-        Source("p/a.webp", "."),
-        Source("p/b/10.jpg", "b"),
-        Source("p/b/2.PNG", "b"),
-        Source("p/c/d/e.heic", "c/d"),
-        Source("single.xyz"),
-        Source("gone.jpg"),
-        Source("-"),
+        ("p/a.webp", "."),
+        ("p/b/10.jpg", "b"),
+        ("p/b/2.PNG", "b"),
+        ("p/c/d/e.heic", "c/d"),
+        ("single.xyz", ""),
+        ("gone.jpg", ""),
+        ("-", ""),
     )
     assert problems == ()
 
@@ -113,7 +131,7 @@ def test_every_format_that_is_read_counts(folder: Path):
     wanted = sorted(f"p/x{suffix}" for row in FORMATS for suffix in row.suffixes)
     touch(*wanted)
     sources, _ = find_contents(["p/"], out="out")
-    assert sorted(source.path for source in sources) == wanted
+    assert sorted(path for path, _ in sources) == wanted
 
 
 def test_links_to_files_are_followed_and_those_to_folders_not(folder: Path):
@@ -121,7 +139,7 @@ def test_links_to_files_are_followed_and_those_to_folders_not(folder: Path):
     Path("p/link.jpg").symlink_to("../elsewhere/y.jpg")
     Path("p/circle").symlink_to("../p")
     sources, _ = find_contents(["p"], out="out")
-    assert [source.path for source in sources] == ["p/link.jpg", "p/x.jpg"]
+    assert [path for path, _ in sources] == ["p/link.jpg", "p/x.jpg"]
 
 
 @pytest.mark.parametrize("out", ["p/painted", "p/deep/painted/", "p/link"])
@@ -130,7 +148,7 @@ def test_results_within_the_folder_are_not_read(folder: Path, out: str):
     Path("p/link").symlink_to("painted")
     sources, _ = find_contents(["p"], out=out)
     others = {"p/painted/x-wave.jpg", "p/deep/painted/x-wave.jpg"}
-    found = {source.path for source in sources}
+    found = {path for path, _ in sources}
     assert "p/x.jpg" in found
     assert found & others == others - {str(Path(out).resolve().relative_to(folder) / "x-wave.jpg")}
 
@@ -139,15 +157,15 @@ def test_folders_that_cannot_be(folder: Path):
     touch("p/x.jpg", "text/notes.txt")
     Path("empty").mkdir()
     for names, out, error, mend in [
-        (["p"], None, click.UsageError, "p: is a folder.*-o FOLDER"),
-        (["p"], "-", click.UsageError, "p: is a folder.*-o FOLDER"),
-        (["p"], "p", OptionError, "p: is read, so the results cannot lie there"),
+        (["p"], None, OptionError, "p: is a folder.*-o FOLDER"),
+        (["p"], "-", OptionError, "p: is a folder.*-o FOLDER"),
+        (["p"], "p", OptionError, "p: is read, so the results cannot be written there"),
         (["p"], "./text/../p/", OptionError, "give -o another folder"),
     ]:
         with pytest.raises(error, match=mend):
             find_contents(names, out=out)
     sources, problems = find_contents(["empty", "p", "text"], out="out")
-    assert sources == (Source("p/x.jpg", "."),)
+    assert sources == (("p/x.jpg", "."),)
     for name, line in zip(["empty", "text"], problems, strict=True):
         assert line.startswith(f"{name}: is a folder without any picture (.jpg, ")
 
@@ -163,8 +181,8 @@ def test_folder_that_may_not_be_looked_into(folder: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "scandir", scandir)
     sources, problems = find_contents(["p"], out="out")
-    assert sources == (Source("p/x.jpg", "."),)
-    assert problems == ("p/secret: cannot be looked into (Permission denied)",)
+    assert sources == (("p/x.jpg", "."),)
+    assert problems == ("p/secret: cannot be listed (Permission denied)",)
 
 
 # --- styles ----------------------------------------------------------------------------------
@@ -198,11 +216,11 @@ def test_styles_that_cannot_be(folder: Path):
     Path("empty").mkdir()
     styles, problems = find_styles(["manet-*", "monet-hay", "empty"], model=model)
     assert styles == ("monet-hay",)
-    assert problems[0].startswith("manet-*: fits no name of a style for this model, and no file")
+    assert problems[0].startswith("manet-*: matches no style for this model, and no file")
     assert problems[1].startswith("empty: is a folder without any style (.jpg, ")
     check_single(["monet-hay", "wave.jpg", "-", "gone"], model=model)
     for name in ("empty", "monet-*"):
-        with pytest.raises(click.UsageError, match="--all-pairs"):
+        with pytest.raises(OptionError, match="--all-pairs"):
             check_single(["wave.jpg", name], model=model)
 
 
@@ -231,7 +249,7 @@ def test_styles_that_cannot_be(folder: Path):
 def test_targets(folder: Path, contents: list[str], out: str | None, wanted: list[str]):
     touch("made/street-wave.jpg")
     made = plan(of(*contents), [["wave.png"]], out=out)
-    assert list(made.groups()) == [
+    assert list(made) == [
         (Job(source, Path(target), ("wave.png",)),)
         for source, target in zip(contents, wanted, strict=True)
     ]
@@ -240,7 +258,7 @@ def test_targets(folder: Path, contents: list[str], out: str | None, wanted: lis
 
 
 def test_sub_folders_are_kept(folder: Path):
-    sources = [Source("p/x.jpg", "."), Source("p/a/x.jpg", "a"), Source("q/a/x.jpg", "a")]
+    sources = [("p/x.jpg", "."), ("p/a/x.jpg", "a"), ("q/a/x.jpg", "a")]
     made = plan(sources, [["wave.png"]], out="out")
     assert targets(made) == ["out/x-wave.jpg", "out/a/x-wave.jpg", "out/a/x-wave-2.jpg"]
 
@@ -256,7 +274,7 @@ def test_all_pairs(folder: Path):
         "out/y-wave-2.png",
         "out/y-monet-hay.png",
     ]
-    first = next(iter(made.groups()))
+    first = next(iter(made))
     assert [job.styles for job in first] == [("a/wave.png",), ("b/wave.png",), ("monet-hay",)]
     alone = plan(of("x.jpg"), [["wave.png"]], out="out", to_folder=True)
     assert targets(alone) == ["out/x-wave.jpg"]
@@ -297,10 +315,10 @@ def test_resume_finds_what_is_done_under_the_same_names(folder: Path):
     Path(wanted[6]).mkdir()
     made = plan(contents, styles, out="out", existing="skip")
     assert targets(made) == wanted
-    done = [job.done for jobs in made.groups() for job in jobs]
+    done = [job.done for jobs in made for job in jobs]
     assert [i for i, each in enumerate(done) if each] == [1, 2, 9]
     single = plan(of("y.jpg"), [["wave.png"]], out=wanted[9], existing="skip")
-    assert [jobs[0].done for jobs in single.groups()] == [True]
+    assert [jobs[0].done for jobs in single] == [True]
 
 
 def test_resume_refuses_results_among_what_is_read(folder: Path):
@@ -308,28 +326,28 @@ def test_resume_refuses_results_among_what_is_read(folder: Path):
     touch("x.png", "x-wave.png")
     made = plan(of("x.png", "x-wave.png"), [["wave.png"]], out=None, existing="skip")
     with pytest.raises(OptionError, match=r"x-wave.png: is read in this call.*result of x.png.*-o"):
-        list(made.groups())
+        list(made)
     made = plan(of("x.png"), [["x.png"]], out="x.png", existing="skip")
     with pytest.raises(OptionError, match=r"x.png: is read in this call"):
-        list(made.groups())
+        list(made)
 
 
 @pytest.mark.parametrize(
     ("contents", "options", "error", "mend"),
     [
         (["a.jpg"], {"out": "wave.png"}, OptionError, "exists already.*--overwrite"),
-        (["a.jpg"], {"out": "a.xyz"}, OptionError, "'.xyz' tells no format.*.jpg"),
+        (["a.jpg"], {"out": "a.xyz"}, OptionError, "'.xyz' is not of a format.*.jpg"),
         (["a.jpg"], {"out": "nowhere/a.png"}, OptionError, "no folder nowhere; make it first"),
         (["a.jpg", "b.jpg"], {"out": "wave.png"}, OptionError, "is a file; name a folder"),
         (["a.jpg"], {"out": "wave.png/"}, OptionError, "is a file; name a folder"),
-        (["a.jpg", "b.jpg"], {"out": "new.png"}, OptionError, "new.png/ if the folder shall be"),
+        (["a.jpg", "b.jpg"], {"out": "new.png"}, OptionError, "new.png/ if that is the name of"),
         (["a.jpg"], {"out": "new.png", "to_folder": True}, OptionError, "name a folder"),
-        (["a.jpg", "b.jpg"], {"out": "-"}, click.UsageError, "one picture"),
-        (["a.jpg"], {"out": "-", "to_folder": True}, click.UsageError, "one picture"),
-        (["a.jpg"], {"out": "-", "existing": "skip"}, click.UsageError, "--resume needs"),
-        (["-"], {"out": None, "existing": "skip"}, click.UsageError, "--resume needs"),
-        (["-", "b.jpg"], {"out": None}, click.UsageError, "-o FOLDER"),
-        (["-"], {"out": None, "to_folder": True}, click.UsageError, "-o FOLDER"),
+        (["a.jpg", "b.jpg"], {"out": "-"}, OptionError, "one picture"),
+        (["a.jpg"], {"out": "-", "to_folder": True}, OptionError, "one picture"),
+        (["a.jpg"], {"out": "-", "existing": "skip"}, OptionError, "--resume needs"),
+        (["-"], {"out": None, "existing": "skip"}, OptionError, "--resume needs"),
+        (["-", "b.jpg"], {"out": None}, OptionError, "-o FOLDER"),
+        (["-"], {"out": None, "to_folder": True}, OptionError, "-o FOLDER"),
     ],
 )
 def test_output_that_cannot_be(
@@ -349,7 +367,7 @@ PHOTOS = st.builds(
     STEMS,
     st.sampled_from([".jpg", ".png", ".gif"]),
 )
-SOURCES = st.lists(st.builds(Source, PHOTOS, st.sampled_from(["", ".", "sub"])), max_size=8)
+SOURCES = st.lists(st.tuples(PHOTOS, st.sampled_from(["", ".", "sub"])), max_size=8)
 MIXTURES = st.lists(st.tuples(st.sampled_from(["w.png", "b/w.png", "w-2.png", "v"])), max_size=3)
 THERE = st.lists(st.builds(lambda stem: f"out/{stem}-w.png", STEMS), max_size=4)
 
@@ -363,7 +381,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
 @given(sources=SOURCES, mixtures=MIXTURES, there=THERE, rule=st.sampled_from(["spare", "replace"]))
 def test_results_never_meet(
     ground: Callable[[], Path],
-    sources: list[Source],
+    sources: list[Input],
     mixtures: list[tuple[str]],
     there: list[str],
     rule: Any,
@@ -376,7 +394,7 @@ def test_results_never_meet(
             made = plan(sources, mixtures, out=out, existing=rule, to_folder=True)
             found = [os.path.realpath(target) for target in targets(made)]
             assert len(found) == len(made) == len(set(found))
-            read = {*(each.path for each in sources), *(name for (name,) in mixtures)}
+            read = {*(path for path, _ in sources), *(name for (name,) in mixtures)}
             assert not set(found) & {os.path.realpath(name) for name in read}
             if rule == "spare":
                 assert not any(map(os.path.lexists, found))
@@ -385,7 +403,7 @@ def test_results_never_meet(
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(sources=SOURCES, mixtures=MIXTURES, data=st.data())
 def test_a_run_goes_on_where_it_stopped(
-    ground: Callable[[], Path], sources: list[Source], mixtures: list[tuple[str]], data: Any
+    ground: Callable[[], Path], sources: list[Input], mixtures: list[tuple[str]], data: Any
 ):
     """Whatever of a run is there, in a new folder, the next names the same and paints the rest."""
     with pytest.MonkeyPatch.context() as patch:
@@ -394,7 +412,7 @@ def test_a_run_goes_on_where_it_stopped(
         there = data.draw(st.sets(st.sampled_from(wanted))) if wanted else set()
         touch(*there)
         made = plan(sources, mixtures, out="out", existing="skip", to_folder=True)
-        jobs = [job for group in made.groups() for job in group]
+        jobs = [job for group in made for job in group]
         assert [str(job.target) for job in jobs] == wanted
         assert {str(job.target) for job in jobs if job.done} == there
 
@@ -403,7 +421,7 @@ def test_planning_costs_the_same_for_each(folder: Path):
     """10 000 photographs of one name: numbered without counting up to each of them again."""
 
     def seconds(count: int) -> float:
-        sources = [Source(f"p{i}/x.jpg") for i in range(count)]
+        sources = [(f"p{i}/x.jpg", "") for i in range(count)]
         start = time.process_time()
         names = targets(plan(sources, [["wave.png"]], out="out"))
         assert names[-1] == f"out/x-wave-{count}.jpg"
@@ -414,16 +432,16 @@ def test_planning_costs_the_same_for_each(folder: Path):
 
 
 def test_the_first_does_not_wait_for_all(folder: Path):
-    made = plan([Source(f"p/{i}.jpg", ".") for i in range(10_000)], [["wave.png"]] * 40, out="out")
+    made = plan([(f"p/{i}.jpg", ".") for i in range(10_000)], [["wave.png"]] * 40, out="out")
 
     def seconds(count: int) -> float:
         start = time.process_time()
-        assert len(list(itertools.islice(made.groups(), count))) == count
+        assert len(list(itertools.islice(made, count))) == count
         return time.process_time() - start
 
     assert seconds(1) < seconds(10_000) / 8
 
 
 def test_stdio_is_no_file_that_is_spared():
-    made = plan([Source(STDIO)], [["wave.png"]], out="out", to_folder=True)
+    made = plan([(STDIO, "")], [["wave.png"]], out="out", to_folder=True)
     assert targets(made) == ["out/stdin-wave.png"]

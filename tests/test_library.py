@@ -196,7 +196,7 @@ def test_a_style_for_another_model_is_refused_with_the_mend() -> None:
     add_style(make_style(), "wave")
     assert refused("wave", model=OTHER, model_name="fast") == (
         f"style 'wave' was made for model 'tiny' ({MODEL}), not for model 'fast' ({OTHER}); "
-        "keep it for this one too: impasto style add wave PICTURE --model fast"
+        "add it for this model too: impasto style add wave PICTURE --model fast"
     )
     assert refused("wave", model=OTHER, model_name="mine").endswith("--model FILE.impasto")
     assert f"not for model {OTHER}; " in refused("wave", model=OTHER, model_name="")
@@ -280,14 +280,14 @@ def test_remove() -> None:
     assert len(remove_style("sea")) == 2
     assert [e.name for e in list_styles()] == ["wave"]
     for name, model in [("sea", None), ("wave", OTHER), ("*", None), ("../x", None)]:
-        with pytest.raises(StyleError, match="you keep no style"):
+        with pytest.raises(StyleError, match="you have no style"):
             remove_style(name, model=model)
     assert [e.name for e in list_styles()] == ["wave"]
 
 
 def test_the_gallery_stays() -> None:
     path = add_gallery("monet")
-    with pytest.raises(StyleError, match="ships with the package and stays"):
+    with pytest.raises(StyleError, match="ships with the package and cannot be removed"):
         remove_style("monet")
     assert path.exists()
 

@@ -19,12 +19,12 @@ from impasto.lab.losses import (
     histogram_loss,
     mesh_loss,
     mmd_loss,
-    shadow_loss,
+    projection_loss,
     sliced_wasserstein_loss,
     style_loss,
     total_variation,
 )
-from impasto.lab.losses.transport import directions, shadows, sliced_wasserstein
+from impasto.lab.losses.transport import directions, projections, sliced_wasserstein
 from impasto.lab.nets.fast_moments import fast_mean_square, fast_mean_std
 from impasto.lab.nets.fast_norm import SMALLEST, is_quick, quick_instance_norm
 from impasto.lab.nets.normalization import EPS, mean_std, normalize
@@ -174,10 +174,10 @@ def test_histogram_loss_sees_each_channel_alone():
 def test_shadow_loss_is_that_of_each_picture_alone():
     along = directions(8, count=16, seed=3)
     x, style = torch.randn(2, 3, 8, 5, 7)
-    kept = {"a": shadows(style.flatten(2), along)}
-    found = shadow_loss({"a": x.requires_grad_()}, {"a": along}, kept)
+    kept = {"a": projections(style.flatten(2), along)}
+    found = projection_loss({"a": x.requires_grad_()}, {"a": along}, kept)
     alone = [
-        sliced_wasserstein(shadows(a.flatten(1), along), shadows(b.flatten(1), along)) ** 2
+        sliced_wasserstein(projections(a.flatten(1), along), projections(b.flatten(1), along)) ** 2
         for a, b in zip(x.detach(), style, strict=True)
     ]
     assert found.item() == pytest.approx(np.mean(alone), rel=1e-4)
@@ -189,7 +189,9 @@ def test_shadow_loss_is_that_of_each_picture_alone():
     bell = bell.float()
     assert style_loss({"a": coin}, {"a": bell}).item() < 1e-9
     axis = torch.eye(8)
-    assert shadow_loss({"a": coin}, {"a": axis}, {"a": shadows(bell.flatten(2), axis)}) > 0.1
+    assert (
+        projection_loss({"a": coin}, {"a": axis}, {"a": projections(bell.flatten(2), axis)}) > 0.1
+    )
     found.backward()
     assert x.grad.isfinite().all() and x.grad.any()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,8 @@ import pytest
 from conftest import picture
 from PIL import Image
 
-from impasto.controls.masks import (
-    check_masks,
-    check_plane,
-    check_strength,
-    fit,
-    read_alpha,
-    read_mask,
-)
+from impasto.controls import Controls
+from impasto.controls.masks import check_plane, fit, read_mask
 from impasto.errors import ImageError, OptionError
 from impasto.images.photo import Photo, fill_hidden, fit_photo, read_photo
 
@@ -85,19 +80,24 @@ def test_what_is_no_mask(tmp_path: Path) -> None:
         read_mask(0.5)  # type: ignore[arg-type]
 
 
+def opened(**controls: Any) -> Controls:
+    with ExitStack() as files:
+        return Controls(**controls).opened(files, max_pixels=10**6)
+
+
 def test_alpha_is_a_number_or_a_picture(tmp_path: Path) -> None:
     Image.fromarray(RAMP).save(tmp_path / "ramp.png")
     for number in (0, 1.5, np.float32(0.5), np.array(0.25)):
-        assert read_alpha(number) == float(number)
+        assert opened(alpha=number).alpha == float(number)
     for source in (tmp_path / "ramp.png", str(tmp_path / "ramp.png"), RAMP):
-        np.testing.assert_allclose(read_alpha(source), WANTED, atol=1e-6)
-    doubled = read_alpha(2 * WANTED)
+        np.testing.assert_allclose(opened(alpha=source).alpha, WANTED, atol=1e-6)
+    doubled = opened(alpha=2 * WANTED).alpha
     assert isinstance(doubled, np.ndarray) and doubled.dtype == np.float32
     assert doubled.max() == 2
     with pytest.raises(OptionError, match="there is no file 'much'"):
-        read_alpha("much")
+        Controls(alpha="much")
     with pytest.raises(OptionError, match=r"alpha must lie in \[0, 2\], not from 0 to 3"):
-        read_alpha(3 * WANTED)
+        Controls(alpha=3 * WANTED)
 
 
 @pytest.mark.parametrize(
@@ -117,22 +117,26 @@ def test_planes_refused(values: Any, says: str) -> None:
         check_plane(values, "the mask")
 
 
-def test_check_masks() -> None:
-    one = np.eye(3)
-    assert check_masks(None, 2) == []
-    assert len(check_masks(one, 1)) == len(check_masks([one], 1)) == 1
-    assert len(check_masks(np.stack([one, one]), 2)) == 2
+def test_masks_are_one_for_each_style(tmp_path: Path) -> None:
+    one = np.eye(5)
+    assert Controls(masks=()).masks == Controls(masks=None).masks == ()
+    for single in (one, [one], (one,), Image.fromarray(RAMP), [RAMP]):
+        assert len(Controls(masks=single).masks) == 1
+    assert len(Controls(masks=np.stack([one, one])).masks) == 2
     with pytest.raises(OptionError, match="one mask for each style, not 1 masks for 2 styles"):
-        check_masks([one], 2)
+        Controls(masks=[one]).check_count(2)
     with pytest.raises(OptionError, match="mask 2 is empty: none of its values is above 0"):
-        check_masks([one, np.zeros((3, 3))], 2)
+        Controls(masks=[one, np.zeros((5, 5))])
+    Image.new("L", (8, 8)).save(tmp_path / "black.png")
+    with pytest.raises(OptionError, match="mask 1 is empty"):
+        opened(masks=[tmp_path / "black.png"])
 
 
-def test_check_strength() -> None:
-    assert check_strength(1) == 1.0
-    assert isinstance(check_strength(np.eye(2)), np.ndarray)
+def test_alpha_refused() -> None:
+    assert Controls(alpha=1).alpha == 1.0
+    assert isinstance(Controls(alpha=np.eye(2)).alpha, np.ndarray)
     with pytest.raises(OptionError, match="alpha must be"):
-        check_strength(np.zeros(3))
+        Controls(alpha=np.zeros(3))
 
 
 def test_fit() -> None:

@@ -15,16 +15,19 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import impasto
+from impasto.controls import Controls
 from impasto.controls.moments import Moments
 from impasto.errors import EngineError, ImpastoError, ModelError, OptionError, StyleError
+from impasto.images.options import ReadOptions
 from impasto.images.photo import read_photo, write_image
 from impasto.lab.optimize.descent import Stage, descend, halved
 from impasto.lab.optimize.settings import set_options
-from impasto.models import MODELS
+from impasto.models import plugins
+from impasto.painting import Budget
 from impasto.styles.style import Style
 
-ROWS = [row for row in MODELS if row.lab]
-NAMES = [row.name for row in ROWS]
+PLUGINS = [each for each in plugins() if each.module.startswith("impasto.lab.methods.")]
+NAMES = [each.name for each in PLUGINS]
 
 # Shallow layers, so that a small stand-in for VGG-19 will do.
 SMALL = {
@@ -51,7 +54,7 @@ def vgg(tmp_path_factory):
 @pytest.fixture(scope="module", params=NAMES)
 def model(request, vgg):
     loaded = impasto.load(request.param, vgg=vgg, engine="cpu", threads=1)
-    return loaded.set(options=SMALL[request.param], steps=4)
+    return loaded.with_settings(options=SMALL[request.param], steps=4)
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +72,11 @@ def total(losses):
     return sum(losses.values())
 
 
-def test_rows_and_methods_agree():
-    for row in ROWS:
-        method = importlib.import_module(row.lab).METHOD
-        assert method.name == row.name
+def test_entry_points_and_methods_agree():
+    assert NAMES == ["cnnmrf", "gatys", "style-swap"]
+    for plugin in PLUGINS:
+        method = importlib.import_module(plugin.module).METHOD
+        assert method.name == plugin.name
         assert {"steps", "seed", "start"} <= {f for f in method.options.__dataclass_fields__}
 
 
@@ -87,36 +91,39 @@ def test_keeps_size_range_and_kind(model, pictures, tmp_path):
 
 def test_the_loss_falls(model, pictures, content):
     seen = []
-    one_size = {"scales": 1} if hasattr(model.settings.options, "scales") else None
-    painted = model.paint(content, pictures[1], steps=12, watch=seen.append, options=one_size)
+    one_size = {"scales": 1} if hasattr(model.painter.options, "scales") else None
+    painted = model.with_settings(steps=12, options=one_size).paint(
+        content, pictures[1], watch=seen.append
+    )
     assert 0 <= painted.image.min() and painted.image.max() <= 1
     assert [each.step for each in seen] == list(range(1, 13)) and seen[0].steps == 12
     assert total(seen[-1].losses) < 0.8 * total(seen[0].losses)
-    last = seen[-1].image[0].permute(1, 2, 0).clamp(0, 1).numpy()
-    assert np.array_equal(last, painted.image)
+    assert np.array_equal(seen[-1].picture(), painted.image)
 
 
 def test_one_seed_is_one_picture(model, pictures, content):
     one, same, other = (
-        model.paint(content, pictures[1], start="noise", seed=seed).image for seed in (1, 1, 2)
+        model.with_settings(start="noise", seed=seed).paint(content, pictures[1]).image
+        for seed in (1, 1, 2)
     )
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
 
 
 def test_begins_with_any_picture(model, pictures, content, tmp_path):
-    given = model.paint(content, pictures[1], steps=2, start=pictures[2].image).image
-    usual = model.paint(content, pictures[1], steps=2).image
+    given = model.with_settings(steps=2, start=pictures[2].image).paint(content, pictures[1]).image
+    usual = model.with_settings(steps=2).paint(content, pictures[1]).image
     assert np.abs(given - usual).max() > 0.05
     with pytest.raises(ImpastoError, match="nowhere"):
-        model.paint(content, pictures[1], start=str(tmp_path / "nowhere.png"))
+        model.with_settings(start=str(tmp_path / "nowhere.png")).paint(content, pictures[1])
 
 
 def test_strength_is_between_photograph_and_style(model, pictures, content):
-    none = model.paint(content, pictures[1], alpha=0.0).image
+    none = model.paint(content, pictures[1], Controls(alpha=0.0)).image
     assert np.array_equal(none, np.clip(content, 0, 1))
     weak, strong = (
-        model.paint(content, pictures[1], alpha=alpha, steps=8).image for alpha in (0.3, 1.0)
+        model.with_settings(steps=8).paint(content, pictures[1], Controls(alpha=alpha)).image
+        for alpha in (0.3, 1.0)
     )
     assert 0 < np.abs(weak - content).mean() < np.abs(strong - content).mean()
 
@@ -125,24 +132,24 @@ def test_masks_keep_the_photograph_outside(model, pictures, content):
     left = np.zeros((33, 47), np.float32)
     left[:, :20] = 1
     masks = [left, np.roll(left, 20, axis=1)]
-    made = model.paint(content, list(pictures[1:]), masks=masks).image
+    made = model.paint(content, list(pictures[1:]), Controls(masks=masks)).image
     assert np.array_equal(made[:, 40:], np.clip(content[:, 40:], 0, 1))
     for region in (slice(0, 20), slice(20, 40)):
         assert np.abs(made[:, region] - content[:, region]).max() > 0.01
-    swapped = model.paint(content, list(pictures[:0:-1]), masks=masks).image
+    swapped = model.paint(content, list(pictures[:0:-1]), Controls(masks=masks)).image
     assert np.abs(swapped - made).max() > 0.01
 
 
 def test_weights_mix_and_zero_is_none(model, pictures, content):
     alone = model.paint(content, pictures[1]).image
-    with_none = model.paint(content, list(pictures[1:]), weights=[1, 0]).image
-    mixed = model.paint(content, list(pictures[1:]), weights=[1, 1]).image
+    with_none = model.paint(content, list(pictures[1:]), Controls(weights=[1, 0])).image
+    mixed = model.paint(content, list(pictures[1:]), Controls(weights=[1, 1])).image
     assert np.abs(alone - with_none).max() < 1e-4
     assert np.abs(alone - mixed).max() > 1e-3
 
 
 def test_luminance_keeps_the_colors(model, pictures, content):
-    made = model.paint(content * 0.4 + 0.3, pictures[1], color="luminance").image
+    made = model.paint(content * 0.4 + 0.3, pictures[1], Controls(color="luminance")).image
     chroma = [x[..., 0] - x[..., 2] for x in (made, content * 0.4 + 0.3)]
     inside = ((made > 0) & (made < 1)).all(axis=2)
     assert np.abs(chroma[0] - chroma[1])[inside].max() < 1e-3
@@ -156,27 +163,27 @@ def test_transparent_parts_stay_and_do_not_count(model, pictures, content):
 
 
 def test_half_precision_stays_near(model, vgg, pictures, content):
-    assert "bf16" in model.method.capabilities.precisions
-    half = impasto.load(model.method.name, vgg=vgg, engine="cpu", precision="bf16")
-    half = half.set(options=model.settings.options)
+    assert "bf16" in model.painter.method.precisions
+    half = impasto.load(model.name, vgg=vgg, engine="cpu", precision="bf16")
+    half = half.with_settings(options=model.painter.options)
     one, two = (each.paint(content, pictures[1]).image for each in (model, half))
     assert 0 < np.abs(one - two).mean() < 0.03
 
 
 def test_what_it_cannot_do_is_refused(model, vgg, pictures, content):
-    can, name = model.method.capabilities, model.method.name
+    can, name = model.limits, model.name
     style = pictures[1]
     with pytest.raises(OptionError, match="alpha"):
-        model.paint(content, style, alpha=can.highest_alpha + 0.5)
+        model.paint(content, style, Controls(alpha=can.alpha[1] + 0.5))
     ramp = np.tile(np.linspace(0, 1, 47, dtype=np.float32), (33, 1))
     if can.alpha_map:
-        made = model.paint(content, style, alpha=ramp).image
+        made = model.paint(content, style, Controls(alpha=ramp)).image
         assert np.array_equal(made[:, 0], np.clip(content[:, 0], 0, 1))
     else:
-        with pytest.raises(OptionError, match="no map"):
-            model.paint(content, style, alpha=ramp)
+        with pytest.raises(OptionError, match="place to place"):
+            model.paint(content, style, Controls(alpha=ramp))
     with pytest.raises(OptionError, match="statistics"):
-        model.paint(content, style, statistics="image")
+        model.paint(content, style, Controls(statistics="image"))
     with pytest.raises(StyleError, match="picture"):
         model.style(style)
     kept = Style("wave", "0" * 16, (Moments(np.zeros(1), np.ones(1)),))
@@ -185,19 +192,25 @@ def test_what_it_cannot_do_is_refused(model, vgg, pictures, content):
     with pytest.raises(StyleError, match="munch-scream"):
         model.stylize(content, "munch-scream")
     with pytest.raises(OptionError, match="did you mean 'steps'"):
-        model.set(options={"stepz": 3})
+        model.with_settings(options={"stepz": 3})
+    with pytest.raises(OptionError, match="did you mean 'steps'"):
+        model.stylize(content, "munch-scream", stepz=3)
     with pytest.raises(OptionError, match="steps"):
-        model.set(steps=2.5)
+        model.with_settings(steps=2.5)
+    with pytest.raises(OptionError, match="table by name, not a list"):
+        model.with_settings(options=["steps"])
+    with pytest.raises(ModelError, match="no card"):
+        _ = model.card
     for bad in ({"steps": 0}, {"optimizer": "sgd"}):
         with pytest.raises(OptionError, match=next(iter(bad))):
-            model.paint(content, style, options=bad)
+            model.with_settings(options=bad).paint(content, style)
     with pytest.raises(OptionError, match="precision"):
         impasto.load(name, vgg=vgg, precision="fp8")
     with pytest.raises(EngineError, match="onnxruntime"):
         impasto.load(name, vgg=vgg, engine="onnxruntime")
     with pytest.raises(ModelError, match=r"relu4_1.*reach"):
         layer = {"layer": "relu4_1"} if name == "style-swap" else {"style_layers": "relu4_1"}
-        model.paint(content, style, options=layer)
+        model.with_settings(options=layer).paint(content, style)
 
 
 def test_files_are_painted_as_a_whole(model, pictures, tmp_path):
@@ -205,18 +218,20 @@ def test_files_are_painted_as_a_whole(model, pictures, tmp_path):
     for photo, name in zip(pictures, names[:2], strict=False):
         write_image(photo.image[:33, :36], name)
     seen = []
-    written = model.stylize_file(names[0], names[2], names[1], size=20, watch=seen.append)
+    read = ReadOptions(size=20)
+    written = model.stylize_file(names[0], names[2], names[1], read=read, watch=seen.append)
     wanted = model.stylize(names[0], names[1], size=20)
     assert np.array_equal(np.asarray(Image.open(names[2])), np.asarray(wanted))
     assert (written.width, written.height, written.tile) == (22, 20, None) and len(seen) == 4
     with pytest.raises(ImpastoError, match="exists"):
         model.stylize_file(names[0], names[2], names[1])
-    assert model.fits(names[0], memory=1)
     for bad in ({"tile": 64}, {"memory": 10**9}):
         for call in (
-            lambda **bad: model.paint(pictures[0].image, pictures[1], **bad),
+            lambda **bad: model.paint(pictures[0].image, pictures[1], budget=Budget(**bad)),
             lambda **bad: model.stylize(names[0], names[1], **bad),
-            lambda **bad: model.stylize_file(names[0], tmp_path / "no.png", names[1], **bad),
+            lambda **bad: model.stylize_file(
+                names[0], tmp_path / "no.png", names[1], budget=Budget(**bad)
+            ),
         ):
             with pytest.raises(OptionError, match=f"whole.*leave {next(iter(bad))} out"):
                 call(**bad)
@@ -245,20 +260,24 @@ def test_a_photograph_that_was_encoded_is_painted_the_same(model, pictures, cont
 
 def test_a_run_that_was_stopped_goes_on(model, pictures, content, tmp_path):
     file = tmp_path / "run.pt"
-    whole = model.paint(content, pictures[1], steps=6).image
-    stopped = model.paint(
-        content, pictures[1], steps=6, checkpoint=file, watch=lambda progress: progress.step == 4
-    ).image
+    whole = model.with_settings(steps=6).paint(content, pictures[1]).image
+    stopped = (
+        model.with_settings(steps=6, checkpoint=file)
+        .paint(content, pictures[1], watch=lambda progress: progress.step == 4)
+        .image
+    )
     assert file.exists() and not np.array_equal(stopped, whole)
-    resumed = model.paint(content, pictures[1], steps=6, checkpoint=file).image
+    resumed = model.with_settings(steps=6, checkpoint=file).paint(content, pictures[1]).image
     assert np.array_equal(resumed, whole)
-    again = model.paint(content, pictures[1], steps=6, checkpoint=file).image  # nothing is left
+    again = (
+        model.with_settings(steps=6, checkpoint=file).paint(content, pictures[1]).image
+    )  # nothing is left
     assert np.array_equal(again, whole)
     with pytest.raises(OptionError, match="other pictures or other options"):
-        model.paint(content, pictures[2], steps=6, checkpoint=file)
+        model.with_settings(steps=6, checkpoint=file).paint(content, pictures[2])
     file.write_bytes(b"spoiled")
     with pytest.raises(ModelError, match="no kept run"):
-        model.paint(content, pictures[1], steps=6, checkpoint=file)
+        model.with_settings(steps=6, checkpoint=file).paint(content, pictures[1])
 
 
 def test_an_interrupt_leaves_the_run(model, pictures, content, tmp_path):
@@ -268,9 +287,10 @@ def test_an_interrupt_leaves_the_run(model, pictures, content, tmp_path):
 
     file = tmp_path / "run.pt"
     with pytest.raises(KeyboardInterrupt):
-        model.paint(content, pictures[1], steps=6, checkpoint=file, watch=interrupt)
+        model.with_settings(steps=6, checkpoint=file).paint(content, pictures[1], watch=interrupt)
     whole, resumed = (
-        model.paint(content, pictures[1], steps=6, checkpoint=path).image for path in (None, file)
+        model.with_settings(steps=6, checkpoint=path).paint(content, pictures[1]).image
+        for path in (None, file)
     )
     assert np.array_equal(whole, resumed)
 
@@ -278,13 +298,13 @@ def test_an_interrupt_leaves_the_run(model, pictures, content, tmp_path):
 def test_the_yardstick_takes_it(model, vgg, pictures, content, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("IMPASTO_VGG", raising=False)
-    from impasto.lab.evaluate.painters import MethodPainter, open_painters
+    from impasto.lab.evaluate.painters import JudgedMethod, open_painters
     from impasto.lab.evaluate.pairs import Look, Pair
 
-    name = model.method.name
+    name = model.name
     (opened,) = open_painters([name], vgg=vgg)
-    assert opened.label == name and isinstance(opened, MethodPainter)
-    painter = MethodPainter(model, name)
+    assert opened.label == name and isinstance(opened, JudgedMethod)
+    painter = JudgedMethod(model, name)
     look = Look(Pair(Path("content.png"), Path("style.png")), content, pictures[1].image)
     made = painter.paint(look)
     assert np.array_equal(made.raw, model.paint(content, pictures[1]).image)
@@ -294,10 +314,11 @@ def test_the_yardstick_takes_it(model, vgg, pictures, content, monkeypatch, tmp_
         open_painters([name, name], vgg=vgg)
     plain, short = open_painters([name, f"{name}:steps=7,seed=3"], vgg=vgg)
     assert short.label == f"{name}:steps=7,seed=3" and short.identity != plain.identity
-    assert (short.stylizer.settings.options.steps, short.stylizer.settings.options.seed) == (7, 3)
+    found = short.stylizer.painter.options
+    assert (found.steps, found.seed) == (7, 3)
     if name != "style-swap":
         (deep,) = open_painters([f"{name}:style_layers=relu1_1,relu2_1:0.5,steps=9"], vgg=vgg)
-        found = deep.stylizer.settings.options
+        found = deep.stylizer.painter.options
         assert (found.style_layers, found.steps) == ({"relu1_1": 1.0, "relu2_1": 0.5}, 9)
     with pytest.raises(OptionError, match="did you mean 'steps'"):
         open_painters([f"{name}:stepz=7"], vgg=vgg)
@@ -435,5 +456,5 @@ def test_a_bundle_wants_no_vgg_and_a_method_has_no_bundle(vgg):
 
     with pytest.raises(OptionError, match="leave vgg out"):
         impasto.load("fast", vgg=vgg)
-    with pytest.raises(ModelError, match="has no bundle"):
+    with pytest.raises(ModelError, match="is a method without a bundle"):
         find_bundle("gatys")

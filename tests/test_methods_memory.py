@@ -16,14 +16,14 @@ PAINT = """
 import resource, sys
 import impasto
 from impasto.images import read_photo
-from impasto.resizing import resize
+from impasto.images.resizing import resize
 
 name, vgg, *files = sys.argv[1:]
 content, style = (resize(read_photo(file).image, 512)[:512, :512] for file in files)
 # Which is the quicker one; single precision holds a tenth more (benchmarks/methods.py).
 method = impasto.load(name, vgg=vgg, precision="bf16")
 # One gradient a stage: every stage searches for patches before its first.
-method.stylize(content, style, steps=getattr(method.method.options(), "scales", 1))
+method.stylize(content, style, steps=getattr(method.painter.method.options(), "scales", 1))
 unit = 1 if sys.platform == "darwin" else 1024
 print(unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

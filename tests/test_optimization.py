@@ -106,6 +106,10 @@ def test_config_round_trip_and_errors(config, tmp_path):
             read_config(tmp_path / "bad.toml")
     with pytest.raises(OptionError):
         read_config(tmp_path / "missing.toml")
+    # Runs of before configs had tables keep theirs as a record, which says so when it is read.
+    for earlier in sorted((CONFIGS.parent / "recipes" / "logs").rglob("config.toml"))[::20]:
+        with pytest.raises(OptionError, match="before configs had tables"):
+            read_config(earlier)
     with pytest.raises(OptionError, match="huge"):
         train(changed(config, network="huge"), tmp_path / "run")
 

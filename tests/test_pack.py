@@ -14,7 +14,7 @@ from impasto.lab.nets.vgg import load_vgg
 from impasto.lab.training.checkpoints import weights_from
 from impasto.lab.training.config import read_config, write_config
 from impasto.lab.training.loop import train
-from pack import _shared_out, pack_run
+from pack import _divide, pack_run
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def test_a_packed_run_is_trained_where_it_lies(config, tmp_path, monkeypatch):
     rows = pack_run(config, tmp_path / "packed")
     for row, place in zip(rows, [*config.data.contents, *config.data.styles], strict=True):
         wanted = len(split(find_sources(place)[0], held_out=False))
-        assert (row.place, row.kept, row.found) == (place, wanted, wanted)
+        assert (row.place, row.packed, row.available) == (place, wanted, wanted)
     moved = tmp_path / "elsewhere"
     (tmp_path / "packed").rename(moved)
     monkeypatch.chdir(moved)
@@ -65,24 +65,24 @@ def test_pictures_are_as_many_as_there_is_room_for(config, tmp_path):
     used = sum(file.stat().st_size for file in (tmp_path / "some").rglob("*.webp"))
     assert used == sum(row.bytes for row in some) <= 40_000
     assert used > 25_000  # and not many fewer
-    assert all(1 <= a.kept < b.kept for a, b in zip(some, every, strict=True))
+    assert all(1 <= a.packed < b.packed for a, b in zip(some, every, strict=True))
     again = pack_run(large, tmp_path / "again", megabytes=0.04)
     assert again == some
     coarse = pack_run(large, tmp_path / "coarse", megabytes=0.04, quality=5)
-    assert sum(row.kept for row in coarse) > sum(row.kept for row in some)
+    assert sum(row.packed for row in coarse) > sum(row.packed for row in some)
     with pytest.raises(OptionError, match="1 to 100"):
         pack_run(large, tmp_path / "none", quality=0)
     with pytest.raises(OptionError, match="more megabytes"):
         pack_run(large, tmp_path / "none", megabytes=0.001)
-    with pytest.raises(OptionError, match="some room"):
+    with pytest.raises(OptionError, match="megabytes is 0; it must be above 0"):
         pack_run(large, tmp_path / "none", megabytes=0)
 
 
 def test_room_that_one_place_leaves_is_the_others():
-    assert _shared_out(100, [1, 1], [1000, 1000]) == [50, 50]
-    assert _shared_out(100, [3, 1], [1000, 1000]) == [75, 25]
-    assert _shared_out(100, [1, 1, 2], [10, 1000, 1000]) == pytest.approx([11, 30, 60])
-    assert _shared_out(100, [1, 0], [10, 10]) == pytest.approx([11, 0])
+    assert _divide(100, [1, 1], [1000, 1000]) == [50, 50]
+    assert _divide(100, [3, 1], [1000, 1000]) == [75, 25]
+    assert _divide(100, [1, 1, 2], [10, 1000, 1000]) == pytest.approx([11, 30, 60])
+    assert _divide(100, [1, 0], [10, 10]) == pytest.approx([11, 0])
 
 
 def test_pictures_are_no_larger_than_a_run_wants(config, tmp_path, monkeypatch):
@@ -108,5 +108,5 @@ def test_the_command_tells_what_it_took(run_recipe, config, tmp_path):
     result = run_recipe(*given)
     assert result.returncode == 2 and "exists" in result.stderr
     assert len(result.stderr.splitlines()) == 1
-    with pytest.raises(OptionError, match="built in"):
+    with pytest.raises(OptionError, match="cin has built-in styles"):
         pack_run(changed(config, network="cin"), tmp_path / "cin")

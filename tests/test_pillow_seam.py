@@ -2,7 +2,7 @@
 
 When a new Pillow breaks one of these tests, the message says what is missing or changed and which
 of our files relies on it. Nothing outside ``impasto.images`` leans on any of it, and within, only
-``sources`` and ``writing`` import such a codec (a contract of import-linter in pyproject.toml).
+``sources`` and ``writing`` import such a codec.
 """
 
 from __future__ import annotations
@@ -338,3 +338,24 @@ def test_nothing_else_knows_pillows_plug_ins() -> None:
             continue
         text = path.read_text()
         assert "ImagePlugin" not in text, f"{path} knows a plug-in of Pillow: see impasto.images"
+
+
+CODECS = {"deep", "tiff", "strips_in", "strips_out"}
+DOORS = {"sources", "writing"}
+
+
+def test_only_two_doors_lead_to_the_codecs() -> None:
+    """Reading and writing alone import them, so that other codecs can take their place."""
+    package = IMAGES.parent
+    wrong = []
+    for file in package.rglob("*.py"):
+        if file.parent == IMAGES and file.stem in CODECS | DOORS:
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            modules += [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                modules += [f"{node.module}.{each.name}" for each in node.names]
+            if {f"impasto.images.{name}" for name in CODECS} & set(modules):
+                wrong.append(f"{file.relative_to(package)}:{node.lineno}")
+    assert not wrong, f"import a codec, which only {sorted(DOORS)} may: {wrong}"

@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 import prints
 from impasto.errors import ImageError, OptionError
 from impasto.lab.data.sources import is_held_out
-from prints import SIDES, make_prints, printed
+from prints import SIDES, make_print, make_prints
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def paintings(tmp_path):
 def test_a_print_is_ink_and_paper():
     y, x = np.mgrid[:120, :160]
     picture = np.stack([(np.sin(x / 20) + np.cos(y / 15) + 2) * 60] * 3, 2).astype(np.uint8)
-    made = [printed(picture, np.random.default_rng(i)) for i in range(12)]
+    made = [make_print(picture, np.random.default_rng(i)) for i in range(12)]
     for each in made:
         assert SIDES[0] <= min(each.shape[:2]) < SIDES[1] and each.dtype == np.uint8
         assert each.shape[1] / each.shape[0] == pytest.approx(160 / 120, rel=0.01)

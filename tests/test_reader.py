@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lab_parts import make_config, vgg_weights
+from lab_parts import make_config, padded, vgg_weights
 
 from impasto.controls.moments import moments
 from impasto.errors import EngineError, ModelError
 from impasto.images.photo import Photo
-from impasto.lab.export.graphs import Story, export
+from impasto.lab.export.graphs import CardFacts, export
 from impasto.lab.methods.adain import AdaINNetwork, Decoder
 from impasto.lab.methods.compact import SEEN, Compact, CompactShape, Eye
 from impasto.lab.nets.fast_moments import fast_mean_std
@@ -24,11 +24,10 @@ from impasto.lab.training.checkpoints import start_from
 from impasto.lab.training.reading import EYE_LAYERS, ReadingObjective, give_eye
 from impasto.models import Bundle, read_bundle, write_bundle
 from impasto.models.engine import ENGINES, open_engine
-from impasto.painting.steps import padded
 from impasto.stylizer import load
 
 SHAPE = CompactShape((8, 16, 24), (0, 1, 1), (1, 1, 1), (8, 12, 16), 40)
-STORY = Story(
+FACTS = CardFacts(
     "reading", "One that reads", "two levels", "nothing", 0, {"style": 1.5}, "MIT", margin=8
 )
 ENGINE_NAMES = [row.name for row in ENGINES if row.installed]
@@ -49,7 +48,7 @@ def network() -> Compact:
 
 @pytest.fixture(scope="module")
 def bundle(network: Compact) -> Bundle:
-    return export(network, STORY)
+    return export(network, FACTS)
 
 
 @pytest.fixture(scope="module")
@@ -94,14 +93,14 @@ def test_the_graph_reads_as_the_network_also_where_not_all_counts(network, bundl
     random = np.random.default_rng(2)
     engine = open_engine(bundle, name=name, precision="fp32")
     style = random.random((3, *size), np.float32)
-    encoded = engine.encode(style)
-    counts = random.random(encoded.features[-1].shape[1:], np.float32)
-    features = [torch.from_numpy(level)[None] for level in encoded.features]
+    encoded, _ = engine.encode(style)
+    counts = random.random(encoded[-1].shape[1:], np.float32)
+    features = [torch.from_numpy(level)[None] for level in encoded]
     with torch.no_grad():
         given = torch.from_numpy(style)[None], features, torch.from_numpy(counts)[None, None]
         wanted = network.read(*given)
     own = []
-    for level in encoded.features:
+    for level in encoded:
         factor = level.shape[1] // counts.shape[0]
         own.append(moments(level, weights=np.kron(counts, np.ones((factor, factor)))))
     got = engine.read(style, own, counts)
@@ -113,7 +112,7 @@ def test_the_graph_reads_as_the_network_also_where_not_all_counts(network, bundl
 def test_a_style_is_what_the_reader_says(network, path):
     model = load(path, engine="onnxruntime")
     photo = _photo()
-    image = torch.from_numpy(padded(photo.image.transpose(2, 0, 1), model.card))[None]
+    image = torch.from_numpy(padded(photo.image, model.card))[None]
     with torch.no_grad():
         wanted = network.read(image, network.encode(image))
     for (mean, std), found in zip(wanted, model.style(photo).moments, strict=True):
@@ -151,7 +150,7 @@ def test_the_file_keeps_the_reader_and_the_identity_counts_it(bundle, path, tmp_
     with zipfile.ZipFile(tmp_path / "x.impasto", "w") as archive:
         for name in members.keys() - {"reader.onnx"}:
             archive.writestr(name, members[name])
-    with pytest.raises(ModelError, match=r"it holds no reader\.onnx"):
+    with pytest.raises(ModelError, match=r"it has no reader\.onnx"):
         read_bundle(tmp_path / "x.impasto")
     write_bundle(without, tmp_path / "without.impasto")
     with zipfile.ZipFile(tmp_path / "without.impasto") as archive:
@@ -169,9 +168,11 @@ def test_a_damaged_reader_and_none_at_all(bundle, name):
     card = replace(bundle.card, reader_macs_512=0)
     engine = open_engine(replace(bundle, card=card, reader=b""), name=name)
     style = np.zeros((3, 16, 16), np.float32)
-    encoded = engine.encode(style)
-    with pytest.raises(EngineError, match="has no reader: its styles are as they are, not read"):
-        engine.read(style, encoded.moments, np.ones((2, 2), np.float32))
+    _, own = engine.encode(style)
+    with pytest.raises(
+        EngineError, match="has no reader: it uses the moments of a style as they are"
+    ):
+        engine.read(style, own, np.ones((2, 2), np.float32))
 
 
 def test_a_model_of_before_there_were_readers_can_be_trained_further(network, bundle, tmp_path):
@@ -192,7 +193,7 @@ def test_one_that_reads_can_be_trained_further(network, path):
 
 
 def test_the_papers_network_has_no_reader_and_its_bundle_no_graph_for_it():
-    bundle = export(AdaINNetwork(VGG19(vgg_weights(), LAYOUTS[0]), Decoder()).eval(), STORY)
+    bundle = export(AdaINNetwork(VGG19(vgg_weights(), LAYOUTS[0]), Decoder()).eval(), FACTS)
     assert bundle.card.reader_macs_512 == 0 and set(bundle.parts) == {"encoder", "decoder"}
 
 
@@ -220,14 +221,14 @@ def test_what_an_eye_gets_wrong_is_in_units_of_the_style_loss():
     config = make_config(
         network="reader", vgg="vgg", contents={"a": 1.0}, styles={"b": 1.0}, precision="fp32"
     )
-    objective = ReadingObjective(config, judge, None, paint=lambda learned, lesson: lesson.styles)
+    objective = ReadingObjective(config, judge, None, paint=lambda learned, batch: batch.styles)
     styles = torch.rand(2, 3, 32, 32)
-    lesson = objective.lesson(styles, styles)
-    _, right = objective(lambda _: list(lesson.taught.values()), lesson)
+    batch = objective.prepare(styles, styles)
+    _, right = objective(lambda _: list(batch.taught.values()), batch)
     assert float(right["style"]) == 0 and float(right["distill_features"]) == 0
-    _, wrong = objective(lambda _: [each + 0.5 for each in lesson.taught.values()], lesson)
+    _, wrong = objective(lambda _: [each + 0.5 for each in batch.taught.values()], batch)
     assert float(wrong["style"]) == pytest.approx(len(EYE_LAYERS) * 0.25, rel=1e-4)
-    parts = [0.25 / max(float(each.var(correction=0)), 1e-3) for each in lesson.taught.values()]
+    parts = [0.25 / max(float(each.var(correction=0)), 1e-3) for each in batch.taught.values()]
     assert float(wrong["distill_features"]) == pytest.approx(sum(parts), rel=1e-3)
 
 

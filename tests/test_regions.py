@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from impasto.controls import Controls
 from impasto.controls.affine import adain, align
 from impasto.controls.moments import (
     EPS,
@@ -20,11 +21,21 @@ from impasto.controls.moments import (
     moments,
     region_moments,
 )
-from impasto.controls.regions import check_statistics, is_flat, shares, strengths
+from impasto.controls.regions import StyleMap, is_flat, shares
 from impasto.errors import OptionError, StyleError
 
 RNG = np.random.default_rng(0)
 THIRDS = np.array([1 / 3, 2 / 3])
+
+
+def amounts(**controls: Any) -> np.ndarray:
+    """Strengths of the styles in a picture of one row of three pixels."""
+    masks = controls.get("masks")
+    shape = (1, 3) if masks is None else masks.shape[1:]
+    if masks is not None:
+        controls["masks"] = list(masks)
+    found = StyleMap(Controls(**controls), len(controls["weights"]), *shape)
+    return found.window(slice(0, shape[0]), slice(0, shape[1]))
 
 
 def planes(*rows: list[float]) -> np.ndarray:
@@ -46,15 +57,17 @@ def planes(*rows: list[float]) -> np.ndarray:
     ],
 )
 def test_shares(masks: list[list[float]], expected: list[list[float]]) -> None:
-    found = shares(THIRDS, planes(*masks))
+    np.testing.assert_allclose(shares(THIRDS, planes(*masks))[:, 0], expected, rtol=1e-6)
+    found = amounts(weights=[1, 2], masks=planes(*masks))
     np.testing.assert_allclose(found[:, 0], expected, rtol=1e-6)
 
 
-def test_shares_without_masks_and_with_flat_ones() -> None:
-    assert shares(THIRDS, None) is THIRDS
+def test_numbers_where_nothing_differs_from_place_to_place() -> None:
+    np.testing.assert_array_equal(amounts(weights=[1, 2]), THIRDS)
     ones = np.ones((2, 3, 4), np.float32)
-    np.testing.assert_array_equal(shares(THIRDS, ones), THIRDS)
-    np.testing.assert_allclose(shares(THIRDS, ones * np.float32(0.25)), THIRDS / 2, rtol=1e-12)
+    np.testing.assert_array_equal(amounts(weights=[1, 2], masks=ones), THIRDS)
+    quarter = amounts(weights=[1, 2], masks=ones * np.float32(0.25))
+    np.testing.assert_allclose(quarter, THIRDS / 2, rtol=1e-12)
 
 
 def test_a_style_of_weight_0_covers_nothing() -> None:
@@ -78,18 +91,19 @@ def test_shares_cover_what_the_masks_cover(masks: np.ndarray, weights: list[floa
 
 def test_strengths() -> None:
     ramp = np.array([[0.0, 1.0, 2.0]], np.float32)
-    np.testing.assert_allclose(strengths(0.5, THIRDS), THIRDS / 2)
-    np.testing.assert_allclose(strengths(np.full((2, 2), 0.5, np.float32), THIRDS), THIRDS / 2)
-    found = strengths(ramp, THIRDS)
+    np.testing.assert_allclose(amounts(weights=[1, 2], alpha=0.5), THIRDS / 2)
+    flat = np.full((2, 2), 0.5, np.float32)
+    np.testing.assert_allclose(amounts(weights=[1, 2], alpha=flat), THIRDS / 2)
+    found = amounts(weights=[1, 2], alpha=ramp)
     np.testing.assert_allclose(found[:, 0], [[0, 1 / 3, 2 / 3], [0, 2 / 3, 4 / 3]], rtol=1e-6)
-    found = strengths(ramp, planes([1, 0, 1], [0, 1, 0.5]))
-    np.testing.assert_allclose(found[:, 0], [[0, 0, 2], [0, 1, 1]])
+    found = amounts(weights=[1, 2], alpha=ramp, masks=planes([1, 0, 1], [0, 1, 0.5]))
+    np.testing.assert_allclose(found[:, 0], [[0, 0, 1], [0, 1, 1]], rtol=1e-6)
 
 
 def test_statistics() -> None:
-    check_statistics("image")
+    assert Controls(statistics="image").statistics == "image"
     with pytest.raises(OptionError, match="statistics must be region or image, not 'mask'"):
-        check_statistics("mask")
+        Controls(statistics="mask")
 
 
 # --- cells and moments -----------------------------------------------------------------------

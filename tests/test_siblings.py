@@ -26,7 +26,7 @@ from impasto.lab.training.journal import Preview
 from impasto.lab.training.loop import train
 from impasto.lab.training.networks import BUILT_IN, NORMALIZATIONS, find_network
 from impasto.lab.training.optimizers import parameter_groups
-from impasto.lab.training.setup import open_course
+from impasto.lab.training.setup import open_setup
 
 CPU = torch.device("cpu")
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -314,12 +314,12 @@ def test_every_weight_is_learned_and_the_loss_falls(config, name, tmp_path):
     settings = changed(
         _only(config, name), iterations=16, learning_rate=5e-3, content=0.0, style=1e-2
     )
-    course = open_course(settings, find_network(name), CPU)
-    lesson = course.objective.lesson(course.contents.batch(2), course.styles.batch(2))
-    loss, terms = course.objective.at(0)(course.learned, lesson)
+    setup = open_setup(settings, find_network(name), CPU)
+    batch = setup.objective.prepare(setup.contents.batch(2), setup.styles.batch(2))
+    loss, terms = setup.objective.at(0)(setup.learned, batch)
     loss.backward()
     assert set(terms) == {"content", "style", "variation"}
-    for parameter_name, parameter in course.learned.named_parameters():
+    for parameter_name, parameter in setup.learned.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, parameter_name
     train(settings, tmp_path)
     styles = [float(row["style"]) for row in _rows(tmp_path) if row["style"]]
@@ -340,10 +340,10 @@ def test_the_style_loss_counts_a_style_as_its_volume_says(config):
     terms = {}
     for evenness in (0.0, 1.0):
         settings = changed(config, even_styles=evenness)
-        objective = open_course(settings, find_network("stylebank"), CPU).objective
+        objective = open_setup(settings, find_network("stylebank"), CPU).objective
         for number in range(2):
-            lesson = objective.lesson(picture(1, 32, 32), torch.tensor([number]))
-            terms[evenness, number] = float(objective.terms(lesson.contents, lesson)["style"])
+            batch = objective.prepare(picture(1, 32, 32), torch.tensor([number]))
+            terms[evenness, number] = float(objective.terms(batch.contents, batch)["style"])
     volumes = even_volumes(objective.wanted, 1.0)
     assert abs(float(volumes[0] - volumes[1])) > 0.01
     for number in range(2):
@@ -357,10 +357,10 @@ def test_styles_may_have_a_rate_of_their_own(config, tmp_path):
     """Adam's first step is the rate, for every weight that has a gradient."""
     settings = changed(config, network="cin", iterations=1, style_rate=4.0)
     torch.manual_seed(settings.seed)
-    course = open_course(settings, find_network("cin"), CPU)
-    before = {name: value.clone() for name, value in course.learned.state_dict().items()}
-    groups = parameter_groups(settings, course.learned, course.moving)
-    assert sorted(id(p) for g in groups for p in g["params"]) == sorted(map(id, course.moving))
+    setup = open_setup(settings, find_network("cin"), CPU)
+    before = {name: value.clone() for name, value in setup.learned.state_dict().items()}
+    groups = parameter_groups(settings, setup.learned, setup.moving)
+    assert sorted(id(p) for g in groups for p in g["params"]) == sorted(map(id, setup.moving))
     first = read_checkpoint(train(settings, tmp_path))["network"]
     moved: dict[bool, list[float]] = {True: [], False: []}
     for name, value in first.items():
@@ -403,17 +403,17 @@ def test_stylebank_goes_to_the_auto_encoder_after_every_t_steps(config, tmp_path
 @pytest.mark.parametrize("balance", [1.0, 0.5])
 def test_stylebank_balances_the_gradient_as_published(config, balance):
     settings = changed(config, balance=balance)
-    course = open_course(settings, find_network("stylebank"), CPU)
-    objective, learned = course.objective, course.learned
+    setup = open_setup(settings, find_network("stylebank"), CPU)
+    objective, learned = setup.objective, setup.learned
     assert isinstance(objective, TwoBranches)
-    lesson = objective.lesson(course.contents.batch(2), torch.tensor([0, 1]))
+    batch = objective.prepare(setup.contents.batch(2), torch.tensor([0, 1]))
 
     def gradients(step):
         learned.zero_grad(set_to_none=True)
-        objective.at(step)(learned, lesson)[0].backward()
+        objective.at(step)(learned, batch)[0].backward()
         own = {id(p) for p in learned.style_parameters()}
         before = {n: p.grad.clone() for n, p in learned.named_parameters() if p.grad is not None}
-        course.settle()
+        setup.settle()
         shared = [p for p in learned.parameters() if id(p) not in own]
         return before, torch.cat([p.grad.flatten() for p in shared]), shared
 

@@ -20,15 +20,18 @@ from mutated_files import tiff
 from PIL import Image, ImageCms, TiffImagePlugin
 from test_controls import blob
 
-from impasto.controls import masks as maskfiles
+from impasto.controls import Controls
+from impasto.controls import masks as mask_files
 from impasto.controls.masks import PictureMask, read_mask
 from impasto.errors import ImageError, OptionError
 from impasto.images import strips_in as strips
+from impasto.images.options import ReadOptions, SaveOptions
 from impasto.images.photo import read_photo
 from impasto.images.sources import open_picture
 from impasto.images.strips_in import StripSource
 from impasto.images.strips_out import PngWriter, TiffWriter, encode_png, filtered
 from impasto.images.windows import DeepSource, PillowSource
+from impasto.painting import Budget
 from impasto.stylizer import Stylizer
 
 SIDES = (97, 131)
@@ -206,7 +209,7 @@ def test_a_file_cut_short_is_one_line(suffix: str, tmp_path: Path, tiny: Stylize
     for share in (0.3, 0.6, 0.95):
         path.write_bytes(data[: int(share * len(data))])
         with pytest.raises(ImageError, match=f"a.{suffix}: .*cut short") as error:
-            tiny.stylize_file(path, tmp_path / "out.png", picture(32, 32), tile=32)
+            tiny.stylize_file(path, tmp_path / "out.png", picture(32, 32), budget=Budget(tile=32))
         assert "\n" not in str(error.value)
     assert sorted(each.name for each in tmp_path.iterdir()) == [f"a.{suffix}"]
 
@@ -265,7 +268,8 @@ def test_from_file_to_file_is_stylize(
     style = picture(40, 50, seed=1)
     wanted = tiny.stylize(source, style, **options)
     assert isinstance(wanted, Image.Image)
-    written = tiny.stylize_file(source, target, style, tile=40, **options)
+    controls, read = Controls(color=options.get("color")), ReadOptions(size=options.get("size"))
+    written = tiny.stylize_file(source, target, style, controls, read=read, budget=Budget(tile=40))
     assert (written.path, written.tile) == (target, 40)
     with Image.open(target) as found:
         assert (found.mode, found.size) == (wanted.mode, wanted.size)
@@ -283,29 +287,29 @@ def test_large_masks_are_read_by_their_parts(
     cut_out.save(tmp_path / "cut.tif")
     Image.fromarray(np.rint(blob(210, 150, 5) * 65535).astype(np.uint16)).save(tmp_path / "b.png")
     pillow("L").save(tmp_path / "alpha.jpg")
+    styles = [picture(40, 50), picture(50, 44)]
     wish: dict[str, Any] = {
-        "style": [picture(40, 50), picture(50, 44)],
         "masks": [tmp_path / "cut.tif", str(tmp_path / "b.png")],
         "alpha": tmp_path / "alpha.jpg",
     }
-    whole = np.asarray(tiny.stylize(tmp_path / "a.png", **wish))
-    monkeypatch.setattr(maskfiles, "_SMALL", 0)
+    whole = np.asarray(tiny.stylize(tmp_path / "a.png", styles, **wish))
+    monkeypatch.setattr(mask_files, "_SMALL", 0)
     for tile in (None, 48):
         target = tmp_path / f"{tile}.png"
-        tiny.stylize_file(tmp_path / "a.png", target, **wish, tile=tile)
+        budget = Budget(tile=tile)
+        tiny.stylize_file(tmp_path / "a.png", target, styles, Controls(**wish), budget=budget)
         np.testing.assert_allclose(np.asarray(Image.open(target), int), whole, atol=1)
     with ExitStack() as files:
-        read = maskfiles.mask_reader(files)
-        masks = [read(each) for each in wish["masks"]]
+        masks = Controls(**wish).opened(files, max_pixels=10**6).masks
         assert all(isinstance(mask, PictureMask) for mask in masks)
         for mask, path in zip(masks, wish["masks"], strict=True):
             np.testing.assert_array_equal(mask.whole(), read_mask(path))
-        painted = tiny.stylize(tmp_path / "a.png", **{**wish, "masks": masks})
+        painted = tiny.stylize(tmp_path / "a.png", styles, **{**wish, "masks": masks})
         np.testing.assert_allclose(np.asarray(painted, int), whole, atol=1)
 
 
 def test_bad_large_masks(tiny: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maskfiles, "_SMALL", 0)
+    monkeypatch.setattr(mask_files, "_SMALL", 0)
     pillow("RGB").save(tmp_path / "a.png")
     Image.new("L", (50, 400)).save(tmp_path / "black.png")
     for mask, error, text in (
@@ -315,7 +319,10 @@ def test_bad_large_masks(tiny: Stylizer, tmp_path: Path, monkeypatch: pytest.Mon
     ):
         with pytest.raises(error, match=text):
             tiny.stylize_file(
-                tmp_path / "a.png", tmp_path / "o.png", picture(32, 32), masks=[tmp_path / mask]
+                tmp_path / "a.png",
+                tmp_path / "o.png",
+                picture(32, 32),
+                Controls(masks=[tmp_path / mask]),
             )
     assert not (tmp_path / "o.png").exists()
 
@@ -326,8 +333,16 @@ def test_masks_and_names_from_file_to_file(tiny: Stylizer, tmp_path: Path) -> No
     styles = [picture(40, 50, seed=seed) for seed in (1, 2)]
     options: dict[str, Any] = {"masks": masks, "weights": (1, 2), "alpha": blob(20, 20, 4)}
     wanted = tiny.stylize(tmp_path / "a.png", styles, **options)
-    tiny.stylize_file(tmp_path / "a.png", tmp_path / "b.jpg", styles, quality=100, **options)
-    tiny.stylize_file(tmp_path / "a.png", tmp_path / "b.tif", styles, tile=32, **options)
+    tiny.stylize_file(
+        tmp_path / "a.png",
+        tmp_path / "b.jpg",
+        styles,
+        Controls(**options),
+        save=SaveOptions(quality=100),
+    )
+    tiny.stylize_file(
+        tmp_path / "a.png", tmp_path / "b.tif", styles, Controls(**options), budget=Budget(tile=32)
+    )
     difference = np.asarray(Image.open(tmp_path / "b.tif")).astype(int) - np.asarray(wanted)
     assert np.abs(difference).max() <= 1
     wanted.save(tmp_path / "wanted.jpg", quality=100)
@@ -335,12 +350,16 @@ def test_masks_and_names_from_file_to_file(tiny: Stylizer, tmp_path: Path) -> No
     assert np.abs(jpegs[0] - jpegs[1]).mean() < 0.5
     with pytest.raises(ImageError, match=r"b\.tif: exists already"):
         tiny.stylize_file(tmp_path / "a.png", tmp_path / "b.tif", styles)
-    with pytest.raises(ImageError, match=r"'.xyz' tells no format"):
+    with pytest.raises(ImageError, match=r"'.xyz' is not of a format"):
         tiny.stylize_file(tmp_path / "a.png", tmp_path / "b.xyz", styles)
     with pytest.raises(OptionError, match="even in tiles of 32 pixels, and memory is 1 MB"):
-        tiny.stylize_file(tmp_path / "a.png", tmp_path / "c.tif", styles, memory=10**6)
+        tiny.stylize_file(
+            tmp_path / "a.png", tmp_path / "c.tif", styles, budget=Budget(memory=10**6)
+        )
     with pytest.raises(ImageError, match="more than max_pixels"):
-        tiny.stylize_file(tmp_path / "a.png", tmp_path / "c.tif", styles, max_pixels=1000)
+        tiny.stylize_file(
+            tmp_path / "a.png", tmp_path / "c.tif", styles, read=ReadOptions(max_pixels=1000)
+        )
     assert not (tmp_path / "c.tif").exists()
 
 
@@ -353,7 +372,9 @@ import impasto
 source, target, model, engine, precision, memory = sys.argv[1:]
 stylizer = impasto.load(Path(model), engine=engine, precision=precision, threads=2)
 style = str(Path(source).with_name("style" + Path(source).suffix))
-written = stylizer.stylize_file(source, target, style, memory=int(memory))
+written = stylizer.stylize_file(
+    source, target, style, budget=impasto.Budget(memory=int(memory))
+)
 status = Path("/proc/self/status").read_text()
 print(written.tile, status.split("VmHWM:")[1].split()[0])
 """
@@ -397,5 +418,3 @@ def test_the_same_model_at_once(tmp_path: Path) -> None:
     pillow("RGB").save(tmp_path / "a.png")
     written = model.stylize_file(tmp_path / "a.png", tmp_path / "b.png", picture(40, 40))
     assert written.tile is None
-    assert model.fits(tmp_path / "a.png")
-    assert not model.fits(tmp_path / "a.png", memory=10**6)

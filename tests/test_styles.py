@@ -307,7 +307,7 @@ def written(path: Path, tensors: dict[str, np.ndarray], **changes: str | None) -
         ({"mean_0": ONE, "std_0": ONE, "mean_2": ONE, "std_2": ONE}, "no tensor 'mean_1'"),
         ({"mean_0": ONE, "std_0": ONE, "extra": ONE}, "unknown tensor 'extra'"),
         ({"weight": ONE, "bias": ONE}, "no tensor 'mean_0'"),
-        ({"mean_0": ONE, "std_0": ONE[:2]}, "level 0: 3 means, 2 deviations"),
+        ({"mean_0": ONE, "std_0": ONE[:2]}, "level 0: 3 means and 2 deviations"),
         ({"mean_0": ONE[:0], "std_0": ONE[:0]}, "shape (C,), not float32 (0,)"),
         ({"mean_0": ONE, "std_0": ONE[:, None]}, "shape (C,), not float32 (3, 1)"),
         ({"mean_0": ONE.astype(np.float64), "std_0": ONE}, "must be float32"),
@@ -325,8 +325,8 @@ def test_wrong_tensors(tmp_path: Path, tensors: dict[str, np.ndarray], says: str
     ("changes", "says"),
     [
         ({"format": "impasto-style 2"}, "its format is 2 and this Impasto reads 1; update Impasto"),
-        ({"format": "pt"}, "something else"),
-        ({"format": None}, "something else"),
+        ({"format": "pt"}, "but not of a style"),
+        ({"format": None}, "but not of a style"),
         *(({key: None}, f"no {key!r}") for key in GOOD if key != "format"),
         ({"model": "fast"}, "'fast' is not the identity of a model"),
         ({"model": "../../../../../.x"}, "is not the identity of a model"),
@@ -342,7 +342,7 @@ def test_wrong_metadata(tmp_path: Path, changes: dict[str, str | None], says: st
 def test_no_metadata(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(save({"weight": ONE}))
-    assert "something else" in refused(path)
+    assert "but not of a style" in refused(path)
 
 
 def test_numbers_that_numpy_has_no_type_for(tmp_path: Path) -> None:

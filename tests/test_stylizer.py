@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import impasto
+from impasto.controls import Controls
 from impasto.controls.moments import Moments, moments
 from impasto.errors import ImageError, ModelError, OptionError, StyleError
 from impasto.models import Bundle
-from impasto.painting.steps import FADE
+from impasto.painting.tiles import FADE
 from impasto.styles.style import Style
 from impasto.stylizer import Painted, Stylizer, load
 
@@ -66,7 +67,7 @@ def test_any_size_and_alpha(
     model: Stylizer, style: Style, height: int, width: int, alpha: float
 ) -> None:
     image = picture(height, width, seed=height)
-    check(image, model.paint(image, style, alpha=alpha).image)
+    check(image, model.paint(image, style, Controls(alpha=alpha)).image)
 
 
 @few
@@ -80,13 +81,14 @@ def test_its_own_style_gives_any_picture_back(tiny: Stylizer, height: int, width
 
 def test_alpha_0_is_the_photograph(model: Stylizer, style: Style) -> None:
     image = picture(33, 47)
-    np.testing.assert_array_equal(model.paint(image, style, alpha=0).image, image)
+    np.testing.assert_array_equal(model.paint(image, style, Controls(alpha=0)).image, image)
 
 
 def test_nothing_jumps_between_alpha_0_and_a_little(model: Stylizer, style: Style) -> None:
     image = picture(33, 47)
     results = [
-        model.paint(image, style, alpha=alpha).image for alpha in (0, 1e-3, FADE, FADE + 1e-3)
+        model.paint(image, style, Controls(alpha=alpha)).image
+        for alpha in (0, 1e-3, FADE, FADE + 1e-3)
     ]
     for one, two in [results[:2], results[2:]]:
         assert np.abs(one - two).max() < 0.02
@@ -157,7 +159,7 @@ def test_constant_pictures(model: Stylizer, style: Style, value: float) -> None:
     flat = np.full((37, 48, 3), value, np.float32)
     check(flat, model.paint(flat, style).image)
     flat_style = model.style(flat)
-    check(flat, model.paint(flat, flat_style, alpha=2).image)
+    check(flat, model.paint(flat, flat_style, Controls(alpha=2)).image)
     image = picture(37, 48)
     check(image, model.paint(image, flat_style).image)
 
@@ -169,13 +171,13 @@ def test_extreme_styles(model: Stylizer, style: Style, factor: float) -> None:
         moments=tuple(Moments(mean=-factor * m.mean, std=factor * m.std) for m in style.moments),
     )
     image = picture(32, 48)
-    check(image, model.paint(image, extreme, alpha=2).image)
+    check(image, model.paint(image, extreme, Controls(alpha=2)).image)
 
 
 def test_black_and_white_noise(model: Stylizer, style: Style) -> None:
     rng = np.random.default_rng(0)
     noise = (rng.random((48, 40, 3)) < 0.5).astype(np.float32)
-    check(noise, model.paint(noise, style, alpha=2).image)
+    check(noise, model.paint(noise, style, Controls(alpha=2)).image)
     check(noise, model.paint(noise, model.style(noise)).image)
 
 
@@ -219,11 +221,10 @@ def test_style_of_another_model(tiny: Stylizer, variant: tuple[str, str]) -> Non
 @pytest.mark.parametrize("alpha", [-0.01, 2.01, float("nan"), float("inf"), "full", None])
 def test_alpha_refused(tiny: Stylizer, alpha: Any) -> None:
     style = tiny.style(picture(40, 40))
-    with pytest.raises(OptionError, match="alpha must be a number from 0 to 2, not"):
-        tiny.paint(picture(32, 32), style, alpha=alpha)
-    with pytest.raises(
-        OptionError, match=r"alpha must be a number from 0 to 2, (not|or a .*'full')"
-    ):
+    refused = r"alpha must be a number from 0 to 2, (not|or a .*'full')"
+    with pytest.raises(OptionError, match=refused):
+        Controls(alpha=alpha)
+    with pytest.raises(OptionError, match=refused):
         tiny.stylize("never opened.jpg", style, alpha=alpha)
 
 

@@ -7,21 +7,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import EMBEDDED, make_tiny, open_variant, picture
+from conftest import EMBEDDED, make_tiny, open_variant, paint, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from test_controls import Case, blob, cases, check, few, photo
 
+from impasto.controls import Controls
 from impasto.controls.masks import PlaneWindows, fit
-from impasto.controls.moments import MIN_CELLS, Gathered, gather, moments, region_moments
+from impasto.controls.moments import MIN_CELLS, Gathered, gathered, moments, region_moments
 from impasto.errors import ImageError, OptionError
 from impasto.images.photo import Photo
 from impasto.images.resizing import resize
 from impasto.images.windows import ScaledSource
 from impasto.models import MODELS, find_bundle
+from impasto.painting import Budget
 from impasto.painting.plan import (
-    MEMORY,
     Reach,
     cuts,
     pixel_bytes,
@@ -42,8 +43,8 @@ TILES = [32, 57, 200]
 
 def same(model: Stylizer, image: Image32, style: Any, tile: int, **options: Any) -> float:
     """The largest difference of a picture in tiles from the picture at once."""
-    wanted = model.paint(image, style, **options).image
-    found = model.paint(image, style, tile=tile, **options).image
+    wanted = paint(model, image, style, **options).image
+    found = paint(model, image, style, **options, budget=Budget(tile=tile)).image
     check(image, found)
     return float(np.abs(found - wanted).max())
 
@@ -115,15 +116,16 @@ def test_a_card_without_the_encoders_rim_gives_both_the_whole(name: str) -> None
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_a_smaller_budget_means_smaller_tiles(name: str) -> None:
     card = find_bundle(name).card
-    assert plan_tiles(1000, 1000, card=card, memory=MEMORY) is None
+    whole = plan_tiles(1000, 1000, card=card, budget=Budget())
+    assert whole.side >= 1000 + 2 * card.margin and whole.keep
     plans = [
-        plan_tiles(10_000, 10_000, card=card, memory=memory)
-        for memory in (700_000_000, 1_000_000_000, MEMORY)
+        plan_tiles(10_000, 10_000, card=card, budget=Budget(memory=memory))
+        for memory in (700_000_000, 1_000_000_000, Budget.memory)
     ]
-    sides = [plan.side for plan in plans if plan is not None]
+    sides = [plan.side for plan in plans]
     assert len(sides) == 3 and sides == sorted(sides) and sides[0] < sides[2]
     with pytest.raises(OptionError, match=r"10000 x 10000 .* needs [\d,]+ MB .*, and memory is 1"):
-        plan_tiles(10_000, 10_000, card=card, memory=100_000_000)
+        plan_tiles(10_000, 10_000, card=card, budget=Budget(memory=100_000_000))
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
@@ -138,19 +140,19 @@ def test_what_is_measured_is_below_what_is_assumed_of_others(name: str) -> None:
 @pytest.mark.parametrize("tile", [31, 0, -5, 64.0, "64", True])
 def test_tile_refused(tiny: Stylizer, tile: Any) -> None:
     with pytest.raises(OptionError, match="tile must be a whole number of 32 pixels or more"):
-        tiny.paint(picture(32, 32), tiny.style(picture(32, 32)), tile=tile)
+        tiny.paint(picture(32, 32), tiny.style(picture(32, 32)), budget=Budget(tile=tile))
 
 
 @pytest.mark.parametrize("memory", [0, -1, 1e9, "2GB"])
 def test_memory_refused(tiny: Stylizer, memory: Any) -> None:
     with pytest.raises(OptionError, match="memory must be a whole number of bytes, 1 or more"):
-        tiny.paint(picture(32, 32), tiny.style(picture(32, 32)), memory=memory)
+        tiny.paint(picture(32, 32), tiny.style(picture(32, 32)), budget=Budget(memory=memory))
 
 
 def test_an_encoded_picture_takes_no_tiles(tiny: Stylizer) -> None:
     held = tiny.encode(picture(32, 32))
-    with pytest.raises(OptionError, match="encoded already, as a whole: give no tile"):
-        tiny.paint(held, tiny.style(picture(32, 32)), tile=32)
+    with pytest.raises(OptionError, match="encoded already: give the tile to encode"):
+        tiny.paint(held, tiny.style(picture(32, 32)), budget=Budget(tile=32))
 
 
 # --- what is gathered ------------------------------------------------------------------------
@@ -173,7 +175,7 @@ def test_moments_of_pieces_are_those_of_the_whole(seed: int, soft: bool, scale: 
     wanted = moments(features, weights=counts)
     np.testing.assert_allclose(found.moments.mean, wanted.mean, rtol=1e-9)
     np.testing.assert_allclose(found.moments.std, wanted.std, rtol=1e-9)
-    whole = gather(features)
+    whole = gathered(features)
     np.testing.assert_allclose(whole.std, moments(features).std, rtol=1e-12)
 
 
@@ -270,7 +272,7 @@ def test_the_photograph_stays_where_nothing_is_painted(model: Stylizer) -> None:
     image, style = picture(90, 120), model.style(picture(40, 50, seed=1))
     mask = np.zeros((90, 120), np.float32)
     mask[:, 100:] = 1
-    found = model.paint(image, style, masks=[mask], tile=32).image
+    found = model.paint(image, style, Controls(masks=[mask]), budget=Budget(tile=32)).image
     np.testing.assert_array_equal(found[:, :100], image[:, :100])
     assert not np.array_equal(found[:, 100:], image[:, 100:])
 
@@ -282,13 +284,22 @@ def test_stylize_in_tiles(tiny: Stylizer, tmp_path: Path) -> None:
     assert isinstance(one, np.ndarray) and isinstance(two, np.ndarray)
     assert np.abs(one.astype(int) - two).max() <= 1
     steps: list[tuple[int, int]] = []
-    tiny.paint(picture(70, 90), style, tile=32, watch=lambda *step: steps.append(step))
+    tiny.paint(
+        picture(70, 90),
+        style,
+        budget=Budget(tile=32),
+        watch=lambda each: steps.append((each.step, each.steps)),
+    )
     assert steps == [(k + 1, len(steps)) for k in range(len(steps))] and len(steps) > 8
 
 
 def test_a_result_that_is_no_picture_is_refused(tiny: Stylizer) -> None:
     with pytest.raises(ImageError, match="values must lie in"):
-        tiny.paint(np.full((64, 64, 3), np.nan, np.float32), tiny.style(picture(32, 32)), tile=32)
+        tiny.paint(
+            np.full((64, 64, 3), np.nan, np.float32),
+            tiny.style(picture(32, 32)),
+            budget=Budget(tile=32),
+        )
 
 
 # --- the rim ---------------------------------------------------------------------------------
@@ -304,16 +315,16 @@ def test_one_pixel_reaches_no_further_than_the_rim(reference: Stylizer) -> None:
 
     same_maps = [Affine(scale=one, shift=0 * one) for one in ones]
     at = side // 2 // card.multiple * card.multiple
-    before = engine.encode(image)
-    wanted = engine.decode(before.features, same_maps)
+    before, _ = engine.encode(image)
+    wanted = engine.decode(before, same_maps)
     for offset in (0, card.multiple - 1):
         touched = image.copy()
         touched[:, at + offset, at + offset] += 20
-        after = engine.encode(touched)
-        changed = np.abs(engine.decode(after.features, same_maps) - wanted).max(axis=0) > 0
+        after, _ = engine.encode(touched)
+        changed = np.abs(engine.decode(after, same_maps) - wanted).max(axis=0) > 0
         reached = np.abs(np.argwhere(changed) - (at + offset)).max()
         assert reached <= card.rim
-        for level, one, two in zip(card.levels, before.features, after.features, strict=True):
+        for level, one, two in zip(card.levels, before, after, strict=True):
             cells = np.argwhere((one != two).any(axis=0)) * level.stride
             beyond = np.maximum(cells - (at + offset), at + offset - cells - level.stride + 1)
             assert beyond.max() <= reach.encoder

@@ -140,7 +140,7 @@ def test_hardly_a_channel_is_dead(name):
     Earlier models had 758 of 768 and 134 of 192 at 1/8 like that, and their losses did not tell.
     """
     torch = pytest.importorskip("torch")
-    from channels import dead_channels, watched
+    from channels import dead_channels, record_channels
     from impasto.lab.nets.network import stylize
     from impasto.lab.training.checkpoints import start_from
     from impasto.lab.training.networks import find_network
@@ -151,9 +151,9 @@ def test_hardly_a_channel_is_dead(name):
         torch.stack([torch.from_numpy(_corner(path)).movedim(2, 0) for path in sorted(paths)[:4]])
         for paths in (ROOT.glob("examples/photos/*.jpg"), ROOT.glob("examples/styles/*.jpg"))
     )
-    with torch.no_grad(), watched(network) as said:
+    with torch.no_grad(), record_channels(network) as activity:
         stylize(network, contents, styles)
-    for block, dead in dead_channels(said).items():
+    for block, dead in dead_channels(activity).items():
         if not block.startswith("reader"):
             share = float(dead.float().mean())
             assert share < 0.1, f"{block}: {share:.0%} of {len(dead)} channels are dead"
@@ -165,7 +165,7 @@ def test_training_paints_as_the_studio(name):
     torch = pytest.importorskip("torch")
     from impasto.lab.training.checkpoints import start_from
     from impasto.lab.training.networks import find_network
-    from impasto.lab.training.terms import Lesson
+    from impasto.lab.training.terms import Batch
 
     row = find_network(name)
     network = row.learned().eval()
@@ -178,9 +178,9 @@ def test_training_paints_as_the_studio(name):
     model = impasto.load(name, engine="onnxruntime", precision="fp32")
     painted = model.paint(photo, model.style(style)).image
     for rim in (None, 1):
-        lesson = Lesson(one, other, {}, one, None, None, None, {}, unaligned=1, rim=rim)
+        batch = Batch(one, other, {}, one, None, None, None, {}, unaligned=1, rim=rim)
         with torch.no_grad():
-            pictures = row.paint(network, lesson).clamp(0, 1).movedim(1, 3).numpy()
+            pictures = row.paint(network, batch).clamp(0, 1).movedim(1, 3).numpy()
         # Those of the pairs, unaligned contents, and with ``rim`` pairs with the narrow margin.
         assert pictures.shape == (3 if rim else 2, *photo.shape)
         assert np.abs(pictures[-1 if rim else 0] - painted).max() < 2 / 255

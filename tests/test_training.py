@@ -31,7 +31,7 @@ from impasto.lab.methods.compact import FAST, QUALITY, Compact
 from impasto.lab.nets.network import stylize
 from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.vgg import load_vgg, read_weights
-from impasto.lab.training import batches as lessons
+from impasto.lab.training import batches as batches
 from impasto.lab.training.checkpoints import (
     read_checkpoint,
     start_from,
@@ -50,7 +50,7 @@ from impasto.lab.training.optimizers import (
     parameter_groups,
 )
 from impasto.lab.training.reading import InverseObjective, ReadingObjective
-from impasto.lab.training.setup import open_course
+from impasto.lab.training.setup import open_setup
 from impasto.models import find_bundle, read_bundle
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -94,10 +94,10 @@ def _stop_after(monkeypatch, folder, count, act):
     """Have ``act`` called in the step after ``count`` lines of the log."""
     steps = Objective.__call__
 
-    def stopped(self, learned, lesson):
+    def stopped(self, learned, batch):
         if len(_losses(folder)) == count:
             act()
-        return steps(self, learned, lesson)
+        return steps(self, learned, batch)
 
     monkeypatch.setattr(Objective, "__call__", stopped)
 
@@ -113,7 +113,7 @@ def _stop_after(monkeypatch, folder, count, act):
     ids=("plain", "repeats", "style-swap", "two-sizes"),
 )
 def test_resume_gives_the_losses_of_an_uninterrupted_run(config, tmp_path, monkeypatch, change):
-    monkeypatch.setattr(lessons, "BLOCK", 3)
+    monkeypatch.setattr(batches, "BLOCK", 3)
     iterations = 4 * change.get("repeats", 1)  # with repeats: into the second block
     config = changed(config, iterations=iterations, preview_every=0, **change)
     train(config, tmp_path / "whole")
@@ -209,13 +209,10 @@ def test_parts_and_processes_are_one_joint_batch(config, tmp_path):
     for way in ("parts", "two"):
         assert _losses(tmp_path / way) == pytest.approx(_losses(tmp_path / "joint"), rel=1e-4)
         saved = read_checkpoint(tmp_path / way / "checkpoint.pt")
-        for ours, theirs in (
-            (saved["optimizer"]["state"], wanted["optimizer"]["state"]),
-            [each["objective"]["optimizer"]["state"] for each in (saved, wanted)],
-        ):
-            for i, state in theirs.items():
-                difference = (ours[i]["exp_avg"] - state["exp_avg"]).norm()
-                assert difference <= 1e-3 * state["exp_avg"].norm() + 1e-7
+        ours = saved["optimizer"]["state"]
+        for i, state in wanted["optimizer"]["state"].items():
+            difference = (ours[i]["exp_avg"] - state["exp_avg"]).norm()
+            assert difference <= 1e-3 * state["exp_avg"].norm() + 1e-7
     with pytest.raises(OptionError, match="3 equal parts"):
         train(changed(joint, accumulate=3), tmp_path / "three")
 
@@ -241,7 +238,7 @@ def test_a_reader_is_trained_apart_and_given_to_a_network(config, tmp_path):
     assert not torch.allclose(later[name], saved[name], atol=1e-6)
     for run in (joint, onward):
         for begun in (False, True):
-            learned = open_course(
+            learned = open_setup(
                 run, find_network("fast"), torch.device("cpu"), begun=begun
             ).learned
             held = {n for n, p in learned.named_parameters() if not p.requires_grad}
@@ -283,8 +280,8 @@ def test_every_network_can_be_trained(config, row):
     learned = row.learned()
     if isinstance(learned, Compact):  # its reader starts with no say
         torch.nn.init.normal_(learned.reader.says.weight, std=0.1)
-    lesson = objective.lesson(torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32))
-    loss, terms = objective(learned, lesson)
+    batch = objective.prepare(torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32))
+    loss, terms = objective(learned, batch)
     loss.backward()
     expected = {
         InverseObjective: {"content", "variation", "identity"},
@@ -303,11 +300,11 @@ def test_every_network_can_be_trained(config, row):
     with torch.no_grad():  # what is exported paints the same, within the margin of its card
         margin = row.margin
         padded = (
-            F.pad(each, (margin,) * 4, mode="reflect") for each in (lesson.contents, lesson.styles)
+            F.pad(each, (margin,) * 4, mode="reflect") for each in (batch.contents, batch.styles)
         )
-        wanted = stylize(network, *padded, unaligned=lesson.unaligned)
+        wanted = stylize(network, *padded, unaligned=batch.unaligned)
         wanted = wanted[..., margin : margin + 32, margin : margin + 32]
-        assert torch.allclose(objective.pictures(learned, lesson), wanted, atol=1e-3)
+        assert torch.allclose(objective.pictures(learned, batch), wanted, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["fast", "adain", "adain-concat", "adain-bn", "reader"])
@@ -324,7 +321,7 @@ def test_a_step_stays_on_its_device(config, name, monkeypatch):
     objective = row.objective(exact, judge, None, paint=row.paint, features=row.features)
     learned = row.learned().to(device, memory_format=torch.channels_last)
     pictures = torch.rand(2, 4, 3, 32, 32, device=device)
-    loss, _ = objective(learned, objective.lesson(*pictures))
+    loss, _ = objective(learned, objective.prepare(*pictures))
     loss.backward()
     moving = [p for p in learned.parameters() if p.requires_grad]
     for optimizer in OPTIMIZERS.values():

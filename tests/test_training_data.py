@@ -14,6 +14,7 @@ from lab_parts import write_pictures
 from PIL import Image
 
 from impasto.errors import ImageError, OptionError
+from impasto.lab.data.cropping import Crops
 from impasto.lab.data.pictures import (
     Collection,
     Sampler,
@@ -27,9 +28,12 @@ from impasto.lab.data.sources import find_sources, split
 def sampler_of(places, *, memory=float("inf"), seed=0, **settings):
     loaded = load_collections(places, shorter=64, memory=memory)
     sampler = Sampler(
-        loaded.collections, [1] * len(places), crop=32, smallest=0.5, jitter=0.5, seed=seed,
+        loaded.collections,
+        [1] * len(places),
+        crops=Crops(side=32, smallest=0.5, jitter=0.5),
+        seed=seed,
         **settings,
-    )  # fmt: skip
+    )
     return sampler, loaded
 
 
@@ -88,7 +92,7 @@ def test_sampler_balances_collections_and_repeats_with_its_state(tmp_path):
         for i in range(n):
             Image.new("RGB", (80, 70), color).save(folder / f"{i}.png")
     loaded = load_collections([red, blue], shorter=64)
-    sampler = Sampler(loaded.collections, [1, 1], crop=32, smallest=0.5, jitter=0.0, seed=0)
+    sampler = Sampler(loaded.collections, [1, 1], crops=Crops(side=32, smallest=0.5), seed=0)
     state = sampler.state()
     batch = sampler.batch(200)
     assert batch.shape == (200, 3, 32, 32)
@@ -97,7 +101,7 @@ def test_sampler_balances_collections_and_repeats_with_its_state(tmp_path):
     sampler.restore(state)
     assert torch.equal(sampler.batch(200), batch)
     with pytest.raises(OptionError):
-        Sampler(loaded.collections, [1], crop=32, smallest=0.5, jitter=0.0, seed=0)
+        Sampler(loaded.collections, [1], crops=Crops(side=32, smallest=0.5), seed=0)
 
 
 def test_jitter_permutes_colors_and_changes_contrast(tmp_path):
@@ -107,7 +111,8 @@ def test_jitter_permutes_colors_and_changes_contrast(tmp_path):
     loaded = load_collections([tmp_path], shorter=96)
 
     def drawn(jitter):
-        sampler = Sampler(loaded.collections, [1], crop=32, smallest=0.5, jitter=jitter, seed=0)
+        crops = Crops(side=32, smallest=0.5, jitter=jitter)
+        sampler = Sampler(loaded.collections, [1], crops=crops, seed=0)
         return sampler.batch(100)
 
     def contrast(crops):
@@ -123,11 +128,14 @@ def test_jitter_permutes_colors_and_changes_contrast(tmp_path):
 def test_a_collage_is_one_crop_on_either_side_of_a_seam():
     shades = tuple(np.full((96, 96, 3), shade, np.uint8) for shade in (50, 200))
 
-    def drawn(collage, *, there=False):
+    def drawn(collage, *, on_device=False):
         sampler = Sampler(
-            [Collection("shades", shades)], [1], crop=40, smallest=0.5, jitter=0.0, seed=1,
-            collage=collage, there=there,
-        )  # fmt: skip
+            [Collection("shades", shades)],
+            [1],
+            crops=Crops(side=40, smallest=0.5, collage=collage),
+            seed=1,
+            on_device=on_device,
+        )
         return sampler.batch(200)[:, 0]
 
     def seams(crops):
@@ -144,7 +152,7 @@ def test_a_collage_is_one_crop_on_either_side_of_a_seam():
     assert not ((across > 0) & (upright > 0)).any()
     shares = (crops[joined] > 0.5).float().mean(dim=(1, 2))
     assert shares.min() >= 0.3 and shares.max() <= 0.7
-    assert (drawn(0.6, there=True) - crops).abs().max() < 1e-3
+    assert (drawn(0.6, on_device=True) - crops).abs().max() < 1e-3
 
 
 def test_a_place_too_small_for_a_tenth_still_holds_one_back(tmp_path):
@@ -264,7 +272,7 @@ def test_crops_of_the_paper_cover_a_fixed_share(tmp_path):
     Image.fromarray(ramp).save(tmp_path / "set" / "ramp.png")
     loaded = load_collections([tmp_path / "set"], shorter=128)
     sampler = Sampler(
-        loaded.collections, [1], crop=32, smallest=0.1, jitter=0.0, seed=0, flip=0.0, resize=64
+        loaded.collections, [1], crops=Crops(side=32, smallest=0.1, flip=0.0, resize=64), seed=0
     )
     crops = sampler.batch(50)[:, 0, 16] * 255
     rise = crops[:, -1] - crops[:, 0]
@@ -280,7 +288,7 @@ def test_crops_are_not_enlarged_further_than_they_may_be(tmp_path, enlarge, rise
     Image.fromarray(ramp).save(tmp_path / "set" / "ramp.png")
     collections = load_collections([tmp_path / "set"], shorter=128).collections
     sampler = Sampler(
-        collections, [1], crop=64, smallest=0.1, jitter=0.0, seed=0, flip=0.0, enlarge=enlarge
+        collections, [1], crops=Crops(side=64, smallest=0.1, flip=0.0, enlarge=enlarge), seed=0
     )
     crops = sampler.batch(200)[:, 0, 32] * 255
     least = (crops[:, -1] - crops[:, 0]).min()

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import shutil
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -23,10 +24,16 @@ from impasto.lab.cli.evaluate import folders
 from impasto.lab.data.pictures import is_held_out, load_collections
 from impasto.lab.evaluate import run
 from impasto.lab.evaluate.lines import METRICS, Key, Line
-from impasto.lab.evaluate.painters import ContentPainter, Pictures, StudioPainter, open_painters
-from impasto.lab.evaluate.pairs import Look, Pair, draw_pairs, folder_files, square
+from impasto.lab.evaluate.painters import (
+    JudgedAdaIN,
+    JudgedContent,
+    PainterOptions,
+    Pictures,
+    open_painters,
+)
+from impasto.lab.evaluate.pairs import Look, Pair, PairOptions, draw_pairs, folder_files, square
 from impasto.lab.evaluate.report import badness, summarize, worst_pairs
-from impasto.lab.evaluate.run import Judge, evaluate_models
+from impasto.lab.evaluate.run import Judge, JudgeOptions, evaluate_models
 from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss, style_loss
 from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.vgg import load_vgg
@@ -62,16 +69,28 @@ def options(parts, tmp_path):
     return {
         "models": [str(parts / "one.impasto")],
         "reference": str(parts / "two.impasto"),
-        "contents": {str(parts / "photos"): 1.0},
-        "styles": {str(parts / "paintings"): 1.0, str(parts / "textures"): 0.5},
-        "vgg": parts / "vgg.pth",
+        "pairs": PairOptions(
+            contents={str(parts / "photos"): 1.0},
+            styles={str(parts / "paintings"): 1.0, str(parts / "textures"): 0.5},
+            count=4,
+            sizes=(PIXELS,),
+        ),
+        "judge": JudgeOptions(vgg=parts / "vgg.pth", precision="fp32"),
+        "painters": PainterOptions(engine="onnxruntime", threads=1),
         "out": tmp_path / "out",
-        "sizes": (PIXELS,),
-        "pairs": 4,
-        "engine": "onnxruntime",
-        "threads": 1,
-        "judge_precision": "fp32",
     }
+
+
+def changed(options, **changes):
+    """Options of a run with some changed; a dictionary changes fields of a group."""
+    return options | {
+        name: replace(options[name], **value) if isinstance(value, dict) else value
+        for name, value in changes.items()
+    }
+
+
+def pairs_of(contents, styles, **options):
+    return draw_pairs(PairOptions(contents=contents, styles=styles, **options))
 
 
 # the split
@@ -108,11 +127,11 @@ def test_training_never_gets_a_held_out_file_and_evaluation_only_those(tmp_path)
     assert not any(map(is_held_out, trained)) and all(map(is_held_out, kept))
     folder = {str(tmp_path): 1.0}
     for count in (25, None):
-        drawn = draw_pairs(folder, folder, count=count).pairs
+        drawn = pairs_of(folder, folder, count=count).pairs
         used = {file.name for pair in drawn for file in (pair.content, pair.style)}
         assert used <= kept
     assert used == kept  # all pairs use all of them
-    everything = draw_pairs(folder, folder, count=300, held_out=False).pairs
+    everything = pairs_of(folder, folder, count=300, held_out=False).pairs
     assert {pair.content.name for pair in everything} & trained
 
 
@@ -135,7 +154,7 @@ def test_the_configs_that_ship_leave_a_tenth_for_evaluation(monkeypatch):
         assert drawn <= {"runs/patterns", "runs/prints"}, file
         if not any_style:
             continue
-        pairs = draw_pairs(config.data.contents, given, count=20).pairs
+        pairs = pairs_of(config.data.contents, given, count=20).pairs
         assert all(is_held_out(f.name) for pair in pairs for f in (pair.content, pair.style))
 
 
@@ -145,23 +164,23 @@ def test_the_configs_that_ship_leave_a_tenth_for_evaluation(monkeypatch):
 def test_a_longer_draw_begins_with_the_shorter_and_repeats_nothing(parts):
     contents = {str(parts / "photos"): 1.0}
     styles = {str(parts / "paintings"): 1.0, str(parts / "textures"): 3.0}
-    drawn = {n: draw_pairs(contents, styles, count=n, held_out=False).pairs for n in (10, 80, 1000)}
+    drawn = {n: pairs_of(contents, styles, count=n, held_out=False).pairs for n in (10, 80, 1000)}
     assert drawn[80][:10] == drawn[10] and drawn[1000][:80] == drawn[80]
     assert all(len(set(pairs)) == len(pairs) == n for n, pairs in drawn.items())
     # every photograph once before any comes again
     assert len({pair.content for pair in drawn[80][:40]}) == 40
     share = sum(pair.style.parent.name == "textures" for pair in drawn[1000][:300]) / 300
     assert 0.7 < share < 0.8
-    assert draw_pairs(contents, styles, count=10, held_out=False, seed=1).pairs != drawn[10]
+    assert pairs_of(contents, styles, count=10, held_out=False, seed=1).pairs != drawn[10]
 
 
 def test_all_pairs_and_no_more_than_there_are(parts):
     contents, styles = ({str(parts / name): 1.0} for name in ("photos", "paintings"))
-    every = draw_pairs(contents, styles, count=None).pairs
+    every = pairs_of(contents, styles, count=None).pairs
     files = [folder_files(parts / name, held_out=True) for name in ("photos", "paintings")]
     assert every == tuple(Pair(*both) for both in product(*files))
     # Two sets of equal length, whose cycles would fall into step.
-    assert set(draw_pairs(contents, styles, count=10_000).pairs) == set(every)
+    assert set(pairs_of(contents, styles, count=10_000).pairs) == set(every)
 
 
 def test_files_that_cannot_be_used_are_left_out_and_listed(tmp_path):
@@ -171,7 +190,7 @@ def test_files_that_cannot_be_used_are_left_out_and_listed(tmp_path):
     Image.new("RGB", (20, 90)).save(kept[1])
     both = {str(folder): 1.0}
     for count in (30, None):
-        drawn = draw_pairs(both, both, count=count)
+        drawn = pairs_of(both, both, count=count)
         assert {file for file, _ in drawn.left_out} == set(kept[:2])
         assert all(reason for _, reason in drawn.left_out)
         assert not {f for p in drawn.pairs for f in (p.content, p.style)} & set(kept[:2])
@@ -180,12 +199,12 @@ def test_files_that_cannot_be_used_are_left_out_and_listed(tmp_path):
 def test_a_single_picture_will_do(tmp_path):
     write_pictures(tmp_path / "photos", 3)
     one = tmp_path / "photos" / "1.png"
-    drawn = draw_pairs({str(tmp_path / "photos"): 1.0}, {str(one): 1.0}, count=None, held_out=False)
+    drawn = pairs_of({str(tmp_path / "photos"): 1.0}, {str(one): 1.0}, count=None, held_out=False)
     assert [pair.content.name for pair in drawn.pairs] == ["0.png", "1.png", "2.png"]
     assert {pair.style for pair in drawn.pairs} == {one}
     (tmp_path / "words.txt").write_text("no picture")
     with pytest.raises(ImageError, match=r"words\.txt: none of 0 files"):
-        draw_pairs({str(tmp_path / "words.txt"): 1.0}, {str(one): 1.0}, count=1, held_out=False)
+        pairs_of({str(tmp_path / "words.txt"): 1.0}, {str(one): 1.0}, count=1, held_out=False)
 
 
 @pytest.mark.parametrize("held_out", [True, False])
@@ -194,16 +213,16 @@ def test_folders_without_pictures_are_refused(tmp_path, held_out):
     for name in ("missing", "empty"):
         with pytest.raises(ImageError, match=name):
             both = {str(tmp_path / name): 1.0}
-            draw_pairs(both, both, count=1, held_out=held_out)
+            pairs_of(both, both, count=1, held_out=held_out)
 
 
 def test_shares_and_counts_out_of_range(parts):
     folder = str(parts / "photos")
     for shares in ({}, {folder: 0.0}, {folder: -1.0}, {folder: math.nan}):
         with pytest.raises(OptionError):
-            draw_pairs(shares, {folder: 1.0}, count=1)
+            pairs_of(shares, {folder: 1.0}, count=1)
     with pytest.raises(OptionError, match="0"):
-        draw_pairs({folder: 1.0}, {folder: 1.0}, count=0)
+        pairs_of({folder: 1.0}, {folder: 1.0}, count=0)
 
 
 def test_square_is_the_middle(tmp_path):
@@ -222,7 +241,7 @@ def test_a_model_is_judged_as_its_user_gets_it(margin):
     stylizer = open_variant(make_tiny(margin=margin), ("onnxruntime", "fp32"))
     content, style = picture(50, 62), picture(40, 40, seed=1) ** 2
     look = Look(Pair(Path("content.png"), Path("style.png")), content, style)
-    made = StudioPainter(stylizer, "tiny").paint(look)
+    made = JudgedAdaIN(stylizer.painter, "tiny").paint(look)
     wanted = stylizer.paint(content, stylizer.style(style, size=None)).image
     assert np.array_equal(np.clip(made.raw, 0, 1), wanted)
     assert made.raw.min() < 0 or made.raw.max() > 1  # not clipped
@@ -234,11 +253,14 @@ def test_a_model_is_judged_as_its_user_gets_it(margin):
 def test_models_get_labels_of_their_own(parts, tmp_path):
     shutil.copy(parts / "two.impasto", tmp_path / "one.impasto")
     paths = [parts / "one.impasto", tmp_path / "one.impasto"]
-    labels = [painter.label for painter in open_painters(paths, vgg="", engine="onnxruntime")]
+    labels = [
+        painter.label
+        for painter in open_painters(paths, vgg="", options=PainterOptions(engine="onnxruntime"))
+    ]
     assert len(set(labels)) == 2 and all(label.startswith("one-") for label in labels)
     for wrong, says in (([paths[0], paths[0]], "twice"), ([], "no model")):
         with pytest.raises(OptionError, match=says):
-            open_painters(wrong, vgg="", engine="onnxruntime")
+            open_painters(wrong, vgg="", options=PainterOptions(engine="onnxruntime"))
 
 
 def test_the_judge_gives_the_losses_of_training(parts):
@@ -370,26 +392,26 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(options, monkeypatch):
 
 
 def test_more_pairs_sizes_and_models_join_a_folder(options, parts, monkeypatch):
-    evaluate_models(**options | {"models": [], "pairs": 2})
+    evaluate_models(**changed(options, models=[], pairs={"count": 2}))
     before = (options["out"] / "pairs.csv").read_text()
-    more = evaluate_models(**options | {"pairs": 3, "sizes": (PIXELS, 72)})
+    more = evaluate_models(**changed(options, pairs={"count": 3, "sizes": (PIXELS, 72)}))
     after = (options["out"] / "pairs.csv").read_text()
     assert after.startswith(before)
     assert len(more.lines) == 2 * 3 * 3 == len(rows(options["out"] / "pairs.csv"))
-    fewer = evaluate_models(**options | {"pairs": 1})
+    fewer = evaluate_models(**changed(options, pairs={"count": 1}))
     assert (options["out"] / "pairs.csv").read_text() == after  # nothing was measured again
     assert {row.pairs for row in fewer.summary} == {1}
 
 
 def test_numbers_made_in_two_ways_do_not_meet(options, parts):
-    evaluate_models(**options | {"pairs": 1})
+    evaluate_models(**changed(options, pairs={"count": 1}))
     with pytest.raises(OptionError, match="judge_precision"):
-        evaluate_models(**options | {"judge_precision": "bf16"})
+        evaluate_models(**changed(options, judge={"precision": "bf16"}))
     other = vgg_weights()
     other["2.bias"] += 1
     torch.save(other, parts / "other.pth")
     with pytest.raises(OptionError, match="vgg"):
-        evaluate_models(**options | {"vgg": parts / "other.pth"})
+        evaluate_models(**changed(options, judge={"vgg": parts / "other.pth"}))
     (options["out"] / "pairs.csv").write_text("something,else\n1,2\n")
     with pytest.raises(OptionError, match="columns"):
         evaluate_models(**options)
@@ -399,19 +421,19 @@ def test_numbers_made_in_two_ways_do_not_meet(options, parts):
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"sizes": (60,)}, "60"),
-        ({"sizes": (100,)}, "multiple of 8"),
-        ({"sizes": ()}, "no size"),
-        ({"judge_precision": "fp8"}, "fp8"),
+        ({"pairs": {"sizes": (60,)}}, "60"),
+        ({"pairs": {"sizes": (100,)}}, "multiple of 8"),
+        ({"pairs": {"sizes": ()}}, "no size"),
+        ({"judge": {"precision": "fp8"}}, "fp8"),
         ({"worst_by": "beauty"}, "beauty"),
         ({"worst_by": "lpips"}, "lpips"),
-        ({"pairs": 0}, "pairs"),
-        ({"precision": "int8"}, "int8"),
+        ({"pairs": {"count": 0}}, "pairs"),
+        ({"painters": {"precision": "int8"}}, "int8"),
     ],
 )
 def test_options_out_of_range_are_refused_before_the_work(options, wrong, says):
     with pytest.raises(OptionError, match=says):
-        evaluate_models(**options | wrong)
+        evaluate_models(**changed(options, **wrong))
     assert not (options["out"] / "pairs.csv").exists()
 
 
@@ -501,13 +523,15 @@ def test_the_command(parts, tmp_path):
 def test_the_papers_network_of_the_users_weights_is_the_reference(parts, tmp_path):
     found = evaluate_models(
         [parts / "one.impasto"],
-        contents={str(SHARED / "data/photos/bsds500"): 1.0},
-        styles={str(SHARED / "data/paintings/seventy-painters"): 1.0},
-        vgg=SHARED / "weights/vgg_normalised.pth",
-        decoder=SHARED / "weights/decoder.pth",
+        pairs=PairOptions(
+            contents={str(SHARED / "data/photos/bsds500"): 1.0},
+            styles={str(SHARED / "data/paintings/seventy-painters"): 1.0},
+            count=2,
+            sizes=(128,),
+        ),
+        judge=JudgeOptions(vgg=SHARED / "weights/vgg_normalised.pth"),
+        painters=PainterOptions(decoder=SHARED / "weights/decoder.pth"),
         out=tmp_path,
-        sizes=(128,),
-        pairs=2,
     )
     assert found.reference == "adain"
     means = {(row.model, row.metric): row.mean for row in found.summary}
@@ -521,7 +545,7 @@ def test_the_papers_network_of_the_users_weights_is_the_reference(parts, tmp_pat
 def test_the_photograph_is_its_own_baseline():
     content = picture(40, 40)
     look = Look(Pair(Path("content.png"), Path("style.png")), content, content)
-    made = ContentPainter().paint(look)
+    made = JudgedContent().paint(look)
     assert made.raw is content and made.unaligned is made.seconds is None
 
 
@@ -530,13 +554,12 @@ def test_a_model_with_built_in_styles_is_judged_on_those(options, tmp_path):
     looks = tmp_path / "looks"
     looks.mkdir()
     shutil.copy(Path(__file__).parents[1] / "examples" / "styles" / "wave.jpg", looks)
-    asked = options | {
-        "models": [options["models"][0], trained],
-        "reference": None,
-        "styles": {str(looks): 1.0},
-        "held_out": False,
-        "pairs": 2,
-    }
+    asked = changed(
+        options,
+        models=[options["models"][0], trained],
+        reference=None,
+        pairs={"styles": {str(looks): 1.0}, "held_out": False, "count": 2},
+    )
     found = evaluate_models(**asked)
     means = {(row.model, row.metric): row.mean for row in found.summary}
     assert ("johnson-wave", "identity_psnr") not in means  # it has nothing to leave unaligned
@@ -546,8 +569,8 @@ def test_a_model_with_built_in_styles_is_judged_on_those(options, tmp_path):
     assert means["johnson-wave", "seconds"] > 0
     pair = found.drawn.pairs[0]
     model = load(trained, engine="onnxruntime")
-    wanted = model.paint(square(pair.content, PIXELS), model.found("wave"))
-    (painter,) = open_painters([trained], vgg="", engine="onnxruntime", threads=1)
+    wanted = model.paint(square(pair.content, PIXELS), model.find("wave"))
+    (painter,) = open_painters([trained], vgg="", options=options["painters"])
     made = painter.paint(Look(pair, square(pair.content, PIXELS), square(pair.style, PIXELS)))
     assert np.allclose(made.raw, wanted.image, atol=1e-5)
 
@@ -559,7 +582,8 @@ def test_a_model_with_built_in_styles_is_judged_on_those(options, tmp_path):
 def test_a_method_is_a_reference_beside_bundles(options, parts, monkeypatch):
     monkeypatch.setenv("IMPASTO_VGG", str(parts / "vgg.pth"))
     short, shorter = (f"style-swap:layer=relu2_1,steps={steps}" for steps in (2, 1))
-    asked = options | {"models": [options["models"][0], shorter], "reference": short, "pairs": 1}
+    models = [options["models"][0], shorter]
+    asked = changed(options, models=models, reference=short, pairs={"count": 1})
     found = evaluate_models(**asked)
     assert found.reference == short
     assert [line.model for line in found.lines] == ["(content)", short, "one", shorter]

@@ -56,7 +56,7 @@ def test_sorting_finds_the_cheapest_way(order):
         np.mean(np.abs(a - np.array(other)) ** order) for other in itertools.permutations(b)
     )
     axis = torch.ones(1, 1)
-    one, two = (transport.shadows(torch.from_numpy(x)[None], axis) for x in (a, b))
+    one, two = (transport.projections(torch.from_numpy(x)[None], axis) for x in (a, b))
     found = transport.sliced_wasserstein(one, two, order=order)
     assert found == pytest.approx(cheapest ** (1 / order), rel=1e-5)
 
@@ -65,15 +65,15 @@ def test_a_shift_costs_its_shadow_and_places_cost_nothing():
     along = transport.directions(5)
     points = torch.randn(5, 300, generator=seeded())
     shift = torch.tensor([1.0, -2.0, 0.5, 0.0, 3.0])
-    shadow = transport.shadows(points, along)
-    moved = transport.shadows(points + shift[:, None], along)
+    projection = transport.projections(points, along)
+    moved = transport.projections(points + shift[:, None], along)
     expected = float((along @ shift).square().mean().sqrt())
-    assert transport.sliced_wasserstein(shadow, moved) == pytest.approx(expected, rel=1e-4)
+    assert transport.sliced_wasserstein(projection, moved) == pytest.approx(expected, rel=1e-4)
     assert expected == pytest.approx(float(shift.norm()) / math.sqrt(5), rel=0.25)
-    mixed = transport.shadows(points[:, torch.randperm(300, generator=seeded())], along)
-    assert transport.sliced_wasserstein(shadow, mixed) == pytest.approx(0, abs=1e-6)
-    twice = transport.shadows(points.repeat_interleave(2, dim=1), along)
-    assert transport.sliced_wasserstein(shadow, twice) == pytest.approx(0, abs=1e-6)
+    mixed = transport.projections(points[:, torch.randperm(300, generator=seeded())], along)
+    assert transport.sliced_wasserstein(projection, mixed) == pytest.approx(0, abs=1e-6)
+    twice = transport.projections(points.repeat_interleave(2, dim=1), along)
+    assert transport.sliced_wasserstein(projection, twice) == pytest.approx(0, abs=1e-6)
 
 
 # pictures

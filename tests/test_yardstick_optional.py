@@ -17,7 +17,9 @@ from impasto.errors import ModelError, OptionError
 from impasto.lab.evaluate.fid import Cloud, frechet_distance
 from impasto.lab.evaluate.inception import Inception
 from impasto.lab.evaluate.lpips import LPIPS
-from impasto.lab.evaluate.run import evaluate_models
+from impasto.lab.evaluate.painters import PainterOptions
+from impasto.lab.evaluate.pairs import PairOptions
+from impasto.lab.evaluate.run import JudgeOptions, evaluate_models
 from impasto.models import write_bundle
 
 
@@ -242,13 +244,18 @@ def test_the_optional_columns_are_in_the_report(inception, tmp_path):
     paths, *_ = lpips_files(tmp_path, "alexnet")
     options = {
         "models": [tmp_path / "one.impasto"], "reference": tmp_path / "two.impasto",
-        "contents": folders[0], "styles": folders[1], "vgg": tmp_path / "vgg.pth",
-        "engine": "onnxruntime", "judge_precision": "fp32", "pairs": 3,
-        "lpips": paths, "inception": inception, "out": tmp_path / "out",
+        "judge": JudgeOptions(
+            vgg=tmp_path / "vgg.pth", precision="fp32", lpips=paths, inception=inception
+        ),
+        "painters": PainterOptions(engine="onnxruntime"), "out": tmp_path / "out",
     }  # fmt: skip
+    small, large = (
+        PairOptions(contents=folders[0], styles=folders[1], count=3, sizes=(size,))
+        for size in (72, 80)
+    )
     with pytest.raises(OptionError, match="75"):
-        evaluate_models(**options, sizes=(72,))
-    found = evaluate_models(**options, sizes=(80,))
+        evaluate_models(**options, pairs=small)
+    found = evaluate_models(**options, pairs=large)
     assert all(line.values["lpips"] >= 0 for line in found.lines)
     rows = {(row.model, row.metric): row for row in found.summary}
     for model in ("one", "two"):

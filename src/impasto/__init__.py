@@ -17,6 +17,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from impasto.batch.figures import grid, strip
+    from impasto.controls import Controls
     from impasto.errors import (
         EngineError,
         ImageError,
@@ -25,52 +27,65 @@ if TYPE_CHECKING:
         OptionError,
         StyleError,
     )
-    from impasto.painting.steps import Painted
+    from impasto.images.options import ReadOptions, SaveOptions
+    from impasto.images.photo import read_photo
+    from impasto.painting import Budget
     from impasto.styles.files import load_style, save_style
     from impasto.styles.style import Style, blend_styles
-    from impasto.stylizer import Stylizer, load
+    from impasto.stylizer import Painted, Stylizer, load
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "Budget",
+    "Controls",
     "EngineError",
     "ImageError",
     "ImpastoError",
     "ModelError",
     "OptionError",
     "Painted",
+    "ReadOptions",
+    "SaveOptions",
     "Style",
     "StyleError",
     "Stylizer",
     "__version__",
     "blend_styles",
+    "grid",
     "load",
     "load_style",
+    "read_photo",
     "save_style",
+    "strip",
 ]
 
 _HOMES = {
-    "EngineError": "impasto.errors",
-    "ImageError": "impasto.errors",
-    "ImpastoError": "impasto.errors",
-    "ModelError": "impasto.errors",
-    "OptionError": "impasto.errors",
-    "Painted": "impasto.painting.steps",
-    "Style": "impasto.styles.style",
-    "StyleError": "impasto.errors",
-    "Stylizer": "impasto.stylizer",
-    "blend_styles": "impasto.styles.style",
-    "load": "impasto.stylizer",
-    "load_style": "impasto.styles.files",
-    "save_style": "impasto.styles.files",
+    "impasto.batch.figures": ("grid", "strip"),
+    "impasto.controls": ("Controls",),
+    "impasto.errors": (
+        "EngineError",
+        "ImageError",
+        "ImpastoError",
+        "ModelError",
+        "OptionError",
+        "StyleError",
+    ),
+    "impasto.images.options": ("ReadOptions", "SaveOptions"),
+    "impasto.images.photo": ("read_photo",),
+    "impasto.painting": ("Budget",),
+    "impasto.styles.files": ("load_style", "save_style"),
+    "impasto.styles.style": ("Style", "blend_styles"),
+    "impasto.stylizer": ("Painted", "Stylizer", "load"),
 }
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOME})

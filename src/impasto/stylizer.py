@@ -2,52 +2,104 @@
 
 from __future__ import annotations
 
-import importlib
+import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.controls.affine import check_weights
-from impasto.controls.color.matching import paints
-from impasto.controls.masks import PictureMask, bytes_held, mask_reader, read_alpha, read_masks
-from impasto.controls.regions import Statistics, check_statistics
-from impasto.errors import ImageError, OptionError
-from impasto.images.options import MIN_SIDE, SaveOptions, check_size
+from impasto.controls import Controls
+from impasto.controls.color.matching import needs_model, needs_picture
+from impasto.controls.masks import bytes_held, check_plane, fit
+from impasto.errors import ImageError, ModelError, OptionError, StyleError
+from impasto.images.formats import one_line
+from impasto.images.options import MIN_SIDE, ReadOptions, SaveOptions, check_size
 from impasto.images.photo import Photo, Picture, fit_photo, read_photo
-from impasto.images.resizing import MAX_PIXELS, scaled_size
-from impasto.images.sources import open_picture
-from impasto.images.writing import (
-    QUALITY,
-    check_depth,
-    check_target,
-    format_of,
-    result_bytes,
-    write_tiles,
+from impasto.images.resizing import Plane, scaled_size
+from impasto.images.sources import OpenPicture, open_picture
+from impasto.images.windows import PaintedTile, Source
+from impasto.images.writing import check_depth, check_target, format_of, result_bytes, write_tiles
+from impasto.models import (
+    DEFAULT_MODEL,
+    MODELS,
+    Bundle,
+    Card,
+    find_bundle,
+    find_plugin,
+    open_plugin,
 )
-from impasto.models import DEFAULT_MODEL, find_bundle, lab_module
-from impasto.models.engine import open_engine
-from impasto.painting.adain import STYLE_SIZE, Painter, listed
+from impasto.models.engine import Engine, open_engine
+from impasto.painting import Budget, Content, Painter, Unencoded, Watch
+from impasto.painting.adain import AdaINPainter
 from impasto.painting.builtin import BuiltInPainter
-from impasto.painting.files import Written, scaled
-from impasto.painting.plan import (
-    MEMORY,
-    Plan,
-    at_once,
-    check_memory,
-    check_tile,
-    plan_tiles,
-)
-from impasto.painting.steps import Content, Painted, check_image
-from impasto.painting.tiles import Watch
+from impasto.painting.palette import paint_palette
+from impasto.painting.survey import scaled
 from impasto.styles.library import find_style
 from impasto.styles.style import Style
 
-__all__ = ["MIN_SIDE", "STYLE_SIZE", "BuiltInStylizer", "Content", "Painted", "Stylizer", "load"]
+if TYPE_CHECKING:
+    from impasto.controls import Map
+
+__all__ = ["Painted", "Stylizer", "Written", "load", "stylizer_of"]
+
+Styles: TypeAlias = Style | Picture | Photo | Sequence[Style | Picture | Photo]
+"""One style or several: made before, the names of some that are kept, or pictures."""
+
+# Models that ship: no package can plug in a painter under their names.
+_NAMES = frozenset(row.name for row in MODELS)
+
+# What rounding in a resize may leave outside [0, 1].
+_SLACK = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Painted:
+    """A stylized image and how long each step took.
+
+    Attributes:
+        image: (H, W, 3) float32, RGB in [0, 1].
+        encode_seconds: padding and encoder.
+        align_seconds: from moments to scale and shift.
+        decode_seconds: decoder, cropping and clipping.
+    """
+
+    image: NDArray[np.float32]
+    encode_seconds: float
+    align_seconds: float
+    decode_seconds: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """A result that was written, and how long each step took.
+
+    Attributes:
+        path: the result; None for a stream.
+        width: of it, in pixels.
+        height: of it.
+        remark: what was lost in reading the photograph, "" for nothing.
+        tile: the largest side of the tiles it was painted in; None if it was painted at once.
+        encode_seconds: as for :class:`Painted`.
+        align_seconds: the same.
+        decode_seconds: the same.
+    """
+
+    path: Path | None
+    width: int
+    height: int
+    remark: str
+    tile: int | None
+    encode_seconds: float
+    align_seconds: float
+    decode_seconds: float
 
 
 def load(
@@ -58,12 +110,12 @@ def load(
     threads: int | None = None,
     vgg: str | Path | None = None,
 ) -> Stylizer:
-    """Load a model, or a method of the lab.
+    """Load a model, or a method that a package plugs in, such as those of the lab.
 
     Args:
         model: a name that ``impasto models`` lists, or the path of a ``.impasto`` file.
-        engine: a name in :data:`impasto.models.engine.ENGINES`; by default the best one installed.
-            For a method of the lab a device of PyTorch, such as ``cpu`` or ``cuda``.
+        engine: a name in :data:`impasto.models.ENGINES`; by default the best one installed. For a
+            method of the lab a device of PyTorch, such as ``cpu`` or ``cuda``.
         precision: ``fp32`` or ``bf16``; by default what the model asks for, or the engine
             prefers on this processor.
         threads: how many threads may be used, 1 or more; by default one for each core.
@@ -71,12 +123,10 @@ def load(
             what `impasto lab fetch vgg19` has fetched.
 
     Returns:
-        The model, ready to run; a :class:`BuiltInStylizer` if its styles are built in. For a method
-        of the lab a :class:`impasto.lab.optimize.painter.MethodStylizer`, whose ``stylize`` takes
-        ``steps`` too.
+        The model, ready to run.
 
     Raises:
-        ImpastoError: if a method of the lab is asked for and PyTorch is not installed.
+        ImpastoError: if a method needs a package that is not installed.
         ModelError: if the model is unknown, missing or damaged, or VGG-19 is.
         EngineError: if the engine is not installed or does not start.
         OptionError: if engine, precision or threads is not a possible value.
@@ -85,54 +135,81 @@ def load(
         >>> model = load("fast")                                            # doctest: +SKIP
         >>> model.stylize("street.jpg", "wave.jpg").save("out.png")         # doctest: +SKIP
     """
-    module = lab_module(model)
-    if module is not None:
-        # By name, since the studio knows nothing of the lab; its own absence is its own error.
-        lab: Any = importlib.import_module("impasto.lab.optimize.opening")
-        method: Stylizer = lab.open_method(
-            module, vgg=vgg, engine=engine, precision=precision, threads=threads
+    plugin = None if model in _NAMES else find_plugin(model)
+    if plugin is not None:
+        painter: Painter = open_plugin(plugin)(
+            engine=engine, precision=precision, threads=threads, vgg=vgg
         )
-        return method
+        return Stylizer(painter)
     if vgg is not None:
         raise OptionError(f"model {str(model)!r} needs no VGG-19: leave vgg out")
     bundle = find_bundle(model)
-    kind = BuiltInStylizer if bundle.card.styles else Stylizer
-    return kind(
-        card=bundle.card,
-        engine=open_engine(bundle, name=engine, precision=precision, threads=threads),
-        identity=bundle.identity,
-    )
+    opened = open_engine(bundle, name=engine, precision=precision, threads=threads)
+    return stylizer_of(bundle, opened)
 
 
-class Stylizer(Painter):
+def stylizer_of(bundle: Bundle, engine: Engine) -> Stylizer:
+    """Make a stylizer of a bundle and the engine that runs it.
+
+    Example:
+        >>> bundle = find_bundle("fast")                                    # doctest: +SKIP
+        >>> stylizer_of(bundle, open_engine(bundle)).name                   # doctest: +SKIP
+        'fast'
+    """
+    kind = BuiltInPainter if bundle.card.styles else AdaINPainter
+    return Stylizer(kind(bundle.card, engine, bundle.identity))
+
+
+class Stylizer:
     """A loaded model, for pictures in any form. It keeps nothing of what passes through it.
 
-    Made by :func:`load`. Its methods may be called from several threads at once. What it does with
-    arrays (:meth:`paint`, :meth:`encode`, :meth:`style`) is inherited.
+    Made by :func:`load`, or of any :class:`impasto.painting.Painter`. Its methods may be called
+    from several threads at once.
 
     Attributes:
-        card: what the model is.
-        engine: what runs it.
+        painter: paints.
+        name: the model's name.
         identity: 16 hexadecimal digits; styles are valid for one identity.
+        engine: runs the model.
+        limits: the controls that the model takes.
     """
+
+    def __init__(self, painter: Painter) -> None:
+        self.painter = painter
+        self.name, self.identity = painter.name, painter.identity
+        self.engine, self.limits = painter.engine, painter.limits
+
+    @property
+    def card(self) -> Card:
+        """The facts about the model.
+
+        Raises:
+            ModelError: if it is no trained model.
+        """
+        card: Card | None = getattr(self.painter, "card", None)
+        if card is None:
+            raise ModelError(f"{self.name!r} is no trained model, so it has no card")
+        return card
 
     def stylize(
         self,
         content: Picture,
-        style: Style | Picture | Sequence[Style | Picture],
+        style: Styles,
         *,
-        alpha: float | Picture = 1.0,
+        alpha: float | Map = 1.0,
         weights: Sequence[float] | None = None,
-        masks: Sequence[Picture] | None = None,
-        statistics: Statistics = "region",
+        masks: Sequence[Map] = (),
+        statistics: str = "region",
         color: str | None = None,
         size: int | None = None,
-        style_size: int | None = STYLE_SIZE,
+        style_size: int | None = ReadOptions.style_size,
         keep_gps: bool = False,
         tile: int | None = None,
-        memory: int = MEMORY,
+        memory: int = Budget.memory,
+        watch: Watch | None = None,
+        **settings: object,
     ) -> Image.Image | NDArray[Any]:
-        """A picture in the style of another, or of several.
+        """Paint a picture in the style of another, or of several.
 
         What is transparent in the picture is left alone, and does not count in its statistics.
 
@@ -141,19 +218,23 @@ class Stylizer(Painter):
             style: made by this model's :meth:`style`, the name of one that is kept, or a picture to
                 make it of; or a list of those.
             alpha: strength in [0, 2]: 0 the photograph, 1 the style, above 1 exaggerated. Or a map
-                of it: a gray picture of any size, white for 1.
+                of it: a gray picture of any size, white for 1, or an (H, W) array.
             weights: one for each style, 0 or more; only their ratios count.
             masks: one for each style: a gray picture or one with an alpha channel, of any size,
                 that says where the style goes. What no mask covers stays the photograph.
-            statistics: "region" or "image", as for :meth:`paint`.
+            statistics: "region" or "image", as for :class:`impasto.controls.Controls`.
             color: a name in ``color.METHODS``: how the photograph keeps its colors, or takes on
                 the style's and nothing else. All but "luminance" need the styles as pictures.
             size: shorter side of the result in pixels, 16 or more; by default the content's.
-            style_size: as ``size`` of :meth:`style`, for styles that are pictures.
+            style_size: shorter side that larger style pictures are reduced to.
             keep_gps: keep the place where the photograph was taken among its EXIF data.
-            tile: as for :meth:`paint`.
-            memory: as for :meth:`paint`. The picture itself is held as floats;
+            tile: paint in tiles of at most this many pixels to a side; None: only what does not fit
+                into memory.
+            memory: bytes that the process may use. The picture itself is held as floats;
                 :meth:`stylize_file` holds as little of it as it can.
+            watch: called after every step.
+            settings: of a method of the lab: ``steps``, ``start``, ``seed``, ``options`` and
+                ``checkpoint``.
 
         Returns:
             A Pillow image of 8 bits for a file or a Pillow image (``Photo.save`` writes 16), and
@@ -163,68 +244,42 @@ class Stylizer(Painter):
             ImageError: if a picture cannot be read or is too small, or a mask is in color.
             StyleError: if a style was made by another model, or there is none of that name, or
                 color needs a picture of it.
-            OptionError: if alpha, weights, masks, statistics, color or a size are out of range.
+            OptionError: if an option is out of its range, or the model cannot do it.
 
         Example:
             >>> model.stylize("street.jpg", wave, alpha=0.8).save("out.png")     # doctest: +SKIP
             >>> model.stylize("street.jpg", [wave, "rain.jpg"], weights=[2, 1])  # doctest: +SKIP
         """
         # All that is cheap to find wrong comes before anything is read or encoded.
-        strength = read_alpha(alpha)
-        check_size(size)
-        check_size(style_size)
-        paints(color)
-        styles = [self.found(each) for each in listed(style)]
-        for each in styles:
-            if isinstance(each, Style):
-                self.check_style(each, color=color)
-        check_weights(weights, len(styles))
-        check_statistics(statistics)
-        planes = read_masks(masks, len(styles))
-        photo = fit_photo(read_photo(content, keep_gps=keep_gps), size)
-        check_image(photo.image, photo.name)
-        painted = self.paint(
-            photo.image,
-            [
-                each
-                if isinstance(each, Style)
-                else fit_photo(read_photo(each), style_size, enlarge=False)
-                for each in styles
-            ],
-            alpha=strength,
-            weights=weights,
-            masks=planes or None,
-            statistics=statistics,
-            color=color,
-            opacity=photo.alpha,
-            tile=tile,
-            memory=memory,
+        controls = Controls(
+            alpha=alpha, weights=weights, masks=masks, statistics=statistics, color=color
         )
+        read = ReadOptions(size=size, style_size=style_size, keep_gps=keep_gps)
+        budget = Budget(tile=tile, memory=memory)
+        model = self.with_settings(**settings)
+        model.check(controls, len(_listed(style)), budget)
+        with ExitStack() as files:
+            styles = [model.prepare(each, controls.color, read) for each in _listed(style)]
+            controls = controls.opened(files, max_pixels=read.max_pixels)
+            model.check(controls, len(styles), budget)
+            photo = fit_photo(read_photo(content, keep_gps=keep_gps), size)
+            _check_side(*photo.image.shape[:2], name=photo.name)
+            painted = model._painted(photo, styles, controls, budget, watch)
         return photo.give_back(painted.image)
 
     def stylize_file(
         self,
         content: str | os.PathLike[str],
         target: str | os.PathLike[str],
-        style: Style | Picture | Photo | Sequence[Style | Picture | Photo],
+        style: Styles,
+        controls: Controls = Controls(),
         *,
-        alpha: float | Picture | PictureMask = 1.0,
-        weights: Sequence[float] | None = None,
-        masks: Sequence[Picture | PictureMask] | None = None,
-        statistics: Statistics = "region",
-        color: str | None = None,
-        size: int | None = None,
-        style_size: int | None = STYLE_SIZE,
-        tile: int | None = None,
-        memory: int = MEMORY,
-        max_pixels: int = MAX_PIXELS,
-        keep_gps: bool = False,
-        quality: int = QUALITY,
-        depth: int | None = None,
-        overwrite: bool = False,
+        read: ReadOptions = ReadOptions(),
+        save: SaveOptions = SaveOptions(),
+        budget: Budget = Budget(),
         watch: Watch | None = None,
     ) -> Written:
-        """A picture in the style of another, from file to file, whatever its size.
+        """Paint a picture in the style of another, from file to file, whatever its size.
 
         The result is that of :meth:`stylize`. A picture that does not fit into memory is painted in
         tiles. PNG and TIFF are read and written in strips
@@ -235,25 +290,12 @@ class Stylizer(Painter):
         Args:
             content: a file, at least 16 x 16 pixels.
             target: the file to write: PNG, TIFF, JPEG, WebP or AVIF, by its suffix.
-            style: as for :meth:`stylize`, as are alpha, weights, masks, statistics, color, size and
-                style_size.
-            alpha: strength.
-            weights: of the styles.
-            masks: where each style goes.
-            statistics: "region" or "image".
-            color: a name in ``color.METHODS``, or None.
-            size: shorter side of the result in pixels; by default the content's.
-            style_size: shorter side that larger style pictures are reduced to.
-            tile: paint in tiles of at most this many pixels to a side, 32 or more; None: only what
-                does not fit into memory, in tiles as large as fit.
-            memory: bytes that the process may use.
-            max_pixels: a larger picture is refused.
-            keep_gps: keep the place where the photograph was taken among its EXIF data.
-            quality: of JPEG, WebP and AVIF, 1 to 100.
-            depth: bits a channel, 8 or 16, which is for PNG and TIFF; by default 16 where the
-                photograph has more than 8.
-            overwrite: replace a file that is there.
-            watch: is told after every tile how many steps are done, and how many there are.
+            style: as for :meth:`stylize`.
+            controls: strength, weights, masks and colors.
+            read: sizes, and what is kept of the photograph's metadata.
+            save: quality and depth of the result.
+            budget: memory and tiles.
+            watch: called after every step.
 
         Returns:
             Where the result is, and how long each step took.
@@ -267,140 +309,504 @@ class Stylizer(Painter):
         Example:
             >>> model.stylize_file("scan.tif", "painted.tif", wave)             # doctest: +SKIP
         """
-        # All that is cheap to find wrong comes before anything is read or encoded.
-        check_size(size)
-        check_size(style_size)
-        check_tile(tile)
-        check_memory(memory)
-        portions = check_weights(weights, len(listed(style)))
-        check_statistics(statistics)
         path = Path(target)
-        save = SaveOptions(quality=quality, depth=depth, overwrite=overwrite)
-        check_depth(depth, format_of(path))
-        check_target(path, overwrite=overwrite)
+        check_depth(save.depth, format_of(path))
+        check_target(path, overwrite=save.overwrite)
+        self.check(controls, len(_listed(style)), budget)
         with ExitStack() as files:
-            read = mask_reader(files)
-            strength = read_alpha(alpha, max_pixels=max_pixels, read=read)
-            styles = [self._ready(each, style_size, color=color) for each in listed(style)]
-            planes = read_masks(masks, len(styles), max_pixels=max_pixels, read=read)
+            styles = [self.prepare(each, controls.color, read) for each in _listed(style)]
+            controls = controls.opened(files, max_pixels=read.max_pixels)
+            self.check(controls, len(styles), budget)
             picture = files.enter_context(
-                open_picture(Path(content), max_pixels=max_pixels, keep_gps=keep_gps)
+                open_picture(content, max_pixels=read.max_pixels, keep_gps=read.keep_gps)
             )
-            height, width = picture.height, picture.width
-            if size is not None:
-                height, width = scaled_size(height, width, size)
-            if min(height, width) < MIN_SIDE:
-                raise ImageError(
-                    f"{picture.name}: {width} x {height} pixels is too small; each side needs "
-                    f"{MIN_SIDE} or more"
-                )
-            source = picture.source()
-            maps = [*planes, *([] if isinstance(strength, float) else [strength])]
-            bits = depth or (source.depth if format_of(path).deep else 8)
-            whole, row_bytes = result_bytes(path, height, width, 4, bits)
-            plan = plan_tiles(
-                height,
-                width,
-                card=self.card,
-                memory=memory,
-                tile=tile,
-                held=source.held + whole + sum(bytes_held(each)[0] for each in maps),
-                row_bytes=source.row_bytes
-                + row_bytes
-                + sum(bytes_held(each)[1] * each.shape[0] // height for each in maps),
-            ) or Plan(max(height, width) + 2 * self.card.margin + self.card.multiple, keep=True)
-            source = scaled(source, height, width)
-            painter = self.tiled(
-                source,
-                plan,
-                styles,
-                alpha=strength,
-                weights=portions,
-                masks=planes,
-                statistics=statistics,
-                color=color,
-                watch=watch,
-            )
-            corner = source.window(slice(0, 1), slice(0, 1))
-            write_tiles(
-                painter.run(),
-                path,
-                height=height,
-                width=width,
-                alpha=corner[1] is not None,
-                exif=picture.exif,
-                depth=bits,
-                save=save,
-            )
-        times = painter.times
-        side = plan.side if plan.side < max(height, width) else None
-        return Written(
-            path, width, height, picture.remark, side, times.encode, times.align, times.decode
-        )
+            start = perf_counter()
+            encoded = self.encode_picture(picture, controls, path, read, save, budget, watch)
+            seconds = perf_counter() - start
+            written = self.write(encoded, picture, path, styles, controls, save, watch)
+        return replace(written, encode_seconds=seconds + written.encode_seconds)
 
-    def fits(
+    def paint(
         self,
-        content: str | os.PathLike[str],
+        image: NDArray[np.float32] | Content,
+        style: Style | Photo | Sequence[Style | Photo],
+        controls: Controls = Controls(),
         *,
-        size: int | None = None,
-        memory: int = MEMORY,
-        max_pixels: int = MAX_PIXELS,
-    ) -> bool:
-        """Whether a file can be painted at once within a budget, by its header.
+        opacity: Plane | None = None,
+        budget: Budget = Budget(),
+        watch: Watch | None = None,
+    ) -> Painted:
+        """Stylize an image that is an array already, and say how long each step took.
+
+        Every style goes where its mask is, as strongly as its weight, and the photograph stays
+        where no mask is (:func:`impasto.controls.regions.shares`). Without masks all styles go
+        everywhere. Whatever is combined, the decoder runs once.
 
         Args:
-            content: a file.
-            size: as for :meth:`stylize_file`, as are memory and max_pixels.
-            memory: bytes that the process may use.
-            max_pixels: a larger picture is refused.
+            image: (H, W, 3) floating RGB in [0, 1], 16 x 16 pixels or more, or what
+                :meth:`encode` made of it.
+            style: made by this model's :meth:`style`, or a photo to make it of at its own size;
+                one or several.
+            controls: strength, weights, masks and colors.
+            opacity: as for :meth:`encode`. What is fully transparent is left as it is.
+            budget: memory and tiles; the result is the same.
+            watch: called after every step.
+
+        Returns:
+            An image of the same size, with times in seconds.
 
         Raises:
-            ImageError: if there is no such picture, or it is too large.
+            StyleError: if a style was made by another model, or is no photo where color needs one.
+            OptionError: if an option is out of its range, or the model cannot do it.
+            ImageError: if the array is no such image.
 
         Example:
-            >>> model.fits("scan.tif")                                          # doctest: +SKIP
-            False
+            >>> painted = model.paint(image, wave, Controls(alpha=0.8))     # doctest: +SKIP
+            >>> painted.image.shape == image.shape                          # doctest: +SKIP
+            True
+            >>> model.paint(image, [wave, rain], Controls(masks=[sky, 1 - sky]))  # doctest: +SKIP
         """
-        with open_picture(Path(content), max_pixels=max_pixels) as picture:
-            height, width = picture.height, picture.width
-        # Its floats and those of the result, what they were decoded from and what they become.
-        held = 24 * height * width
-        if size is not None:
-            height, width = scaled_size(height, width, size)
-            held += 24 * height * width
-        return at_once(height, width, card=self.card, memory=memory, held=held)
+        styles = _listed(style)
+        self.check(controls, len(styles), budget)
+        for each in styles:
+            self.check_style(each, controls.color)
+        with ExitStack() as files:
+            controls = controls.opened(files, max_pixels=ReadOptions.max_pixels)
+            self.check(controls, len(styles), budget)
+            if isinstance(image, np.ndarray | list | tuple):  # lists are refused by name
+                photo = _photo_of(image, opacity)
+                return self._painted(photo, styles, controls, budget, watch)
+            if image.model != self.identity:
+                raise OptionError(
+                    f"the image was encoded by another model ({image.model}) than {self.name!r} "
+                    f"({self.identity}): encode it again with this model's encode()"
+                )
+            if opacity is not None:
+                raise OptionError("the image is encoded already: give its opacity to encode()")
+            if budget.tile is not None:
+                raise OptionError("the image is encoded already: give the tile to encode()")
+            return _joined(self._tiles(image, styles, controls, watch), image.source, 0.0)
 
-    def _ready(
-        self, style: Style | Picture | Photo, size: int | None, *, color: str | None
-    ) -> Style | Photo:
-        """A style as :meth:`paint` takes it."""
-        found = style if isinstance(style, Photo) else self.found(style)
-        if isinstance(found, Style):
-            self.check_style(found, color=color)
-            return found
-        photo = found if isinstance(found, Photo) else read_photo(found)
-        photo = fit_photo(photo, size, enlarge=False)
-        self.check_style(photo, color=color)
-        return photo
+    def encode(
+        self,
+        image: NDArray[np.float32],
+        *,
+        opacity: Plane | None = None,
+        budget: Budget = Budget(),
+    ) -> Content:
+        """Encode a photograph, to paint it more than once.
 
-    def found(self, style: Style | Picture) -> Style | Picture:
-        """What a user means by a style: a name or a path becomes a style, or the path of a picture.
+        Args:
+            image: (H, W, 3) floating RGB in [0, 1], 16 x 16 pixels or more.
+            opacity: what of it can be seen, an (H, W) array in [0, 1] of any size: the moments are
+                weighted by it. If less of the image can be seen than has moments
+                (``moments.MIN_CELLS`` positions of a level), those of the whole image are taken.
+            budget: memory and tiles.
+
+        Returns:
+            A value to give to :meth:`paint` instead of the image.
 
         Raises:
-            StyleError: as :func:`impasto.styles.library.find_style`.
+            ImageError: if the array is no such image.
+            OptionError: if the opacity is no such array.
 
         Example:
-            >>> model.found("munch-scream").name                            # doctest: +SKIP
+            >>> street = model.encode(image)                                # doctest: +SKIP
+            >>> [model.paint(street, each).image for each in styles]        # doctest: +SKIP
+        """
+        return self.painter.encode(_photo_of(image, opacity), budget)
+
+    def style(self, source: Picture | Photo, *, size: int | None = ReadOptions.style_size) -> Style:
+        """Make a style of a picture: the moments that a picture in it has at every level.
+
+        What is transparent in the picture does not count.
+
+        Args:
+            source: a file, Pillow image or array, at least 16 x 16 pixels; or a photo read before.
+            size: shorter side in pixels, 16 or more, that a larger image is reduced to; a smaller
+                one is left as it is. None leaves every image as it is. The size sets the scale of
+                strokes and ornaments.
+
+        Returns:
+            A value to keep and use again, for this model.
+
+        Raises:
+            ImageError: if the picture cannot be read, is too small or transparent everywhere.
+            OptionError: if size is below 16.
+            StyleError: if the model keeps no styles.
+
+        Example:
+            >>> wave = model.style("wave.jpg")                              # doctest: +SKIP
+        """
+        check_size(size)
+        if self.limits.styles:
+            raise StyleError(f"a picture cannot be a style of {self._facts()}")
+        photo = source if isinstance(source, Photo) else read_photo(source)
+        photo = fit_photo(photo, size, enlarge=False)
+        self.check_style(photo)
+        made = self.painter.style(photo)
+        if isinstance(made, Style):
+            return made
+        raise StyleError(
+            f"{self.name} keeps no styles, it looks at their pictures: give the picture itself"
+        )
+
+    def with_settings(self, **settings: object) -> Stylizer:
+        """Return the same model with settings of its own, such as ``steps`` of an optimization.
+
+        Args:
+            settings: by name; those that are None are left as they are.
+
+        Raises:
+            OptionError: if the model has no such setting, or a value is out of its range.
+
+        Example:
+            >>> gatys = impasto.load("gatys").with_settings(steps=500)      # doctest: +SKIP
+        """
+        asked = {name: value for name, value in settings.items() if value is not None}
+        return Stylizer(self.painter.with_settings(asked)) if asked else self
+
+    def prepare(
+        self,
+        style: Style | Picture | Photo,
+        color: str | None = None,
+        read: ReadOptions = ReadOptions(),
+    ) -> Style | Photo:
+        """Find or read a style, and check that this model can paint in it.
+
+        Args:
+            style: as for :meth:`stylize`.
+            color: the color method that it shall be used with.
+            read: how pictures are read.
+
+        Returns:
+            A style for :meth:`paint`, or its picture where a color method or the model needs that.
+
+        Raises:
+            StyleError: as :meth:`find` and :meth:`check_style`.
+            ImageError: if it is a picture that cannot be read, is too small or transparent.
+
+        Example:
+            >>> model.prepare("munch-scream").name                          # doctest: +SKIP
             'munch-scream'
         """
-        if isinstance(style, str | os.PathLike):
-            return find_style(style, model=self.identity, model_name=self.card.name)
-        return style
+        found = style if isinstance(style, Photo) else self.find(style)
+        if not isinstance(found, Style | Photo):
+            with open_picture(found, max_pixels=read.max_pixels) as picture:
+                found = picture.photo()
+        if isinstance(found, Photo) and min(found.height, found.width) > (read.style_size or 0):
+            found = fit_photo(found, read.style_size, enlarge=False)
+        self.check_style(found, color)
+        if isinstance(found, Photo) and color is None:
+            return self.painter.style(found)
+        return found
+
+    def find(self, style: Style | Picture) -> Style | Picture:
+        """Find the style that a name means; what is no name is returned as it is.
+
+        Args:
+            style: a style, a picture, the name of a style that is kept or built in, or a path.
+
+        Returns:
+            A style, or the picture of one.
+
+        Raises:
+            StyleError: as :func:`impasto.styles.library.find_style`, or if there is no such
+                built-in style.
+
+        Example:
+            >>> model.find("munch-scream").name                             # doctest: +SKIP
+            'munch-scream'
+        """
+        if isinstance(style, Style):
+            return style
+        if self.limits.styles:
+            return self._built_in(style)
+        if not isinstance(style, str | os.PathLike):
+            return style
+        if self.limits.keeps_styles:
+            return find_style(style, model=self.identity, model_name=self.name)
+        if not os.path.lexists(style):
+            raise StyleError(
+                f"{os.fspath(style)}: no such picture; {self.name} takes pictures as styles, none "
+                "of those that models keep"
+            )
+        return Path(style)
+
+    def check(self, controls: Controls, styles: int, budget: Budget) -> None:
+        """Refuse what this model cannot do, before any work.
+
+        Raises:
+            OptionError: naming the control.
+
+        Example:
+            >>> model.check(Controls(alpha=0.5), 1, Budget())               # doctest: +SKIP
+        """
+        controls.check_count(styles)
+        self.limits.check(self.name, controls, styles, budget)
+
+    def check_style(self, style: Style | Photo, color: str | None = None) -> None:
+        """Refuse a style that :meth:`paint` would refuse, before any work.
+
+        Args:
+            style: a style, or a photo to make it of.
+            color: the color method it shall be used with.
+
+        Raises:
+            StyleError: if it was made by another model, or is no photo where color needs one.
+            ImageError: if the photo is too small or transparent everywhere.
+
+        Example:
+            >>> model.check_style(wave)                                     # doctest: +SKIP
+        """
+        if self.limits.styles:
+            self._check_built_in(style, color)
+            return
+        if isinstance(style, Photo):
+            _check_side(*style.image.shape[:2], name=style.name)
+            if style.alpha is not None and not style.alpha.any():
+                raise ImageError(
+                    f"{style.name}: is transparent everywhere, so there is no style in it"
+                )
+            return
+        if not isinstance(style, Style):
+            raise StyleError(f"a {type(style).__name__} is not a style: make one with style()")
+        if not self.limits.keeps_styles:
+            raise StyleError(
+                f"style {style.name!r} is what a model has kept of a picture; {self.name} "
+                "needs the picture itself"
+            )
+        if style.model != self.identity:
+            raise StyleError(
+                f"style {style.name!r} was made by another model ({style.model}) than "
+                f"{self.name!r} ({self.identity}): make it again with this model's style()"
+            )
+        levels = len(self.card.levels)
+        if len(style.moments) != levels:
+            raise StyleError(
+                f"style {style.name!r} has {len(style.moments)} levels and model {self.name!r} has "
+                f"{levels}: make it again with style()"
+            )
+        if needs_picture(color):
+            raise StyleError(
+                f"color {color!r} works on the picture of a style, which style {style.name!r} has "
+                "not kept: give the picture itself, or take 'luminance'"
+            )
+
+    def encode_picture(
+        self,
+        picture: OpenPicture,
+        controls: Controls,
+        target: Path | None,
+        read: ReadOptions,
+        save: SaveOptions,
+        budget: Budget,
+        watch: Watch | None = None,
+    ) -> Content:
+        """Encode an open picture at the size that is wanted, within a budget of memory.
+
+        Args:
+            picture: of :func:`impasto.images.sources.open_picture`.
+            controls: what it will be painted with; their masks are held in memory too.
+            target: the file that it will be written to; None for a stream.
+            read: the size.
+            save: the depth.
+            budget: memory and tiles.
+            watch: called after every step.
+
+        Raises:
+            ImageError: if it is too small, or does not fit into memory where it must.
+            OptionError: if not even the smallest tile fits.
+        """
+        height, width = picture.height, picture.width
+        source: Source = picture
+        if read.size is not None:
+            height, width = scaled_size(height, width, read.size)
+            source = scaled(picture, height, width)
+        _check_side(height, width, name=picture.name)
+        depth = _depth(save, picture.depth, target)
+        maps: tuple[Any, ...] = (controls.alpha, *controls.masks)
+        masks = [mask for mask in maps if not isinstance(mask, float)]
+        whole, row = result_bytes(target, height, width, 4, depth)
+        rows = sum(bytes_held(mask)[1] * mask.shape[0] // height for mask in masks)
+        held = whole + sum(bytes_held(mask)[0] for mask in masks), row + rows
+        if controls.color is not None and not needs_model(controls.color):
+            return Unencoded(source, self.identity)
+        return self.painter.encode(source, budget, held=held, watch=watch)
+
+    def write(
+        self,
+        content: Content,
+        picture: OpenPicture,
+        target: Path | BinaryIO,
+        styles: Sequence[Style | Photo],
+        controls: Controls,
+        save: SaveOptions,
+        watch: Watch | None = None,
+    ) -> Written:
+        """Paint an encoded picture and write it tile by tile, whole or not at all.
+
+        Args:
+            content: of :meth:`encode_picture`.
+            picture: that it was made of.
+            target: a file, or a binary stream.
+            styles: of :meth:`prepare`.
+            controls: strength, weights, masks and colors, their pictures read.
+            save: quality and depth of the result.
+            watch: called after every step.
+
+        Returns:
+            Where the result is, and how long each step took.
+
+        Raises:
+            ImageError: if the result cannot be written.
+            EngineError: if the engine fails.
+        """
+        source = content.source
+        seconds = [0.0, 0.0, 0.0]
+
+        def timed() -> Iterator[PaintedTile]:
+            for tile in self._tiles(content, styles, controls, watch):
+                seconds[:] = (a + b for a, b in zip(seconds, tile.seconds, strict=True))
+                yield tile
+
+        path = target if isinstance(target, Path) else None
+        tiles = timed()
+        first = next(tiles)  # a picture has one tile or more
+        write_tiles(
+            chain([first], tiles),
+            target,
+            height=source.height,
+            width=source.width,
+            alpha=first.opacity is not None,
+            exif=picture.exif,
+            depth=_depth(save, source.depth, path),
+            save=save,
+        )
+        return Written(path, source.width, source.height, picture.remark, content.side, *seconds)
+
+    def _painted(
+        self,
+        source: Source,
+        styles: Sequence[Style | Photo],
+        controls: Controls,
+        budget: Budget,
+        watch: Watch | None,
+    ) -> Painted:
+        start = perf_counter()
+        content: Content = Unencoded(source, self.identity)
+        if controls.color is None or needs_model(controls.color):
+            content = self.painter.encode(source, budget, watch=watch)
+        seconds = perf_counter() - start
+        return _joined(self._tiles(content, styles, controls, watch), source, seconds)
+
+    def _tiles(
+        self,
+        content: Content,
+        styles: Sequence[Style | Photo],
+        controls: Controls,
+        watch: Watch | None,
+    ) -> Iterator[PaintedTile]:
+        if controls.color is None or needs_model(controls.color):
+            return self.painter.paint(content, styles, controls, watch)
+        photos = [style for style in styles if isinstance(style, Photo)]
+        return paint_palette(content.source, photos, controls, watch)
+
+    def _built_in(self, style: Picture) -> Style:
+        if not isinstance(style, str | os.PathLike):
+            raise StyleError(f"a picture cannot be a style of {self._facts()}")
+        name, names = str(style), self.limits.styles
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise StyleError(
+                f"there is no style {one_line(name)!r}; {hint}no picture can be a style of "
+                + self._facts()
+            )
+        return Style(name=name, model=self.identity, moments=(), model_name=self.name)
+
+    def _check_built_in(self, style: Style | Photo, color: str | None) -> None:
+        if not isinstance(style, Style):
+            raise StyleError(f"a picture cannot be a style of {self._facts()}")
+        if style.model != self.identity or style.name not in self.limits.styles:
+            raise StyleError(
+                f"style {style.name!r} was made by another model ({style.model}) than this: it is "
+                f"no style of {self._facts()}"
+            )
+        if needs_picture(color):
+            raise OptionError(
+                f"color {color!r} works on the picture of a style, and the styles of model "
+                f"{self.name!r} are built in: only 'luminance' can be done"
+            )
+
+    def _facts(self) -> str:
+        names = self.limits.styles
+        shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+        return f"model {self.name!r}, whose styles are built in: {shown}"
 
 
-class BuiltInStylizer(BuiltInPainter, Stylizer):
-    """A loaded model whose styles are built in, for pictures in any form. Made by :func:`load`.
+def check_image(image: NDArray[np.float32], name: str) -> None:
+    """Refuse an array that is no image, or too small for one.
 
-    ``stylize("street.jpg", "wave")`` takes names in ``card.styles``; ``card.controls`` says what
-    else can be asked of it. What it cannot do is an error.
+    Args:
+        image: (H, W, 3) floats in [0, 1], ``MIN_SIDE`` pixels or more to each side.
+        name: what to call it in a message.
+
+    Raises:
+        ImageError: with the numbers.
+
+    Example:
+        >>> check_image(np.ones((16, 16, 3)), "a white one")
     """
+    if not isinstance(image, np.ndarray):
+        raise ImageError(f"{name}: an image must be an array, not a {type(image).__name__}")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype.kind != "f":
+        raise ImageError(
+            f"{name}: an image must be (H, W, 3) floating numbers, not {image.shape} {image.dtype}"
+        )
+    _check_side(*image.shape[:2], name=name)
+    low, high = float(image.min()), float(image.max())
+    if not (low >= -_SLACK and high <= 1 + _SLACK):  # also refuses NaN
+        raise ImageError(f"{name}: values must lie in [0, 1], not from {low:g} to {high:g}")
+
+
+def _check_side(height: int, width: int, *, name: str) -> None:
+    if min(height, width) < MIN_SIDE:
+        raise ImageError(
+            f"{name}: {width} x {height} pixels is too small; each side needs {MIN_SIDE} or more"
+        )
+
+
+def _photo_of(image: Any, opacity: Plane | None) -> Photo:
+    """An array as a photo, range-checked once; its opacity stretched to it."""
+    check_image(image, "the image")
+    if opacity is not None:
+        opacity = fit(check_plane(opacity, "opacity"), *image.shape[:2])
+    return Photo(image.astype(np.float32, copy=False), opacity, "the image")
+
+
+def _joined(tiles: Iterator[PaintedTile], source: Source, encode_seconds: float) -> Painted:
+    """Put the tiles of a picture together."""
+    result: NDArray[np.float32] | None = None
+    seconds = np.array([encode_seconds, 0.0, 0.0])
+    size = source.height, source.width
+    for tile in tiles:
+        seconds += tile.seconds
+        if tile.image.shape[:2] == size:
+            result = tile.image
+            continue
+        if result is None:
+            result = np.empty((*size, 3), np.float32)
+        result[tile.rows, tile.columns] = tile.image
+    assert result is not None  # a picture has one tile or more
+    return Painted(result, *seconds.tolist())
+
+
+def _depth(save: SaveOptions, depth: int, target: Path | None) -> int:
+    """Bits a channel of a result: as asked for, or as deep as photograph and format are."""
+    return save.depth or (depth if format_of(target).deep else 8)
+
+
+def _listed(values: Any) -> list[Any]:
+    """One or several values as a list; an array is one value."""
+    return list(values) if isinstance(values, list | tuple) else [values]

@@ -1,1 +1,1 @@
-"""Many pictures: what is painted, where it goes, one after the other."""
+"""Batches of pictures: names -> jobs -> results, one after the other; and figures of several."""

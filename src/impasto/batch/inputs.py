@@ -1,14 +1,13 @@
-"""What the names on the command line mean: which pictures are read, and in which styles."""
+"""Resolution of names of files, folders and patterns to photographs and styles."""
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import click
+from typing import TypeAlias
 
 from impasto.errors import OptionError
 
@@ -16,99 +15,100 @@ STDIO = "-"
 """Standard input among the pictures read, standard output as the result."""
 
 
-class Source(NamedTuple):
-    """A photograph to read.
-
-    Attributes:
-        path: its file, or ``-``.
-        below: of a photograph in a folder the sub-folder, which its result keeps, or "."; else "".
-    """
-
-    path: str
-    below: str = ""
+Input: TypeAlias = tuple[str, str]
+"""A photograph to read: its file or ``-``, and the sub-folder for its result, relative to the named
+folder; "." for one directly in that folder, "" for a photograph named by itself."""
 
 
 def split_styles(
     contents: tuple[str, ...], styles: Sequence[str], *, others: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The photographs, and the styles, that the names on the command line mean.
+    """Separate photographs from styles; of exactly two names without styles the second is one.
 
     Args:
         contents: the names without an option.
         styles: those with ``-s``.
-        others: what else is read, such as masks.
+        others: other names that are read, such as masks.
 
     Raises:
-        click.UsageError: if it is not clear which is which.
+        OptionError: if it is not clear which name is the style, or standard input would be read
+            twice.
+
+    Example:
+        >>> split_styles(("street.jpg", "wave.jpg"), ())
+        (('street.jpg',), ('wave.jpg',))
     """
     if not styles and len(contents) == 1:
-        photo = click.format_filename(contents[0])
-        raise click.UsageError(f"a style is missing: impasto stylize {photo} STYLE")
+        raise OptionError(f"a style is missing: impasto stylize {_line(contents[0])} STYLE")
     if not styles and len(contents) > 2:
-        raise click.UsageError(
+        raise OptionError(
             f"{len(contents)} names and no style: say which picture is the style with -s STYLE"
         )
     if not styles:
         contents, styles = contents[:1], contents[1:]
     if (*contents, *styles, *others).count(STDIO) > 1:
-        raise click.UsageError("standard input (-) can be read only once")
+        raise OptionError("standard input (-) can be read only once")
     return contents, tuple(styles)
 
 
 def find_contents(
     names: Sequence[str], *, out: str | None
-) -> tuple[tuple[Source, ...], tuple[str, ...]]:
-    """The photographs that names of files and folders mean; none of them is opened.
+) -> tuple[tuple[Input, ...], tuple[str, ...]]:
+    """List the photographs that names of files and folders mean; none of them is opened.
 
     Args:
         names: files, folders, ``-``.
-        out: what was given as the place of the results. Where that is a folder within one of the
-            folders, it is passed over: results are not read again.
+        out: the place of the results as a user gives it. Where that is a folder within one of the
+            folders, it is left out: results are not read again.
 
     Returns:
         The photographs, those of a folder in the order of their paths; and a line for each folder
-        that has none or cannot be looked into.
+        that has none or cannot be listed.
 
     Raises:
-        click.UsageError: if there are folders, and no folder for the results.
-        OptionError: if the results would lie among the photographs of a folder.
+        OptionError: if there are folders and no folder for the results, or if both are the same.
+
+    Example:
+        >>> find_contents(["street.jpg"], out=None)
+        ((('street.jpg', ''),), ())
     """
-    sources: list[Source] = []
+    inputs: list[Input] = []
     problems: list[str] = []
     for name in names:
         if name == STDIO or not Path(name).is_dir():
-            sources.append(Source(name))
+            inputs.append((name, ""))
             continue
         if out is None or out == STDIO:
-            raise click.UsageError(
-                f"{click.format_filename(name)}: is a folder; say where its results go with "
+            raise OptionError(
+                f"{_line(name)}: is a folder; name another one for its results with "
                 "-o FOLDER (beside the photographs they would be read again the next time)"
             )
         place = os.path.realpath(out)
         if place == os.path.realpath(name):
             raise OptionError(
-                f"{name}: is read, so the results cannot lie there too: they would be read again "
-                "the next time; give -o another folder"
+                f"{name}: is read, so the results cannot be written there: they would be read "
+                "again the next time; give -o another folder"
             )
-        found, unread = _pictures(name, _read_suffixes(), spare=place)
-        sources += [Source(str(Path(name, each)), str(each.parent)) for each in found]
+        found, unread = _pictures(name, _read_suffixes(), excluded=place)
+        inputs += [(str(Path(name, each)), str(each.parent)) for each in found]
         problems += unread or ([] if found else [_empty(name, "picture", _read_suffixes())])
-    return tuple(sources), tuple(problems)
+    return tuple(inputs), tuple(problems)
 
 
 def find_styles(
-    names: Sequence[str], *, model: Callable[[], str]
+    names: Sequence[str], *, model: Callable[[], str], built_in: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Each style that names, patterns of names and folders mean, once; none of them is opened.
+    """List each style that names, patterns and folders mean, once; none of them is opened.
 
     Args:
         names: files, folders, ``-``, names of styles, or shell-like patterns (``*``, ``?``,
             ``[...]``) of names and else of files.
-        model: gives the identity of the model that the styles are for; asked only if it matters.
+        model: returns the identity of the model that the styles are for; called only if needed.
+        built_in: the names of the model's built-in styles, if it has such.
 
     Returns:
-        The styles; and a line for each folder that has none or cannot be looked into, and for each
-        pattern that nothing fits.
+        The styles; and a line for each folder that has none or cannot be listed, and for each
+        pattern without a match.
     """
     from impasto.styles.files import SUFFIX
 
@@ -117,14 +117,16 @@ def find_styles(
     suffixes = (*_read_suffixes(), SUFFIX)
     for name in names:
         found: Sequence[str] = (name,)
-        if _is_pattern(name):
+        if matching := fnmatch.filter(built_in, name):
+            found = matching
+        elif _is_pattern(name):
             # Of files only those that can be a style: a folder of styles may hold notes on them.
             files = (each for each in glob.glob(name) if _suffix(each) in suffixes)  # noqa: PTH207
-            found = _named(name, model) or sorted(files)
+            found = _style_names(name, model) or sorted(files)
             if not found:
                 problems.append(
-                    f"{_line(name)}: fits no name of a style for this model, and no file; "
-                    "`impasto styles` lists the names"
+                    f"{_line(name)}: matches no style for this model, and no file; "
+                    "`impasto styles` lists the styles"
                 )
         elif _is_folder(name, model):
             paths, unread = _pictures(name, suffixes)
@@ -137,14 +139,18 @@ def find_styles(
 def check_single(names: Sequence[str], *, model: Callable[[], str]) -> None:
     """Refuse folders and patterns where each name is one style.
 
+    Args:
+        names: as for :func:`find_styles`.
+        model: as for :func:`find_styles`.
+
     Raises:
-        click.UsageError: naming the option that takes them.
+        OptionError: for a folder or pattern, naming the option that takes it.
     """
     for name in names:
         if _is_pattern(name) or _is_folder(name, model):
-            raise click.UsageError(
-                f"{click.format_filename(name)}: may mean several styles; each photograph is "
-                "painted in each of them with --all-pairs"
+            raise OptionError(
+                f"{_line(name)}: may match several styles; with --all-pairs each photograph is "
+                "painted in each of them"
             )
 
 
@@ -153,11 +159,11 @@ def _is_pattern(name: str) -> bool:
 
 
 def _is_folder(name: str, model: Callable[[], str]) -> bool:
-    # As everywhere, a style's name goes before a file's.
-    return name != STDIO and Path(name).is_dir() and not _named(glob.escape(name), model)
+    # As everywhere, a style's name has priority over a file's.
+    return name != STDIO and Path(name).is_dir() and not _style_names(glob.escape(name), model)
 
 
-def _named(pattern: str, model: Callable[[], str]) -> list[str]:
+def _style_names(pattern: str, model: Callable[[], str]) -> list[str]:
     from impasto.styles.library import list_styles
 
     if Path(pattern).name != pattern:
@@ -166,12 +172,12 @@ def _named(pattern: str, model: Callable[[], str]) -> list[str]:
 
 
 def _pictures(
-    folder: str, suffixes: Sequence[str], *, spare: str = ""
+    folder: str, suffixes: Sequence[str], *, excluded: str = ""
 ) -> tuple[list[Path], list[str]]:
-    """The files with one of ``suffixes`` in a folder and below it, relative to it and in order.
+    """List the files with one of ``suffixes`` in a folder and below it, relative to it, in order.
 
-    Hidden files and folders are left out, the folder ``spare``, and links to folders, which may
-    lead in a circle. What cannot be looked into is told in the second list.
+    Hidden files and folders are left out, the folder ``excluded``, and links to folders, which may
+    form a circle. The second list has a line for each folder that cannot be listed.
     """
     unread: list[OSError] = []
     found = []
@@ -180,29 +186,29 @@ def _pictures(
             each
             for each in folders
             if not each.startswith(".")
-            and (not spare or os.path.realpath(Path(here, each)) != spare)
+            and (not excluded or os.path.realpath(Path(here, each)) != excluded)
         )
         below = Path(here).relative_to(folder)
         found += [
             below / each for each in files if not each.startswith(".") and _suffix(each) in suffixes
         ]
     return sorted(found), [
-        f"{_line(error.filename)}: cannot be looked into ({_line(error)})" for error in unread
+        f"{_line(error.filename)}: cannot be listed ({_line(error)})" for error in unread
     ]
 
 
-def _empty(folder: str, what: str, suffixes: Sequence[str]) -> str:
-    return f"{_line(folder)}: is a folder without any {what} ({', '.join(suffixes)})"
+def _empty(folder: str, kind: str, suffixes: Sequence[str]) -> str:
+    return f"{_line(folder)}: is a folder without any {kind} ({', '.join(suffixes)})"
 
 
-def _line(what: object) -> str:
+def _line(value: object) -> str:
     from impasto.images.formats import one_line
 
-    return one_line(what)
+    return one_line(value)
 
 
 def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()  # noqa: PTH122 (of ten thousands)
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 (Path is slow for many files)
 
 
 def _read_suffixes() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Where each result goes: one picture for each photograph and its styles, and its name."""
+"""Names and folders of results: one picture for each photograph and its styles."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import click
-
-from impasto.batch.inputs import STDIO, Source
-from impasto.errors import OptionError
+from impasto.batch.inputs import STDIO, Input
+from impasto.errors import ImageError, OptionError
 
 Existing: TypeAlias = Literal["spare", "replace", "skip"]
-"""What becomes of a file under a result's name: it stays and the result gets another name, it is
-replaced, or it is the result, made in an earlier call."""
+"""Rule for a file that exists under a result's name: "spare" it, by another name for the result;
+"replace" it; or "skip" the result, which an earlier call has made."""
 
 
 @dataclass(frozen=True)
@@ -25,133 +23,163 @@ class Job:
     """A picture to paint.
 
     Attributes:
-        source: the photograph.
-        target: where its picture goes: a file, or None for standard output.
-        styles: what it is painted in, all at once.
-        done: whether the picture is there already.
+        photo: the photograph.
+        target: the file of its picture; None for standard output.
+        styles: the styles that it is painted in, all at once.
+        done: whether the picture exists already.
     """
 
-    source: str
+    photo: str
     target: Path | None
     styles: tuple[str, ...] = ()
     done: bool = False
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All that one call paints. Made by :func:`plan`.
-
-    It is worked out photograph by photograph, so the first is painted at once, however many there
-    are.
+class Outputs:
+    """Plan of where results are written, made by :func:`plan_outputs`.
 
     Attributes:
-        sources: the photographs, in order.
-        mixtures: for each picture of a photograph, its styles.
         place: a file, a folder, or ``STDIO``; None for beside the photographs.
         is_file: whether ``place`` is a file.
-        existing: what becomes of files under the names of results.
-        others: what else is read, such as masks.
+        existing: rule for files that exist under the names of results.
+        others: other names that are read, such as masks.
     """
 
-    sources: tuple[Source, ...]
-    mixtures: tuple[tuple[str, ...], ...]
     place: str | None
     is_file: bool = False
     existing: Existing = "spare"
     others: tuple[str, ...] = ()
 
-    def __len__(self) -> int:
-        return len(self.sources) * len(self.mixtures)
+    def jobs(
+        self, inputs: Sequence[Input], mixtures: Sequence[tuple[str, ...]]
+    ) -> Iterator[tuple[Job, ...]]:
+        """Name the results of one photograph after the other, each photograph's in one go.
 
-    def groups(self) -> Iterator[tuple[Job, ...]]:
-        """The jobs of one photograph after the other, each photograph's in the order of styles.
-
-        With ``existing="skip"`` the names depend on the plan alone, not on what is there, so they
+        The iterator is lazy, so the first picture is painted at once, however many there are. With
+        ``existing="skip"`` the names depend on the arguments alone, not on existing files, so they
         are the same in every call.
+
+        Args:
+            inputs: the photographs.
+            mixtures: for each picture of a photograph, its styles.
 
         Raises:
             OptionError: if a result that may be there already is a picture that is read.
         """
-        names = _Names(self)
+        read = [path for path, _ in inputs]
+        read += [name for mixture in mixtures for name in mixture]
+        names = _Names([*read, *self.others], self.existing)
         suffixes = _written_suffixes()
-        mixtures = [
-            (styles, "".join(f"-{_stem(name)}" for name in styles)) for styles in self.mixtures
-        ]
-        for source in self.sources:
-            folder = Path(source.path).parent if self.place is None else Path(self.place)
-            below, stem = folder / source.below, _stem(source.path)
-            suffix = Path(source.path).suffix
+        endings = ["".join(f"-{_stem(name)}" for name in styles) for styles in mixtures]
+        for path, below in inputs:
+            folder = Path(path).parent if self.place is None else Path(self.place)
+            suffix = Path(path).suffix
             if suffix.lower() not in suffixes:
                 suffix = ".png"
             jobs = []
-            for styles, ending in mixtures:
+            for styles, ending in zip(mixtures, endings, strict=True):
                 target, done = None, False
                 if self.is_file:
-                    target, done = names.fixed(folder, source.path)
+                    target, done = names.fixed(folder, path)
                 elif self.place != STDIO:
-                    target, done = names.free(below, stem + ending, suffix, source.path)
-                jobs.append(Job(source.path, target, styles, done))
+                    target, done = names.free(folder / below, _stem(path) + ending, suffix, path)
+                jobs.append(Job(path, target, styles, done))
             yield tuple(jobs)
 
+    def make_folder(self) -> None:
+        """Make the folder that the results go to, if they go to one.
 
-def plan(
-    sources: Sequence[Source],
-    mixtures: Sequence[Sequence[str]],
+        Raises:
+            OptionError: if it cannot be made, since that affects every picture.
+        """
+        if self.place is None or self.place == STDIO:
+            return
+        try:
+            make_folder(Path(self.place))
+        except ImageError as error:
+            raise OptionError(str(error)) from error
+
+
+def plan_outputs(
+    inputs: Sequence[Input],
+    mixtures: Sequence[tuple[str, ...]],
     *,
     out: str | None,
     existing: Existing = "spare",
     to_folder: bool = False,
     others: Sequence[str] = (),
-) -> Plan:
-    """Where each result goes; nothing is made or written yet.
+) -> Outputs:
+    """Plan where results are written; nothing is made or written yet.
 
     Args:
-        sources: the photographs, one or more.
+        inputs: the photographs, one or more.
         mixtures: for each picture of a photograph, the styles that it gets together.
-        out: what was given as the place of the results.
-        existing: what becomes of files under the names of results.
+        out: the place of the results as a user gives it.
+        existing: rule for files that exist under the names of results.
         to_folder: whether ``out`` must be a folder even for a single result.
-        others: what else is read, such as masks.
+        others: other names that are read, such as masks.
 
     Raises:
-        click.UsageError: if the names contradict each other.
-        OptionError: if ``out`` cannot be written, as far as that can be known before the work.
+        OptionError: if the names contradict each other, or ``out`` cannot be written, as far as
+            that can be checked before painting.
+
+    Example:
+        >>> outputs = plan_outputs([("a/street.bmp", "")], [("wave",)], out=None)
+        >>> [str(job.target) for (job,) in outputs.jobs([("a/street.bmp", "")], [("wave",)])]
+        ['a/street-wave.png']
     """
-    made = Plan(
-        sources=tuple(sources),
-        mixtures=tuple(map(tuple, mixtures)),
-        place=out,
-        existing=existing,
-        others=tuple(others),
-    )
-    from_stdin = STDIO in [source.path for source in sources]
-    to_folder = to_folder or len(made) > 1
+    outputs = Outputs(place=out, existing=existing, others=tuple(others))
+    from_stdin = STDIO in [path for path, _ in inputs]
+    to_folder = to_folder or len(inputs) * len(mixtures) > 1
     if out == STDIO or (out is None and from_stdin and not to_folder):
         if to_folder:
-            raise click.UsageError("-o - takes one picture; for several give a folder")
+            raise OptionError("-o - takes one picture; for several give a folder")
         if existing == "skip":
-            raise click.UsageError("--resume needs results in files, not on standard output")
+            raise OptionError("--resume needs results in files, not on standard output")
         if sys.stdout.isatty():
-            raise click.UsageError("no picture is written to a terminal: give -o FILE, or redirect")
-        return replace(made, place=STDIO)
+            raise OptionError("no picture is written to a terminal: give -o FILE, or redirect")
+        return replace(outputs, place=STDIO)
     if out is None and from_stdin:
-        raise click.UsageError("standard input (-) has no folder of its own: give -o FOLDER")
+        raise OptionError("standard input (-) has no folder of its own: give -o FOLDER")
     if out is not None and not Path(out).is_dir():
         if not to_folder and not out.endswith("/"):
             _check_file(Path(out), existing)
-            return replace(made, is_file=True)
+            return replace(outputs, is_file=True)
         if os.path.lexists(out.rstrip("/")):
             raise OptionError(f"{out}: is a file; name a folder for several results")
         if Path(out).suffix.lower() in _written_suffixes() and not out.endswith("/"):
             raise OptionError(
                 f"{out}: is the name of a file; for several results name a folder"
-                f" (or {out}/ if the folder shall be called so)"
+                f" (or {out}/ if that is the name of the folder)"
             )
-    return made
+    return outputs
 
 
-def error_line(error: BaseException, job: Job) -> str:
-    """What went wrong, in one line that begins with the file it is about."""
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, unless it is there.
+
+    Raises:
+        ImageError: if it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(f"{folder}: cannot be made ({error.strerror})") from error
+
+
+def error_line(error: BaseException, name: str, target: Path | None = None) -> str:
+    """Describe an error in one line that begins with the file that failed.
+
+    Args:
+        error: the error.
+        name: the picture that was read, or ``-``.
+        target: the file that was written.
+
+    Example:
+        >>> error_line(OSError(28, "No space left on device"), "street.jpg")
+        'street.jpg: No space left on device'
+    """
     from impasto.images.formats import one_line
 
     if isinstance(error, MemoryError):
@@ -160,55 +188,53 @@ def error_line(error: BaseException, job: Job) -> str:
         text = error.strerror or type(error).__name__
     else:
         text = one_line(error)
-    source = "<stdin>" if job.source == STDIO else one_line(job.source)
-    named = text.startswith((f"{source}:", f"{one_line(job.target)}:"))
-    return text if named else f"{source}: {text}"
+    read = "<stdin>" if name == STDIO else one_line(name)
+    named = text.startswith((f"{read}:", f"{one_line(target)}:"))
+    return text if named else f"{read}: {text}"
 
 
 class _Names:
-    """Names that are free for results. Each costs the same, however many there are."""
+    """Free names for results, found in constant time each."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.existing = plan.existing
+    def __init__(self, read: Sequence[str], existing: Existing) -> None:
+        self.existing = existing
         self.folders: dict[str, str] = {}
-        read = [source.path for source in plan.sources]
-        read += [name for mixture in plan.mixtures for name in mixture]
-        # No result may take the place of what this call reads, nor of another result.
+        # No result may overwrite a file that this call reads, nor another result.
         self.read = set()
-        for path in (Path(name) for name in (*read, *plan.others) if name != STDIO):
-            self.read.add(self._real(str(path.parent), path.name, _look(str(path))))
-        self.given: set[str] = set()
+        for path in (Path(name) for name in read if name != STDIO):
+            self.read.add(self._real(str(path.parent), path.name, _lstat(str(path))))
+        self.taken: set[str] = set()
         self.numbers: dict[tuple[str, str, str], int] = {}
 
-    def free(self, folder: Path, stem: str, suffix: str, source: str) -> tuple[Path, bool]:
-        """The first of STEM, STEM-2, STEM-3 ... that is free, and whether the result is there."""
+    def free(self, folder: Path, stem: str, suffix: str, photo: str) -> tuple[Path, bool]:
+        """Return the first of STEM, STEM-2, ... that is free, and whether the result exists."""
         plain = str(folder), stem, suffix
         number = self.numbers.get(plain, 1)
         while True:
             name = f"{stem}-{number}{suffix}" if number > 1 else f"{stem}{suffix}"
             path = f"{folder}/{name}"
-            found = _look(path)
+            found = _lstat(path)
             real = self._real(plain[0], name, found)
-            self._check(real, path, source)
-            taken = real in self.read or real in self.given
+            self._check(real, path, photo)
+            taken = real in self.read or real in self.taken
             if not taken and (found is None or self.existing != "spare"):
                 break
             number += 1
-        if number > 1:  # who asks for this name again need not count up to it again
+        if number > 1:  # the next search for this name starts here
             self.numbers[plain] = number + 1
-        self.given.add(real)
+        self.taken.add(real)
         return Path(path), self._is_done(path, found)
 
-    def fixed(self, path: Path, source: str) -> tuple[Path, bool]:
-        """A name that was given, and whether the result is there."""
-        found = _look(str(path))
-        self._check(self._real(str(path.parent), path.name, found), str(path), source)
+    def fixed(self, path: Path, photo: str) -> tuple[Path, bool]:
+        """Return the name that a user chose, and whether the result exists."""
+        found = _lstat(str(path))
+        self._check(self._real(str(path.parent), path.name, found), str(path), photo)
         return path, self._is_done(str(path), found)
 
-    def _check(self, real: str, path: str, source: str) -> None:
+    def _check(self, real: str, path: str, photo: str) -> None:
         if self.existing == "skip" and real in self.read:
             raise OptionError(
-                f"{path}: is read in this call, and would be the result of {source}: with "
+                f"{path}: is read in this call, and would also be the result of {photo}: with "
                 "--resume give -o a folder away from what is read"
             )
 
@@ -221,7 +247,7 @@ class _Names:
         return stat.S_ISREG(found.st_mode) and found.st_size > 0
 
     def _real(self, folder: str, name: str, found: os.stat_result | None) -> str:
-        """As realpath(), but following the links to a folder only once."""
+        """Return the real path of a file; the links to each folder are followed only once."""
         if found is not None and stat.S_ISLNK(found.st_mode):
             return os.path.realpath(f"{folder}/{name}")
         if folder not in self.folders:
@@ -229,7 +255,7 @@ class _Names:
         return f"{self.folders[folder]}/{name}"
 
 
-def _look(path: str) -> os.stat_result | None:
+def _lstat(path: str) -> os.stat_result | None:
     try:
         return os.lstat(path)
     except (OSError, ValueError):  # ValueError: a zero byte in the name
@@ -241,10 +267,10 @@ def _stem(name: str) -> str:
 
 
 def _check_file(path: Path, existing: Existing) -> None:
-    """What writing would refuse after minutes of work is better refused now."""
+    """Check the name of a result before painting, instead of after minutes of work."""
     if path.suffix.lower() not in _written_suffixes():
         raise OptionError(
-            f"{path}: the suffix {path.suffix!r} tells no format that is written; use one of "
+            f"{path}: the suffix {path.suffix!r} is not of a format that is written; use one of "
             + ", ".join(_written_suffixes())
         )
     if not path.parent.is_dir():

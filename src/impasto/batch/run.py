@@ -1,71 +1,76 @@
-"""Paint one job after the other; what fails is told, and the others are still done."""
+"""The loop over many pictures: read, paint and write one after the other; outcomes are values.
+
+A photograph is opened and encoded once for all its pictures, and released after them. A failure of
+one picture is an outcome like any other, and the loop goes on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
-from impasto.batch.outputs import Job, error_line
-from impasto.controls.color.matching import paints
-from impasto.errors import ImpastoError, OptionError
+from impasto.batch.inputs import STDIO
+from impasto.batch.outputs import Job, error_line, make_folder
+from impasto.controls import Controls
+from impasto.errors import ImpastoError, OptionError, StyleError
+from impasto.images.options import ReadOptions, SaveOptions
 from impasto.images.photo import Photo
-from impasto.painting.steps import Content
+from impasto.images.sources import open_picture
+from impasto.painting import Budget, Watch
 from impasto.styles.style import Style
 from impasto.stylizer import Stylizer
 
 FAILURES = (ImpastoError, OSError, MemoryError)
-"""What one picture may raise; any other error is a defect of ours."""
+"""Errors that one picture may raise; any other error is a bug."""
 
 FATAL = (BrokenPipeError, OptionError)
-"""Those among them that the next picture would raise too."""
-
-Write: TypeAlias = Callable[[Photo, NDArray[np.float32], Job], None]
+"""Errors among them that stop the loop, since the next picture would raise them too."""
 
 
-@dataclass(frozen=True)
-class Tiles:
-    """How pictures are painted that are too large to be read at once.
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A style that is ready to use, or the error of preparing it.
 
     Attributes:
-        needed: whether a job is one of those.
-        paint: paints it from file to file, in styles that are ready, and gives its times as an
-            :class:`Outcome` has them.
+        name: as a user gives it.
+        value: the style, or its picture where a color method or the model needs that; or the error,
+            its reason in one line.
     """
 
-    needed: Callable[[Job], bool]
-    paint: Callable[[Job, Sequence[Style | Photo]], tuple[float, float, float]]
+    name: str
+    value: Style | Photo | ImpastoError
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of jobs of one photograph.
+    """Result of a picture that was painted, or of pictures that failed or existed before.
 
     Attributes:
-        jobs: which; one, or several that have failed or are skipped for one reason.
-        seconds: how long it took to encode, to align and to decode the picture, which is written
-            already.
-        problem: why there is none, in one line that begins with the file it is about. If both are
-            missing, the pictures were there before.
+        jobs: one, or several that failed or were skipped for one reason.
+        seconds: times of encoding, alignment and decoding. The time that is spent once for all
+            pictures of a photograph is added to the first of them.
+        remark: information that was lost in reading the photograph, "" for none.
+        problem: the reason for a failure, in one line that begins with the file that failed. If
+            there are neither seconds nor a problem, the pictures existed before.
     """
 
     jobs: tuple[Job, ...]
     seconds: tuple[float, float, float] | None = None
+    remark: str = ""
     problem: str = ""
 
 
 @dataclass
 class Tally:
-    """The sum of outcomes.
+    """Counts of outcomes.
 
     Attributes:
-        painted: how many pictures were painted.
-        skipped: how many were there before.
-        problems: how many pictures are missing for each reason.
+        painted: number of pictures that were painted.
+        skipped: number of pictures that existed before.
+        problems: number of missing pictures for each reason.
     """
 
     painted: int = 0
@@ -74,11 +79,11 @@ class Tally:
 
     @property
     def failed(self) -> int:
-        """How many pictures are missing."""
+        """Number of missing pictures."""
         return sum(self.problems.values())
 
     def add(self, outcome: Outcome) -> bool:
-        """Count an outcome; whether it has a problem that was not known before."""
+        """Count an outcome; return True if it has a new problem."""
         count = len(outcome.jobs)
         if outcome.problem:
             return self.add_problem(outcome.problem, count)
@@ -89,13 +94,13 @@ class Tally:
         return False
 
     def add_problem(self, problem: str, count: int = 0) -> bool:
-        """Note why ``count`` pictures are missing; whether that was not known before."""
+        """Count ``count`` pictures as missing for a reason; return True if the reason is new."""
         new = problem not in self.problems
         self.problems[problem] = self.problems.get(problem, 0) + count
         return new
 
     def summary(self, seconds: float) -> list[str]:
-        """A line of numbers, then one for each problem.
+        """Return a line of counts, then a line for each problem.
 
         Example:
             >>> Tally(painted=2, skipped=1).summary(3.21)
@@ -112,100 +117,132 @@ class Tally:
         return lines
 
 
+def prepare_styles(
+    model: Stylizer, names: Iterable[str], color: str | None, read: ReadOptions
+) -> Iterator[Prepared]:
+    """Find or read styles lazily, one after the other.
+
+    Args:
+        model: the loaded model.
+        names: of styles, of files, or ``-``.
+        color: the color method that they will be used with.
+        read: options of reading.
+
+    Raises:
+        OptionError: if an option is out of range, which is the same for every style.
+    """
+    for name in names:
+        try:
+            style = model.prepare(sys.stdin.buffer if name == STDIO else name, color, read)
+        except (OptionError, BrokenPipeError):
+            raise
+        except StyleError as error:
+            yield Prepared(name, error)
+        except FAILURES as error:
+            yield Prepared(name, ImpastoError(error_line(error, name)))
+        else:
+            yield Prepared(name, style)
+
+
 def run(
     model: Stylizer,
     groups: Iterable[Sequence[Job]],
-    styles: Mapping[str, Style | Photo | str],
+    styles: Mapping[str, Style | Photo | ImpastoError],
+    controls: Controls,
     *,
-    read: Callable[[str], Photo],
-    write: Write,
-    start: Callable[[Job], object],
-    options: Mapping[str, Any],
-    tiles: Tiles | None = None,
-) -> Iterator[Outcome]:
-    """Paint what is not done yet, and write every picture before the next is begun.
-
-    A photograph is read and encoded once for all its jobs, and forgotten after them.
+    read: ReadOptions = ReadOptions(),
+    save: SaveOptions = SaveOptions(),
+    budget: Budget = Budget(),
+    watch: Watch | None = None,
+) -> Iterator[Job | Outcome]:
+    """Paint the jobs that are not done, and write every picture before the next is begun.
 
     Args:
-        model: what paints.
+        model: the loaded model.
         groups: the jobs of one photograph after the other.
-        styles: for each name in a job the style, or the line that says why there is none.
-        read: gives a photograph at the size at which it is painted.
-        write: takes a photograph, its painted image and the job that this is for.
-        start: called before a job is begun.
-        options: for :meth:`impasto.stylizer.Stylizer.paint`.
-        tiles: what paints pictures that are too large for it; None: there are none.
+        styles: for each name in a job the style, or the error of preparing it.
+        controls: strength, weights, masks and colors; maps must be open.
+        read: sizes, and the handling of the photographs' metadata.
+        save: quality and depth of the results.
+        budget: memory and tiles.
+        watch: called after every step.
 
     Returns:
-        Outcomes, as they come; together they cover every job once.
+        Events in their order: every job before it is begun, and outcomes, which together cover
+        every job once.
 
     Raises:
         OptionError: if an option is out of range, which is the same for every picture.
-        BrokenPipeError: if nobody reads what is written.
+        BrokenPipeError: if standard output is closed.
     """
     for jobs in groups:
         done = tuple(job for job in jobs if job.done)
         if done:
             yield Outcome(done)
-        bad: dict[str, list[Job]] = {}
-        todo: list[Job] = []
+        failed: dict[str, list[Job]] = {}
+        ready: list[tuple[Job, list[Style | Photo]]] = []
         for job in jobs:
-            if not job.done:
-                values = [styles[name] for name in job.styles]
-                problem = next((each for each in values if isinstance(each, str)), "")
-                (bad.setdefault(problem, []) if problem else todo).append(job)
-        for problem, missing in bad.items():
+            values: list[Style | Photo] = []
+            problem = ""
+            for value in (styles[name] for name in job.styles if not job.done):
+                if isinstance(value, ImpastoError):
+                    problem = problem or " ".join(str(value).split())
+                else:
+                    values.append(value)
+            if problem:
+                failed.setdefault(problem, []).append(job)
+            elif not job.done:
+                ready.append((job, values))
+        for problem, missing in failed.items():
             yield Outcome(tuple(missing), problem=problem)
-        if todo:
-            yield from _photograph(model, todo, styles, read, write, start, options, tiles)
+        if ready:
+            yield from _paint_photograph(model, ready, controls, read, save, budget, watch)
 
 
-def _photograph(
+def _paint_photograph(
     model: Stylizer,
-    jobs: Sequence[Job],
-    styles: Mapping[str, Any],
-    read: Callable[[str], Photo],
-    write: Write,
-    start: Callable[[Job], object],
-    options: Mapping[str, Any],
-    tiles: Tiles | None,
-) -> Iterator[Outcome]:
-    start(jobs[0])
-    photo: Photo | None = None
-    image: NDArray[np.float32] | Content
-    encoding_once = 0.0
-    try:
-        if tiles is None or not tiles.needed(jobs[0]):
-            photo = read(jobs[0].source)
-            image, opacity = photo.image, photo.alpha
-            if len(jobs) > 1 and paints(options.get("color")):
-                begin = perf_counter()
-                image, opacity = model.encode(photo.image, opacity=photo.alpha), None
-                encoding_once = perf_counter() - begin
-    except FATAL:
-        raise
-    except FAILURES as error:
-        yield Outcome(tuple(jobs), problem=error_line(error, jobs[0]))
-        return
-    for job in jobs:
-        start(job)
-        values = [styles[name] for name in job.styles]
+    ready: Sequence[tuple[Job, list[Style | Photo]]],
+    controls: Controls,
+    read: ReadOptions,
+    save: SaveOptions,
+    budget: Budget,
+    watch: Watch | None,
+) -> Iterator[Job | Outcome]:
+    first = ready[0][0]
+    yield first
+    with ExitStack() as files:
+        start = perf_counter()
         try:
-            if photo is None:
-                assert tiles is not None
-                times = tiles.paint(job, values)
-            else:
-                painted = model.paint(image, values, opacity=opacity, **options)
-                write(photo, painted.image, job)
-                encoding = encoding_once + painted.encode_seconds
-                times = encoding, painted.align_seconds, painted.decode_seconds
-                # The time of what was done once for all stands in the first of them.
-                encoding_once = 0.0
-                del painted  # no picture is kept while the next is made
+            source = sys.stdin.buffer if first.photo == STDIO else first.photo
+            picture = files.enter_context(
+                open_picture(source, max_pixels=read.max_pixels, keep_gps=read.keep_gps)
+            )
+            content = model.encode_picture(
+                picture, controls, first.target, read, save, budget, watch
+            )
         except FATAL:
             raise
         except FAILURES as error:
-            yield Outcome((job,), problem=error_line(error, job))
-        else:
-            yield Outcome((job,), times)
+            jobs = tuple(job for job, _ in ready)
+            yield Outcome(jobs, problem=error_line(error, first.photo, first.target))
+            return
+        shared = perf_counter() - start
+        for job, styles in ready:
+            if job is not first:
+                yield job
+            try:
+                if job.target is not None and not job.target.parent.is_dir():
+                    make_folder(job.target.parent)
+                target = job.target or sys.stdout.buffer
+                written = model.write(content, picture, target, styles, controls, save, watch)
+            except FATAL:
+                raise
+            except FAILURES as error:
+                if isinstance(error.__cause__, BrokenPipeError):  # of standard output
+                    raise error.__cause__ from None
+                yield Outcome((job,), problem=error_line(error, job.photo, job.target))
+            else:
+                encode = shared + written.encode_seconds
+                seconds = encode, written.align_seconds, written.decode_seconds
+                shared = 0.0
+                yield Outcome((job,), seconds, written.remark)

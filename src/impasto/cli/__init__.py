@@ -1,37 +1,102 @@
 """The command ``impasto``.
 
-Only click is imported at the top, so that ``impasto --help`` answers at once: what is heavy is
-imported by the command that needs it. Defaults stand in the library's signatures and nowhere here.
+Only click is imported at the top, so that ``impasto --help`` answers at once: large modules are
+imported by the commands that need them. Defaults are those of the library.
+Other packages plug in commands by entry points of the group ``impasto.commands``, which name
+click commands; they are imported only when they are called.
 """
 
 from __future__ import annotations
 
+import glob
 import importlib
 import io
 import os
-import shutil
 import sys
-import textwrap
 import warnings
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from impasto import __version__
-from impasto.cli.figures import grid, strip
-from impasto.cli.options import FAILED
-from impasto.cli.styles import style, styles
-from impasto.cli.stylize import stylize
 from impasto.errors import ImpastoError
 
-if TYPE_CHECKING:
-    from impasto.models import Card, ModelRow
+FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 1
+"""Exit codes of the command."""
 
-INTERRUPTED, PIPE_CLOSED = 130, 1
+GROUP = "impasto.commands"
+"""Group of entry points for commands of other packages."""
+
+# The module and the first line of help of each command: importing all of them for the help would
+# take longer than everything else.
+_COMMANDS = {
+    "stylize": (
+        "impasto.cli.stylize:stylize",
+        "Paint photographs in the style of a picture, or of several.",
+    ),
+    "grid": (
+        "impasto.cli.figures:grid",
+        "Draw a grid of mixtures of four styles, one at each corner.",
+    ),
+    "strip": (
+        "impasto.cli.figures:strip",
+        "Draw a photograph at several strengths of a style, from none to full.",
+    ),
+    "style": (
+        "impasto.cli.styles:style",
+        "Save styles under a name, for use in place of style pictures.",
+    ),
+    "styles": (
+        "impasto.cli.styles:styles",
+        "List the named styles: your own and those of the gallery.",
+    ),
+    "models": (
+        "impasto.cli.models:models",
+        "List the models and engines, or describe .impasto files.",
+    ),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Click group that imports a command only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, those of other packages last."""
+        return list(dict.fromkeys([*_COMMANDS, *sorted(_plugged_in())]))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command.
+
+        Raises:
+            ImpastoError: if it is plugged in and its package cannot be imported.
+        """
+        if cmd_name in _COMMANDS:
+            module, _, name = _COMMANDS[cmd_name][0].partition(":")
+            command: click.Command = getattr(importlib.import_module(module), name)
+            return command
+        from importlib.metadata import entry_points
+
+        for plugin in entry_points(group=GROUP, name=cmd_name):
+            try:
+                command = plugin.load()
+            except ImportError as error:
+                raise ImpastoError(
+                    f"{cmd_name!r} needs {error.name or 'another package'}: "
+                    f"pip install '{_plugged_in()[cmd_name]}'"
+                ) from error
+            return command
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a line of help for each command, without importing it."""
+        rows = [(name, line) for name, (_, line) in _COMMANDS.items()]
+        for name, package in sorted(_plugged_in().items()):
+            if name not in _COMMANDS:
+                rows.append((name, f"Command of {package}; see impasto {name} --help."))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Paint a photograph in the style of another picture, offline.
@@ -41,97 +106,35 @@ def cli() -> None:
     """
 
 
-for _command in (stylize, grid, strip, style, styles):
-    cli.add_command(_command)
+def _plugged_in() -> dict[str, str]:
+    """Return the commands of other packages, each with the requirement that pip installs for it.
 
-
-@cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def lab(arguments: tuple[str, ...]) -> Any:
-    """Train and make models: impasto lab --help (needs PyTorch)."""
-    # By name, since the studio knows nothing of the lab; its own absence is its own error.
-    commands = importlib.import_module("impasto.lab.cli").lab
-    return commands.main(list(arguments), prog_name="impasto lab", standalone_mode=False)
-
-
-@cli.command()
-@click.argument("files", metavar="[FILE]...", nargs=-1)
-def models(files: tuple[str, ...]) -> None:
-    """List the models and the engines that there are, or what is in the .impasto files given."""
-    from impasto.models import DEFAULT_MODEL, MODELS, find_bundle
-    from impasto.models.engine import ENGINES
-
-    for file in files:
-        _print_entry(file, _card_facts(find_bundle(file).card), marked=False)
-    if files:
-        return
-
-    click.echo("Models (--model NAME; * is the default)\n")
-    for row in MODELS:
-        _print_entry(row.name, _model_facts(row), marked=row.name == DEFAULT_MODEL)
-    click.echo("Any other model by its file: --model path/to/NAME.impasto\n")
-    click.echo("Engines (--engine NAME; * is the default)\n")
-    default = next((row for row in ENGINES if row.installed), None)
-    for engine in ENGINES:
-        state = "installed" if engine.installed else f"not installed: pip install {engine.pip}"
-        facts = [engine.summary, f"{state}; {', '.join(engine.precisions)}"]
-        _print_entry(engine.name, facts, marked=engine is default)
-
-
-def _model_facts(row: ModelRow) -> list[str]:
-    from impasto.models import find_bundle
-
-    if row.lab is not None:
-        return [row.summary, f"a method of the lab: {row.how}; impasto lab methods tells more"]
-    if row.path is None:
-        return [row.summary, f"not in this installation: {row.how}"]
-    try:
-        card = find_bundle(row.name).card
-    except ImpastoError as error:  # one damaged file is no reason to hide the others
-        return [row.summary, f"cannot be used: {' '.join(str(error).split())}"]
-    return [row.summary, *_card_facts(card, size=row.path.stat().st_size)]
-
-
-def _card_facts(card: Card, *, size: int = 0) -> list[str]:
-    kind = "levels: " + ", ".join(f"{level.name} (1/{level.stride})" for level in card.levels)
-    if card.styles:
-        able = ", ".join(card.controls) or "none of alpha, several and masks"
-        kind = f"styles built in: {', '.join(card.styles)}; controls: {able}"
-    return [
-        card.title,
-        (f"{size / 1e6:.1f} MB, " if size else "") + f"{card.parameters / 1e6:.2f} M parameters, "
-        f"{card.macs_512 / 1e9:.1f} G multiply-adds at 512 x 512",
-        kind,
-        f"trained on: {card.data} ({card.iterations:,} iterations)",
-        f"licence: {card.licence}",
-    ]
-
-
-def _print_entry(name: str, facts: Sequence[str], *, marked: bool) -> None:
-    width = min(100, max(60, shutil.get_terminal_size().columns))
-    click.echo(f"{'*' if marked else ' '} {name}")
-    for fact in facts:
-        # Names of folders and files stay whole, wherever their hyphens are.
-        wrapped = textwrap.fill(
-            fact,
-            width,
-            initial_indent="    ",
-            subsequent_indent="      ",
-            break_on_hyphens=False,
-        )
-        click.echo(wrapped)
-    click.echo()
+    The files of metadata are read directly: importing importlib.metadata takes as long as all the
+    rest of ``impasto --help``.
+    """
+    found: dict[str, str] = {}
+    for folder in sys.path:
+        for file in glob.iglob(os.path.join(folder, "*.dist-info", "entry_points.txt")):  # noqa: PTH118, PTH207
+            with open(file, encoding="utf-8") as stream:  # noqa: PTH123
+                _, _, section = stream.read().partition(f"[{GROUP}]\n")
+            package = os.path.basename(os.path.dirname(file)).partition("-")[0]  # noqa: PTH119, PTH120
+            for line in section.partition("\n[")[0].splitlines():
+                name, _, place = line.partition("=")
+                extras = place.partition("[")[1:]
+                found.setdefault(name.strip(), package + "".join(extras).replace(" ", ""))
+    found.pop("", None)
+    return found
 
 
 def main() -> None:
     """Run the command and exit: 0 done, 1 output closed, 2 something failed, 130 interrupted."""
     for name in ("stdin", "stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # closed by whoever started us
+        if stream is None:  # closed by the parent process
             setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115, PTH123
         elif isinstance(stream, io.TextIOWrapper) and name != "stdin":
-            stream.reconfigure(errors="backslashreplace")  # a file's name need not fit
-    if not sys.warnoptions:  # libraries' remarks on odd files say nothing that a user could mend
+            stream.reconfigure(errors="backslashreplace")  # for names that cannot be encoded
+    if not sys.warnoptions:  # libraries' warnings about odd files do not help a user
         warnings.simplefilter("ignore")
     code: int | None
     try:
@@ -144,9 +147,12 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except BrokenPipeError:
-        # Python flushes once more on its way out; let it flush into nothing.
+        # Python flushes once more on exit; without a null device that would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = PIPE_CLOSED
+    except MemoryError:
+        click.echo("impasto: not enough memory for a picture of this size", err=True)
+        code = FAILED
     except (ImpastoError, OSError) as error:
         click.echo(f"impasto: {' '.join(str(error).split())}", err=True)
         code = FAILED

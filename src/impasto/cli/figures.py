@@ -1,73 +1,77 @@
-"""The commands ``impasto grid`` and ``impasto strip``: the paper's figures of its controls."""
+"""Commands ``impasto grid`` and ``impasto strip``: the paper's figures of its controls."""
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from impasto.batch.inputs import Source, split_styles
-from impasto.batch.outputs import plan
-from impasto.cli.options import LibraryOption, given
-from impasto.cli.painting import (
-    C,
-    PaintingOptions,
-    about,
+from impasto.batch.inputs import STDIO, split_styles
+from impasto.batch.outputs import plan_outputs
+from impasto.cli.options import (
+    LibraryOption,
+    ModelOptions,
+    file_or_stdin,
     numbers,
-    painting_options,
-    read_plane,
-    read_style,
-    short_name,
+    options_of,
+    progress_bar,
+    without_none,
 )
-from impasto.errors import OptionError
+from impasto.controls import Controls
+from impasto.images.options import ReadOptions, SaveOptions, option
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from impasto.images.photo import Photo
-    from impasto.styles.style import Style
+    from impasto.controls import Map
+    from impasto.painting import Progress
     from impasto.stylizer import Stylizer
 
-    Draw = Callable[..., Image.Image]
+_EXCLUDED = ("controls.weights", "controls.masks", "read.size", "read.keep_gps", "save.depth")
 
 
-def _figure_options(command: C) -> C:
-    own = (
-        click.argument("content", metavar="CONTENT"),
-        click.option(
-            "-o", "--out", metavar="OUT", required=True, help="File of the figure; - for stdout."
-        ),
-        click.option(
-            "--size",
-            type=int,
-            metavar="N",
-            cls=LibraryOption,
-            reads="batch.figures:grid:size",
-            help="Shorter side that a larger photograph is reduced to.",
-        ),
-        click.option(
-            "--mask",
-            metavar="FILE",
-            help="Where what is painted goes: a gray picture, or one with an alpha channel. "
-            "Elsewhere the photograph stays.",
-        ),
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """Options of a figure: file, size and mask.
+
+    Attributes:
+        out: file of the figure.
+        size: shorter side of each picture; None for the library's default.
+        mask: mask of the painted area.
+        quiet: print errors only.
+    """
+
+    out: str = option(
+        "", "File of the figure; - for stdout.", short="-o", metavar="OUT", required=True
     )
-    command = painting_options(command)
-    for option in reversed(own):
-        command = option(command)
-    return command
+    size: int | None = option(
+        None,
+        "Shorter side that a larger photograph is reduced to.",
+        metavar="N",
+        reads="batch.figures:grid:size",
+    )
+    mask: Map | None = option(
+        None,
+        "Mask of the painted area: a gray picture, or one with an alpha channel. The photograph "
+        "stays unchanged elsewhere.",
+        metavar="FILE",
+    )
+    quiet: bool = option(False, "Print errors only.", short="-q")
 
 
 @click.command()
+@click.argument("content", metavar="CONTENT")
 @click.option(
     "-s",
     "--style",
     "names",
     metavar="STYLE",
     multiple=True,
-    help="Four: top left, top right, bottom left, bottom right.",
+    help="Style of a corner, given 4 times: top left, top right, bottom left, bottom right.",
 )
 @click.option(
     "--steps",
@@ -77,42 +81,42 @@ def _figure_options(command: C) -> C:
     reads="batch.figures:grid:steps",
     help="Pictures along each side.",
 )
-@click.option(
-    "--alpha",
-    type=float,
-    metavar="A",
-    cls=LibraryOption,
-    reads="batch.figures:grid:alpha",
-    help="Strength, up to 2.",
+@options_of(
+    figure=Figure,
+    controls=Controls,
+    read=ReadOptions,
+    save=SaveOptions,
+    model=ModelOptions,
+    leave_out=_EXCLUDED,
 )
-@_figure_options
-def grid(names: tuple[str, ...], steps: int | None, alpha: float | None, **figure: Any) -> int:
-    """Draw a photograph between four styles, which mix as their corners are near.
+def grid(content: str, names: tuple[str, ...], steps: int | None, **options: Any) -> int:
+    """Draw a grid of mixtures of four styles, one at each corner.
 
     \b
     impasto grid street.jpg -s wave.jpg -s rain.jpg -s sun.jpg -s ink.jpg -o grid.png
     """
-    from impasto.batch import figures
-    from impasto.controls.affine import check_alpha
-
     if len(names) != 4:
         raise click.UsageError(
             f"a grid has a style at each corner: give -s 4 times, not {len(names)}"
         )
-    if alpha is not None:
-        check_alpha(alpha)
-    if steps is not None and steps < 2:
-        raise OptionError(f"a grid needs 2 steps or more along each side, not {steps}")
-    return _draw(
-        names,
-        partial(figures.grid, **given(steps=steps, alpha=alpha)),
-        pictures=(steps or figures.STEPS) ** 2,
-        **figure,
-    )
+    from impasto.batch import figures
+
+    def draw(model: Stylizer, photo: Any, styles: Sequence[Any], **more: Any) -> Image.Image:
+        return figures.grid(model, photo, styles, **more, **without_none(steps=steps))
+
+    return _draw(content, names, draw, pictures=(steps or figures.STEPS) ** 2, **options)
 
 
 @click.command()
-@click.option("-s", "--style", "name", metavar="STYLE", required=True, help="The style.")
+@click.argument("content", metavar="CONTENT")
+@click.option(
+    "-s",
+    "--style",
+    "name",
+    metavar="STYLE",
+    required=True,
+    help="Style: a picture, or a name from `impasto styles`.",
+)
 @click.option(
     "--alphas",
     type=numbers,
@@ -121,67 +125,75 @@ def grid(names: tuple[str, ...], steps: int | None, alpha: float | None, **figur
     reads="batch.figures:strip:alphas",
     help="Strengths from left to right, up to 2.",
 )
-@_figure_options
-def strip(name: str, alphas: tuple[float, ...] | None, **figure: Any) -> int:
+@options_of(
+    figure=Figure,
+    controls=Controls,
+    read=ReadOptions,
+    save=SaveOptions,
+    model=ModelOptions,
+    leave_out=("controls.alpha", *_EXCLUDED),
+)
+def strip(content: str, name: str, alphas: tuple[float, ...] | None, **options: Any) -> int:
     """Draw a photograph at several strengths of a style, from none to full.
 
     \b
     impasto strip street.jpg -s wave.jpg -o strip.png
     """
     from impasto.batch import figures
-    from impasto.controls.affine import check_alpha
 
-    for alpha in alphas or ():
-        check_alpha(alpha)
+    def draw(model: Stylizer, photo: Any, styles: Sequence[Any], **more: Any) -> Image.Image:
+        return figures.strip(model, photo, styles[0], **more, **without_none(alphas=alphas))
 
-    def draw(model: Stylizer, photo: Photo, styles: list[Style | Photo], **more: Any) -> Any:
-        (style,) = styles
-        return figures.strip(model, photo, style, **given(alphas=alphas), **more)
-
-    return _draw((name,), draw, pictures=len(alphas or figures.ALPHAS), **figure)
+    return _draw(content, (name,), draw, pictures=len(alphas or figures.ALPHAS), **options)
 
 
 def _draw(
-    names: Sequence[str],
-    draw: Draw,
-    *,
     content: str,
+    names: tuple[str, ...],
+    draw: Callable[..., Image.Image],
+    *,
     pictures: int,
-    out: str,
-    size: int | None,
-    mask: str | None,
-    common: PaintingOptions,
+    figure: Figure,
+    controls: Controls,
+    read: ReadOptions,
+    save: SaveOptions,
+    model: ModelOptions,
 ) -> int:
-    masks = () if mask is None else (mask,)
-    (content,), names = split_styles((content,), names, others=masks)
-    made = plan(
-        [Source(content)],
-        [names],
-        out=out,
-        existing="replace" if common.overwrite else "spare",
-        others=masks,
-    )
-    [(job,)] = made.groups()
+    from impasto.images.writing import write_image
 
-    from impasto.images.options import check_size
-
-    check_size(size)
-    plane = None if mask is None else read_plane(mask, max_pixels=common.max_pixels)
-    with common.progress("loading the model", 1 + len(names) + pictures) as bar:
-        stylizer = common.load()
+    masks: list[Any] = [] if figure.mask is None else [figure.mask]
+    controls = replace(controls, masks=masks)
+    maps: list[Any] = [controls.alpha, *masks]
+    others = [
+        each if isinstance(each, str) else STDIO for each in maps if not isinstance(each, float)
+    ]
+    (content,), names = split_styles((content,), names, others=others)
+    inputs, mixtures = [(content, "")], [names]
+    existing: Any = "replace" if save.overwrite else "spare"
+    outputs = plan_outputs(inputs, mixtures, out=figure.out, existing=existing, others=others)
+    [(job,)] = outputs.jobs(inputs, mixtures)
+    with progress_bar("loading the model", 1 + pictures, quiet=figure.quiet) as bar:
+        loaded = model.load()
         bar.update()
-        photo = about(content, lambda: common.read(content))
-        styles = []
-        for name in names:
-            bar.set_description_str(f"style {short_name(name)}")
-            styles.append(read_style(stylizer, name, common))
-            bar.update()
-        bar.set_description_str(short_name(content))
-        sheet = about(
-            content,
-            lambda: draw(stylizer, photo, styles, watch=bar.update, **given(size=size, mask=plane)),
+        bar.set_description_str(content.rpartition("/")[2])
+
+        def watch(progress: Progress) -> None:
+            bar.update(1 + progress.step - bar.n)
+
+        sheet = draw(
+            loaded,
+            file_or_stdin(content),
+            [file_or_stdin(name) for name in names],
+            controls=controls,
+            read=read,
+            watch=watch,
+            **without_none(size=figure.size),
         )
-        common.write(sheet, job)
-    if not common.quiet and job.target is not None:
+    encoded = io.BytesIO()  # encoded in full before the first byte is written
+    write_image(sheet, job.target or encoded, save=save)
+    if job.target is None:
+        sys.stdout.buffer.write(encoded.getbuffer())
+        sys.stdout.buffer.flush()
+    elif not figure.quiet:
         click.echo(f"{job.target}: {pictures} pictures ({sheet.width} x {sheet.height} pixels)")
     return 0

@@ -1,4 +1,4 @@
-"""The commands ``impasto style`` and ``impasto styles``: styles that are kept under a name."""
+"""Commands ``impasto style`` and ``impasto styles``: the library of named styles."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from impasto.cli.options import FAILED, LibraryOption, given
+from impasto.batch.inputs import STDIO
+from impasto.cli import FAILED
+from impasto.cli.options import LibraryOption, file_or_stdin, without_none
 from impasto.errors import ImageError, OptionError, StyleError
+from impasto.images.options import SaveOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,15 +25,13 @@ if TYPE_CHECKING:
     from impasto.styles.library import Entry
     from impasto.styles.style import Style
 
-_STDIO = "-"
-
-# The shorter side that the photograph of a sheet is painted at: more than its cell shows.
+# Shorter side of the photograph of a sheet while it is painted: larger than its cell.
 _SHEET_SIZE = 384
 
 
 @click.group()
 def style() -> None:
-    """Keep styles under a name, to be used wherever a style picture is.
+    """Save styles under a name, for use in place of style pictures.
 
     \b
     impasto style add great-wave wave.jpg --note "Hokusai, The Great Wave"
@@ -46,9 +47,11 @@ def style() -> None:
     metavar="NAME|FILE",
     cls=LibraryOption,
     reads="stylizer:load:model",
-    help="The model to keep it for; a style fits the model that made it alone.",
+    help="Model that makes the style; the style fits no other model.",
 )
-@click.option("--note", metavar="TEXT", help="Where it comes from  [default: the file's name]")
+@click.option(
+    "--note", metavar="TEXT", help="Origin, such as artist and title  [default: the file's name]"
+)
 @click.option(
     "--size",
     type=int,
@@ -66,12 +69,12 @@ def add(
     size: int | None,
     overwrite: bool,
 ) -> None:
-    """Keep the style of PICTURE under NAME.
+    """Save the style of PICTURE under NAME.
 
-    NAME is made of letters (a to z), digits, - and _. PICTURE may be a style file (.safetensors)
-    too, made for the same model; a - is standard input. A few kB are kept: statistics and a
-    thumbnail. For another model, keep it again with --model: one name can stand for a style of
-    each model.
+    NAME consists of letters (a to z), digits, - and _. PICTURE may also be a style file
+    (.safetensors) that was made for the same model; a - is standard input. A style has a few kB:
+    statistics and a thumbnail. For another model, add it again with --model: the same name can
+    have a style for each model.
     """
     from dataclasses import replace
 
@@ -79,17 +82,17 @@ def add(
     from impasto.styles.files import SUFFIX
     from impasto.styles.library import add_style, check_name
 
-    check_name(name)  # before the work
+    check_name(name)  # before the style is computed
     is_file = Path(picture).suffix.lower() == SUFFIX
     if is_file and size is not None:
-        raise click.UsageError("--size is for pictures; a style file has its size already")
+        raise click.UsageError("--size is for pictures; it does not change a style file")
     made = _from_file(picture, model) if is_file else _from_picture(picture, model, size)
-    source = "standard input" if picture == _STDIO else Path(picture).name
+    source = "standard input" if picture == STDIO else Path(picture).name
     if note is None:
         note = made.note if is_file else one_line(source)
     path = add_style(replace(made, note=note), name, overwrite=overwrite)
     size_kb = path.stat().st_size / 1000
-    click.echo(f"{name}: kept for model {made.model_name!r}, {size_kb:.1f} kB in {path}")
+    click.echo(f"{name}: saved for model {made.model_name!r}, {size_kb:.1f} kB in {path}")
 
 
 def _from_file(picture: str, model: str | None) -> Style:
@@ -109,23 +112,23 @@ def _from_picture(picture: str, model: str | None, size: int | None) -> Style:
     from impasto.styles.style import make_thumbnail
     from impasto.stylizer import load
 
-    # In full, since it is read twice and a pipe cannot go back.
-    source = io.BytesIO(sys.stdin.buffer.read()) if picture == _STDIO else picture
-    # In single precision, whatever is fastest here: it is made once, and used anywhere.
-    stylizer = load(**given(model=model), precision="fp32")
+    # Read into memory, since it is read twice and a pipe cannot be rewound.
+    source = io.BytesIO(sys.stdin.buffer.read()) if picture == STDIO else picture
+    # In single precision, even where another is faster: the style is made once and used anywhere.
+    stylizer = load(**without_none(model=model), precision="fp32")
     try:
-        made = stylizer.style(source, **given(size=size))
+        made = stylizer.style(source, **without_none(size=size))
         thumbnail = make_thumbnail(source)
     except MemoryError as error:
         raise ImageError(f"{picture}: not enough memory for a picture of this size") from error
-    return replace(made, model_name=stylizer.card.name, thumbnail=thumbnail)
+    return replace(made, model_name=stylizer.name, thumbnail=thumbnail)
 
 
 @style.command()
 @click.argument("name")
 @click.option("--model", metavar="NAME|FILE", help="For this model only  [default: for all]")
 def remove(name: str, model: str | None) -> None:
-    """Remove a style that you keep; those of the gallery stay."""
+    """Remove one of your styles; those of the gallery cannot be removed."""
     from impasto.styles.library import remove_style
 
     for entry in remove_style(name, model=_identity(model)):
@@ -138,9 +141,8 @@ def remove(name: str, model: str | None) -> None:
 @click.option("--thumbnail", metavar="OUT", help="Write its thumbnail to this picture file.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 def show(name: str, model: str | None, thumbnail: str | None, overwrite: bool) -> None:
-    """Show what is known of a style, by its NAME or its style file (.safetensors)."""
-    from impasto.images.options import SaveOptions
-    from impasto.images.photo import write_image
+    """Show the details of a style, given by NAME or as a style file (.safetensors)."""
+    from impasto.images.writing import write_image
     from impasto.styles.files import SUFFIX, load_style
     from impasto.styles.library import Entry, list_styles
     from impasto.styles.style import open_thumbnail
@@ -150,7 +152,7 @@ def show(name: str, model: str | None, thumbnail: str | None, overwrite: bool) -
     else:
         found = [each for each in list_styles(model=_identity(model)) if each.name == name]
     if not found:
-        raise StyleError(f"there is no style {name!r}; `impasto styles` lists what there is")
+        raise StyleError(f"there is no style {name!r}; `impasto styles` lists all styles")
     for entry in found:
         _print_facts(entry)
     if thumbnail is not None:
@@ -178,12 +180,14 @@ def _print_facts(entry: Entry) -> None:
 
 
 @click.command()
-@click.option("--model", metavar="NAME|FILE", help="Those for this model only.")
-@click.option("--sheet", metavar="OUT", help="Draw them all, labeled, on the photograph of --on.")
+@click.option("--model", metavar="NAME|FILE", help="List the styles of this model only.")
+@click.option(
+    "--sheet", metavar="OUT", help="Draw a contact sheet: the photograph of --on in every style."
+)
 @click.option("--on", metavar="PHOTO", help="The photograph for --sheet.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 def styles(model: str | None, sheet: str | None, on: str | None, overwrite: bool) -> int:
-    """List the styles that have a name: those that you keep, and the gallery.
+    """List the named styles: your own and those of the gallery.
 
     \b
     impasto styles
@@ -192,14 +196,16 @@ def styles(model: str | None, sheet: str | None, on: str | None, overwrite: bool
     from impasto.styles.library import list_styles
 
     if (sheet is None) != (on is None):
-        raise click.UsageError("--sheet OUT and --on PHOTO go together: what to draw, and on what")
+        raise click.UsageError(
+            "--sheet OUT needs --on PHOTO, and --on PHOTO needs --sheet OUT: give both or neither"
+        )
     if sheet is not None and on is not None:
         return _draw(Path(sheet), on, model=model, overwrite=overwrite)
     if model is not None and (names := _built_in(model)):
         click.echo(f"Styles built into {model}\n")
         for name in names:
             click.echo(f"  {name}")
-        click.echo(f"\nUse one: impasto stylize PHOTO -s {names[0]} --model {model}")
+        click.echo(f"\nUse a style: impasto stylize PHOTO -s {names[0]} --model {model}")
         return 0
     entries = list_styles(model=_identity(model))
     usable = [each for each in entries if each.style is not None]
@@ -209,11 +215,11 @@ def styles(model: str | None, sheet: str | None, on: str | None, overwrite: bool
         _print_table([each for each in usable if _for_model(each) == heading])
         click.echo()
     if not usable:
-        click.echo("There is no style yet.\n")
+        click.echo("There are no styles yet.\n")
     for entry in entries:
         if entry.style is None:
             click.echo(f"cannot be used: {entry.problem}\n")
-    click.echo("Use one: impasto stylize PHOTO NAME; keep another: impasto style add NAME PICTURE")
+    click.echo("Use a style: impasto stylize PHOTO NAME; add one: impasto style add NAME PICTURE")
     return 0
 
 
@@ -230,24 +236,24 @@ def _print_table(entries: Sequence[Entry]) -> None:
 def _draw(target: Path, on: str, *, model: str | None, overwrite: bool) -> int:
     from tqdm import tqdm
 
-    from impasto.batch.sheets import Cell, contact_sheet
-    from impasto.images.options import SaveOptions
-    from impasto.images.photo import read_photo, write_image
+    from impasto.batch.figures import Cell, contact_sheet
+    from impasto.images.photo import read_photo
     from impasto.images.resizing import resize
+    from impasto.images.writing import write_image
     from impasto.styles.library import Entry, list_styles
     from impasto.styles.style import Style
     from impasto.stylizer import load
 
-    if os.path.lexists(target) and not overwrite:  # better now than after the work
+    if os.path.lexists(target) and not overwrite:  # checked before painting
         raise OptionError(f"{target}: exists already; give another name, or --overwrite")
-    photo = read_photo(sys.stdin.buffer if on == _STDIO else on)
-    stylizer = load(**given(model=model))
+    photo = read_photo(file_or_stdin(on))
+    stylizer = load(**without_none(model=model))
     image = photo.image
     if min(image.shape[:2]) > _SHEET_SIZE:
         image = resize(image, _SHEET_SIZE)
     entries: Sequence[Entry] = list_styles(model=stylizer.identity)
-    if stylizer.card.styles:
-        values = [(name, stylizer.found(name)) for name in stylizer.card.styles]
+    if stylizer.limits.styles:
+        values = [(name, stylizer.find(name)) for name in stylizer.limits.styles]
         entries = [
             Entry(name, Path(str(model)), gallery=False, style=value)
             for name, value in values
@@ -256,20 +262,19 @@ def _draw(target: Path, on: str, *, model: str | None, overwrite: bool) -> int:
     usable = [(each, each.style) for each in entries if each.style is not None]
     if not usable:
         raise StyleError(
-            f"there is no style for model {stylizer.card.name!r} yet: "
-            "keep one with impasto style add"
+            f"there is no style for model {stylizer.name!r} yet: add one with impasto style add"
         )
     cells = [Cell(_picture(image), "the photograph", Path(on).name)]
     failures = [each.problem for each in entries if each.style is None]
     for entry, value in tqdm(usable, desc="painting", leave=False, disable=not sys.stderr.isatty()):
         try:
             painted = _picture(stylizer.paint(image, value).image)
-        except StyleError as error:  # one bad style is no reason to hide the others
+        except StyleError as error:  # the others are drawn in spite of one bad style
             failures.append(str(error))
             continue
         cells.append(Cell(painted, entry.name, value.note, _inset(value)))
     write_image(contact_sheet(cells), target, save=SaveOptions(overwrite=overwrite))
-    click.echo(f"{target}: {len(cells) - 1} styles for model {stylizer.card.name!r}")
+    click.echo(f"{target}: {len(cells) - 1} styles for model {stylizer.name!r}")
     for problem in failures:
         click.echo(f"impasto: {problem}", err=True)
     return FAILED if failures else 0
@@ -287,7 +292,7 @@ def _inset(style: Style) -> Image.Image | None:
 
     try:
         return open_thumbnail(style)
-    except ImageError:  # the style is good without
+    except ImageError:  # the style works without a thumbnail
         return None
 
 

@@ -1,130 +1,184 @@
-"""The command ``impasto stylize``."""
+"""Command ``impasto stylize``: many pictures, many styles, all controls."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from impasto.batch.inputs import check_single, find_contents, find_styles, split_styles
-from impasto.batch.outputs import Existing, Plan, plan
-from impasto.cli.jobs import paint_jobs
-from impasto.cli.methods import MethodOptions, method_options
-from impasto.cli.options import FAILED, LibraryOption, given
-from impasto.cli.painting import (
-    PaintingOptions,
-    check_tiling,
-    files_of,
-    numbers,
-    painting_options,
-    read_plane,
-    read_strength,
-    tiling_options,
-)
+from impasto.batch.inputs import STDIO, check_single, find_contents, find_styles, split_styles
+from impasto.batch.outputs import Job, plan_outputs
+from impasto.cli import FAILED
+from impasto.cli.options import ModelOptions, options_of, progress_bar
+from impasto.controls import Controls
+from impasto.errors import ImpastoError, OptionError
+from impasto.images.options import ReadOptions, SaveOptions, option
+from impasto.painting import Budget
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from impasto.batch.run import Outcome, Tally
+    from impasto.images.photo import Photo
+    from impasto.painting import Progress
+    from impasto.styles.style import Style
+    from impasto.stylizer import Stylizer
+
+_PREVIEW_EVERY = 25
+
+# A picture in one tile has two steps, encoding and decoding; in more tiles, two for each tile.
+_STEPS_OF_ONE_TILE = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Options of the styles and results of a call.
+
+    Attributes:
+        style: names of styles.
+        out: file or folder of the results.
+        all_pairs: paint every photograph in each style separately.
+        resume: skip results that exist.
+        quiet: print errors only.
+    """
+
+    style: Sequence[str] = option(
+        (),
+        "Style: a picture, or a name from `impasto styles`. Several styles are mixed.",
+        short="-s",
+        metavar="STYLE",
+    )
+    out: str | None = option(
+        None, "File or folder of the result; - for stdout.", short="-o", metavar="OUT"
+    )
+    all_pairs: bool = option(
+        False,
+        "Paint every photograph in each style separately. A style may then be a folder, or a "
+        "pattern of names in quotes, such as 'monet-*'.",
+    )
+    resume: bool = option(
+        False,
+        "Skip results that exist. Only their names are compared: a picture made with other "
+        "options counts as done.",
+    )
+    quiet: bool = option(False, "Print errors only.", short="-q")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions:
+    """Options of methods that other packages plug in, such as those of the lab.
+
+    Attributes:
+        vgg: file of VGG-19.
+        steps: number of steps of an optimization.
+        changes: other settings, as texts ``NAME=VALUE``.
+        preview: file of the intermediate picture.
+        checkpoint: file of the state of a run.
+    """
+
+    vgg: Path | None = option(
+        None,
+        "File of VGG-19, for methods of the lab.",
+        shown="$IMPASTO_VGG, or the file that `impasto lab fetch vgg19` has downloaded",
+    )
+    steps: int | None = option(
+        None, "Number of steps of a method of the lab.", metavar="N", shown="the method's"
+    )
+    changes: Sequence[str] = option(
+        (),
+        "Setting of a method of the lab; `impasto lab methods` lists them.",
+        flag="set",
+        metavar="NAME=VALUE",
+    )
+    preview: Path | None = option(
+        None, "Write the intermediate picture, every 25th step.", metavar="FILE"
+    )
+    checkpoint: Path | None = option(
+        None,
+        "Save the state of a method of the lab, and resume a stopped run from there.",
+        metavar="FILE",
+    )
+
+    def check(self, model: str | None, pictures: int) -> None:
+        """Check that the model is plugged in and that only one picture is painted, where needed.
+
+        Raises:
+            OptionError: naming the options.
+        """
+        used = [name for name, value in vars(self).items() if value not in (None, ())]
+        if not used:
+            return
+        from impasto.models import plugins
+
+        names = [plugin.name for plugin in plugins()]
+        if model not in names:
+            flag = "set" if used[0] == "changes" else used[0]
+            raise OptionError(
+                f"--{flag} is for methods of the lab: give --model, one of {', '.join(names)}"
+            )
+        if pictures > 1 and (self.checkpoint or self.preview):
+            raise OptionError(
+                f"--checkpoint and --preview are for one picture, not for {pictures}; paint the "
+                "pictures one by one, or leave the option out"
+            )
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of a painter that were given; {} for none.
+
+        Raises:
+            OptionError: if a text is not NAME=VALUE.
+        """
+        options = {}
+        for text in self.changes:
+            name, mark, value = text.partition("=")
+            if not mark or not name.strip():
+                raise OptionError(f"{text!r} is not a setting: write NAME=VALUE, such as steps=200")
+            options[name.strip().replace("-", "_")] = value.strip()
+        settings = {
+            "steps": self.steps, "options": options or None, "checkpoint": self.checkpoint
+        }  # fmt: skip
+        return {name: value for name, value in settings.items() if value is not None}
 
 
 @click.command()
 @click.argument("contents", metavar="CONTENT...", nargs=-1, required=True)
-@click.option(
-    "-s",
-    "--style",
-    "names",
-    metavar="STYLE",
-    multiple=True,
-    help="The style: a picture, or a name that `impasto styles` lists. Several mix.",
+@options_of(
+    task=Task,
+    controls=Controls,
+    read=ReadOptions,
+    save=SaveOptions,
+    budget=Budget,
+    model=ModelOptions,
+    method=MethodOptions,
 )
-@click.option("-o", "--out", metavar="OUT", help="File or folder of the result; - for stdout.")
-@click.option(
-    "--all-pairs",
-    is_flag=True,
-    help="Paint every photograph in each style by itself. A style may then be a folder, or a "
-    "pattern of names in quotes, such as 'monet-*'.",
-)
-@click.option(
-    "--resume",
-    is_flag=True,
-    help="Skip results that are there. Only their names are compared: a picture made with other "
-    "options counts as done.",
-)
-@click.option(
-    "--alpha",
-    metavar="A|FILE",
-    cls=LibraryOption,
-    reads="stylizer:Stylizer.stylize:alpha",
-    help="Strength: 0 the photograph, 1 the full style, up to 2. Or a gray picture of it.",
-)
-@click.option(
-    "--weights",
-    type=numbers,
-    metavar="W,W,...",
-    help="How much of each style, in the order of -s  [default: all the same]",
-)
-@click.option(
-    "--mask",
-    "masks",
-    metavar="FILE",
-    multiple=True,
-    help="Where a style goes, once for each -s (with --all-pairs once): a gray picture, or one "
-    "with an alpha channel. What no mask covers stays the photograph.",
-)
-@click.option(
-    "--statistics",
-    metavar="region|image",
-    cls=LibraryOption,
-    reads="stylizer:Stylizer.stylize:statistics",
-    help="What of the photograph a style is fitted to: its mask, or all of it.",
-)
-@click.option(
-    "--color",
-    metavar="NAME",
-    help="Keep the photograph's colors: cholesky, eigen, monge-kantorovich or luminance; or take "
-    "the style's colors and nothing else: only.",
-)
-@click.option(
-    "--size", type=int, metavar="N", help="Shorter side of the result  [default: the photograph's]"
-)
-@click.option(
-    "--depth",
-    type=int,
-    metavar="8|16",
-    help="Bits a channel; 16 for PNG and TIFF  [default: 16 where photograph and format have them]",
-)
-@click.option("--keep-gps", is_flag=True, help="Keep the place where the photograph was taken.")
-@tiling_options
-@method_options
-@painting_options
 def stylize(
     contents: tuple[str, ...],
-    names: tuple[str, ...],
-    out: str | None,
-    all_pairs: bool,
-    resume: bool,
-    alpha: str | None,
-    weights: tuple[float, ...] | None,
-    masks: tuple[str, ...],
-    statistics: str | None,
-    color: str | None,
-    size: int | None,
-    depth: int | None,
-    keep_gps: bool,
-    tile: int | None,
-    memory: int | None,
+    task: Task,
+    controls: Controls,
+    read: ReadOptions,
+    save: SaveOptions,
+    budget: Budget,
+    model: ModelOptions,
     method: MethodOptions,
-    common: PaintingOptions,
 ) -> int:
     """Paint photographs in the style of a picture, or of several.
 
-    A CONTENT is a photograph, or a folder of them: all in it and below it, except hidden files.
-    Of exactly two names without -s, the second is the style.
+    CONTENT is a photograph, or a folder: all photographs in it and in its sub-folders, except
+    hidden files. Of exactly two names without -s, the second is the style.
 
-    Without -o the result lies beside its photograph, called PHOTO-STYLE with the photograph's
-    suffix (.png where that cannot be written); if the name is taken, PHOTO-STYLE-2 and so on.
-    For several results -o is a folder, made if it is missing; in it the sub-folders of a folder of
-    photographs are kept. A - is standard input, or as -o standard output, which gets a PNG.
+    Without -o the result is written beside its photograph, as PHOTO-STYLE with the photograph's
+    suffix (.png if that format cannot be written); if the name is taken, as PHOTO-STYLE-2 and so
+    on. For several results -o is a folder, made if it is missing; it gets the same sub-folders as
+    a folder of photographs. A - is standard input, or as -o standard output, which gets a PNG.
 
-    What fails gets a line that says why. The others are still done, and the exit code is 2.
+    A picture that fails gets a line with the reason. The others are still painted, and the exit
+    code is 2.
 
     \b
     impasto stylize street.jpg wave.jpg
@@ -136,120 +190,200 @@ def stylize(
     cat street.jpg | impasto stylize - wave.jpg > painted.png
     """
     begin = perf_counter()
-    others = files_of(alpha, masks)
-    contents, names = split_styles(contents, names, others=others)
-    _check_together(
-        names, all_pairs=all_pairs, resume=resume, weights=weights, masks=masks, common=common
-    )
-    identity = cache(common.identity)
+    maps: list[Any] = [controls.alpha, *controls.masks]
+    files = [
+        each if isinstance(each, str) else STDIO for each in maps if not isinstance(each, float)
+    ]
+    _check_together(task, controls, save)
+    contents, names = split_styles(contents, task.style, others=files)
+    mixtures: list[tuple[str, ...]] = [names]
     problems: tuple[str, ...] = ()
-    if all_pairs:
-        names, problems = find_styles(common.built_in(names), model=identity)
+    if task.all_pairs:
+        bundle = model.bundle()
+        names, problems = find_styles(
+            names,
+            model=lambda: bundle.identity if bundle else "",
+            built_in=bundle.card.styles if bundle else (),
+        )
+        mixtures = [(name,) for name in names]
     else:
-        check_single(names, model=identity)
-    sources, unread = find_contents(contents, out=out)
-    existing: Existing = "skip" if resume else "replace" if common.overwrite else "spare"
-    made = plan(
-        sources,
-        [(name,) for name in names] if all_pairs else [names],
-        out=out,
-        existing=existing,
-        to_folder=all_pairs or contents != tuple(source.path for source in sources),
-        others=others,
+        check_single(names, model=lambda: getattr(model.bundle(), "identity", ""))
+    mixed = 1 if task.all_pairs else len(names)
+    if controls.weights or controls.masks:
+        controls.check_count(mixed)
+    inputs, unread = find_contents(contents, out=task.out)
+    outputs = plan_outputs(
+        inputs,
+        mixtures,
+        out=task.out,
+        existing="skip" if task.resume else "replace" if save.overwrite else "spare",
+        to_folder=task.all_pairs or contents != tuple(path for path, _ in inputs),
+        others=files,
     )
-    mixed = 1 if all_pairs else len(names)
-    _check(weights, mixed, statistics=statistics, color=color, size=size)
-    _check_depth(depth, made)
-    check_tiling(tile, memory)
-    method.check(common.model, len(made), tile=tile, memory=memory)
-    strength = None if alpha is None else read_strength(alpha, max_pixels=common.max_pixels)
+    total = len(inputs) * len(mixtures)
+    if method != MethodOptions():
+        method.check(model.model, total)
+    if save.depth == 16:
+        _check_depth(job for jobs in outputs.jobs(inputs, mixtures) for job in jobs)
 
-    from impasto.batch.run import Tally
-    from impasto.controls.masks import check_masks
-
-    planes = [read_plane(mask, max_pixels=common.max_pixels) for mask in masks] or None
-    check_masks(planes, mixed)
+    from impasto.batch.run import Tally, prepare_styles, run
 
     tally = Tally()
-    problems += unread
-    for problem in problems:
+    for problem in (*problems, *unread):
         tally.add_problem(problem, 1)
         click.echo(f"impasto: {problem}", err=True)
-    paint_jobs(
-        made,
-        tally,
-        size=size,
-        depth=depth,
-        keep_gps=keep_gps,
-        tiling=given(tile=tile, memory=memory),
-        options=given(
-            masks=planes, alpha=strength, weights=weights, statistics=statistics, color=color
-        ),
-        method=method,
-        common=common,
-    )
-    if len(made) + len(problems) > 1 and not common.quiet:
-        # Whoever keeps stdout only must see the failures.
+    skipped, wanted = 0, dict.fromkeys(name for mixture in mixtures for name in mixture)
+    if task.resume:
+        jobs = [job for group in outputs.jobs(inputs, mixtures) for job in group]
+        skipped = sum(job.done for job in jobs)
+        wanted = dict.fromkeys(name for job in jobs if not job.done for name in job.styles)
+    if skipped == total:
+        tally.skipped = skipped
+    else:
+        with ExitStack() as opened:
+            with progress_bar("loading the model", 1 + len(wanted), quiet=task.quiet) as bar:
+                loaded = model.load(vgg=method.vgg)
+                if method != MethodOptions():
+                    loaded = loaded.with_settings(**method.settings())
+                if budget.tile is not None or budget.memory != Budget.memory:
+                    _check_whole(loaded, budget)
+                loaded.check(controls, mixed, budget)
+                painter = loaded.painter
+                label = f"{painter.name}, {painter.engine.name} {painter.engine.precision}"
+                if files:
+                    controls = controls.opened(opened, max_pixels=read.max_pixels)
+                    loaded.check(controls, mixed, budget)
+                bar.update()
+                styles: dict[str, Style | Photo | ImpastoError] = {}
+                for each in prepare_styles(loaded, wanted, controls.color, read):
+                    bar.set_description_str(f"style {Path(each.name).name}")
+                    bar.update()
+                    styles[each.name] = each.value
+                    if isinstance(each.value, ImpastoError):
+                        if len(mixtures) == 1:  # nothing can be painted without it
+                            raise each.value
+                        problem = " ".join(str(each.value).split())
+                        tally.add_problem(problem)
+                        bar.write(f"impasto: {problem}", file=sys.stderr)
+            if not outputs.is_file:
+                outputs.make_folder()
+            with progress_bar("painting", total, quiet=task.quiet, done=skipped) as bar:
+                screen = _Screen(bar, task.quiet, method.preview)
+                events = run(
+                    loaded,
+                    outputs.jobs(inputs, mixtures),
+                    styles,
+                    controls,
+                    read=read,
+                    save=save,
+                    budget=budget,
+                    watch=screen.watch if screen.has_use else None,
+                )
+                screen.follow(events, tally, label)
+    if total + len(problems) + len(unread) > 1 and not task.quiet:
         first, *more = tally.summary(perf_counter() - begin)
+        # Failures go to stderr, for those who keep stdout only.
         click.echo(f"impasto: {first}" if more else first, err=bool(more))
         for line in more:
             click.echo(line, err=True)
     return FAILED if tally.problems else 0
 
 
-def _check_together(
-    names: Sequence[str],
-    *,
-    all_pairs: bool,
-    resume: bool,
-    weights: tuple[float, ...] | None,
-    masks: Sequence[str],
-    common: PaintingOptions,
-) -> None:
-    """Refuse options that contradict each other."""
-    if resume and common.overwrite:
-        raise click.UsageError("--resume keeps what is there, --overwrite replaces it: give one")
-    if all_pairs:
-        if weights is not None:
-            raise click.UsageError("--weights mix styles, --all-pairs keeps them apart: give one")
-        if len(masks) > 1:
-            raise click.UsageError(
-                f"with --all-pairs one --mask holds for every style, not {len(masks)}"
-            )
-    elif masks and len(masks) != len(names):
+class _Screen:
+    """Progress bars, lines of output and the preview of a call.
+
+    Attributes:
+        has_use: True if it shows or writes anything while a picture is painted.
+    """
+
+    def __init__(self, bar: tqdm[Any], quiet: bool, preview: Path | None) -> None:
+        self.has_use = preview is not None or not bar.disable
+        self._bar, self._quiet, self._preview = bar, quiet, preview
+        self._tiles: tqdm[Any] | None = None
+        self._photo = ""
+
+    def watch(self, progress: Progress) -> None:
+        """Show a step: of an optimization on the main bar, of tiles on a second bar."""
+        if progress.losses:
+            losses = " ".join(f"{name} {value:.3g}" for name, value in progress.losses.items())
+            self._bar.set_description_str(f"{progress.step}/{progress.steps} {losses}")
+        elif progress.steps > _STEPS_OF_ONE_TILE:
+            if self._tiles is None:
+                self._tiles = progress_bar(
+                    f"{self._photo}, tiles", progress.steps, quiet=self._quiet, below=1
+                )
+            self._tiles.total = progress.steps
+            self._tiles.update(progress.step - self._tiles.n)
+        last = progress.step == progress.steps
+        if self._preview is None or progress.picture is None:
+            return
+        if last or progress.step % _PREVIEW_EVERY == 0:
+            from impasto.images.writing import write_image
+
+            write_image(progress.picture(), self._preview, save=SaveOptions(overwrite=True))
+
+    def follow(self, events: Iterable[Job | Outcome], tally: Tally, label: str) -> None:
+        """Consume the events, which paints the pictures, and write a line for each picture.
+
+        Args:
+            events: of :func:`impasto.batch.run.run`.
+            tally: the counts, which are updated.
+            label: names of the model and its engine.
+        """
+        for event in events:
+            if isinstance(event, Job):
+                self._photo = Path(event.photo).name
+                styles = ", ".join(Path(name).name for name in event.styles)
+                self._bar.set_description_str(f"{self._photo}, {styles}")
+                continue
+            if self._tiles is not None:
+                self._tiles.close()
+                self._tiles = None
+            job = event.jobs[0]
+            if tally.add(event):
+                self._bar.write(f"impasto: {event.problem}", file=sys.stderr)
+            elif event.seconds and not self._quiet:
+                encode, align, decode = event.seconds
+                self._bar.write(
+                    f"{job.target or 'standard output'}: encode {encode:.3f} s, align "
+                    f"{align:.3f} s, decode {decode:.3f} s ({label})"
+                    + (f"; {event.remark}" if event.remark else ""),
+                    file=sys.stderr if job.target is None else sys.stdout,
+                )
+            if event.problem or event.seconds:
+                self._bar.update(len(event.jobs))
+
+
+def _check_together(task: Task, controls: Controls, save: SaveOptions) -> None:
+    """Check that no options contradict each other."""
+    if task.resume and save.overwrite:
         raise click.UsageError(
-            f"--mask goes with -s, one for each: {len(masks)} masks for {len(names)} styles"
+            "--resume keeps existing results, --overwrite replaces them: give one"
+        )
+    if task.all_pairs and controls.weights is not None:
+        raise click.UsageError("--weights mixes styles, --all-pairs does not: give one")
+    if task.all_pairs and len(controls.masks) > 1:
+        raise click.UsageError(
+            f"with --all-pairs one --mask holds for every style, not {len(controls.masks)}"
         )
 
 
-def _check(
-    weights: tuple[float, ...] | None,
-    count: int,
-    *,
-    statistics: str | None,
-    color: str | None,
-    size: int | None,
-) -> None:
-    """The library checks these too, but only after a model is loaded."""
-    from impasto.controls.affine import check_weights
-    from impasto.controls.color import find_method
-    from impasto.controls.regions import check_statistics
-    from impasto.images.options import check_size
-
-    check_weights(weights, count)
-    check_size(size)
-    if statistics is not None:
-        check_statistics(statistics)
-    if color is not None:
-        find_method(color)
-
-
-def _check_depth(depth: int | None, made: Plan) -> None:
-    """Refuse 16 bits for a format of 8 before anything is painted."""
-    if depth is None:
-        return
+def _check_depth(jobs: Iterable[Job]) -> None:
+    """Check before painting that the formats of all results have 16 bits."""
     from impasto.images.writing import check_depth, format_of
 
-    for jobs in made.groups():
-        for job in jobs:
-            check_depth(depth, format_of(job.target))
+    for job in jobs:
+        check_depth(16, format_of(job.target))
+
+
+def _check_whole(model: Stylizer, budget: Budget) -> None:
+    """Check that limits of memory are given only for painters that can keep to them."""
+    limits = model.painter.limits
+    if limits.tiles or limits.styles:
+        return
+    for name, limited in (("tile", budget.tile), ("memory", budget.memory != Budget.memory)):
+        if limited:
+            raise OptionError(
+                f"{model.name} processes the whole picture at once and cannot paint in tiles: "
+                f"leave --{name} out, and give a smaller --size if memory is scarce"
+            )

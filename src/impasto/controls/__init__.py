@@ -1,1 +1,165 @@
-"""Everything a user can turn, one file each: arrays in, arrays out."""
+"""Controls: everything that a user can turn on how a picture is painted, one file each.
+
+=============  ======================================================================
+``affine``     strength and weights of styles as a scale and a shift of features
+``moments``    the statistics that scale and shift are made of
+``regions``    how much of each style goes where
+``masks``      masks and maps of strength, of pictures or arrays
+``coarse``     larger strokes
+``color``      keep the photograph's colors, or take the style's and nothing else
+=============  ======================================================================
+
+Nothing heavy is imported here: the command line builds its options from the fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from impasto.errors import OptionError
+from impasto.images.options import option
+
+if TYPE_CHECKING:
+    from impasto.controls.masks import Mask
+    from impasto.images.photo import Picture
+
+    Map: TypeAlias = Picture | Mask
+    """A mask or a map of strength: a picture of it, or an array of numbers."""
+
+__all__ = ["STATISTICS", "Controls"]
+
+STATISTICS = ("region", "image")
+"""The parts of a photograph that a style can be fitted to: its mask's, or all of it."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Controls:
+    """Everything a user can turn on a painting, checked once, on construction.
+
+    What depends on the number of styles is checked by :meth:`check_count`. Pictures of masks and
+    maps may be given as files, which :meth:`opened` reads.
+
+    Attributes:
+        alpha: strength in [0, 2], a number or a map of it: 0 is the photograph, 1 the full style,
+            more exaggerates it.
+        weights: one for each style, 0 or more; only their ratios count. None: all the same.
+        masks: one for each style, which says where it goes; what no mask covers stays the
+            photograph. Empty: every style goes everywhere.
+        statistics: "region" gives each style the statistics that the photograph has within its
+            mask, as the paper's code does; "image" gives all of them those of the whole.
+        color: a name in ``impasto.controls.color.METHODS``, or None.
+
+    Raises:
+        OptionError: if a value is out of its range, or a mask is 0 everywhere.
+
+    Example:
+        >>> Controls(alpha=0.8, weights=[2, 1]).weights
+        (2, 1)
+        >>> Controls(alpha=3)
+        Traceback (most recent call last):
+        impasto.errors.OptionError: alpha must be a number from 0 to 2, not 3
+    """
+
+    alpha: float | Map = option(
+        1.0,
+        "Strength: 0 the photograph, 1 the full style, up to 2. Or a gray picture of it.",
+        metavar="A|FILE",
+    )
+    weights: Sequence[float] | None = option(
+        None,
+        "How much of each style, in the order of -s.",
+        metavar="W,W,...",
+        shown="all the same",
+    )
+    masks: Sequence[Map] = option(
+        (),
+        "Where a style goes, once for each -s (with --all-pairs once): a gray picture, or one with "
+        "an alpha channel. What no mask covers stays the photograph.",
+        flag="mask",
+        metavar="FILE",
+    )
+    statistics: str = option(
+        "region",
+        "What of the photograph a style is fitted to: its mask, or all of it.",
+        metavar="region|image",
+    )
+    color: str | None = option(
+        None,
+        "Keep the photograph's colors: cholesky, eigen, monge-kantorovich or luminance; or take "
+        "the style's colors and nothing else: only.",
+        metavar="NAME",
+    )
+
+    def __post_init__(self) -> None:
+        changed: dict[str, Any] = {}  # a frozen value is normalized once, here
+        if self.statistics not in STATISTICS:
+            raise OptionError(
+                f"statistics must be {' or '.join(STATISTICS)}, not {self.statistics!r}"
+            )
+        if type(self.alpha) is not float or not 0 <= self.alpha <= 2:
+            from impasto.controls.masks import prepare_alpha
+
+            changed["alpha"] = prepare_alpha(self.alpha)
+        if self.weights is not None:
+            from impasto.controls.affine import check_weights
+
+            changed["weights"] = tuple(self.weights)
+            check_weights(changed["weights"], len(changed["weights"]))
+        if self.color is not None:
+            from impasto.controls.color import find_method
+
+            find_method(self.color)
+        if not isinstance(self.masks, tuple) or self.masks:
+            from impasto.controls.masks import as_list, prepare_mask
+
+            masks = [] if self.masks is None else as_list(self.masks)
+            changed["masks"] = tuple(
+                prepare_mask(each, f"mask {i + 1}") for i, each in enumerate(masks)
+            )
+        for name, value in changed.items():
+            object.__setattr__(self, name, value)
+
+    def check_count(self, styles: int) -> None:
+        """Refuse weights or masks that are not one for each style.
+
+        Raises:
+            OptionError: with both numbers.
+
+        Example:
+            >>> Controls(weights=[2, 1]).check_count(2)
+        """
+        if self.weights is not None or styles < 1:
+            from impasto.controls.affine import check_weights
+
+            check_weights(self.weights, styles)
+        if self.masks and len(self.masks) != styles:
+            raise OptionError(
+                f"there must be one mask for each style, not {len(self.masks)} masks for "
+                f"{styles} styles"
+            )
+
+    def opened(self, files: ExitStack, *, max_pixels: int) -> Controls:
+        """Return the same controls with all pictures of masks and maps read.
+
+        Args:
+            files: closes what stays open, since large pictures are read part by part.
+            max_pixels: larger pictures are refused.
+
+        Raises:
+            ImageError: if a picture cannot be read, or a mask is in color without transparency.
+            OptionError: if a mask is 0 everywhere.
+
+        Example:
+            >>> with ExitStack() as files:                                   # doctest: +SKIP
+            ...     Controls(masks=["sky.png"]).opened(files, max_pixels=10**9).masks[0].shape
+        """
+        from impasto.controls.masks import open_mask
+
+        return replace(
+            self,
+            alpha=open_mask(self.alpha, files, max_pixels=max_pixels),
+            masks=[open_mask(mask, files, max_pixels=max_pixels) for mask in self.masks],
+        )

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.controls.moments import Moments, blocks
+from impasto.controls.moments import Moments, blocks, cell_average
 from impasto.errors import OptionError, StyleError
 
 MAX_ALPHA = 2.0
@@ -175,10 +175,42 @@ def adain(content: Moments, style: Moments, *, alpha: float = 1.0) -> Affine:
     return Affine(scale=column(1.0 + strength * gain), shift=column(strength * shift))
 
 
+def align_levels(
+    contents: Sequence[Sequence[Moments]],
+    styles: Sequence[Sequence[Moments]],
+    amounts: NDArray[np.floating[Any]],
+    strides: Sequence[int],
+) -> list[Affine]:
+    """Scale and shift of every level; see :func:`align`.
+
+    Args:
+        contents: for each style the moments of the content where it goes, level by level.
+        styles: the moments of each style, level by level.
+        amounts: the strength of each style, (K,) or (K, H, W) at the pixels of the picture.
+        strides: pixels of the picture for one position of each level.
+
+    Returns:
+        One map a level.
+
+    Example:
+        >>> x, y = (Moments(np.array([m]), np.array([1.0])) for m in (1.0, 5.0))
+        >>> align_levels([[x]], [[y]], np.array([0.5]), [4])[0].shift.item()
+        2.0
+    """
+    return [
+        align(
+            [each[i] for each in contents],
+            [each[i] for each in styles],
+            amounts if amounts.ndim == 1 else cell_average(amounts, stride),
+        )
+        for i, stride in enumerate(strides)
+    ]
+
+
 def gain_and_shift(
     content: Moments, style: Moments
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What AdaIN adds to the identity, in double precision: ``s - 1`` and ``mu(y) - mu(x) * s``.
+    """Difference of AdaIN from the identity, in float64: ``s - 1`` and ``mu(y) - mu(x) * s``.
 
     Every control is a sum of such pairs, each times a strength that may differ from place to place.
 

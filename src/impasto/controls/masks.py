@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from numbers import Real
-from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -22,12 +20,14 @@ from impasto.images.windows import Source
 
 # Rows that are looked at at a time.
 _ROWS = 256
+# Masks of fewer pixels are kept as numbers, which need not be decoded again.
+_SMALL = 16_000_000
 # What JPEG makes of grey: its three channels need not stay equal to the last bit.
 _GREY_SPREAD = 4 / 255
 
 
 class PictureMask:
-    """What a picture says as a mask, which says where something counts; read by its parts.
+    """A mask that is a picture, read window by window.
 
     If the picture has an alpha channel that is not opaque everywhere, that is the mask, so a
     cut-out will do whatever its colors are. Otherwise its gray values are: white is all, black is
@@ -48,7 +48,7 @@ class PictureMask:
         ImageError: if it is a picture in color without transparency.
 
     Example:
-        >>> picture = read_photo(np.full((4, 4), 0.5, np.float32))
+        >>> picture = Photo(np.full((4, 4, 3), 0.5, np.float32), None, "a gray one")
         >>> PictureMask(picture).window(slice(0, 1), slice(0, 2))
         array([[0.5, 0.5]], dtype=float32)
     """
@@ -116,113 +116,119 @@ def read_mask(source: Picture, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.fl
     return PictureMask(photo).whole()
 
 
-def _gray(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    gray: NDArray[np.float32] = image.mean(axis=2, dtype=np.float32)
-    return gray
-
-
-def _widened(limits: tuple[float, float], values: NDArray[np.float32]) -> tuple[float, float]:
-    return min(limits[0], float(values.min())), max(limits[1], float(values.max()))
-
-
-class ReadMask(Protocol):
-    """Reads a mask of a picture; :func:`read_mask` is one."""
-
-    def __call__(self, source: Picture, *, max_pixels: int = MAX_PIXELS) -> Mask:
-        """See :func:`read_mask`."""
-        ...
-
-
-def read_masks(
-    masks: Picture | PictureMask | Sequence[Picture | PictureMask] | None,
-    count: int,
-    *,
-    max_pixels: int = MAX_PIXELS,
-    read: ReadMask = read_mask,
-) -> list[Mask]:
-    """Masks for ``count`` styles from pictures of them; an empty list for None.
+def as_list(masks: Any) -> list[Any]:
+    """Return masks as a list; a single picture or array of one mask is a list of one.
 
     Args:
-        masks: one for each style, as for :func:`read_mask`; those that were read already stay.
-        count: how many styles there are.
-        max_pixels: a larger picture is refused.
-        read: reads a picture.
-
-    Raises:
-        OptionError: as :func:`check_masks`.
-        ImageError: as :func:`read_mask`.
+        masks: a list or tuple of masks, one mask, or an array (K, H, W) of them.
 
     Example:
-        >>> read_masks(np.array([[0, 255]], np.uint8), 1)
-        [array([[0., 1.]], dtype=float32)]
+        >>> len(as_list(np.ones((2, 2)))), len(as_list(np.ones((3, 2, 2))))
+        (1, 3)
     """
-    if masks is None:
-        return []
-    pictures: list[Any] = list(masks) if isinstance(masks, list | tuple) else [masks]
-    planes: list[Mask] = []
-    for each in pictures:
-        kept = isinstance(each, PictureMask)
-        planes.append(each if kept else read(each, max_pixels=max_pixels))
-    return check_masks(planes, count)
+    if isinstance(masks, list | tuple):
+        return list(masks)
+    stacked = isinstance(masks, np.ndarray) and masks.ndim == 3 and masks.shape[2] not in (3, 4)
+    return list(masks) if stacked else [masks]
 
 
-def read_alpha(
-    source: float | Picture | PictureMask,
-    *,
-    max_pixels: int = MAX_PIXELS,
-    read: ReadMask = read_mask,
-) -> float | Mask:
-    """A strength: a number as it is, or a map of it from a picture.
+def prepare_mask(mask: Any, what: str) -> Any:
+    """Check a mask as far as that goes without opening a file.
 
     Args:
-        source: a number in [0, 2]; a picture as for :func:`read_mask`, white for 1; or an (H, W)
-            array of floats in [0, 2].
-        max_pixels: a larger picture is refused.
-        read: reads the picture.
+        mask: a picture of any kind, or an (H, W) array of floats in [0, 1] or of bool.
+        what: what to call it in a message.
 
     Returns:
-        The number, or (H, W) float32 of the picture's own size.
+        (H, W) float32; a file or a stream as it is, for :func:`open_mask`.
+
+    Raises:
+        OptionError: if an array is no such array, or 0 everywhere.
+        ImageError: if a picture is one in color without transparency.
+
+    Example:
+        >>> prepare_mask(np.array([[False, True]]), "the mask")
+        array([[0., 1.]], dtype=float32)
+    """
+    if is_file(mask):
+        return mask
+    if isinstance(mask, np.ndarray) and mask.ndim == 2 and mask.dtype.kind in "fb":
+        mask = check_plane(mask, what)
+    elif not isinstance(mask, PictureMask):
+        mask = read_mask(mask)
+    if not (mask.high > 0 if isinstance(mask, PictureMask) else mask.any()):
+        raise OptionError(f"{what} is empty: none of its values is above 0")
+    return mask
+
+
+def prepare_alpha(alpha: Any) -> Any:
+    """Check a strength as far as that goes without opening a file.
+
+    Args:
+        alpha: a number in [0, 2]; an (H, W) array of floats in [0, 2]; or a picture of any kind,
+            white for 1.
+
+    Returns:
+        A float, or (H, W) float32; a file or a stream as it is, for :func:`open_mask`.
 
     Raises:
         OptionError: if a number is outside [0, 2] or not finite, or a text names no file.
-        ImageError: as :func:`read_mask`.
+        ImageError: if a picture is one in color without transparency.
 
     Example:
-        >>> read_alpha(1)
+        >>> prepare_alpha(1)
         1.0
     """
-    if isinstance(source, PictureMask):
-        return source
-    if source is None or isinstance(source, Real | float):
-        return check_alpha(source)  # refuses what is no number
-    if isinstance(source, np.ndarray) and source.dtype.kind == "f" and source.ndim < 3:
-        return check_strength(source)
-    if isinstance(source, str) and not os.path.lexists(source):
+    if alpha is None or isinstance(alpha, Real | float):
+        number: Any = alpha
+        return check_alpha(number)  # refuses what is no number
+    if isinstance(alpha, str) and not os.path.lexists(alpha):
         raise OptionError(
             f"alpha must be a number from 0 to {MAX_ALPHA:g}, or a gray picture: "
-            f"there is no file {one_line(source)!r}"
+            f"there is no file {one_line(alpha)!r}"
         )
-    return read(source, max_pixels=max_pixels)
+    if is_file(alpha) or isinstance(alpha, PictureMask):
+        return alpha
+    if isinstance(alpha, np.ndarray):
+        if alpha.ndim == 0:
+            return check_alpha(alpha.item())
+        if alpha.ndim == 1 or (alpha.ndim == 2 and alpha.dtype.kind in "fb"):
+            return check_plane(alpha, "alpha", high=MAX_ALPHA)
+    return read_mask(alpha)
 
 
-def check_strength(alpha: float | NDArray[Any] | PictureMask) -> float | Mask:
-    """A number or a map of strength, if it is one.
-
-    Args:
-        alpha: a number, or an (H, W) array of floats, in [0, 2]; or a picture.
-
-    Raises:
-        OptionError: if it is anything else.
+def is_file(source: Any) -> bool:
+    """Return True for a path or a stream, which is read when a picture is painted.
 
     Example:
-        >>> check_strength(np.full((1, 2), 0.5))
-        array([[0.5, 0.5]], dtype=float32)
+        >>> is_file("sky.png"), is_file(np.eye(2))
+        (True, False)
     """
-    if isinstance(alpha, PictureMask):
-        return alpha
-    if not isinstance(alpha, np.ndarray):
-        return check_alpha(alpha)
-    return check_plane(alpha, "alpha", high=MAX_ALPHA) if alpha.ndim else check_alpha(alpha.item())
+    return isinstance(source, str | os.PathLike) or hasattr(source, "read")
+
+
+def open_mask(source: Any, files: ExitStack, *, max_pixels: int) -> Any:
+    """Read a mask or a map of strength; all but files are returned as they are.
+
+    Args:
+        source: what :func:`prepare_mask` or :func:`prepare_alpha` gave.
+        files: keeps large files open, which are read by their parts again and again.
+        max_pixels: a larger picture is refused.
+
+    Raises:
+        ImageError: if it cannot be read, or is a picture in color without transparency.
+
+    Example:
+        >>> with ExitStack() as files:                                           # doctest: +SKIP
+        ...     open_mask("sky.png", files, max_pixels=10**9).shape
+    """
+    if not is_file(source):
+        return source
+    if isinstance(source, str | os.PathLike):
+        picture = files.enter_context(open_picture(source, max_pixels=max_pixels))
+        if picture.height * picture.width > _SMALL:
+            return PictureMask(picture.source())
+    return read_mask(source, max_pixels=max_pixels)
 
 
 def check_plane(values: NDArray[Any], what: str, *, high: float = 1.0) -> NDArray[np.float32]:
@@ -252,39 +258,6 @@ def check_plane(values: NDArray[Any], what: str, *, high: float = 1.0) -> NDArra
             f"the values of {what} must lie in [0, {high:g}], not from {lowest:g} to {highest:g}"
         )
     return values.astype(np.float32, copy=False)
-
-
-def check_masks(masks: Sequence[NDArray[Any] | PictureMask] | None, count: int) -> list[Mask]:
-    """Masks for ``count`` styles, if they are that; an empty list for None.
-
-    Args:
-        masks: for each style an (H, W) array of floats in [0, 1], or of bool, or a picture.
-        count: how many styles there are.
-
-    Raises:
-        OptionError: if the numbers of styles and masks differ, or a mask is no such array or is 0
-            everywhere.
-
-    Example:
-        >>> len(check_masks([np.ones((2, 2)), np.eye(2)], 2))
-        2
-    """
-    if masks is None:
-        return []
-    if isinstance(masks, np.ndarray) and masks.ndim == 2:
-        masks = [masks]
-    if len(masks) != count:
-        raise OptionError(
-            f"there must be one mask for each style, not {len(masks)} masks for {count} styles"
-        )
-    planes = [
-        mask if isinstance(mask, PictureMask) else check_plane(mask, f"mask {i}")
-        for i, mask in enumerate(masks, 1)
-    ]
-    for i, plane in enumerate(planes, 1):
-        if not (plane.high > 0 if isinstance(plane, PictureMask) else plane.any()):
-            raise OptionError(f"mask {i} is empty: none of its values is above 0")
-    return planes
 
 
 def bytes_held(mask: Mask) -> tuple[int, int]:
@@ -319,7 +292,7 @@ def fit(plane: Mask, height: int, width: int) -> NDArray[np.float32]:
         return np.full((height, width), low, np.float32)
     # Scaling knows [0, 1] only, and overshoots at edges as far as it may: to these limits here.
     scaled = resize_plane((plane - np.float32(low)) / np.float32(high - low), height, width)
-    return settled(scaled) * np.float32(high - low) + np.float32(low)
+    return without_rounding(scaled) * np.float32(high - low) + np.float32(low)
 
 
 # Less of a mask than this is rounding.
@@ -393,7 +366,7 @@ class PlaneWindows:
 
     @property
     def level(self) -> float | None:
-        """What it says everywhere, if it says the same everywhere."""
+        """The one value of a mask that is the same everywhere; else None."""
         return self._plane.low if self._plane.low == self._plane.high else None
 
     def window(self, rows: slice, columns: slice) -> Plane:
@@ -409,62 +382,26 @@ class PlaneWindows:
         low, span = np.float32(plane.low), np.float32(plane.high - plane.low)
         part = plane.window(vertical.wanted, horizontal.wanted)
         scaled = stretched((part - low) / span, vertical, horizontal)
-        return settled(scaled) * span + low
+        return without_rounding(scaled) * span + low
 
 
-def settled(scaled: Plane) -> Plane:
+def without_rounding(scaled: Plane) -> Plane:
     """A plane after scaling within [0, 1], and 0 where nothing but rounding is left.
 
     Where styles of weight 0 cover a place, any mask above 0 takes all of it: the last digit of a
     sum that is 0 in theory must not decide that.
 
     Example:
-        >>> settled(np.array([-0.1, 1e-17, 0.5, 1.1], np.float32))
+        >>> without_rounding(np.array([-0.1, 1e-17, 0.5, 1.1], np.float32))
         array([0. , 0. , 0.5, 1. ], dtype=float32)
     """
     return np.where(scaled < _NOTHING, np.float32(0), np.minimum(scaled, np.float32(1)))
 
 
-# Masks of fewer pixels are kept as numbers, which need not be decoded again.
-_SMALL = 16_000_000
+def _gray(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    gray: NDArray[np.float32] = image.mean(axis=2, dtype=np.float32)
+    return gray
 
 
-@contextmanager
-def open_mask(path: Path, *, max_pixels: int) -> Iterator[Mask]:
-    """A mask or a map of strength in a file, for as long as the block lasts.
-
-    Args:
-        path: a file as for :func:`impasto.controls.masks.read_mask`.
-        max_pixels: a larger picture is refused.
-
-    Returns:
-        An array, or of a large picture one that is read by its parts again and again.
-
-    Raises:
-        ImageError: if it cannot be read, or is a picture in color without transparency.
-
-    Example:
-        >>> with open_mask(Path("sky.png"), max_pixels=10**9) as mask:           # doctest: +SKIP
-        ...     mask.shape
-    """
-    with open_picture(path, max_pixels=max_pixels) as picture:
-        if picture.height * picture.width > _SMALL:
-            yield PictureMask(picture.source())
-            return
-    yield read_mask(path, max_pixels=max_pixels)
-
-
-def mask_reader(files: ExitStack) -> ReadMask:
-    """Reads masks: those in files by :func:`open_mask`, for as long as ``files`` lasts.
-
-    Example:
-        >>> with ExitStack() as files:                                           # doctest: +SKIP
-        ...     mask = mask_reader(files)("sky.png")
-    """
-
-    def read(source: Picture, *, max_pixels: int = MAX_PIXELS) -> Mask:
-        if isinstance(source, str | os.PathLike):
-            return files.enter_context(open_mask(Path(source), max_pixels=max_pixels))
-        return read_mask(source, max_pixels=max_pixels)
-
-    return read
+def _widened(limits: tuple[float, float], values: NDArray[np.float32]) -> tuple[float, float]:
+    return min(limits[0], float(values.min())), max(limits[1], float(values.max()))

@@ -124,7 +124,7 @@ class Gathered:
 
     @property
     def effective(self) -> float:
-        """How many positions these are worth, as :func:`effective_cells`."""
+        """Effective number of positions, as :func:`effective_cells`."""
         return self._count * self._count / self._squares if self._squares > 0 else 0.0
 
     @property
@@ -159,11 +159,11 @@ class Gathered:
         self._count, self._squares = total, self._squares + squares
 
 
-def gather(features: NDArray[np.float32]) -> Moments:
-    """Moments of a level that is there as a whole, as its tiles would give them.
+def gathered(features: NDArray[np.float32]) -> Moments:
+    """Moments of a level that is there as a whole, summed in float64 as those of its tiles are.
 
     Example:
-        >>> gather(np.array([[[1.0, 3.0]]], np.float32)).mean
+        >>> gathered(np.array([[[1.0, 3.0]]], np.float32)).mean
         array([2.])
     """
     found = Gathered(len(features))
@@ -223,7 +223,7 @@ def cell_average(planes: NDArray[np.floating[Any]], stride: int) -> NDArray[np.f
 
 
 def effective_cells(counts: NDArray[np.floating[Any]]) -> float:
-    """How many positions a soft region is worth, ``(sum w)^2 / sum w^2`` (Kish, 1965).
+    """Effective number of positions of a soft region, ``(sum w)^2 / sum w^2`` (Kish, 1965).
 
     Args:
         counts: (h, w), how much each position counts, 0 or more.
@@ -241,7 +241,7 @@ def effective_cells(counts: NDArray[np.floating[Any]]) -> float:
 
 
 def enough(effective: float) -> bool:
-    """Whether a region of so many effective positions has moments of its own.
+    """Return True if a region of so many effective positions has moments of its own.
 
     Regions of exactly ``MIN_CELLS`` are common (a hard mask of 4 x 4 positions); the order in which
     they were summed must not decide.

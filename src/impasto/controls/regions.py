@@ -12,36 +12,22 @@ where ``s_k`` and ``t_k`` are the scale and shift of style ``k``. Pure functions
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.errors import OptionError
+from impasto.controls.affine import check_weights
+from impasto.controls.masks import PlaneWindows
 
-Statistics: TypeAlias = Literal["region", "image"]
-"""Which part of a photograph a style's scale and shift are made for: its mask's, or all of it."""
-
-STATISTICS: tuple[str, ...] = get_args(Statistics)
-
-
-def check_statistics(statistics: str) -> None:
-    """Refuse what is not in ``STATISTICS``.
-
-    Raises:
-        OptionError: naming what there is.
-
-    Example:
-        >>> check_statistics("region")
-    """
-    if statistics not in STATISTICS:
-        raise OptionError(f"statistics must be {' or '.join(STATISTICS)}, not {statistics!r}")
+if TYPE_CHECKING:
+    from impasto.controls import Controls
 
 
 def shares(
-    weights: NDArray[np.float64], masks: NDArray[np.float32] | None
+    weights: NDArray[np.floating[Any]], masks: NDArray[np.floating[Any]]
 ) -> NDArray[np.floating[Any]]:
-    """How much of each style a place takes.
+    """Divide every place among the styles whose masks cover it.
 
     The styles cover ``c = min(1, sum_k m_k)`` of a place and divide it among them as their weights
     say, ``c * w_k m_k / sum_j w_j m_j``. The rest, ``1 - c``, stays the photograph, and so does
@@ -49,39 +35,16 @@ def shares(
 
     Args:
         weights: (K,), of :func:`impasto.controls.affine.check_weights`.
-        masks: (K, H, W) in [0, 1], or None for styles that are everywhere.
+        masks: (K, H, W) in [0, 1], of the same dtype.
 
     Returns:
-        (K, H, W), or (K,) where nothing differs from place to place; sums to 1 or less.
+        (K, H, W) of that dtype; sums to 1 or less over K.
 
     Example:
-        >>> left_and_everywhere = np.array([[[1.0, 0.0]], [[1.0, 1.0]]], np.float32)
+        >>> left_and_everywhere = np.array([[[1.0, 0.0]], [[1.0, 1.0]]])
         >>> shares(np.array([0.75, 0.25]), left_and_everywhere)[:, 0]
         array([[0.75, 0.  ],
-               [0.25, 1.  ]], dtype=float32)
-    """
-    if masks is None:
-        return weights
-    if all(is_flat(mask) for mask in masks):
-        return divided(weights, masks[:, :1, :1].astype(np.float64))[:, 0, 0]
-    return divided(weights.astype(np.float32), masks)
-
-
-def divided(
-    weights: NDArray[np.floating[Any]], masks: NDArray[np.floating[Any]]
-) -> NDArray[np.floating[Any]]:
-    """:func:`shares` at every place, also where they are the same everywhere.
-
-    Args:
-        weights: (K,).
-        masks: (K, H, W), of the same dtype.
-
-    Returns:
-        (K, H, W) of that dtype.
-
-    Example:
-        >>> divided(np.array([1.0, 3.0]), np.full((2, 1, 1), 0.25)).ravel()
-        array([0.125, 0.375])
+               [0.25, 1.  ]])
     """
     weighted = weights[:, None, None] * masks
     total = weighted.sum(axis=0)
@@ -91,32 +54,62 @@ def divided(
     return parts
 
 
-def strengths(
-    alpha: float | NDArray[np.float32], styles: NDArray[np.floating[Any]]
-) -> NDArray[np.floating[Any]]:
-    """``u_k``: the strength of each style, ``alpha`` times its share.
+class StyleMap:
+    """The strength ``u_k`` of each style at every place of a picture: alpha times its share.
+
+    Numbers where nothing differs from place to place, else maps, for the whole picture alike: so
+    no tile is rounded otherwise than its neighbor.
 
     Args:
-        alpha: a number or an (H, W) map, in [0, 2].
-        styles: (K,) or (K, H, W), of :func:`shares`.
+        controls: strength, weights, masks and statistics, with every picture of them read.
+        count: K, how many styles there are.
+        height: of the picture, in pixels.
+        width: of the picture, in pixels.
 
-    Returns:
-        (K, H, W), or (K,) where nothing differs from place to place.
+    Raises:
+        OptionError: if weights are not one for each style.
 
     Example:
-        >>> strengths(0.5, np.array([0.75, 0.25]))
+        >>> from impasto.controls import Controls
+        >>> half = StyleMap(Controls(alpha=0.5, weights=[3, 1]), 2, 64, 64)
+        >>> half.window(slice(0, 8), slice(0, 8))
         array([0.375, 0.125])
     """
-    if isinstance(alpha, np.ndarray):
-        if not is_flat(alpha):
-            everywhere = styles if styles.ndim > 1 else styles[:, None, None]
-            return everywhere.astype(np.float32, copy=False) * alpha
-        alpha = float(alpha[0, 0])
-    return styles * alpha
+
+    def __init__(self, controls: Controls, count: int, height: int, width: int) -> None:
+        self._weights: NDArray[np.floating[Any]] = check_weights(controls.weights, count)
+        masks: Any = controls.masks  # all read: no files any more
+        alpha: Any = controls.alpha
+        self._masks = [PlaneWindows(mask, height, width) for mask in masks]
+        self._alpha: float | PlaneWindows
+        self._alpha = alpha if isinstance(alpha, float) else PlaneWindows(alpha, height, width)
+        levels = [mask.level for mask in self._masks if mask.level is not None]
+        self._flat = len(levels) == len(self._masks)
+        if self._masks and self._flat:
+            flat = np.array(levels)[:, None, None]
+            self._weights = shares(self._weights, flat)[:, 0, 0]
+        own = self._masks if controls.statistics == "region" else ()
+        regions = [mask if mask.level is None else None for mask in own]
+        self.regions: tuple[PlaneWindows | None, ...] = tuple(regions) or (None,) * count
+        """For each style the mask within which statistics are taken; None: of the whole picture."""
+
+    def window(self, rows: slice, columns: slice) -> NDArray[np.floating[Any]]:
+        """Return the strengths in a part of the picture, (K,) or (K, h, w)."""
+        found: NDArray[np.floating[Any]] = self._weights
+        if not self._flat:
+            masks = np.stack([mask.window(rows, columns) for mask in self._masks])
+            found = shares(found.astype(np.float32), masks)
+        alpha = self._alpha
+        if isinstance(alpha, PlaneWindows):
+            if alpha.level is None:
+                everywhere = found if found.ndim > 1 else found[:, None, None]
+                return everywhere.astype(np.float32) * alpha.window(rows, columns)
+            alpha = alpha.level
+        return found * alpha
 
 
 def is_flat(plane: NDArray[np.floating[Any]]) -> bool:
-    """Whether a mask or a map says the same everywhere.
+    """Return True if a mask or a map is the same everywhere.
 
     Example:
         >>> is_flat(np.ones((2, 2)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal, TypeAlias
 
 import numpy as np
@@ -14,7 +14,7 @@ from impasto.errors import ImageError
 from impasto.images.icc import srgb_profile
 from impasto.images.options import SaveOptions
 from impasto.images.resizing import check_rgb, resize_plane
-from impasto.images.windows import Window
+from impasto.images.windows import Source, Window
 from impasto.images.writing import Rendered, quantized, write_image
 
 Layout: TypeAlias = Literal["HW", "HWC", "CHW"]
@@ -117,6 +117,8 @@ class Photo:
         exif: what is kept of the EXIF data, b"" for nothing.
         depth: bits a channel that a file of the result deserves: 16 if there were more than 8.
         remark: what was lost in reading, such as "its 10 bits a channel are read as 8"; or "".
+        height: in pixels.
+        width: in pixels.
     """
 
     image: NDArray[np.float32]
@@ -129,16 +131,13 @@ class Photo:
     # What a photo holds is counted by whoever read it.
     held = 0
     row_bytes = 0
+    height: int = field(init=False)
+    width: int = field(init=False)
 
-    @property
-    def height(self) -> int:
-        """In pixels."""
-        return len(self.image)
-
-    @property
-    def width(self) -> int:
-        """In pixels."""
-        return int(self.image.shape[1])
+    def __post_init__(self) -> None:
+        height, width = self.image.shape[:2]
+        object.__setattr__(self, "height", height)
+        object.__setattr__(self, "width", width)
 
     def window(self, rows: slice, columns: slice) -> Window:
         """A part of the picture, from pixel to pixel: views, not copies.
@@ -247,6 +246,26 @@ class Photo:
             >>> photo.save(painted.image, "out.tif")                        # doctest: +SKIP
         """
         write_image(self.rendered(image), target, format=format, save=save)
+
+
+def in_memory(source: Source) -> Photo:
+    """Return a picture as floats in memory, read and scaled once.
+
+    Args:
+        source: a picture by its windows; a photo is returned as it is.
+
+    Example:
+        >>> photo = Photo(np.ones((4, 6, 3), np.float32), None, "a white one")
+        >>> in_memory(photo) is photo
+        True
+    """
+    if isinstance(source, Photo):
+        return source
+    if (decode := getattr(source, "photo", None)) is not None:  # a file that is not decoded yet
+        photo: Photo = decode()
+        return photo
+    image, alpha = source.window(slice(0, source.height), slice(0, source.width))
+    return Photo(image, alpha, source.name, depth=source.depth)
 
 
 def _in_dtype(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -21,8 +21,12 @@ def option(default: Any, help: str, **settings: Any) -> Any:
     Args:
         default: the field's default, which the help shows.
         help: a sentence for the command line.
-        settings: ``flag`` (the name on the command line, where it is not the field's), ``metavar``,
-            and ``shown`` (a text for the default, where its value says little).
+        settings: ``flag`` (the name on the command line, where it is not the field's), ``short``
+            (such as ``-o``), ``metavar``, ``required``, ``shown`` (a text for the default, where
+            its value says little), ``reads`` (where the default is written, if not here:
+            ``module:function:parameter``), ``kind`` (how a text is read, where the field's type
+            does not say it), and ``special`` (the ability that a control needs, such as "paint
+            larger strokes", if only some painters have it).
     """
     return field(default=default, metadata={"help": help, **settings})
 

@@ -26,6 +26,9 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
+DEEP_MODES = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+"""Modes of Pillow images of more than 8 bits a channel."""
+
 # What is kept of EXIF: title, camera, program, date, artist, copyright, and Windows' five (XP...).
 # Not the place (GPS), nor what is no longer true: size, thumbnail, color space, maker's blob.
 _EXIF_KEPT = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, *range(0x9C9B, 0x9CA0))
@@ -67,11 +70,6 @@ def upright(picture: Image.Image, orientation: int) -> Image.Image:
     return turned
 
 
-def is_deep(picture: Image.Image) -> bool:
-    """Tell a Pillow image of more than 8 bits a channel from others."""
-    return picture.mode in ("I", "F") or picture.mode.startswith("I;16")
-
-
 def deep_planes(
     deep: Deep, profile: bytes | None, *, name: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
@@ -96,7 +94,7 @@ def planes(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Color (H, W, 3), sRGB, and alpha (H, W) or None, in [0, 1], of a Pillow image of any mode."""
     profile = picture.info.get("icc_profile")
-    if is_deep(picture):
+    if picture.mode in DEEP_MODES:
         return _grey_planes(picture, profile, name)
     alpha = None
     if picture.mode == "1":

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.errors import ImageError
+from impasto.errors import ImageError, OptionError
 from impasto.images.arrays import ArrayForm, Photo, array_form, read_array
 from impasto.images.deep import deep_png, deep_ppm, remark
 from impasto.images.formats import (
@@ -33,12 +33,11 @@ from impasto.images.formats import (
     open_file,
     stream_name,
 )
-from impasto.images.options import check_max_pixels
 from impasto.images.pixels import (
+    DEEP_MODES,
     UPRIGHT,
     Deep,
     deep_planes,
-    is_deep,
     metadata,
     planes,
     upright,
@@ -46,7 +45,7 @@ from impasto.images.pixels import (
 from impasto.images.resizing import MAX_PIXELS
 from impasto.images.strips_in import Strip, Strips, StripSource, png_strips, tiff_strips
 from impasto.images.tiff import DeepTiff, deep_tiff, pages, tile_pixels
-from impasto.images.windows import DeepSource, PillowSource, Source
+from impasto.images.windows import DeepSource, PillowSource, Source, Window, stored_bytes
 
 Picture: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | BinaryIO
 """A picture as users give it: a path, a Pillow image, a NumPy array, a binary stream."""
@@ -78,7 +77,8 @@ def open_picture(
         ...     picture.height, picture.width
         (4, 6)
     """
-    check_max_pixels(max_pixels)
+    if max_pixels < 1:
+        raise OptionError(f"max_pixels is {max_pixels}; give 1 or more")
     if isinstance(source, str | os.PathLike):
         name = one_line(os.fspath(source))
         with open_file(Path(source)) as file:
@@ -144,7 +144,7 @@ class OpenPicture:
             load(content, name=name)
             self._picture, self._size = content, content.size
             self._about = metadata(content, keep_gps=keep_gps)
-            self.depth = 16 if is_deep(content) else 8
+            self.depth = 16 if content.mode in DEEP_MODES else 8
         else:
             self._file = content
             self._parse_header(content)
@@ -168,6 +168,26 @@ class OpenPicture:
     def streams(self) -> bool:
         """True if :meth:`source` reads the file in strips, and never holds it as a whole."""
         return self._strips is not None and self._metadata[0] not in UPRIGHT
+
+    @property
+    def held(self) -> int:
+        """Bytes that it keeps in memory as a whole, once windows of it are asked for."""
+        if self.streams or self._picture is None:
+            return self._source.held
+        return self.height * self.width * stored_bytes(self._picture.mode)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes that it keeps for every row of the windows last asked for."""
+        return self._source.row_bytes if self.streams else 0
+
+    def window(self, rows: slice, columns: slice) -> Window:
+        """See :meth:`impasto.images.windows.Source.window`."""
+        return self._source.window(rows, columns)
+
+    @cached_property
+    def _source(self) -> Source:
+        return self.source()
 
     def photo(self) -> Photo:
         """The whole picture as floats, decoded now.
@@ -259,7 +279,7 @@ class OpenPicture:
         # Pillow tells the size of a TIFF as it is upright; everything else here is as it is stored.
         size = picture.size if row.name != "TIFF" else getattr(picture, "_tile_size", picture.size)
         self._size = size if tiff is None else tiff.size
-        self.depth = 16 if read_deep is not None or is_deep(picture) else 8
+        self.depth = 16 if read_deep is not None or picture.mode in DEEP_MODES else 8
 
     def _lazy_picture(self) -> Image.Image:
         """Pillow's image, not decoded; opened again if its pixels were decoded and given away."""

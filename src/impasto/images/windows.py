@@ -8,15 +8,15 @@ image of one byte a channel, samples as they were stored, a file that is read in
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.images.pixels import Deep, deep_planes, is_deep, planes
-from impasto.images.resizing import Plane, Stretch, stretched
+from impasto.images.pixels import DEEP_MODES, Deep, deep_planes, planes
+from impasto.images.resizing import Plane, Stretch, resize_plane, stretched
 
 Window: TypeAlias = tuple[NDArray[np.float32], Plane | None]
 """A part of a picture: its colors (h, w, 3), sRGB in [0, 1], and its opacity (h, w) or None."""
@@ -73,22 +73,22 @@ class PillowSource:
     picture: Image.Image
     name: str
     row_bytes: int = 0
+    height: int = field(init=False)
+    width: int = field(init=False)
+    held: int = field(init=False)
+    depth: int = field(init=False)
 
-    @property
-    def height(self) -> int:
-        return self.picture.height
-
-    @property
-    def width(self) -> int:
-        return self.picture.width
-
-    @property
-    def held(self) -> int:
-        return self.height * self.width * stored_bytes(self.picture.mode)
-
-    @property
-    def depth(self) -> int:
-        return 16 if is_deep(self.picture) else 8
+    def __post_init__(self) -> None:
+        width, height = self.picture.size
+        mode = self.picture.mode
+        facts = {
+            "height": height,
+            "width": width,
+            "held": height * width * stored_bytes(mode),
+            "depth": 16 if mode in DEEP_MODES else 8,
+        }
+        for name, value in facts.items():
+            object.__setattr__(self, name, value)
 
     def window(self, rows: slice, columns: slice) -> Window:
         """See :meth:`Source.window`."""
@@ -166,11 +166,15 @@ class ScaledSource:
         image, opacity = self._source.window(vertical.wanted, horizontal.wanted)
         if opacity is not None and self._fill is not None:
             image = np.where(opacity[..., None] <= 0, self._fill.astype(np.float32), image)
-        channels = [stretched(image[..., k], vertical, horizontal) for k in range(3)]
-        scaled = np.clip(np.stack(channels, axis=-1), 0, 1)
-        if opacity is not None:
-            opacity = np.clip(stretched(opacity, vertical, horizontal), 0, 1)
-        return scaled, opacity
+        whole = rows == slice(0, self.height) and columns == slice(0, self.width)
+
+        def scale(plane: Plane) -> Plane:
+            if whole:  # the same to a last digit, and sooner
+                return resize_plane(plane, self.height, self.width)
+            return np.clip(stretched(plane, vertical, horizontal), 0, 1)
+
+        scaled = np.stack([scale(image[..., k]) for k in range(3)], axis=-1)
+        return scaled, None if opacity is None else scale(opacity)
 
 
 def stored_bytes(mode: str) -> int:
@@ -180,9 +184,18 @@ def stored_bytes(mode: str) -> int:
 
 @dataclass(frozen=True, eq=False)
 class PaintedTile:
-    """A finished part of a picture, (h, w, 3) in [0, 1] and (h, w) or None, and where it lies."""
+    """A finished part of a picture.
+
+    Attributes:
+        rows: where it lies.
+        columns: where it lies.
+        image: (h, w, 3) in [0, 1].
+        opacity: (h, w) in [0, 1], or None for a picture that has none.
+        seconds: to encode, align and decode it, with what was done for it before.
+    """
 
     rows: slice
     columns: slice
     image: NDArray[np.float32]
     opacity: NDArray[np.float32] | None
+    seconds: tuple[float, float, float] = (0.0, 0.0, 0.0)

@@ -121,7 +121,7 @@ def format_of(target: str | os.PathLike[str] | None) -> FileFormat:
             return row
     known = ", ".join(suffix for row in WRITTEN for suffix in row.suffixes)
     raise ImageError(
-        f"{one_line(path)}: the suffix {path.suffix!r} tells no format that is written; "
+        f"{one_line(path)}: the suffix {path.suffix!r} is not of a format that is written; "
         f"use one of {known}"
     )
 

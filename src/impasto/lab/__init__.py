@@ -13,8 +13,11 @@ from typing import Any
 from impasto.errors import ImpastoError
 
 _NAMES: dict[str, tuple[str, ...]] = {
+    "impasto.lab.evaluate.painters": ("PainterOptions",),
+    "impasto.lab.evaluate.pairs": ("PairOptions",),
     "impasto.lab.evaluate.run": (
         "Evaluation",
+        "JudgeOptions",
         "evaluate_models",
     ),
     "impasto.lab.export.publish": (

@@ -9,20 +9,20 @@ The file is a zip archive. That of a model for any style has these members:
     inputs for each level i ``features_i``, ``scale_i`` and ``shift_i``, the last two (1, C, 1, 1)
     or (1, C, h, w); output ``image`` (1, 3, H, W), not clipped.
 ``reader.onnx``
-    only where the card says so (``Card.reader_macs_512``): which moments a picture is to be given
-    in a style. Inputs ``image``, the style, as that of the encoder, ``counts`` (1, 1, h, w), how
-    much each ``Card.multiple`` pixels of it count, 0 or more, and for each level i the style's own
+    only if ``Card.reader_macs_512`` is above 0: predicts the moments that features are given for a
+    style. Inputs ``image``, the style, as that of the encoder, ``counts`` (1, 1, h, w), the weight
+    of each block of ``Card.multiple`` pixels, 0 or more, and for each level i the style's own
     ``mean_i`` and ``std_i`` (1, C, 1, 1); outputs ``wanted_mean_i`` and ``wanted_std_i``.
 ``card.json``
-    the :class:`Card`: what the model is, what it needs and where it comes from.
+    the :class:`Card`: the model's network, requirements and origin.
 
 A model whose styles are built in has its card and one graph:
 
 ``painter.onnx``
-    inputs ``image`` as above and, where there is something to say (``Card.weighted``), ``weights``
-    of the S styles, (1, S, 1, 1), or with masks among its controls also (1, S, h, w), a number for
-    each ``Card.multiple`` pixels; what they lack to 1 is left to the photograph, if the strength is
-    among its controls. Output ``painted`` (1, 3, H, W), not clipped.
+    inputs ``image`` as above and, if ``Card.weighted``, ``weights`` of the S styles, (1, S, 1, 1),
+    or with masks among its controls also (1, S, h, w), a number for each ``Card.multiple`` pixels;
+    if the strength is among its controls, the rest of their sum to 1 is the weight of the
+    photograph. Output ``painted`` (1, 3, H, W), not clipped.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ import hashlib
 import os
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from impasto.errors import ModelError
-from impasto.models.card import CONTROLS, FORMAT, Card, Level, line_of, read_card, write_card
+from impasto.models.card import CONTROLS, FORMAT, Card, Level, first_line, read_card, write_card
 
 __all__ = [
     "CONTROLS",
@@ -46,6 +47,7 @@ __all__ = [
     "Level",
     "Port",
     "check_graph",
+    "check_graphs",
     "read_bundle",
     "read_card",
     "write_bundle",
@@ -68,9 +70,9 @@ class Bundle:
     Attributes:
         card: the model's card.
         encoder: ``encoder.onnx`` as bytes; empty where styles are built in.
-        decoder: ``decoder.onnx`` as bytes; the same.
+        decoder: ``decoder.onnx`` as bytes; empty where styles are built in.
         painter: ``painter.onnx`` as bytes; empty where no style is built in.
-        reader: ``reader.onnx`` as bytes; empty where styles are not read.
+        reader: ``reader.onnx`` as bytes; empty for a model without a reader.
     """
 
     card: Card
@@ -79,15 +81,15 @@ class Bundle:
     painter: bytes = b""
     reader: bytes = b""
 
-    @property
+    @cached_property
     def parts(self) -> dict[str, bytes]:
-        """The graphs that there are, by the names of their files without the suffix."""
+        """The graphs of the bundle, by the names of their files without the suffix."""
         if self.card.styles:
             return {"painter": self.painter}
         graphs = {"encoder": self.encoder, "decoder": self.decoder}
         return graphs | {"reader": self.reader} if self.card.reader_macs_512 else graphs
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of all graphs; the card does not count.
 
@@ -139,17 +141,17 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     # RuntimeError and NotImplementedError: encryption and compressions that zipfile does not know.
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise ModelError(
-            f"{source} is damaged or not an Impasto model ({line_of(error)}); get it again"
+            f"{source} is damaged or not an Impasto model ({first_line(error)}); get it again"
         ) from error
     except (OSError, ValueError) as error:
-        raise ModelError(f"{source} cannot be read ({line_of(error)})") from error
+        raise ModelError(f"{source} cannot be read ({first_line(error)})") from error
 
 
 def write_bundle(bundle: Bundle, path: str | os.PathLike[str]) -> None:
-    """Write a bundle: completely or not at all, and the same bundle always as the same bytes.
+    """Write a bundle atomically; the same bundle always gives the same bytes.
 
     Args:
-        bundle: what to write.
+        bundle: the bundle.
         path: the file, replaced if it is there; its folder must exist.
 
     Raises:
@@ -177,22 +179,39 @@ def write_bundle(bundle: Bundle, path: str | os.PathLike[str]) -> None:
                 archive.writestr(info, data)
         partial.replace(target)
     except OSError as error:
-        raise ModelError(f"{target} cannot be written ({line_of(error)})") from error
+        raise ModelError(f"{target} cannot be written ({first_line(error)})") from error
     finally:
         partial.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output of a graph, as an engine sees it.
+    """An input or output of a graph, as an engine reports it.
 
     Attributes:
-        names: what it is called; an engine may know one tensor by several names.
+        names: its names; an engine may report several for one tensor.
         channels: the length of axis 1, or None where the graph leaves it open.
     """
 
     names: frozenset[str]
     channels: int | None
+
+
+def check_graphs(card: Card, ports: Mapping[str, tuple[Sequence[Port], Sequence[Port]]]) -> None:
+    """Check all graphs of a bundle; see :func:`check_graph`.
+
+    Args:
+        card: the model's card.
+        ports: for each part the inputs and the outputs of its graph.
+
+    Raises:
+        ModelError: naming the first difference.
+
+    Example:
+        >>> check_graphs(card, {"encoder": (inputs, outputs)})               # doctest: +SKIP
+    """
+    for part, (inputs, outputs) in ports.items():
+        check_graph(card, part, inputs=inputs, outputs=outputs)
 
 
 def check_graph(card: Card, part: str, *, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
@@ -214,17 +233,20 @@ def check_graph(card: Card, part: str, *, inputs: Sequence[Port], outputs: Seque
     """
     picture = {"image": 3}
     if part == "painter":
-        takes = {**picture, "weights": len(card.styles)} if card.weighted else picture
-        gives = {"painted": 3}
+        expected_inputs = {**picture, "weights": len(card.styles)} if card.weighted else picture
+        expected_outputs = {"painted": 3}
     elif part == "encoder":
-        takes, gives = picture, _ports(card, ("features", "mean", "std"))
+        expected_inputs, expected_outputs = picture, _ports(card, ("features", "mean", "std"))
     elif part == "reader":
-        takes = {**picture, "counts": 1, **_ports(card, ("mean", "std"))}
-        gives = _ports(card, ("wanted_mean", "wanted_std"))
+        expected_inputs = {**picture, "counts": 1, **_ports(card, ("mean", "std"))}
+        expected_outputs = _ports(card, ("wanted_mean", "wanted_std"))
     else:
-        takes, gives = _ports(card, ("features", "scale", "shift")), picture
+        expected_inputs, expected_outputs = _ports(card, ("features", "scale", "shift")), picture
     graph = f"the {part} of model {card.name!r}"
-    for kind, expected, ports in (("input", takes, inputs), ("output", gives, outputs)):
+    for kind, expected, ports in (
+        ("input", expected_inputs, inputs),
+        ("output", expected_outputs, outputs),
+    ):
         found = {name: port.channels for port in ports for name in port.names}
         for name, channels in expected.items():
             if name not in found:
@@ -237,7 +259,7 @@ def check_graph(card: Card, part: str, *, inputs: Sequence[Port], outputs: Seque
                     f"{channels}"
                 )
     for port in inputs:
-        if not port.names & takes.keys():
+        if not port.names & expected_inputs.keys():
             raise ModelError(f"{graph} has an unknown input {min(port.names)!r}")
 
 
@@ -253,9 +275,9 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     try:
         info = archive.getinfo(name)
     except KeyError:
-        raise ModelError(f"it holds no {name}") from None
+        raise ModelError(f"it has no {name}") from None
     if info.file_size > limit:
         raise ModelError(f"its {name} has {info.file_size} bytes; at most {limit} are read")
-    # zipfile hands out no more than the header's size, whatever the compressed data would give.
+    # zipfile never returns more than the size in the header, however much the data would expand.
     with archive.open(info) as stream:
         return stream.read(limit + 1)

@@ -1,4 +1,4 @@
-"""The card of a model: what it is, what it needs and where it comes from; ``card.json``."""
+"""The card of a model, ``card.json``: its network, requirements and origin."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ FORMAT = 1
 """The number of the format written here, and the only one that is read."""
 
 CONTROLS = ("alpha", "several", "masks")
-"""What can be asked of a model with built-in styles, if it can do it: a strength, a mixture of
-styles by weights, and styles where their masks are."""
+"""Controls that a model with built-in styles may support: strength, mixtures of styles by weights,
+and masks."""
 
 PRECISIONS = ("fp32", "bf16")
-"""In what engines can run a model."""
+"""Numeric precisions that engines may run a model in."""
 
-# Fields that not every model has a use for: the cards of others are as they always were.
+# Fields that only some models use. Cards of the others omit them, so that the bytes of existing
+# bundles do not change.
 _BUILT_IN = ("styles", "controls", "pixel_bytes")
 _OPTIONAL = ("precision", "reader_macs_512")
 
@@ -48,7 +49,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Card:
-    """What a model is, what it needs and where it comes from.
+    """Description of a model: its network, requirements and origin.
 
     Attributes:
         name: short, as on the command line.
@@ -56,10 +57,11 @@ class Card:
         architecture: the network, in a line.
         levels: where statistics are aligned, finest first; at least one.
         multiple: height and width given to the graphs must be multiples of this, in pixels.
-        rim: pixels that one output pixel can see to each side: reach of encoder and decoder.
+        rim: reach of encoder and decoder together: the farthest pixels to each side that an output
+            pixel depends on.
         parameters: number of weights in both graphs.
         macs_512: multiply-adds for one 512 x 512 picture, both graphs.
-        data: what it was trained on.
+        data: the training data.
         iterations: steps of training.
         losses: the losses reached, by name.
         licence: of the weights.
@@ -67,17 +69,16 @@ class Card:
         margin: pixels of reflected border to put around a picture before encoding and to cut off
             after decoding, a multiple of ``multiple``; for networks that pad with zeros inside,
             whose edges would otherwise be visible.
-        encoder_rim: how much of ``rim`` is the encoder's: pixels that a position of its features
-            can see beyond its own cell, to each side; 0: not known.
+        encoder_rim: reach of the encoder alone, a part of ``rim``: pixels to each side of its own
+            cell that a position of the features depends on; 0: not known.
         styles: names of the styles that are built in; empty for a model that takes any style. One
             that has styles has no levels, and the graph ``painter.onnx``.
-        controls: what can be asked of built-in styles, names of ``CONTROLS``.
+        controls: supported controls of built-in styles, names in ``CONTROLS``.
         pixel_bytes: memory that a pixel needs at most while the model works on it; 0: not known.
-        reader_macs_512: multiply-adds, beside those of the encoder, for reading one 512 x 512 style
-            with the graph ``reader.onnx``; 0: there is none, and a style is the moments that the
-            encoder finds in it.
-        precision: what it runs in unless another is asked for, a name of ``PRECISIONS``; "" for
-            what the engine prefers. For deep networks whose pictures bfloat16 changes visibly.
+        reader_macs_512: multiply-adds of the graph ``reader.onnx`` for one 512 x 512 style, without
+            those of the encoder; 0: the model has no reader and uses the style's own moments.
+        precision: default precision, a name in ``PRECISIONS``; "" for the engine's first. For deep
+            networks whose pictures bfloat16 changes visibly.
         format: number of the bundle's format.
 
     Raises:
@@ -108,7 +109,7 @@ class Card:
 
     @property
     def weighted(self) -> bool:
-        """Whether the painter takes weights of styles: else it can do but one thing."""
+        """True if the painter has an input of weights: it has several styles, or controls."""
         return len(self.styles) > 1 or bool(self.controls)
 
     def __post_init__(self) -> None:
@@ -141,8 +142,8 @@ class Card:
                 raise ModelError(f"'{field}' must be 0 or more, not {getattr(self, field)}")
         if self.styles and self.reader_macs_512:
             raise ModelError(
-                f"the card of model {self.name!r} names built-in styles, so it has none to read: "
-                "'reader_macs_512' must be 0"
+                f"the card of model {self.name!r} names built-in styles, so it cannot have a "
+                "reader: 'reader_macs_512' must be 0"
             )
         if self.margin % self.multiple:
             raise ModelError(
@@ -150,13 +151,13 @@ class Card:
             )
         if self.encoder_rim > self.rim:
             raise ModelError(
-                f"'encoder_rim' is a part of 'rim', which is {self.rim}, not {self.encoder_rim}"
+                f"'encoder_rim' must be at most 'rim', which is {self.rim}, not {self.encoder_rim}"
             )
         for level in self.levels:
             if self.multiple % level.stride:
                 raise ModelError(
-                    f"'multiple' is {self.multiple}, which the stride {level.stride} of level "
-                    f"{level.name!r} does not divide"
+                    f"'multiple' must be a multiple of the stride {level.stride} of level "
+                    f"{level.name!r}, not {self.multiple}"
                 )
         for name, loss in self.losses.items():
             if not _is_number(loss):
@@ -164,7 +165,7 @@ class Card:
 
 
 def read_card(text: str | bytes) -> Card:
-    """A card from its JSON text, every field checked.
+    """Parse a card from JSON and check every field.
 
     Args:
         text: a JSON object with the fields of :class:`Card`; those with a default may be absent.
@@ -181,7 +182,7 @@ def read_card(text: str | bytes) -> Card:
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"the card is not JSON ({line_of(error)})") from error
+        raise ModelError(f"the card is not JSON ({first_line(error)})") from error
     if not isinstance(raw, dict):
         raise ModelError(f"the card must be a JSON object, not {_kind(raw)}")
     if "format" not in raw:
@@ -203,7 +204,7 @@ def read_card(text: str | bytes) -> Card:
 
 
 def write_card(card: Card) -> str:
-    """The JSON text of a card, as :func:`read_card` reads it.
+    """Return the JSON text of a card, the inverse of :func:`read_card`.
 
     Example:
         >>> write_card(card)                                           # doctest: +SKIP
@@ -257,6 +258,6 @@ def _kind(value: object) -> str:
     return f"{type(value).__name__} {str(value)[:40]!r}"
 
 
-def line_of(error: BaseException) -> str:
-    """What a library's error says, in one line."""
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or the name of its class."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,8 +1,8 @@
-"""Inference engines: what runs a model's graphs.
+"""Inference engines: the libraries that run a model's graphs.
 
-Every engine gives the same operations (:class:`Engine`); one file an engine, one row a file in
-``ENGINES``. An engine's library is imported when the engine is opened and never before, and kept
-from reporting home.
+Every engine offers the same operations (:class:`Engine`); one file an engine, one row a file in
+``ENGINES``. An engine's library is imported only when the engine is opened, with its
+telemetry switched off.
 """
 
 from __future__ import annotations
@@ -18,27 +18,17 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.controls.affine import Affine, column
+from impasto.controls.affine import Affine
 from impasto.controls.moments import Moments
 from impasto.errors import EngineError, OptionError
 from impasto.models.bundle import Bundle, Card
 
-
-@dataclass(frozen=True, eq=False)
-class Encoded:
-    """What an encoder says about a picture: a value, valid for as long as it is kept.
-
-    Attributes:
-        features: one map (C, h, w) float32 a level, finest level first.
-        moments: their mean and deviation, one pair a level.
-    """
-
-    features: tuple[NDArray[np.float32], ...]
-    moments: tuple[Moments, ...]
+Encoded: TypeAlias = tuple[tuple[NDArray[np.float32], ...], tuple[Moments, ...]]
+"""An encoder's features, one map (C, h, w) a level, finest first; and their moments."""
 
 
 class Engine(Protocol):
-    """A model made ready to run. Its methods may be called from several threads at once.
+    """A loaded model, ready to run. Its methods are thread-safe.
 
     Attributes:
         name: its row in ``ENGINES``.
@@ -49,7 +39,7 @@ class Engine(Protocol):
     precision: str
 
     def encode(self, image: NDArray[np.float32]) -> Encoded:
-        """Features and moments of an image.
+        """Encode an image to features and their moments.
 
         Args:
             image: (3, H, W) float32, RGB in [0, 1]; H and W multiples of ``Card.multiple``.
@@ -62,19 +52,20 @@ class Engine(Protocol):
     def paint(
         self, image: NDArray[np.float32], weights: NDArray[np.float32] | None
     ) -> NDArray[np.float32]:
-        """The picture of a model whose styles are built in.
+        """Run the painter graph of a model with built-in styles.
 
         Args:
             image: (3, H, W) float32, RGB in [0, 1]; H and W multiples of ``Card.multiple``.
-            weights: (S, 1, 1) or (S, h, w), how much of each style; None where the card is not
+            weights: (S, 1, 1) or (S, h, w), the weight of each style; None if the card is not
                 ``weighted``.
 
         Returns:
             (3, H, W) float32, not clipped.
 
         Raises:
-            EngineError: if the engine fails, as when memory runs out, or the model has no such
-                graph; just as :meth:`encode` and :meth:`decode` of a model that has this one.
+            EngineError: if the engine fails, as when memory runs out, or the model has no
+                painter graph. Such a model has no other graphs: :meth:`encode` and :meth:`decode`
+                raise this error then.
         """
         ...
 
@@ -84,26 +75,26 @@ class Engine(Protocol):
         moments: Sequence[Moments],
         counts: NDArray[np.float32],
     ) -> tuple[Moments, ...]:
-        """The moments that a picture is to be given in a style.
+        """Predict the moments that features are given for a style, with the reader graph.
 
         Args:
             style: (3, H, W), as for :meth:`encode`.
-            moments: its own, one pair a level.
-            counts: (h, w), how much each ``Card.multiple`` pixels count, 0 or more.
+            moments: the style's own, one pair a level.
+            counts: (h, w), the weight of each block of ``Card.multiple`` pixels, 0 or more.
 
         Raises:
             EngineError: if the engine fails, or the model has no reader (``Card.reader_macs_512``):
-                a style's own moments are then those to give.
+                features are then given the style's own moments.
         """
         ...
 
     def decode(
         self, features: Sequence[NDArray[np.float32]], affines: Sequence[Affine]
     ) -> NDArray[np.float32]:
-        """The image of features after ``features * scale + shift`` at every level.
+        """Decode features to an image, after ``features * scale + shift`` at every level.
 
         Args:
-            features: as :meth:`encode` gives them.
+            features: as returned by :meth:`encode`.
             affines: one map a level.
 
         Returns:
@@ -117,15 +108,15 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class EngineRow:
-    """An engine that Impasto can use.
+    """A row of the table of inference engines.
 
     Attributes:
         name: as on the command line.
-        module: our file, with ``open_graphs(bundle, *, precision, threads) -> Engine`` and
-            ``supported() -> frozenset[str]``, the precisions that this processor is good at.
-        imports: the library it needs, as it is imported.
-        pip: what to install to have it, as ``pip install`` takes it.
-        precisions: what it offers, most preferred first: the default is the first of them that
+        module: our module for it, with ``open_graphs(bundle, *, precision, threads) -> Engine`` and
+            ``supported() -> frozenset[str]``, the precisions that this processor supports.
+        imports: the module of its library.
+        pip: the requirement that ``pip install`` takes for it.
+        precisions: those that it offers, most preferred first: the default is the first one that
             the processor supports.
         summary: a line for people.
     """
@@ -139,7 +130,7 @@ class EngineRow:
 
     @property
     def installed(self) -> bool:
-        """Whether its library can be imported; it is not."""
+        """True if the engine's library is installed; it is not imported for the test."""
         spec = importlib.util.find_spec(self.imports)
         # A folder of that name in the working directory counts as a package too, without a file.
         return spec is not None and spec.origin is not None
@@ -173,7 +164,7 @@ def open_engine(
     precision: str | None = None,
     threads: int | None = None,
 ) -> Engine:
-    """Make a model ready to run.
+    """Load a model into an inference engine.
 
     Args:
         bundle: the model.
@@ -209,7 +200,7 @@ def open_engine(
         supported: frozenset[str] = opener.supported()
     except ImportError as error:
         raise EngineError(
-            f"engine {row.name!r} is installed and does not start ({error_line(error)}); "
+            f"engine {row.name!r} is installed but does not start ({error_line(error)}); "
             f"pip install --force-reinstall {row.pip}"
         ) from error
     usable = [each for each in row.precisions if each in supported]
@@ -225,16 +216,16 @@ def open_engine(
 
 
 Run: TypeAlias = Callable[
-    [Mapping[str, NDArray[np.float32]], Sequence[str]], list[NDArray[np.float32]]
+    [Sequence[str], Mapping[str, NDArray[np.float32]]], list[NDArray[np.float32]]
 ]
-"""Runs a graph: inputs by name and the names of the outputs wanted -> those, in that order."""
+"""Function that runs a graph: names of outputs, inputs by name -> those outputs, in order."""
 
 
 class GraphEngine:
-    """The engine that a model's graphs make, whatever library runs them; an :class:`Engine`."""
+    """The :class:`Engine` of a model's graphs, common to all libraries that run them."""
 
     def __init__(self, card: Card, graphs: Mapping[str, Run], *, name: str, precision: str) -> None:
-        """``graphs``: what runs each of :attr:`impasto.models.Bundle.parts`."""
+        """Take in ``graphs`` a function for each of :attr:`impasto.models.Bundle.parts`."""
         self.name = name
         self.precision = precision
         self._card = card
@@ -243,19 +234,18 @@ class GraphEngine:
 
     def encode(self, image: NDArray[np.float32]) -> Encoded:
         """See :meth:`Engine.encode`."""
-        run = self._run("encoder")
-        outputs = run({"image": image[None]}, self._outputs)
+        outputs = self._run("encoder", self._outputs, {"image": image[None]})
         height, width = image.shape[1:]
-        for level, made in zip(self._card.levels, outputs, strict=False):
-            # Not every engine tells that sizes do not fit: one has given maps of nothing instead.
+        for level, features in zip(self._card.levels, outputs, strict=False):
+            # Not every engine reports sizes that do not fit: one returned empty maps instead.
             wanted = (level.channels, height / level.stride, width / level.stride)
-            if made.shape[1:] != wanted:
+            if features.shape[1:] != wanted:
                 raise EngineError(
                     f"{self.name} failed: an image of {width} x {height} pixels gave features of "
-                    f"{made.shape[3]} x {made.shape[2]} at level {level.name!r}; heights and "
-                    f"widths must be multiples of {self._card.multiple}"
+                    f"{features.shape[3]} x {features.shape[2]} at level {level.name!r}; heights "
+                    f"and widths must be multiples of {self._card.multiple}"
                 )
-        return gather(self._card, outputs)
+        return group_outputs(self._card, outputs)
 
     def read(
         self,
@@ -266,9 +256,9 @@ class GraphEngine:
         """See :meth:`Engine.read`."""
         feed = {"image": style[None], "counts": counts[None, None]}
         for index, each in enumerate(moments):
-            feed[f"mean_{index}"] = column(each.mean)[None]
-            feed[f"std_{index}"] = column(each.std)[None]
-        found = self._run("reader")(feed, reader_outputs(self._card))
+            for name, values in (("mean", each.mean), ("std", each.std)):
+                feed[f"{name}_{index}"] = values.astype(np.float32).reshape(1, -1, 1, 1)
+        found = self._run("reader", reader_outputs(self._card), feed)
         count = len(self._card.levels)
         return _moments(found[:count], found[count:])
 
@@ -279,27 +269,39 @@ class GraphEngine:
         feed = {"image": image[None]}
         if weights is not None:
             feed["weights"] = weights[None]
-        painted: NDArray[np.float32] = self._run("painter")(feed, ["painted"])[0][0]
+        painted: NDArray[np.float32] = self._run("painter", ["painted"], feed)[0][0]
         return painted
 
     def decode(
         self, features: Sequence[NDArray[np.float32]], affines: Sequence[Affine]
     ) -> NDArray[np.float32]:
         """See :meth:`Engine.decode`."""
-        run = self._run("decoder")
-        image: NDArray[np.float32] = run(decoder_feed(features, affines), ["image"])[0][0]
+        feed = decoder_feed(features, affines)
+        image: NDArray[np.float32] = self._run("decoder", ["image"], feed)[0][0]
         return image
 
-    def _run(self, part: str) -> Run:
+    def _run(
+        self, part: str, outputs: Sequence[str], feed: Mapping[str, NDArray[np.float32]]
+    ) -> list[NDArray[np.float32]]:
         if part not in self._graphs:
-            reason = "not built in" if part == "painter" else "as they are, not read"
-            reason = "built in" if self._card.styles else reason
-            raise EngineError(f"model {self._card.name!r} has no {part}: its styles are {reason}")
-        return self._graphs[part]
+            reason = "its styles are built in"
+            if not self._card.styles:
+                reason = (
+                    "it has no built-in styles"
+                    if part == "painter"
+                    else "it uses the moments of a style as they are"
+                )
+            raise EngineError(f"model {self._card.name!r} has no {part}: {reason}")
+        try:
+            return self._graphs[part](outputs, feed)
+        except EngineError:
+            raise
+        except Exception as error:  # errors of these libraries share no class of their own
+            raise EngineError(f"{self.name} failed: {error_line(error)}") from error
 
 
-def gather(card: Card, outputs: Sequence[NDArray[np.float32]]) -> Encoded:
-    """An encoder's raw outputs as a value.
+def group_outputs(card: Card, outputs: Sequence[NDArray[np.float32]]) -> Encoded:
+    """Group an encoder's outputs into features and moments.
 
     Args:
         card: the model's card.
@@ -307,10 +309,7 @@ def gather(card: Card, outputs: Sequence[NDArray[np.float32]]) -> Encoded:
     """
     count = len(card.levels)
     features, means, stds = (outputs[part * count : (part + 1) * count] for part in range(3))
-    return Encoded(
-        features=tuple(each[0] for each in features),
-        moments=_moments(means, stds),
-    )
+    return tuple(each[0] for each in features), _moments(means, stds)
 
 
 def _moments(
@@ -323,19 +322,19 @@ def _moments(
 
 
 def encoder_outputs(card: Card) -> list[str]:
-    """The names of an encoder's outputs, in the order that :func:`gather` takes them."""
+    """Return the names of an encoder's outputs, in the order of :func:`group_outputs`."""
     return [f"{kind}_{i}" for kind in ("features", "mean", "std") for i in range(len(card.levels))]
 
 
 def reader_outputs(card: Card) -> list[str]:
-    """The names of a reader's outputs, means first."""
+    """Return the names of a reader's outputs, means first."""
     return [f"wanted_{kind}_{i}" for kind in ("mean", "std") for i in range(len(card.levels))]
 
 
 def decoder_feed(
     features: Sequence[NDArray[np.float32]], affines: Sequence[Affine]
 ) -> dict[str, NDArray[np.float32]]:
-    """A decoder's inputs by name, with their batch axis; no array is copied."""
+    """Return a decoder's inputs by name, with their batch axis; no array is copied."""
     feed: dict[str, NDArray[np.float32]] = {}
     for index, (each, affine) in enumerate(zip(features, affines, strict=True)):
         feed[f"features_{index}"] = each[None]
@@ -346,9 +345,9 @@ def decoder_feed(
 
 @contextmanager
 def environment(name: str, value: str) -> Iterator[None]:
-    """A variable of the environment that is set for the block and then as it was before.
+    """Set an environment variable within a block and restore it afterwards.
 
-    Engines read their wish not to report home from there, once, while they start.
+    Engines read such variables once, at start, to decide whether they send telemetry.
     """
     before = os.environ.get(name)
     os.environ[name] = value
@@ -362,11 +361,11 @@ def environment(name: str, value: str) -> Iterator[None]:
 
 
 def error_line(error: BaseException, *, last: bool = False) -> str:
-    """What a library's error says, in one line of readable length.
+    """Summarize a library's error in one line of at most 200 characters.
 
     Args:
         error: the error.
-        last: take its last line and not its first, for libraries that begin with a trace.
+        last: take the last line instead of the first, for libraries that begin with a trace.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[-1 if last else 0] if lines else type(error).__name__
@@ -375,7 +374,7 @@ def error_line(error: BaseException, *, last: bool = False) -> str:
 
 def _row(name: str | None) -> EngineRow:
     if name is None:
-        # The last one comes with the package; if even that is gone, its own error says so.
+        # The last one is a dependency of the package; if it is missing, its own error says so.
         return next((row for row in ENGINES if row.installed), ENGINES[-1])
     for row in ENGINES:
         if row.name == name:

@@ -1,72 +1,59 @@
-"""ONNX Runtime: small, everywhere, single precision. The reference among the engines."""
+"""Engine of ONNX Runtime, in single precision: small, portable, the reference for the others."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from impasto.errors import EngineError, ModelError
-from impasto.models.bundle import Bundle, Port, check_graph
+from impasto.errors import ModelError
+from impasto.models.bundle import Bundle, Port, check_graphs
 from impasto.models.engine import Engine, GraphEngine, environment, error_line
 
-# Errors come as exceptions, which we report; below "fatal" the library would print them as well.
-_ONLY_FATAL = 4
+# Log level. Errors are raised as exceptions; at a lower level they would be printed as well.
+_FATAL = 4
 
 
 def supported() -> frozenset[str]:
-    """The precisions that this processor is good at."""
+    """Return the precisions that this processor supports."""
     return frozenset({"fp32"})
 
 
 def open_graphs(bundle: Bundle, *, precision: str, threads: int | None) -> Engine:
     """Load all graphs; see :func:`impasto.models.engine.open_engine`."""
-    graphs = {
-        part: partial(_run, _session(bundle, part, graph, threads))
+    runtime = _library()
+    sessions = {
+        part: _session(runtime, bundle.card.name, part, graph, threads)
         for part, graph in bundle.parts.items()
     }
+    ports = {
+        part: (
+            [_port(each) for each in session.get_inputs()],
+            [_port(each) for each in session.get_outputs()],
+        )
+        for part, session in sessions.items()
+    }
+    check_graphs(bundle.card, ports)
+    graphs = {part: session.run for part, session in sessions.items()}
     return GraphEngine(bundle.card, graphs, name="onnxruntime", precision=precision)
 
 
-def _session(bundle: Bundle, part: str, graph: bytes, threads: int | None) -> Any:
-    runtime = _library()
+def _session(runtime: Any, model: str, part: str, graph: bytes, threads: int | None) -> Any:
     options = runtime.SessionOptions()
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = threads or 0  # 0: one for each physical core
-    options.log_severity_level = _ONLY_FATAL
+    options.log_severity_level = _FATAL
     try:
-        session = runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no class of their own
         raise ModelError(
-            f"the {part} of model {bundle.card.name!r} is damaged or too new for ONNX Runtime "
+            f"the {part} of model {model!r} is damaged or too new for ONNX Runtime "
             f"{runtime.__version__} ({error_line(error)}); get the model again"
         ) from error
-    check_graph(
-        bundle.card,
-        part,
-        inputs=[_port(each) for each in session.get_inputs()],
-        outputs=[_port(each) for each in session.get_outputs()],
-    )
-    return session
 
 
-def _port(found: Any) -> Port:
-    channels = found.shape[1] if len(found.shape) == 4 else 0
-    return Port(frozenset({found.name}), channels if isinstance(channels, int) else None)
-
-
-def _run(
-    session: Any, feed: Mapping[str, NDArray[np.float32]], outputs: Sequence[str]
-) -> list[NDArray[np.float32]]:
-    try:
-        found: list[NDArray[np.float32]] = session.run(outputs, feed)
-    except Exception as error:  # its errors share no class of their own
-        raise EngineError(f"ONNX Runtime failed: {error_line(error)}") from error
-    return found
+def _port(argument: Any) -> Port:
+    channels = argument.shape[1] if len(argument.shape) == 4 else 0
+    return Port(frozenset({argument.name}), channels if isinstance(channels, int) else None)
 
 
 def _library() -> Any:

@@ -1,4 +1,4 @@
-"""OpenVINO: the fastest on most processors, with bfloat16 where the processor has it."""
+"""Engine of OpenVINO: the fastest on most processors, in bfloat16 where that is supported."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import EngineError, ModelError
-from impasto.models.bundle import Bundle, Port, check_graph
+from impasto.models.bundle import Bundle, Port, check_graphs
 from impasto.models.engine import Engine, GraphEngine, environment, error_line
 
-# Ours -> the value of its INFERENCE_PRECISION_HINT and its word for the processor's capability.
+# Precision -> INFERENCE_PRECISION_HINT and the name of the processor's capability in OpenVINO.
 _PRECISIONS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16")}
 
 
 def supported() -> frozenset[str]:
-    """The precisions that this processor is good at."""
+    """Return the precisions that this processor supports."""
     capabilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return frozenset(
-        precision for precision, (_, word) in _PRECISIONS.items() if word in capabilities
+        precision
+        for precision, (_, capability) in _PRECISIONS.items()
+        if capability in capabilities
     )
 
 
@@ -37,36 +39,36 @@ def open_graphs(bundle: Bundle, *, precision: str, threads: int | None) -> Engin
     }
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = str(threads)
-    graphs = {
-        part: _Graph(core, bundle, part, graph, options).run for part, graph in bundle.parts.items()
+    compiled = {
+        part: _Graph(core, bundle.card.name, part, graph, options)
+        for part, graph in bundle.parts.items()
     }
+    check_graphs(bundle.card, {part: graph.ports for part, graph in compiled.items()})
+    graphs = {part: graph.run for part, graph in compiled.items()}
     return GraphEngine(bundle.card, graphs, name="openvino", precision=precision)
 
 
 class _Graph:
     def __init__(
-        self, core: Any, bundle: Bundle, part: str, graph: bytes, options: Mapping[str, str]
+        self, core: Any, model: str, part: str, graph: bytes, options: Mapping[str, str]
     ) -> None:
         try:
-            model = core.read_model(graph)
-            compiled = core.compile_model(model, "CPU", options)
+            compiled = core.compile_model(core.read_model(graph), "CPU", options)
         except Exception as error:  # its errors share no class of their own
             raise ModelError(
-                f"the {part} of model {bundle.card.name!r} is damaged or too new for this OpenVINO "
+                f"the {part} of model {model!r} is damaged or too new for this OpenVINO "
                 f"({error_line(error, last=True)}); get the model again"
             ) from error
-        check_graph(
-            bundle.card,
-            part,
-            inputs=[_port(each) for each in compiled.inputs],
-            outputs=[_port(each) for each in compiled.outputs],
+        self.ports = (
+            [_port(each) for each in compiled.inputs],
+            [_port(each) for each in compiled.outputs],
         )
         self._compiled = compiled
         # A request is busy while it runs, so every thread takes one of its own and puts it back.
         self._idle: deque[Any] = deque()
 
     def run(
-        self, feed: Mapping[str, NDArray[np.float32]], outputs: Sequence[str]
+        self, outputs: Sequence[str], feed: Mapping[str, NDArray[np.float32]]
     ) -> list[NDArray[np.float32]]:
         try:
             request = self._idle.pop()
@@ -75,22 +77,22 @@ class _Graph:
         try:
             request.infer(dict(feed), share_inputs=True, share_outputs=True)
             # Copies, since the next run of this request writes over its tensors.
-            found = [request.get_tensor(name).data.copy() for name in outputs]
+            results = [request.get_tensor(name).data.copy() for name in outputs]
         except Exception as error:  # its errors share no class of their own
             raise EngineError(f"OpenVINO failed: {error_line(error, last=True)}") from error
         self._idle.append(request)
-        return found
+        return results
 
 
-def _port(found: Any) -> Port:
-    shape = found.get_partial_shape()
+def _port(output: Any) -> Port:
+    shape = output.get_partial_shape()
     channels: int | None = None
     if shape.rank.is_static:
         if shape.rank.get_length() != 4:
             channels = 0
         elif shape[1].is_static:
             channels = int(shape[1].get_length())
-    return Port(frozenset(found.names), channels)
+    return Port(frozenset(output.names), channels)
 
 
 _LOCK = Lock()
@@ -98,19 +100,19 @@ _LOCK = Lock()
 
 def _core() -> Any:
     with _LOCK:  # `cache` alone lets two threads make one each
-        return _made_core()
+        return _shared_core()
 
 
 @cache
-def _made_core() -> Any:
-    # One for the process, which is never let go. Each Core gives the thread that makes it a stack
-    # for signals, and when it goes puts back the one that was there before: that of an earlier Core
-    # may be unmapped by then, and the next signal, such as Ctrl-C, ends in a segmentation fault.
+def _shared_core() -> Any:
+    # One for the process, never freed. Each Core installs an alternate signal stack for the thread
+    # that makes it, and when freed restores the one before: that of an earlier Core may be unmapped
+    # by then, and the next signal, such as Ctrl-C, ends in a segmentation fault.
     return _library().Core()
 
 
 def _library() -> Any:
     # The import of OpenVINO writes an identifier into ~/intel and sends a message to an analytics
-    # server, unless it believes to be in continuous integration. It asks while it is imported.
+    # server, unless the environment variable CI says that it runs in continuous integration.
     with environment("CI", "true"):
         return importlib.import_module("openvino")

@@ -1,1 +1,328 @@
-"""A picture through a model."""
+"""A picture through a model: the one interface of all that paints.
+
+Encoder/decoder models (:mod:`impasto.painting.adain`), networks with built-in styles
+(:mod:`impasto.painting.builtin`), the lab's methods and any package that has an entry point in the
+group ``impasto.painters`` implement :class:`Painter`; :class:`impasto.stylizer.Stylizer` is written
+once over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from impasto.errors import OptionError
+from impasto.images.options import option
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from impasto.controls import Controls
+    from impasto.images.photo import Photo
+    from impasto.images.windows import PaintedTile, Source
+    from impasto.styles.style import Style
+
+
+SMALLEST = 32
+"""The smallest tile, in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """The memory that painting may use, and how a picture is cut to stay within it.
+
+    Attributes:
+        tile: paint in tiles of at most this many pixels to a side, 32 or more; None: only what does
+            not fit into memory, in tiles as large as fit. The result is the same.
+        memory: bytes that the process may use.
+
+    Raises:
+        OptionError: if a number is out of its range.
+
+    Example:
+        >>> Budget(tile=512).memory
+        2000000000
+    """
+
+    tile: int | None = option(
+        None,
+        "Paint in tiles of at most N pixels to a side.",
+        metavar="N",
+        shown="what does not fit into --memory, in tiles as large as fit",
+    )
+    memory: int = option(
+        2_000_000_000, "What painting may use, such as 2GB.", metavar="BYTES", kind="bytes"
+    )
+
+    def __post_init__(self) -> None:
+        whole = isinstance(self.memory, int) and not isinstance(self.memory, bool)
+        if not whole or self.memory < 1:
+            raise OptionError(
+                f"memory must be a whole number of bytes, 1 or more, not {self.memory!r}"
+            )
+        if self.tile is None:
+            return
+        whole = isinstance(self.tile, int) and not isinstance(self.tile, bool)
+        if not whole or self.tile < SMALLEST:
+            raise OptionError(
+                f"tile must be a whole number of {SMALLEST} pixels or more, not {self.tile!r}"
+            )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The controls that a painter takes, as data.
+
+    Attributes:
+        alpha: the smallest and the largest strength.
+        alpha_map: whether the strength may differ from place to place.
+        several: whether several styles mix.
+        masks: whether a style can be confined to a mask.
+        statistics: the values of ``Controls.statistics`` that it can do.
+        special: names of those controls that only some painters take (``option(special=...)``).
+        tiles: whether a picture can be painted in tiles, so that it need not fit into memory.
+        memory: whether it stays within a budget of memory, or refuses a picture that does not.
+        styles: the names of built-in styles, if there are no others; else empty.
+        keeps_styles: whether a style is kept as a value, so that its picture is not needed again.
+    """
+
+    alpha: tuple[float, float] = (0.0, 2.0)
+    alpha_map: bool = True
+    several: bool = True
+    masks: bool = True
+    statistics: tuple[str, ...] = ("region", "image")
+    special: tuple[str, ...] = ()
+    tiles: bool = True
+    memory: bool = True
+    styles: tuple[str, ...] = ()
+    keeps_styles: bool = True
+
+    def check(self, name: str, controls: Controls, styles: int, budget: Budget) -> None:
+        """Refuse controls that the painter does not take.
+
+        Args:
+            name: of the painter, for the message.
+            controls: the controls.
+            styles: how many styles there are.
+            budget: memory and tiles.
+
+        Raises:
+            OptionError: naming the control.
+
+        Example:
+            >>> from impasto.controls import Controls
+            >>> Limits(several=False).check("one-style", Controls(), 2, Budget())
+            Traceback (most recent call last):
+            impasto.errors.OptionError: model 'one-style' cannot mix styles: its controls are ...
+        """
+        for each in fields(controls):
+            what = each.metadata.get("special")
+            if (
+                what
+                and each.name not in self.special
+                and getattr(controls, each.name) != each.default
+            ):
+                raise OptionError(f"model {name!r} cannot {what}: leave {each.name} out")
+        low, high = self.alpha
+        alpha: Any = controls.alpha
+        is_map = not isinstance(alpha, float)
+        for refused, what in (
+            (styles > 1 and not self.several, "mix styles"),
+            (controls.masks and not self.masks, "confine a style to a mask"),
+            (is_map and not self.alpha_map, "change its strength from place to place"),
+            (low == high and alpha != low, f"paint with another strength than {low:g}"),
+        ):
+            if refused:
+                raise OptionError(
+                    f"model {name!r} cannot {what}: its controls are {self._able()}; leave that "
+                    "out, or use a model for any style"
+                )
+        largest = alpha
+        if is_map:  # a file that is not read yet has no values
+            largest = getattr(alpha, "high", alpha.max() if hasattr(alpha, "max") else high)
+        if largest > high:
+            raise OptionError(
+                f"alpha of model {name!r} must lie in [{low:g}, {high:g}], not {largest:g}"
+            )
+        if controls.statistics not in self.statistics:
+            raise OptionError(
+                f"model {name!r} takes statistics within masks: statistics must be "
+                f"{' or '.join(self.statistics)}, not {controls.statistics!r}"
+            )
+        if budget.tile is not None and not self.tiles:
+            raise OptionError(
+                f"model {name!r} cannot paint in tiles, since it looks at the picture as a whole: "
+                "leave tile out, and give a size that fits into memory"
+            )
+        if budget.memory != Budget.memory and not self.memory:
+            raise OptionError(
+                f"model {name!r} looks at the picture as a whole, whatever memory that needs: "
+                "leave memory out, and give a smaller size if memory is scarce"
+            )
+
+    def _able(self) -> str:
+        able = {
+            "alpha": self.alpha[0] < self.alpha[1],
+            "several": self.several,
+            "masks": self.masks,
+        }
+        return ", ".join(name for name, can in able.items() if can) or (
+            "none of alpha, several and masks"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """Progress of a work.
+
+    Attributes:
+        step: how many steps are done.
+        steps: how many there are.
+        losses: of an optimization, by name.
+        picture: gives the picture so far, (H, W, 3) in [0, 1]; None where there is none yet.
+    """
+
+    step: int
+    steps: int
+    losses: Mapping[str, float] = field(default_factory=dict)
+    picture: Callable[[], NDArray[np.float32]] | None = None
+
+
+Watch: TypeAlias = Callable[[Progress], object]
+"""Called after every step. If it returns True, an optimization ends with what it has."""
+
+
+class Runner(Protocol):
+    """Engine or PyTorch device that runs a painter."""
+
+    @property
+    def name(self) -> str:
+        """As on the command line."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """``fp32`` or ``bf16``."""
+        ...
+
+
+class Content(Protocol):
+    """A photograph prepared for one painter, to be painted once or more often."""
+
+    @property
+    def source(self) -> Source:
+        """The photograph."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The identity of the painter that prepared it."""
+        ...
+
+    @property
+    def side(self) -> int | None:
+        """The largest side of its tiles, in pixels; None if it is painted as a whole."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Unencoded:
+    """A photograph as it is, for what looks at its pixels; a ``Content``.
+
+    Attributes:
+        source: the photograph.
+        model: the identity of the painter that it is for.
+        side: None, since nothing was cut.
+    """
+
+    source: Source
+    model: str
+    side: int | None = None
+
+
+class Painter(Protocol):
+    """Interface of everything that paints. A painter keeps nothing of the pictures it is given.
+
+    Its methods may be called from several threads at once.
+    """
+
+    @property
+    def name(self) -> str:
+        """As on the command line, and in messages."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """16 hexadecimal digits: styles and contents are valid for one identity."""
+        ...
+
+    @property
+    def engine(self) -> Runner:
+        """Engine or device that runs it."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """The controls that it takes."""
+        ...
+
+    def with_settings(self, settings: Mapping[str, object]) -> Painter:
+        """Return the painter with settings of its own, such as the ``steps`` of an optimization.
+
+        Raises:
+            OptionError: if there is no such setting, or a value is out of its range.
+        """
+        ...
+
+    def style(self, photo: Photo) -> Style | Photo:
+        """Make what is kept of a style picture; the picture itself where nothing else is kept.
+
+        Raises:
+            StyleError: if no picture can be a style here.
+        """
+        ...
+
+    def encode(
+        self,
+        source: Source,
+        budget: Budget,
+        *,
+        held: tuple[int, int] = (0, 0),
+        watch: Watch | None = None,
+    ) -> Content:
+        """Prepare a photograph for being painted, once or more often.
+
+        Args:
+            source: the photograph.
+            budget: the memory that may be used, and the tiles that are wished for.
+            held: bytes that are held beside it from the beginning to the end, and beside it for
+                each row of pixels of a tile.
+            watch: called after every step.
+
+        Returns:
+            The painter's own value for :meth:`paint`; nothing else can use it.
+
+        Raises:
+            ImageError: if the photograph does not fit into memory and tiles cannot be painted.
+            OptionError: if not even the smallest tile fits.
+        """
+        ...
+
+    def paint(
+        self,
+        content: Any,
+        styles: Sequence[Style | Photo],
+        controls: Controls,
+        watch: Watch | None = None,
+    ) -> Iterator[PaintedTile]:
+        """Paint the photograph, tile by tile: row by row from the top, from left to right.
+
+        Args:
+            content: of :meth:`encode`.
+            styles: of :meth:`style`, or photos where a color method changes them first.
+            controls: checked against :attr:`limits`, and for so many styles.
+            watch: called after every step.
+        """
+        ...

@@ -1,4 +1,4 @@
-"""Where to cut a picture that does not fit into memory, and how wide a rim each piece needs.
+"""Plan of the tiles of a picture that does not fit into memory, and the rim that each tile needs.
 
 Pure geometry of the picture with its padding (:func:`impasto.painting.steps.padded`), in pixels.
 Each tile answers for its *core*; the cores cover the picture once. To know the core's features the
@@ -14,12 +14,7 @@ from dataclasses import dataclass
 
 from impasto.errors import OptionError
 from impasto.models import MODELS, Card
-
-MEMORY = 2_000_000_000
-"""Bytes that painting may use unless ``memory`` says otherwise: larger pictures go in tiles."""
-
-SMALLEST = 32
-"""The smallest tile, in pixels."""
+from impasto.painting import SMALLEST, Budget
 
 # What a process holds before the first picture: interpreter, libraries, engine. Measured.
 _PROCESS = 260_000_000
@@ -50,7 +45,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Reach:
-    """How far a model sees, in pixels, each a multiple of ``Card.multiple``.
+    """Receptive field of a model, in pixels, each a multiple of ``Card.multiple``.
 
     Attributes:
         multiple: what all edges are multiples of.
@@ -66,7 +61,7 @@ class Reach:
 
 
 def reach_of(card: Card) -> Reach:
-    """How far a model sees, by its card.
+    """Receptive field of a model, by its card.
 
     Where a card does not say how much of its rim is the encoder's, either may have the whole of it:
     the result is the same, a little later.
@@ -104,6 +99,19 @@ def tiles(height: int, width: int, *, side: int, reach: Reach) -> Iterator[Tile]
             yield Tile(rows, each)
 
 
+def cut_tiles(height: int, width: int, *, side: int, card: Card) -> tuple[Tile, ...]:
+    """Cut a padded picture into tiles for a model; see :func:`tiles`.
+
+    Example:
+        >>> len(cut_tiles(512, 512, side=512, card=card))                    # doctest: +SKIP
+        1
+    """
+    whole = slice(0, height), slice(0, width)
+    if side >= max(height, width):
+        return (Tile(*(Cut(each, each, each, each) for each in whole)),)
+    return tuple(tiles(height, width, side=side, reach=reach_of(card)))
+
+
 def cuts(length: int, *, side: int, reach: Reach) -> Iterator[Cut]:
     """The tiles along one axis; see :func:`tiles`."""
     step = core_side(length, side, reach.multiple)
@@ -121,34 +129,6 @@ def core_side(length: int, side: int, multiple: int) -> int:
     """The side of cores that divide a length evenly and are no longer than ``side``."""
     largest = max(multiple, side - side % multiple)
     return _up(math.ceil(length / math.ceil(length / largest)), multiple)
-
-
-def check_tile(tile: int | None) -> None:
-    """Refuse a tile that is no whole number of ``SMALLEST`` pixels or more, or None.
-
-    Raises:
-        OptionError: naming the number.
-
-    Example:
-        >>> check_tile(512)
-    """
-    if tile is None:
-        return
-    if not isinstance(tile, int) or isinstance(tile, bool) or tile < SMALLEST:
-        raise OptionError(f"tile must be a whole number of {SMALLEST} pixels or more, not {tile!r}")
-
-
-def check_memory(memory: int) -> None:
-    """Refuse a budget that is no whole number of bytes, 1 or more.
-
-    Raises:
-        OptionError: naming the number.
-
-    Example:
-        >>> check_memory(2_000_000_000)
-    """
-    if not isinstance(memory, int) or isinstance(memory, bool) or memory < 1:
-        raise OptionError(f"memory must be a whole number of bytes, 1 or more, not {memory!r}")
 
 
 def pixel_bytes(card: Card) -> int:
@@ -173,15 +153,17 @@ def pixel_bytes(card: Card) -> int:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a picture is painted in tiles.
+    """Plan by which a picture is cut.
 
     Attributes:
         side: the largest side of a tile's core, in pixels.
         keep: whether the features of the whole picture stay in memory between both passes.
+        whole: whether the picture is one tile.
     """
 
     side: int
     keep: bool
+    whole: bool = False
 
 
 def plan_tiles(
@@ -189,19 +171,17 @@ def plan_tiles(
     width: int,
     *,
     card: Card,
-    memory: int,
-    tile: int | None = None,
+    budget: Budget,
     held: int = 0,
     row_bytes: int = 0,
-) -> Plan | None:
-    """How to paint a picture within a budget of memory, soonest; None: all of it at once.
+) -> Plan:
+    """Choose the tiles that paint a picture soonest within a budget; one tile where that fits.
 
     Args:
         height: of the picture, in pixels.
         width: of the picture.
         card: of the model.
-        memory: bytes that the process may use.
-        tile: the side of the tiles, if it is wished for; nothing else fits or not then.
+        budget: the memory that the process may use, and the side of tiles, if one is wished for.
         held: bytes that are held from the beginning to the end, such as the picture.
         row_bytes: bytes held for each row of pixels of a tile, such as the rows of a file.
 
@@ -209,32 +189,35 @@ def plan_tiles(
         OptionError: if not even the smallest tile fits.
 
     Example:
-        >>> plan_tiles(10_000, 10_000, card=card, memory=MEMORY)             # doctest: +SKIP
-        Plan(side=1664, keep=False)
+        >>> plan_tiles(10_000, 10_000, card=card, budget=Budget())           # doctest: +SKIP
+        Plan(side=1664, keep=False, whole=False)
     """
+    padded, multiple, memory = _padded(height, width, card), card.multiple, budget.memory
     reach = reach_of(card)
-    padded = _padded(height, width, card)
+    fixed = process_bytes(card) + held
+    pixel = pixel_bytes(card) + _PICTURE_BYTES
     features = math.ceil(
         padded[0] * padded[1] * sum(4 * each.channels / each.stride**2 for each in card.levels)
     )
 
     def needed(side: int) -> int:
         rows, columns = (
-            min(core_side(each, side, card.multiple) + 2 * reach.both, each) for each in padded
+            min(core_side(each, side, multiple) + 2 * reach.both, each) for each in padded
         )
-        return _needed(rows, columns, card) + held + rows * row_bytes
+        return fixed + rows * columns * pixel + rows * row_bytes
 
-    if tile is not None:
-        return Plan(tile, keep=needed(tile) + features <= memory)
-    if _needed(*padded, card) + held + height * row_bytes <= memory:
-        return None
+    if budget.tile is not None:
+        keep = needed(budget.tile) + features <= memory
+        return Plan(budget.tile, keep, whole=budget.tile >= max(padded))
+    if fixed + padded[0] * padded[1] * pixel + height * row_bytes <= memory:
+        return plan_whole(height, width, card=card)
     plans = []
     for keep in (True, False):
-        budget = memory - features if keep else memory
+        limit = memory - features if keep else memory
         side = _up(max(padded), SMALLEST)
-        while side > SMALLEST and needed(side) > budget:
+        while side > SMALLEST and needed(side) > limit:
             side -= SMALLEST
-        if needed(side) <= budget:
+        if needed(side) <= limit:
             plans.append(Plan(side, keep))
     if not plans:
         raise OptionError(
@@ -245,6 +228,16 @@ def plan_tiles(
     return min(plans, key=lambda plan: _work(plan, reach))
 
 
+def plan_whole(height: int, width: int, *, card: Card) -> Plan:
+    """Plan a picture as one tile, whatever memory that needs.
+
+    Example:
+        >>> plan_whole(512, 384, card=card)                                  # doctest: +SKIP
+        Plan(side=512, keep=True, whole=True)
+    """
+    return Plan(max(_padded(height, width, card)), keep=True, whole=True)
+
+
 def memory_at_once(height: int, width: int, *, card: Card) -> int:
     """Bytes that a process needs to paint a picture as a whole.
 
@@ -252,20 +245,8 @@ def memory_at_once(height: int, width: int, *, card: Card) -> int:
         >>> memory_at_once(512, 512, card=card)                              # doctest: +SKIP
         410000000
     """
-    return _needed(*_padded(height, width, card), card)
-
-
-def at_once(height: int, width: int, *, card: Card, memory: int, held: int) -> bool:
-    """Whether a picture fits into a budget as a whole; see :func:`plan_tiles`.
-
-    Example:
-        >>> at_once(512, 512, card=card, memory=MEMORY, held=0)              # doctest: +SKIP
-        True
-    """
-    try:
-        return plan_tiles(height, width, card=card, memory=memory, held=held) is None
-    except OptionError:
-        return False
+    rows, columns = _padded(height, width, card)
+    return process_bytes(card) + rows * columns * (pixel_bytes(card) + _PICTURE_BYTES)
 
 
 def _padded(height: int, width: int, card: Card) -> tuple[int, int]:
@@ -273,14 +254,18 @@ def _padded(height: int, width: int, card: Card) -> tuple[int, int]:
     return _up(height, card.multiple) + 2 * card.margin, _up(width, card.multiple) + 2 * card.margin
 
 
-def _needed(height: int, width: int, card: Card) -> int:
-    """Bytes of a process that paints so many pixels at once, its padding among them."""
-    pixels = height * width * (pixel_bytes(card) + _PICTURE_BYTES)
-    return _PROCESS + _WEIGHT_BYTES * card.parameters + pixels
+def process_bytes(card: Card) -> int:
+    """Return the bytes that a process holds before the first picture, with its model loaded.
+
+    Example:
+        >>> process_bytes(card)                                              # doctest: +SKIP
+        290000000
+    """
+    return _PROCESS + _WEIGHT_BYTES * card.parameters
 
 
 def _work(plan: Plan, reach: Reach) -> float:
-    """How often a pixel goes through a graph on average, both graphs taken to be as slow."""
+    """Passes of a pixel through a graph, on average, if both graphs are equally slow."""
     rims = [reach.encoder, reach.decoder] + ([] if plan.keep else [reach.both])
     return sum((1 + 2 * rim / plan.side) ** 2 for rim in rims)
 

@@ -1,4 +1,4 @@
-"""What is known of a picture before a model sees it: how much of it can be seen, and its colors.
+"""Opacity and colors of a picture, gathered before a model sees it.
 
 Gathered window by window, so that a picture of any size will do.
 """
@@ -12,17 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.controls.color import ColorMoments, moments_of, palette_of
-from impasto.controls.color.matching import paints
+from impasto.controls.color.matching import needs_model
 from impasto.controls.masks import PlaneWindows
 from impasto.controls.moments import enough
 from impasto.errors import ImageError
 from impasto.images.resizing import Plane
-from impasto.images.windows import Source
+from impasto.images.windows import ScaledSource, Source
+
+# A side of the windows in which a picture is looked at before it is scaled.
+_LOOK = 1024
 
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What a pass over the pixels found.
+    """Opacity and colors of a picture.
 
     Attributes:
         opacity: whether some of the picture counts less than the rest.
@@ -34,12 +37,12 @@ class Survey:
     fill: NDArray[np.float64] | None
     colors: tuple[ColorMoments, ...]
 
-    def seen(self, alpha: Plane | None) -> Plane | None:
-        """The opacity of a window, if it matters anywhere."""
-        return alpha if self.opacity else None
+
+OPAQUE = Survey(opacity=False, fill=None, colors=())
+"""A picture of which all can be seen."""
 
 
-class _Counted:
+class _Counts:
     """Colors of the pixels that count, and how many pixels these are worth."""
 
     def __init__(self) -> None:
@@ -82,10 +85,10 @@ def survey(
         >>> source = Photo(np.zeros((4, 4, 3), np.float32), None, "a black one")  # doctest: +SKIP
         >>> survey(source, [None], color=None, tiles=[(slice(0, 4), slice(0, 4))])  # doctest: +SKIP
     """
-    everywhere, visible, fill = _Counted(), _Counted(), _Counted()
-    parts = [_Counted() for _ in regions]
+    everywhere, visible, fill = _Counts(), _Counts(), _Counts()
+    parts = [_Counts() for _ in regions]
     low, high, hidden = np.inf, -np.inf, False
-    tones = not paints(color)
+    tones = not needs_model(color)
     for rows, columns in tiles:
         image, alpha = source.window(rows, columns)
         if alpha is None and color is None:
@@ -116,3 +119,25 @@ def survey(
         fill=fill.colors.mean if opacity and hidden and fill.colors is not None else None,
         colors=tuple(each for each in chosen if each is not None) if color is not None else (),
     )
+
+
+def scaled(source: Source, height: int, width: int) -> Source:
+    """Return a picture at another size, the mean color of what can be seen where nothing can.
+
+    Args:
+        source: the picture.
+        height: wanted, in pixels.
+        width: wanted.
+
+    Returns:
+        ``source`` itself if it has the size.
+    """
+    if (source.height, source.width) == (height, width):
+        return source
+    windows = (
+        (slice(top, min(top + _LOOK, source.height)), slice(left, min(left + _LOOK, source.width)))
+        for top in range(0, source.height, _LOOK)
+        for left in range(0, source.width, _LOOK)
+    )
+    found = survey(source, [], color=None, tiles=windows)
+    return ScaledSource(source, height, width, found.fill)

@@ -1,380 +1,188 @@
-"""A picture painted in tiles: what of it is there at a time is one tile, whatever its size.
+"""The one pass of a picture through an encoder and a decoder, in one tile or in many.
 
-Two passes. The first gathers the moments of the whole picture, the second paints every tile with
-the scale and the shift that follow from them, and gives the tile a rim as wide as the model sees.
-So the tiles fit each other, and the result is that of :meth:`impasto.stylizer.Stylizer.paint` on
-all of it. Where opacity or colors have a say, a pass over the bare pixels comes before both.
+First the moments of the whole picture are gathered, tile by tile; then every tile is painted with
+the scale and the shift that follow from them, and with a rim around it as wide as the model sees.
+So the tiles fit each other, and the result does not depend on how the picture was cut. A picture
+that fits into memory is one tile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.controls.affine import Affine, align
-from impasto.controls.color.matching import (
-    colors_put_back,
-    in_palettes,
-    matched,
-    paints,
-    palette_to,
+from impasto.controls.affine import align_levels
+from impasto.controls.color.matching import restore_colors
+from impasto.controls.moments import (
+    Gathered,
+    Moments,
+    cell_average,
+    effective_cells,
+    enough,
+    gathered,
 )
-from impasto.controls.color.moments import ColorMoments
-from impasto.controls.masks import PlaneWindows
-from impasto.controls.moments import Gathered, Moments, cell_average
-from impasto.controls.regions import divided
+from impasto.controls.regions import StyleMap
 from impasto.errors import ImageError
-from impasto.images.photo import Photo
+from impasto.images.arrays import Photo
+from impasto.images.resizing import Plane
 from impasto.images.windows import PaintedTile, Source
-from impasto.models import Card
+from impasto.models.card import Card
 from impasto.models.engine import Engine
-from impasto.painting.plan import Plan, Tile, reach_of, tiles
-from impasto.painting.steps import kept
-from impasto.painting.survey import Survey, survey
+from impasto.painting import Progress, Watch
+from impasto.painting.plan import Plan, Tile, cut_tiles
+from impasto.painting.survey import OPAQUE, Survey, survey
 from impasto.styles.style import Style
 
-Watch: TypeAlias = Callable[[int, int], object]
-"""Is told how many steps of a work are done, and how many there are."""
+FADE = 1 / 8
+"""Below this strength the photograph itself is mixed in, and at 0 nothing else is left."""
 
 
 @dataclass(frozen=True, eq=False)
-class Wish:
-    """What a picture shall become; all of it checked, and made for the picture's size.
+class Content:
+    """A photograph, cut into tiles and encoded, to be painted once or more often.
+
+    It is padded by reflection, ``Card.margin`` pixels on every side and what is missing to
+    ``Card.multiple`` at the bottom and at the right, so nothing is shifted; after decoding the
+    padding is cut off.
 
     Attributes:
-        styles: K of them; photos where a color method changes them first.
-        weights: (K,), of :func:`impasto.controls.affine.check_weights`.
-        alpha: the strength, a number or a map.
-        masks: one for each style, or none at all.
-        by_region: whether a style's moments are matched to those within its mask.
-        color: a name in ``color.METHODS``, or None.
-    """
-
-    styles: tuple[Style | Photo, ...]
-    weights: NDArray[np.float64]
-    alpha: float | PlaneWindows
-    masks: tuple[PlaneWindows, ...]
-    by_region: bool
-    color: str | None
-
-    def amounts(self, rows: slice, columns: slice) -> NDArray[np.floating[Any]]:
-        """The strength of each style in a part of the picture, (K,) or (K, h, w).
-
-        As :func:`impasto.controls.regions.strengths` of :func:`impasto.controls.regions.shares`;
-        numbers or maps for the whole picture alike, so that no tile is rounded otherwise than its
-        neighbor.
-        """
-        shares: NDArray[np.floating[Any]] = self.weights
-        levels = [mask.level for mask in self.masks if mask.level is not None]
-        if len(levels) < len(self.masks):
-            where = np.stack([mask.window(rows, columns) for mask in self.masks])
-            shares = divided(self.weights.astype(np.float32), where)
-        elif levels:
-            shares = divided(self.weights, np.array(levels)[:, None, None])[:, 0, 0]
-        alpha = self.alpha
-        if isinstance(alpha, PlaneWindows):
-            if alpha.level is None:
-                everywhere = shares if shares.ndim > 1 else shares[:, None, None]
-                strong: NDArray[np.floating[Any]] = everywhere.astype(np.float32)
-                return strong * alpha.window(rows, columns)
-            alpha = alpha.level
-        return shares * alpha
-
-    @property
-    def regions(self) -> tuple[PlaneWindows | None, ...]:
-        """For each style where its moments of the photograph come from; None for everywhere."""
-        if not self.by_region or not self.masks:
-            return (None,) * len(self.styles)
-        return tuple(mask if mask.level is None else None for mask in self.masks)
-
-
-@dataclass
-class Times:
-    """Seconds that the steps of a work took so far."""
-
-    encode: float = 0.0
-    align: float = 0.0
-    decode: float = 0.0
-
-
-class TiledPainter:
-    """Paints one picture in tiles; made, used once, and forgotten.
-
-    Args:
-        source: the picture.
-        wish: what it shall become.
-        plan: how it is cut.
-        engine: what runs the model.
+        source: the photograph, whose colors are kept, and which shows where nothing is painted.
+        basis: the picture that is encoded; mostly the photograph itself.
         card: of the model.
-        make_style: encodes a photo as a style.
-        watch: is told after every tile.
-
-    Attributes:
-        times: of its steps, as far as they are done.
+        model: its identity.
+        size: height and width of the photograph.
+        shape: height and width with the padding.
+        tiles: of the padded picture, row by row from the top, from left to right.
+        survey: opacity of the picture.
+        side: the largest side of its tiles, in pixels; None if it is one tile.
+        features: one map (C, h, w) a level, of the padded picture; None where they are too large to
+            be kept, and encoded again for every painting.
+        moments: their mean and deviation, one pair a level, of what is not transparent; None
+            without features.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        wish: Wish,
-        plan: Plan,
-        *,
-        engine: Engine,
-        card: Card,
-        make_style: Callable[[Photo], Style],
-        watch: Watch | None = None,
-    ) -> None:
-        self.times = Times()
-        self._source, self._wish, self._engine, self._card = source, wish, engine, card
-        self._make_style = make_style
-        margin, multiple = card.margin, card.multiple
-        self._padded = tuple(
-            side + -side % multiple + 2 * margin for side in (source.height, source.width)
-        )
-        self._tiles = list(tiles(*self._padded, side=plan.side, reach=reach_of(card)))
-        self._keep = plan.keep
-        self._watch, self._done = watch, 0
-        self._steps = (2 if paints(wish.color) else 1) * len(self._tiles)
+    source: Source
+    basis: Source
+    card: Card
+    model: str
+    size: tuple[int, int]
+    shape: tuple[int, int]
+    tiles: tuple[Tile, ...]
+    survey: Survey = OPAQUE
+    side: int | None = None
+    features: tuple[NDArray[np.float32], ...] | None = None
+    moments: tuple[Moments, ...] | None = None
 
-    def run(self) -> Iterator[PaintedTile]:
-        """The tiles of the result, row by row from the top, from left to right.
+    @classmethod
+    def of(
+        cls, source: Source, card: Card, plan: Plan, *, model: str, basis: Source | None = None
+    ) -> Content:
+        """Cut a picture as planned, and look at its opacity.
 
         Raises:
-            ImageError: if a color method finds nothing that counts, or the picture is broken.
-            EngineError: if the engine fails.
+            ImageError: if the picture is broken.
         """
-        start = perf_counter()
-        found = survey(self._source, self._wish.regions, color=self._wish.color, tiles=self._inner)
-        if not paints(self._wish.color):
-            photos = [style for style in self._wish.styles if isinstance(style, Photo)]
-            pairs = zip(found.colors, photos, strict=True)
-            maps = [palette_to(colors, style) for colors, style in pairs]
-            self.times.align += perf_counter() - start
-            yield from self._recolored(found, maps)
-            return
-        styles = [
-            self._styled(style, found.colors[k] if found.colors else None)
-            for k, style in enumerate(self._wish.styles)
-        ]
-        contents, features = self._gathered(found)
-        self.times.encode += perf_counter() - start
-        yield from self._decoded(found, contents, styles, features)
+        margin, multiple = card.margin, card.multiple
+        size = source.height, source.width
+        height, width = (side + -side % multiple + 2 * margin for side in size)
+        cut = cut_tiles(height, width, side=plan.side, card=card)
+        side = plan.side if plan.side < max(size) else None
+        shape = height, width
+        content = cls(source, basis or source, card, model, size, shape, cut, side=side)
+        if isinstance(source, Photo) and source.alpha is None:
+            return content
+        seen = survey(content.basis, (), color=None, tiles=content.inner())
+        return replace(content, survey=seen)
 
     @property
-    def _inner(self) -> Iterator[tuple[slice, slice]]:
-        """The cores within the picture, without its padding."""
-        for tile in self._tiles:
-            rows = self._of_picture(tile.rows.core, self._source.height)
-            columns = self._of_picture(tile.columns.core, self._source.width)
-            if rows.start < rows.stop and columns.start < columns.stop:
-                yield rows, columns
+    def whole(self) -> tuple[slice, slice]:
+        """Rows and columns of the padded picture."""
+        return slice(0, self.shape[0]), slice(0, self.shape[1])
 
-    def _of_picture(self, cut: slice, length: int) -> slice:
-        margin = self._card.margin
-        return slice(max(cut.start - margin, 0), min(cut.stop - margin, length))
+    @property
+    def planes(self) -> NDArray[np.float32]:
+        """The padded picture as its encoder takes it, (3, H, W)."""
+        down, across = self.places(*self.whole)
+        image, alpha = self.basis.window(slice(0, self.size[0]), slice(0, self.size[1]))
+        image = _filled(image, self.seen(alpha), self.survey.fill)
+        return np.ascontiguousarray(_indexed(image.transpose(2, 0, 1), down, across), np.float32)
 
-    def _styled(self, style: Style | Photo, colors: ColorMoments | None) -> Style:
-        if isinstance(style, Style):
-            return style
-        if colors is not None and self._wish.color is not None:
-            style = matched(style, colors, method=self._wish.color)
-        return self._make_style(style)
+    @property
+    def opacity(self) -> Plane:
+        """The opacity of the padded picture, (H, W), if it matters."""
+        return _opacity_of(self, self.whole)
 
-    def _recolored(self, found: Survey, maps: Sequence[Any]) -> Iterator[PaintedTile]:
-        for rows, columns in self._inner:
-            start = perf_counter()
-            image, alpha = self._source.window(rows, columns)
-            opacity = found.seen(alpha)
-            amounts = self._wish.amounts(rows, columns)
-            result = kept(in_palettes(image, maps, amounts), image, opacity, amounts)
-            self.times.align += perf_counter() - start
-            yield PaintedTile(rows, columns, result, alpha)
-            self._step()
+    def inner(self) -> Iterator[tuple[slice, slice]]:
+        """Rows and columns of every tile that lies in the picture, not in its padding alone."""
+        for tile in self.tiles:
+            if (found := self.inner_of(tile)) is not None:
+                yield found
 
-    def _gathered(
-        self, found: Survey
-    ) -> tuple[list[list[Moments]], list[NDArray[np.float32]] | None]:
-        """For each level the moments of the photograph for each style; its features, if kept."""
-        levels, regions = self._card.levels, self._wish.regions
-        everywhere = [Gathered(level.channels) for level in levels]
-        visible = [Gathered(level.channels) for level in levels]
-        parts = [[Gathered(level.channels) for _ in regions] for level in levels]
-        whole = None
-        if self._keep:
-            height, width = self._padded
-            whole = [
-                np.empty(
-                    (level.channels, height // level.stride, width // level.stride), np.float32
-                )
-                for level in levels
-            ]
-        for tile in self._tiles:
-            part = _Part(self, found, tile.rows.sight, tile.columns.sight)
-            encoded = self._engine.encode(part.planes)
-            opacity = part.opacity_of(tile.rows.core, tile.columns.core)
-            counts = [self._count(region, tile, opacity) for region in regions]
-            for i, level in enumerate(levels):
-                seen, core = (
-                    (_cells(getattr(tile.rows, name), level.stride),
-                     _cells(getattr(tile.columns, name), level.stride))
-                    for name in ("sight", "core")
-                )  # fmt: skip
-                features = encoded.features[i][
-                    :, _within(core[0], seen[0]), _within(core[1], seen[1])
-                ]
-                if whole is not None:
-                    whole[i][:, core[0], core[1]] = features
-                everywhere[i].add(features)
-                if opacity is not None:
-                    visible[i].add(features, cell_average(opacity, level.stride))
-                for k, each in enumerate(counts):
-                    if each is not None:
-                        parts[i][k].add(features, cell_average(each, level.stride))
-            self._step()
-        contents = []
-        for i in range(len(levels)):
-            photograph = everywhere[i].moments
-            if found.opacity:
-                photograph = visible[i].moments_or(photograph)
-            contents.append([
-                photograph if region is None else parts[i][k].moments_or(photograph)
-                for k, region in enumerate(regions)
-            ])  # fmt: skip
-        return contents, whole
+    def inner_of(self, tile: Tile) -> tuple[slice, slice] | None:
+        """Rows and columns of the picture in a tile's core; None if it is all padding."""
+        margin = self.card.margin
+        rows, columns = (
+            slice(max(cut.core.start - margin, 0), min(cut.core.stop - margin, length))
+            for cut, length in ((tile.rows, self.size[0]), (tile.columns, self.size[1]))
+        )
+        inside = rows.start < rows.stop and columns.start < columns.stop
+        return (rows, columns) if inside else None
 
-    def _count(
-        self, region: PlaneWindows | None, tile: Tile, opacity: NDArray[np.float32] | None
-    ) -> NDArray[np.float32] | None:
-        """How much each pixel of a core counts for the moments of a region."""
-        if region is None:
-            return None
-        found: NDArray[np.float32]
-        found = self._spread(region.window, tile.rows.core, tile.columns.core)
-        return found if opacity is None else found * opacity
+    def seen(self, alpha: Plane | None) -> Plane | None:
+        """The opacity of a window, if it matters anywhere."""
+        return alpha if self.survey.opacity else None
 
-    def _spread(self, window: Callable[[slice, slice], Any], rows: slice, columns: slice) -> Any:
-        """A part of the padded picture of what is given for the picture: (..., h, w)."""
-        places = self._places(rows, columns)
-        found = window(span_of(places[0]), span_of(places[1]))
-        return found if found.ndim == 1 else _indexed(found, *places)
-
-    def _places(self, rows: slice, columns: slice) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        margin = self._card.margin
+    def places(self, rows: slice, columns: slice) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The rows and columns of the picture that a part of the padded picture shows."""
+        margin = self.card.margin
         return (
-            reflected(rows, margin, self._source.height),
-            reflected(columns, margin, self._source.width),
+            reflected(rows, margin, self.size[0]),
+            reflected(columns, margin, self.size[1]),
         )
 
-    def _decoded(
-        self,
-        found: Survey,
-        contents: list[list[Moments]],
-        styles: Sequence[Style],
-        features: list[NDArray[np.float32]] | None,
-    ) -> Iterator[PaintedTile]:
-        for tile in self._tiles:
-            rows = self._of_picture(tile.rows.core, self._source.height)
-            columns = self._of_picture(tile.columns.core, self._source.width)
-            if rows.start < rows.stop and columns.start < columns.stop:
-                yield self._painted(found, contents, styles, features, tile, rows, columns)
-            self._step()
-
-    def _painted(
-        self,
-        found: Survey,
-        contents: list[list[Moments]],
-        styles: Sequence[Style],
-        features: list[NDArray[np.float32]] | None,
-        tile: Tile,
-        rows: slice,
-        columns: slice,
-    ) -> PaintedTile:
-        start = perf_counter()
-        view = (tile.rows.view, tile.columns.view)
-        spread = self._spread(self._wish.amounts, *view)
-        margin = self._card.margin
-        inner = [
-            slice(each.start + margin - out.start, each.stop + margin - out.start)
-            for each, out in zip((rows, columns), view, strict=True)
-        ]
-        amounts = spread if spread.ndim == 1 else spread[:, inner[0], inner[1]]
-        if not amounts.any():
-            image, alpha = self._source.window(rows, columns)
-            return PaintedTile(rows, columns, np.clip(image, 0, 1), alpha)
-        vertical, horizontal = tile.rows, tile.columns
-        if features is None:
-            part = _Part(self, found, vertical.window, horizontal.window)
-            seen = self._engine.encode(part.planes).features
-            origin = (vertical.window, horizontal.window)
-            image, alpha = part.picture(rows, columns)
-        else:
-            seen, origin = tuple(features), (slice(0, 0), slice(0, 0))
-            image, alpha = self._source.window(rows, columns)
-        encode_end = perf_counter()
-        maps: list[Affine] = []
-        cut = []
-        for i, level in enumerate(self._card.levels):
-            inside = [
-                _within(_cells(a, level.stride), _cells(b, level.stride))
-                for a, b in zip(view, origin, strict=True)
-            ]
-            cut.append(np.ascontiguousarray(seen[i][:, inside[0], inside[1]]))
-            cells = spread if spread.ndim == 1 else cell_average(spread, level.stride)
-            maps.append(align(contents[i], [style.moments[i] for style in styles], cells))
-        align_end = perf_counter()
-        decoded = self._engine.decode(cut, maps)
-        result = np.clip(decoded[:, inner[0], inner[1]].transpose(1, 2, 0), 0.0, 1.0)
-        result = np.ascontiguousarray(result)
-        if self._wish.color is not None:
-            result = colors_put_back(result, image, method=self._wish.color)
-        result = kept(result, image, found.seen(alpha), amounts)
-        if not np.isfinite(result).all():
-            raise ImageError(f"the result for {self._source.name} holds NaN or infinity")
-        self.times.encode += encode_end - start
-        self.times.align += align_end - encode_end
-        self.times.decode += perf_counter() - align_end
-        return PaintedTile(rows, columns, result, alpha)
-
-    def _step(self) -> None:
-        self._done += 1
-        if self._watch is not None:
-            self._watch(self._done, self._steps)
+    def padded(
+        self, window: Callable[[slice, slice], Any], rows: slice, columns: slice
+    ) -> NDArray[Any]:
+        """A part of the padded picture of what ``window`` gives for the picture: (..., h, w)."""
+        down, across = self.places(rows, columns)
+        found: NDArray[Any] = window(span_of(down), span_of(across))
+        return found if found.ndim == 1 else _indexed(found, down, across)
 
 
-class _Part:
-    """A part of the padded picture, ready to be encoded."""
+class Part:
+    """A part of the padded picture, as its encoder takes it.
 
-    def __init__(self, painter: TiledPainter, found: Survey, rows: slice, columns: slice) -> None:
-        self._places = painter._places(rows, columns)
+    Attributes:
+        planes: (3, h, w) float32; the mean color stands where the picture is transparent.
+    """
+
+    def __init__(self, content: Content, rows: slice, columns: slice) -> None:
+        self._places = content.places(rows, columns)
         self._spans = [span_of(each) for each in self._places]
         self._rows, self._columns = rows, columns
-        self._image, self._alpha = painter._source.window(*self._spans)
-        self._opacity = found.seen(self._alpha)
-        filled = self._image
-        if self._opacity is not None and found.fill is not None:
-            hidden = (self._opacity <= 0)[..., None]
-            filled = np.where(hidden, found.fill.astype(np.float32), filled)
-        planes = _indexed(filled.transpose(2, 0, 1), *self._places)
-        self.planes = np.ascontiguousarray(planes, np.float32)
+        image, alpha = content.basis.window(*self._spans)
+        self._opacity = content.seen(alpha)
+        self._image, self._alpha = image, alpha
+        image = _filled(image, self._opacity, content.survey.fill)
+        planes = _indexed(image.transpose(2, 0, 1), *self._places)
+        self.planes: NDArray[np.float32] = np.ascontiguousarray(planes, np.float32)
 
-    def opacity_of(self, rows: slice, columns: slice) -> NDArray[np.float32] | None:
-        """Of a part of this part, both of the padded picture."""
+    def opacity(self, rows: slice, columns: slice) -> Plane | None:
+        """The opacity of a part of this part, both of the padded picture."""
         if self._opacity is None:
             return None
-        vertical = self._places[0][_within(rows, self._rows)]
-        horizontal = self._places[1][_within(columns, self._columns)]
-        inside = self._inside(span_of(vertical), span_of(horizontal))
-        found: NDArray[np.float32] = _indexed(self._opacity[inside], vertical, horizontal)
+        down = self._places[0][_within(rows, self._rows)]
+        across = self._places[1][_within(columns, self._columns)]
+        inside = self._inside(span_of(down), span_of(across))
+        found: Plane = _indexed(self._opacity[inside], down, across)
         return found
 
-    def picture(
-        self, rows: slice, columns: slice
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    def picture(self, rows: slice, columns: slice) -> tuple[NDArray[np.float32], Plane | None]:
         """A part of the picture itself, as its source gives it."""
         inside = self._inside(rows, columns)
         return self._image[inside], None if self._alpha is None else self._alpha[inside]
@@ -383,28 +191,198 @@ class _Part:
         return _within(rows, self._spans[0]), _within(columns, self._spans[1])
 
 
-def _indexed(planes: NDArray[Any], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Any:
-    """(..., h, w) with its rows and columns as the places say, which begin at its own first one."""
-    for axis, places in ((-2, rows), (-1, columns)):
-        first = int(places.min())
-        if not np.array_equal(places, np.arange(first, first + len(places))):
-            planes = planes.take(places - first, axis=axis)
-    return planes
+def encode(
+    content: Content,
+    engine: Engine,
+    *,
+    planes: NDArray[np.float32] | None = None,
+    watch: Watch | None = None,
+) -> Content:
+    """Encode a picture and keep its features and their moments.
+
+    Args:
+        content: the picture.
+        engine: encodes it.
+        planes: ``content.planes``, if they are there already.
+        watch: called after every tile.
+
+    Raises:
+        EngineError: if the engine fails.
+    """
+    levels = content.card.levels
+    if len(content.tiles) == 1:
+        features, moments = engine.encode(content.planes if planes is None else planes)
+        if engine.precision != "fp32":
+            # Half the digits: a scale that is rounded to the other side is 0.4 % off, and the last
+            # digit of the graph's own sums, in float32, would decide that.
+            moments = tuple(gathered(each) for each in features)
+        if content.survey.opacity:
+            visible = [Gathered(level.channels) for level in levels]
+            for part, each, level in zip(visible, features, levels, strict=True):
+                part.add(each, cell_average(content.opacity, level.stride))
+            pairs = zip(visible, moments, strict=True)
+            moments = tuple(part.moments_or(whole) for part, whole in pairs)
+        _report(watch, 1, 2)
+        return replace(content, features=features, moments=moments)
+    height, width = content.shape
+    features = tuple(
+        np.empty((level.channels, height // level.stride, width // level.stride), np.float32)
+        for level in levels
+    )
+    (moments,) = gather(content, engine, (None,), keep=features, watch=watch)
+    return replace(content, features=features, moments=moments)
 
 
-def _within(part: slice, whole: slice) -> slice:
-    return slice(part.start - whole.start, part.stop - whole.start)
+def gather(
+    content: Content,
+    engine: Engine,
+    regions: Sequence[Any],
+    *,
+    keep: Sequence[NDArray[np.float32]] | None = None,
+    watch: Watch | None = None,
+) -> list[tuple[Moments, ...]]:
+    """Gather the moments of a picture's regions, tile by tile, in float64.
+
+    Args:
+        content: the picture; it is encoded tile by tile if its features were not kept.
+        engine: encodes tiles.
+        regions: masks stretched to the picture, or None for all of it.
+        keep: arrays to keep its features in.
+        watch: called after every tile that was encoded.
+
+    Returns:
+        For each region the moments of every level; those of the whole picture where a region is too
+        small to have any.
+
+    Raises:
+        EngineError: if the engine fails.
+    """
+    levels = content.card.levels
+    features, whole = content.features, content.moments
+    everywhere = [Gathered(level.channels) for level in levels]
+    visible = [Gathered(level.channels) for level in levels]
+    parts = [[Gathered(level.channels) for level in levels] for _ in regions]
+    for number, tile in enumerate(content.tiles, 1):
+        part = Part(content, tile.rows.sight, tile.columns.sight) if features is None else None
+        maps = None if part is None else engine.encode(part.planes)[0]
+        core = tile.rows.core, tile.columns.core
+        opacity: Plane | None = None
+        if content.survey.opacity:
+            opacity = _opacity_of(content, core) if part is None else part.opacity(*core)
+        counts = [_counts(content, region, core, opacity) for region in regions]
+        for i, level in enumerate(levels):
+            cells = [_cells(cut, level.stride) for cut in core]
+            if features is not None:
+                seen = features[i][:, cells[0], cells[1]]
+            elif maps is not None:
+                sight = [_cells(cut.sight, level.stride) for cut in (tile.rows, tile.columns)]
+                rows, columns = (_within(a, b) for a, b in zip(cells, sight, strict=True))
+                seen = maps[i][:, rows, columns]
+            if keep is not None:
+                keep[i][:, cells[0], cells[1]] = seen
+            if whole is None:
+                everywhere[i].add(seen)
+                if opacity is not None:
+                    visible[i].add(seen, cell_average(opacity, level.stride))
+            for region, each in zip(parts, counts, strict=True):
+                if each is not None:
+                    region[i].add(seen, cell_average(each, level.stride))
+        if features is None:
+            _report(watch, number, 2 * len(content.tiles))
+    if whole is None:
+        whole = tuple(each.moments for each in everywhere)
+        if content.survey.opacity:
+            whole = tuple(one.moments_or(every) for one, every in zip(visible, whole, strict=True))
+    return [
+        tuple(
+            fallback if region is None else level.moments_or(fallback)
+            for level, fallback in zip(part, whole, strict=True)
+        )
+        for region, part in zip(regions, parts, strict=True)
+    ]
 
 
-def _cells(cut: slice, stride: int) -> slice:
-    return slice(cut.start // stride, cut.stop // stride)
+def decode(
+    content: Content,
+    engine: Engine,
+    contents: Sequence[Sequence[Moments]],
+    styles: Sequence[Style],
+    amounts: StyleMap,
+    *,
+    color: str | None,
+    watch: Watch | None,
+) -> Iterator[PaintedTile]:
+    """Paint the tiles of a picture, row by row from the top, from left to right.
+
+    Args:
+        content: the picture.
+        engine: encodes and decodes.
+        contents: for each style the moments that the picture has where it goes, level by level.
+        styles: K of them.
+        amounts: the strength of each at every place.
+        color: a name in ``color.METHODS``, or None.
+        watch: called after every tile.
+
+    Raises:
+        EngineError: if the engine fails.
+        ImageError: if the result holds NaN or infinity, or the picture is broken.
+    """
+    for number, tile in enumerate(content.tiles, 1):
+        inner = content.inner_of(tile)
+        if inner is not None:
+            yield _painted(content, engine, contents, styles, amounts, (tile, inner), color)
+        _report(watch, len(content.tiles) + number, 2 * len(content.tiles))
+
+
+def keep_photograph(
+    painted: NDArray[np.float32],
+    image: NDArray[np.float32],
+    opacity: Plane | None,
+    amounts: NDArray[np.floating[Any]],
+) -> NDArray[np.float32]:
+    """Put the photograph back where the strength is 0 or all is transparent.
+
+    A decoder gives a photograph back as well as it can, which is not exactly, and its view of a
+    place reaches over the border of a mask. So what is to stay the photograph is the photograph.
+
+    Args:
+        painted: (H, W, 3) in [0, 1].
+        image: (H, W, 3), the photograph.
+        opacity: (H, W) in [0, 1], or None.
+        amounts: the strengths of K styles, (K,) or (K, H, W); between 0 and ``FADE`` in sum the
+            two are mixed, so that nothing jumps.
+
+    Returns:
+        (H, W, 3) float32 in [0, 1]; ``painted`` itself where nothing is put back.
+
+    Example:
+        >>> white, black = np.ones((1, 1, 3), np.float32), np.zeros((1, 1, 3), np.float32)
+        >>> keep_photograph(white, black, None, np.array([0.0625])).ravel()
+        array([0.5, 0.5, 0.5], dtype=float32)
+    """
+    share = np.minimum(amounts.sum(axis=0) / FADE, 1).astype(np.float32)
+    if opacity is not None:
+        share = share * (opacity > 0)
+    if share.min() == 1:
+        return painted
+    share = share[..., None]
+    # Written so that a share of 0 or 1 gives exactly the one or the other.
+    mixed: NDArray[np.float32] = painted * share + np.clip(image, 0, 1) * (1 - share)
+    return mixed.astype(np.float32, copy=False)
+
+
+def read_counts(content: Content) -> NDArray[np.float32]:
+    """Weights of a style picture's pixels for its reader, (h, w), ``Card.multiple`` pixels each."""
+    multiple = content.card.multiple
+    if content.survey.opacity:
+        seen = cell_average(content.opacity, multiple)
+        if enough(effective_cells(seen)):
+            return seen.astype(np.float32)
+    return np.ones([side // multiple for side in content.shape], np.float32)
 
 
 def reflected(cut: slice, margin: int, length: int) -> NDArray[np.intp]:
-    """Where the pixels of a part of a padded picture come from, along one axis.
-
-    What :func:`impasto.painting.steps.padded` does to all of a picture, as the numbers of its
-    pixels.
+    """The pixels of a picture that a part of its padded version shows, along one axis.
 
     Args:
         cut: from pixel to pixel of the padded picture.
@@ -428,3 +406,105 @@ def span_of(places: NDArray[np.intp]) -> slice:
         slice(0, 3, None)
     """
     return slice(int(places.min()), int(places.max()) + 1)
+
+
+def _painted(
+    content: Content,
+    engine: Engine,
+    contents: Sequence[Sequence[Moments]],
+    styles: Sequence[Style],
+    amounts: StyleMap,
+    place: tuple[Tile, tuple[slice, slice]],
+    color: str | None,
+) -> PaintedTile:
+    start = perf_counter()
+    tile, (rows, columns) = place
+    view = tile.rows.view, tile.columns.view
+    spread = content.padded(amounts.window, *view)
+    margin = content.card.margin
+    inner = [
+        slice(each.start + margin - out.start, each.stop + margin - out.start)
+        for each, out in zip((rows, columns), view, strict=True)
+    ]
+    inside = spread if spread.ndim == 1 else spread[:, inner[0], inner[1]]
+    if content.features is None:
+        origin = tile.rows.window, tile.columns.window
+        part = Part(content, *origin)
+        features = engine.encode(part.planes)[0] if inside.any() else ()
+    else:
+        features, origin, part = content.features, (slice(0, 0), slice(0, 0)), None
+    if part is None or content.source is not content.basis:
+        image, alpha = content.source.window(rows, columns)
+    else:
+        image, alpha = part.picture(rows, columns)
+    if not inside.any():
+        return PaintedTile(rows, columns, np.clip(image, 0, 1), alpha)
+    encoded = perf_counter()
+    strides = [level.stride for level in content.card.levels]
+    cut = []
+    for each, stride in zip(features, strides, strict=True):
+        down, across = (
+            _within(_cells(a, stride), _cells(b, stride)) for a, b in zip(view, origin, strict=True)
+        )
+        cut.append(np.ascontiguousarray(each[:, down, across]))
+    maps = align_levels(contents, [style.moments for style in styles], spread, strides)
+    aligned = perf_counter()
+    decoded = engine.decode(cut, maps)[:, inner[0], inner[1]].transpose(1, 2, 0)
+    result = np.clip(decoded, 0.0, 1.0, out=np.empty(decoded.shape, np.float32))
+    if color is not None:
+        result = restore_colors(result, image, method=color)
+    result = keep_photograph(result, image, content.seen(alpha), inside)
+    if not np.isfinite(result).all():
+        raise ImageError(f"the result for {content.basis.name} holds NaN or infinity")
+    times = encoded - start, aligned - encoded, perf_counter() - aligned
+    return PaintedTile(rows, columns, result, alpha, times)
+
+
+def _filled(
+    image: NDArray[np.float32], opacity: Plane | None, fill: NDArray[np.float64] | None
+) -> NDArray[np.float32]:
+    """A picture with a color where it is transparent."""
+    if opacity is None or fill is None:
+        return image
+    return np.where((opacity <= 0)[..., None], fill.astype(np.float32), image)
+
+
+def _opacity_of(content: Content, core: tuple[slice, slice]) -> Plane:
+    """The opacity of a part of the padded picture."""
+
+    def window(rows: slice, columns: slice) -> Any:
+        return content.basis.window(rows, columns)[1]
+
+    return content.padded(window, *core)
+
+
+def _counts(
+    content: Content, region: Any, core: tuple[slice, slice], opacity: Plane | None
+) -> Plane | None:
+    """Weight of each pixel of a core in the moments of a region."""
+    if region is None:
+        return None
+    counts = content.padded(region.window, *core)
+    return counts if opacity is None else counts * opacity
+
+
+def _report(watch: Watch | None, step: int, steps: int) -> None:
+    if watch is not None:
+        watch(Progress(step, steps))
+
+
+def _indexed(planes: NDArray[Any], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Any:
+    """(..., h, w) with its rows and columns as the places say, which begin at its own first one."""
+    for axis, places in ((-2, rows), (-1, columns)):
+        first = int(places.min())
+        if not np.array_equal(places, np.arange(first, first + len(places))):
+            planes = planes.take(places - first, axis=axis)
+    return planes
+
+
+def _within(part: slice, whole: slice) -> slice:
+    return slice(part.start - whole.start, part.stop - whole.start)
+
+
+def _cells(cut: slice, stride: int) -> slice:
+    return slice(cut.start // stride, cut.stop // stride)

@@ -1,1 +1,1 @@
-"""Styles: values, files, and a library of them by name."""
+"""Styles as values, as files, and in a library by name."""

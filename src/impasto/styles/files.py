@@ -1,4 +1,4 @@
-"""TODO."""
+"""Style files: safetensors files with the moments of a style, its origin and its thumbnail."""
 
 from __future__ import annotations
 
@@ -22,30 +22,25 @@ from impasto.styles.style import Style
 FORMAT = 1
 """The number of the format written here, and the only one that is read."""
 
-
 SUFFIX = ".safetensors"
-
 
 MAX_BYTES = 1 << 20
 """Larger files are refused: moments take a few kB, a thumbnail hardly more."""
 
-
 _KIND = "impasto-style"
 
-
 _IDENTITY = re.compile(r"[0-9a-f]{16}")
-
 
 _REMAKE = "make it again with Stylizer.style(), or impasto style add"
 
 
 def save_style(style: Style, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Write a style to a file: whole or not at all, and the same style always as the same bytes.
+    """Write a style to a file atomically; the same style always gives the same bytes.
 
     The moments are rounded to float32, the precision that engines compute in.
 
     Args:
-        style: what to write.
+        style: the style.
         path: a name that ends in ``.safetensors``; its folder must exist.
         overwrite: replace an existing file.
 
@@ -72,9 +67,9 @@ def save_style(style: Style, path: str | os.PathLike[str], *, overwrite: bool = 
         "note": style.note,
         "thumbnail": base64.b64encode(style.thumbnail or b"").decode(),
     }
-    data = _packed(tensors, metadata)
-    try:  # what could not be read again is not written
-        _unpacked(data)
+    data = _encode(tensors, metadata)
+    try:  # a style that could not be read again is not written
+        _decode(data)
     except ValueError as error:
         raise StyleError(
             f"style {style.name!r} cannot be written: {one_line(error)}; {_REMAKE}"
@@ -100,18 +95,18 @@ def load_style(path: str | os.PathLike[str]) -> Style:
     source = Path(path)
     data = _read(source)
     try:
-        return _unpacked(data)
+        return _decode(data)
     except ValueError as error:
         raise StyleError(
             f"{one_line(source)}: not a style that can be used ({one_line(error)}); {_REMAKE}"
         ) from error
 
 
-def _packed(tensors: dict[str, NDArray[Any]], metadata: dict[str, str]) -> bytes:
-    # By hand: the writer of safetensors puts the metadata in another order in every process.
-    # What UTF-8 cannot hold (a file's name may be any bytes) becomes a question mark.
-    words = {key: text.encode("utf-8", "replace").decode() for key, text in metadata.items()}
-    header: dict[str, object] = {"__metadata__": words}
+def _encode(tensors: dict[str, NDArray[Any]], metadata: dict[str, str]) -> bytes:
+    # By hand: the writer of safetensors orders the metadata differently in every process.
+    # Bytes of a file's name that are not UTF-8 become question marks.
+    texts = {key: text.encode("utf-8", "replace").decode() for key, text in metadata.items()}
+    header: dict[str, object] = {"__metadata__": texts}
     end = 0
     for name, values in tensors.items():
         start, end = end, end + values.nbytes
@@ -122,8 +117,8 @@ def _packed(tensors: dict[str, NDArray[Any]], metadata: dict[str, str]) -> bytes
     return len(text).to_bytes(8, "little") + text + body
 
 
-def _unpacked(data: bytes) -> Style:
-    """The style in the bytes of a file; ValueError, saying why, if there is none."""
+def _decode(data: bytes) -> Style:
+    """Decode a style from the bytes of a file; ValueError with the reason if that fails."""
     import safetensors.numpy
 
     if len(data) > MAX_BYTES:
@@ -132,8 +127,8 @@ def _unpacked(data: bytes) -> Style:
         tensors = safetensors.numpy.load(data)
     except Exception as error:  # its own, or a KeyError for numbers that NumPy has no type for
         raise ValueError(f"damaged, cut short or no safetensors file: {error}") from error
-    # Only now, with the header known to be sound: safetensors hands the metadata out of files
-    # only, which it maps into memory, where one that shrinks meanwhile would kill us.
+    # Parsed here, now that the header is known to be valid: safetensors returns metadata only for
+    # files that it maps into memory, and a mapped file that shrinks would kill the process.
     size = int.from_bytes(data[:8], "little")
     metadata = json.loads(data[8 : 8 + size]).get("__metadata__") or {}
     _check_format(metadata.get("format", ""))
@@ -159,7 +154,7 @@ def _unpacked(data: bytes) -> Style:
 def _check_format(text: str) -> None:
     kind, _, number = text.partition(" ")
     if kind != _KIND:
-        raise ValueError("a safetensors file of something else")
+        raise ValueError("it is a safetensors file, but not of a style")
     if number != str(FORMAT):
         # Before anything else: the fields of a later format may have other meanings.
         raise ValueError(f"its format is {number} and this Impasto reads {FORMAT}; update Impasto")
@@ -175,18 +170,20 @@ def _moments(tensors: dict[str, NDArray[Any]]) -> tuple[Moments, ...]:
         raise ValueError(f"it has an unknown tensor {min(tensors.keys() - set(expected))!r}")
     values = {}
     for name in expected:
-        found = tensors[name]
-        if found.dtype != np.float32 or found.ndim != 1 or not found.size:
+        tensor = tensors[name]
+        if tensor.dtype != np.float32 or tensor.ndim != 1 or not tensor.size:
             raise ValueError(
-                f"tensor {name!r} must be float32 of shape (C,), not {found.dtype} {found.shape}"
+                f"tensor {name!r} must be float32 of shape (C,), not {tensor.dtype} {tensor.shape}"
             )
-        values[name] = found.astype(np.float64)
+        values[name] = tensor.astype(np.float64)
         if not np.isfinite(values[name]).all():
             raise ValueError(f"tensor {name!r} holds NaN or infinity")
     pairs = tuple(Moments(values[f"mean_{i}"], values[f"std_{i}"]) for i in range(levels))
     for index, pair in enumerate(pairs):
         if pair.mean.size != pair.std.size:
-            raise ValueError(f"level {index}: {pair.mean.size} means, {pair.std.size} deviations")
+            raise ValueError(
+                f"level {index}: {pair.mean.size} means and {pair.std.size} deviations"
+            )
         if (pair.std < 0).any():
             raise ValueError(f"tensor 'std_{index}' holds a negative deviation")
     return pairs

@@ -1,8 +1,8 @@
-"""Styles by name: those that the user keeps, and the gallery that ships with the models.
+"""Library of styles by name: the user's own, and the gallery that ships with the models.
 
-Both are folders of folders, ``ROOT/SHELF/NAME.safetensors``. A shelf of the user is called by the
-identity of the model that its styles fit, so several models can have a style under one name; a
-shelf of the gallery is called as its model. Which model a style fits is read from the file alone.
+Both are folders of folders, ``ROOT/SHELF/NAME.safetensors``. A shelf of the user is named by
+the identity of the model that its styles fit, so several models can have a style under one name; a
+shelf of the gallery is named after its model. The model of a style is always read from its file.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from impasto.styles.files import SUFFIX, load_style, save_style
 from impasto.styles.style import Style, model_label
 
 GALLERY = Path(models.__file__).with_name("gallery")
-"""Where the styles that ship with the package lie."""
+"""The folder of the styles that ship with the package."""
 
 VARIABLE = "IMPASTO_STYLES"
 """The environment variable that names another folder for the user's styles."""
 
 MAX_NAME = 100
 
-# ASCII, since the same letter may be other bytes on another system. A leading - is an option.
+# ASCII, since other letters may have other bytes on another system. No leading -, which would be
+# read as an option.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
-# Where a program keeps its user's data: the variable that says so, and what holds without it.
+# The folder of programs' data on each system: the environment variable for it, and the default.
 _DATA_HOMES = {
     "darwin": ("", "Library/Application Support"),
     "win32": ("LOCALAPPDATA", "AppData/Local"),
@@ -43,14 +44,14 @@ _DATA_HOME = ("XDG_DATA_HOME", ".local/share")
 
 @dataclass(frozen=True)
 class Entry:
-    """A style that there is under a name.
+    """A named style and its file.
 
     Attributes:
-        name: what it is called.
+        name: the style's name.
         path: its file.
-        gallery: whether it ships with the package; the user's own otherwise.
-        style: what the file holds, or None if it cannot be used.
-        problem: why not, in a line.
+        gallery: True if it ships with the package, False if it is the user's own.
+        style: the style in the file, or None if that cannot be used.
+        problem: the reason for None, in a line.
     """
 
     name: str
@@ -61,11 +62,11 @@ class Entry:
 
 
 def styles_folder() -> Path:
-    """The folder of the user's styles, which need not exist.
+    """Return the folder of the user's styles, which need not exist.
 
-    ``$IMPASTO_STYLES`` if that is set, else ``impasto/styles`` where the system wants the data of
-    programs: ``$XDG_DATA_HOME`` or ``~/.local/share``, on macOS ``~/Library/Application Support``,
-    on Windows ``%LOCALAPPDATA%``.
+    ``$IMPASTO_STYLES`` if that is set, else ``impasto/styles`` in the system's folder for programs'
+    data: ``$XDG_DATA_HOME`` or ``~/.local/share``, on macOS ``~/Library/Application Support``, on
+    Windows ``%LOCALAPPDATA%``.
 
     Raises:
         StyleError: if the user has no home.
@@ -78,31 +79,32 @@ def styles_folder() -> Path:
     try:
         if os.environ.get(VARIABLE):
             return Path(os.environ[VARIABLE]).expanduser()
-        given = Path(os.environ.get(variable, ""))
-        # The XDG specification wants relative paths to be ignored.
-        home = given if given.is_absolute() else Path.home() / usual
+        configured = Path(os.environ.get(variable, ""))
+        # The XDG specification requires that relative paths are ignored.
+        home = configured if configured.is_absolute() else Path.home() / usual
     except RuntimeError as error:
         raise StyleError(
-            f"there is no folder to keep styles in ({one_line(error)}); set {VARIABLE} to one"
+            f"there is no folder for styles ({one_line(error)}); set {VARIABLE} to one"
         ) from error
     return home / "impasto" / "styles"
 
 
 def check_name(name: str) -> str:
-    """The name of a style, if it can be one: letters a to z, digits, - and _, no - or _ first.
+    """Check a style's name and return it: letters a to z, digits, - and _, no - or _ first.
 
     Raises:
-        StyleError: if it cannot.
+        StyleError: if it is not valid.
 
     Example:
         >>> check_name("great-wave")
         'great-wave'
     """
     if not _NAME.fullmatch(name) or len(name) > MAX_NAME:
-        mended = re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-_")[:MAX_NAME]
+        suggestion = re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-_")[:MAX_NAME]
         raise StyleError(
             f"{one_line(name)!r} cannot be a style's name: use up to {MAX_NAME} letters (a to z), "
-            "digits, - and _, a letter or digit first" + (f", such as {mended!r}" if mended else "")
+            "digits, - and _, a letter or digit first"
+            + (f", such as {suggestion!r}" if suggestion else "")
         )
     return name
 
@@ -114,7 +116,7 @@ def find_style(
     model_name: str = "",
     folder: str | os.PathLike[str] | None = None,
 ) -> Style | Path:
-    """What is meant by what a user gives as a style: a style by name, a style file or a picture.
+    """Resolve the name or path that a user gives as a style.
 
     A text of letters, digits, - and _ (no suffix, no slash) is a style's name, the user's before
     the gallery's; only if there is no such style, it is a picture of that name. Anything else is a
@@ -124,7 +126,7 @@ def find_style(
     Args:
         source: a name or a path.
         model: the identity of the model that the style is for (``Stylizer.identity``).
-        model_name: what that model is called, for messages.
+        model_name: the name of that model, for messages.
         folder: of the user's styles; by default :func:`styles_folder`.
 
     Returns:
@@ -141,16 +143,16 @@ def find_style(
     """
     path = Path(source)
     if isinstance(source, str) and _NAME.fullmatch(source):
-        found = _named(source, model=model, model_name=model_name, folder=folder)
-        if found is not None:
-            return found
+        style = _load_named(source, model=model, model_name=model_name, folder=folder)
+        if style is not None:
+            return style
         if not path.exists():
             names = [each.name for each in list_styles(model=model, folder=folder) if each.style]
             near = difflib.get_close_matches(source, names, n=1)
             raise StyleError(
                 f"there is no style {source!r}, nor a file of that name; "
                 + (f"did you mean {near[0]!r}? " if near else "")
-                + "`impasto styles` lists what there is, `impasto style add` keeps another"
+                + "`impasto styles` lists all styles, `impasto style add` adds one"
             )
     if path.suffix.lower() == SUFFIX:
         style = load_style(path)
@@ -164,17 +166,17 @@ def check_fits(style: Style, *, model: str, model_name: str = "") -> None:
 
     Args:
         style: the style.
-        model: the identity of the model that it shall be used with.
-        model_name: what that model is called, for messages.
+        model: the identity of the model to use it with.
+        model_name: the name of that model, for messages.
 
     Raises:
-        StyleError: naming both models, and the mend.
+        StyleError: naming both models, and the command that adds it for this one.
 
     Example:
         >>> check_fits(Style("wave", "0" * 16, ()), model="0" * 16)
     """
     if style.model != model:
-        raise _misfit(style.name, [style], model, model_name)
+        raise _wrong_model(style.name, [style], model, model_name)
 
 
 def list_styles(
@@ -183,7 +185,7 @@ def list_styles(
     folder: str | os.PathLike[str] | None = None,
     like: str = "*",
 ) -> tuple[Entry, ...]:
-    """The styles that there are, by name: the user's, then those of the gallery.
+    """List the styles by name: the user's, then those of the gallery.
 
     A style of the gallery is left out where the user has one under its name for its model.
 
@@ -193,7 +195,7 @@ def list_styles(
         like: only those whose name fits this shell-like pattern (``*``, ``?``, ``[...]``).
 
     Returns:
-        One entry a file. Those that cannot be used are among them, and say why.
+        One entry a file, including files that cannot be used, with the reason.
 
     Example:
         >>> [entry.name for entry in list_styles(model=stylizer.identity)]   # doctest: +SKIP
@@ -205,7 +207,7 @@ def list_styles(
         if not fnmatch.fnmatchcase(path.stem, like):
             continue
         entry = _entry(path, gallery=gallery)
-        # A file that cannot be read tells no model: its shelf must do.
+        # The model of a file that cannot be read is taken from its shelf.
         fits = path.parent.name if entry.style is None else entry.style.model
         if (model is None or fits == model) and (fits, entry.name) not in taken:
             taken.add((fits, entry.name))
@@ -221,12 +223,12 @@ def add_style(
     shelf: str | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Keep a style under a name.
+    """Save a style under a name.
 
     Args:
-        style: what to keep; note and thumbnail are kept with it, its own name is not.
+        style: the style, saved with its note and thumbnail; its own name is replaced.
         name: letters, digits, - and _.
-        folder: where the shelves are, made if it is missing; by default :func:`styles_folder`.
+        folder: of the shelves, made if it is missing; by default :func:`styles_folder`.
         shelf: its folder in there; by default the identity of its model. The gallery is written
             with ``folder=GALLERY, shelf="fast"``.
         overwrite: replace a style of that name for that model.
@@ -249,7 +251,7 @@ def add_style(
     except (OSError, ValueError) as error:
         raise StyleError(
             f"{one_line(path.parent)}: cannot be made ({one_line(error)}); set {VARIABLE} to "
-            "another folder to keep styles in"
+            "another folder for styles"
         ) from error
     save_style(replace(style, name=name), path, overwrite=overwrite)
     return path
@@ -258,15 +260,15 @@ def add_style(
 def remove_style(
     name: str, *, model: str | None = None, folder: str | os.PathLike[str] | None = None
 ) -> tuple[Entry, ...]:
-    """Delete a style of the user's; what ships with the package stays.
+    """Delete one of the user's styles; those of the gallery cannot be deleted.
 
     Args:
-        name: what it is called.
+        name: the style's name.
         model: only for the model of this identity; by default for every model that has it.
         folder: of the user's styles; by default :func:`styles_folder`.
 
     Returns:
-        What was deleted, damaged files included.
+        The deleted entries, damaged files included.
 
     Raises:
         StyleError: if the user has no such style, or its file cannot be deleted.
@@ -279,10 +281,10 @@ def remove_style(
     if not own:
         where = "" if model is None else f" for model {model}"
         raise StyleError(
-            f"style {one_line(name)!r} ships with the package and stays: only styles that you "
-            "added can be removed"
+            f"style {one_line(name)!r} ships with the package and cannot be removed: only styles "
+            "that you added can"
             if entries
-            else f"you keep no style {one_line(name)!r}{where}; `impasto styles` lists those you do"
+            else f"you have no style {one_line(name)!r}{where}; `impasto styles` lists yours"
         )
     for entry in own:
         try:
@@ -294,7 +296,7 @@ def remove_style(
     return own
 
 
-def _named(
+def _load_named(
     name: str, *, model: str, model_name: str, folder: str | os.PathLike[str] | None
 ) -> Style | None:
     others = []
@@ -303,7 +305,7 @@ def _named(
         try:
             style = load_style(path)
         except StyleError as error:
-            if path.parent.name == model:  # one of the gallery must not stand in for it unseen
+            if path.parent.name == model:  # a gallery style must not silently replace it
                 raise
             broken = broken or error
             continue
@@ -311,17 +313,17 @@ def _named(
             return replace(style, name=name)
         others.append(style)
     if others:
-        raise _misfit(name, others, model, model_name)
+        raise _wrong_model(name, others, model, model_name)
     if broken is not None:
         raise broken
     return None
 
 
 def _files(name: str, folder: str | os.PathLike[str] | None) -> Iterator[tuple[Path, bool]]:
-    """The files of a name (``*`` for all), the user's first, and whether each is the gallery's."""
+    """Find the files of a name (``*`` for all), the user's first; True for those of the gallery."""
     try:
         own = styles_folder() if folder is None else Path(folder)
-    except StyleError:  # without a home there is still the gallery
+    except StyleError:  # without a home folder the gallery is still there
         own = None
     for root in (own, GALLERY):
         if root is not None:
@@ -339,13 +341,13 @@ def _entry(path: Path, *, gallery: bool) -> Entry:
     return Entry(name, path, gallery, style)
 
 
-def _misfit(name: str, styles: list[Style], model: str, model_name: str) -> StyleError:
+def _wrong_model(name: str, styles: list[Style], model: str, model_name: str) -> StyleError:
     made = " and ".join(sorted({model_label(each.model, each.model_name) for each in styles}))
-    # A model without a row is known by its file only, wherever that lies.
+    # A model that is not in the table can only be given by its file, whose path is not known here.
     row = model_name in {row.name for row in models.MODELS}
     option = f" --model {model_name if row else 'FILE.impasto'}"
-    kept = name if _NAME.fullmatch(name) else "NAME"
+    valid_name = name if _NAME.fullmatch(name) else "NAME"
     return StyleError(
-        f"style {name!r} was made for {made}, not for {model_label(model, model_name)}; keep it "
-        f"for this one too: impasto style add {kept} PICTURE{option}"
+        f"style {name!r} was made for {made}, not for {model_label(model, model_name)}; add it "
+        f"for this model too: impasto style add {valid_name} PICTURE{option}"
     )

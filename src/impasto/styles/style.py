@@ -1,4 +1,4 @@
-"""A style as a value: what is kept of a style image, in memory or in a small file.
+"""A style as a value: the moments of a style image for one model, in memory or in a small file.
 
 A style file is a safetensors file, ``NAME.safetensors``: for each level i the tensors ``mean_i``
 and ``std_i`` (C,) float32, and as metadata ``format``, ``name``, ``model`` (the identity of the
@@ -34,12 +34,12 @@ class Style:
     styles are equal if everything in them is.
 
     Attributes:
-        name: where it came from, for messages.
+        name: its origin, such as a file's name, for messages.
         model: the identity of the model that made it (``Stylizer.identity``).
         moments: one pair of mean and deviation a level, finest level first.
-        note: where the picture comes from, such as painter and title.
+        note: the origin of the picture, such as painter and title.
         thumbnail: the picture, small, as the bytes of a picture file (:func:`make_thumbnail`).
-        model_name: what that model is called, for messages.
+        model_name: the name of that model, for messages.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Style:
         if not isinstance(other, Style):
             return NotImplemented
         return (
-            self._words() == other._words()
+            self._metadata() == other._metadata()
             and len(self.moments) == len(other.moments)
             and all(
                 np.array_equal(mine.mean, theirs.mean) and np.array_equal(mine.std, theirs.std)
@@ -62,14 +62,14 @@ class Style:
         )
 
     def __hash__(self) -> int:
-        return hash(self._words())  # without the arrays, which may be equal in different dtypes
+        return hash(self._metadata())  # without the arrays, which may be equal in different dtypes
 
-    def _words(self) -> tuple[object, ...]:
+    def _metadata(self) -> tuple[object, ...]:
         return (self.name, self.model, self.note, self.thumbnail, self.model_name)
 
 
 def blend_styles(styles: Sequence[Style], weights: Sequence[float]) -> Style:
-    """One style between several of one model, level by level as
+    """Blend several styles of one model into one, level by level as
     :func:`impasto.controls.affine.blend`.
 
     Args:
@@ -77,8 +77,8 @@ def blend_styles(styles: Sequence[Style], weights: Sequence[float]) -> Style:
         weights: K numbers >= 0, not all 0; only their ratios count.
 
     Returns:
-        A style that can be used, mixed and saved as any other. Its name says what it is mixed of,
-        its note joins theirs; it has no thumbnail.
+        A style that can be used, mixed and saved as any other. Its name lists shares and
+        names, its note joins their notes; it has no thumbnail.
 
     Raises:
         OptionError: if the numbers of styles and weights differ, or a weight is negative or not
@@ -123,7 +123,7 @@ def blend_styles(styles: Sequence[Style], weights: Sequence[float]) -> Style:
 
 
 def make_thumbnail(source: Picture) -> bytes:
-    """A picture, small: at most 128 pixels a side, as the bytes of a WebP file of a few kB.
+    """Encode a thumbnail of a picture: a WebP file of at most 128 pixels a side and a few kB.
 
     Args:
         source: a file, Pillow image or array; what is transparent becomes white.
@@ -148,7 +148,7 @@ def make_thumbnail(source: Picture) -> bytes:
 
 
 def open_thumbnail(style: Style) -> Image.Image | None:
-    """The thumbnail of a style as a Pillow image, or None if it has none.
+    """Decode the thumbnail of a style to a Pillow image; None if it has none.
 
     Raises:
         ImageError: if it is damaged, or too large for a thumbnail.
@@ -164,7 +164,7 @@ def open_thumbnail(style: Style) -> Image.Image | None:
 
 
 def model_label(identity: str, name: str = "") -> str:
-    """What to call a model in a message: by its name, if that is known, and its identity."""
+    """Return the label of a model for messages: its name, if known, and its identity."""
     return f"model {name!r} ({identity})" if name else f"model {identity}"
 
 

@@ -1,10 +1,10 @@
 """Color control: keep the photograph's colors, or take only the colors of the style.
 
-Two ways to keep them (Gatys, Bethge, Hertzmann & Shechtman 2016, "Preserving Color in Neural
-Artistic Style Transfer", arXiv 1606.05897). Either the *style* is given the photograph's colors
-before the transfer, by a linear map of its pixels, ``x' = A x + b``, after which mean and
+There are two ways to keep them (Gatys, Bethge, Hertzmann & Shechtman 2016, "Preserving Color in
+Neural Artistic Style Transfer", arXiv 1606.05897). Either the *style* is given the photograph's
+colors before the transfer, by a linear map of its pixels, ``x' = A x + b``, after which mean and
 covariance are those of the photograph; or only luminance is transferred, and the photograph's I and
-Q are put back after. The other way round, ``only`` lays the style's palette on the photograph.
+Q are put back after. Conversely, ``only`` lays the style's palette on the photograph.
 
 Every map follows from :class:`ColorMoments`, which can be gathered strip by strip, and treats every
 pixel for itself, so a huge picture needs no more memory than a strip of it.
@@ -49,34 +49,34 @@ __all__ = [
 
 Stage: TypeAlias = Literal["before", "after", "both"]
 
-# Y of YIQ (NTSC of 1953). I and Q are never computed: a picture without its Y has only them.
+# Y of YIQ (NTSC of 1953). I and Q are never computed: subtracting Y from RGB leaves only them.
 _LUMA = np.array([0.299, 0.587, 0.114])
 
-# A variance below the first comes of rounding in the sums; one below the second, a deviation of
-# half a step of 8 bits, of rounding in the file (0.29 of a step), where more than 4 times as much
-# deviation is asked for.
+# A variance below the first is rounding in the sums. One below the second, a deviation of half a
+# step of 8 bits, is rounding in the file (0.29 of a step) if more than 4 times as much deviation is
+# wanted.
 _ZERO = 1e-12
 _ROUNDING = (0.5 / 255) ** 2
-_MOST = 4**2
+_MAX_GAIN = 4**2
 
 
 @dataclass(frozen=True)
 class ColorMethod:
-    """A way to control color.
+    """A row of the table of color methods.
 
     Attributes:
         name: as on the command line.
         summary: a line for people.
-        use: when to choose it.
-        where: where it acts. "before" changes the style picture, with :func:`linear_map`; "after"
-            the result, with :func:`palette_map`; "both" first the style picture, with
-            :func:`linear_map`, and at last the result, with :func:`put_luminance`.
+        use: advice on when to choose it.
+        stage: the step at which it acts. "before" changes the style picture, with
+            :func:`linear_map`; "after" the result, with :func:`palette_map`; "both" first the style
+            picture, with :func:`linear_map`, and at last the result, with :func:`put_luminance`.
     """
 
     name: str
     summary: str
     use: str
-    where: Stage
+    stage: Stage
 
 
 METHODS: tuple[ColorMethod, ...] = (
@@ -84,43 +84,43 @@ METHODS: tuple[ColorMethod, ...] = (
         name="cholesky",
         summary="the style gets the photograph's colors, red, green and blue in turn",
         use="for comparison: the order of the channels is in the result",
-        where="before",
+        stage="before",
     ),
     ColorMethod(
         name="eigen",
         summary="the style gets the photograph's colors, axis by axis (image analogies)",
         use="for comparison: much like monge-kantorovich where the style is colorful in all hues",
-        where="before",
+        stage="before",
     ),
     ColorMethod(
         name="monge-kantorovich",
         summary="the style gets the photograph's colors by the smallest change there is",
         use="the first to try: what is light, warm or green in the style stays so where it can",
-        where="before",
+        stage="before",
     ),
     ColorMethod(
         name="luminance",
         summary="only light and dark are painted; the photograph's hues stay where they are",
         use="when every thing must keep its own color, as faces and flags",
-        where="both",
+        stage="both",
     ),
     ColorMethod(
         name="only",
         summary="the style's palette on the photograph, without its strokes",
         use="when you want the colors of a painting and nothing else",
-        where="after",
+        stage="after",
     ),
 )
 
 
 def find_method(name: str) -> ColorMethod:
-    """The row of ``METHODS`` with this name.
+    """Return the row of ``METHODS`` with this name.
 
     Raises:
         OptionError: if there is none.
 
     Example:
-        >>> find_method("luminance").where
+        >>> find_method("luminance").stage
         'both'
     """
     for row in METHODS:
@@ -133,7 +133,7 @@ def find_method(name: str) -> ColorMethod:
 def linear_map(
     image: ColorMoments, reference: ColorMoments, *, method: str
 ) -> tuple[Matrix, Matrix]:
-    """The map ``x' = A x + b`` that gives colors the mean and covariance of others.
+    """Compute the map ``x' = A x + b`` that gives colors the mean and covariance of others.
 
     With S the covariance of ``image`` and T that of ``reference`` (Gatys et al. 2016; the third
     also Pitié & Kokaram 2007, "The Linear Monge-Kantorovitch Linear Colour Mapping")::
@@ -145,8 +145,8 @@ def linear_map(
 
     **Flat pictures.** A linear map cannot give color to a picture that has none, such as a grey one
     or one of two colors. A direction in which ``image`` deviates by less than 1e-6, or by less than
-    half a step of 8 bits while more than 4 times as much is asked, holds nothing but rounding and
-    is dropped. If the r directions that remain suffice for the rank of T, the covariance still
+    half a step of 8 bits while more than 4 times as much is wanted, is only rounding and is
+    dropped. If the r directions that remain suffice for the rank of T, the covariance still
     becomes T. If not, it becomes the part of T (never more than T in any direction) that r
     directions can carry: first luminance and all that varies with it, then what varies most of the
     rest. So a grey style gets the photograph's tones, warm or cold, from dark to light. The mean
@@ -170,8 +170,8 @@ def linear_map(
         >>> np.allclose(matrix @ one.covariance @ matrix.T, two.covariance)
         True
     """
-    if find_method(method).where == "after":
-        raise OptionError(f"color method {method!r} acts after the transfer and matches no picture")
+    if find_method(method).stage == "after":
+        raise OptionError(f"color method {method!r} acts after the transfer and has no linear map")
     if method == "luminance":
         # Rounding can leave the variance of a plain picture a hair below 0.
         have, want = (
@@ -187,7 +187,7 @@ def linear_map(
 
 
 def put_luminance(stylized: NDArray[F], content: NDArray[np.floating[Any]]) -> NDArray[F]:
-    """The luminance of a stylized picture with the I and Q of its photograph.
+    """Combine the luminance of a stylized picture with the I and Q of its photograph.
 
     Where these three are no color that RGB can show, I and Q are reduced by the same factor until
     they are: luminance and hue stay, saturation yields (the paper says nothing; clipping the
@@ -222,25 +222,25 @@ def put_luminance(stylized: NDArray[F], content: NDArray[np.floating[Any]]) -> N
 
 
 def _is_flat(have: Any, want: Any) -> Any:
-    """Whether variances are those of rounding, and no ground to stretch them to what is wanted."""
-    return (have < _ZERO) | ((have < _ROUNDING) & (want > _MOST * have))
+    """Test variances for being rounding noise, which must not be stretched to the wanted ones."""
+    return (have < _ZERO) | ((have < _ROUNDING) & (want > _MAX_GAIN * have))
 
 
 def _matrix(have: Matrix, want: Matrix, method: str) -> Matrix:
-    """A with ``A have A^T = want``, as far as the rank of ``have`` allows.
+    """Solve ``A have A^T = want`` for A, as far as the rank of ``have`` allows.
 
     Every such A is ``colors @ turn @ whiten``: to white colors, turned, and colored. The methods
     differ in the turn alone, and it is the one with orthonormal rows nearest to some matrix.
     """
     values, axes = np.linalg.eigh(have)
-    kept = ~_is_flat(values, np.einsum("ij,ik,kj->j", axes, want, axes))
-    spread, axes = np.sqrt(values[kept]), axes[:, kept]
+    varying = ~_is_flat(values, np.einsum("ij,ik,kj->j", axes, want, axes))
+    spread, axes = np.sqrt(values[varying]), axes[:, varying]
     want = _reduced(want, spread.size)
     wanted, wanted_axes = np.linalg.eigh(want)
-    varies = wanted > _ZERO
-    if not varies.any():
+    positive = wanted > _ZERO
+    if not positive.any():
         return np.zeros((3, 3))
-    wanted_spread, wanted_axes = np.sqrt(wanted[varies]), wanted_axes[:, varies]
+    wanted_spread, wanted_axes = np.sqrt(wanted[positive]), wanted_axes[:, positive]
     near = wanted_axes.T @ axes  # eigen
     if method == "cholesky":
         lower = (axes / spread).T @ _lower((axes * spread**2) @ axes.T)
@@ -253,9 +253,9 @@ def _matrix(have: Matrix, want: Matrix, method: str) -> Matrix:
 
 
 def _reduced(covariance: Matrix, rank: int) -> Matrix:
-    """The part of a covariance that ``rank`` directions carry: luminance first, then the largest.
+    """Project a covariance on ``rank`` directions: luminance first, then the largest variances.
 
-    It depends on nothing but the two, so matching again changes nothing.
+    The result depends on these two arguments only, so matching again changes nothing.
     """
     if (np.linalg.eigvalsh(covariance) > _ZERO).sum() <= rank:
         return covariance
@@ -271,7 +271,7 @@ def _reduced(covariance: Matrix, rank: int) -> Matrix:
 
 
 def _lower(covariance: Matrix) -> Matrix:
-    """The lower triangular factor of Cholesky, with a column of 0 where nothing is left to vary."""
+    """Compute the lower Cholesky factor, with a column of 0 where no variance is left."""
     lower, rest = np.zeros((3, 3)), covariance
     for i in range(3):
         if rest[i, i] > _ZERO:

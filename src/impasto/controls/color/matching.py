@@ -1,7 +1,7 @@
-"""Where a color method acts: on the style picture before it is encoded, on the result after.
+"""Application of color methods: to style pictures before encoding, to the result after it.
 
-The methods themselves are in :mod:`impasto.controls.color`; here they meet masks, strengths and
-opacity.
+The methods themselves are in :mod:`impasto.controls.color`; here they are combined with masks,
+strengths and opacity.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from impasto.controls.regions import is_flat
 from impasto.images.photo import Photo
 
 
-def paints(method: str | None) -> bool:
-    """Whether there is anything for a model to do.
+def needs_model(method: str | None) -> bool:
+    """Return True if a color method runs the model, as all do but ``only``.
 
     Raises:
         OptionError: if there is no such method.
 
     Example:
-        >>> paints(None), paints("cholesky"), paints("only")
+        >>> needs_model(None), needs_model("cholesky"), needs_model("only")
         (True, True, False)
     """
-    return method is None or find_method(method).where != "after"
+    return method is None or find_method(method).stage != "after"
 
 
 def needs_picture(method: str | None) -> bool:
-    """Whether a method asks for the picture of a style; ``luminance`` can do with its moments.
+    """Return True if a method needs the picture of a style; moments suffice for ``luminance``.
 
     Raises:
         OptionError: if there is no such method.
@@ -53,15 +53,15 @@ def needs_picture(method: str | None) -> bool:
         >>> needs_picture(None), needs_picture("luminance"), needs_picture("cholesky")
         (False, False, True)
     """
-    return method is not None and find_method(method).where != "both"
+    return method is not None and find_method(method).stage != "both"
 
 
-def matched(style: Photo, reference: ColorMoments, *, method: str) -> Photo:
-    """A style picture in the colors of a photograph, ready to be encoded.
+def match_colors(style: Photo, reference: ColorMoments, *, method: str) -> Photo:
+    """Give a style picture the colors of a photograph, before it is encoded.
 
     Args:
-        style: as it was read.
-        reference: of the photograph, its pixels counted as :func:`pixel_counts` says.
+        style: the picture as read.
+        reference: of the photograph, with weights from :func:`pixel_counts`.
         method: one that acts before.
 
     Returns:
@@ -70,18 +70,18 @@ def matched(style: Photo, reference: ColorMoments, *, method: str) -> Photo:
     Example:
         >>> photo = Photo(np.full((4, 4, 3), 0.5, np.float32), None, "a grey one")
         >>> red = np.full((4, 4, 3), (1, 0, 0), np.float32)
-        >>> matched(photo, moments_of(red), method="cholesky").image[0, 0]
+        >>> match_colors(photo, moments_of(red), method="cholesky").image[0, 0]
         array([1., 0., 0.], dtype=float32)
     """
     have = moments_of(style.image, pixel_counts(style.alpha, None))
-    found = apply_map(style.image, *linear_map(have, reference, method=method))
-    return replace(style, image=np.clip(found, 0, 1))
+    mapped = apply_map(style.image, *linear_map(have, reference, method=method))
+    return replace(style, image=np.clip(mapped, 0, 1))
 
 
-def colors_put_back(
+def restore_colors(
     painted: NDArray[np.float32], image: NDArray[np.float32], *, method: str
 ) -> NDArray[np.float32]:
-    """What a method does after painting: for ``luminance`` the photograph's own colors, else none.
+    """Restore the photograph's colors after painting, for ``luminance``; other methods do nothing.
 
     Args:
         painted: (H, W, 3) in [0, 1].
@@ -93,23 +93,23 @@ def colors_put_back(
 
     Example:
         >>> image = np.zeros((1, 1, 3), np.float32)
-        >>> colors_put_back(image, image, method="cholesky") is image
+        >>> restore_colors(image, image, method="cholesky") is image
         True
     """
-    if find_method(method).where != "both":
+    if find_method(method).stage != "both":
         return painted
     return put_luminance(painted, np.clip(image, 0, 1).astype(np.float32, copy=False))
 
 
 def palette_to(content: ColorMoments, style: Photo) -> tuple[Matrix, Matrix]:
-    """The map that lays the palette of a style on a photograph, for ``only``.
+    """Compute the map that lays the palette of a style on a photograph, for ``only``.
 
     Args:
-        content: ``palette_of`` the photograph, its pixels counted as :func:`pixel_counts` says.
-        style: as it was read.
+        content: ``palette_of`` the photograph, with weights from :func:`pixel_counts`.
+        style: the picture as read.
 
     Returns:
-        What :func:`impasto.controls.color.palette_map` gives.
+        The map of :func:`impasto.controls.color.palette_map`.
 
     Example:
         >>> photo = Photo(np.random.default_rng(0).random((8, 8, 3), np.float32), None, "")
@@ -119,15 +119,15 @@ def palette_to(content: ColorMoments, style: Photo) -> tuple[Matrix, Matrix]:
     return palette_map(content, palette_of(style.image, pixel_counts(style.alpha, None)))
 
 
-def in_palettes(
+def apply_palettes(
     image: NDArray[np.float32],
     maps: Sequence[tuple[Matrix, Matrix]],
     amounts: NDArray[np.floating[Any]],
 ) -> NDArray[np.float32]:
-    """The photograph in the colors of styles, for ``only``: nothing is painted.
+    """Lay palettes of styles on a photograph, for ``only``, without running the model.
 
     ``(1 - sum_k u_k) x + sum_k u_k P_k(x)``, where ``P_k`` lays the palette of style ``k`` on the
-    photograph: strengths, weights and masks mean what they mean in
+    photograph: strengths, weights and masks mean the same as in
     :func:`impasto.controls.affine.align`.
 
     Args:
@@ -140,7 +140,7 @@ def in_palettes(
 
     Example:
         >>> image = np.full((1, 1, 3), 0.5, np.float32)
-        >>> in_palettes(image, [(np.eye(3), np.zeros(3))], np.zeros(1)).ravel()
+        >>> apply_palettes(image, [(np.eye(3), np.zeros(3))], np.zeros(1)).ravel()
         array([0.5, 0.5, 0.5], dtype=float32)
     """
     image = np.clip(image, 0, 1).astype(np.float32, copy=False)
@@ -154,7 +154,7 @@ def in_palettes(
 def pixel_counts(
     opacity: NDArray[np.float32] | None, region: NDArray[np.float32] | None
 ) -> NDArray[np.float32] | None:
-    """How much each pixel counts in statistics of color; None for all the same.
+    """Return the weights of pixels in statistics of color; None if all are equal.
 
     As for features, a region of too few pixels counts as the whole picture, and a picture that is
     transparent everywhere as an opaque one.

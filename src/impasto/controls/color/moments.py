@@ -1,7 +1,7 @@
 """Moments of the colors of a picture, gathered block by block, and maps of its pixels.
 
-What color control stands on: nothing here needs more memory than the picture and one block of it.
-Sums run in float64; a result has the dtype of the picture.
+Memory is limited to the picture and one block of it. Sums run in float64; a result has the dtype of
+the picture.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ColorMoments:
     """Mean and covariance of the colors of a picture, or of a part of it.
 
     Attributes:
-        weight: how many pixels count, or the sum of their weights; above 0.
+        weight: number of pixels, or the sum of their weights; above 0.
         mean: (3,) float64.
         covariance: (3, 3) float64, biased: the sum of products divided by ``weight``.
     """
@@ -37,7 +37,7 @@ class ColorMoments:
     covariance: Matrix
 
     def merge(self, other: ColorMoments) -> ColorMoments:
-        """The moments of both parts together (Chan, Golub & LeVeque 1979).
+        """Merge the moments of two parts (Chan, Golub & LeVeque 1979).
 
         Args:
             other: moments of pixels that are not among those of this one.
@@ -68,13 +68,13 @@ def moments_of(
     *,
     space: Callable[[Matrix], Matrix] | None = None,
 ) -> ColorMoments:
-    """Mean and covariance of the colors of a picture.
+    """Compute mean and covariance of the colors of a picture.
 
     Args:
         image: (H, W, 3) finite floats.
-        weights: (H, W), 0 or more: how much each pixel counts, such as its opacity; None for all
-            the same.
-        space: maps (..., 3) RGB to the space in which colors are meant; None for RGB.
+        weights: (H, W), 0 or more: the weight of each pixel, such as its opacity; None for equal
+            weights.
+        space: maps (..., 3) RGB to the color space of the moments; None for RGB.
 
     Raises:
         ImageError: if ``image`` is no such array, or no pixel counts.
@@ -105,7 +105,7 @@ def moments_of(
 
 
 def apply_map(image: NDArray[F], matrix: Matrix, offset: Matrix) -> NDArray[F]:
-    """``A x + b`` for every pixel x.
+    """Apply ``A x + b`` to every pixel x.
 
     Args:
         image: (H, W, 3) floats.
@@ -125,7 +125,7 @@ def apply_map(image: NDArray[F], matrix: Matrix, offset: Matrix) -> NDArray[F]:
 def pixelwise(
     function: Callable[..., Matrix], image: NDArray[F], *others: NDArray[np.floating[Any]]
 ) -> NDArray[F]:
-    """``function`` of the colors of every pixel.
+    """Apply ``function`` to the colors of every pixel, block by block.
 
     Args:
         function: maps float64 (h, w, 3), one array for each picture, to the same shape.
@@ -159,14 +159,14 @@ def pixelwise(
 
 
 def _blocks(image: NDArray[Any]) -> Iterator[slice]:
-    """Rows that make up a block each."""
+    """Split the rows of a picture into blocks."""
     rows = max(1, _BLOCK // image.shape[1])
     for top in range(0, image.shape[0], rows):
         yield slice(top, top + rows)
 
 
 def _block_moments(colors: Matrix, counts: Matrix | None) -> ColorMoments | None:
-    """Moments of (n, 3) colors; None if none of them counts."""
+    """Compute the moments of (n, 3) colors; None if all weights are 0."""
     if counts is None:
         counts = np.ones(len(colors))
     elif not np.isfinite(counts).all() or (counts < 0).any():
@@ -174,7 +174,7 @@ def _block_moments(colors: Matrix, counts: Matrix | None) -> ColorMoments | None
     weight = float(counts.sum())
     if weight == 0:
         return None
-    # Shares, not counts: the sum of very small weights is as good as that of large ones.
+    # Normalized first, so that very small weights lose no precision.
     shares = counts / weight
     mean = shares @ colors
     centered = colors - mean

@@ -1,4 +1,4 @@
-"""A photograph in the palette of a style: values first, then tints, then hues.
+"""Palette transfer from a style to a photograph: values first, then tints, then hues.
 
 Palettes are moments of *tones*, the lightness of Oklab on an S-shaped scale and its a and b. In
 RGB the same map turns skin green and light into spots; here lightness comes from lightness alone.
@@ -45,8 +45,8 @@ _SLACK = 1e-3
 # Halvings of the interval in which the largest saturation that fits is searched: 1 / 4096.
 _HALVINGS = 12
 
-# What a palette may do to the contrast between light and dark, and at most to saturation: more
-# would wipe out the drawing, burn the lights, or blow the grain of a plain sky up to spots.
+# Limits for the change of contrast between light and dark, and of saturation: more would flatten
+# the drawing, clip the lights, or amplify the grain of a plain sky to spots.
 _CONTRAST = (2 / 3, 3 / 2)
 _SATURATION = 2.5
 
@@ -55,7 +55,7 @@ _FLOOR = 1e-8
 
 
 def to_tones(rgb: NDArray[np.floating[Any]]) -> Matrix:
-    """RGB to tones: the lightness of Oklab on an S-shaped scale, and its a and b.
+    """Convert RGB to tones: the lightness of Oklab on an S-shaped scale, and its a and b.
 
     Oklab is taken of linear light ``(c + f) / (1 + f)``, f = 0.004, as seen in a lit room. With its
     lightness L scaled from 0 for black to 1 for white, the first tone is
@@ -82,7 +82,7 @@ def to_tones(rgb: NDArray[np.floating[Any]]) -> Matrix:
 
 
 def from_tones(tones: Matrix) -> Matrix:
-    """Tones to RGB, the inverse of :func:`to_tones` where there is one.
+    """Convert tones to RGB, the inverse of :func:`to_tones` where there is one.
 
     A color that sRGB does not have loses saturation until it does; hue and lightness stay.
 
@@ -100,7 +100,7 @@ def from_tones(tones: Matrix) -> Matrix:
     light = np.clip(0.5 + (0.5 + _TOE) * np.tanh(2 * tones[..., :1]), 0, 1)
     lab = np.concatenate([_BLACK + (1 - _BLACK) * light, tones[..., 1:]], axis=-1)
     linear = _linear(lab)
-    outside = ~_fits(linear)[..., 0]
+    outside = ~_in_gamut(linear)[..., 0]
     linear[outside] = _linear(_desaturated(lab[outside]))
     linear = np.clip(linear, 0, 1)
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
@@ -109,11 +109,11 @@ def from_tones(tones: Matrix) -> Matrix:
 def palette_of(
     image: NDArray[np.floating[Any]], weights: NDArray[np.floating[Any]] | None = None
 ) -> ColorMoments:
-    """The palette of a picture: moments of its tones, which merge like all moments.
+    """Compute the palette of a picture: moments of its tones, which merge like all moments.
 
     Args:
         image: (H, W, 3) floats in [0, 1].
-        weights: (H, W), how much each pixel counts; None for all the same.
+        weights: (H, W), the weight of each pixel; None for equal weights.
 
     Raises:
         ImageError: as :func:`impasto.controls.color.moments.moments_of`.
@@ -127,16 +127,16 @@ def palette_of(
 
 
 def palette_map(content: ColorMoments, style: ColorMoments) -> tuple[Matrix, Matrix]:
-    """The map of tones ``x' = A x + b`` that lays the palette of a style on a photograph.
+    """Compute the map of tones ``x' = A x + b`` that lays the palette of a style on a photograph.
 
     In the order of a painter:
 
     1. Values. Lightness gets the mean that it has in the style, and its deviation as far as that
-       changes the contrast by 2/3 to 3/2: a plain style shall not wipe the photograph out.
+       changes the contrast by 2/3 to 3/2: a plain style must not flatten the photograph.
     2. Tints. Each value gets the a and b that go with it in the style (the regression on
        lightness), as indigo shadows and cream lights in a print; a grey photograph has these alone.
-    3. Hues. What a and b vary at equal lightness is mapped as the linear Monge-Kantorovich map
-       does (Pitié & Kokaram 2007), with saturation at most 2.5-fold: what was warm stays warmer.
+    3. Hues. The variation of a and b at equal lightness is mapped by the linear Monge-Kantorovich
+       map (Pitié & Kokaram 2007), with saturation at most 2.5-fold: what was warm stays warmer.
 
     Args:
         content: :func:`palette_of` the photograph.
@@ -166,7 +166,7 @@ def palette_map(content: ColorMoments, style: ColorMoments) -> tuple[Matrix, Mat
 
 
 def apply_palette(image: NDArray[F], matrix: Matrix, offset: Matrix) -> NDArray[F]:
-    """A photograph with its tones mapped.
+    """Map the tones of a photograph.
 
     Args:
         image: (H, W, 3) floats in [0, 1], or a strip or tile of it.
@@ -186,7 +186,7 @@ def apply_palette(image: NDArray[F], matrix: Matrix, offset: Matrix) -> NDArray[
 
 
 def _hues(have: Matrix, want: Matrix) -> Matrix:
-    """The Monge-Kantorovich map between two covariances, no axis stretched too far."""
+    """Compute the Monge-Kantorovich map between two covariances, its stretching limited."""
     root, inverse = _power(have, 0.5), _power(have, -0.5)
     values, axes = np.linalg.eigh(inverse @ _power(root @ want @ root, 0.5) @ inverse)
     stretched: Matrix = (axes * np.clip(values, 0, _SATURATION)) @ axes.T
@@ -201,22 +201,22 @@ def _power(covariance: Matrix, exponent: float) -> Matrix:
 
 
 def _linear(lab: Matrix) -> Matrix:
-    """Oklab in a lit room to linear sRGB."""
+    """Convert Oklab, as seen in a lit room, to linear sRGB."""
     rgb: Matrix = (lab @ _FROM_OKLAB.T) ** 3 @ _FROM_CONES.T * (1 + _FLARE) - _FLARE
     return rgb
 
 
-def _fits(linear: Matrix) -> NDArray[np.bool_]:
-    """(..., 1), whether sRGB has a color."""
+def _in_gamut(linear: Matrix) -> NDArray[np.bool_]:
+    """Test (..., 3) linear colors for being in the gamut of sRGB; (..., 1)."""
     farthest: Matrix = np.abs(linear - 0.5).max(axis=-1, keepdims=True)
     return farthest <= 0.5 + _SLACK
 
 
 def _desaturated(lab: Matrix) -> Matrix:
-    """(n, 3) Oklab colors with the largest share of their a and b that sRGB has."""
+    """Reduce a and b of (n, 3) Oklab colors by the least factor that brings them into sRGB."""
     share, step = np.zeros((len(lab), 1)), 0.5
     for _ in range(_HALVINGS):
         tried = lab * np.hstack([np.ones_like(share), share + step, share + step])
-        share += step * _fits(_linear(tried))
+        share += step * _in_gamut(_linear(tried))
         step /= 2
     return lab * np.hstack([np.ones_like(share), share, share])

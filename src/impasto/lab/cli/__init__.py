@@ -71,25 +71,25 @@ def methods() -> None:
     """
     import importlib
 
-    from impasto.models import MODELS
+    from impasto.models import plugins
 
-    for row in MODELS:
-        if row.lab is None:
+    for plugin in plugins():
+        if not plugin.module.startswith("impasto.lab."):
             continue
-        method = importlib.import_module(row.lab).METHOD
-        can = method.capabilities
+        method = importlib.import_module(plugin.module).METHOD
+        limits = method.limits
         click.echo(f"{method.name}: {method.title} ({method.paper})")
-        click.echo(f"    alpha up to {can.highest_alpha:g}: {can.alpha}")
+        click.echo(f"    alpha up to {limits.alpha[1]:g}: {method.alpha}")
         able = {
-            "several styles": can.several,
-            "masks": can.masks,
-            "a map of alpha": can.alpha_map,
-            "--checkpoint": can.keeps,
+            "several styles": limits.several,
+            "masks": limits.masks,
+            "a map of alpha": limits.alpha_map,
+            "--checkpoint": method.checkpoints,
         }
         click.echo("    can: " + ", ".join(name for name, yes in able.items() if yes))
         if not all(able.values()):
             click.echo("    cannot: " + ", ".join(name for name, yes in able.items() if not yes))
-        click.echo(f"    precision: {', '.join(can.precisions)}")
+        click.echo(f"    precision: {', '.join(method.precisions)}")
         for field in dataclasses.fields(method.options):
             value = getattr(method.options(), field.name)
             if isinstance(value, dict):

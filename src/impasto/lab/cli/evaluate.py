@@ -7,10 +7,13 @@ from typing import Any
 
 import click
 
-from impasto.cli.options import LibraryOption, given
+from impasto.cli.options import LibraryOption, without_none
 
 _FILE = click.Path(path_type=Path)
 _RUN = "lab.evaluate.run:evaluate_models"
+_PAIRS = "lab.evaluate.pairs:PairOptions"
+_PAINTERS = "lab.evaluate.painters:PainterOptions"
+_JUDGE = "lab.evaluate.run:JudgeOptions"
 _ALL = "all"
 
 
@@ -21,6 +24,11 @@ def _pairs(_: click.Context, __: click.Parameter, text: str | None) -> int | str
         return int(text)
     except ValueError:
         raise click.BadParameter(f"{text!r} is neither a number nor {_ALL}") from None
+
+
+def _take(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Remove options of these names and return them."""
+    return {name: options.pop(name) for name in names}
 
 
 def folders(values: tuple[str, ...]) -> dict[str, float]:
@@ -84,7 +92,7 @@ def folders(values: tuple[str, ...]) -> dict[str, float]:
     "--size",
     "sizes",
     cls=LibraryOption,
-    reads=f"{_RUN}:sizes",
+    reads=f"{_PAIRS}:sizes",
     type=int,
     multiple=True,
     help="Side of the pictures in pixels; may be given again.",
@@ -92,17 +100,17 @@ def folders(values: tuple[str, ...]) -> dict[str, float]:
 @click.option(
     "--pairs",
     cls=LibraryOption,
-    reads=f"{_RUN}:pairs",
+    reads=f"{_PAIRS}:count",
     metavar="N|all",
     callback=_pairs,
     help="How many pairs are drawn; all: each photograph with each style.",
 )
-@click.option("--seed", cls=LibraryOption, reads=f"{_RUN}:seed", type=int, help="Of the draw.")
+@click.option("--seed", cls=LibraryOption, reads=f"{_PAIRS}:seed", type=int, help="Of the draw.")
 @click.option(
     "--held-out/--all-files",
     "held_out",
     cls=LibraryOption,
-    reads=f"{_RUN}:held_out",
+    reads=f"{_PAIRS}:held_out",
     default=None,
     help="Only files that no training here sees, or all.",
 )
@@ -110,14 +118,14 @@ def folders(values: tuple[str, ...]) -> dict[str, float]:
 @click.option(
     "--precision",
     cls=LibraryOption,
-    reads=f"{_RUN}:precision",
+    reads=f"{_PAINTERS}:precision",
     help="Of the models.",
 )
 @click.option("--threads", type=int, help="Of the models  [default: one for each core]")
 @click.option(
     "--judge-precision",
     cls=LibraryOption,
-    reads=f"{_RUN}:judge_precision",
+    reads=f"{_JUDGE}:precision",
     help="Of VGG: bf16 or fp32.",
 )
 @click.option(
@@ -163,9 +171,11 @@ def evaluate(
     impasto lab evaluate --contents photos --styles paintings \\
         --vgg vgg_normalised.pth --decoder decoder.pth --model quality --model fast -o judged
     """
-    from impasto.lab.evaluate.run import evaluate_models
+    from impasto.lab.evaluate.painters import PainterOptions
+    from impasto.lab.evaluate.pairs import PairOptions
+    from impasto.lab.evaluate.run import JudgeOptions, evaluate_models
 
-    sides = {"contents": folders(contents), "styles": folders(styles)}
+    sides: dict[str, Any] = {"contents": folders(contents), "styles": folders(styles)}
     if config is not None:
         from impasto.lab.training.config import read_config
 
@@ -175,10 +185,21 @@ def evaluate(
     for name, value in (*sides.items(), ("vgg", vgg)):
         if not value:
             raise click.UsageError(f"give --{name}, or --config")
-    wanted = given(models=models or None, sizes=sizes or None, **options)
+    draw = without_none(sizes=sizes or None, **_take(options, "seed", "held_out"))
     if pairs is not None:
-        wanted["pairs"] = None if pairs == _ALL else pairs
-    found = evaluate_models(**sides, vgg=vgg, out=out, progress=True, **wanted)
+        draw["count"] = None if pairs == _ALL else pairs
+    judge = without_none(
+        vgg=vgg, precision=options.pop("judge_precision"), **_take(options, "lpips", "inception")
+    )
+    painters = without_none(**_take(options, "decoder", "engine", "precision", "threads"))
+    found = evaluate_models(
+        pairs=PairOptions(**sides, **draw),
+        judge=JudgeOptions(**judge),
+        painters=PainterOptions(**painters),
+        out=out,
+        progress=True,
+        **without_none(models=models or None, **options),
+    )
     click.echo(found.files[1].read_text(encoding="utf-8"), nl=False)
     for path in found.files:
         click.echo(path)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from impasto.cli.options import LibraryOption, given
+from impasto.cli.options import LibraryOption, without_none
 
 if TYPE_CHECKING:
     from impasto.lab.training.config import TrainConfig
@@ -112,7 +112,7 @@ def finetune(
     from impasto.lab.training.config import finetune_config
 
     settings = finetune_config(
-        photographs, paintings, vgg=vgg, **given(model=model, iterations=iterations)
+        photographs, paintings, vgg=vgg, **without_none(model=model, iterations=iterations)
     )
     _run(dataclasses.replace(settings, tensorboard=tensorboard), out, bundle=True)
 

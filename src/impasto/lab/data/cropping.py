@@ -15,7 +15,21 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Draw:
-    """Sampled parameters of one crop: sizes and places as shares of what is possible."""
+    """Sampled parameters of one crop: sizes and places as shares of what is possible.
+
+    Attributes:
+        collection: number of the collection.
+        picture: number of the picture in its collection.
+        side: of the crop, between the least and the whole shorter side.
+        left: place from the left.
+        top: place from the top.
+        mirrored: whether left and right are exchanged.
+        channels: permutation of the color channels, if any.
+        gain: factor of the contrast, where channels are permuted.
+        beside: the crop behind the seam of a collage, if it is one.
+        seam: place of the seam as a share of the side.
+        upright: whether the seam runs from top to bottom, else from left to right.
+    """
 
     collection: int
     picture: int
@@ -26,16 +40,13 @@ class Draw:
     channels: tuple[int, ...] | None
     gain: float
     beside: Draw | None = None
-    """The crop behind the seam of a collage,"""
     seam: float = 0.5
-    """which is here, as a share of the side,"""
     upright: bool = False
-    """from top to bottom or from left to right."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Crops:
-    """Settings of random crops.
+    """Settings of random crops and of their augmentation.
 
     Attributes:
         side: of the crops, in pixels.
@@ -43,12 +54,18 @@ class Crops:
         resize: if not 0, all crops cover ``side / resize`` of the shorter side.
         enlarge: how many times as large as in its picture a crop may be at most: what is enlarged
             further has hardly any texture left to learn from.
+        flip: share of mirrored crops.
+        jitter: share of crops with permuted channels and changed contrast (for styles).
+        collage: share of crops that are put together from two.
     """
 
     side: int
     smallest: float
     resize: int = 0
     enlarge: float = 2.0
+    flip: float = 0.5
+    jitter: float = 0.0
+    collage: float = 0.0
 
     def box(self, draw: Draw, height: int, width: int) -> tuple[float, float, float, float]:
         """Box of a picture that is taken: left, top, right and bottom."""
@@ -78,7 +95,7 @@ class Crops:
             out = np.clip((out - middle) * draw.gain + middle, 0, 255).astype(np.uint8)
         return out
 
-    def cut_there(self, draw: Draw, picture: Tensor) -> Tensor:
+    def cut_on_device(self, draw: Draw, picture: Tensor) -> Tensor:
         """The same of a picture (3, H, W) that lies, as bytes, on a device: there, in 0 to 255.
 
         What is taken begins and ends with whole pixels.

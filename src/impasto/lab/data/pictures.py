@@ -185,9 +185,8 @@ def held_out_squares(places: Mapping[str, float], *, n: int, size: int, seed: in
     The largest square of each; places are drawn from by their shares, with ``seed``.
     """
     loaded = load_collections(places, shorter=size, held_out=True, memory=0.0)
-    sampler = Sampler(
-        loaded.collections, list(places.values()), crop=size, smallest=1.0, jitter=0.0, seed=seed
-    )
+    crops = Crops(side=size, smallest=1.0)
+    sampler = Sampler(loaded.collections, list(places.values()), crops=crops, seed=seed)
     return sampler.batch(n)
 
 
@@ -206,33 +205,21 @@ class Sampler:
         collections: Sequence[Collection],
         weights: Sequence[float],
         *,
-        crop: int,
-        smallest: float,
-        jitter: float,
+        crops: Crops,
         seed: int,
-        flip: float = 0.5,
-        resize: int = 0,
-        enlarge: float = Crops.enlarge,
-        collage: float = 0.0,
         ahead: int = 0,
-        there: bool = False,
+        on_device: bool = False,
     ) -> None:
         """Set up; nothing is read yet.
 
         Args:
             collections: what is drawn from.
             weights: how often each is drawn from.
-            crop: side of the crops.
-            smallest: least share of the shorter side that a crop covers.
-            jitter: share of crops with permuted channels and changed contrast (for styles).
+            crops: size and augmentation of the crops.
             seed: of everything that is drawn.
-            flip: share of mirrored crops.
-            resize: if not 0, all crops cover ``crop / resize`` of the shorter side.
-            enlarge: how many times as large as in its picture a crop may be at most.
-            collage: share of crops that are put together from two.
             ahead: batches that are prepared before they are asked for.
-            there: whether pictures that are kept decoded lie on the device that batches are wanted
-                on, and crops are cut there.
+            on_device: whether pictures that are kept decoded lie on the device that batches are
+                wanted on, and crops are cut there.
         """
         if len(weights) != len(collections) or not weights or min(weights) < 0:
             raise OptionError(f"{len(collections)} collections need as many weights >= 0")
@@ -240,10 +227,11 @@ class Sampler:
             raise OptionError("the weights of the collections are all 0; raise one of them")
         self.collections = collections
         self.shares = np.asarray(weights, np.float64) / np.sum(weights)
-        self.crops = Crops(crop, smallest, resize, enlarge)
-        self.jitter, self.flip, self.collage, self.ahead = jitter, flip, collage, ahead
+        self.crops, self.ahead = crops, ahead
         kept = all(isinstance(each.pictures, tuple) for each in collections)
-        self.there: dict[tuple[int, int], Tensor] | None = {} if there and kept else None
+        self.device_pictures: dict[tuple[int, int], Tensor] | None = (
+            {} if on_device and kept else None
+        )
         self.random = np.random.default_rng(seed)
         self._pool = ThreadPoolExecutor(THREADS)
         self._coming: deque[tuple[dict[str, object], list[Future[NDArray[np.uint8]]]]] = deque()
@@ -251,7 +239,7 @@ class Sampler:
     def batch(
         self, n: int, only: Sequence[int] | None = None, *, device: torch.device | str = "cpu"
     ) -> Tensor:
-        """Crops (N, 3, crop, crop), float32 in [0, 1], on ``device``.
+        """Crops (N, 3, side, side), float32 in [0, 1], on ``device``.
 
         Args:
             n: how many are drawn.
@@ -259,11 +247,11 @@ class Sampler:
                 prepares batches ahead.
             device: where they are wanted.
         """
-        if self.there is not None:
+        if self.device_pictures is not None:
             draws = [self._draw() for _ in range(n)]
             wanted = draws if only is None else [draws[i] for i in only]
             return torch.stack(
-                [self._crop_there(self.there, draw, device) for draw in wanted]
+                [self._crop_on_device(self.device_pictures, draw, device) for draw in wanted]
             ).div_(255)
         while len(self._coming) <= self.ahead:
             before = dict(self.random.bit_generator.state)
@@ -278,7 +266,7 @@ class Sampler:
 
     def _draw(self) -> Draw:
         draw = self._draw_one()
-        if not self.collage or self.random.random() >= self.collage:
+        if not self.crops.collage or self.random.random() >= self.crops.collage:
             return draw
         seam, upright = self.random.uniform(0.3, 0.7), self.random.random() < 0.5
         return replace(draw, beside=self._draw_one(), seam=float(seam), upright=bool(upright))
@@ -288,9 +276,9 @@ class Sampler:
         collection = int(random.choice(len(self.collections), p=self.shares))
         picture = int(random.integers(len(self.collections[collection].pictures)))
         side, left, top = (float(random.random()) for _ in range(3))
-        mirrored = bool(random.random() < self.flip)
+        mirrored = bool(random.random() < self.crops.flip)
         channels, gain = None, 1.0
-        if random.random() < self.jitter:
+        if random.random() < self.crops.jitter:
             channels = tuple(int(c) for c in random.permutation(3))
             gain = float(random.uniform(0.6, 1.5))
         return Draw(collection, picture, side, left, top, mirrored, channels, gain)
@@ -301,17 +289,17 @@ class Sampler:
             return out
         return self.crops.join(draw, out.copy(), self._crop(draw.beside), rows=0)
 
-    def _crop_there(
-        self, there: dict[tuple[int, int], Tensor], draw: Draw, device: torch.device | str
+    def _crop_on_device(
+        self, pictures: dict[tuple[int, int], Tensor], draw: Draw, device: torch.device | str
     ) -> Tensor:
         place = draw.collection, draw.picture
-        if place not in there:  # pictures move once
+        if place not in pictures:  # they move once
             array = self.collections[draw.collection].pictures[draw.picture]
-            there[place] = torch.tensor(array, device=device).permute(2, 0, 1)
-        out = self.crops.cut_there(draw, there[place])
+            pictures[place] = torch.tensor(array, device=device).permute(2, 0, 1)
+        out = self.crops.cut_on_device(draw, pictures[place])
         if draw.beside is None:
             return out
-        beside = self._crop_there(there, draw.beside, device)
+        beside = self._crop_on_device(pictures, draw.beside, device)
         return self.crops.join(draw, out, beside, rows=1)
 
     def state(self) -> dict[str, object]:

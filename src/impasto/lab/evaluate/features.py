@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss, gram
-from impasto.lab.losses.transport import directions, shadows, sliced_wasserstein
+from impasto.lab.losses.transport import directions, projections, sliced_wasserstein
 from impasto.lab.nets.fast_moments import fast_mean_std
 
 
@@ -27,13 +27,13 @@ class LayerFacts:
         mean: (C,) float32.
         std: (C,) float32, biased.
         gram: (C, C) float32, ``F F^T / (h w)``.
-        shadows: (K, h w) float32, sorted projections.
+        projections: (K, h w) float32, sorted projections.
     """
 
     mean: Tensor
     std: Tensor
     gram: Tensor
-    shadows: Tensor
+    projections: Tensor
 
 
 StyleFacts = Mapping[str, LayerFacts]
@@ -53,7 +53,7 @@ def _facts(features: Tensor) -> LayerFacts:
         mean=mean.flatten(),
         std=std.flatten(),
         gram=gram(batch)[0],
-        shadows=shadows(points, directions(len(points))),
+        projections=projections(points, directions(len(points))),
     )
 
 
@@ -129,7 +129,7 @@ def wasserstein_distances(found: StyleFacts, wanted: StyleFacts) -> dict[str, fl
     where the training loss sees mean and deviation of each channel.
     """
     distances = {
-        f"wasserstein_{layer}": sliced_wasserstein(found[layer].shadows, goal.shadows)
+        f"wasserstein_{layer}": sliced_wasserstein(found[layer].projections, goal.projections)
         for layer, goal in wanted.items()
     }
     return distances | {"wasserstein": sum(distances.values()) / len(distances)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,47 @@ from impasto.images.resizing import resize
 from impasto.lab.data.pictures import SMALLEST, SUFFIXES, is_held_out
 
 CONTENT_STREAM, STYLE_STREAM = 1, 2
+CELL = 8
+"""A size must be a multiple of this, the stride of relu4_1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairOptions:
+    """Pairs that models are judged on: files, number and sizes.
+
+    Attributes:
+        contents: folders of photographs (searched through with their subfolders), or single ones,
+            and how often each is drawn from.
+        styles: folders of styles, or single ones, and how often each is drawn from.
+        count: number of pairs; None for all, each content with each style, whatever the shares.
+        seed: of the draw.
+        held_out: only files of the held-out tenth (:func:`impasto.lab.data.pictures.is_held_out`),
+            by hash of the file's name, which no training here ever sees; else only the shares and
+            the suffix decide.
+        sizes: sides of the squares in pixels that both pictures of a pair are scaled to, multiples
+            of 8.
+
+    Raises:
+        OptionError: if a size or the count is out of range.
+    """
+
+    contents: Mapping[str, float]
+    styles: Mapping[str, float]
+    count: int | None = 200
+    seed: int = 0
+    held_out: bool = True
+    sizes: Sequence[int] = (256,)
+
+    def __post_init__(self) -> None:
+        for size in self.sizes:
+            if not isinstance(size, int) or size < 64 or size % CELL:
+                raise OptionError(
+                    f"a size must be 64 or more and a multiple of {CELL}, not {size!r}"
+                )
+        if not self.sizes:
+            raise OptionError("there is no size to evaluate at; give one, such as 256")
+        if self.count is not None and self.count < 1:
+            raise OptionError(f"pairs must be 1 or more, or all, not {self.count}")
 
 
 @dataclass(frozen=True)
@@ -54,45 +95,34 @@ class Drawn:
     left_out: tuple[tuple[Path, str], ...]
 
 
-def draw_pairs(
-    contents: Mapping[str, float],
-    styles: Mapping[str, float],
-    *,
-    count: int | None,
-    seed: int = 0,
-    held_out: bool = True,
-) -> Drawn:
+def draw_pairs(options: PairOptions) -> Drawn:
     """Pairs of a photograph and a style.
 
-    A draw takes a folder by its share and then the folder's files in an order shuffled by ``seed``,
+    A draw takes a folder by its share and then the folder's files in an order shuffled by the seed,
     each once before any comes again, photographs and styles apart. A longer draw with the same seed
     begins with the shorter one, so what was measured stays part of it.
 
     Args:
-        contents: folders (searched through with their subfolders) or pictures, and how often each
-            is drawn from.
-        styles: as ``contents``.
-        count: how many pairs; None for all, each content with each style, whatever the shares.
-        seed: of the draw.
-        held_out: only files of the held-out tenth (:func:`impasto.lab.data.pictures.is_held_out`),
-            which no training here ever sees; else only the shares and the suffix decide.
+        options: folders, number of pairs and seed.
 
     Returns:
-        The pairs. Fewer than ``count`` if there are no more.
+        The pairs. Fewer than ``options.count`` if there are no more.
 
     Raises:
         ImageError: if a folder is missing or has no usable picture on the asked side of the split.
-        OptionError: if a count or a share is out of range.
+        OptionError: if a share is out of range.
 
     Example:
-        >>> draw_pairs({"photos": 1}, {"paintings": 1}, count=200)          # doctest: +SKIP
+        >>> options = PairOptions(contents={"photos": 1}, styles={"paintings": 1})
+        >>> draw_pairs(options)                                             # doctest: +SKIP
     """
-    if count is not None and count < 1:
-        raise OptionError(f"pairs must be 1 or more, or all, not {count}")
-    check = _Check()
+    count, check = options.count, _Check()
     sides = [
-        _Side(folders, [seed, stream], held_out=held_out, check=check)
-        for folders, stream in ((contents, CONTENT_STREAM), (styles, STYLE_STREAM))
+        _Side(folders, [options.seed, stream], held_out=options.held_out, check=check)
+        for folders, stream in (
+            (options.contents, CONTENT_STREAM),
+            (options.styles, STYLE_STREAM),
+        )
     ]
     if count is None:
         files = [side.all() for side in sides]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.lab.losses.transport import directions, shadows, sliced_wasserstein
+from impasto.lab.losses.transport import directions, projections, sliced_wasserstein
 
 LUMA = (0.299, 0.587, 0.114)
 """Of ITU-R BT.601, as the authors of SSIM take gray."""
@@ -190,7 +190,7 @@ def color_distance(image: Tensor, style: Tensor) -> Tensor:
     """
     along = directions(3, count=COLOR_DIRECTIONS)
     found = [
-        sliced_wasserstein(shadows(a, along), shadows(b, along), order=1)
+        sliced_wasserstein(projections(a, along), projections(b, along), order=1)
         for a, b in zip(to_lab(image).flatten(2), to_lab(style).flatten(2), strict=True)
     ]
     return torch.tensor(found, dtype=torch.float64)

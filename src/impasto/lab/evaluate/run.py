@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,14 +28,15 @@ from impasto.lab.evaluate.inception import SMALLEST, Inception
 from impasto.lab.evaluate.lines import Line, LineFile, key_of
 from impasto.lab.evaluate.lpips import LPIPS
 from impasto.lab.evaluate.painters import (
-    ContentPainter,
-    Painter,
+    Judged,
+    JudgedContent,
+    JudgedStylizer,
+    PainterOptions,
     Pictures,
-    StudioPainter,
     identity_of,
     open_painters,
 )
-from impasto.lab.evaluate.pairs import Drawn, Pair, draw_pairs, look_at
+from impasto.lab.evaluate.pairs import Drawn, Pair, PairOptions, draw_pairs, look_at
 from impasto.lab.evaluate.pictures import (
     checkerboard_excess,
     clipped_share,
@@ -58,9 +58,6 @@ from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.vgg import VGG19, load_vgg
 from impasto.lab.optimize.devices import DTYPES
 from impasto.models import DEFAULT_MODEL
-
-CELL = 8
-"""A size must be a multiple of this, the stride of relu4_1."""
 
 Plane = NDArray[np.float32]
 
@@ -87,25 +84,51 @@ class Evaluation:
     files: tuple[Path, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class JudgeOptions:
+    """Networks that judge pictures.
+
+    Attributes:
+        vgg: weights of VGG-19 to relu4_1 or deeper. The normalised ones for numbers like those of
+            the paper.
+        precision: of VGG: ``bf16`` or ``fp32``. The former is several times faster on processors
+            made for it, and changes means over pairs by less than 1 % (measured).
+        lpips: backbone and heads of LPIPS, for that column; see :mod:`impasto.lab.evaluate.lpips`.
+        inception: weights of Inception v3 for FID, and with ``lpips`` for ArtFID; see
+            :mod:`impasto.lab.evaluate.fid`.
+
+    Raises:
+        OptionError: if the precision is another.
+    """
+
+    vgg: str | Path
+    precision: str = "bf16"
+    lpips: tuple[str | Path, str | Path] | None = None
+    inception: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision not in DTYPES:
+            raise OptionError(f"judge_precision is one of {list(DTYPES)}, not {self.precision!r}")
+
+    def load(self) -> Judge:
+        """Load VGG, and LPIPS if it is asked for.
+
+        Raises:
+            ModelError: if weights cannot be used.
+            OptionError: if VGG ends before relu4_1.
+        """
+        perceptual = None if self.lpips is None else LPIPS.load(*self.lpips)
+        return Judge(load_vgg(self.vgg), precision=self.precision, perceptual=perceptual)
+
+
 def evaluate_models(
     models: Sequence[str | Path] = (DEFAULT_MODEL,),
     *,
-    contents: Mapping[str, float],
-    styles: Mapping[str, float],
-    vgg: str | Path,
+    pairs: PairOptions,
+    judge: JudgeOptions,
     out: str | Path,
-    decoder: str | Path | None = None,
+    painters: PainterOptions = PainterOptions(),
     reference: str | Path | None = None,
-    sizes: Sequence[int] = (256,),
-    pairs: int | None = 200,
-    seed: int = 0,
-    held_out: bool = True,
-    engine: str | None = None,
-    precision: str = "fp32",
-    threads: int | None = None,
-    judge_precision: str = "bf16",
-    lpips: tuple[str | Path, str | Path] | None = None,
-    inception: str | Path | None = None,
     worst_by: str = "badness",
     progress: bool = False,
 ) -> Evaluation:
@@ -118,27 +141,12 @@ def evaluate_models(
     Args:
         models: names or ``.impasto`` files, methods of the lab with options if wanted
             (``"gatys:steps=100"``).
-        contents: folders of photographs, or single ones, and how often each is drawn from.
-        styles: folders of styles, or single ones, and how often each is drawn from.
-        vgg: weights of VGG-19 to relu4_1 or deeper: the judge. The normalised ones for numbers like
-            those of the paper.
+        pairs: the pairs and their sizes.
+        judge: weights that pictures are judged with.
         out: the folder of the report.
-        decoder: weights of an AdaIN decoder for ``vgg`` (pytorch-AdaIN's ``decoder.pth``): one more
-            model, the reference unless another is named.
-        reference: the model that the others are compared with: one of ``models``, or one more.
-        sizes: sides of the squares in pixels, multiples of 8.
-        pairs: how many; None for all.
-        seed: of the draw.
-        held_out: only files of the held-out tenth, by hash of the file's name.
-        engine: as for :func:`impasto.load`.
-        precision: of the models, as for :func:`impasto.load`. ``fp32`` gives the same numbers on
-            other machines.
-        threads: as for :func:`impasto.load`.
-        judge_precision: of VGG: ``bf16`` or ``fp32``. The former is several times faster on
-            processors made for it, and changes means over pairs by less than 1 % (measured).
-        lpips: backbone and heads of LPIPS, for that column; see :mod:`impasto.lab.evaluate.lpips`.
-        inception: weights of Inception v3 for FID, and with ``lpips`` for ArtFID; see
-            :mod:`impasto.lab.evaluate.fid`.
+        painters: engine and precision of the models, and the decoder of one more.
+        reference: the model that the others are compared with: one of ``models``, or one more; None
+            for the one of ``painters.decoder``, if there is one.
         worst_by: the column that tells the worst pairs, or ``badness``
             (:func:`impasto.lab.evaluate.report.badness`).
         progress: show a bar on standard error.
@@ -154,62 +162,57 @@ def evaluate_models(
 
     Example:
         >>> found = evaluate_models(                                        # doctest: +SKIP
-        ...     ["quality", "fast"], contents={"photos": 1}, styles={"paintings": 1},
-        ...     vgg="vgg_normalised.pth", decoder="decoder.pth", out="judged",
+        ...     ["quality", "fast"],
+        ...     pairs=PairOptions(contents={"photos": 1}, styles={"paintings": 1}),
+        ...     judge=JudgeOptions(vgg="vgg_normalised.pth"),
+        ...     painters=PainterOptions(decoder="decoder.pth"),
+        ...     out="judged",
         ... )
         >>> [(s.model, s.mean) for s in found.summary if s.metric == "ssim"]  # doctest: +SKIP
         [('adain', 0.43), ('quality', 0.61), ('fast', 0.58)]
     """
-    for size in sizes:
-        if not isinstance(size, int) or size < 64 or size % CELL:
-            raise OptionError(f"a size must be 64 or more and a multiple of {CELL}, not {size!r}")
-    if not sizes:
-        raise OptionError("there is no size to evaluate at; give one, such as 256")
-    if judge_precision not in DTYPES:
-        raise OptionError(f"judge_precision is one of {list(DTYPES)}, not {judge_precision!r}")
-    check_worst_by(worst_by, lpips=lpips is not None)
-    out = Path(out)
-    opened, named = _opened(models, reference, vgg, decoder, engine, precision, threads)
-    network = None if inception is None else Inception.load(inception)
+    check_worst_by(worst_by, lpips=judge.lpips is not None)
+    out, sizes = Path(out), pairs.sizes
+    opened, named = _opened(models, reference, judge.vgg, painters)
+    network = None if judge.inception is None else Inception.load(judge.inception)
     if network is not None and min(sizes) < SMALLEST:
         raise OptionError(f"FID needs sizes of {SMALLEST} pixels or more, not {min(sizes)}")
-    perceptual = None if lpips is None else LPIPS.load(*lpips)
-    judge = Judge(load_vgg(vgg), precision=judge_precision, perceptual=perceptual)
-    drawn = draw_pairs(contents, styles, count=pairs, seed=seed, held_out=held_out)
+    opened_judge = judge.load()
+    drawn = draw_pairs(pairs)
     for painter in opened:
         painter.check([pair.style for pair in drawn.pairs])
     file = LineFile(
         out,
         {
-            "vgg": digest(vgg),
-            "judge_precision": judge_precision,
+            "vgg": digest(judge.vgg),
+            "judge_precision": judge.precision,
             "engine": opened[0].stylizer.engine.name,
             "precision": opened[0].stylizer.engine.precision,
-            "lpips": None if lpips is None else [digest(each) for each in lpips],
+            "lpips": None if judge.lpips is None else [digest(each) for each in judge.lpips],
         },
     )
-    painters: list[Painter] = [ContentPainter(), *opened]
+    judged: list[Judged] = [JudgedContent(), *opened]
     work = [(size, pair) for size in sizes for pair in drawn.pairs]
     with tqdm(total=len(work), unit="pair", disable=not progress) as bar:
         for size, pair in work:
             missing = [
                 painter
-                for painter in painters
+                for painter in judged
                 if key_of(painter.label, painter.identity, size, pair) not in file.lines
             ]
             if missing:
-                file.add(measure(missing, judge, pair, size))
+                file.add(measure(missing, opened_judge, pair, size))
             bar.update()
     lines = [
         file.lines[key_of(painter.label, painter.identity, size, pair)]
         for size, pair in work
-        for painter in painters
+        for painter in judged
     ]
     summary = summarize(lines, reference=named)
     if network is not None:
         summary += summarize_fid(opened, drawn.pairs, sizes, network, summary, named, progress)
-    notes = _notes(contents, styles, drawn, seed, held_out, opened, judge_precision, vgg)
-    by_folder = by_style_folder(lines, styles)
+    notes = _notes(pairs, judge, drawn, opened)
+    by_folder = by_style_folder(lines, pairs.styles)
     files = write_tables(out, summary, reference=named, notes=notes, by_folder=by_folder)
     files += write_sheets(out, opened, lines, reference=named, worst_by=worst_by)
     return Evaluation(tuple(lines), tuple(summary), tuple(by_folder), drawn, named, tuple(files))
@@ -275,7 +278,7 @@ def _alone(made: Pictures, photograph: Tensor) -> dict[str, float]:
     return found
 
 
-def measure(painters: Sequence[Painter], judge: Judge, pair: Pair, size: int) -> Iterator[Line]:
+def measure(painters: Sequence[Judged], judge: Judge, pair: Pair, size: int) -> Iterator[Line]:
     """The lines of one pair."""
     look = look_at(pair, size)
     values = judge(look.content, look.style, [painter.paint(look) for painter in painters])
@@ -298,50 +301,40 @@ def _opened(
     models: Sequence[str | Path],
     reference: str | Path | None,
     vgg: str | Path,
-    decoder: str | Path | None,
-    engine: str | None,
-    precision: str,
-    threads: int | None,
-) -> tuple[tuple[StudioPainter, ...], str | None]:
+    options: PainterOptions,
+) -> tuple[tuple[JudgedStylizer, ...], str | None]:
     """The models, the reference first, and its label."""
-    opening: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads}
     models = list(models)
     if reference is None:
-        painters = open_painters(models, vgg=vgg, decoder=decoder, **opening)
-        return painters, None if decoder is None else painters[0].label
+        painters = open_painters(models, vgg=vgg, options=options)
+        return painters, None if options.decoder is None else painters[0].label
     identity = identity_of(reference)
     if identity not in map(identity_of, models):
         models.append(reference)
-    painters = open_painters(models, vgg=vgg, decoder=decoder, **opening)
+    painters = open_painters(models, vgg=vgg, options=options)
     ordered = tuple(sorted(painters, key=lambda painter: painter.identity != identity))
     return ordered, ordered[0].label
 
 
 def _notes(
-    contents: Mapping[str, float],
-    styles: Mapping[str, float],
-    drawn: Drawn,
-    seed: int,
-    held_out: bool,
-    painters: Sequence[StudioPainter],
-    judge_precision: str,
-    vgg: str | Path,
+    pairs: PairOptions, judge: JudgeOptions, drawn: Drawn, painters: Sequence[JudgedStylizer]
 ) -> list[str]:
     """Notes on pairs, models and judge, for the end of the table."""
-    which = "of the held-out tenth" if held_out else "of all files, trained on or not"
+    which = "of the held-out tenth" if pairs.held_out else "of all files, trained on or not"
     sides = [
         ", ".join(f"{Path(folder).name} {share:g}" for folder, share in side.items())
-        for side in (contents, styles)
+        for side in (pairs.contents, pairs.styles)
     ]
     ways: dict[str, list[str]] = {}
     for painter in painters:
         engine = painter.stylizer.engine
         ways.setdefault(f"in {engine.precision} on {engine.name}", []).append(painter.label)
     notes = [
-        f"{len(drawn.pairs)} pairs {which}, seed {seed}; contents: {sides[0]}; styles: {sides[1]}.",
+        f"{len(drawn.pairs)} pairs {which}, seed {pairs.seed}; contents: {sides[0]}; "
+        f"styles: {sides[1]}.",
         "Largest square of every picture, scaled to the size.",
         "; ".join(f"{', '.join(labels)} {way}" for way, labels in ways.items())
-        + f"; judged by {Path(vgg).name} ({digest(vgg)}) in {judge_precision}.",
-        "; ".join(f"{p.label} is {p.identity} ({p.stylizer.card.title})" for p in painters) + ".",
+        + f"; judged by {Path(judge.vgg).name} ({digest(judge.vgg)}) in {judge.precision}.",
+        "; ".join(f"{p.label} is {p.identity} ({p.title})" for p in painters) + ".",
     ]
     return notes + [f"left out: {file.name}: {reason}" for file, reason in drawn.left_out]

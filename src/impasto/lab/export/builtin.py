@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from impasto.errors import ModelError
-from impasto.lab.export.graphs import PARITY_SIZES, Story, graph_of
+from impasto.lab.export.graphs import PARITY_SIZES, CardFacts, graph_of
 from impasto.lab.training.builtin import BuiltInObjective
 from impasto.models.bundle import Bundle, Card
 from impasto.models.engine import Engine
@@ -48,14 +48,14 @@ class _Painter(nn.Module):
         return picture
 
 
-def export_built_in(network: BuiltIn, story: Story, names: Sequence[str]) -> Bundle:
+def export_built_in(network: BuiltIn, facts: CardFacts, names: Sequence[str]) -> Bundle:
     """The bundle of ``network``, its weights stored in half precision.
 
     What comes out is checked with :func:`built_in_parity` by whoever writes it.
 
     Args:
         network: in evaluation mode.
-        story: for the card.
+        facts: for the card.
         names: of the styles.
 
     Raises:
@@ -64,19 +64,19 @@ def export_built_in(network: BuiltIn, story: Story, names: Sequence[str]) -> Bun
     if not isinstance(network, nn.Module) or len(names) != network.styles:
         raise ModelError(f"{len(names)} names do not fit {type(network).__name__}")
     card = Card(
-        name=story.name,
-        title=story.title,
-        architecture=story.architecture,
+        name=facts.name,
+        title=facts.title,
+        architecture=facts.architecture,
         levels=(),
         multiple=network.multiple,
         rim=0,
         parameters=sum(p.numel() for p in network.parameters()),
         macs_512=16 * _multiply_adds(network, 128),  # all of them go with the area
-        data=story.data,
-        iterations=story.iterations,
-        losses=story.losses,
-        licence=story.licence,
-        notes=story.notes,
+        data=facts.data,
+        iterations=facts.iterations,
+        losses=facts.losses,
+        licence=facts.licence,
+        notes=facts.notes,
         styles=tuple(names),
         controls=network.controls,
         pixel_bytes=network.pixel_bytes,
@@ -141,8 +141,8 @@ def built_in_losses(
     sums: dict[str, float] = {}
     side = contents.shape[-1]
     for content, number in zip(contents.split(1), numbers.split(1), strict=True):
-        lesson = objective.lesson(content, number)
-        values = objective.terms(network(content, lesson.weights).clamp(0, 1), lesson)
+        batch = objective.prepare(content, number)
+        values = objective.terms(network(content, batch.weights).clamp(0, 1), batch)
         found = {name: float(values[name]) for name in ("content", "style")}
         if hasattr(network, "reconstruct"):
             again = network.reconstruct(content).clamp(0, 1)

@@ -64,7 +64,7 @@ class Exportable(Protocol):
 
 
 @dataclass(frozen=True)
-class Story:
+class CardFacts:
     """Fields of a card that the network cannot know of itself."""
 
     name: str
@@ -114,7 +114,7 @@ class _Reader(nn.Module):
         return (*means, *stds)
 
 
-def export(network: Exportable, story: Story) -> Bundle:
+def export(network: Exportable, facts: CardFacts) -> Bundle:
     """The bundle of ``network``, its weights stored in half precision.
 
     ``network`` itself is not changed.  What comes out is checked with ``parity`` by whoever writes
@@ -124,23 +124,23 @@ def export(network: Exportable, story: Story) -> Bundle:
         raise ModelError(f"{type(network).__name__} is not a PyTorch module")
     levels = network.levels
     card = Card(
-        name=story.name,
-        title=story.title,
-        architecture=story.architecture,
+        name=facts.name,
+        title=facts.title,
+        architecture=facts.architecture,
         levels=levels,
         multiple=network.multiple,
         rim=network.rim,
         encoder_rim=network.encoder_rim,
-        margin=story.margin,
-        precision=story.precision,
+        margin=facts.margin,
+        precision=facts.precision,
         parameters=sum(p.numel() for p in network.parameters()),
         macs_512=multiply_adds(network, 512),
         reader_macs_512=reader_multiply_adds(network, 512),
-        data=story.data,
-        iterations=story.iterations,
-        losses=story.losses,
-        licence=story.licence,
-        notes=story.notes,
+        data=facts.data,
+        iterations=facts.iterations,
+        losses=facts.losses,
+        licence=facts.licence,
+        notes=facts.notes,
     )
     encoder_outputs, decoder_inputs, reader_inputs, maps = [], [], ["image", "counts"], []
     cells = 4  # any size will do: height and width stay open
@@ -294,11 +294,11 @@ def _stylize(network: Any, image: Tensor, style: Tensor | None) -> Tensor:
 def _stylize_by(
     engine: Engine, image: NDArray[np.float32], style: NDArray[np.float32], *, reads: bool
 ) -> NDArray[np.float32]:
-    content, encoded = engine.encode(image), engine.encode(style)
-    wanted = encoded.moments
+    features, own = engine.encode(image)
+    encoded, wanted = engine.encode(style)
     if reads:
         # The coarsest level has the cells of the multiple in the networks that read.
-        everywhere = np.ones(encoded.features[-1].shape[1:], np.float32)
+        everywhere = np.ones(encoded[-1].shape[1:], np.float32)
         wanted = engine.read(style, wanted, everywhere)
-    maps: list[Affine] = [adain(a, b) for a, b in zip(content.moments, wanted, strict=True)]
-    return engine.decode(content.features, maps)
+    maps: list[Affine] = [adain(a, b) for a, b in zip(own, wanted, strict=True)]
+    return engine.decode(features, maps)

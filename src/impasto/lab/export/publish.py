@@ -15,7 +15,7 @@ from impasto.errors import ModelError, OptionError
 from impasto.images.files import write_whole
 from impasto.lab.data.pictures import held_out_squares
 from impasto.lab.export.builtin import built_in_losses, built_in_parity, export_built_in
-from impasto.lab.export.graphs import PARITY, Story, export, parity
+from impasto.lab.export.graphs import PARITY, CardFacts, export, parity
 from impasto.lab.export.scores import evaluate, held_out_pairs
 from impasto.lab.methods.adain import AdaINNetwork, decoder_from, encoder_of
 from impasto.lab.nets.vgg import load_vgg, read_weights, recognize, weights_metadata
@@ -68,13 +68,13 @@ def publish_run(
     shown = config if pairs_of is None else read_config(pairs_of)
     contents, styles = held_out_pairs(shown.data.contents, shown.data.styles, n=PAIRS, size=SIZE)
     scores = evaluate(network, judge, contents, styles, margin=row.margin)
-    story = replace(
-        _story(target, config, row, stages),
+    facts = replace(
+        _facts(target, config, row, stages),
         losses=scores.losses(),
         margin=row.margin,
         precision=row.precision,
     )
-    bundle = export(network, story)
+    bundle = export(network, facts)
     _check(bundle, partial(parity, network))
     write_bundle(bundle, target)
     return bundle
@@ -114,16 +114,16 @@ def _publish_built_in(
     objective = row.objective(config, load_vgg(config.vgg), row.layers, pictures, held=held)
     contents = held_out_squares(config.data.contents, n=PAIRS, size=SIZE, seed=config.seed + 3)
     numbers = torch.arange(len(contents)) % len(pictures) + held
-    story = replace(
-        _story(target, config, row, stages),
+    facts = replace(
+        _facts(target, config, row, stages),
         data=_data(config, stages, styles="the pictures of its styles"),
         losses=built_in_losses(objective, network, contents, numbers),
         notes=_history(stages, goal="Gram matrices of its styles"),
     )
     if row.single:
         told = f"{row.architecture}; {config.method.normalization} normalization"
-        story = replace(story, architecture=told)
-    bundle = export_built_in(network, story, names)
+        facts = replace(facts, architecture=told)
+    bundle = export_built_in(network, facts, names)
     _check(bundle, partial(built_in_parity, network))
     write_bundle(bundle, target)
     return bundle
@@ -136,15 +136,15 @@ def publish_adain(vgg: str | Path, decoder: str | Path, target: str | Path) -> B
         ModelError: as :func:`adain_from` does, or where an engine does not agree with PyTorch;
             nothing is written then.
     """
-    network, story = adain_from(vgg, decoder)
+    network, facts = adain_from(vgg, decoder)
     _round_to_half(network)
-    bundle = export(network, story)
+    bundle = export(network, facts)
     _check(bundle, partial(parity, network))
     write_bundle(bundle, target)
     return bundle
 
 
-def adain_from(vgg: str | Path, decoder: str | Path) -> tuple[AdaINNetwork, Story]:
+def adain_from(vgg: str | Path, decoder: str | Path) -> tuple[AdaINNetwork, CardFacts]:
     """AdaIN's network and what its card says, from a VGG-19 and a decoder of pytorch-AdaIN.
 
     Licence and training data are those of the files given, or what a decoder of
@@ -158,7 +158,7 @@ def adain_from(vgg: str | Path, decoder: str | Path) -> tuple[AdaINNetwork, Stor
     network = AdaINNetwork(encoder_of(encoder), decoder_from(read_weights(decoder)).eval())
     row, theirs = find_network("adain"), f"that of {Path(vgg).name} and {Path(decoder).name}"
     about = weights_metadata(decoder)
-    story = Story(
+    facts = CardFacts(
         name=row.name,
         title=row.title,
         architecture=row.architecture,
@@ -169,7 +169,7 @@ def adain_from(vgg: str | Path, decoder: str | Path) -> tuple[AdaINNetwork, Stor
         notes=about.get("notes", ""),
         precision=row.precision,
     )
-    return network, story
+    return network, facts
 
 
 def publish_decoder(run: str | Path, target: str | Path) -> dict[str, str]:
@@ -235,13 +235,13 @@ def _check(bundle: Bundle, differences: Callable[[Engine], dict[tuple[int, int],
             )
 
 
-def _story(
+def _facts(
     target: str | Path,
     config: TrainConfig,
     row: NetworkRow | BuiltInRow,
     stages: list[dict[str, Any]],
-) -> Story:
-    return Story(
+) -> CardFacts:
+    return CardFacts(
         name=Path(target).stem,
         title=row.title,
         architecture=row.architecture,

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.errors import OptionError
-from impasto.lab.losses.transport import at_ranks, directions, gaps, shadows
+from impasto.lab.losses.transport import at_ranks, directions, projections, quantile_differences
 from impasto.lab.nets.fast_moments import fast_mean_square, fast_mean_std
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
@@ -160,23 +160,23 @@ def sliced_wasserstein_loss(features: Tensor, style: Tensor, *, seed: int = 0) -
     the directions of :func:`impasto.lab.losses.transport.directions`; another ``seed``, others.
     """
     along = directions(features.shape[1], seed=seed)
-    return shadow_loss({"": features}, {"": along}, {"": shadows(style.flatten(2), along)})
+    return projection_loss({"": features}, {"": along}, {"": projections(style.flatten(2), along)})
 
 
-def shadow_loss(
+def projection_loss(
     features: Mapping[str, Tensor], along: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
 ) -> Tensor:
-    """Squared sliced Wasserstein distance of maps (N, C, h, w) from clouds that were kept.
+    """Squared sliced Wasserstein distance of maps (N, C, h, w) from projections of other maps.
 
-    ``wanted``: shadows (N, K, n) a layer along directions (K, C) (``transport.shadows``); a mean
-    over pictures, directions and ranks, summed over the layers.  Beside ``moment_loss``, in the
-    same unit, it sees how what is there is spread out: two clouds with the same mean and deviation
-    in every channel may be far apart.
+    ``wanted``: projections (N, K, n) a layer along directions (K, C) (``transport.projections``);
+    a mean over pictures, directions and ranks, summed over the layers.  Beside ``moment_loss``, in
+    the same unit, it sees whole distributions: two clouds with the same mean and deviation in every
+    channel may be far apart.
     """
     terms = []
     for layer, cast in wanted.items():
-        own = shadows(features[layer].flatten(2), along[layer])
-        terms.append(gaps(own, cast).square().mean())
+        own = projections(features[layer].flatten(2), along[layer])
+        terms.append(quantile_differences(own, cast).square().mean())
     return torch.stack(terms).sum()
 
 

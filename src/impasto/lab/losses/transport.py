@@ -1,4 +1,4 @@
-"""Distances between two clouds of points by sorting their shadows: sliced Wasserstein."""
+"""Distances between two clouds of points by sorting their projections: sliced Wasserstein."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def directions(channels: int, *, count: int = DIRECTIONS, seed: int = 0) -> Tens
     return torch.from_numpy(vectors.astype(np.float32))
 
 
-def shadows(points: Tensor, along: Tensor) -> Tensor:
+def projections(points: Tensor, along: Tensor) -> Tensor:
     """``points`` (C, n) projected on ``along`` (K, C), each projection sorted: (K, n) float32.
 
     Of several clouds at once, (N, C, n), each on its own: (N, K, n).
@@ -39,7 +39,7 @@ def shadows(points: Tensor, along: Tensor) -> Tensor:
     return projected.sort(dim=-1).values
 
 
-def sliced_wasserstein(shadow: Tensor, other: Tensor, *, order: int = 2) -> float:
+def sliced_wasserstein(projection: Tensor, other: Tensor, *, order: int = 2) -> float:
     """Sliced Wasserstein distance of two clouds, in the unit of their coordinates.
 
     In one dimension the cheapest way to move one set of n points onto another pairs them in sorted
@@ -53,7 +53,7 @@ def sliced_wasserstein(shadow: Tensor, other: Tensor, *, order: int = 2) -> floa
     smaller one's points are repeated, which is exact where one size divides the other.
 
     Args:
-        shadow: (K, n) of :func:`shadows`.
+        projection: (K, n) of :func:`projections`.
         other: (K, m), of the same directions.
         order: p, 1 or 2.
 
@@ -61,20 +61,20 @@ def sliced_wasserstein(shadow: Tensor, other: Tensor, *, order: int = 2) -> floa
         >>> sliced_wasserstein(torch.tensor([[0.0, 1.0]]), torch.tensor([[3.0, 4.0]]))
         3.0
     """
-    difference = gaps(shadow, other).abs_()
+    difference = quantile_differences(projection, other).abs_()
     if order == 1:
         return float(difference.mean(dim=1).double().mean())
     return math.sqrt(float(difference.square_().mean(dim=1).double().mean()))
 
 
-def gaps(shadow: Tensor, other: Tensor) -> Tensor:
+def quantile_differences(projection: Tensor, other: Tensor) -> Tensor:
     """``x_ki - y_ki`` of :func:`sliced_wasserstein`, (..., K, max(n, m)).
 
-    >>> gaps(torch.tensor([[0.0, 1.0]]), torch.tensor([[3.0]]))
+    >>> quantile_differences(torch.tensor([[0.0, 1.0]]), torch.tensor([[3.0]]))
     tensor([[-3., -2.]])
     """
-    n = max(shadow.shape[-1], other.shape[-1])
-    return at_ranks(shadow, n) - at_ranks(other, n)
+    n = max(projection.shape[-1], other.shape[-1])
+    return at_ranks(projection, n) - at_ranks(other, n)
 
 
 def at_ranks(sorted_points: Tensor, n: int) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -19,9 +20,9 @@ from impasto.lab.losses.patches import SIDE, Bank, patch_loss
 from impasto.lab.nets.vgg import VGG19
 from impasto.lab.optimize.descent import Objective, Stage, descend, halved
 from impasto.lab.optimize.method import (
+    LIMITS,
     MULTIPLE,
     SMALLEST,
-    Capabilities,
     Method,
     Run,
     Task,
@@ -30,6 +31,7 @@ from impasto.lab.optimize.method import (
     mean_square,
     resized,
 )
+from impasto.lab.optimize.painter import open_method
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def paint(task: Task, options: CNNMRF, vgg: VGG19, run: Run) -> Tensor:
         optimizer=options.optimizer,
         rate=options.rate,
         watch=run.watch,
-        keeping=run.keeping,
+        checkpoint=run.checkpoint,
     )
 
 
@@ -246,14 +248,10 @@ METHOD = Method(
     title="Neural patches of the style put together again (Markov random field)",
     paper="Li & Wand, CVPR 2016",
     options=CNNMRF,
-    capabilities=Capabilities(
-        several=True,
-        masks=True,
-        alpha_map=True,
-        highest_alpha=2.0,
-        precisions=("fp32", "bf16"),
-        keeps=True,
-        alpha="a factor of the patch loss at each place, against the content loss",
-    ),
+    limits=LIMITS,
+    alpha="a factor of the patch loss at each place, against the content loss",
     paint=paint,
 )
+
+open_painter = partial(open_method, METHOD)
+"""The entry point of ``impasto.painters``; see :func:`impasto.lab.optimize.painter.open_method`."""

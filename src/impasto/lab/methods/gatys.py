@@ -8,7 +8,8 @@ style transfer" (CVPR 2017, arXiv 1611.07865).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,8 +19,8 @@ from impasto.lab.losses import content_loss, gram, gram_loss, total_variation
 from impasto.lab.nets.vgg import VGG19
 from impasto.lab.optimize.descent import Objective, Stage, descend, halved
 from impasto.lab.optimize.method import (
+    LIMITS,
     MULTIPLE,
-    Capabilities,
     Method,
     Run,
     Task,
@@ -28,6 +29,7 @@ from impasto.lab.optimize.method import (
     mean_square,
     resized,
 )
+from impasto.lab.optimize.painter import open_method
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def paint(task: Task, options: Gatys, vgg: VGG19, run: Run) -> Tensor:
         optimizer=options.optimizer,
         rate=options.rate,
         watch=run.watch,
-        keeping=run.keeping,
+        checkpoint=run.checkpoint,
     )
 
 
@@ -243,14 +245,10 @@ METHOD = Method(
     title="Neural style, by optimization of Gram matrices",
     paper="Gatys, Ecker & Bethge, CVPR 2016",
     options=Gatys,
-    capabilities=Capabilities(
-        several=True,
-        masks=True,
-        alpha_map=False,
-        highest_alpha=1.0,
-        precisions=("fp32", "bf16"),
-        keeps=True,
-        alpha="Gram matrices between those of the photograph (0) and of the style (1)",
-    ),
+    limits=replace(LIMITS, alpha=(0.0, 1.0), alpha_map=False),
+    alpha="Gram matrices between those of the photograph (0) and of the style (1)",
     paint=paint,
 )
+
+open_painter = partial(open_method, METHOD)
+"""The entry point of ``impasto.painters``; see :func:`impasto.lab.optimize.painter.open_method`."""

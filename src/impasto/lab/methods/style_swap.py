@@ -6,6 +6,7 @@ Chen & Schmidt, "Fast patch-based style transfer of arbitrary style" (arXiv 1612
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,9 +18,9 @@ from impasto.lab.losses import content_loss, total_variation
 from impasto.lab.losses.patches import Bank, style_swap
 from impasto.lab.nets.blocks import reflecting
 from impasto.lab.nets.vgg import VGG19, read_weights, weights_metadata
-from impasto.lab.optimize.descent import Objective, Progress, Stage, descend
+from impasto.lab.optimize.descent import Objective, Stage, descend, to_array
 from impasto.lab.optimize.method import (
-    Capabilities,
+    LIMITS,
     Method,
     Run,
     Task,
@@ -28,6 +29,8 @@ from impasto.lab.optimize.method import (
     mean_square,
     resized,
 )
+from impasto.lab.optimize.painter import open_method
+from impasto.painting import Progress
 
 LAYER = "relu3_1"
 """Layer at which the paper swaps patches, and that its inverse network inverts."""
@@ -193,7 +196,7 @@ def paint(task: Task, options: StyleSwap, vgg: VGG19, run: Run) -> Tensor:
         optimizer=options.optimizer,
         rate=options.rate,
         watch=run.watch,
-        keeping=run.keeping,
+        checkpoint=run.checkpoint,
     )
 
 
@@ -207,7 +210,7 @@ def _decoded(task: Task, options: StyleSwap, vgg: VGG19, run: Run) -> Tensor:
                 f"{field.name} means nothing to an inverse network, which paints the features of "
                 f"{LAYER} in one pass: leave {field.name} out, or leave inverse out"
             )
-    if run.keeping is not None:
+    if run.checkpoint is not None:
         raise OptionError(
             "an inverse network paints in one pass and keeps no checkpoint: leave it out"
         )
@@ -215,7 +218,7 @@ def _decoded(task: Task, options: StyleSwap, vgg: VGG19, run: Run) -> Tensor:
     target = swapped(task, options, vgg).to(vgg.preprocess.weight.dtype)
     picture: Tensor = net(target.contiguous(memory_format=torch.channels_last)).float()
     if run.watch is not None:
-        run.watch(Progress(1, 1, {}, picture))
+        run.watch(Progress(1, 1, {}, partial(to_array, picture)))
     return picture
 
 
@@ -224,14 +227,10 @@ METHOD = Method(
     title="Patches of features swapped for the style's, by optimization or a trained network",
     paper="Chen & Schmidt, 2016",
     options=StyleSwap,
-    capabilities=Capabilities(
-        several=True,
-        masks=True,
-        alpha_map=True,
-        highest_alpha=2.0,
-        precisions=("fp32", "bf16"),
-        keeps=True,
-        alpha="features between the photograph's (0) and the swapped ones (1), at each place",
-    ),
+    limits=LIMITS,
+    alpha="features between the photograph's (0) and the swapped ones (1), at each place",
     paint=paint,
 )
+
+open_painter = partial(open_method, METHOD)
+"""The entry point of ``impasto.painters``; see :func:`impasto.lab.optimize.painter.open_method`."""

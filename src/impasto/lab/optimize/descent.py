@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.errors import ModelError, OptionError
 from impasto.images.files import write_whole
+from impasto.painting import Progress, Watch
 
 Objective: TypeAlias = Callable[[Tensor, int], Mapping[str, Tensor]]
 """The losses of a picture (1, 3, H, W) at a step of its stage, by name, weighted; their sum is
@@ -26,27 +30,6 @@ _RANGE_WEIGHT = 10.0
 _SAVE_EVERY = 25
 
 
-@dataclass(frozen=True, eq=False)
-class Progress:
-    """Progress of an optimization.
-
-    Attributes:
-        step: how many steps are done, of all stages.
-        steps: how many there will be.
-        losses: of the picture before this step, by name, weighted.
-        image: (1, 3, H, W), the picture now, not clipped; smaller in an early stage.
-    """
-
-    step: int
-    steps: int
-    losses: Mapping[str, float]
-    image: Tensor
-
-
-Watch: TypeAlias = Callable[[Progress], object]
-"""Is told after every step; if it returns ``True``, the picture is left as it is then."""
-
-
 @dataclass(frozen=True)
 class Stage:
     """One size of a coarse-to-fine optimization.
@@ -54,8 +37,8 @@ class Stage:
     Attributes:
         size: height and width.
         steps: how many.
-        prepare: makes the objective; called when the stage begins, or is gone on with. What the
-            objective must find again then, it puts into the table that it is given.
+        prepare: makes the objective; called when the stage begins or is resumed. It may put
+            tensors that are needed to resume into the table that it gets.
     """
 
     size: tuple[int, int]
@@ -64,20 +47,20 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Keeping:
-    """Checkpoint file of an optimization, so that another call can go on with it.
+class Checkpoint:
+    """The file of a run, from which another call can resume it.
 
     Attributes:
         path: the file.
-        story: what the run is made of; a file with another story is refused.
+        fingerprint: a hash of pictures and options; a file with another one is refused.
     """
 
     path: Path
-    story: str
+    fingerprint: str
 
 
 def halved(size: tuple[int, int], times: int, *, multiple: int) -> tuple[int, int]:
-    """A size halved ``times`` times, in whole multiples, at least two of them to a side.
+    """Return a size halved ``times`` times, in whole multiples, at least two of them to a side.
 
     >>> halved((512, 336), 1, multiple=16)
     (256, 176)
@@ -95,25 +78,27 @@ def descend(
     optimizer: str = "lbfgs",
     rate: float = 0.02,
     watch: Watch | None = None,
-    keeping: Keeping | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Tensor:
-    """The picture that minimizes the last stage's losses, as far as the steps go.
+    """Minimize the last stage's losses over the pixels, as far as the steps go.
 
     Args:
         start: (1, 3, H, W), scaled to the first stage's size.
         stages: coarse first; between them the picture is enlarged.
         optimizer: ``lbfgs`` (Gatys et al.) or ``adam``.
         rate: Adam's step, in units of the pixels; L-BFGS finds its own.
-        watch: see :data:`Watch`.
-        keeping: a file to go on from, and to leave when stopped, interrupted or done. More steps
-            than the file has seen are then added to it.
+        watch: called after every step, with the losses of the picture before it, weighted, and
+            the picture after it, smaller in an early stage; if it returns True, the optimization
+            ends.
+        checkpoint: a file to resume from, written when stopped, interrupted or done. More steps
+            than it has seen are then added to it.
 
     Returns:
         (1, 3, H, W) float32 of the last stage's size, not clipped. Stopped in an early stage, the
         picture so far is enlarged to it.
 
     Raises:
-        OptionError: if there is no such optimizer, or the kept run is another.
+        OptionError: if there is no such optimizer, or the checkpoint is of another run.
         ModelError: if the file cannot be read or written.
     """
     if optimizer not in METHODS:
@@ -122,8 +107,8 @@ def descend(
     image = start.float()
     first, done, rule = 0, 0, METHODS[optimizer](rate)
     notes: dict[str, Tensor] = {}
-    if keeping is not None and keeping.path.exists():
-        first, done, image, notes = _resume(keeping, rule, device=start.device)
+    if checkpoint is not None and checkpoint.path.exists():
+        first, done, image, notes = _resume(checkpoint, rule, device=start.device)
         first = min(first, len(stages) - 1)
     passed = sum(stage.steps for stage in stages[:first])
     for number, stage in enumerate(stages):
@@ -139,12 +124,13 @@ def descend(
                 image, losses = _step(image, objective, done, rule)
                 done += 1
                 if watch is not None:
-                    stopped = watch(Progress(passed + done, total, losses, image)) is True
-                if keeping is not None and done % _SAVE_EVERY == 0:
-                    _save(keeping, number, done, image, notes, rule)
+                    progress = Progress(passed + done, total, losses, partial(to_array, image))
+                    stopped = watch(progress) is True
+                if checkpoint is not None and done % _SAVE_EVERY == 0:
+                    _save(checkpoint, number, done, image, notes, rule)
         finally:  # for KeyboardInterrupt too: a step is whole or not done
-            if keeping is not None:
-                _save(keeping, number, done, image, notes, rule)
+            if checkpoint is not None:
+                _save(checkpoint, number, done, image, notes, rule)
         if stopped:
             break
         passed += stage.steps
@@ -153,13 +139,19 @@ def descend(
     return _scaled(image, stages[-1].size)
 
 
+def to_array(image: Tensor) -> NDArray[np.float32]:
+    """Convert a picture (1, 3, H, W) to an array (H, W, 3), clipped to [0, 1]."""
+    array: NDArray[np.float32] = image[0].detach().float().permute(1, 2, 0).cpu().numpy()
+    return np.clip(array, 0, 1)
+
+
 class Rule(Protocol):
-    """Update rule of an optimization, with its state of the steps before."""
+    """An update rule with its state, ``memory``."""
 
     memory: dict[str, Any]
 
     def next(self, x: Tensor, gradient: Tensor, loss: float) -> Tensor:
-        """The next point, a new tensor."""
+        """Return the next point, a new tensor."""
         ...
 
 
@@ -204,7 +196,7 @@ class LBFGS:
 
     @staticmethod
     def _bent(g: Tensor, moves: Sequence[Tensor], turns: Sequence[Tensor]) -> Tensor:
-        """The inverse Hessian, as far as it is known, times ``g``."""
+        """Multiply ``g`` by the approximate inverse Hessian (two-loop recursion)."""
         q, factors = g.clone(), []
         for move, turn in zip(reversed(moves), reversed(turns), strict=True):
             factor = (move @ q) / (move @ turn)
@@ -259,7 +251,7 @@ def _scaled(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _save(
-    keeping: Keeping,
+    checkpoint: Checkpoint,
     stage: int,
     done: int,
     image: Tensor,
@@ -268,7 +260,7 @@ def _save(
 ) -> None:
     kept = {
         "format": 1,
-        "story": keeping.story,
+        "story": checkpoint.fingerprint,
         "stage": stage,
         "done": done,
         "image": image,
@@ -278,26 +270,28 @@ def _save(
     encoded = io.BytesIO()
     torch.save(kept, encoded)
     try:
-        write_whole(keeping.path, encoded.getvalue(), overwrite=True)
+        write_whole(checkpoint.path, encoded.getvalue(), overwrite=True)
     except (OSError, ValueError) as error:
-        raise ModelError(f"{keeping.path}: the run cannot be kept there ({error})") from error
+        raise ModelError(f"{checkpoint.path}: the run cannot be kept there ({error})") from error
 
 
 def _resume(
-    keeping: Keeping, rule: Rule, *, device: torch.device
+    checkpoint: Checkpoint, rule: Rule, *, device: torch.device
 ) -> tuple[int, int, Tensor, dict[str, Tensor]]:
     try:
-        kept = torch.load(keeping.path, map_location=device, weights_only=True)
+        kept = torch.load(checkpoint.path, map_location=device, weights_only=True)
         known = kept["format"] == 1
         names = ("story", "stage", "done", "image", "notes")
         story, stage, done, image, notes = (kept[name] for name in names)
         rule.memory = kept["memory"]
     except Exception as error:  # whatever a damaged file brings about
         reason = str(error).split("\n")[0]
-        raise ModelError(f"{keeping.path}: is no kept run ({reason}); give another file") from error
-    if not known or story != keeping.story:
+        raise ModelError(
+            f"{checkpoint.path}: is no kept run ({reason}); give another file"
+        ) from error
+    if not known or story != checkpoint.fingerprint:
         raise OptionError(
-            f"{keeping.path}: is a run of other pictures or other options; give another file for "
-            "this one, or delete it to begin anew"
+            f"{checkpoint.path}: is a run of other pictures or other options; give another file "
+            "for this one, or delete it to begin anew"
         )
     return stage, done, image, notes

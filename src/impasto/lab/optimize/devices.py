@@ -1,4 +1,4 @@
-"""Devices of optimization methods: a PyTorch device, precision and threads."""
+"""Devices of PyTorch that run methods, with a precision and a number of threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SCARCE = (MemoryError, torch.OutOfMemoryError)
 
 @dataclass(frozen=True)
 class Device:
-    """PyTorch device, precision and threads of an optimization method.
+    """PyTorch device, precision and threads of a method; a :class:`impasto.painting.Runner`.
 
     Attributes:
         name: as PyTorch calls it.
@@ -32,20 +32,20 @@ class Device:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the perceptual network's weights."""
+        """The type of the perceptual network's weights."""
         return DTYPES[self.precision]
 
 
 def open_device(
     name: str | None, precision: str | None, threads: int | None, *, precisions: Sequence[str]
 ) -> Device:
-    """A device that is there.
+    """Open a device and check that it is there.
 
     Args:
         name: as PyTorch calls it; None: ``cuda`` where there is one, else ``cpu``.
         precision: one of ``precisions``; None: the first of them.
         threads: 1 or more; None: PyTorch's choice.
-        precisions: what a method can be run in.
+        precisions: the ones that the method offers.
 
     Raises:
         EngineError: if the device is not there.
@@ -71,13 +71,13 @@ def open_device(
 
 @contextmanager
 def at_work(device: Device, what: str) -> Iterator[None]:
-    """The device's number of threads for a while, and a clear error where its memory is too small.
+    """Set the device's number of threads for a while, and translate errors of scarce memory.
 
     How many threads PyTorch takes is a setting of the whole process.
 
     Args:
-        device: what works.
-        what: who wants to do what, for the error.
+        device: runs the method.
+        what: the work, for the error: "NAME to paint W x H pixels".
 
     Raises:
         EngineError: if memory is scarce.

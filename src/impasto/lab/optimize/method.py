@@ -1,8 +1,8 @@
-"""Optimization methods: a row of facts, its options, and one function each.
+"""A method of style transfer: a row of facts, its options, and one function.
 
-Every file in :mod:`impasto.lab.methods` that has a ``METHOD`` can be run by name, by
-``impasto.load(NAME)`` and ``impasto stylize --model NAME``; :mod:`impasto.lab.optimize.painter` is
-what stands between.
+Every file in :mod:`impasto.lab.methods` that has a ``METHOD`` and an entry point in the group
+``impasto.painters`` can be run by name, by ``impasto.load(NAME)`` and ``impasto stylize --model
+NAME``; :mod:`impasto.lab.optimize.painter` makes a painter of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from torch.nn import functional as F
 
 from impasto.errors import ModelError, OptionError
 from impasto.lab.nets.vgg import VGG19
-from impasto.lab.optimize.descent import Keeping, Watch
+from impasto.lab.optimize.descent import Checkpoint
+from impasto.painting import Limits, Watch
 
 MULTIPLE = 16
 """Height and width that methods get are multiples of this: nothing is lost in four poolings."""
@@ -31,44 +32,24 @@ what it does not see well there comes out as colored dots."""
 
 STARTS = ("content", "noise")
 
-
-@dataclass(frozen=True)
-class Capabilities:
-    """Capabilities of a method beyond one photograph, one style and a number of strength.
-
-    Attributes:
-        several: mixes several styles by weights.
-        masks: lets a style go where its mask is.
-        alpha_map: takes a map of strength.
-        highest_alpha: the largest strength.
-        precisions: of the perceptual network.
-        keeps: can be kept in a file and gone on with.
-        alpha: what strength means for this method, in a line.
-    """
-
-    several: bool
-    masks: bool
-    alpha_map: bool
-    highest_alpha: float
-    precisions: tuple[str, ...]
-    keeps: bool
-    alpha: str
+LIMITS = Limits(statistics=("region",), tiles=False, memory=False, keeps_styles=False)
+"""The limits of a method that looks at pixels: whole pictures, and styles by their pictures."""
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Tensors that a method paints from.
+    """The input of a method, as tensors.
 
     Attributes:
         content: (1, 3, H, W) RGB in [0, 1], H and W multiples of ``MULTIPLE``, ``SMALLEST`` or
             more.
         styles: K pictures, each (1, 3, h, w) of any size from ``SMALLEST``.
-        opacities: for each style (h, w) in [0, 1], what of it counts, or None for all.
+        opacities: for each style (h, w) in [0, 1], how much each pixel counts; None: all the same.
         amounts: strength times share of each style: (K,), or (K, H, W) where that differs from
             place to place.
         start: a picture (1, 3, H, W) to begin with, or None for what the options say.
-        counted: (H, W) in [0, 1], what of the picture is not cut off again and so counts where
-            statistics are taken of it; or None for all.
+        counted: (H, W) in [0, 1], 1 for the pixels that are not padding: only these count in
+            statistics of the picture; None: all of them.
     """
 
     content: Tensor
@@ -84,7 +65,7 @@ class Run:
     """Progress callback and checkpoint of a run."""
 
     watch: Watch | None = None
-    keeping: Keeping | None = None
+    checkpoint: Checkpoint | None = None
 
 
 @dataclass(frozen=True)
@@ -97,20 +78,26 @@ class Method:
         paper: who and where.
         options: a frozen dataclass with a default for every field; among them ``steps``, ``seed``
             and ``start`` where the method has them.
-        capabilities: see there.
-        paint: the picture, (1, 3, H, W) of the content's size, not clipped.
+        limits: the controls that it takes.
+        alpha: the meaning of strength for this method, in a line.
+        paint: gives the picture, (1, 3, H, W) of the content's size, not clipped.
+        precisions: of the perceptual network, the default first.
+        checkpoints: whether a run can be written to a file and resumed.
     """
 
     name: str
     title: str
     paper: str
     options: type
-    capabilities: Capabilities
+    limits: Limits
+    alpha: str
     paint: Callable[[Task, Any, VGG19, Run], Tensor]
+    precisions: tuple[str, ...] = ("fp32", "bf16")
+    checkpoints: bool = True
 
 
 def first_picture(task: Task, start: object, seed: int) -> Tensor:
-    """First picture of an optimization: the content, a given picture, or white noise.
+    """Return the picture that an optimization begins with: content, white noise or another.
 
     The noise is that of Gatys et al.: every value even in [0, 1]; the same for the same seed.
     """
@@ -123,12 +110,12 @@ def first_picture(task: Task, start: object, seed: int) -> Tensor:
 
 
 def mean_square(x: Tensor) -> float:
-    """Of all numbers of ``x``, never 0: distances are divided by that of their goal."""
+    """Return the mean square of ``x``, never 0: distances are divided by that of their goal."""
     return max(float(x.float().square().mean()), 1e-12)
 
 
 def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """(..., H, W) at another size, averaged where it shrinks; itself if it has the size."""
+    """Resize (..., H, W), averaged where it shrinks; ``image`` itself if it has the size."""
     if tuple(image.shape[-2:]) == size:
         return image
     batch = image.reshape(1, -1, *image.shape[-2:])
@@ -137,7 +124,7 @@ def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def check_layers(layers: Mapping[str, float], vgg: VGG19, what: str) -> None:
-    """Refuse layers that the network has not, or weights that are none.
+    """Refuse layers that the network does not have, and weights below 0.
 
     Raises:
         OptionError: if there are no layers, or a weight is negative.

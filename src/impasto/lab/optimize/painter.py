@@ -1,367 +1,202 @@
-"""Methods of the lab behind the studio's two verbs: ``load(NAME).stylize(content, style)``."""
+"""Methods of the lab as painters, so that ``impasto.load(NAME)`` takes them as it takes models."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from impasto.controls.masks import Mask, PictureMask, check_strength, read_alpha, read_masks
-from impasto.controls.regions import Statistics
-from impasto.errors import OptionError, StyleError
-from impasto.images.options import SaveOptions, check_size
-from impasto.images.photo import Photo, Picture, fit_photo, read_photo
-from impasto.images.resizing import MAX_PIXELS
-from impasto.images.writing import QUALITY, check_depth, check_target, format_of
-from impasto.lab.nets.vgg import VGG19
-from impasto.lab.optimize.descent import Keeping, Progress, Watch
-from impasto.lab.optimize.devices import Device, at_work
+from impasto.controls.color.matching import match_colors, restore_colors
+from impasto.controls.regions import StyleMap
+from impasto.images.arrays import Photo, in_memory
+from impasto.images.windows import PaintedTile, Source
+from impasto.lab.nets.vgg import VGG19, load_vgg
+from impasto.lab.nets.weights import find_vgg
+from impasto.lab.optimize.descent import Checkpoint, to_array
+from impasto.lab.optimize.devices import Device, at_work, open_device
 from impasto.lab.optimize.method import Method, Run
-from impasto.lab.optimize.settings import Settings
-from impasto.lab.optimize.task import cropped, make_task, start_photo, story_of
-from impasto.models import Card
-from impasto.painting.adain import listed
-from impasto.painting.files import Written, write_painted
-from impasto.painting.plan import MEMORY
-from impasto.painting.steps import Content, Painted
+from impasto.lab.optimize.settings import changed_options, checkpoint_path
+from impasto.lab.optimize.task import Plane, cropped, fingerprint, make_task, start_photo
+from impasto.painting import Budget, Limits, Progress, Unencoded, Watch
+from impasto.painting.survey import survey
+from impasto.painting.tiles import keep_photograph
 from impasto.styles.style import Style
-from impasto.stylizer import STYLE_SIZE, Stylizer
 
-Plane = NDArray[np.float32]
+if TYPE_CHECKING:
+    from impasto.controls import Controls
 
 
-class MethodStylizer(Stylizer):
-    """A method of the lab, used as a model is. It keeps nothing of what passes through it.
-
-    Made by ``impasto.load(NAME)``. What is particular to it is asked for by ``stylize`` and
-    ``paint``, or for many calls by :meth:`set`.
+@dataclass(frozen=True, eq=False)
+class MethodPainter:
+    """A method that optimizes pixels; a ``Painter``.
 
     Attributes:
-        method: what it is and can do.
-        settings: what its calls ask for.
+        method: its facts and its function.
+        vgg: the perceptual network, on the device and in its precision.
+        engine: the device of PyTorch that runs it.
+        options: an instance of ``method.options``.
+        checkpoint: the file that a run is written to, every 25th step and at its end however it
+            ends; if it is there, the run is resumed from it. Not for more than one picture.
     """
 
-    keeps_styles = False
+    method: Method
+    vgg: VGG19
+    engine: Device
+    options: Any
+    checkpoint: Path | None = None
 
-    def __init__(
-        self,
-        method: Method,
-        vgg: VGG19,
-        device: Device,
-        *,
-        card: Card,
-        settings: Settings | None = None,
-    ) -> None:
-        self.method, self.vgg = method, vgg
-        self.settings = settings or Settings(method.options())
-        identity = hashlib.sha256(method.name.encode()).hexdigest()[:16]
-        super().__init__(card=card, engine=device, identity=identity)  # type: ignore[arg-type]
+    @property
+    def name(self) -> str:
+        """See :class:`impasto.painting.Painter`."""
+        return self.method.name
 
-    def set(
-        self,
-        *,
-        steps: int | None = None,
-        start: Picture | None = None,
-        seed: int | None = None,
-        options: Any = None,
-        watch: Watch | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-    ) -> MethodStylizer:
-        """The same method with other settings; None leaves each as it is.
+    @property
+    def identity(self) -> str:
+        """See :class:`impasto.painting.Painter`; the same whatever the options."""
+        return hashlib.sha256(self.name.encode()).hexdigest()[:16]
+
+    @property
+    def limits(self) -> Limits:
+        """The method's controls."""
+        return self.method.limits
+
+    def with_settings(self, settings: Mapping[str, object]) -> MethodPainter:
+        """Return the method with other settings; those that are not named stay as they are.
 
         Args:
-            steps: how many gradients are taken.
-            start: ``content``, ``noise``, or a picture to begin with: a file, Pillow image or
-                array.
-            seed: of the noise.
-            options: an instance of ``method.options``, or a table of some of them by name.
-            watch: is told after every step, with losses and the picture so far; if it returns
-                ``True``, that is the result.
-            checkpoint: a file that the run is kept in, at every 25th step and at its end, however
-                it ends; if it is there, the run goes on from it. Not for more than one picture.
+            settings: options by name, such as ``steps``, ``seed`` and ``start`` (``content``,
+                ``noise``, or a picture to begin with: a file, Pillow image or array). Besides,
+                ``options`` (an instance of ``method.options``, or a table of some of them) and
+                ``checkpoint`` (a file).
 
         Raises:
             OptionError: if the method has no such option, or a value is of another type.
+            ImageError: if ``start`` is a picture that cannot be read.
 
         Example:
-            >>> gatys = impasto.load("gatys").set(steps=500, start="noise")  # doctest: +SKIP
+            >>> gatys = impasto.load("gatys").with_settings(steps=500)      # doctest: +SKIP
         """
-        changed = self.settings.changed(
-            self.method,
-            {"steps": steps, "start": start, "seed": seed},
-            options=options,
-            watch=watch,
-            checkpoint=checkpoint,
-        )
-        device: Any = self.engine
-        return MethodStylizer(self.method, self.vgg, device, card=self.card, settings=changed)
+        by_name = dict(settings)
+        checkpoint = checkpoint_path(self.method, by_name.pop("checkpoint", None))
+        options = changed_options(self.options, by_name.pop("options", None), by_name)
+        return replace(self, options=options, checkpoint=checkpoint or self.checkpoint)
 
-    def style(self, source: Picture | Photo, *, size: int | None = STYLE_SIZE) -> Style:
-        """Refused: a method looks at the picture of a style.
+    def style(self, photo: Photo) -> Photo:
+        """Return the picture itself: a method looks at the pixels of a style."""
+        return photo
 
-        Raises:
-            StyleError: always.
-        """
-        raise StyleError(
-            f"{self.method.name} keeps no styles, it looks at their pictures: give the picture "
-            "itself to stylize() or paint()"
-        )
-
-    def found(self, style: Style | Picture) -> Style | Picture:
-        """See :meth:`Stylizer.found`; names mean files only."""
-        if isinstance(style, str | os.PathLike) and not os.path.lexists(style):
-            raise StyleError(
-                f"{os.fspath(style)}: no such picture; {self.method.name} takes pictures as "
-                "styles, none of those that models keep"
-            )
-        return Path(style) if isinstance(style, str) else style
-
-    def check_style(self, style: Style | Photo, *, color: str | None = None) -> None:
-        """See :meth:`Stylizer.check_style`; only pictures will do."""
-        if isinstance(style, Style):
-            raise StyleError(
-                f"style {style.name!r} is what a model has kept of a picture; {self.method.name} "
-                "needs the picture itself"
-            )
-        super().check_style(style, color=color)
-
-    def paint(  # type: ignore[override]
+    def encode(
         self,
-        image: NDArray[np.float32] | Content,
-        style: Photo | Sequence[Photo],
+        source: Source,
+        budget: Budget,
         *,
-        alpha: float | Mask = 1.0,
-        weights: Sequence[float] | None = None,
-        masks: Sequence[Mask] | None = None,
-        statistics: Statistics = "region",
-        color: str | None = None,
-        opacity: Plane | None = None,
-        tile: int | None = None,
-        memory: int = MEMORY,
-        steps: int | None = None,
-        start: Picture | None = None,
-        seed: int | None = None,
-        options: Any = None,
+        held: tuple[int, int] = (0, 0),
         watch: Watch | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-    ) -> Painted:
-        """See :meth:`Stylizer.paint`, and :meth:`set` for what is more.
+    ) -> Unencoded:
+        """Read a photograph whole; nothing is computed yet."""
+        return Unencoded(in_memory(source), self.identity)
 
-        Raises:
-            OptionError: if the method cannot do what is asked, too.
-        """
-        can, name = self.method.capabilities, self.method.name
-        strength = check_strength(alpha)
-        if not isinstance(strength, float) and not can.alpha_map:
-            raise OptionError(f"{name} takes a number as alpha, no map; use masks, or a number")
-        highest = strength if isinstance(strength, float) else _highest(strength)
-        if highest > can.highest_alpha:
-            raise OptionError(
-                f"alpha of {name} must lie in [0, {can.highest_alpha:g}], not {highest:g}"
-            )
-        if isinstance(style, list | tuple) and len(style) > 1 and not can.several:
-            raise OptionError(f"{name} takes one style, not {len(style)}")
-        if masks is not None and not can.masks:
-            raise OptionError(f"{name} takes no masks")
-        if statistics != "region":
-            raise OptionError(
-                f"{name} looks at what is within a mask: statistics must be 'region', "
-                f"not {statistics!r}"
-            )
-        self._check_whole(tile, memory)
-        made = self.set(
-            steps=steps, start=start, seed=seed, options=options, watch=watch, checkpoint=checkpoint
-        )
-        if checkpoint is not None and not can.keeps:
-            raise OptionError(f"{name} keeps no checkpoint: leave it out")
-        for each in listed(style):
-            self.check_style(each, color=color)
-        if not isinstance(image, Content):
-            image, opacity = self.encode(image, opacity=opacity), None  # so that it is not cut
-        return Stylizer.paint(
-            made,
-            image,
-            style,
-            alpha=strength,
-            weights=weights,
-            masks=masks,
-            statistics=statistics,
-            color=color,
-            opacity=opacity,
-        )
-
-    def stylize(  # type: ignore[override]
+    def paint(
         self,
-        content: Picture,
-        style: Picture | Sequence[Picture],
-        *,
-        alpha: float | Picture = 1.0,
-        weights: Sequence[float] | None = None,
-        masks: Sequence[Picture] | None = None,
-        statistics: Statistics = "region",
-        color: str | None = None,
-        size: int | None = None,
-        style_size: int | None = STYLE_SIZE,
-        keep_gps: bool = False,
-        tile: int | None = None,
-        memory: int = MEMORY,
-        steps: int | None = None,
-        start: Picture | None = None,
-        seed: int | None = None,
-        options: Any = None,
+        content: Unencoded,
+        styles: Sequence[Style | Photo],
+        controls: Controls,
         watch: Watch | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-    ) -> Image.Image | NDArray[Any]:
-        """See :meth:`Stylizer.stylize`, and :meth:`set` for what is more.
-
-        Example:
-            >>> model = impasto.load("gatys")                               # doctest: +SKIP
-            >>> model.stylize("street.jpg", "wave.jpg", steps=300)          # doctest: +SKIP
-        """
-        made = self.set(
-            steps=steps, start=start, seed=seed, options=options, watch=watch, checkpoint=checkpoint
-        )
-        return Stylizer.stylize(
-            made,
-            content,
-            style,
-            alpha=alpha,
-            weights=weights,
-            masks=masks,
-            statistics=statistics,
-            color=color,
-            size=size,
-            style_size=style_size,
-            keep_gps=keep_gps,
-            tile=tile,
-            memory=memory,
-        )
-
-    def stylize_file(  # type: ignore[override]
-        self,
-        content: str | os.PathLike[str],
-        target: str | os.PathLike[str],
-        style: Picture | Photo | Sequence[Picture | Photo],
-        *,
-        alpha: float | Picture = 1.0,
-        weights: Sequence[float] | None = None,
-        masks: Sequence[Picture] | None = None,
-        statistics: Statistics = "region",
-        color: str | None = None,
-        size: int | None = None,
-        style_size: int | None = STYLE_SIZE,
-        tile: int | None = None,
-        memory: int = MEMORY,
-        max_pixels: int = MAX_PIXELS,
-        keep_gps: bool = False,
-        quality: int = QUALITY,
-        depth: int | None = None,
-        overwrite: bool = False,
-        watch: Watch | None = None,
-    ) -> Written:
-        """See :meth:`Stylizer.stylize_file`; the picture is painted as a whole.
+    ) -> Iterator[PaintedTile]:
+        """Paint a photograph whole; see :meth:`impasto.painting.Painter.paint`.
 
         Args:
-            content: a file, as for :meth:`Stylizer.stylize_file`, as is all that follows but watch.
-            watch: as for :meth:`set`, by which steps and options are asked for.
+            content: of :meth:`encode`.
+            styles: pictures.
+            controls: within the limits.
+            watch: called after every step, with losses and the picture so far; if it returns True,
+                that is the result.
+
+        Raises:
+            OptionError: if an option is out of its range, or the checkpoint is of another run.
+            ModelError: if the layers are not in the network, or the checkpoint cannot be used.
+            EngineError: if memory is scarce.
         """
-        self._check_whole(tile, memory)
-        check_size(size)
-        check_size(style_size)
-        path = Path(target)
-        check_depth(SaveOptions(quality=quality, depth=depth).depth, format_of(path))
-        check_target(path, overwrite=overwrite)
-        styles = [self._ready(each, style_size, color=color) for each in listed(style)]
-        photo = fit_photo(read_photo(content, max_pixels=max_pixels, keep_gps=keep_gps), size)
-        painted = self.paint(
-            photo.image,
-            styles,
-            alpha=read_alpha(alpha, max_pixels=max_pixels),
-            weights=weights,
-            masks=read_masks(masks, len(styles), max_pixels=max_pixels) or None,
-            statistics=statistics,
-            color=color,
-            opacity=photo.alpha,
-            watch=watch,
-        )
-        return write_painted(
-            painted, photo, path, depth=depth, overwrite=overwrite, quality=quality
-        )
+        start = perf_counter()
+        source = content.source
+        whole = slice(0, source.height), slice(0, source.width)
+        amounts = StyleMap(controls, len(styles), source.height, source.width)
+        strengths = amounts.window(*whole)
+        image, alpha = source.window(*whole)
+        seen = survey(source, amounts.regions, color=controls.color, tiles=[whole])
+        photos = [style for style in styles if isinstance(style, Photo)]
+        if controls.color is not None:
+            pairs = zip(photos, seen.colors, strict=True)
+            photos = [match_colors(photo, colors, method=controls.color) for photo, colors in pairs]
+        aligned = perf_counter()
+        result, opacity = image, alpha if seen.opacity else None
+        if strengths.any():  # else nothing is painted
+            result = self._optimized(image, opacity, photos, strengths, watch)
+        if controls.color is not None:
+            result = restore_colors(result, image, method=controls.color)
+        result = keep_photograph(result, image, opacity, strengths)
+        times = 0.0, aligned - start, perf_counter() - aligned
+        yield PaintedTile(*whole, result, alpha, times)
 
-    def fits(
+    def _optimized(
         self,
-        content: str | os.PathLike[str],
-        *,
-        size: int | None = None,
-        memory: int = MEMORY,
-        max_pixels: int = MAX_PIXELS,
-    ) -> bool:
-        """True: a method paints every picture as a whole, or not at all."""
-        return True
-
-    def _check_whole(self, tile: int | None, memory: int) -> None:
-        for name, asked in (("tile", tile is not None), ("memory", memory != MEMORY)):
-            if asked:
-                raise OptionError(
-                    f"{self.method.name} looks at the picture as a whole and cannot paint in "
-                    f"tiles: leave {name} out, and give a smaller size if memory is scarce"
-                )
-
-    def _encoded(
-        self,
-        image: NDArray[np.float32],
+        image: Plane,
         opacity: Plane | None,
-        name: str,
-        *,
-        features: bool = True,
-    ) -> Content:
-        # Methods look at pixels: there is nothing to encode beforehand.
-        return super()._encoded(image, opacity, name, features=False)
-
-    def _decoded(
-        self,
-        content: Content,
         styles: Sequence[Photo],
         amounts: NDArray[np.floating[Any]],
-        regions: Plane | None,
-    ) -> tuple[NDArray[np.float32], float]:
-        begin = perf_counter()
-        height, width = content.image.shape[:2]
-        if not amounts.any():  # the photograph itself, see painting.kept
-            return content.image, begin
-        options = self.settings.options
-        device: Any = self.engine
-        start = start_photo(getattr(options, "start", "content"))
-        task = make_task(content, styles, amounts, start=start, device=device.name)
-        watch = self.settings.watch
+        watch: Watch | None,
+    ) -> Plane:
+        height, width = image.shape[:2]
+        start = start_photo(getattr(self.options, "start", "content"))
+        task = make_task(image, opacity, styles, amounts, start=start, device=self.engine.name)
         if watch is not None:
-            watch = partial(_shown, watch=watch, size=(height, width))
-        kept = self.settings.checkpoint
-        if kept is not None:
-            told = (self.method.name, self.vgg.layout.name, self.vgg.layers, device.precision)
-            run = Run(watch, Keeping(kept, story_of(task, options, told)))
-        else:
-            run = Run(watch)
-        what = f"{self.method.name} to paint {width} x {height} pixels"
-        with at_work(device, what):
-            painted = self.method.paint(task, options, self.vgg, run)
-        array = cropped(painted, (height, width))[0].float().permute(1, 2, 0).cpu().numpy()
-        return np.clip(array, 0, 1), begin
+            watch = partial(_without_padding, watch=watch, size=(height, width))
+        checkpoint = None
+        if self.checkpoint is not None:
+            network = self.name, self.vgg.layout.name, self.vgg.layers, self.engine.precision
+            checkpoint = Checkpoint(self.checkpoint, fingerprint(task, self.options, network))
+        with at_work(self.engine, f"{self.name} to paint {width} x {height} pixels"):
+            painted = self.method.paint(task, self.options, self.vgg, Run(watch, checkpoint))
+        return cropped(to_array(painted), (height, width))
 
 
-def _shown(progress: Progress, *, watch: Watch, size: tuple[int, int]) -> object:
-    """Tells of the picture without its padding."""
-    return watch(replace(progress, image=cropped(progress.image, size)))
+def open_method(
+    method: Method,
+    *,
+    engine: str | None = None,
+    precision: str | None = None,
+    threads: int | None = None,
+    vgg: str | Path | None = None,
+) -> MethodPainter:
+    """Open a method as a painter, with its device and its VGG-19.
+
+    Args:
+        method: its facts.
+        engine: a device of PyTorch; by default ``cuda`` where there is one, else ``cpu``.
+        precision: one of the method's; by default the first.
+        threads: how many may be used, 1 or more; by default PyTorch's choice.
+        vgg: a file of VGG-19, as for :func:`impasto.lab.nets.weights.find_vgg`.
+
+    Raises:
+        ModelError: if there is no VGG-19, or it cannot be read.
+        EngineError: if the device is not there.
+        OptionError: if precision or threads is not a possible value.
+    """
+    device = open_device(engine, precision, threads, precisions=method.precisions)
+    network = load_vgg(find_vgg(vgg)).to(device=device.name, dtype=device.dtype)
+    return MethodPainter(method, network, device, method.options())
 
 
-def _highest(strength: Mask) -> float:
-    return strength.high if isinstance(strength, PictureMask) else float(np.max(strength))
+def _without_padding(progress: Progress, *, watch: Watch, size: tuple[int, int]) -> object:
+    """Call ``watch`` with the picture's padding removed."""
+    padded = progress.picture
+    if padded is None:
+        return watch(progress)
+    return watch(replace(progress, picture=lambda: cropped(padded(), size)))

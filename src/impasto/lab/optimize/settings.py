@@ -1,4 +1,4 @@
-"""What a call asks of a method: options by name, each checked against its type."""
+"""Settings of a method: options by name, each checked against its type."""
 
 from __future__ import annotations
 
@@ -7,69 +7,64 @@ import difflib
 import os
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from impasto.errors import OptionError
 from impasto.images.photo import read_photo
-from impasto.lab.optimize.descent import Watch
 from impasto.lab.optimize.method import Method
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a call asks of a method beyond what every model does."""
+def changed_options(options: Any, changed: object | None, by_name: Mapping[str, object]) -> Any:
+    """Return a method's options with some of them changed.
 
-    options: Any
-    watch: Watch | None = None
-    checkpoint: Path | None = None
+    Args:
+        options: an instance of the method's options.
+        changed: another instance to take instead, or a table of some options by name.
+        by_name: more of them, which come last; a ``start`` may be a picture itself.
 
-    def changed(
-        self,
-        method: Method,
-        given: Mapping[str, Any],
-        *,
-        options: Any = None,
-        watch: Watch | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-    ) -> Settings:
-        """The same with what is not None in its place.
+    Raises:
+        OptionError: if the method has no such option, or a value is of another type.
+        ImageError: if ``start`` is a picture that cannot be read.
 
-        Args:
-            method: whose options they are.
-            given: options by name; a ``start`` may be a picture itself.
-            options: an instance of ``method.options``, or a table of some of them by name.
-            watch: is told after every step.
-            checkpoint: where the run is kept.
-
-        Raises:
-            OptionError: if the method has no such option, or a value is of another type.
-        """
-        base = options if isinstance(options, method.options) else self.options
-        asked: dict[str, Any] = {}
-        if options is not None and base is not options:
-            if not isinstance(options, Mapping):
-                raise OptionError(
-                    f"options of {method.name} are a {method.options.__name__} or a table by "
-                    f"name, not a {type(options).__name__}"
-                )
-            asked.update(options)
-        asked.update({name: value for name, value in given.items() if value is not None})
-        picture = asked.get("start")
-        if picture is not None and not isinstance(picture, str | os.PathLike):
-            # Not a name: a picture itself, which no text can stand for.
-            del asked["start"]
-            base = dataclasses.replace(base, start=read_photo(picture))
-        return Settings(
-            set_options(base, asked),
-            watch or self.watch,
-            Path(checkpoint) if checkpoint is not None else self.checkpoint,
+    Example:
+        >>> changed_options(Gatys(), {"tv": 0}, {"steps": 20}).steps        # doctest: +SKIP
+        20
+    """
+    asked: dict[str, Any] = {}
+    if isinstance(changed, type(options)):
+        options = changed
+    elif isinstance(changed, Mapping):
+        asked.update(changed)
+    elif changed is not None:
+        raise OptionError(
+            f"options are a {type(options).__name__} or a table by name, not a "
+            f"{type(changed).__name__}"
         )
+    asked.update(by_name)
+    picture = asked.get("start")
+    if picture is not None and not isinstance(picture, str | os.PathLike):
+        # Not a name: a picture itself, which no text can stand for.
+        del asked["start"]
+        options = dataclasses.replace(options, start=read_photo(picture))
+    return set_options(options, asked)
+
+
+def checkpoint_path(method: Method, checkpoint: Any) -> Path | None:
+    """Return the path of a checkpoint; None without one.
+
+    Raises:
+        OptionError: if the method has no checkpoints.
+    """
+    if checkpoint is None:
+        return None
+    if not method.checkpoints:
+        raise OptionError(f"{method.name} keeps no checkpoint: leave it out")
+    return Path(checkpoint)
 
 
 def set_options(options: Any, settings: Mapping[str, Any]) -> Any:
-    """Options with some of them changed; every value is checked against its type.
+    """Return options with some of them changed; every value is checked against its type.
 
     Args:
         options: an instance of a method's ``options``.
@@ -126,7 +121,7 @@ def _whole(value: Any) -> int:
 
 
 def read_settings(texts: Sequence[str]) -> dict[str, str]:
-    """``NAME=VALUE`` of the command line as a table.
+    """Read ``NAME=VALUE`` of the command line as a table.
 
     >>> read_settings(["steps=20"])
     {'steps': '20'}

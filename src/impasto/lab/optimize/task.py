@@ -1,4 +1,4 @@
-"""Tasks of methods: arrays of any size, as the studio has them -> tensors."""
+"""Tasks: arrays of any size to padded tensors for a method, and its picture back to an array."""
 
 from __future__ import annotations
 
@@ -12,60 +12,65 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from impasto.images.photo import Photo, fill_hidden, read_photo
+from impasto.images.arrays import Photo
+from impasto.images.photo import fill_hidden, read_photo
 from impasto.lab.optimize.method import MARGIN, MULTIPLE, SMALLEST, STARTS, Task, resized
-from impasto.painting.steps import Content
 
 Plane: TypeAlias = NDArray[np.float32]
 
 
 def make_task(
-    content: Content,
+    image: Plane,
+    opacity: Plane | None,
     styles: Sequence[Photo],
     amounts: NDArray[Any],
     *,
     start: Photo | None,
     device: str,
 ) -> Task:
-    """A task, padded by reflection: ``MARGIN`` all around, then at the bottom and at the right to
-    what methods take. :func:`cropped` is the way back.
+    """Make a task, padded by reflection; :func:`cropped` removes the padding.
+
+    ``MARGIN`` pixels are added all around, then at the bottom and at the right what is missing to a
+    multiple of ``MULTIPLE``.
 
     Args:
-        content: the photograph, not encoded.
+        image: (H, W, 3), the photograph.
+        opacity: (H, W) in [0, 1] of it, or None.
         styles: K pictures.
         amounts: strength times share of each style, (K,) or (K, H, W).
         start: a picture of any size to begin with, or None for what the options say.
-        device: where the tensors shall be.
+        device: of the tensors.
     """
     return Task(
-        content=_tensor(fill_hidden(content.image, content.opacity), device),
+        content=_tensor(fill_hidden(image, opacity), device),
         styles=tuple(_style(each, device) for each in styles),
         opacities=tuple(_opacity(each, device) for each in styles),
-        amounts=_amounts(amounts, content.opacity, device),
-        start=None if start is None else _start(start, content.image.shape[:2], device),
-        counted=_counted(content.image.shape[:2], device),
+        amounts=_amounts(amounts, opacity, device),
+        start=None if start is None else _start(start, image.shape[:2], device),
+        counted=_counted(image.shape[:2], device),
     )
 
 
-def cropped(painted: Tensor, size: Sequence[int]) -> Tensor:
-    """Crop off what :func:`make_task` padded; at any scale of the picture.
+def cropped(painted: Plane, size: Sequence[int]) -> Plane:
+    """Remove the padding of :func:`make_task`, at any scale.
 
     Args:
-        painted: (1, 3, H', W') of a task, or smaller, as in an early stage.
+        painted: (H', W', 3) of a task, or smaller, as in an early stage.
         size: height and width of the photograph.
 
     Returns:
-        (1, 3, H, W), or as much smaller.
+        (H, W, 3), or as much smaller.
     """
-    for axis, side in zip((2, 3), size, strict=True):
-        scale = painted.shape[axis] / _padded_side(side)
+    parts = []
+    for length, side in zip(painted.shape[:2], size, strict=True):
+        scale = length / _padded_side(side)
         begin = round(MARGIN * scale)
-        painted = painted.narrow(axis, begin, max(1, round((MARGIN + side) * scale) - begin))
-    return painted
+        parts.append(slice(begin, begin + max(1, round((MARGIN + side) * scale) - begin)))
+    return painted[parts[0], parts[1]]
 
 
 def start_photo(start: object) -> Photo | None:
-    """The picture that an option ``start`` names or is, or None where it is one of ``STARTS``.
+    """Read the picture that an option ``start`` names; None where it is one of ``STARTS``.
 
     Raises:
         ImageError: if there is no such picture.
@@ -75,24 +80,24 @@ def start_photo(start: object) -> Photo | None:
     return read_photo(str(start))
 
 
-def story_of(task: Task, options: Any, told: Sequence[object]) -> str:
-    """Hash of all inputs of a run: the checkpoint of one run is of no use for another.
+def fingerprint(task: Task, options: Any, network: Sequence[object]) -> str:
+    """Hash all that a run is made of: a checkpoint of one run is of no use for another.
 
     Args:
         task: its pictures.
-        options: the method's, without their ``steps``, of which a run may be given more, and
-            ``start``, which is in what is kept.
-        told: what else counts, of values that Python writes in full.
+        options: the method's. Their ``steps`` do not count, since a run may get more of them, nor
+            does ``start``, which is in the checkpoint.
+        network: the method's name and facts about its network, whose ``repr`` is complete.
     """
     named = dataclasses.asdict(options)
     for name in ("steps", "start"):
         named.pop(name, None)
-    story = hashlib.sha256(repr((tuple(told), sorted(named.items()))).encode())
+    digest = hashlib.sha256(repr((tuple(network), sorted(named.items()))).encode())
     seen = [each for each in (*task.opacities, task.counted) if each is not None]
     for tensor in (task.content, *task.styles, *seen, task.amounts):
-        story.update(repr(tuple(tensor.shape)).encode())
-        story.update(tensor.cpu().contiguous().numpy().tobytes())
-    return story.hexdigest()
+        digest.update(repr(tuple(tensor.shape)).encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _start(photo: Photo, size: Sequence[int], device: str) -> Tensor:
@@ -139,7 +144,7 @@ def _opacity(photo: Photo, device: str) -> Tensor | None:
 
 
 def _amounts(amounts: NDArray[Any], opacity: Plane | None, device: str) -> Tensor:
-    """Amounts of paint a pixel: what is transparent is not painted, and does not count."""
+    """Set the strength to 0 where the photograph is transparent: nothing is painted there."""
     if opacity is not None and amounts.ndim == 1 and opacity.min() < 1:
         amounts = np.broadcast_to(amounts[:, None, None], (len(amounts), *opacity.shape))
     if amounts.ndim == 1:

@@ -1,13 +1,14 @@
 """Batches of training in their order: made in blocks, each of them used several times.
 
 Judge and teacher are most of the work of a step, and what they say of a pair does not change.  A
-block of lessons is made, gone through ``repeats`` times in a new order each time, and forgotten.
+block of batches is made, gone through ``repeats`` times in a new order each time, and forgotten.
 Where no teacher painted the pairs, photographs meet other styles each time: what the judge sees of
 either does not depend on the other.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,10 @@ import torch
 from impasto.errors import OptionError
 from impasto.lab.data.pictures import Sampler
 from impasto.lab.training.objective import Objective
-from impasto.lab.training.terms import Lesson
+from impasto.lab.training.terms import Batch
 
 BLOCK = 64
-"""Steps whose lessons are kept at a time, at most,"""
+"""Steps whose batches are kept at a time, at most,"""
 PAIRS = 1024
 """and pairs, if that is fewer: 7.5 MB each at 256 px."""
 THIRD = 3
@@ -29,8 +30,51 @@ THIRD = 3
 _OTHERWISE = ": leave larger as it was, or give another run folder (start = its checkpoint)"
 
 
-class Lessons:
-    """The lesson of every step; with ``state`` and ``restore`` the same ones after a pause."""
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """Size and order of batches.
+
+    Attributes:
+        batch: pairs a step.
+        repeats: how often each is learned from.
+        seed: of the order in a block.
+        block: steps of a block; 0: as many as are worth their memory.
+
+    Raises:
+        OptionError: if ``repeats`` is less than 1.
+    """
+
+    batch: int
+    repeats: int
+    seed: int
+    block: int = 0
+
+    def __post_init__(self) -> None:
+        if self.repeats < 1:
+            raise OptionError(f"repeats is {self.repeats}; a picture is learned from once or more")
+
+    @property
+    def block_length(self) -> int:
+        """Steps of a block, chosen by memory where ``block`` is 0."""
+        most = min(BLOCK, max(PAIRS // self.batch, 2)) if self.repeats > 1 else 1
+        return self.block or most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partition:
+    """Parts that each batch is learned in, over all processes.
+
+    Attributes:
+        count: number of parts.
+        own: those of this process; it draws the others too, but makes only its own.
+    """
+
+    count: int = 1
+    own: range = range(1)
+
+
+class Batches:
+    """Prepared pictures of every step; with ``state`` and ``restore`` the same after a pause."""
 
     def __init__(
         self,
@@ -38,62 +82,54 @@ class Lessons:
         contents: Sampler,
         styles: Sampler,
         *,
-        batch: int,
-        repeats: int,
-        seed: int,
-        parts: int = 1,
-        mine: range = range(1),
+        options: BatchOptions,
+        partition: Partition = Partition(),
         device: torch.device | str = "cpu",
-        size: int = 0,
     ) -> None:
         """Set up; nothing is drawn yet.
 
         Args:
-            objective: makes lessons.
+            objective: makes batches.
             contents: where photographs come from.
             styles: where paintings come from.
-            batch: pairs a step.
-            repeats: how often each is learned from.
-            seed: of the order in a block.
-            parts: how many parts a batch is learned in, over all processes.
-            mine: those of this process; it draws the others too, but makes only its own.
-            device: where the lessons are wanted.
-            size: steps of a block; 0: as many as are worth their memory.
+            options: size and order of the batches.
+            partition: the parts of a batch, and those of this process.
+            device: where the batches are wanted.
+
+        Raises:
+            OptionError: if a batch cannot be divided into so many equal parts.
         """
-        if repeats < 1:
-            raise OptionError(f"repeats is {repeats}; a lesson is learned from once or more")
-        if batch % parts:
+        if options.batch % partition.count:
             raise OptionError(
-                f"a batch of {batch} pairs cannot be learned in {parts} equal parts (processes x "
-                "accumulate); change one of them"
+                f"a batch of {options.batch} pairs cannot be learned in {partition.count} equal "
+                "parts (processes x accumulate); change one of them"
             )
         self.objective, self.contents, self.styles = objective, contents, styles
-        self.batch, self.repeats, self.seed = batch, repeats, seed
-        self.parts, self.mine, self.device = parts, mine, device
-        self.size = size or (min(BLOCK, max(PAIRS // batch, 2)) if repeats > 1 else 1)
+        self.options, self.partition, self.device = options, partition, device
+        self.size = options.block_length
         self._block = -1
         self._before = self._samplers()
-        self._lessons: list[list[Lesson]] = []
+        self._batches: list[list[Batch]] = []
 
-    def at(self, step: int) -> list[Lesson]:
-        """The lesson of ``step``, a number that never falls: the parts of this process."""
-        block, place = divmod(step, self.size * self.repeats)
+    def at(self, step: int) -> list[Batch]:
+        """The batch of ``step``, a number that never falls: the parts of this process."""
+        block, place = divmod(step, self.size * self.options.repeats)
         if block != self._block:
             self._before, self._block = self._samplers(), block
-            self._lessons = []  # before the new ones: never two blocks in memory
+            self._batches = []  # before the new ones: never two blocks in memory
             numbers = range(block * self.size, (block + 1) * self.size)
-            self._lessons = [self._made(number) for number in numbers]
+            self._batches = [self._made(number) for number in numbers]
         turn, place = divmod(place, self.size)
-        order = np.random.default_rng([self.seed, block, turn]).permutation(self.size)
+        order = np.random.default_rng([self.options.seed, block, turn]).permutation(self.size)
         mine, other = order[place], (order[place] + turn) % self.size
         return [
             self.objective.paired(one, two) if turn else one
-            for one, two in zip(self._lessons[mine], self._lessons[other], strict=True)
+            for one, two in zip(self._batches[mine], self._batches[other], strict=True)
         ]
 
     def state(self, step: int) -> dict[str, Any]:
         """State that ``restore`` needs to go on with ``step``: the block itself is made again."""
-        inside = step // (self.size * self.repeats) == self._block
+        inside = step // (self.size * self.options.repeats) == self._block
         return self._before if inside else self._samplers()
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -104,16 +140,17 @@ class Lessons:
         self.styles.restore(state["styles"])
         self._block = -1
 
-    def _made(self, number: int) -> list[Lesson]:
+    def _made(self, number: int) -> list[Batch]:
         # Every parts-th pair: so each part has its share of those that come back unaligned.
-        only = [i for part in self.mine for i in range(part, self.batch, self.parts)]
+        batch, parts, own = self.options.batch, self.partition.count, self.partition.own
+        only = [i for part in own for i in range(part, batch, parts)]
         contents, styles = (
-            sampler.batch(self.batch, only, device=self.device).chunk(len(self.mine))
+            sampler.batch(batch, only, device=self.device).chunk(len(own))
             for sampler in (self.contents, self.styles)
         )
         return [
-            self.objective.lesson(c, s, part=part, parts=self.parts, number=number)
-            for part, c, s in zip(self.mine, contents, styles, strict=True)
+            self.objective.prepare(c, s, part=part, parts=parts, number=number)
+            for part, c, s in zip(own, contents, styles, strict=True)
         ]
 
     def _samplers(self) -> dict[str, Any]:
@@ -121,28 +158,28 @@ class Lessons:
 
 
 class TwoSizes:
-    """Lessons of two sizes, each with its own pictures in its own order; the surface is that of
-    ``Lessons``.
+    """Batches of two sizes, each with its own pictures in its own order; the surface is that of
+    ``Batches``.
 
     Sizes take turns from step to step: a network that sees one of them for long forgets the other.
     """
 
-    def __init__(self, small: Lessons, large: Lessons) -> None:
+    def __init__(self, small: Batches, large: Batches) -> None:
         """``large`` has one step of ``THIRD``, the last."""
         self.small, self.large = small, large
 
-    def at(self, step: int) -> list[Lesson]:
-        """As ``Lessons.at``."""
+    def at(self, step: int) -> list[Batch]:
+        """As ``Batches.at``."""
         before, place = divmod(step, THIRD)
         return self.large.at(before) if place == THIRD - 1 else self.small.at(step - before)
 
     def state(self, step: int) -> dict[str, Any]:
-        """As ``Lessons.state``."""
+        """As ``Batches.state``."""
         before = step // THIRD
         return {"small": self.small.state(step - before), "large": self.large.state(before)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """As ``Lessons.restore``; ``OptionError`` where ``state`` is one of those."""
+        """As ``Batches.restore``; ``OptionError`` where ``state`` is one of those."""
         if "small" not in state:
             raise OptionError(f"the run began with crops of one size{_OTHERWISE}")
         self.small.restore(state["small"])

@@ -1,7 +1,7 @@
 """Training of networks whose styles are built in: which styles there are, and what is minimized.
 
 Every file of ``[data.styles]`` is a style, called as the file without its suffix, or as a key
-``"NAME=FILE"`` says.  A lesson has photographs and the number of a style for each; the styles' Gram
+``"NAME=FILE"`` says.  A batch has photographs and the number of a style for each; the styles' Gram
 matrices are taken once.
 """
 
@@ -112,7 +112,7 @@ class Layers:
 
 
 @dataclass(frozen=True, eq=False)
-class BuiltInLesson:
+class BuiltInBatch:
     """Photographs (N, 3, H, W), the weights (N, S, 1, 1) of their styles, of which one is 1, and
     the photographs' features at the content layer."""
 
@@ -148,13 +148,13 @@ class BuiltInObjective:
         self.measured = measured_terms(config)
 
     @torch.no_grad()
-    def lesson(
+    def prepare(
         self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
-    ) -> BuiltInLesson:
+    ) -> BuiltInBatch:
         """Prepare a batch of photographs and the (N,) numbers of their styles."""
         weights = F.one_hot(styles, self.styles).float()[..., None, None]
         layer = self.layers.content
-        return BuiltInLesson(contents, weights, self.vgg(contents, [layer])[layer])
+        return BuiltInBatch(contents, weights, self.vgg(contents, [layer])[layer])
 
     def at(self, step: int) -> BuiltInObjective:
         """Return the objective of a step."""
@@ -170,13 +170,13 @@ class BuiltInObjective:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from ``state``."""
 
-    def __call__(self, learned: Any, lesson: BuiltInLesson) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, learned: Any, batch: BuiltInBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to minimize, and each term before its weight."""
-        return weighted(self.config, self.terms(self.pictures(learned, lesson), lesson))
+        return weighted(self.config, self.terms(self.pictures(learned, batch), batch))
 
-    def pictures(self, learned: Any, lesson: BuiltInLesson) -> Tensor:
-        """The network's pictures of ``lesson``, not clipped."""
-        return self.run(learned, lesson.contents, lesson.weights)
+    def pictures(self, learned: Any, batch: BuiltInBatch) -> Tensor:
+        """The network's pictures of ``batch``, not clipped."""
+        return self.run(learned, batch.contents, batch.weights)
 
     def run(self, called: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         """Run the network in the precision of the config."""
@@ -184,13 +184,13 @@ class BuiltInObjective:
             pictures = called(*inputs)
         return pictures.float()
 
-    def terms(self, pictures: Tensor, lesson: BuiltInLesson) -> dict[str, Tensor]:
+    def terms(self, pictures: Tensor, batch: BuiltInBatch) -> dict[str, Tensor]:
         """Each term of the loss of such ``pictures``, before its weight."""
-        drawn = lesson.weights[:, self.held :, 0, 0]
+        drawn = batch.weights[:, self.held :, 0, 0]
         painted = BuiltInPainted(
             output=pictures,
             features=self.vgg(pictures, {self.layers.content, *self.layers.style}),
-            target=lesson.target,
+            target=batch.target,
             content_layer=self.layers.content,
             grams={
                 layer: torch.einsum("ns,sij->nij", drawn, wanted)
@@ -235,14 +235,14 @@ class TwoBranches(BuiltInObjective):
         self.reconstructs = not self.config.add_styles and step % (every + 1) == every
         return self
 
-    def __call__(self, learned: Any, lesson: BuiltInLesson) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, learned: Any, batch: BuiltInBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of the branch of this step."""
         if not self.reconstructs:
-            return super().__call__(learned, lesson)
-        again = self.run(learned.reconstruct, lesson.contents)
+            return super().__call__(learned, batch)
+        again = self.run(learned.reconstruct, batch.contents)
         # L_I, eq. 1: the mean square, where `identity` of other networks is an L1 distance. What
         # it weighs is decided by the balance of the gradients alone.
-        loss = F.mse_loss(again, lesson.contents)
+        loss = F.mse_loss(again, batch.contents)
         return loss, {"identity": loss.detach()}
 
     def balance(self, learned: nn.Module) -> None:

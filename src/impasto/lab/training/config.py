@@ -512,6 +512,15 @@ def parse_config(values: Mapping[str, Any]) -> TrainConfig:
             raise OptionError(f"{name} is missing")
     network = values["network"]
     tables = tables_of(network)
+    if "contents" in values or isinstance(values.get("optimizer"), str):
+        raise OptionError(
+            "its fields stand in one row, as before configs had tables; sort them into [data], "
+            "[loss], [optimizer] and that of the method, as docs/training.md shows"
+        )
+    titles = {"data", "loss", "optimizer", tables.title}
+    for name in values:
+        if name not in titles and name not in tables.fields()[""]:
+            raise OptionError(_unknown(name, "", network))
     parts: dict[str, Any] = {}
     for part, title in zip(_PARTS, ("data", "loss", "optimizer", tables.title), strict=True):
         table = values.pop(title, {}) if title else {}

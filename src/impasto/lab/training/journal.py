@@ -174,10 +174,10 @@ class Preview:
         sums: dict[str, float] = {}
         for content in self.contents:
             repeated = content.expand(len(self.styles), -1, -1, -1)
-            lesson = objective.lesson(repeated, self.asked)
-            pictures = objective.pictures(learned, lesson)
+            batch = objective.prepare(repeated, self.asked)
+            pictures = objective.pictures(learned, batch)
             sheet.append(torch.cat([content[None], pictures[: len(self.styles)]]))
-            for name, value in objective.terms(pictures, lesson).items():
+            for name, value in objective.terms(pictures, batch).items():
                 sums[name] = sums.get(name, 0.0) + float(value) / self.rows
         pixels = torch.cat([torch.cat(list(row), dim=2) for row in sheet], dim=1)
         array = pixels.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()

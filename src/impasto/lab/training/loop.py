@@ -30,7 +30,7 @@ from impasto.lab.training.optimizers import (
     update_average,
 )
 from impasto.lab.training.processes import Processes, join_processes, stop_on_signals
-from impasto.lab.training.setup import open_course
+from impasto.lab.training.setup import open_setup
 
 
 def train(config: TrainConfig, folder: str | Path) -> Path:
@@ -70,14 +70,14 @@ def _learn(
     device = processes.device
     torch.manual_seed(config.seed)
     checkpoint = folder / CHECKPOINT
-    course = open_course(config, row, device, begun=checkpoint.exists())
-    objective, learned, before = course.objective, course.learned, course.before
-    lessons = course.lessons(config, device, rank=processes.rank, count=processes.count)
+    setup = open_setup(config, row, device, begun=checkpoint.exists())
+    objective, learned, before = setup.objective, setup.learned, setup.before
+    batches = setup.batches(config, device, rank=processes.rank, count=processes.count)
     shown = processes.first and config.preview_every and objective.paints
-    preview = course.preview() if shown else None
+    preview = setup.preview() if shown else None
 
     average = AveragedModel(learned).eval()
-    parameters = course.moving
+    parameters = setup.moving
     groups = parameter_groups(config, learned, parameters)
     optimizer = OPTIMIZERS[config.optimizer.name](groups, config.optimizer.learning_rate)
     step, clock = 0, Clock(config)
@@ -91,7 +91,7 @@ def _learn(
         load_into(learned, saved["network"], str(checkpoint))
         load_into(average, saved["average"], str(checkpoint))
         _load_optimizer(optimizer, saved["optimizer"], config, checkpoint)
-        lessons.restore(saved["lessons"])
+        batches.restore(saved["lessons"])
         if saved.get("objective"):
             objective.restore(saved["objective"])
         step, clock = saved["step"], Clock(config, saved.get("seconds", 0.0))
@@ -106,21 +106,21 @@ def _learn(
                     "network": learned.state_dict(),
                     "average": average.state_dict(),
                     "optimizer": optimizer.state_dict(),
-                    "lessons": lessons.state(step),
+                    "lessons": batches.state(step),
                     "step": step,
                     "seconds": clock.seconds,
                     "stages": [*before, _stage(config, step)],
                     "objective": objective.state(),
-                    "names": list(course.names),
+                    "names": list(setup.names),
                 },
             )
 
     def list_left_out(journal: Journal, bar: Any) -> None:
-        for file, reason in journal.leave_out(course.left_out):
+        for file, reason in journal.leave_out(setup.left_out):
             bar.write(f"left out {file}: {reason}", file=sys.stderr)
 
     saved_at, saved_step = time.monotonic(), step
-    stopping, along = False, clock.along
+    stopping, elapsed = False, clock.elapsed
     try:
         if processes.first:
             folder.mkdir(parents=True, exist_ok=True)
@@ -129,24 +129,26 @@ def _learn(
         bar = _bar(config, step, processes)
         with bar, stop_on_signals(patient=processes.count > 1) as stop:
             list_left_out(journal, bar)
-            while step < config.iterations and along < 1 and not stopping:
-                rate = learning_rate(config, step, along)
+            while step < config.iterations and elapsed < 1 and not stopping:
+                rate = learning_rate(config, step, elapsed)
                 for group in optimizer.param_groups:
                     group["lr"] = rate * group.get("share", 1.0)
                 optimizer.zero_grad(set_to_none=True)
                 values: dict[str, torch.Tensor] = {}
-                parts, judge = lessons.at(step), objective.at(step)
-                for lesson in parts:
-                    loss, terms = judge(learned, lesson)
+                parts, judge = batches.at(step), objective.at(step)
+                for batch in parts:
+                    loss, terms = judge(learned, batch)
                     (loss / len(parts)).backward()
                     for name, value in {"loss": loss, **terms}.items():
                         values[name] = values.get(name, 0.0) + value.detach() / len(parts)
                 # All processes must agree on when to stop and how late it is, so that travels with
                 # the gradients. (A single one need not wait for its device to know it.)
-                told = torch.tensor([float(stop.asked), clock.along], device=processes.told_on)
-                processes.average([*_gradients(parameters), told])
-                stopping, along = bool(told[0]), float(told[1])
-                course.settle()
+                shared = torch.tensor(
+                    [float(stop.asked), clock.elapsed], device=processes.reduce_device
+                )
+                processes.average([*_gradients(parameters), shared])
+                stopping, elapsed = bool(shared[0]), float(shared[1])
+                setup.settle()
                 values["gradient"] = clip_gradients(parameters, config.optimizer.clip)
                 optimizer.step()
                 update_average(average, learned, config.optimizer.ema)
@@ -159,7 +161,7 @@ def _learn(
                         refresh=False,
                     )
                     list_left_out(journal, bar)
-                over = step == config.iterations or along >= 1
+                over = step == config.iterations or elapsed >= 1
                 if preview and (step % config.preview_every == 0 or over):
                     journal.held_out(step, *preview.draw(objective, average.module))
                 if time.monotonic() - saved_at > config.checkpoint_seconds:
@@ -176,7 +178,7 @@ def _learn(
             f"{folder}: step {step} cannot be written ({error.strerror or error}); {kept}; make "
             "room, then give the same command again to go on from there"
         ) from error
-    if step < config.iterations and along < 1:
+    if step < config.iterations and elapsed < 1:
         raise KeyboardInterrupt(f"stopped at step {step}; the same command goes on from there")
 
 

@@ -24,7 +24,7 @@ from impasto.lab.training.builtin import BuiltInObjective, Layers, TwoBranches
 from impasto.lab.training.config import TrainConfig
 from impasto.lab.training.objective import Objective, Paint
 from impasto.lab.training.reading import InverseObjective, ReadingObjective
-from impasto.lab.training.terms import Lesson
+from impasto.lab.training.terms import Batch
 
 NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
     "instance": InstanceNorm,
@@ -135,12 +135,12 @@ class NetworkRow:
         title: for the card.
         architecture: for the card, in a line.
         learned: makes what is trained, averaged and kept in checkpoints, with random weights.
-        paint: its pictures of a lesson.
+        paint: its pictures of a batch.
         assembled: puts what was learned and the config's VGG together to the network that is
             exported; None where it does not fit ``encode`` and ``decode(features, scale, shift)``.
         part: the name of what is learned inside the assembled network, with a dot; "" where they
             are the same.
-        features: whether ``paint`` asks for the VGG features of a lesson.
+        features: whether ``paint`` asks for the VGG features of a batch.
         objective: what is minimized.
         alone: whether what is learned is kept without its VGG (``publish_decoder``).
         margin: reflected border in pixels that the studio puts around pictures.
@@ -195,42 +195,42 @@ def _compact(name: str, title: str, shape: CompactShape) -> NetworkRow:
     )
 
 
-def _stylized(network: Any, lesson: Lesson) -> Tensor:
+def _stylized(network: Any, batch: Batch) -> Tensor:
     # With a margin, as the studio: what a network that pads with zeros does there is not seen.
     # Without one it puts there what is missing within, and is off wherever the rim is cut off.
-    contents, styles = lesson.contents, lesson.styles
-    margin = MARGIN if lesson.rim is None else WIDE
-    pictures = stylize(network, contents, styles, unaligned=lesson.unaligned, margin=margin)
-    if not lesson.rim:
+    contents, styles = batch.contents, batch.styles
+    margin = MARGIN if batch.rim is None else WIDE
+    pictures = stylize(network, contents, styles, unaligned=batch.unaligned, margin=margin)
+    if not batch.rim:
         return pictures
-    narrow = stylize(network, contents[: lesson.rim], styles[: lesson.rim], margin=MARGIN)
+    narrow = stylize(network, contents[: batch.rim], styles[: batch.rim], margin=MARGIN)
     return torch.cat([pictures, narrow])
 
 
-def _decoded_target(decoder: Any, lesson: Lesson) -> Tensor:
-    # The encoder is the judge: AdaIN of its features is the lesson's target already.
-    content, _ = _features(lesson)
-    picture: Tensor = decoder(torch.cat([lesson.target, content[: lesson.unaligned]]))
+def _decoded_target(decoder: Any, batch: Batch) -> Tensor:
+    # The encoder is the judge: AdaIN of its features is the batch's target already.
+    content, _ = _features(batch)
+    picture: Tensor = decoder(torch.cat([batch.target, content[: batch.unaligned]]))
     return picture
 
 
-def _inverted(inverse: Any, lesson: Lesson) -> Tensor:
-    picture: Tensor = inverse(lesson.target)
+def _inverted(inverse: Any, batch: Batch) -> Tensor:
+    picture: Tensor = inverse(batch.target)
     return picture
 
 
-def _decoded_pair(decoder: Any, lesson: Lesson) -> Tensor:
-    content, style = _features(lesson)
-    alone = content[: lesson.unaligned]  # a picture with itself as its style
+def _decoded_pair(decoder: Any, batch: Batch) -> Tensor:
+    content, style = _features(batch)
+    alone = content[: batch.unaligned]  # a picture with itself as its style
     pairs = torch.cat([torch.cat([content, style], 1), torch.cat([alone, alone], 1)])
     picture: Tensor = decoder(pairs)
     return picture
 
 
-def _features(lesson: Lesson) -> tuple[Tensor, Tensor]:
-    if lesson.content is None or lesson.style is None:
-        raise OptionError("these lessons keep no features; make them with Objective(features=True)")
-    return lesson.content, lesson.style
+def _features(batch: Batch) -> tuple[Tensor, Tensor]:
+    if batch.content is None or batch.style is None:
+        raise OptionError("these batches keep no features; make them with Objective(features=True)")
+    return batch.content, batch.style
 
 
 def _of_vgg(decoder: Any, vgg: VGG19) -> AdaINNetwork:

@@ -1,7 +1,7 @@
 """Training objective of any network with ``encode`` and ``decode``.
 
 A pair costs most before the network has seen it: judge and teacher look at photograph, style and
-the teacher's picture.  What they find is a ``Lesson``, a value that can be learned from again.
+the teacher's picture.  What they find is a ``Batch``, a value that can be learned from again.
 ``terms`` has the rows that the loss is a sum of.
 """
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, style_moments
-from impasto.lab.losses.transport import directions, shadows
+from impasto.lab.losses.transport import directions, projections
 from impasto.lab.methods.adain import Decoder
 from impasto.lab.nets.blocks import affine
 from impasto.lab.nets.network import align
@@ -26,7 +26,7 @@ from impasto.lab.training.optimizers import precision
 from impasto.lab.training.terms import (
     DISTILL_LAYERS,
     WASSERSTEIN_LAYERS,
-    Lesson,
+    Batch,
     Need,
     Painted,
     Term,
@@ -34,10 +34,10 @@ from impasto.lab.training.terms import (
 )
 
 DIRECTIONS = 32
-"""Directions that the term ``wasserstein`` looks along, other ones in every lesson."""
+"""Directions that the term ``wasserstein`` looks along, other ones in every batch."""
 
-Paint = Callable[[Any, Lesson], Tensor]
-"""Network and lesson -> pictures of its pairs, then of its unaligned contents."""
+Paint = Callable[[Any, Batch], Tensor]
+"""Network and batch -> pictures of its pairs, then of its unaligned contents."""
 
 
 class Objective:
@@ -57,7 +57,7 @@ class Objective:
         paint: Paint,
         features: bool = False,
     ) -> None:
-        """``paint``: what is trained; ``features``: whether it asks for those of a lesson."""
+        """``paint``: what is trained; ``features``: whether it asks for those of a batch."""
         self.config, self.vgg, self.teacher = config, vgg, teacher
         self.paint, self.features = paint, features
         self.measured = measured_terms(config, teacher=teacher is not None)
@@ -68,13 +68,13 @@ class Objective:
         return any(term.needs == need for term in self.measured)
 
     @torch.no_grad()
-    def lesson(
+    def prepare(
         self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
-    ) -> Lesson:
+    ) -> Batch:
         """Prepare a batch of pairs (N, 3, H, W) in [0, 1]: all that the terms need.
 
         They may be one of several ``parts`` of a batch: every ``parts``-th pair from ``part`` on.
-        ``number``: of the batch, which says along what the clouds of its features are looked at.
+        ``number``: of the batch; the directions of the sliced Wasserstein distance depend on it.
         """
         seen = self.vgg(styles, STYLE_LAYERS)
         content = self.vgg(contents, [CONTENT_LAYER])[CONTENT_LAYER]
@@ -91,10 +91,10 @@ class Objective:
                 # 0 are the directions of the yardstick, which stays a stranger to training.
                 drawn = directions(x.shape[1], count=DIRECTIONS, seed=1 + number)
                 along[layer] = drawn.to(x.device)
-                cast[layer] = shadows(x.flatten(2), along[layer])
+                cast[layer] = projections(x.flatten(2), along[layer])
         quarter = max(len(contents) * parts // 4, 1)
         some = len(range(part, quarter, parts))
-        return Lesson(
+        return Batch(
             contents,
             styles,
             style_moments(seen),
@@ -110,7 +110,7 @@ class Objective:
             some * parts / quarter,
         )
 
-    def paired(self, one: Lesson, other: Lesson) -> Lesson:
+    def paired(self, one: Batch, other: Batch) -> Batch:
         """Pair the photographs of ``one`` with the styles of ``other``.
 
         Nothing is looked at again.  A teacher's pictures are those of the pairs as they were made,
@@ -126,7 +126,7 @@ class Objective:
             target=target,
             style=other.style,
             along=other.along,
-            shadows=other.shadows,
+            projections=other.projections,
         )
 
     def at(self, step: int) -> Objective:
@@ -143,29 +143,29 @@ class Objective:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Nothing to go on from."""
 
-    def __call__(self, learned: Any, lesson: Lesson) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, learned: Any, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to minimize, and each term before its weight."""
-        return weighted(self.config, self.terms(self.pictures(learned, lesson), lesson))
+        return weighted(self.config, self.terms(self.pictures(learned, batch), batch))
 
-    def pictures(self, learned: Any, lesson: Lesson) -> Tensor:
-        """The network's pictures of ``lesson``, not clipped, then those of unaligned contents."""
-        with precision(self.config, lesson.contents):
-            pictures = self.paint(learned, lesson)
+    def pictures(self, learned: Any, batch: Batch) -> Tensor:
+        """The network's pictures of ``batch``, not clipped, then those of unaligned contents."""
+        with precision(self.config, batch.contents):
+            pictures = self.paint(learned, batch)
         return pictures.float()
 
-    def terms(self, pictures: Tensor, lesson: Lesson) -> dict[str, Tensor]:
+    def terms(self, pictures: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Each term of the loss of such ``pictures``, before its weight."""
-        n = len(lesson.contents)
-        output, unaligned, narrow = pictures.tensor_split([n, n + lesson.unaligned])
-        return self.measure(output, lesson, unaligned=unaligned, narrow=narrow)
+        n = len(batch.contents)
+        output, unaligned, narrow = pictures.tensor_split([n, n + batch.unaligned])
+        return self.measure(output, batch, unaligned=unaligned, narrow=narrow)
 
     def measure(
-        self, output: Tensor, lesson: Lesson, *, unaligned: Tensor, narrow: Tensor
+        self, output: Tensor, batch: Batch, *, unaligned: Tensor, narrow: Tensor
     ) -> dict[str, Tensor]:
         """The terms of pictures that are told apart already (``terms.Painted``)."""
         features = self.vgg(output, self.layers)
         units = self.config.style_units
-        return measure(self.measured, Painted(lesson, output, features, unaligned, narrow, units))
+        return measure(self.measured, Painted(batch, output, features, unaligned, narrow, units))
 
 
 def measured_terms(config: TrainConfig, *, teacher: bool = False) -> tuple[Term, ...]:

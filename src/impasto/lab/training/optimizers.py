@@ -110,11 +110,11 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Any], float], torch.optim.Optimizer]] =
 }
 
 
-def _cosine(options: Optimizer, step: int, along: float) -> float:
-    return options.final_rate + (1 - options.final_rate) * (1 + math.cos(math.pi * along)) / 2
+def _cosine(options: Optimizer, step: int, elapsed: float) -> float:
+    return options.final_rate + (1 - options.final_rate) * (1 + math.cos(math.pi * elapsed)) / 2
 
 
-def _inverse(options: Optimizer, step: int, along: float) -> float:
+def _inverse(options: Optimizer, step: int, elapsed: float) -> float:
     return 1 / (1 + options.decay * step)
 
 
@@ -137,20 +137,20 @@ class Clock:
         return time.monotonic() - self.since
 
     @property
-    def along(self) -> float:
+    def elapsed(self) -> float:
         """The share of ``minutes`` that is over, up to 1; 0 where there is no such limit."""
         return min(self.seconds / self.whole, 1.0) if self.whole else 0.0
 
 
-def learning_rate(config: TrainConfig, step: int, along: float = 0.0) -> float:
+def learning_rate(config: TrainConfig, step: int, elapsed: float = 0.0) -> float:
     """Learning rate of ``step``: a linear warm-up, then the schedule of the config.
 
-    ``along``: the share of its time that is over, where it has ``minutes``.
+    ``elapsed``: the share of its time that is over, where it has ``minutes``.
     """
     options = config.optimizer
     rise = min((step + 1) / max(options.warmup, 1), 1.0)
-    along = max(min(step / config.iterations, 1.0), along)
-    return options.learning_rate * rise * SCHEDULES[options.schedule](options, step, along)
+    elapsed = max(min(step / config.iterations, 1.0), elapsed)
+    return options.learning_rate * rise * SCHEDULES[options.schedule](options, step, elapsed)
 
 
 def precision(config: TrainConfig, images: Tensor) -> torch.autocast:

@@ -38,7 +38,7 @@ class Processes:
     device: torch.device
 
     @property
-    def told_on(self) -> torch.device:
+    def reduce_device(self) -> torch.device:
         """Device of tensors that are reduced over processes."""
         return self.device if self.count > 1 else torch.device("cpu")
 

@@ -19,7 +19,7 @@ from impasto.lab.training.objective import Objective, weighted
 from impasto.lab.training.optimizers import precision
 from impasto.lab.training.terms import (
     INVERSE_LAYER,
-    Lesson,
+    Batch,
     Mapped,
     measure,
 )
@@ -33,25 +33,25 @@ class ReadingObjective(Objective):
 
     ``distill_features``: mean square distance of the maps, in variances of the judge's; ``style``:
     that of their moments, as the style loss has it. Maps teach most of it: they are thousands of
-    lessons a picture, moments are one.
+    numbers a picture, moments a few.
     """
 
     paints = False
 
     @torch.no_grad()
-    def lesson(
+    def prepare(
         self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
-    ) -> Lesson:
+    ) -> Batch:
         """Prepare VGG's maps of ``styles`` (N, 3, H, W) in [0, 1]."""
         seen = self.vgg(styles, EYE_LAYERS)
         wanted = style_moments(seen)
-        return Lesson(contents, styles, wanted, styles, None, None, None, seen)
+        return Batch(contents, styles, wanted, styles, None, None, None, seen)
 
-    def __call__(self, learned: Any, lesson: Lesson) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, learned: Any, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to minimize, and each term before its weight."""
-        with precision(self.config, lesson.styles):
-            maps = dict(zip(EYE_LAYERS, learned(lesson.styles), strict=True))
-        mapped = Mapped(lesson, maps, self.config.style_units)
+        with precision(self.config, batch.styles):
+            maps = dict(zip(EYE_LAYERS, learned(batch.styles), strict=True))
+        mapped = Mapped(batch, maps, self.config.style_units)
         return weighted(self.config, measure(self.measured, mapped))
 
 
@@ -92,16 +92,16 @@ def give_eye(
 class InverseObjective(Objective):
     """Section 4 of Chen & Schmidt 2016: ``mean |F(x) - target|^2 + variation TV(x)``.
 
-    A lesson's targets are the swapped features of its pairs, then the features of its photographs
+    A batch's targets are the swapped features of its pairs, then the features of its photographs
     and of its paintings: swapped features are those of no picture, so the network has to see them
     in training. Without style term; the ``identity`` term is the L1 distance of photographs and
     paintings from themselves, which the paper has not (the authors' code has, with weight 0).
     """
 
     @torch.no_grad()
-    def lesson(
+    def prepare(
         self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
-    ) -> Lesson:
+    ) -> Batch:
         """Prepare a batch of pairs (N, 3, H, W) in [0, 1]: 3 N targets."""
         content, style = (
             self.vgg(each, [INVERSE_LAYER])[INVERSE_LAYER] for each in (contents, styles)
@@ -113,8 +113,8 @@ class InverseObjective(Objective):
         ]
         target = torch.cat([*swapped, content, style])
         target = target.contiguous(memory_format=torch.channels_last)
-        return Lesson(contents, styles, {}, target, None, None, None, {})
+        return Batch(contents, styles, {}, target, None, None, None, {})
 
-    def terms(self, pictures: Tensor, lesson: Lesson) -> dict[str, Tensor]:
+    def terms(self, pictures: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Each term of the loss of such ``pictures``, before its weight."""
-        return self.measure(pictures, lesson, unaligned=pictures[:0], narrow=pictures[:0])
+        return self.measure(pictures, batch, unaligned=pictures[:0], narrow=pictures[:0])

@@ -15,12 +15,13 @@ import torch
 from torch import nn
 
 from impasto.errors import ModelError, OptionError
+from impasto.lab.data.cropping import Crops
 from impasto.lab.data.pictures import Loaded, Sampler, load_collections
 from impasto.lab.data.sources import LeftOut
 from impasto.lab.methods.adain import decoder_from
 from impasto.lab.methods.compact import Compact, Eye
 from impasto.lab.nets.vgg import VGG19, load_vgg, read_weights
-from impasto.lab.training.batches import THIRD, Lessons, TwoSizes
+from impasto.lab.training.batches import THIRD, Batches, BatchOptions, Partition, TwoSizes
 from impasto.lab.training.builtin import (
     BuiltInObjective,
     StyleDraws,
@@ -42,7 +43,7 @@ VIEWS, VIEWED = 128, 16
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class Setup:
     """Network, objective and pictures of a training run.
 
     Attributes:
@@ -76,28 +77,23 @@ class Course:
         """Every file that is not used so far, and why."""
         return [row for loaded in self.loaded for row in loaded.left_out]
 
-    def lessons(
+    def batches(
         self, config: TrainConfig, device: torch.device, *, rank: int = 0, count: int = 1
-    ) -> Lessons | TwoSizes:
-        """The lessons of every step, of which process ``rank`` of ``count`` has its parts."""
+    ) -> Batches | TwoSizes:
+        """The batches of every step, of which process ``rank`` of ``count`` has its parts."""
         own, parts = config.accumulate, config.accumulate * count
-        made = partial(
-            Lessons,
-            self.objective,
-            repeats=config.repeats,
-            seed=config.seed,
-            parts=parts,
-            mine=range(rank * own, (rank + 1) * own),
-            device=device,
-        )
-        lessons = made(self.contents, self.styles, batch=config.batch)
+        partition = Partition(count=parts, own=range(rank * own, (rank + 1) * own))
+        made = partial(Batches, self.objective, partition=partition, device=device)
+        options = BatchOptions(batch=config.batch, repeats=config.repeats, seed=config.seed)
+        batches = made(self.contents, self.styles, options=options)
         if self.larger is None:
-            return lessons
+            return batches
         # As many pixels a step as the others have, and a block that is through when theirs is.
         batch = config.batch * (config.data.crop / config.data.larger) ** 2
         batch = max(round(batch / parts), 1) * parts
-        size = max(lessons.size // (THIRD - 1), 1)
-        return TwoSizes(lessons, made(*self.larger, batch=batch, size=size))
+        block = max(batches.size // (THIRD - 1), 1)
+        options = replace(options, batch=batch, block=block)
+        return TwoSizes(batches, made(*self.larger, options=options))
 
     def settle(self) -> None:
         """Adjust the gradients as the method asks, once they are there."""
@@ -106,9 +102,9 @@ class Course:
             clear_held(self.moving, self.held)
 
 
-def open_course(
+def open_setup(
     config: TrainConfig, row: NetworkRow | BuiltInRow, device: torch.device, *, begun: bool = False
-) -> Course:
+) -> Setup:
     """Build the setup of a config: pictures are read, weights made or loaded.
 
     Args:
@@ -148,7 +144,7 @@ def open_course(
     if isinstance(learned, Compact) and (config.start or config.eye):
         # An eye that is given stays as it is: all that a reader learns rests on it.
         learned.reader.eye.requires_grad_(False)
-    return Course(
+    return Setup(
         learned=learned,
         moving=[each for each in learned.parameters() if each.requires_grad],
         objective=objective,
@@ -177,7 +173,7 @@ def _open_eye(
     styles.restore(drawn)  # training draws the same with an eye and without
 
 
-def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun: bool) -> Course:
+def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun: bool) -> Setup:
     pictures = read_styles(config)
     earlier = names_of(config.start) if config.add_styles else ()
     names = (*earlier, *(each.name for each in pictures))
@@ -202,7 +198,7 @@ def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun:
     learned.to(device, memory_format=torch.channels_last)
     if config.compile:
         learned.compile()
-    return Course(
+    return Setup(
         learned=learned,
         moving=hold_styles(learned) if earlier else list(learned.parameters()),
         objective=objective,
@@ -310,15 +306,17 @@ def _sampler(
     return Sampler(
         loaded.collections,
         list(places.values()),
-        crop=config.data.crop,
-        smallest=scale,
-        jitter=jitter,
+        crops=Crops(
+            side=config.data.crop,
+            smallest=scale,
+            resize=config.data.resize,
+            enlarge=config.data.enlarge,
+            flip=config.data.flip,
+            jitter=jitter,
+            collage=collage,
+        ),
         seed=config.seed + seed,
-        flip=config.data.flip,
-        resize=config.data.resize,
-        enlarge=config.data.enlarge,
-        collage=collage,
         ahead=AHEAD,
         # A device learns faster than a processor cuts crops for it.
-        there=device.type == "cuda",
+        on_device=device.type == "cuda",
     )

@@ -23,7 +23,7 @@ from impasto.lab.losses import (
     gram_loss,
     mesh_loss,
     moment_loss,
-    shadow_loss,
+    projection_loss,
     total_variation,
 )
 from impasto.lab.methods.style_swap import LAYER as INVERSE_LAYER
@@ -62,7 +62,7 @@ class Term:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class Batch:
     """Targets of pictures of ``contents`` in ``styles`` (N, 3, H, W in [0, 1]).
 
     Attributes:
@@ -72,8 +72,8 @@ class Lesson:
         style: those of the styles, for networks that start from them.
         picture: the teacher's, or None.
         taught: its features at ``DISTILL_LAYERS``.
-        along: directions (K, C) a layer in which the styles are looked at,
-        shadows: and what is seen of them there, (N, K, h w) each (``transport.shadows``).
+        along: directions (K, C) a layer, for the sliced Wasserstein distance.
+        projections: their features projected on these, (N, K, h w) each (``transport``).
         unaligned: how many of the first contents are to come back as they are.
         rim: how many of the first pairs a network with a margin paints again as the studio does,
             while all are painted with a wide one, so that a frame is worth nothing; None: all are
@@ -91,7 +91,7 @@ class Lesson:
     picture: Tensor | None
     taught: Mapping[str, Tensor]
     along: Mapping[str, Tensor] = field(default_factory=dict)
-    shadows: Mapping[str, Tensor] = field(default_factory=dict)
+    projections: Mapping[str, Tensor] = field(default_factory=dict)
     unaligned: int = 0
     rim: int | None = None
     share: float = 0.0
@@ -99,10 +99,10 @@ class Lesson:
 
 @dataclass(frozen=True, eq=False)
 class Painted:
-    """Pictures of a lesson, for ``STYLE_TERMS`` and ``INVERSE_TERMS``.
+    """Pictures of a batch, for ``STYLE_TERMS`` and ``INVERSE_TERMS``.
 
     Attributes:
-        lesson: what is wanted of them.
+        batch: their targets.
         output: (N, 3, H, W), of its pairs (of its targets, for an inverse network).
         features: of ``output``, by layer of VGG.
         unaligned: pictures of the contents that are to come back as they are.
@@ -110,7 +110,7 @@ class Painted:
         units: of the style loss: ``mean`` or ``sum`` (``losses.moment_loss``).
     """
 
-    lesson: Lesson
+    batch: Batch
     output: Tensor
     features: Mapping[str, Tensor]
     unaligned: Tensor
@@ -120,9 +120,9 @@ class Painted:
 
 @dataclass(frozen=True, eq=False)
 class Mapped:
-    """Feature maps that a reader's eye gives for the styles of a lesson, for ``READER_TERMS``."""
+    """Feature maps that a reader's eye gives for the styles of a batch, for ``READER_TERMS``."""
 
-    lesson: Lesson
+    batch: Batch
     maps: Mapping[str, Tensor]
     units: str
 
@@ -149,11 +149,11 @@ class BuiltInPainted:
 
 
 def _content(painted: Painted) -> Tensor:
-    return content_loss(painted.features[CONTENT_LAYER], painted.lesson.target)
+    return content_loss(painted.features[CONTENT_LAYER], painted.batch.target)
 
 
 def _style(painted: Painted) -> Tensor:
-    return moment_loss(painted.features, painted.lesson.wanted, units=painted.units)
+    return moment_loss(painted.features, painted.batch.wanted, units=painted.units)
 
 
 def _variation(painted: Painted | BuiltInPainted) -> Tensor:
@@ -161,31 +161,31 @@ def _variation(painted: Painted | BuiltInPainted) -> Tensor:
 
 
 def _wasserstein(painted: Painted) -> Tensor:
-    return shadow_loss(painted.features, painted.lesson.along, painted.lesson.shadows)
+    return projection_loss(painted.features, painted.batch.along, painted.batch.projections)
 
 
 def _mesh(painted: Painted) -> Tensor:
-    return mesh_loss(painted.output, painted.lesson.styles)
+    return mesh_loss(painted.output, painted.batch.styles)
 
 
 def _colors(painted: Painted) -> Tensor:
-    return color_loss(painted.output, painted.lesson.styles)
+    return color_loss(painted.output, painted.batch.styles)
 
 
 def _identity(painted: Painted) -> Tensor:
-    lesson = painted.lesson
-    if not lesson.unaligned:  # a part of a batch may have none of the quarter that has to
+    batch = painted.batch
+    if not batch.unaligned:  # a part of a batch may have none of the quarter that has to
         return painted.output.new_zeros(())
-    return F.l1_loss(painted.unaligned, lesson.contents[: lesson.unaligned]) * lesson.share
+    return F.l1_loss(painted.unaligned, batch.contents[: batch.unaligned]) * batch.share
 
 
 def _rim(painted: Painted) -> Tensor:
-    lesson = painted.lesson
-    if not lesson.rim:
+    batch = painted.batch
+    if not batch.rim:
         return painted.output.new_zeros(())
     # Both sides receive gradients: each of the two pictures comes nearer to the other.
-    wide, narrow = (_blurred(each) for each in (painted.output[: lesson.rim], painted.narrow))
-    return F.l1_loss(wide, narrow) * lesson.share
+    wide, narrow = (_blurred(each) for each in (painted.output[: batch.rim], painted.narrow))
+    return F.l1_loss(wide, narrow) * batch.share
 
 
 def _blurred(pictures: Tensor) -> Tensor:
@@ -194,13 +194,13 @@ def _blurred(pictures: Tensor) -> Tensor:
 
 
 def _distill_pixels(painted: Painted) -> Tensor:
-    if painted.lesson.picture is None:
-        raise ValueError("the lesson has no picture of a teacher")
-    return F.l1_loss(painted.output, painted.lesson.picture)
+    if painted.batch.picture is None:
+        raise ValueError("the batch has no picture of a teacher")
+    return F.l1_loss(painted.output, painted.batch.picture)
 
 
 def _distill_features(painted: Painted) -> Tensor:
-    taught = painted.lesson.taught
+    taught = painted.batch.taught
     return torch.stack(
         [content_loss(painted.features[layer], features) for layer, features in taught.items()]
     ).sum()
@@ -229,7 +229,7 @@ STYLE_TERMS: tuple[Term, ...] = (
 
 
 def _inverse_content(painted: Painted) -> Tensor:
-    return content_loss(painted.features[INVERSE_LAYER], painted.lesson.target)
+    return content_loss(painted.features[INVERSE_LAYER], painted.batch.target)
 
 
 def _round_variation(painted: Painted) -> Tensor:
@@ -237,9 +237,9 @@ def _round_variation(painted: Painted) -> Tensor:
 
 
 def _inverse_identity(painted: Painted) -> Tensor:
-    lesson = painted.lesson
-    pictures = torch.cat([lesson.contents, lesson.styles])
-    return F.l1_loss(painted.output[len(lesson.contents) :], pictures)
+    batch = painted.batch
+    pictures = torch.cat([batch.contents, batch.styles])
+    return F.l1_loss(painted.output[len(batch.contents) :], pictures)
 
 
 INVERSE_TERMS: tuple[Term, ...] = (
@@ -251,15 +251,15 @@ INVERSE_TERMS: tuple[Term, ...] = (
 
 
 def _mapped_style(mapped: Mapped) -> Tensor:
-    return moment_loss(mapped.maps, mapped.lesson.wanted, units=mapped.units)
+    return moment_loss(mapped.maps, mapped.batch.wanted, units=mapped.units)
 
 
 def _mapped_features(mapped: Mapped) -> Tensor:
-    wanted = mapped.lesson.wanted
+    wanted = mapped.batch.wanted
     return torch.stack(
         [
             fast_mean_square(mapped.maps[layer], seen) / _variance(*wanted[layer]).clamp(min=1e-3)
-            for layer, seen in mapped.lesson.taught.items()
+            for layer, seen in mapped.batch.taught.items()
         ]
     ).sum()
 

@@ -1,0 +1,96 @@
+"""Command ``impasto models``: models, engines and their facts."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from impasto.errors import ImpastoError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from impasto.models import Card, ModelRow
+
+
+@click.command()
+@click.argument("files", metavar="[FILE]...", nargs=-1)
+def models(files: tuple[str, ...]) -> None:
+    """List the models and engines, or describe .impasto files."""
+    from impasto.models import DEFAULT_MODEL, ENGINES, MODELS, find_bundle, plugins
+
+    for file in files:
+        _print_entry(file, _card_facts(find_bundle(file).card), marked=False)
+    if files:
+        return
+
+    click.echo("Models (--model NAME; * is the default)\n")
+    for row in MODELS:
+        _print_entry(row.name, _model_facts(row), marked=row.name == DEFAULT_MODEL)
+    click.echo("Use any other model by its file: --model path/to/NAME.impasto\n")
+    if found := plugins():
+        click.echo("Methods of other packages (--model NAME as well)\n")
+        for plugin in found:
+            _print_entry(plugin.name, _plugin_facts(plugin), marked=False)
+        click.echo("For those that need VGG-19: --vgg FILE, or impasto lab fetch vgg19 once\n")
+    click.echo("Engines (--engine NAME; * is the default)\n")
+    default = next((row for row in ENGINES if row.installed), None)
+    for engine in ENGINES:
+        state = "installed" if engine.installed else f"not installed: pip install {engine.pip}"
+        facts = [engine.summary, f"{state}; {', '.join(engine.precisions)}"]
+        _print_entry(engine.name, facts, marked=engine is default)
+
+
+def _model_facts(row: ModelRow) -> list[str]:
+    from impasto.models import find_bundle
+
+    if row.path is None:
+        return [row.summary, f"not in this installation: {row.instructions}"]
+    try:
+        card = find_bundle(row.name).card
+    except ImpastoError as error:  # the others are listed in spite of one damaged file
+        return [row.summary, f"cannot be used: {' '.join(str(error).split())}"]
+    return [row.summary, *_card_facts(card, size=row.path.stat().st_size)]
+
+
+def _card_facts(card: Card, *, size: int = 0) -> list[str]:
+    kind = "levels: " + ", ".join(f"{level.name} (1/{level.stride})" for level in card.levels)
+    if card.styles:
+        controls = ", ".join(card.controls) or "none of alpha, several and masks"
+        kind = f"styles built in: {', '.join(card.styles)}; controls: {controls}"
+    return [
+        card.title,
+        (f"{size / 1e6:.1f} MB, " if size else "") + f"{card.parameters / 1e6:.2f} M parameters, "
+        f"{card.macs_512 / 1e9:.1f} G multiply-adds at 512 x 512",
+        kind,
+        f"trained on: {card.data} ({card.iterations:,} iterations)",
+        f"licence: {card.licence}",
+    ]
+
+
+def _plugin_facts(plugin: EntryPoint) -> list[str]:
+    package = plugin.dist.name if plugin.dist else plugin.module.partition(".")[0]
+    if not plugin.extras:
+        return [f"of the package {package}"]
+    needs = f"{package}[{','.join(plugin.extras)}]"
+    return [f"of the package {package}; needs pip install '{needs}'"]
+
+
+def _print_entry(name: str, facts: Sequence[str], *, marked: bool) -> None:
+    width = min(100, max(60, shutil.get_terminal_size().columns))
+    click.echo(f"{'*' if marked else ' '} {name}")
+    for fact in facts:
+        # Names of folders and files are not broken at their hyphens.
+        wrapped = textwrap.fill(
+            fact,
+            width,
+            initial_indent="    ",
+            subsequent_indent="      ",
+            break_on_hyphens=False,
+        )
+        click.echo(wrapped)
+    click.echo()
