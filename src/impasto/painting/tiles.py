@@ -107,10 +107,14 @@ class Content:
     @property
     def planes(self) -> NDArray[np.float32]:
         """The padded picture as its encoder takes it, (3, H, W)."""
-        down, across = self.places(*self.whole)
         image, alpha = self.basis.window(slice(0, self.size[0]), slice(0, self.size[1]))
         image = _filled(image, self.seen(alpha), self.survey.fill)
-        return np.ascontiguousarray(_indexed(image.transpose(2, 0, 1), down, across), np.float32)
+        before = self.card.margin
+        widths = [(0, 0)] + [
+            (before, padded - side - before)
+            for padded, side in zip(self.shape, self.size, strict=True)
+        ]
+        return np.pad(image.transpose(2, 0, 1), widths, mode="reflect")
 
     @property
     def opacity(self) -> Plane:
@@ -454,7 +458,7 @@ def _painted(
     if color is not None:
         result = restore_colors(result, image, method=color)
     result = keep_photograph(result, image, content.seen(alpha), inside)
-    if not np.isfinite(result).all():
+    if np.isnan(result.min()):  # infinity was clipped
         raise ImageError(f"the result for {content.basis.name} holds NaN or infinity")
     times = encoded - start, aligned - encoded, perf_counter() - aligned
     return PaintedTile(rows, columns, result, alpha, times)
