@@ -201,6 +201,7 @@ class Stylizer:
         masks: Sequence[Map] = (),
         statistics: str = "region",
         color: str | None = None,
+        coarse: float = 1.0,
         size: int | None = None,
         style_size: int | None = ReadOptions.style_size,
         keep_gps: bool = False,
@@ -225,6 +226,7 @@ class Stylizer:
             statistics: "region" or "image", as for :class:`impasto.controls.Controls`.
             color: a name in ``color.METHODS``: how the photograph keeps its colors, or takes on
                 the style's and nothing else. All but "luminance" need the styles as pictures.
+            coarse: how many times as large strokes become, from 1 to 4.
             size: shorter side of the result in pixels, 16 or more; by default the content's.
             style_size: shorter side that larger style pictures are reduced to.
             keep_gps: keep the place where the photograph was taken among its EXIF data.
@@ -252,7 +254,12 @@ class Stylizer:
         """
         # All that is cheap to find wrong comes before anything is read or encoded.
         controls = Controls(
-            alpha=alpha, weights=weights, masks=masks, statistics=statistics, color=color
+            alpha=alpha,
+            weights=weights,
+            masks=masks,
+            statistics=statistics,
+            color=color,
+            coarse=coarse,
         )
         read = ReadOptions(size=size, style_size=style_size, keep_gps=keep_gps)
         budget = Budget(tile=tile, memory=memory)

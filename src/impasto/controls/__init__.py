@@ -51,6 +51,7 @@ class Controls:
         statistics: "region" gives each style the statistics that the photograph has within its
             mask, as the paper's code does; "image" gives all of them those of the whole.
         color: a name in ``impasto.controls.color.METHODS``, or None.
+        coarse: from 1 to 4, how many times as large strokes become.
 
     Raises:
         OptionError: if a value is out of its range, or a mask is 0 everywhere.
@@ -92,6 +93,12 @@ class Controls:
         "the style's colors and nothing else: only.",
         metavar="NAME",
     )
+    coarse: float = option(
+        1.0,
+        "How many times as large strokes become, 1 to 4.",
+        metavar="K",
+        special="paint larger strokes",
+    )
 
     def __post_init__(self) -> None:
         changed: dict[str, Any] = {}  # a frozen value is normalized once, here
@@ -119,6 +126,10 @@ class Controls:
             changed["masks"] = tuple(
                 prepare_mask(each, f"mask {i + 1}") for i, each in enumerate(masks)
             )
+        if self.coarse != 1:
+            from impasto.controls.coarse import check_coarse
+
+            changed["coarse"] = check_coarse(self.coarse)
         for name, value in changed.items():
             object.__setattr__(self, name, value)
 

@@ -7,9 +7,12 @@ Encoding a photograph and a style, and what is done with their moments, is in
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from impasto.controls.coarse import CoarseSource, small_size
 from impasto.controls.color.matching import match_colors
 from impasto.controls.moments import Moments
 from impasto.controls.regions import StyleMap
@@ -19,8 +22,8 @@ from impasto.images.windows import PaintedTile, Source
 from impasto.models.card import Card
 from impasto.models.engine import Engine
 from impasto.painting import Budget, Limits, Watch
-from impasto.painting.plan import plan_tiles, plan_whole
-from impasto.painting.survey import survey
+from impasto.painting.plan import Plan, plan_tiles, plan_whole
+from impasto.painting.survey import scaled, survey
 from impasto.painting.tiles import Content, decode, encode, gather, read_counts
 from impasto.styles.style import Style
 
@@ -44,7 +47,7 @@ class AdaINPainter:
     identity: str
     name: str = field(init=False)
 
-    limits = Limits()
+    limits = Limits(special=("coarse",))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.card.name)
@@ -122,6 +125,8 @@ class AdaINPainter:
         source = content.source
         amounts = StyleMap(controls, len(styles), source.height, source.width)
         values = self._values(content, styles, amounts, controls.color)
+        if controls.coarse > 1:
+            content = self._coarse(content, values, amounts, controls)
         contents: Sequence[Sequence[Moments]]
         if content.moments is not None and not any(amounts.regions):
             contents = [content.moments] * len(styles)
@@ -136,6 +141,31 @@ class AdaINPainter:
             color=controls.color,
             watch=watch,
         )
+
+    def _coarse(
+        self, content: Content, styles: Sequence[Style], amounts: StyleMap, controls: Controls
+    ) -> Content:
+        """Encode the photograph with its strokes laid in, painted at 1/K of its size."""
+        source, cuts = content.source, (content.tiles[0].rows, content.tiles[0].columns)
+        side = max(cut.core.stop - cut.core.start for cut in cuts)
+        plan = Plan(side, keep=content.features is not None)
+        size = small_size(*content.size, controls.coarse)
+        reduced = scaled(source, *size)
+        if len(content.tiles) == 1:
+            reduced = in_memory(reduced)
+        small = Content.of(reduced, self.card, plan, model=self.identity)
+        if plan.keep:
+            small = encode(small, self.engine)
+        first = replace(controls, coarse=1.0, alpha=1.0, color=None)
+        painted = np.empty((*size, 3), np.float32)
+        for tile in self.paint(small, styles, first):
+            painted[tile.rows, tile.columns] = tile.image
+        strokes = Photo(painted, None, source.name)
+        basis: Source = CoarseSource(source, reduced, strokes, amounts)
+        if len(content.tiles) == 1:
+            basis = in_memory(basis)
+        coarse = Content.of(source, self.card, plan, model=self.identity, basis=basis)
+        return encode(coarse, self.engine) if plan.keep else coarse
 
     def _values(
         self,
