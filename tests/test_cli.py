@@ -209,7 +209,7 @@ def test_usage_errors_exit_2(folder: Path):
         (("stylize", "-", "b.jpg", "-s", "wave.png"), b"-o FOLDER"),
         (("stylize", "a.jpg", "-s", "b", "-s", "c", "--mask", "d"), b"1 masks for 2 styles"),
         (("stylize", "-", "wave.png", "--mask", "-"), b"only once"),
-        (("stylize", "a.jpg", "wave.png", "--weights", "0.7;0.3"), b"commas between"),
+        (("stylize", "a.jpg", "wave.png", "--weights", "0.7;0.3"), b"separated by commas"),
     ]:
         done = run(*words, code=2)
         assert mend in done.stderr
