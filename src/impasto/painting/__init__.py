@@ -326,3 +326,20 @@ class Painter(Protocol):
             watch: called after every step.
         """
         ...
+
+
+def refuse_settings(name: str, settings: Mapping[str, object]) -> None:
+    """Refuse every setting: a trained model has none.
+
+    Args:
+        name: of the model.
+        settings: by name.
+
+    Raises:
+        OptionError: naming the first.
+
+    Example:
+        >>> refuse_settings("fast", {})
+    """
+    for setting in settings:
+        raise OptionError(f"model {name!r} has no option {setting!r}: leave it out")

@@ -16,12 +16,11 @@ from impasto.controls.coarse import CoarseSource, small_size
 from impasto.controls.color.matching import match_colors
 from impasto.controls.moments import Moments
 from impasto.controls.regions import StyleMap
-from impasto.errors import OptionError
 from impasto.images.arrays import Photo, in_memory
 from impasto.images.windows import PaintedTile, Source
 from impasto.models.card import Card
 from impasto.models.engine import Engine
-from impasto.painting import Budget, Limits, Watch
+from impasto.painting import Budget, Limits, Watch, refuse_settings
 from impasto.painting.plan import Plan, plan_tiles, plan_whole
 from impasto.painting.survey import scaled, survey
 from impasto.painting.tiles import Content, decode, encode, gather, read_counts
@@ -58,8 +57,7 @@ class AdaINPainter:
         Raises:
             OptionError: naming the setting.
         """
-        for name in settings:
-            raise OptionError(f"model {self.name!r} has no option {name!r}: leave it out")
+        refuse_settings(self.name, settings)
         return self
 
     def style(self, photo: Photo) -> Style:

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from impasto.controls.color.matching import restore_colors
 from impasto.controls.moments import cell_average
 from impasto.controls.regions import StyleMap
-from impasto.errors import ImageError, OptionError, StyleError
+from impasto.errors import ImageError, StyleError
 from impasto.images.arrays import Photo, in_memory
 from impasto.images.windows import PaintedTile, Source
 from impasto.models.card import Card
 from impasto.models.engine import Engine
-from impasto.painting import Budget, Limits, Progress, Watch
+from impasto.painting import Budget, Limits, Progress, Watch, refuse_settings
 from impasto.painting.plan import memory_at_once, plan_whole
 from impasto.painting.tiles import Content, keep_photograph
 from impasto.styles.style import Style
@@ -70,8 +70,7 @@ class BuiltInPainter:
         Raises:
             OptionError: naming the setting.
         """
-        for name in settings:
-            raise OptionError(f"model {self.name!r} has no option {name!r}: leave it out")
+        refuse_settings(self.name, settings)
         return self
 
     def style(self, photo: Photo) -> Style:
