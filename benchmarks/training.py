@@ -34,7 +34,12 @@ from impasto.lab.training.batches import Batches, BatchOptions
 from impasto.lab.training.config import Optimizer, PairData, TaughtLoss, TrainConfig
 from impasto.lab.training.networks import find_network
 from impasto.lab.training.objective import Objective
-from impasto.lab.training.optimizers import OPTIMIZERS, clip_gradients, update_average
+from impasto.lab.training.optimizers import (
+    OPTIMIZERS,
+    clip_gradients,
+    in_bf16,
+    update_average,
+)
 
 PAPER = TrainConfig(
     network="adain",
@@ -156,7 +161,7 @@ def ours(config: TrainConfig) -> Iterator[float]:
     torch.manual_seed(0)
     row = find_network(config.network)
     vgg = VGG19(weights(), LAYOUTS[0]).eval()
-    if config.precision == "bf16":
+    if in_bf16(config, torch.device("cpu")):
         vgg = vgg.to(torch.bfloat16)
     objective = Objective(config, vgg, None, paint=row.paint, features=row.features)
     contents, styles = samplers(config)

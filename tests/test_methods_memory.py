@@ -18,13 +18,13 @@ import torch
 import impasto
 from impasto.images import read_photo
 from impasto.images.resizing import resize
+from impasto.lab.nets.precision import has_bf16
 
 name, vgg, *files = sys.argv[1:]
 content, style = (resize(read_photo(file).image, 512)[:512, :512] for file in files)
 # The quicker one: bfloat16 takes minutes on a processor that emulates it. Single precision holds a
 # tenth more (benchmarks/methods.py).
-quick = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-method = impasto.load(name, vgg=vgg, precision="bf16" if quick else "fp32")
+method = impasto.load(name, vgg=vgg, precision="bf16" if has_bf16(torch.device("cpu")) else "fp32")
 # One gradient a stage: every stage searches for patches before its first.
 method.stylize(content, style, steps=getattr(method.painter.method.options(), "scales", 1))
 unit = 1 if sys.platform == "darwin" else 1024

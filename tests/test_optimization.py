@@ -89,7 +89,7 @@ def test_config_round_trip_and_errors(config, tmp_path):
         ("speed = 1\n" + text, "speed"),
         (text.replace("batch = 2", 'batch = "two"'), "batch"),
         (text.replace('network = "fast"\n', ""), "network"),
-        (text.replace('"muon"', '"magic"'), "magic"),
+        (text.replace('"adam"', '"magic"'), "magic"),
         (text.replace("tensorboard = false", "tensorboard = 1"), "tensorboard"),
         (text.replace("crop = 32", "crop = 40"), "multiple of 16"),
         (text.replace("= 0.5\n", '= "often"\n'), "often"),

@@ -33,7 +33,7 @@ CHOICES = {
     "name": ("muon", "adam"),
     "schedule": ("cosine", "inverse"),
     "style_units": ("mean", "sum"),
-    "precision": ("bf16", "fp32"),
+    "precision": ("auto", "bf16", "fp32"),
     "normalization": ("instance", "batch"),
 }
 """Values of the fields that name something."""
@@ -379,8 +379,10 @@ class TrainConfig:
     """Pairs a step, over all processes and parts: a config means the same on any machine."""
     accumulate: int = 1
     """Parts in which a process goes through its share of the batch, to save memory."""
-    precision: str = "bf16"
-    """Of networks and judge: ``bf16`` (weights and losses stay float32) or ``fp32``."""
+    precision: str = "auto"
+    """Of networks and judge: ``bf16`` (weights and losses stay float32), ``fp32``, or ``auto``:
+    bf16 on a device that has instructions for it. A processor that emulates it takes about 20
+    times as long for a convolution."""
     device: str = ""
     """``cpu`` or ``cuda``; empty: CUDA where there is a device."""
     compile: bool = False

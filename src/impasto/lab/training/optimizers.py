@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from impasto.lab.nets.precision import has_bf16
 from impasto.lab.training.config import Optimizer, TrainConfig
 
 BOUND = 5.0
@@ -91,11 +92,12 @@ class Muon(torch.optim.Optimizer):
 def orthogonalize(matrix: Tensor, *, steps: int = 5) -> Tensor:
     """Roughly ``U V'`` of the singular value decomposition ``U S V'`` of matrices (..., m, n).
 
-    Five Newton-Schulz steps bring all singular values to about 0.7 to 1.2, which is enough.
+    Five Newton-Schulz steps bring all singular values to about 0.7 to 1.2, which is enough. They
+    run in bfloat16 where the device has it.
     """
     a, b, c = QUINTIC
     tall = matrix.shape[-2] > matrix.shape[-1]
-    x = matrix.bfloat16()
+    x = matrix.bfloat16() if has_bf16(matrix.device) else matrix.float()
     x = x.mT if tall else x
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
@@ -153,9 +155,14 @@ def learning_rate(config: TrainConfig, step: int, elapsed: float = 0.0) -> float
     return options.learning_rate * rise * SCHEDULES[options.schedule](options, step, elapsed)
 
 
+def in_bf16(config: TrainConfig, device: torch.device) -> bool:
+    """Return whether networks and judge of ``config`` run in bfloat16 on ``device``."""
+    return config.precision == "bf16" or (config.precision == "auto" and has_bf16(device))
+
+
 def precision(config: TrainConfig, images: Tensor) -> torch.autocast:
-    """Within it what is learned works in the precision of a config."""
-    half = config.precision == "bf16"
+    """Return the context in which a network in training runs in the precision of ``config``."""
+    half = in_bf16(config, images.device)
     return torch.autocast(images.device.type, torch.bfloat16, enabled=half)
 
 

@@ -34,6 +34,7 @@ from impasto.lab.training.config import TrainConfig
 from impasto.lab.training.journal import Preview
 from impasto.lab.training.networks import WIDE, BuiltInRow, NetworkRow
 from impasto.lab.training.objective import Objective
+from impasto.lab.training.optimizers import in_bf16
 from impasto.lab.training.reading import eye_of, give_eye
 
 AHEAD = 2
@@ -166,7 +167,7 @@ def _open_eye(
         if isinstance(learned, Eye):
             learned.load_state_dict(eye_of(config.eye))
         else:
-            give_eye(learned, eye_of(config.eye), crops, bf16=config.precision == "bf16")
+            give_eye(learned, eye_of(config.eye), crops, bf16=in_bf16(config, device))
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"the eye of {config.eye} does not fit {row.name}: {reason}") from error
@@ -229,7 +230,7 @@ def _check_styles(
 
 
 def _judge(config: TrainConfig, device: torch.device) -> VGG19:
-    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+    dtype = torch.bfloat16 if in_bf16(config, device) else torch.float32
     return load_vgg(config.vgg).to(device, dtype)
 
 
