@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -169,6 +170,26 @@ def test_histogram_loss_sees_each_channel_alone():
     one, _ = clouds()
     shuffled = torch.stack([c.flatten()[torch.randperm(30)].reshape(6, 5) for c in one[0]])[None]
     assert histogram_loss(one, shuffled).item() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        histogram_loss,
+        sliced_wasserstein_loss,
+        *(partial(mmd_loss, kernel=kernel) for kernel in ("linear", "polynomial", "gaussian")),
+    ],
+)
+def test_a_loss_of_a_batch_is_the_mean_of_those_of_its_pictures(loss):
+    sizes = torch.tensor([1.0, 2.0, 3.0]).reshape(3, 1, 1, 1)
+    x, y = sizes * torch.randn(3, 4, 6, 5), 2 * torch.randn(3, 4, 3, 5) + 1
+    alone = [loss(x[i : i + 1], y[i : i + 1]).item() for i in range(3)]
+    assert max(alone) > 1.1 * min(alone)
+    assert loss(x, y).item() == pytest.approx(np.mean(alone), rel=1e-4)
+    one = [loss(x[i : i + 1], y[:1]).item() for i in range(3)]
+    assert loss(x, y[:1]).item() == pytest.approx(np.mean(one), rel=1e-4)
+    with pytest.raises(OptionError, match=r"\(3, 4, 6, 5\) and style \(2, 4, 3, 5\) do not fit"):
+        loss(x, y[:2])
 
 
 def test_shadow_loss_is_that_of_each_picture_alone():

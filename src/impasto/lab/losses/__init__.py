@@ -96,15 +96,17 @@ def mmd_loss(
     constant: float = 0.0,
     bandwidth: float | None = None,
 ) -> Tensor:
-    """Squared maximum mean discrepancy between the feature vectors of two maps (1, C, h, w).
+    """Squared maximum mean discrepancy between the feature vectors of maps (N, C, h, w).
 
     Li et al., "Demystifying neural style transfer" (IJCAI 2017), with all pairs::
 
         mean_ij k(f_i, f_j) + mean_ij k(s_i, s_j) - 2 mean_ij k(f_i, s_j)
 
+    and the mean of that over the batch.
+
     Args:
-        features: of the picture.
-        style: of the style; another size will do.
+        features: of the pictures.
+        style: of the style of each, or of one for all; another size will do.
         kernel: ``linear`` (``x . y``: the distance of the means), ``polynomial``
             (``(x . y + constant) ^ power``) or ``gaussian`` (``exp(-|x - y|^2 / 2 b^2)``). The
             polynomial of power 2 and constant 0 gives ``|G_f - G_s|^2``, summed over all entries
@@ -114,51 +116,72 @@ def mmd_loss(
         bandwidth: b; by default the root of half the mean square distance of the style's own.
 
     Raises:
-        OptionError: for another kernel.
+        OptionError: for another kernel, or where the batches do not fit.
     """
-    x, y = (each[0].flatten(1).T.float() for each in (features, style))
+    _check_batches(features, style)
+    x, y = (each.flatten(2).mT.float() for each in (features, style))
     if kernel == "gaussian":
         if bandwidth is None:
             # The mean of |s_i - s_j|^2 over all pairs is twice the variance.
-            variance = y.detach().var(dim=0, correction=0).sum()
+            variance = y.detach().var(dim=1, correction=0).sum(dim=1)[:, None, None]
         else:
             variance = torch.tensor(float(bandwidth) ** 2, device=y.device)
 
         def similarity(a: Tensor, b: Tensor) -> Tensor:
-            squares = a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T
+            lengths = a.square().sum(2)[:, :, None] + b.square().sum(2)[:, None]
+            squares = lengths - 2 * a @ b.mT
             return torch.exp(-squares.clamp(min=0) / (2 * variance).clamp(min=1e-12))
     elif kernel in ("linear", "polynomial"):
         exponent, offset = (1, 0.0) if kernel == "linear" else (power, constant)
 
         def similarity(a: Tensor, b: Tensor) -> Tensor:
-            return (a @ b.T + offset) ** exponent
+            return (a @ b.mT + offset) ** exponent
     else:
         raise OptionError(f"there is no kernel {kernel!r}; choose linear, polynomial or gaussian")
     return similarity(x, x).mean() + similarity(y, y).mean() - 2 * similarity(x, y).mean()
 
 
+def _check_batches(features: Tensor, style: Tensor) -> None:
+    if features.shape[1] != style.shape[1] or len(style) not in (1, len(features)):
+        raise OptionError(
+            f"features {tuple(features.shape)} and style {tuple(style.shape)} do not fit: they "
+            "need the same channels, and one style or as many as there are pictures"
+        )
+
+
 def histogram_loss(features: Tensor, style: Tensor) -> Tensor:
-    """Mean square distance of a map (1, C, h, w) from itself with the style's histograms.
+    """Mean square distance of maps (N, C, h, w) from themselves with the style's histograms.
 
     Risser, Wilmot & Barnes, "Stable and controllable neural texture synthesis and style transfer
     using histogram losses" (arXiv 1701.08893): every channel is given the distribution that
     the style has in it, and what that changes is the loss. Here by ranks, which is exact, where
-    theirs has 256 bins. The target is a constant: no gradient flows through it.
+    theirs has 256 bins. The target is a constant: no gradient flows through it. ``style`` is that
+    of each picture, or one for all; another size will do.
+
+    Raises:
+        OptionError: where the batches do not fit.
     """
-    x = features[0].flatten(1).float()
+    _check_batches(features, style)
+    x = features.flatten(2).float()
     with torch.no_grad():
-        ordered = style[0].flatten(1).float().sort(dim=1).values
-        places = x.argsort(dim=1)
-        matched = torch.empty_like(x).scatter_(1, places, at_ranks(ordered, x.shape[1]))
+        ordered = style.flatten(2).float().sort(dim=2).values
+        places = x.argsort(dim=2)
+        values = at_ranks(ordered, x.shape[2]).expand_as(x)
+        matched = torch.empty_like(x).scatter_(2, places, values)
     return F.mse_loss(x, matched)
 
 
 def sliced_wasserstein_loss(features: Tensor, style: Tensor, *, seed: int = 0) -> Tensor:
-    """Squared sliced Wasserstein distance between the feature vectors of two maps (1, C, h, w).
+    """Squared sliced Wasserstein distance between the feature vectors of maps (N, C, h, w).
 
     Heitz et al., "A sliced Wasserstein loss for neural texture synthesis" (CVPR 2021), along
     the directions of :func:`impasto.lab.losses.transport.directions`; another ``seed``, others.
+    The mean over the batch; ``style`` is that of each picture, or one for all.
+
+    Raises:
+        OptionError: where the batches do not fit.
     """
+    _check_batches(features, style)
     along = directions(features.shape[1], seed=seed)
     return projection_loss({"": features}, {"": along}, {"": projections(style.flatten(2), along)})
 
