@@ -30,8 +30,9 @@ SEEN = ("step", *TERM_NAMES)
 class Journal:
     """Writes the files; in processes other than the first it only counts.
 
-    ``log.csv`` has means over ``log_every`` steps, ``held-out.csv`` the terms of the loss on the
-    pairs of the previews.  Lines after ``step``, which a run that broke off may have left, go.
+    ``log.csv`` has a line every ``log_every`` steps and one at the end, with the means over the
+    steps since the line before; ``held-out.csv`` the terms of the loss on the pairs of the
+    previews.  Lines after ``step``, which a run that broke off may have left, go.
     """
 
     def __init__(self, folder: Path, config: TrainConfig, processes: Processes, step: int) -> None:
@@ -40,6 +41,7 @@ class Journal:
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}  # a step of another branch has other terms
         self.count, self.since = 0, time.monotonic()
+        self.step, self.rate = step, 0.0
         self.known: set[LeftOut] = set()
         self.board = _board(folder, step) if config.tensorboard and processes.first else None
         if processes.first:
@@ -48,20 +50,24 @@ class Journal:
             _cut(folder / HELD_OUT, SEEN, step)
 
     def add(self, step: int, values: dict[str, Tensor], rate: float) -> None:
-        """Take note of a step; every ``log_every`` steps a line is written."""
+        """Take note of a step, and write a line after every multiple of ``log_every``."""
         for name, value in values.items():
             value = value.detach().float()
             self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
             self.counts[name] = self.counts.get(name, 0) + 1
         self.count += 1
-        if self.count < self.config.log_every:
-            return
+        self.step, self.rate = step, rate
+        if step % self.config.log_every == 0:
+            self._write_means()
+
+    def _write_means(self) -> None:
+        """Write the means over the steps since the last line."""
         self.processes.average(list(self.sums.values()))
         row = {name: float(value) / self.counts[name] for name, value in self.sums.items()}
-        row["learning_rate"] = rate
+        row["learning_rate"] = self.rate
         seconds = time.monotonic() - self.since
         row["images_per_second"] = self.count * self.config.batch / max(seconds, 1e-9)
-        self._write(LOG, COLUMNS, step, row)
+        self._write(LOG, COLUMNS, self.step, row)
         self.sums, self.counts, self.count, self.since = {}, {}, 0, time.monotonic()
 
     def held_out(self, step: int, sheet: Image.Image, terms: dict[str, float]) -> None:
@@ -89,7 +95,9 @@ class Journal:
         return new
 
     def close(self) -> None:
-        """Write what TensorBoard's writer still holds."""
+        """Write the last line of the log, and what TensorBoard's writer still holds."""
+        if self.count:
+            self._write_means()
         if self.board:
             self.board.close()
 
