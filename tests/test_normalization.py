@@ -15,12 +15,15 @@ pytest.importorskip("torch")
 import torch
 
 from impasto.errors import OptionError, StyleError
+from impasto.lab.nets.batchnorm import BatchNorm, BatchRenorm, reestimate
+from impasto.lab.nets.codes import Noise, StyleCode
 from impasto.lab.nets.normalization import (
     EPS,
     AdaIN,
-    BatchNorm,
     ConditionalInstanceNorm,
+    GroupNorm,
     InstanceNorm,
+    LayerNorm,
     adain,
     mean_std,
 )
@@ -94,6 +97,148 @@ def test_instance_norm(shape: tuple[int, ...]) -> None:
     torch.testing.assert_close(layer(tensor(x)), theirs(tensor(x)), rtol=1e-4, atol=2e-5)
     layer.eval()  # IN has no other behavior at test time
     np.testing.assert_allclose(layer(tensor(x)).detach(), wanted, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("shape", [(4, 8, 6, 6), (2, 12, 1, 2), (1, 4, 5, 7)])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_group_norm(shape: tuple[int, ...], groups: int) -> None:
+    x, layer = features(21, *shape), GroupNorm(groups, shape[1])
+    theirs = torch.nn.GroupNorm(groups, shape[1])
+    randomize(theirs)
+    layer.load_state_dict(theirs.state_dict())
+    inside = x.reshape(shape[0], groups, shape[1] // groups, *shape[2:])
+    normal = reference(inside, (2, 3, 4), np.ones(1), np.zeros(1)).reshape(shape)
+    wanted = column(theirs.weight) * normal + column(theirs.bias)
+    np.testing.assert_allclose(layer(tensor(x)).detach(), wanted, rtol=1e-4, atol=2e-5)
+    torch.testing.assert_close(layer(tensor(x)), theirs(tensor(x)), rtol=1e-4, atol=2e-5)
+    if groups == 1:
+        one = LayerNorm(shape[1])
+        one.load_state_dict(theirs.state_dict())
+        assert torch.equal(one(tensor(x)), layer(tensor(x)))
+
+
+NETWORKS = (
+    (BatchNorm(6), torch.nn.BatchNorm2d(6)),
+    (InstanceNorm(6), torch.nn.InstanceNorm2d(6, affine=True)),
+    (GroupNorm(3, 6), torch.nn.GroupNorm(3, 6)),
+    (BatchNorm(6, affine=False), torch.nn.BatchNorm2d(6, affine=False)),
+    (InstanceNorm(6, affine=False), torch.nn.InstanceNorm2d(6)),
+    (GroupNorm(3, 6, affine=False), torch.nn.GroupNorm(3, 6, affine=False)),
+)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), NETWORKS)
+def test_state_dicts_of_pytorch_load(ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
+    randomize(theirs)
+    theirs(tensor(features(22, 4, 6, 5, 5)))
+    here, there = (torch.nn.Sequential(torch.nn.Identity(), each) for each in (ours, theirs))
+    here.load_state_dict(there.state_dict())
+    x = tensor(features(23, 2, 6, 5, 5))
+    torch.testing.assert_close(here.eval()(x), there.eval()(x), rtol=1e-4, atol=2e-5)
+    here.load_state_dict(here.state_dict())  # and its own
+    torch.testing.assert_close(here(x), there(x), rtol=1e-4, atol=2e-5)
+    assert ("affine=False" in repr(ours)) == (not list(ours.parameters()))
+
+
+def test_layers_say_what_they_are() -> None:
+    layers = (BatchRenorm(4), LayerNorm(4), GroupNorm(2, 4), AdaIN(), ConditionalInstanceNorm(3, 4))
+    found = [repr(layer) for layer in (*layers, StyleCode(4, code=5), Noise(4))]
+    assert [text.split("(", 1)[1].rstrip(")").split(", eps")[0] for text in found[:3]] == [
+        "4", "4", "2, 4"
+    ]  # fmt: skip
+    assert found[3:] == [
+        "AdaIN(eps=1e-05, unbiased=False)",
+        "ConditionalInstanceNorm(3, 4, eps=1e-05)",
+        "StyleCode(\n  4, code=5, eps=1e-05\n  (map): Linear(in_features=5, out_features=8, "
+        "bias=True)\n)",
+        "Noise(4)",
+    ]
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_batch_renorm(shape: tuple[int, ...]) -> None:
+    layer = BatchRenorm(shape[1], momentum=0.2, bounds=(1.5, 0.5), steps=(1, 3, 2))
+    randomize(layer)
+    gamma, beta = column(layer.gamma), column(layer.beta)
+    mean, std = np.zeros((shape[1], 1, 1)), np.ones((shape[1], 1, 1))
+    for step, (r_max, d_max) in enumerate([(1, 0), (1, 0), (1.25, 0.5), (1.5, 0.5), (1.5, 0.5)]):
+        x = features(30 + step, *shape)
+        own_mean = x.mean(axis=(0, 2, 3))[:, None, None]
+        own_std = np.sqrt(x.var(axis=(0, 2, 3))[:, None, None] + 1e-5)
+        r = np.clip(own_std / std, 1 / r_max, r_max)
+        d = np.clip((own_mean - mean) / std, -d_max, d_max)
+        wanted = gamma * ((x - own_mean) / own_std * r + d) + beta
+        np.testing.assert_allclose(layer(tensor(x)).detach(), wanted, rtol=1e-3, atol=1e-4)
+        mean, std = mean + 0.2 * (own_mean - mean), std + 0.2 * (own_std - std)
+    np.testing.assert_allclose(layer.running_std, std.ravel(), rtol=1e-5)
+    x = features(36, *shape)
+    wanted = gamma * (x - mean) / std + beta
+    np.testing.assert_allclose(layer.eval()(tensor(x)).detach(), wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_batch_renorm_without_bounds_trains_as_it_infers() -> None:
+    layer = BatchRenorm(3, bounds=(1e9, 1e9), steps=(0, 1, 1), momentum=0.0)
+    layer.load_state_dict(
+        {"weight": torch.ones(3), "bias": torch.zeros(3), "running_mean": torch.tensor([1.0, 2, 3]),
+         "running_var": torch.tensor([4.0, 9, 16]), "num_batches_tracked": torch.tensor(7)}
+    )  # fmt: skip
+    layer.step += 1
+    x = tensor(features(40, 2, 3, 5, 5)).requires_grad_()
+    trained = layer(x)
+    torch.testing.assert_close(trained, layer.eval()(x), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(layer.running_std, [2, 3, 4], rtol=1e-5)
+    # r and d are constants: the gradient is that of batch normalization, times r.
+    layer.train()
+    (own,) = torch.autograd.grad(layer(x).square().sum(), x)
+    assert own.isfinite().all() and own.mean(dim=(0, 2, 3)).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("layer", [BatchNorm, BatchRenorm, torch.nn.BatchNorm2d])
+def test_statistics_of_another_domain(layer: Callable[[int], torch.nn.Module]) -> None:
+    network = torch.nn.Sequential(layer(3), torch.nn.ReLU(), torch.nn.Dropout(0.5))
+    network(tensor(features(50, 4, 3, 6, 6)))
+    network.eval()
+    weights = [each.clone() for each in network.parameters()]
+    pictures = features(51, 9, 3, 8, 5) * 3 + 7
+    # Batches of three sizes: the statistics are those of all pictures together.
+    reestimate(network, [tensor(each) for each in np.split(pictures, [2, 3])])
+    assert not network.training and not network[0].training
+    found = network(tensor(pictures))
+    mean = pictures.mean(axis=(0, 2, 3), keepdims=True)
+    std = np.sqrt(pictures.var(axis=(0, 2, 3), keepdims=True, ddof=1) + 1e-5)
+    wanted = np.maximum((pictures - mean) / std, 0)
+    np.testing.assert_allclose(found.detach(), wanted, rtol=1e-3, atol=1e-3)
+    assert all(map(torch.equal, network.parameters(), weights))
+
+
+def test_the_style_of_a_code_is_adain_with_its_pair() -> None:
+    layer, x = StyleCode(4, code=6), features(60, 3, 4, 5, 5)
+    codes = torch.randn(3, 6)
+    pairs = (codes.double() @ layer.map.weight.detach().double().T).numpy()
+    gamma, beta = 1 + pairs[:, :4, None, None], pairs[:, 4:, None, None]
+    found = layer(tensor(x), codes)
+    np.testing.assert_allclose(
+        found.detach(), reference(x, (2, 3), gamma, beta), rtol=1e-3, atol=1e-4
+    )
+    torch.testing.assert_close(layer(tensor(x), codes[:1])[0], found[0])
+    assert abs(layer.map.weight.detach().norm(dim=1).mean() - 1) < 0.5  # gains change by about 1
+    with pytest.raises(OptionError, match=r"codes must be \(3, 6\).*not \(2, 6\)"):
+        layer(tensor(x), codes[:2])
+
+
+def test_noise_is_scaled_for_each_channel() -> None:
+    layer, x = Noise(4), tensor(features(61, 3, 4, 5, 7))
+    assert torch.equal(layer(x), x)
+    with torch.no_grad():
+        layer.strength.copy_(torch.tensor([0.0, 1.0, 2.0, -1.0]))
+    noise = torch.randn(3, 1, 5, 7)
+    torch.testing.assert_close((layer(x, noise) - x)[:, 2], 2 * noise[:, 0], rtol=1e-4, atol=1e-5)
+    added = layer(x) - x
+    assert not torch.equal(added, layer(x) - x)  # drawn anew
+    torch.testing.assert_close(added[:, 3], -added[:, 1], rtol=1e-4, atol=1e-5)
+    assert torch.equal(layer(x)[:, 0], x[:, 0])
+    with pytest.raises(OptionError, match=r"\(3, 1, 5, 7\).*not \(3, 4, 5, 7\)"):
+        layer(x, x)
 
 
 @pytest.mark.parametrize("shape", SIZES)
@@ -307,6 +452,25 @@ def test_graphs_keep_height_and_width_open() -> None:
     torch.testing.assert_close(program.module()(x, y), adain(x, y))
 
 
+def test_every_layer_is_exported_and_waits_for_no_device() -> None:
+    x = torch.randn(2, 4, 8, 9)
+    index, weights = torch.tensor([1, 0]), torch.rand(2, 3)
+    layers: list[tuple[torch.nn.Module, tuple[torch.Tensor, ...]]] = [
+        *((each.eval(), ()) for each in (BatchNorm(4), BatchRenorm(4), InstanceNorm(4))),
+        *((each, ()) for each in (LayerNorm(4), GroupNorm(2, 4), GroupNorm(2, 4, affine=False))),
+        (ConditionalInstanceNorm(3, 4), (index,)),
+        (ConditionalInstanceNorm(3, 4), (weights,)),
+        (StyleCode(4, code=5), (torch.randn(2, 5),)),
+        (Noise(4), (torch.randn(2, 1, 8, 9),)),
+    ]
+    for layer, others in layers:
+        program = torch.export.export(layer, (x, *others))
+        torch.testing.assert_close(program.module()(x, *others), layer(x, *others))
+        # On this device there are no values: whatever asked for one would raise.
+        afar = (each.to("meta") for each in (x, *others))
+        assert layer.train().to("meta")(*afar).shape == x.shape
+
+
 x4 = torch.zeros(2, 3, 4, 4)
 
 
@@ -318,6 +482,13 @@ x4 = torch.zeros(2, 3, 4, 4)
         (lambda: mean_std(torch.zeros(1, 3, 0, 4)), "too few pixels"),
         (lambda: mean_std(torch.zeros(1, 3, 1, 1), unbiased=True), "an unbiased variance"),
         (lambda: InstanceNorm(4)(x4), "4 channels"),
+        (lambda: GroupNorm(2, 5), "5 channels cannot be divided into 2 groups"),
+        (lambda: LayerNorm(4)(x4), "4 channels"),
+        (lambda: BatchRenorm(3)(torch.zeros(1, 3, 1, 1)), "one value per channel"),
+        (lambda: BatchRenorm(3, bounds=(0.5, 1)), "r_max is 1 or more"),
+        (lambda: BatchRenorm(3, steps=(9, 3, 20)), "bounds begin to open before"),
+        (lambda: reestimate(InstanceNorm(3), [x4]), "no batch normalization"),
+        (lambda: reestimate(BatchNorm(3), []), "at least one"),
         (lambda: BatchNorm(4)(x4), "4 channels"),
         (lambda: BatchNorm(3)(torch.zeros(1, 3, 1, 1)), "one value per channel"),
         (lambda: ConditionalInstanceNorm(5, 3)(x4, 5), "outside 0 to 4"),

@@ -78,11 +78,21 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "Ulyanov",
         "UlyanovShape",
     ),
+    "impasto.lab.nets.batchnorm": (
+        "BatchNorm",
+        "BatchRenorm",
+        "reestimate",
+    ),
+    "impasto.lab.nets.codes": (
+        "Noise",
+        "StyleCode",
+    ),
     "impasto.lab.nets.normalization": (
         "AdaIN",
-        "BatchNorm",
         "ConditionalInstanceNorm",
+        "GroupNorm",
         "InstanceNorm",
+        "LayerNorm",
         "adain",
         "mean_std",
         "normalize",

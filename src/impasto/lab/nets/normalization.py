@@ -1,23 +1,33 @@
-"""Normalization layers of the paper: BN, IN, CIN and AdaIN, one formula with four sources of
-statistics and of the affine pair.
+"""Normalization layers: one formula with several sources of statistics and of the affine pair.
 
+All are ``gamma * (x - mu) / sigma + beta`` on features (N, C, H, W). The equations are those of
 Huang & Belongie, "Arbitrary style transfer in real-time with adaptive instance normalization", ICCV
-2017, arXiv 1703.06868, sections 3 and 4. All are ``gamma * (x - mu) / sigma + beta``:
+2017, arXiv 1703.06868, sections 3 and 4:
 
-===== ========== ================================ ==============================
-layer equations  mu and sigma over                gamma and beta
-===== ========== ================================ ==============================
-BN    1, 2, 3    (N, H, W): the batch             learned
-IN    4, 5, 6    (H, W): each sample on its own   learned
-CIN   7          (H, W)                           learned, one pair for each style
-AdaIN 8          (H, W)                           sigma and mu of the style image
-===== ========== ================================ ==============================
+======================= ========== ================================ ===========================
+layer                   equations  mu and sigma over                gamma and beta
+======================= ========== ================================ ===========================
+BatchNorm               1, 2, 3    (N, H, W): the batch             learned, for each channel
+InstanceNorm            4, 5, 6    (H, W): each sample on its own   learned
+LayerNorm                          (C, H, W)                        learned
+GroupNorm                          (C / G, H, W)                    learned
+ConditionalInstanceNorm 7          (H, W)                           learned, a pair a style
+AdaIN                   8          (H, W)                           sigma and mu of the style
+StyleCode                          (H, W)                           a linear map of a code
+======================= ========== ================================ ===========================
+
+``BatchNorm`` and what follows from the statistics of a batch is in
+:mod:`impasto.lab.nets.batchnorm`, ``StyleCode`` in :mod:`impasto.lab.nets.codes`.
 
 Statistics are float32 where features are half precision (float64 for float64), in two passes: the
-mean first, then the squares of what differs from it.
+mean first, then the squares of what differs from it. State dicts of PyTorch's own layers load:
+``weight``, ``bias`` and ``running_var`` are taken for ``gamma``, ``beta`` and
+``running_variance``.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,13 +39,18 @@ from impasto.lab.nets.fast_norm import is_quick, quick_instance_norm
 __all__ = [
     "EPS",
     "AdaIN",
-    "BatchNorm",
     "ConditionalInstanceNorm",
+    "GroupNorm",
     "InstanceNorm",
+    "LayerNorm",
+    "Normalization",
     "adain",
     "mean_std",
     "normalize",
 ]
+
+# Names in the state dicts of PyTorch's layers, and here.
+_NAMES = {"weight": "gamma", "bias": "beta", "running_var": "running_variance"}
 
 
 def mean_std(x: Tensor, eps: float = EPS, *, unbiased: bool = False) -> tuple[Tensor, Tensor]:
@@ -60,7 +75,7 @@ def mean_std(x: Tensor, eps: float = EPS, *, unbiased: bool = False) -> tuple[Te
         >>> mean.item(), round(std.item(), 3)
         (2.0, 1.0)
     """
-    mean, variance = _mean_variance(x, (2, 3), unbiased=unbiased)
+    mean, variance = mean_variance(x, (2, 3), unbiased=unbiased)
     return mean, (variance + eps).sqrt()
 
 
@@ -135,84 +150,134 @@ class AdaIN(nn.Module):
         self.eps = eps
         self.unbiased = unbiased
 
+    def extra_repr(self) -> str:
+        """Return the settings, for ``print``."""
+        return f"eps={self.eps}, unbiased={self.unbiased}"
+
     def forward(self, content: Tensor, style: Tensor) -> Tensor:
         return adain(content, style, eps=self.eps, unbiased=self.unbiased)
 
 
-class BatchNorm(nn.Module):
-    """Batch normalization, eqs. 1 to 3: statistics over (N, H, W) of the batch.
-
-    In training the batch's own statistics are used, with the biased variance of eq. 3, and the
-    running ones follow them; in evaluation the running ones take their place. As in PyTorch, and
-    unlike eq. 3, the running variance is the unbiased one: it estimates that of the data.
+class Normalization(nn.Module):
+    """A layer with an affine pair for each of its channels, or without one.
 
     Args:
         channels: C.
-        momentum: how far the running statistics move towards those of a batch, 0 to 1.
         eps: added to the variance.
-
-    Example:
-        >>> layer = BatchNorm(8)
-        >>> layer(torch.randn(4, 8, 16, 16)).shape
-        torch.Size([4, 8, 16, 16])
+        affine: whether gamma (ones at first) and beta (zeros) are learned; without them features
+            come out with mean 0 and deviation 1.
     """
 
-    running_mean: Tensor
-    running_variance: Tensor
+    gamma: nn.Parameter | None
+    beta: nn.Parameter | None
 
-    def __init__(self, channels: int, *, momentum: float = 0.1, eps: float = EPS) -> None:
+    def __init__(self, channels: int, *, eps: float = EPS, affine: bool = True) -> None:
         super().__init__()
-        self.momentum = momentum
-        self.eps = eps
-        self.gamma = nn.Parameter(torch.ones(channels))
-        self.beta = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_variance", torch.ones(channels))
+        self.channels, self.eps = channels, eps
+        self.gamma = nn.Parameter(torch.ones(channels)) if affine else None
+        self.beta = nn.Parameter(torch.zeros(channels)) if affine else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        _check_channels(x, len(self.gamma))
-        if self.training:
-            mean, variance = _mean_variance(x, (0, 2, 3))
-            self._follow(mean.flatten(), variance.flatten(), x.numel() // x.shape[1])
-        else:
-            mean = _column(_wide(self.running_mean))
-            variance = _column(_wide(self.running_variance))
-        std = (variance + self.eps).sqrt()
-        return normalize(x, mean, std, _column(self.gamma), _column(self.beta))
+    def pair(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return gamma and beta, each (1, C, 1, 1), for features (N, C, H, W).
 
-    @torch.no_grad()
-    def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        if count < 2:
-            raise OptionError(
-                "a batch with one value per channel has no variance to train on; "
-                "give more samples or more pixels, or call eval()"
-            )
-        unbiased = variance * (count / (count - 1))
-        self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
-        self.running_variance.lerp_(unbiased.to(self.running_variance.dtype), self.momentum)
+        Raises:
+            OptionError: if the features have other channels.
+        """
+        check_channels(x, self.channels)
+        if self.gamma is None or self.beta is None:
+            one = torch.ones(self.channels, device=x.device, dtype=wide(x).dtype)
+            return column(one), column(torch.zeros_like(one))
+        return column(self.gamma), column(self.beta)
+
+    def extra_repr(self) -> str:
+        """Return the settings, for ``print``."""
+        affine = "" if self.gamma is not None else ", affine=False"
+        return f"{self.channels}, eps={self.eps}{affine}"
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *others: Any, **named: Any
+    ) -> None:
+        for theirs, ours in _NAMES.items():
+            if prefix + theirs in state_dict and prefix + ours not in state_dict:
+                state_dict[prefix + ours] = state_dict.pop(prefix + theirs)
+        state_dict.pop(prefix + "num_batches_tracked", None)  # momentum here is a number
+        super()._load_from_state_dict(state_dict, prefix, *others, **named)
 
 
-class InstanceNorm(nn.Module):
+class InstanceNorm(Normalization):
     """Instance normalization, eqs. 4 to 6: statistics over (H, W) of each sample, always.
 
-    Args:
-        channels: C.
-        eps: added to the variance.
+    Args: those of :class:`Normalization`.
 
     Example:
         >>> InstanceNorm(8)(torch.randn(4, 8, 16, 16)).shape
         torch.Size([4, 8, 16, 16])
     """
 
-    def __init__(self, channels: int, *, eps: float = EPS) -> None:
-        super().__init__()
-        self.eps = eps
-        self.gamma = nn.Parameter(torch.ones(channels))
-        self.beta = nn.Parameter(torch.zeros(channels))
+    def forward(self, x: Tensor) -> Tensor:
+        return instance_norm(x, *self.pair(x), self.eps)
+
+
+class GroupNorm(Normalization):
+    """Group normalization: statistics over (C / G, H, W) of each sample, G groups of channels.
+
+    Wu & He, "Group normalization", ECCV 2018, arXiv 1803.08494, eq. 7. One group is layer
+    normalization; as many groups as channels is instance normalization.
+
+    Args:
+        groups: G, which divides the channels.
+        channels: C.
+        eps: added to the variance.
+        affine: as for :class:`Normalization`.
+
+    Raises:
+        OptionError: if groups do not divide channels.
+
+    Example:
+        >>> GroupNorm(2, 8)(torch.randn(4, 8, 16, 16)).shape
+        torch.Size([4, 8, 16, 16])
+    """
+
+    def __init__(
+        self, groups: int, channels: int, *, eps: float = EPS, affine: bool = True
+    ) -> None:
+        super().__init__(channels, eps=eps, affine=affine)
+        if groups < 1 or channels % groups:
+            raise OptionError(f"{channels} channels cannot be divided into {groups} groups")
+        self.groups = groups
 
     def forward(self, x: Tensor) -> Tensor:
-        _check_channels(x, len(self.gamma))
-        return _instance_norm(x, _column(self.gamma), _column(self.beta), self.eps)
+        gamma, beta = self.pair(x)
+        # A group is one channel that is as many times as high.
+        mean, std = mean_std(x.reshape(len(x), self.groups, -1, x.shape[3]), self.eps)
+        each = self.channels // self.groups
+        mean, std = (value.repeat_interleave(each, dim=1) for value in (mean, std))
+        return normalize(x, mean, std, gamma, beta)
+
+    def extra_repr(self) -> str:
+        """Return the settings, for ``print``."""
+        return f"{self.groups}, {super().extra_repr()}"
+
+
+class LayerNorm(GroupNorm):
+    """Layer normalization of feature maps: statistics over (C, H, W) of each sample.
+
+    Ba, Kiros & Hinton, "Layer normalization", arXiv 1607.06450, with a pair for each channel, as in
+    convolutional networks; PyTorch's layer of this name normalizes the last axes instead.
+
+    Args: those of :class:`Normalization`.
+
+    Example:
+        >>> LayerNorm(8)(torch.randn(4, 8, 16, 16)).shape
+        torch.Size([4, 8, 16, 16])
+    """
+
+    def __init__(self, channels: int, *, eps: float = EPS, affine: bool = True) -> None:
+        super().__init__(1, channels, eps=eps, affine=affine)
+
+    def extra_repr(self) -> str:
+        """Return the settings, for ``print``."""
+        return Normalization.extra_repr(self)
 
 
 class ConditionalInstanceNorm(nn.Module):
@@ -254,26 +319,31 @@ class ConditionalInstanceNorm(nn.Module):
 
         Raises:
             OptionError: if an index is not in [0, S) or the weights have the wrong shape, are
-                negative or not finite, or are all 0.
+                negative or not finite, or are all 0. Values are checked on a processor only: a
+                device would have to be waited for.
         """
-        wanted = torch.as_tensor(style, device=self.gamma.device)
+        wanted = torch.as_tensor(style)
         if wanted.is_floating_point():
-            weights = self._checked_weights(wanted)[..., None]
+            weights = self._checked_weights(wanted).to(self.gamma.device)[..., None]
             # Not a matrix product, which autocast would run in half precision.
             gamma, beta = (weights * self.gamma).sum(1), (weights * self.beta).sum(1)
         else:
-            index = self._checked_index(wanted)
+            index = self._checked_index(wanted).to(self.gamma.device)
             gamma, beta = self.gamma[index], self.beta[index]
         return gamma[..., None, None], beta[..., None, None]
 
+    def extra_repr(self) -> str:
+        """Return the settings, for ``print``."""
+        return f"{', '.join(map(str, self.gamma.shape))}, eps={self.eps}"
+
     def forward(self, x: Tensor, style: int | Tensor) -> Tensor:
-        _check_channels(x, self.gamma.shape[1])
+        check_channels(x, self.gamma.shape[1])
         gamma, beta = self.pair(style)
         if len(gamma) not in (1, len(x)):
             raise OptionError(
                 f"{len(gamma)} styles do not fit {len(x)} samples: give one style, or one a sample"
             )
-        return _instance_norm(x, gamma, beta, self.eps)
+        return instance_norm(x, gamma, beta, self.eps)
 
     def _checked_index(self, index: Tensor) -> Tensor:
         styles = len(self.gamma)
@@ -283,7 +353,7 @@ class ConditionalInstanceNorm(nn.Module):
                 f"{tuple(index.shape)} {index.dtype}"
             )
         index = index.reshape(-1).long()
-        if not bool(((index >= 0) & (index < styles)).all()):
+        if _is_readable(index) and not bool(((index >= 0) & (index < styles)).all()):
             raise OptionError(f"style {index.tolist()} is outside 0 to {styles - 1}")
         return index
 
@@ -294,23 +364,43 @@ class ConditionalInstanceNorm(nn.Module):
                 f"weights of {styles} styles must be ({styles},) or (N, {styles}), "
                 f"not {tuple(weights.shape)}"
             )
-        weights = _wide(weights.reshape(-1, styles))
+        weights = wide(weights.reshape(-1, styles))
         total = weights.sum(dim=1, keepdim=True)
-        if not bool((weights >= 0).all() and (total > 0).all() and total.isfinite().all()):
+        if _is_readable(weights) and not bool(
+            (weights >= 0).all() and (total > 0).all() and total.isfinite().all()
+        ):
             raise OptionError("weights of styles must be finite, none negative and not all 0")
         return weights / total
 
 
-def _instance_norm(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
+def _is_readable(values: Tensor) -> bool:
+    """Return whether values can be looked at without waiting for a device or breaking a graph."""
+    return values.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def instance_norm(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
+    """Return ``gamma * (x - mu) / sigma + beta`` with the moments of each sample's channels.
+
+    Args:
+        x: features (N, C, H, W).
+        gamma: (1, C, 1, 1) or (N, C, 1, 1).
+        beta: as gamma.
+        eps: added to the variance.
+    """
     if is_quick(x):
         return quick_instance_norm(x, gamma, beta, eps)
     mean, std = mean_std(x, eps)
     return normalize(x, mean, std, gamma, beta)
 
 
-def _mean_variance(
+def mean_variance(
     x: Tensor, over: tuple[int, ...], *, unbiased: bool = False
 ) -> tuple[Tensor, Tensor]:
+    """Return mean and variance of features (N, C, H, W) over some axes, which are kept as 1.
+
+    Raises:
+        OptionError: if x is not (N, C, H, W) or has too few pixels.
+    """
     if x.ndim != 4 or not x.is_floating_point():
         raise OptionError(
             f"features must be (N, C, H, W) floating numbers, not {tuple(x.shape)} {x.dtype}"
@@ -321,16 +411,17 @@ def _mean_variance(
             f"features {tuple(x.shape)} have too few pixels for {kind} variance; "
             "give a larger picture"
         )
-    variance, mean = torch.var_mean(_wide(x), dim=over, keepdim=True, correction=int(unbiased))
+    variance, mean = torch.var_mean(wide(x), dim=over, keepdim=True, correction=int(unbiased))
     return mean, variance
 
 
-def _wide(x: Tensor) -> Tensor:
-    """At least float32: sums of half precision numbers would lose most of their digits."""
+def wide(x: Tensor) -> Tensor:
+    """Return at least float32: sums of half precision numbers would lose most of their digits."""
     return x if x.dtype == torch.float64 else x.float()
 
 
-def _check_channels(x: Tensor, channels: int) -> None:
+def check_channels(x: Tensor, channels: int) -> None:
+    """Refuse features that are not (N, ``channels``, H, W), as ``OptionError``."""
     if x.ndim != 4 or x.shape[1] != channels:
         raise OptionError(
             f"a layer of {channels} channels needs features (N, {channels}, H, W), "
@@ -338,6 +429,6 @@ def _check_channels(x: Tensor, channels: int) -> None:
         )
 
 
-def _column(values: Tensor) -> Tensor:
-    """(C,) to (1, C, 1, 1)."""
+def column(values: Tensor) -> Tensor:
+    """Return (C,) as (1, C, 1, 1)."""
     return values[None, :, None, None]

@@ -17,8 +17,9 @@ from impasto.lab.methods.johnson import Johnson, JohnsonShape
 from impasto.lab.methods.style_swap import Inverse
 from impasto.lab.methods.stylebank import StyleBank, StyleBankShape
 from impasto.lab.methods.ulyanov import Ulyanov, UlyanovShape
+from impasto.lab.nets.batchnorm import BatchNorm
 from impasto.lab.nets.network import stylize
-from impasto.lab.nets.normalization import BatchNorm, InstanceNorm
+from impasto.lab.nets.normalization import InstanceNorm
 from impasto.lab.nets.vgg import VGG19
 from impasto.lab.training.builtin import BuiltInObjective, Layers, TwoBranches
 from impasto.lab.training.config import TrainConfig
