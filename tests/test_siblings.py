@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from impasto.lab.methods.cin import CIN, CINShape
 from impasto.lab.methods.johnson import Johnson, JohnsonShape
 from impasto.lab.methods.stylebank import BANK, StyleBank, StyleBankShape, relit
 from impasto.lab.methods.ulyanov import Ulyanov, UlyanovShape
-from impasto.lab.nets.normalization import BatchNorm, ConditionalInstanceNorm, InstanceNorm
+from impasto.lab.nets.batchnorm import BatchNorm
+from impasto.lab.nets.normalization import ConditionalInstanceNorm, InstanceNorm
 from impasto.lab.training.builtin import StyleDraws, TwoBranches, even_volumes, read_styles
 from impasto.lab.training.checkpoints import read_checkpoint
 from impasto.lab.training.config import CHOICES, read_config
@@ -324,6 +326,24 @@ def test_every_weight_is_learned_and_the_loss_falls(config, name, tmp_path):
     train(settings, tmp_path)
     styles = [float(row["style"]) for row in _rows(tmp_path) if row["style"]]
     assert np.mean(styles[-4:]) < 0.85 * np.mean(styles[:4])
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_a_bank_moves_in_steps_that_draw_it_alone(config, optimizer, tmp_path, monkeypatch):
+    steps, seen = TwoBranches.__call__, []
+
+    def watched(self, learned, batch):
+        drawn = batch.weights[0, :, 0, 0] > 0
+        seen.append((drawn & (not self.reconstructs), learned.banks.detach().clone()))
+        return steps(self, learned, batch)
+
+    monkeypatch.setattr(TwoBranches, "__call__", watched)
+    settings = changed(config, batch=1, iterations=12, banks_every=2, optimizer=optimizer)
+    train(settings, tmp_path)
+    moves = [(after - before).abs().amax((1, 2)) for (_, before), (_, after) in pairwise(seen)]
+    drawn = torch.stack([each for each, _ in seen[:-1]])
+    assert drawn.any(0).all() and not drawn[2].any()  # both are drawn; the auto-encoder's step
+    assert torch.equal(torch.stack(moves) > 0, drawn)
 
 
 @pytest.mark.parametrize("name", ["johnson", "ulyanov"])

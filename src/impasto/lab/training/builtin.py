@@ -125,6 +125,8 @@ class BuiltInObjective:
     """Perceptual losses against a fixed list of styles; the surface is that of ``Objective``."""
 
     paints = True
+    styles_apart = False
+    """Whether a step moves the parameters of those styles alone that it draws."""
 
     def __init__(
         self,
@@ -225,6 +227,7 @@ class TwoBranches(BuiltInObjective):
         gI  <-  lambda ||gK|| / ||gI|| gI
     """
 
+    styles_apart = True
     reconstructs = False
     norm = 0.0
 

@@ -27,6 +27,7 @@ from impasto.lab.training.optimizers import (
     clip_gradients,
     learning_rate,
     parameter_groups,
+    step_with,
     update_average,
 )
 from impasto.lab.training.processes import Processes, join_processes, stop_on_signals
@@ -150,7 +151,7 @@ def _learn(
                 stopping, elapsed = bool(shared[0]), float(shared[1])
                 setup.settle()
                 values["gradient"] = clip_gradients(parameters, config.optimizer.clip)
-                optimizer.step()
+                step_with(optimizer, setup.apart)
                 update_average(average, learned, config.optimizer.ema)
                 step += 1
                 bar.update(config.batch)

@@ -181,6 +181,33 @@ def parameter_groups(
 
 
 @torch.no_grad()
+def step_with(optimizer: torch.optim.Optimizer, styles: Sequence[nn.Parameter]) -> None:
+    """Make a step in which a style that was not drawn stays as it is.
+
+    Adam moves a weight along the gradients of earlier steps also where its gradient is 0, so a bank
+    would change in steps of other banks and of the auto-encoder.
+
+    Args:
+        optimizer: makes the step.
+        styles: parameters whose first axis is the style; rows whose gradient is 0 keep their values
+            and the state that the optimizer has of them.
+    """
+    before = []
+    for parameter in styles:
+        state = [each for each in optimizer.state[parameter].values() if _like(each, parameter)]
+        before.extend((each, each.clone(), parameter.grad) for each in (parameter, *state))
+    optimizer.step()
+    for value, kept, gradient in before:
+        if gradient is not None:
+            drawn = gradient.flatten(1).ne(0).any(dim=1)
+            value.copy_(torch.where(drawn.view(-1, *[1] * (value.ndim - 1)), value, kept))
+
+
+def _like(value: Any, parameter: Tensor) -> bool:
+    return isinstance(value, Tensor) and value.shape == parameter.shape
+
+
+@torch.no_grad()
 def update_average(average: AveragedModel, learned: nn.Module, decay: float) -> None:
     """Take the weights of ``learned`` into their moving average.
 

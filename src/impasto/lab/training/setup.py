@@ -59,6 +59,7 @@ class Setup:
         larger: where the larger crops of photographs and styles come from, if there are any.
         names: of the styles that are built in.
         held: how many of them are to stay as they are.
+        apart: parameters of styles of which a step moves those alone that it draws.
     """
 
     learned: nn.Module
@@ -72,6 +73,7 @@ class Setup:
     larger: tuple[Sampler, Sampler] | None = None
     names: tuple[str, ...] = ()
     held: int = 0
+    apart: tuple[nn.Parameter, ...] = ()
 
     @property
     def left_out(self) -> list[LeftOut]:
@@ -212,6 +214,7 @@ def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun:
         preview=lambda: Preview(config, device, pictures=tensors, first=len(earlier)),
         names=names,
         held=len(earlier),
+        apart=tuple(learned.style_parameters()) if objective.styles_apart else (),
     )
 
 
