@@ -36,7 +36,7 @@ check: $(TEST_READY)
 	.venv-test/bin/lint-imports
 
 test: check
-	.venv-test/bin/python -m pytest
+	.venv-test/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 $(DEMO_READY): WHAT := .
 $(TEST_READY): WHAT := .[heic,lab,openvino,test]

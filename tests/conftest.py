@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +22,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, checker, helper, numpy_helper
+
+# PyTorch reads it at its import. The tensors of tests are small: threads would wait for each other
+# longer than they work, and as many processes as there are cores run tests at once.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from impasto.controls import Controls
 from impasto.controls.affine import Affine

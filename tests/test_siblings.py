@@ -323,9 +323,11 @@ def test_every_weight_is_learned_and_the_loss_falls(config, name, tmp_path):
     assert set(terms) == {"content", "style", "variation"}
     for parameter_name, parameter in setup.learned.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, parameter_name
+    # Of the same pictures in the same styles: those of single steps are louder and quieter.
     train(settings, tmp_path)
-    styles = [float(row["style"]) for row in _rows(tmp_path) if row["style"]]
-    assert np.mean(styles[-4:]) < 0.85 * np.mean(styles[:4])
+    setup.learned.load_state_dict(read_checkpoint(tmp_path / "checkpoint.pt")["network"])
+    _, after = setup.objective.at(0)(setup.learned, batch)
+    assert after["style"] < 0.8 * terms["style"]
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
