@@ -13,6 +13,7 @@ import numpy as np
 from bad_files import png_chunk
 from PIL import Image, ImageCms
 
+from impasto.images.metadata import Metadata
 from impasto.images.strips_out import encode_png, encode_tiff
 
 Rng = np.random.Generator
@@ -263,7 +264,7 @@ def _tiff_file(
 
 
 def _told(options: dict[str, Any]) -> dict[str, Any]:
-    return {"exif": options["exif"], "profile": options["icc_profile"]}
+    return {"metadata": Metadata(options["exif"]), "profile": options["icc_profile"]}
 
 
 def _lab(picture: Image.Image) -> Image.Image:

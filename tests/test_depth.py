@@ -17,6 +17,7 @@ from test_images import DISPLAY_P3, LINEAR_GREY, P3, SRGB, UPRIGHT, encode_srgb,
 from impasto.errors import ImageError, OptionError
 from impasto.images import strips_out as stripwriting
 from impasto.images.icc import srgb_profile, to_srgb
+from impasto.images.metadata import Metadata
 from impasto.images.options import SaveOptions
 from impasto.images.photo import read_photo, write_image
 from impasto.images.resizing import resize
@@ -225,12 +226,12 @@ def shot(orientation: int = 1) -> bytes:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_deep_pictures_are_turned_upright(encode, orientation):
     values = words(6, 9, 4)
-    photo = read_photo(io.BytesIO(encode(values, exif=shot(orientation))))
+    photo = read_photo(io.BytesIO(encode(values, metadata=Metadata(shot(orientation)))))
     wanted = UPRIGHT[orientation](values).astype(np.float32) / np.float32(65535)
     np.testing.assert_array_equal(photo.image, wanted[..., :3])
     np.testing.assert_array_equal(photo.alpha, wanted[..., 3])
     kept = Image.Exif()
-    kept.load(photo.exif)
+    kept.load(photo.metadata.exif)
     assert kept[0x010F] == "Camera"
     assert kept.get_ifd(0x8769)[0x9003] == "2020:02:02 10:00:00"
     assert not {0x0112, 0x8825} & set(kept)
@@ -241,7 +242,7 @@ def test_deep_pictures_are_turned_upright(encode, orientation):
 @pytest.mark.parametrize("keep", [False, True])
 def test_profile_exif_and_place_of_results(suffix, deep, keep, tmp_path):
     values = words(40, 50, 3)
-    write = encode_png(values, exif=shot(6))
+    write = encode_png(values, metadata=Metadata(shot(6)))
     if not deep:
         write = encoded("JPEG", noise(), exif=shot(6))
     photo = read_photo(io.BytesIO(write), keep_gps=keep)

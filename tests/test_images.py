@@ -457,7 +457,7 @@ def test_broken_exif_is_passed_over(exif, tmp_path):
     picture = noise()
     picture.info["exif"] = exif
     photo = read_photo(picture)
-    assert photo.exif == b""
+    assert photo.metadata.exif == b""
     assert photo.image.shape == (60, 80, 3)
 
 

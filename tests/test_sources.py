@@ -87,7 +87,7 @@ def test_the_header_is_parsed_once(path: Path, first: str, then: str, parsed: li
         if first == "size":
             assert (picture.height, picture.width) == wanted.image.shape[:2]
         elif first == "exif":
-            assert picture.exif == wanted.exif
+            assert picture.metadata == wanted.metadata
         elif first == "streams":
             assert picture.streams == (path.name in STREAMED)
         assert len(parsed) == 1
@@ -106,7 +106,7 @@ STREAMED = {"a.png", "a.tif", "deep.png", "deep.tif"}
 def check(photo: Photo, wanted: Photo) -> None:
     np.testing.assert_array_equal(photo.image, wanted.image)
     assert photo.alpha is wanted.alpha is None
-    assert (photo.exif, photo.depth) == (wanted.exif, wanted.depth)
+    assert (photo.metadata, photo.depth) == (wanted.metadata, wanted.depth)
     assert photo.remark == wanted.remark
 
 
@@ -127,7 +127,7 @@ def test_whoever_asks_twice_is_answered_twice(path: Path) -> None:
         check_source(picture, wanted)
         check(picture.photo(), wanted)
         assert (picture.height, picture.width) == wanted.image.shape[:2]
-        assert picture.exif == wanted.exif
+        assert picture.metadata == wanted.metadata
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "turned.png", "deep.tif"])
@@ -160,7 +160,7 @@ def test_size_and_exif_need_no_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
             with open_picture(io.BytesIO(data)) as picture:
                 assert {picture.height, picture.width} == {19, 30}
                 assert picture.depth == (16 if "deep" in name or "planes" in name else 8)
-                assert picture.exif or picture.depth == 16
+                assert picture.metadata.exif or picture.depth == 16
 
 
 def test_what_is_wrong_is_said_at_once_or_when_pixels_are_asked_for() -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 from impasto.errors import EngineError, ImageError
 from impasto.images.arrays import Photo
 from impasto.images.formats import WRITTEN
+from impasto.images.metadata import Metadata
 from impasto.images.options import SaveOptions
 from impasto.images.windows import PaintedTile
 from impasto.images.writing import Rendered, write_image, write_tiles
@@ -26,10 +27,10 @@ def floats(channels: int) -> np.ndarray:
     return np.random.default_rng(channels).random((*SIDES, channels), np.float32)
 
 
-def exif() -> bytes:
+def metadata() -> Metadata:
     data = Image.Exif()
     data[0x010E] = "a title"
-    return data.tobytes()
+    return Metadata(data.tobytes())
 
 
 def tiles(values: np.ndarray, side: int = 32) -> Iterator[PaintedTile]:
@@ -43,7 +44,7 @@ def tiles(values: np.ndarray, side: int = 32) -> Iterator[PaintedTile]:
 
 
 def write(values: np.ndarray, target: Any, **options: Any) -> None:
-    about: dict[str, Any] = {"exif": exif(), "depth": 8, "save": SaveOptions(), **options}
+    about: dict[str, Any] = {"metadata": metadata(), "depth": 8, "save": SaveOptions(), **options}
     parts = about.pop("parts", None) or tiles(values)
     height, width = SIDES
     write_tiles(parts, target, height=height, width=width, alpha=values.shape[2] == 4, **about)
@@ -57,7 +58,7 @@ def test_tiles_are_what_the_whole_is(row: Any, channels: int, depth: int, tmp_pa
         return
     values = floats(channels)
     alpha = values[..., 3] if channels == 4 else None
-    whole = Rendered(values[..., :3], alpha, exif(), depth)
+    whole = Rendered(values[..., :3], alpha, metadata(), depth)
     wanted, found = (tmp_path / f"{name}{row.suffixes[0]}" for name in ("wanted", "found"))
     write_image(whole, wanted, save=SaveOptions(depth=depth, quality=70))
     write(values, found, depth=depth, save=SaveOptions(quality=70))

@@ -21,6 +21,7 @@ from impasto.controls.color.matching import needs_model, needs_picture
 from impasto.controls.masks import bytes_held, check_plane, fit
 from impasto.errors import ImageError, ModelError, OptionError, StyleError
 from impasto.images.formats import one_line
+from impasto.images.metadata import fitted
 from impasto.images.options import MIN_SIDE, ReadOptions, SaveOptions, check_size
 from impasto.images.photo import Photo, Picture, fit_photo, read_photo
 from impasto.images.resizing import Plane, scaled_size
@@ -85,7 +86,7 @@ class Written:
         path: the result; None for a stream.
         width: of it, in pixels.
         height: of it.
-        remark: what was lost in reading the photograph, "" for nothing.
+        remark: what was lost of the photograph in reading and writing, "" for nothing.
         tile: the largest side of the tiles it was painted in; None if it was painted at once.
         encode_seconds: as for :class:`Painted`.
         align_seconds: the same.
@@ -229,7 +230,7 @@ class Stylizer:
             coarse: how many times as large strokes become, from 1 to 4.
             size: shorter side of the result in pixels, 16 or more; by default the content's.
             style_size: shorter side that larger style pictures are reduced to.
-            keep_gps: keep the place where the photograph was taken among its EXIF data.
+            keep_gps: keep the place where the photograph was taken among its metadata.
             tile: paint in tiles of at most this many pixels to a side; None: only what does not fit
                 into memory.
             memory: bytes that the process may use. The picture itself is held as floats;
@@ -686,11 +687,13 @@ class Stylizer:
             height=source.height,
             width=source.width,
             alpha=first.opacity is not None,
-            exif=picture.exif,
+            metadata=picture.metadata,
             depth=_depth(save, source.depth, path),
             save=save,
         )
-        return Written(path, source.width, source.height, picture.remark, content.side, *seconds)
+        _, left_out = fitted(picture.metadata, format_of(path).name)
+        remark = "; ".join(filter(None, (picture.remark, *left_out)))
+        return Written(path, source.width, source.height, remark, content.side, *seconds)
 
     def _painted(
         self,

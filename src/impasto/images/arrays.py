@@ -12,6 +12,7 @@ from PIL import Image
 
 from impasto.errors import ImageError
 from impasto.images.icc import srgb_profile
+from impasto.images.metadata import Metadata, pillow_info
 from impasto.images.options import SaveOptions
 from impasto.images.resizing import check_rgb, resize_plane
 from impasto.images.windows import Source, Window
@@ -114,7 +115,7 @@ class Photo:
         alpha: (H, W) float32 in [0, 1], or None for a picture that had none.
         name: what to call it in a message.
         form: of an array; None for a file or a Pillow image.
-        exif: what is kept of the EXIF data, b"" for nothing.
+        metadata: what a result may tell of it.
         depth: bits a channel that a file of the result deserves: 16 if there were more than 8.
         remark: what was lost in reading, such as "its 10 bits a channel are read as 8"; or "".
         height: in pixels.
@@ -125,7 +126,7 @@ class Photo:
     alpha: NDArray[np.float32] | None
     name: str
     form: ArrayForm | None = None
-    exif: bytes = b""
+    metadata: Metadata = Metadata()
     depth: int = 8
     remark: str = ""
     # What a photo holds is counted by whoever read it.
@@ -161,9 +162,9 @@ class Photo:
         """The result ``image`` in the form that this photo came in.
 
         A file or a Pillow image gives an 8-bit Pillow image (it has no deeper colors), RGB or RGBA,
-        upright, with the profile of sRGB and the EXIF data in ``info``; :meth:`save` writes 16
-        bits. An array gives an array of the same dtype and layout; a grey one gives luma
-        (Rec. 709). Alpha is put back, scaled if the size changed.
+        upright, with the profile of sRGB, EXIF data, XMP and resolution in ``info``; :meth:`save`
+        writes all metadata, and 16 bits. An array gives an array of the same dtype and layout; a
+        grey one gives luma (Rec. 709). Alpha is put back, scaled if the size changed.
 
         Args:
             image: (H, W, 3) floats in [0, 1], of any size; what is outside is clipped.
@@ -181,8 +182,7 @@ class Photo:
         if self.form is None:
             picture = Image.fromarray(rendered.pixels(8))
             picture.info["icc_profile"] = srgb_profile()
-            if self.exif:
-                picture.info["exif"] = self.exif
+            picture.info.update(pillow_info(self.metadata))
             return picture
         values, alpha = rendered.image, rendered.alpha
         if self.form.channels > 1:
@@ -197,7 +197,7 @@ class Photo:
         return array
 
     def rendered(self, image: NDArray[np.floating[Any]]) -> Rendered:
-        """The result ``image`` ready to be written: with this photo's alpha, EXIF data and depth.
+        """The result ``image`` ready to be written: with this photo's alpha, metadata and depth.
 
         Args:
             image: (H, W, 3) floats in [0, 1], of any size; what is outside is clipped.
@@ -220,7 +220,7 @@ class Photo:
         alpha = self.alpha
         if alpha is not None and alpha.shape != image.shape[:2]:
             alpha = resize_plane(alpha, *image.shape[:2])
-        return Rendered(np.clip(image, 0, 1), alpha, self.exif, self.depth)
+        return Rendered(np.clip(image, 0, 1), alpha, self.metadata, self.depth)
 
     def save(
         self,

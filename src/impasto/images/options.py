@@ -40,7 +40,7 @@ class ReadOptions:
         style_size: shorter side in pixels, 16 or more, that larger style pictures are reduced to,
             which sets the scale of their strokes; None leaves them as they are.
         max_pixels: larger pictures are refused, files from their headers before they are decoded.
-        keep_gps: keep the place where the photograph was taken among its EXIF data.
+        keep_gps: keep the place where the photograph was taken among its metadata.
 
     Raises:
         OptionError: if a number is out of its range.

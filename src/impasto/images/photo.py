@@ -49,7 +49,7 @@ def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS, keep_gps: bool 
     Args:
         source: a path, a Pillow image, a NumPy array, or a binary stream (``sys.stdin.buffer``).
         max_pixels: a larger picture is refused, a file from its header, before it is decoded.
-        keep_gps: keep the place (GPS) among the EXIF data of results; otherwise it is dropped.
+        keep_gps: keep the place (GPS) among the metadata of results; otherwise it is dropped.
 
     Raises:
         ImageError: a picture that cannot be read, or an array that does not fit. One line: which

@@ -15,7 +15,6 @@ from impasto.errors import ImageError
 from impasto.images.icc import srgb_profile, to_srgb
 
 # EXIF orientation to what undoes it (EXIF 2.3, tag 0x0112).
-_ORIENTATION = 0x0112
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -28,12 +27,6 @@ UPRIGHT = {
 
 DEEP_MODES = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 """Modes of Pillow images of more than 8 bits a channel."""
-
-# What is kept of EXIF: title, camera, program, date, artist, copyright, and Windows' five (XP...).
-# Not the place (GPS), nor what is no longer true: size, thumbnail, color space, maker's blob.
-_EXIF_KEPT = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, *range(0x9C9B, 0x9CA0))
-_EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
-_EXIF_IFD_DROPPED = (0x927C, 0xA001, 0xA002, 0xA003, 0xA005)
 
 # The mode that an ICC profile of a color space describes.
 _PROFILE_MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK", "Lab": "LAB"}
@@ -133,27 +126,6 @@ def _turned(values: NDArray[Any], orientation: int) -> NDArray[Any]:
     if orientation in (3, 4, 7, 8):
         values = values[::-1]
     return values
-
-
-def metadata(picture: Image.Image, *, keep_gps: bool = False) -> tuple[int, bytes]:
-    """The EXIF orientation, and the EXIF data that a result may carry."""
-    orientation = 1
-    try:
-        exif = picture.getexif()
-        orientation = exif.get(_ORIENTATION, 1)
-        result = Image.Exif()
-        for tag in _EXIF_KEPT:
-            if tag in exif:
-                result[tag] = exif[tag]
-        shot = exif.get_ifd(_EXIF_IFD)
-        shot = {tag: value for tag, value in shot.items() if tag not in _EXIF_IFD_DROPPED}
-        if shot:
-            result[_EXIF_IFD] = shot
-        if keep_gps and (place := dict(exif.get_ifd(_GPS_IFD))):
-            result[_GPS_IFD] = place
-        return orientation, result.tobytes() if len(result) else b""
-    except Exception:  # broken EXIF data is common, and no reason to refuse the picture
-        return orientation, b""
 
 
 def _grey_planes(

@@ -10,7 +10,7 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -21,7 +21,9 @@ from PIL import Image
 
 from impasto.errors import ImageError, OptionError
 from impasto.images.arrays import ArrayForm, Photo, array_form, read_array
+from impasto.images.boxes import Told, told_by_boxes
 from impasto.images.deep import deep_png, deep_ppm, remark
+from impasto.images.exif import ORIENTATION
 from impasto.images.formats import (
     FORMATS,
     FileFormat,
@@ -33,15 +35,21 @@ from impasto.images.formats import (
     open_file,
     stream_name,
 )
+from impasto.images.metadata import (
+    Metadata,
+    metadata_of_picture,
+    metadata_of_png,
+    metadata_of_tiff,
+)
 from impasto.images.pixels import (
     DEEP_MODES,
     UPRIGHT,
     Deep,
     deep_planes,
-    metadata,
     planes,
     upright,
 )
+from impasto.images.png import pixels_of, told_chunks
 from impasto.images.resizing import MAX_PIXELS
 from impasto.images.strips_in import Strip, Strips, StripSource, png_strips, tiff_strips
 from impasto.images.tiff import DeepTiff, deep_tiff, pages, tile_pixels
@@ -52,6 +60,9 @@ Picture: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | Binar
 
 # Formats of which Pillow would cut 16 bits to 8, and what finds a reader for such a file.
 _DEEP = {"PNG": deep_png, "PPM": deep_ppm}
+
+# Formats that are made of boxes.
+_OF_BOXES = ("AVIF", "HEIF", "JPEG2000")
 
 # EXIF orientations that swap height and width.
 _ACROSS = (5, 6, 7, 8)
@@ -66,7 +77,7 @@ def open_picture(
     Args:
         source: a picture of any kind, as for :func:`impasto.images.photo.read_photo`.
         max_pixels: a larger picture is refused, a file from its header.
-        keep_gps: keep the place where it was taken among the EXIF data.
+        keep_gps: keep the place where it was taken among the metadata.
 
     Raises:
         ImageError: if it cannot be read, then or when its pixels are asked for.
@@ -107,13 +118,11 @@ class OpenPicture:
     Attributes:
         name: what to call it in a message.
         depth: bits a channel that a file of the result deserves: 16 if there are more than 8.
-        remark: what is lost in reading, such as "its 10 bits a channel are read as 8"; or "".
         form: of an array; None for a file or a Pillow image.
     """
 
     name: str
     depth: int
-    remark: str = ""
     form: ArrayForm | None = None
 
     def __init__(
@@ -132,18 +141,21 @@ class OpenPicture:
         self._tiff: DeepTiff | None = None
         self._picture: Image.Image | None = None
         self._read_deep: Callable[[], Deep] | None = None
-        # EXIF orientation, and the EXIF data that a result may carry, once they are known.
-        self._about: tuple[int, bytes] | None = None
+        self._told: list[tuple[bytes, bytes]] | None = None  # the chunks of a PNG
+        self._boxes: Told | None = None  # of an AVIF, HEIC or JP2
+        self._cut = ""  # what is lost of its bits
+        # EXIF orientation, and the metadata that a result may carry, once they are known.
+        self._about: tuple[int, Metadata] | None = None
         if isinstance(content, np.ndarray):
             self._array, self.form = content, array_form(content)
-            self.name, self.depth, self._about = self.form.name, self.form.depth, (1, b"")
+            self.name, self.depth, self._about = self.form.name, self.form.depth, (1, Metadata())
             self._size = self.form.width, self.form.height
             check_pixels(self._size, name=self.name, max_pixels=max_pixels)
         elif isinstance(content, Image.Image):
             check_pixels(content.size, name=name, max_pixels=max_pixels)
             load(content, name=name)
             self._picture, self._size = content, content.size
-            self._about = metadata(content, keep_gps=keep_gps)
+            self._about = metadata_of_picture(content, place=keep_gps)
             self.depth = 16 if content.mode in DEEP_MODES else 8
         else:
             self._file = content
@@ -160,9 +172,14 @@ class OpenPicture:
         return self._size[1] if self._metadata[0] in _ACROSS else self._size[0]
 
     @property
-    def exif(self) -> bytes:
-        """EXIF data that a result may carry, b"" for none."""
+    def metadata(self) -> Metadata:
+        """All that a result may tell of it."""
         return self._metadata[1]
+
+    @property
+    def remark(self) -> str:
+        """Information that is lost in reading, such as "its 10 bits a channel are read as 8"; or ""."""
+        return "; ".join(filter(None, (self._cut, *self.metadata.lost)))
 
     @cached_property
     def streams(self) -> bool:
@@ -204,7 +221,7 @@ class OpenPicture:
             return read_array(self._array, self.form)
         picture, deep = self._decode()
         try:
-            orientation, exif = self._metadata
+            orientation, metadata = self._metadata
             if deep is not None:
                 profile = picture.info.get("icc_profile")
                 image, alpha = deep_planes(deep.upright(orientation), profile, name=self.name)
@@ -219,7 +236,9 @@ class OpenPicture:
                 f"{self.name}: its pixels (mode {picture.mode}, {picture.width} x {picture.height})"
                 f" cannot be converted ({one_line(error)}); save it as RGB"
             ) from error
-        return Photo(image, alpha, self.name, exif=exif, depth=self.depth, remark=self.remark)
+        return Photo(
+            image, alpha, self.name, metadata=metadata, depth=self.depth, remark=self.remark
+        )
 
     def source(self) -> Source:
         """The picture by its windows, of which only those asked for are floats at a time.
@@ -259,6 +278,11 @@ class OpenPicture:
                 f"{name}: not a picture in a format that is read ({known}); save it as JPEG or PNG"
             )
         row, tiff = rows[0], None
+        if row.name == "PNG" and self._told is None:
+            self._told, self._file = told_chunks(file), pixels_of(file)
+            file = self._file
+        if row.name in _OF_BOXES and self._boxes is None:
+            self._boxes = told_by_boxes(file)
         if row.name == "TIFF":
             tiff = _checked_tiff(file, name, self._max_pixels)
         if tiff is None:
@@ -272,7 +296,7 @@ class OpenPicture:
             if row.name in _DEEP:
                 read_deep = _DEEP[row.name](picture, file)
             elif row.cut and tiff is None:
-                self.remark = remark(picture, row.name, file)
+                self._cut = remark(picture, row.name, file)
         except Exception as error:
             raise damaged(name, row.name, error) from error
         self._format, self._tiff, self._picture, self._read_deep = row, tiff, picture, read_deep
@@ -290,22 +314,25 @@ class OpenPicture:
         return self._picture
 
     @property
-    def _metadata(self) -> tuple[int, bytes]:
-        """EXIF orientation, and the EXIF data that a result may carry."""
+    def _metadata(self) -> tuple[int, Metadata]:
+        """EXIF orientation, and the metadata that a result may carry."""
         if self._about is None:
-            picture = self._lazy_picture()
-            if self._format is not None and self._format.name == "PNG":
-                # EXIF data may lie behind the pixels: Pillow would decode all to get there.
-                if self._strips is not None:
-                    picture = self._strips.picture
-                else:
-                    load(picture, name=self.name)
-            self._about = self._described(picture)
+            self._about = self._described(self._lazy_picture())
         return self._about
 
-    def _described(self, picture: Image.Image) -> tuple[int, bytes]:
-        orientation, exif = metadata(picture, keep_gps=self._keep_gps)
-        return (orientation if self._tiff is None else self._tiff.orientation), exif
+    def _described(self, picture: Image.Image) -> tuple[int, Metadata]:
+        place = self._keep_gps
+        if self._told is not None:
+            return metadata_of_png(self._told, place=place)
+        if self._file is None or self._format is None or self._format.name != "TIFF":
+            told = self._boxes or Told()
+            return metadata_of_picture(picture, exif=told.exif, xmp=told.xmp, place=place)
+        orientation, metadata = metadata_of_tiff(self._file, place=place)
+        if self._tiff is not None:
+            return self._tiff.orientation, metadata
+        with suppress(Exception):  # broken EXIF data is no reason to refuse the picture
+            orientation = picture.getexif().get(ORIENTATION, 1)  # Pillow turns it so
+        return orientation, metadata
 
     @property
     def _turn(self) -> int:

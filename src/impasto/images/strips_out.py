@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from dataclasses import replace
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
+
+from impasto.images.exif import Value, numbers_of
+from impasto.images.metadata import Metadata, png_chunks, tiff_exif
 
 _STRIP_BYTES = 1 << 20
 # Rows that are filtered at once: enough for NumPy, little for the memory.
@@ -18,7 +21,8 @@ _COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # of PNG, by the number of channels
 
 # Above this a TIFF needs offsets of 64 bits (BigTIFF); a little less than 4 GiB, for the header.
 _LARGEST = (1 << 32) - (1 << 20)
-_EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
+# Types of values in a TIFF: whole numbers of 16, 32 and 64 bits, and bytes.
+_SHORT, _LONG, _LONG8, _UNDEFINED = 3, 4, 16, 7
 
 
 class StripWriter(Protocol):
@@ -41,10 +45,11 @@ class PngWriter:
         size: width and height in pixels.
         channels: 1 for grey, 2 with alpha, 3 for RGB, 4 with alpha.
         depth: bits a channel, 8 or 16.
-        exif: EXIF data, b"" for none.
+        metadata: what it tells of its photograph.
         profile: an ICC profile, b"" for none.
 
     Example:
+        >>> from PIL import Image
         >>> file = io.BytesIO()
         >>> writer = PngWriter(file, (4, 2), 3)
         >>> writer.write(np.zeros((2, 4, 3), np.uint8))
@@ -60,7 +65,7 @@ class PngWriter:
         channels: int,
         *,
         depth: int = 8,
-        exif: bytes = b"",
+        metadata: Metadata = Metadata(),
         profile: bytes = b"",
     ) -> None:
         width, height = size
@@ -73,8 +78,8 @@ class PngWriter:
         self._chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
         if profile:
             self._chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
-        if exif:
-            self._chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
+        for kind, data in png_chunks(metadata):
+            self._chunk(kind, data)
 
     def write(self, rows: NDArray[Any]) -> None:
         """See :meth:`StripWriter.write`."""
@@ -103,10 +108,11 @@ class TiffWriter:
         size: width and height in pixels.
         channels: 1 for grey, 2 with alpha, 3 for RGB, 4 with alpha.
         depth: bits a channel, 8 or 16.
-        exif: EXIF data, b"" for none.
+        metadata: what it tells of its photograph.
         profile: an ICC profile, b"" for none.
 
     Example:
+        >>> from PIL import Image
         >>> file = io.BytesIO()
         >>> writer = TiffWriter(file, (4, 2), 3)
         >>> writer.write(np.zeros((2, 4, 3), np.uint8))
@@ -122,34 +128,49 @@ class TiffWriter:
         channels: int,
         *,
         depth: int = 8,
-        exif: bytes = b"",
+        metadata: Metadata = Metadata(),
         profile: bytes = b"",
     ) -> None:
         width, height = size
+        exif = tiff_exif(metadata, "<")
+        order = exif.order
         self._file = file
-        self._order = "<u2" if depth == 16 else "u1"
+        self._order = f"{order}u2" if depth == 16 else "u1"
         row = width * channels * depth // 8
         rows = min(height, max(1, _STRIP_BYTES // row))
-        large = row * height > _LARGEST
-        order = b"II\x2b\x00\x08\x00\x00\x00" + bytes(8) if large else b"II\x2a\x00" + bytes(4)
-        header = TiffImagePlugin.ImageFileDirectory_v2(order)
-        _add_exif(header, exif)
-        header[256], header[257] = width, height
-        header[258] = (depth,) * channels
-        # plain, grey or RGB, channels side by side
-        header[259], header[262], header[284] = 1, 2 if channels > 2 else 1, 1
-        header[277] = channels
-        if channels in (2, 4):
-            header[338] = 2  # alpha that the colors are not multiplied with
-        if profile:
-            header.tagtype[34675] = 7
-            header[34675] = profile
-        header[278] = rows
+        big = row * height > _LARGEST
+        word = _LONG8 if big else _LONG
         tops = range(0, height, rows)
-        header.tagtype[273] = header.tagtype[279] = 16 if large else 4
-        header[279] = tuple(min(rows, height - top) * row for top in tops)
-        header[273] = tuple(top * row for top in tops)  # moved behind the header by save()
-        header.save(file)
+
+        def whole(kind: int, *values: int) -> Value:
+            return numbers_of(kind, values, order)
+
+        tags = {
+            256: whole(_LONG, width),
+            257: whole(_LONG, height),
+            258: whole(_SHORT, *(depth,) * channels),
+            259: whole(_SHORT, 1),  # no compression
+            262: whole(_SHORT, 2 if channels > 2 else 1),  # RGB or grey
+            273: whole(word, *(0 for _ in tops)),  # where the strips are
+            277: whole(_SHORT, channels),
+            278: whole(_LONG, rows),
+            279: whole(word, *(min(rows, height - top) * row for top in tops)),
+            284: whole(_SHORT, 1),  # channels side by side
+        }
+        if channels in (2, 4):
+            tags[338] = whole(_SHORT, 2)  # alpha that the colors are not multiplied with
+        if profile:
+            tags[34675] = Value(_UNDEFINED, len(profile), profile)
+        start = 16 if big else 8
+        exif = replace(exif, main=exif.main | tags)
+        pixels = start + len(exif.directories(start, big=big))
+        pixels += pixels % 2
+        exif.main[273] = whole(word, *(pixels + top * row for top in tops))
+        mark = b"MM" if order == ">" else b"II"
+        offset = struct.pack(order + "HHHQ", 43, 8, 0, start) if big else b""
+        file.write(mark + (offset or struct.pack(order + "HI", 42, start)))
+        header = exif.directories(start, big=big)
+        file.write(header + bytes(pixels - start - len(header)))
 
     def write(self, rows: NDArray[Any]) -> None:
         """See :meth:`StripWriter.write`."""
@@ -159,18 +180,23 @@ class TiffWriter:
         """See :meth:`StripWriter.close`."""
 
 
-def encode_png(values: NDArray[Any], *, exif: bytes = b"", profile: bytes = b"") -> bytes:
+def encode_png(
+    values: NDArray[Any], *, metadata: Metadata = Metadata(), profile: bytes = b""
+) -> bytes:
     """A whole PNG file of ``values`` (H, W, C), uint8 or uint16; see :class:`PngWriter`.
 
     Example:
+        >>> from PIL import Image
         >>> data = encode_png(np.zeros((2, 3, 3), np.uint16))
         >>> Image.open(io.BytesIO(data)).size
         (3, 2)
     """
-    return _encoded(PngWriter, values, exif, profile)
+    return _encoded(PngWriter, values, metadata, profile)
 
 
-def encode_tiff(values: NDArray[Any], *, exif: bytes = b"", profile: bytes = b"") -> bytes:
+def encode_tiff(
+    values: NDArray[Any], *, metadata: Metadata = Metadata(), profile: bytes = b""
+) -> bytes:
     """A whole TIFF file of ``values`` (H, W, C), uint8 or uint16; see :class:`TiffWriter`.
 
     Example:
@@ -178,7 +204,7 @@ def encode_tiff(values: NDArray[Any], *, exif: bytes = b"", profile: bytes = b""
         >>> data[:3]
         b'II*'
     """
-    return _encoded(TiffWriter, values, exif, profile)
+    return _encoded(TiffWriter, values, metadata, profile)
 
 
 def filtered(rows: NDArray[np.uint8], above: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -227,26 +253,15 @@ def _paeth(
 
 
 def _encoded(
-    writer: type[PngWriter] | type[TiffWriter], values: NDArray[Any], exif: bytes, profile: bytes
+    writer: type[PngWriter] | type[TiffWriter],
+    values: NDArray[Any],
+    metadata: Metadata,
+    profile: bytes,
 ) -> bytes:
     height, width, channels = values.shape
     file = io.BytesIO()
     depth = 8 * values.dtype.itemsize
-    made = writer(file, (width, height), channels, depth=depth, exif=exif, profile=profile)
+    made = writer(file, (width, height), channels, depth=depth, metadata=metadata, profile=profile)
     made.write(values)
     made.close()
     return file.getvalue()
-
-
-def _add_exif(header: TiffImagePlugin.ImageFileDirectory_v2, exif: bytes) -> None:
-    if not exif:
-        return
-    known = Image.Exif()
-    known.load(exif)
-    for tag, value in known.items():
-        if tag not in (_EXIF_IFD, _GPS_IFD):
-            header[tag] = value
-    for tag in (_EXIF_IFD, _GPS_IFD):
-        if inner := known.get_ifd(tag):
-            header.tagtype[tag] = 4  # a dictionary of this type is written as a directory
-            header[tag] = dict(inner)

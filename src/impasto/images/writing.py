@@ -19,13 +19,14 @@ from impasto.errors import ImageError, ImpastoError, OptionError
 from impasto.images.files import whole_file, write_whole
 from impasto.images.formats import WRITTEN, FileFormat, one_line, stream_name
 from impasto.images.icc import srgb_profile
+from impasto.images.metadata import Metadata, fitted, given_metadata, pillow_options
 from impasto.images.options import SaveOptions
 from impasto.images.strips_out import PngWriter, StripWriter, TiffWriter, encode_png, encode_tiff
 from impasto.images.windows import PaintedTile
 
 QUALITY = SaveOptions.quality
 
-_DEEP_WRITERS = {"PNG": encode_png, "TIFF": encode_tiff}
+_STRIP_ENCODERS = {"PNG": encode_png, "TIFF": encode_tiff}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +38,13 @@ class Rendered:
     Attributes:
         image: (H, W, 1) grey or (H, W, 3) sRGB: uint8, uint16 or floats in [0, 1].
         alpha: (H, W), the same; or None.
-        exif: EXIF data, b"" for none.
+        metadata: what it tells of its photograph.
         depth: 8 or 16, how many bits a channel the picture is worth.
     """
 
     image: NDArray[Any]
     alpha: NDArray[Any] | None = None
-    exif: bytes = b""
+    metadata: Metadata = Metadata()
     depth: int = 8
 
     def pixels(self, depth: int) -> NDArray[Any]:
@@ -65,8 +66,8 @@ def write_image(
 
     A file is written under a temporary name in its own folder and then put in place, so nobody ever
     sees half of it; an existing file is replaced only with ``overwrite``, even if it appears while
-    the picture is being encoded. EXIF and ICC profile in the ``info`` of a Pillow image are kept;
-    what is no Pillow image is sRGB, and the file says so with a profile.
+    the picture is being encoded. ICC profile and metadata of a Pillow image are kept as far as the
+    format holds them; what is no Pillow image is sRGB, and the file says so with a profile.
 
     Args:
         image: any Pillow image, a result that :meth:`Photo.rendered` made, or an array of shape
@@ -173,27 +174,32 @@ def _encoded(
             raise OptionError(
                 f"{name}: a Pillow image has 8 bits a channel; give an array or Photo.rendered()"
             )
-        return _by_pillow(image, name, row, save.quality)
+        metadata, _ = fitted(given_metadata(image), row.name)
+        if row.name != "TIFF" or image.mode not in ("L", "LA", "RGB", "RGBA"):
+            return _by_pillow(image, name, row, metadata, save.quality)
+        pixels = np.asarray(image)
+        pixels = pixels if pixels.ndim == 3 else pixels[..., None]
+        profile = image.info.get("icc_profile") or b""
+        return encode_tiff(pixels, metadata=metadata, profile=profile)
     rendered = image if isinstance(image, Rendered) else _of_array(image, name)
+    metadata, _ = fitted(rendered.metadata, row.name)
     bits = save.depth or (rendered.depth if row.deep else 8)
     pixels = rendered.pixels(bits)
-    if bits == 16:
+    if bits == 16 or row.name == "TIFF":
         try:
-            encode = _DEEP_WRITERS[row.name]
-            return encode(pixels, exif=rendered.exif, profile=_profile(pixels))
+            encode = _STRIP_ENCODERS[row.name]
+            return encode(pixels, metadata=metadata, profile=_profile(pixels))
         except Exception as error:
             raise ImageError(
-                f"{name}: cannot be written as {row.name} of 16 bits ({one_line(error)}); "
-                "write 8 bits (depth=8)"
+                f"{name}: cannot be written as {row.name} of {bits} bits ({one_line(error)})"
+                + ("; write 8 bits (depth=8)" if bits == 16 else "")
             ) from error
-    return _by_pillow(_pillow(pixels, rendered.exif), name, row, save.quality)
+    return _by_pillow(_pillow(pixels), name, row, metadata, save.quality)
 
 
-def _pillow(pixels: NDArray[np.uint8], exif: bytes) -> Image.Image:
+def _pillow(pixels: NDArray[np.uint8]) -> Image.Image:
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     picture.info["icc_profile"] = _profile(pixels)
-    if exif:
-        picture.info["exif"] = exif
     return picture
 
 
@@ -227,10 +233,12 @@ def _of_array(array: Any, name: str) -> Rendered:
     return Rendered(planes[..., :colors], alpha, depth=depth)
 
 
-def _by_pillow(image: Image.Image, name: str, row: FileFormat, quality: int) -> bytes:
-    options: dict[str, Any] = {
-        key: image.info[key] for key in ("exif", "icc_profile") if image.info.get(key)
-    }
+def _by_pillow(
+    image: Image.Image, name: str, row: FileFormat, metadata: Metadata, quality: int
+) -> bytes:
+    options = pillow_options(metadata, row.name)
+    if profile := image.info.get("icc_profile"):
+        options["icc_profile"] = profile
     if row.lossy:
         options["quality"] = quality
     # TIFF stays uncompressed: Pillow's compressing writer fails on EXIF data with a sub-directory.
@@ -348,7 +356,7 @@ def write_tiles(
     height: int,
     width: int,
     alpha: bool,
-    exif: bytes,
+    metadata: Metadata,
     depth: int,
     save: SaveOptions,
 ) -> None:
@@ -361,7 +369,7 @@ def write_tiles(
         height: of the picture, in pixels.
         width: of the picture.
         alpha: whether the tiles have an opacity.
-        exif: EXIF data that the result carries.
+        metadata: what the result tells of its photograph, as far as its format holds it.
         depth: bits a channel, 8 or 16, which is for PNG and TIFF.
         save: quality, and whether a file that is there is replaced.
 
@@ -371,17 +379,21 @@ def write_tiles(
     Example:
         >>> stream, white = io.BytesIO(), np.ones((4, 6, 3), np.float32)
         >>> tiles = iter([PaintedTile(slice(0, 4), slice(0, 6), white, None)])
-        >>> about = {"alpha": False, "exif": b"", "depth": 8, "save": SaveOptions()}
-        >>> write_tiles(tiles, stream, height=4, width=6, **about)
+        >>> about = {"alpha": False, "metadata": Metadata(), "depth": 8}
+        >>> write_tiles(tiles, stream, height=4, width=6, save=SaveOptions(), **about)
         >>> Image.open(stream).size
         (6, 4)
     """
     channels = 4 if alpha else 3
+    row = format_of(target if isinstance(target, Path) else None)
+    metadata, _ = fitted(metadata, row.name)
     bands = _bands(tiles, width, channels, depth)
 
     def write_bands(kind: type[PngWriter] | type[TiffWriter], file: BinaryIO) -> None:
         size, profile = (width, height), srgb_profile()
-        writer: StripWriter = kind(file, size, channels, depth=depth, exif=exif, profile=profile)
+        writer: StripWriter = kind(
+            file, size, channels, depth=depth, metadata=metadata, profile=profile
+        )
         for _, band in bands:
             writer.write(band)
         writer.close()
@@ -392,7 +404,6 @@ def write_tiles(
         _write_stream(target, encoded.getbuffer())
         return
     check_target(target, overwrite=save.overwrite)
-    row = format_of(target)
     if row.name in _WRITERS:
         with _naming_target(target), whole_file(target, overwrite=save.overwrite) as file:
             write_bands(_WRITERS[row.name], file)
@@ -400,7 +411,7 @@ def write_tiles(
     whole = np.empty((height, width, channels), np.uint8)
     for top, band in bands:
         whole[top : top + len(band)] = band
-    data = _by_pillow(_pillow(whole, exif), one_line(target), row, save.quality)
+    data = _by_pillow(_pillow(whole), one_line(target), row, metadata, save.quality)
     _write_file(target, data, save.overwrite)
 
 
