@@ -36,9 +36,11 @@ def seeds() -> dict[str, bytes]:
     files = {
         "jpeg": _saved(color, "JPEG", **told),
         "jpeg-progressive": _saved(color, "JPEG", progressive=True, quality=70),
+        "jpeg-told": _saved(color, "JPEG", **told, xmp=XMP, comment=b"a boat", extra=IPTC),
         "jpeg-cmyk": _saved(color.convert("CMYK"), "JPEG"),
         "jpeg-grey": _saved(color.convert("L"), "JPEG", restart_marker_rows=1),
         "png": _saved(color, "PNG", **told),
+        "png-told": told_png(_saved(color, "PNG"), exif.tobytes()),
         "png-alpha": _saved(clear, "PNG"),
         "png-palette": _saved(color.quantize(40), "PNG", transparency=bytes(range(40))),
         "png-key": _saved(color, "PNG", transparency=(1, 2, 3)),
@@ -51,9 +53,10 @@ def seeds() -> dict[str, bytes]:
         "png-16-interlaced": interlaced(deep[..., :3]),
         "png-film": _saved(color, "PNG", **frames),
         "webp": _saved(color, "WEBP", **told),
+        "webp-told": _saved(clear, "WEBP", **told, xmp=XMP),
         "webp-lossless": _saved(clear, "WEBP", lossless=True),
         "webp-film": _saved(color, "WEBP", **frames),
-        "avif": _saved(color, "AVIF", **told),
+        "avif": _saved(color, "AVIF", exif=told["exif"]),
         "avif-alpha": _saved(clear, "AVIF"),
         "tiff": _saved(color, "TIFF", **told),
         "tiff-alpha": _saved(clear, "TIFF", compression="tiff_lzw"),
@@ -89,6 +92,35 @@ def seeds() -> dict[str, bytes]:
         pillow_heif.from_pillow(color).save(stream, **told)
         files["heic"] = stream.getvalue()
     return files
+
+
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-'
+    b'syntax-ns#"><rdf:Description xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:dc="http://'
+    b"purl.org/dc/elements/1.1/\" exif:GPSLatitude='1' dc:format='a'><exif:GPSLongitude>7"
+    b"</exif:GPSLongitude><dc:title>a</dc:title></rdf:Description></rdf:RDF></x:xmpmeta>"
+)
+_RECORDS = b"\x1c\2\5\0\5Title" + b"\x1c\2\x5a\0\x09Frankfurt" + b"\x1c\2\x74\0\5(c) J"
+_BLOCK = b"Photoshop 3.0\x008BIM\4\4\0\0" + struct.pack(">I", len(_RECORDS)) + _RECORDS
+IPTC = b"\xff\xed" + struct.pack(">H", 2 + len(_BLOCK)) + _BLOCK
+
+
+def told_png(plain: bytes, exif: bytes) -> bytes:
+    """A PNG with chunks of every kind that are not about pixels."""
+    chunks = (
+        (b"gAMA", struct.pack(">I", 55_000)),
+        (b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)),
+        (b"cICP", bytes([9, 16, 0, 1])),
+        (b"cLLI", struct.pack(">II", 4_000_000, 1_000_000)),
+        (b"pHYs", struct.pack(">IIB", 11811, 11811, 1)),
+        (b"eXIf", exif.removeprefix(b"Exif\0\0")),
+        (b"tEXt", b"Title\0a boat"),
+        (b"zTXt", b"Comment\0\0" + zlib.compress(b"a boat " * 9)),
+        (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(XMP)),
+        (b"zTXt", b"Raw profile type iptc\0\0" + zlib.compress(b"\niptc\n 10\n" + b"1c0205" * 4)),
+    )
+    at = plain.index(b"IDAT") - 4
+    return plain[:at] + b"".join(png_chunk(*each) for each in chunks) + plain[at:]
 
 
 def mutant(files: dict[str, bytes], number: int) -> tuple[str, bytes]:

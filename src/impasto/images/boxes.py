@@ -11,10 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from impasto.images.cicp import ColorSpace, color_space
+
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _EXIF = b"JpgTiffExif->JP2"
 _MOST_BYTES, _MOST_HEADER = 16 << 20, 1 << 20
 _MOST_BOXES = 10_000
+# Spaces of JPEG 2000 that decoders turn into sRGB or grey, or have a mode for: CMYK, sRGB, grey and
+# sYCC (ISO 15444-1, I.5.3.3; 15444-2, M.11.7.3).
+_JP2_SPACES = (12, 16, 17, 18)
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,40 @@ def told_by_boxes(file: BinaryIO) -> Told:
         return _of_items(file, meta[4:]) if meta else Told(exif, xmp)
     except (struct.error, IndexError):
         return Told(exif, xmp)
+
+
+def space_of_boxes(told: Told) -> tuple[ColorSpace | None, bytes, str]:
+    """The color space that the boxes ``colr`` of a picture tell of.
+
+    Returns:
+        The space, None for sRGB; the ICC profile, which holds before it; and a part of a sentence
+        about what is not understood, or lost, or "".
+    """
+    lost = ""
+    for data in told.colors:
+        kind = data[:4]
+        if kind in (b"prof", b"rICC"):
+            return None, data[4:], ""
+        if kind[:1] in (b"\2", b"\3"):  # of JPEG 2000, as are those that follow
+            return None, data[3:], ""
+    for data in told.colors:
+        if data[:4] == b"nclx" and len(data) >= 8:
+            numbers = data[4:8]
+        elif data[:1] == b"\5" and len(data) >= 7:
+            numbers = data[3:7]
+        elif data[:1] == b"\1" and len(data) >= 7:
+            number = int.from_bytes(data[3:7], "big")
+            if number not in _JP2_SPACES:
+                lost = f"its color space {number} is not understood: it is taken for sRGB"
+            continue
+        else:
+            continue
+        primaries, transfer = struct.unpack(">HH", numbers)
+        space = color_space(primaries, transfer, peak=told.light)
+        if space is not None:
+            return (None if space.same else space), b"", space.remark
+        lost = f"its colors ({primaries}/{transfer} of H.273) are not understood and taken for sRGB"
+    return None, b"", lost
 
 
 def _of_items(file: BinaryIO, meta: bytes) -> Told:

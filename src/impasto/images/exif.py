@@ -19,7 +19,7 @@ PREFIX = b"Exif\0\0"
 """Bytes before EXIF data in a JPEG; Pillow wants them everywhere."""
 
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x0112, 0x011A, 0x011B, 0x0128
-_SHOT, _PLACE = 0x8769, 0x8825
+_SHOT, _PLACE, _COLOR_SPACE, _INTEROPERABILITY = 0x8769, 0x8825, 0xA001, 0xA005
 _BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED, _LONG8 = 1, 2, 3, 4, 5, 7, 16
 
 # Bytes of a value of each type, and of the units that a byte order turns.
@@ -66,6 +66,7 @@ class Exif:
         shot: exposure, lens, dates, ...
         place: GPS.
         whole: False if something of it was damaged, or too large, and was passed over.
+        adobe: True if it says that the colors are those of Adobe RGB (DCF 2.0).
     """
 
     order: str = "<"
@@ -73,6 +74,7 @@ class Exif:
     shot: Directory = field(default_factory=dict)
     place: Directory = field(default_factory=dict)
     whole: bool = True
+    adobe: bool = False
 
     def number(self, tag: int) -> float | None:
         """The first number of a value of the main directory, or None for none."""
@@ -205,15 +207,27 @@ def read_exif(file: BinaryIO, *, also: Collection[int] = ()) -> Exif:
         int.from_bytes(first, _ENDIAN[order]),
         lambda tag: tag in _MAIN_KEPT or tag in inner,
     )
-    parts: list[Directory] = []
-    for pointer in (main.pop(_SHOT, None), main.pop(_PLACE, None)):
-        part: Directory = {}
-        if pointer is not None and pointer.type in _POINTERS and pointer.many == 1:
-            (start,) = struct.unpack(order + _POINTERS[pointer.type], pointer.data)
-            part, fine = directory(start, lambda tag: tag not in _SHOT_DROPPED)
-            whole = whole and fine
-        parts.append(part)
-    return Exif(order, main, parts[0], parts[1], whole)
+
+    def inner_directory(
+        pointer: Value | None, wanted: Callable[[int], bool]
+    ) -> tuple[Directory, bool]:
+        if pointer is None or pointer.type not in _POINTERS or pointer.many != 1:
+            return {}, True
+        (start,) = struct.unpack(order + _POINTERS[pointer.type], pointer.data)
+        return directory(start, wanted)
+
+    of_colors = (_COLOR_SPACE, _INTEROPERABILITY)
+    shot, shot_whole = inner_directory(
+        main.pop(_SHOT, None), lambda tag: tag not in _SHOT_DROPPED or tag in of_colors
+    )
+    place, place_whole = inner_directory(main.pop(_PLACE, None), lambda tag: True)
+    space = shot.pop(_COLOR_SPACE, None)
+    rule, _ = inner_directory(shot.pop(_INTEROPERABILITY, None), lambda tag: tag == 1)
+    adobe = space is not None and (
+        space.data == struct.pack(order + "H", 2)
+        or (space.data == b"\xff\xff" and 1 in rule and rule[1].data[:3] == b"R03")
+    )
+    return Exif(order, main, shot, place, whole and shot_whole and place_whole, adobe)
 
 
 def _directory(

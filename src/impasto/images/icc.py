@@ -18,8 +18,8 @@ Curve: TypeAlias = Callable[[Plane], Plane]
 
 # Pixels that are converted at once, to keep the memory low.
 _AT_ONCE = 1 << 20
-# Closer to sRGB than this in every value, a profile is sRGB, and the values are left as they are.
-_SAME = 1.5e-3
+SAME = 1.5e-3
+"""Closer to sRGB than this in every value, colors are sRGB, and the values are left as they are."""
 # Steps to a side of the table that stands for a profile which is a table itself.
 _STEPS = 33
 
@@ -87,19 +87,24 @@ def to_srgb(values: Plane, profile: bytes) -> Plane:
     for start in range(0, len(flat), _AT_ONCE):
         part = flat[start : start + _AT_ONCE]
         linear = np.stack([curve(part[:, i]) for i, curve in enumerate(shaper.curves)], axis=1)
-        result[start : start + _AT_ONCE] = _srgb_curve(linear @ matrix)
+        result[start : start + _AT_ONCE] = srgb_curve(linear @ matrix)
     return result.reshape(*values.shape[:2], 3)
 
 
 def _is_srgb(shaper: _Shaper, to_linear: NDArray[np.float64]) -> bool:
     ramp = np.linspace(0, 1, 256, dtype=np.float32)
-    curves = all(np.abs(_srgb_curve(each(ramp)) - ramp).max() < _SAME for each in shaper.curves)
+    curves = all(np.abs(srgb_curve(each(ramp)) - ramp).max() < SAME for each in shaper.curves)
     wanted = np.ones((1, 3)) if len(to_linear) == 1 else np.eye(3)
-    return curves and bool(np.abs(to_linear - wanted).max() < _SAME)
+    return curves and bool(np.abs(to_linear - wanted).max() < SAME)
 
 
-def _srgb_curve(linear: NDArray[np.float32]) -> NDArray[np.float32]:
-    """IEC 61966-2-1."""
+def srgb_curve(linear: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Signal of sRGB of linear light, clipped to [0, 1] (IEC 61966-2-1).
+
+    Example:
+        >>> srgb_curve(np.array([0.5], np.float32)).round(3)
+        array([0.735], dtype=float32)
+    """
     linear = np.clip(linear, 0, 1)
     low = linear <= np.float32(0.0031308)
     high = np.float32(1.055) * linear ** np.float32(1 / 2.4) - np.float32(0.055)

@@ -35,7 +35,10 @@ def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS, keep_gps: bool 
 
     The EXIF orientation is applied. An ICC profile (RGB, grey, CMYK or Lab) is converted to sRGB,
     relative colorimetric with black point compensation; one that is broken or belongs to another
-    kind of picture is passed over, and CMYK without one gets Pillow's simple formula.
+    kind of picture is passed over, and CMYK without one gets Pillow's simple formula. Colors that
+    are told otherwise (cICP, gAMA and cHRM of a PNG, nclx of AVIF and HEIC, Adobe RGB of EXIF data)
+    are converted too, HDR by :func:`impasto.images.cicp.tone_mapped`. What is passed over or lost
+    stands in ``remark``.
 
     Grey and color of 16 bits a channel (PNG, TIFF, PPM; Pillow's modes I;16 and I) and floats (TIFF
     of 16, 32 or 64 bits, white is 1; mode F) are read at their full depth. What is deeper than 8

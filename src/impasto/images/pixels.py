@@ -1,4 +1,4 @@
-"""Pixels of any kind -> float planes: turned upright, through their ICC profile to sRGB."""
+"""Pixels of any kind -> float planes: turned upright, out of their color space to sRGB."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from impasto.errors import ImageError
+from impasto.images.cicp import ColorSpace
 from impasto.images.icc import srgb_profile, to_srgb
 
 # EXIF orientation to what undoes it (EXIF 2.3, tag 0x0112).
@@ -64,7 +65,7 @@ def upright(picture: Image.Image, orientation: int) -> Image.Image:
 
 
 def deep_planes(
-    deep: Deep, profile: bytes | None, *, name: str
+    deep: Deep, profile: bytes | None, *, name: str, space: ColorSpace | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Color (H, W, 3), sRGB, and alpha (H, W) or None, in [0, 1], of deep pixels.
 
@@ -72,23 +73,30 @@ def deep_planes(
         deep: as they were stored.
         profile: their ICC profile, if they have one.
         name: what to call the picture in a message.
+        space: their colors, where something else tells of them; the profile does not hold then.
 
     Raises:
         ImageError: if the values are no fractions of white.
     """
     color = _scaled(deep.values, deep.white, "values", name)
     alpha = None if deep.alpha is None else _scaled(deep.alpha, deep.white, "an alpha", name)
-    color = np.ascontiguousarray(_deep_srgb(color, profile))
+    color = np.ascontiguousarray(_deep_srgb(color, profile, space))
     return color, None if alpha is None else np.ascontiguousarray(alpha)
 
 
 def planes(
-    picture: Image.Image, *, name: str
+    picture: Image.Image, *, name: str, space: ColorSpace | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Color (H, W, 3), sRGB, and alpha (H, W) or None, in [0, 1], of a Pillow image of any mode."""
+    """Color (H, W, 3), sRGB, and alpha (H, W) or None, in [0, 1], of a Pillow image of any mode.
+
+    Args:
+        picture: with its ICC profile, if it has one.
+        name: what to call it in a message.
+        space: its colors, where something else tells of them; the profile does not hold then.
+    """
     profile = picture.info.get("icc_profile")
     if picture.mode in DEEP_MODES:
-        return _grey_planes(picture, profile, name)
+        return _grey_planes(picture, profile, name, space)
     alpha = None
     if picture.mode == "1":
         picture = picture.convert("L")
@@ -101,7 +109,33 @@ def planes(
         picture = both.convert(both.mode[:-1])
     if picture.mode not in _PROFILE_MODES.values():
         picture = picture.convert("RGB")
+    if space is not None and picture.mode in ("L", "RGB"):
+        values = np.asarray(picture, np.float32) / np.float32(255)
+        return space.to_srgb(values.reshape(*values.shape[:2], -1)), alpha
     return np.asarray(_to_srgb(picture, profile), np.float32) / np.float32(255), alpha
+
+
+def profile_remark(picture: Image.Image, *, deep: bool) -> str:
+    """A part of a sentence about an ICC profile that cannot be used, "" for none.
+
+    Args:
+        picture: with its profile, if it has one; not necessarily decoded.
+        deep: whether its pixels are read by others than Pillow, so that its mode does not count.
+    """
+    profile = picture.info.get("icc_profile")
+    if not profile or profile == srgb_profile():
+        return ""
+    mode = picture.mode if picture.mode in ("CMYK", "LAB") else "RGB"
+    if picture.mode in ("1", "L", "LA", "La", *DEEP_MODES):
+        mode = "L"
+    try:
+        space = ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space.strip()
+    except Exception:  # Pillow's own for a broken one, and what foreign bytes make it trip over
+        return "its ICC profile is broken: its colors are taken for sRGB"
+    of = _PROFILE_MODES.get(space)
+    if of is not None and (deep or of == mode or (of == "RGB" and mode == "L")):
+        return ""
+    return f"its ICC profile is for {space}, not for mode {picture.mode}, and is passed over"
 
 
 def _scaled(values: NDArray[Any], white: int, what: str, name: str) -> NDArray[np.float32]:
@@ -129,7 +163,7 @@ def _turned(values: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def _grey_planes(
-    picture: Image.Image, profile: bytes | None, name: str
+    picture: Image.Image, profile: bytes | None, name: str, space: ColorSpace | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Grey of more than 8 bits; Pillow's own ``convert`` would clip it at 255."""
     values = np.asarray(picture)
@@ -143,11 +177,15 @@ def _grey_planes(
     hole = picture.info.get("transparency")
     alpha = None if hole is None else (values != hole).astype(np.float32)
     grey = (values.astype(np.float32) / np.float32(white))[..., None]
-    return _deep_srgb(grey, profile), alpha
+    return _deep_srgb(grey, profile, space), alpha
 
 
-def _deep_srgb(values: NDArray[np.float32], profile: bytes | None) -> NDArray[np.float32]:
-    """(H, W, 3) of grey or RGB, through its ICC profile if that fits."""
+def _deep_srgb(
+    values: NDArray[np.float32], profile: bytes | None, space: ColorSpace | None
+) -> NDArray[np.float32]:
+    """(H, W, 3) of grey or RGB, out of its space, or through its ICC profile if that fits."""
+    if space is not None:
+        return space.to_srgb(values)
     if profile:
         with suppress(Exception):  # a broken profile is no reason to refuse the picture
             return to_srgb(values, profile)

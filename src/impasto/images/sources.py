@@ -21,9 +21,10 @@ from PIL import Image
 
 from impasto.errors import ImageError, OptionError
 from impasto.images.arrays import ArrayForm, Photo, array_form, read_array
-from impasto.images.boxes import Told, told_by_boxes
+from impasto.images.boxes import Told, space_of_boxes, told_by_boxes
+from impasto.images.cicp import ADOBE_GAMMA, ADOBE_RGB, ColorSpace
 from impasto.images.deep import deep_png, deep_ppm, remark
-from impasto.images.exif import ORIENTATION
+from impasto.images.exif import ORIENTATION, parse_exif, read_exif
 from impasto.images.formats import (
     FORMATS,
     FileFormat,
@@ -47,9 +48,10 @@ from impasto.images.pixels import (
     Deep,
     deep_planes,
     planes,
+    profile_remark,
     upright,
 )
-from impasto.images.png import pixels_of, told_chunks
+from impasto.images.png import chunks_of_info, pixels_of, png_space, told_chunks
 from impasto.images.resizing import MAX_PIXELS
 from impasto.images.strips_in import Strip, Strips, StripSource, png_strips, tiff_strips
 from impasto.images.tiff import DeepTiff, deep_tiff, pages, tile_pixels
@@ -143,7 +145,8 @@ class OpenPicture:
         self._read_deep: Callable[[], Deep] | None = None
         self._told: list[tuple[bytes, bytes]] | None = None  # the chunks of a PNG
         self._boxes: Told | None = None  # of an AVIF, HEIC or JP2
-        self._cut = ""  # what is lost of its bits
+        self._lost: tuple[str, ...] = ()  # of its bits and colors
+        self._space: ColorSpace | None = None  # where something else than a profile tells of it
         # EXIF orientation, and the metadata that a result may carry, once they are known.
         self._about: tuple[int, Metadata] | None = None
         if isinstance(content, np.ndarray):
@@ -156,6 +159,10 @@ class OpenPicture:
             load(content, name=name)
             self._picture, self._size = content, content.size
             self._about = metadata_of_picture(content, place=keep_gps)
+            self._space, lost = self._colors(content)
+            if self._space is None:
+                lost = lost or profile_remark(content, deep=False)
+            self._lost = (lost,)
             self.depth = 16 if content.mode in DEEP_MODES else 8
         else:
             self._file = content
@@ -178,8 +185,9 @@ class OpenPicture:
 
     @property
     def remark(self) -> str:
-        """Information that is lost in reading, such as "its 10 bits a channel are read as 8"; or ""."""
-        return "; ".join(filter(None, (self._cut, *self.metadata.lost)))
+        """All that is lost in reading, such as "its 10 bits a channel are read as 8"; or ""."""
+        lost = [one_line(each) for each in (*self._lost, *self.metadata.lost) if each]
+        return "; ".join(lost)
 
     @cached_property
     def streams(self) -> bool:
@@ -224,11 +232,13 @@ class OpenPicture:
             orientation, metadata = self._metadata
             if deep is not None:
                 profile = picture.info.get("icc_profile")
-                image, alpha = deep_planes(deep.upright(orientation), profile, name=self.name)
+                image, alpha = deep_planes(
+                    deep.upright(orientation), profile, name=self.name, space=self._space
+                )
             else:
                 if self._turn in UPRIGHT:
                     picture = upright(picture, self._turn)
-                image, alpha = planes(picture, name=self.name)
+                image, alpha = planes(picture, name=self.name, space=self._space)
         except ImageError:
             raise
         except Exception as error:  # headers that contradict each other, or too little memory
@@ -261,8 +271,8 @@ class OpenPicture:
             return StripSource(self._strips, self._size, name=self.name, format=kind)
         picture, deep = self._decode()
         if deep is None:
-            return PillowSource(upright(picture, self._turn), self.name)
-        return DeepSource(picture, deep.upright(self._metadata[0]), self.name)
+            return PillowSource(upright(picture, self._turn), self.name, self._space)
+        return DeepSource(picture, deep.upright(self._metadata[0]), self.name, self._space)
 
     def _parse_header(self, file: BinaryIO) -> None:
         """Find the format, and what there is to know before anything is decoded."""
@@ -288,6 +298,7 @@ class OpenPicture:
         if tiff is None:
             picture, row = open_by_pillow(file, rows, name=name, max_pixels=self._max_pixels)
         read_deep: Callable[[], Deep] | None = None
+        cut = ""
         try:
             if tiff is not None:
                 picture = tiff.about(file)
@@ -296,7 +307,11 @@ class OpenPicture:
             if row.name in _DEEP:
                 read_deep = _DEEP[row.name](picture, file)
             elif row.cut and tiff is None:
-                self._cut = remark(picture, row.name, file)
+                cut = remark(picture, row.name, file)
+            self._space, lost = self._colors(picture)
+            if self._space is None:
+                lost = lost or profile_remark(picture, deep=read_deep is not None)
+            self._lost = (cut, lost)
         except Exception as error:
             raise damaged(name, row.name, error) from error
         self._format, self._tiff, self._picture, self._read_deep = row, tiff, picture, read_deep
@@ -304,6 +319,27 @@ class OpenPicture:
         size = picture.size if row.name != "TIFF" else getattr(picture, "_tile_size", picture.size)
         self._size = size if tiff is None else tiff.size
         self.depth = 16 if read_deep is not None or picture.mode in DEEP_MODES else 8
+
+    def _colors(self, picture: Image.Image) -> tuple[ColorSpace | None, str]:
+        """The color space that something else than an ICC profile tells of, and what is lost."""
+        has_profile = bool(picture.info.get("icc_profile"))
+        if self._told is not None:
+            return png_space(self._told, profile=has_profile)
+        if self._boxes is not None and self._boxes.colors:
+            space, profile, lost = space_of_boxes(self._boxes)
+            if profile:
+                picture.info["icc_profile"] = profile
+            return space, lost
+        if self._file is None and (chunks := chunks_of_info(picture.info)):
+            return png_space(chunks, profile=has_profile)
+        if has_profile or picture.mode not in ("RGB", "RGBA", "L"):
+            return None, ""
+        exif = picture.info.get("exif")
+        if self._file is not None and picture.format == "TIFF":
+            adobe = read_exif(self._file).adobe
+        else:
+            adobe = isinstance(exif, bytes) and parse_exif(exif).adobe
+        return (ColorSpace(ADOBE_RGB, gamma=ADOBE_GAMMA) if adobe else None), ""
 
     def _lazy_picture(self) -> Image.Image:
         """Pillow's image, not decoded; opened again if its pixels were decoded and given away."""
@@ -377,13 +413,13 @@ class OpenPicture:
             strip = open_strip(small)
             read_deep = deep_png(strip, small) if row.name == "PNG" else None
             if read_deep is not None:
-                return DeepSource(strip, read_deep(), self.name)
+                return DeepSource(strip, read_deep(), self.name, self._space)
             strip.load()
-            return PillowSource(strip, self.name)
+            return PillowSource(strip, self.name, self._space)
 
         def of_bytes(small: BinaryIO) -> Strip:
             assert tiff is not None
-            return DeepSource(picture, tiff.of_bytes(open_strip(small)), self.name)
+            return DeepSource(picture, tiff.of_bytes(open_strip(small)), self.name, self._space)
 
         try:
             if row.name == "PNG":

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from impasto.images.cicp import ColorSpace
 from impasto.images.pixels import DEEP_MODES, Deep, deep_planes, planes
 from impasto.images.resizing import Plane, Stretch, resize_plane, stretched
 
@@ -72,6 +73,8 @@ class PillowSource:
 
     picture: Image.Image
     name: str
+    space: ColorSpace | None = None
+    """Its colors, where something else than an ICC profile tells of them."""
     row_bytes: int = 0
     height: int = field(init=False)
     width: int = field(init=False)
@@ -93,7 +96,7 @@ class PillowSource:
     def window(self, rows: slice, columns: slice) -> Window:
         """See :meth:`Source.window`."""
         box = (columns.start, rows.start, columns.stop, rows.stop)
-        return planes(self.picture.crop(box), name=self.name)
+        return planes(self.picture.crop(box), name=self.name, space=self.space)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +114,8 @@ class DeepSource:
     """The one whose metadata hold for the pixels."""
     deep: Deep
     name: str
+    space: ColorSpace | None = None
+    """As of :class:`PillowSource`."""
     row_bytes: int = 0
     depth: int = 16
 
@@ -131,7 +136,8 @@ class DeepSource:
         """See :meth:`Source.window`."""
         alpha = None if self.deep.alpha is None else self.deep.alpha[rows, columns]
         cut = replace(self.deep, values=self.deep.values[rows, columns], alpha=alpha)
-        return deep_planes(cut, self.picture.info.get("icc_profile"), name=self.name)
+        profile = self.picture.info.get("icc_profile")
+        return deep_planes(cut, profile, name=self.name, space=self.space)
 
 
 class ScaledSource:
