@@ -96,6 +96,7 @@ _CURVES: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     10: lambda v: np.where(v > 0, 10 ** (2.5 * v - 2.5), 0),
     _PQ: lambda v: pq_to_light(v) / REFERENCE_WHITE,
     17: lambda v: v**2.6 * (52.37 / 48),
+    _HLG: hlg_to_scene,
 }
 _NAMES = {4: "gamma 2.2", 5: "gamma 2.8", 8: "linear", 9: "logarithmic", 10: "logarithmic",
           _PQ: "PQ", 17: "SMPTE 428", _HLG: "HLG"}  # fmt: skip
@@ -143,7 +144,8 @@ class ColorSpace:
         """Values of this space in sRGB, clipped to what sRGB can show.
 
         Args:
-            values: (H, W, 1) or (H, W, 3) in [0, 1]. Pixels of any part of a picture will do.
+            values: (H, W, 1) or (H, W, 3) in [0, 1], read to 16 bits. Pixels of any part of a
+                picture will do.
 
         Returns:
             (H, W, 3) in [0, 1].
@@ -160,25 +162,31 @@ class ColorSpace:
             result[top : top + rows] = part if self.same else self._converted(part)
         return result
 
-    def _converted(self, values: Plane) -> Plane:
-        signal = np.clip(_widened(values, self.narrow), 0, 1)
+    @cached_property
+    def _light(self) -> Plane:
+        """Light of every signal of 16 bits; that of 8 bits is among them."""
+        signal = np.clip(_widened(np.arange(65536) / 65535, self.narrow), 0, 1)
         if self.gamma:
-            light = signal ** np.float32(self.gamma)
-        elif self.transfer == _HLG:
-            scene = hlg_to_scene(signal)
+            light = signal**self.gamma
+        else:
+            light = _light_of_srgb(signal)
+            if self.transfer not in _LIKE_SRGB:
+                light = _CURVES[self.transfer](signal)
+        return np.asarray(light, np.float32)
+
+    def _converted(self, values: Plane) -> Plane:
+        light = self._light[np.rint(values * np.float32(65535)).astype(np.uint16)]
+        hdr = not self.gamma and self.transfer in (_PQ, _HLG)
+        if hdr and self.transfer == _HLG:
             # The glow of a display of 1,000 cd/m2 (BT.2100, table 5: gamma 1.2).
             weights = _to_xyz(self.primaries)[1].astype(np.float32)
-            bright = scene @ weights if scene.shape[2] == 3 else scene[..., 0]
-            light = scene * (bright**0.2)[..., None] * (1000 / REFERENCE_WHITE)
-        elif self.transfer in _LIKE_SRGB:
-            light = _light_of_srgb(signal)
-        else:
-            light = _CURVES[self.transfer](signal)
-        if not self.gamma and self.transfer in (_PQ, _HLG):
+            bright = light @ weights if light.shape[2] == 3 else light[..., 0]
+            light *= (bright ** np.float32(0.2))[..., None] * np.float32(1000 / REFERENCE_WHITE)
+        if hdr:
             light = tone_mapped(light, self.peak)
         if light.shape[2] == 3:
             light = light @ self.matrix.T.astype(np.float32)
-        return srgb_curve(light.astype(np.float32))
+        return srgb_curve(light)
 
 
 def color_space(
@@ -198,7 +206,7 @@ def color_space(
     """
     primaries = 1 if primaries == _UNSPECIFIED else primaries
     transfer = 13 if transfer == _UNSPECIFIED else transfer
-    if primaries not in PRIMARIES or transfer not in {*_CURVES, *_LIKE_SRGB, _HLG}:
+    if primaries not in PRIMARIES or transfer not in {*_CURVES, *_LIKE_SRGB}:
         return None
     peak = min(max(peak, REFERENCE_WHITE), 10_000) if peak else PEAK
     return ColorSpace(PRIMARIES[primaries][1], transfer, narrow=narrow, peak=peak)
@@ -257,18 +265,17 @@ def tone_mapped(light: NDArray[Any], peak: float = PEAK) -> NDArray[Any]:
     return np.asarray(light * scale)
 
 
-def _widened(values: Plane, bits: int) -> Plane:
+def _widened(values: NDArray[Any], bits: int) -> NDArray[Any]:
     """All numbers of a narrow range (BT.2100, table 9: 16 to 235 times a power of two)."""
     if not bits:
         return values
     most, step = (1 << bits) - 1, 1 << (bits - 8)
-    return (values * np.float32(most) - np.float32(16 * step)) / np.float32(219 * step)
+    return (values * most - 16 * step) / (219 * step)
 
 
-def _light_of_srgb(signal: Plane) -> Plane:
+def _light_of_srgb(signal: NDArray[Any]) -> NDArray[Any]:
     """IEC 61966-2-1."""
-    high = ((signal + np.float32(0.055)) / np.float32(1.055)) ** np.float32(2.4)
-    return np.where(signal <= np.float32(0.04045), signal / np.float32(12.92), high)
+    return np.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4)
 
 
 def _to_xyz(primaries: Chromaticities) -> NDArray[np.float64]:

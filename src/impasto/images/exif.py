@@ -240,9 +240,10 @@ def _directory(
 ) -> tuple[Directory, bool]:
     """The wanted values of a directory, and whether all of them are whole."""
     number, size, room = (8, 20, 8) if big else (2, 12, 4)
-    count = int.from_bytes(_bytes_at(file, start, number), _ENDIAN[order])
+    head = _bytes_at(file, start, number)
+    count = int.from_bytes(head, _ENDIAN[order])
     table = _bytes_at(file, start + number, min(count, _MOST_ENTRIES) * size)
-    whole = count > 0 and len(table) == count * size
+    whole = len(head) == number and len(table) == count * size
     found: Directory = {}
     for at in range(0, len(table) - size + 1, size):
         tag, kind, many = struct.unpack_from(order + ("HHQ" if big else "HHI"), table, at)

@@ -106,9 +106,12 @@ def srgb_curve(linear: NDArray[np.float32]) -> NDArray[np.float32]:
         array([0.735], dtype=float32)
     """
     linear = np.clip(linear, 0, 1)
-    low = linear <= np.float32(0.0031308)
-    high = np.float32(1.055) * linear ** np.float32(1 / 2.4) - np.float32(0.055)
-    return np.where(low, np.float32(12.92) * linear, np.minimum(high, np.float32(1)))
+    signal: NDArray[np.float32] = linear ** np.float32(1 / 2.4)
+    signal *= np.float32(1.055)  # in place, which takes half the time
+    signal -= np.float32(0.055)
+    np.minimum(signal, 1, out=signal)
+    np.multiply(linear, np.float32(12.92), out=signal, where=linear <= np.float32(0.0031308))
+    return signal
 
 
 def _shaper(profile: bytes) -> _Shaper | None:
