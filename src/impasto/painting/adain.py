@@ -14,15 +14,16 @@ import numpy as np
 
 from impasto.controls.coarse import CoarseSource, small_size
 from impasto.controls.color.matching import match_colors
-from impasto.controls.moments import Moments
+from impasto.controls.moments import MIN_CELLS, Moments
+from impasto.controls.plain import TEXTURED, texture_share, toned_down
 from impasto.controls.regions import StyleMap
 from impasto.images.arrays import Photo, in_memory
 from impasto.images.windows import PaintedTile, Source
 from impasto.models.card import Card
 from impasto.models.engine import Engine
 from impasto.painting import Budget, Limits, Watch, refuse_settings
-from impasto.painting.plan import Plan, plan_tiles, plan_whole
-from impasto.painting.survey import scaled, survey
+from impasto.painting.plan import Plan, far_from_borders, plan_tiles, plan_whole
+from impasto.painting.survey import contrast_of, scaled, survey
 from impasto.painting.tiles import Content, decode, encode, gather, read_counts
 from impasto.styles.style import Style
 
@@ -93,17 +94,27 @@ class AdaINPainter:
             ImageError: if the photograph is broken.
             EngineError: if the engine fails.
         """
-        plan = plan_tiles(
-            source.height,
-            source.width,
-            card=self.card,
-            budget=budget,
-            held=source.held + held[0],
-            row_bytes=source.row_bytes + held[1],
-        )
+        given = source
+
+        def plan_for(card: Card) -> Plan:
+            return plan_tiles(
+                given.height,
+                given.width,
+                card=card,
+                budget=budget,
+                held=given.held + held[0],
+                row_bytes=given.row_bytes + held[1],
+            )
+
+        card, plan = self.card, plan_for(self.card)
         if plan.whole:  # read and scaled once
             source = in_memory(source)
-        content = Content.of(source, self.card, plan, model=self.identity)
+        contrast = contrast_of(source, enough=TEXTURED) or 0.0
+        if contrast < TEXTURED:
+            card = far_from_borders(card)
+            plan = plan_for(card)
+        content = Content.of(source, card, plan, model=self.identity)
+        content = replace(content, contrast=contrast)
         return encode(content, self.engine, watch=watch) if plan.keep else content
 
     def paint(
@@ -133,12 +144,28 @@ class AdaINPainter:
         yield from decode(
             content,
             self.engine,
-            contents,
+            self._toned_down(content, contents, amounts),
             values,
             amounts,
             color=controls.color,
             watch=watch,
         )
+
+    def _toned_down(
+        self, content: Content, contents: Sequence[Sequence[Moments]], amounts: StyleMap
+    ) -> Sequence[Sequence[Moments]]:
+        """Return the moments of the photograph, with larger deviations where it is plain."""
+        # As many pixels as the coarsest level needs for moments of its own.
+        pixels = MIN_CELLS * max(level.stride for level in self.card.levels) ** 2
+        toned = []
+        for levels, region in zip(contents, amounts.regions, strict=True):
+            contrast = None
+            if region is not None:
+                source = content.source
+                contrast = contrast_of(source, region, enough=TEXTURED, pixels=pixels)
+            share = texture_share(content.contrast if contrast is None else contrast)
+            toned.append([toned_down(level, share) for level in levels])
+        return toned
 
     def _coarse(
         self, content: Content, styles: Sequence[Style], amounts: StyleMap, controls: Controls
@@ -151,7 +178,8 @@ class AdaINPainter:
         reduced = scaled(source, *size)
         if len(content.tiles) == 1:
             reduced = in_memory(reduced)
-        small = Content.of(reduced, self.card, plan, model=self.identity)
+        small = Content.of(reduced, content.card, plan, model=self.identity)
+        small = replace(small, contrast=content.contrast)
         if plan.keep:
             small = encode(small, self.engine)
         first = replace(controls, coarse=1.0, alpha=1.0, color=None)
@@ -162,7 +190,8 @@ class AdaINPainter:
         basis: Source = CoarseSource(source, reduced, strokes, amounts)
         if len(content.tiles) == 1:
             basis = in_memory(basis)
-        coarse = Content.of(source, self.card, plan, model=self.identity, basis=basis)
+        coarse = Content.of(source, content.card, plan, model=self.identity, basis=basis)
+        coarse = replace(coarse, contrast=content.contrast)
         return encode(coarse, self.engine) if plan.keep else coarse
 
     def _values(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from impasto.errors import OptionError
 from impasto.models import MODELS, Card
@@ -74,6 +74,19 @@ def reach_of(card: Card) -> Reach:
     decoder = _up(card.rim - card.encoder_rim, card.multiple)
     both = encoder + decoder if card.encoder_rim else decoder
     return Reach(card.multiple, encoder, decoder, both)
+
+
+def far_from_borders(card: Card) -> Card:
+    """Return a model's card with a margin so wide that no pixel of a picture sees beyond it.
+
+    What padding leaves at the borders is far too faint to be seen beside anything else, so the
+    card's own margin is narrower; in a plain picture there is nothing else.
+
+    Example:
+        >>> far_from_borders(card).margin                                    # doctest: +SKIP
+        72
+    """
+    return replace(card, margin=_up(max(card.margin, card.rim), card.multiple))
 
 
 def tiles(height: int, width: int, *, side: int, reach: Reach) -> Iterator[Tile]:

@@ -21,6 +21,10 @@ from impasto.images.windows import ScaledSource, Source
 
 # A side of the windows in which a picture is looked at before it is scaled.
 _LOOK = 1024
+# Rows at a time in which contrast is looked for: in most pictures the first of them have it.
+_ROWS = 64
+# Every so manieth pixel of these is looked at before the others.
+_SPARSE = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +123,52 @@ def survey(
         fill=fill.colors.mean if opacity and hidden and fill.colors is not None else None,
         colors=tuple(each for each in chosen if each is not None) if color is not None else (),
     )
+
+
+def contrast_of(
+    source: Source, region: PlaneWindows | None = None, *, enough: float, pixels: int = 1
+) -> float | None:
+    """Find the contrast of a picture: the range of its colors, where they can be seen.
+
+    Args:
+        source: the picture.
+        region: a mask stretched to it: only what is not black in it counts.
+        enough: contrast above which it does not matter how large it is. Nothing more of the picture
+            is looked at then.
+        pixels: how many must count.
+
+    Returns:
+        The range of that one of the three colors that has the largest; None if so few pixels count
+        that they have no contrast of their own.
+
+    Example:
+        >>> source = Photo(np.zeros((4, 4, 3), np.float32), None, "a black one")  # doctest: +SKIP
+        >>> contrast_of(source, enough=0.1)                                       # doctest: +SKIP
+        0.0
+    """
+    columns, count, contrast = slice(0, source.width), 0, 0.0
+    low, high = [np.inf] * 3, [-np.inf] * 3
+    for top in range(0, source.height, _ROWS):
+        rows = slice(top, min(top + _ROWS, source.height))
+        image, alpha = source.window(rows, columns)
+        counts = alpha
+        if region is not None:
+            inside = region.window(rows, columns)
+            counts = inside if alpha is None else inside * alpha
+        for step in (_SPARSE, 1):
+            part = image[::step, ::step]
+            if counts is not None:
+                part = part[counts[::step, ::step] > 0]
+            if part.size == 0:
+                continue
+            for c in range(3):  # along the colors, which lie side by side, it takes far longer
+                low[c] = min(low[c], float(part[..., c].min()))
+                high[c] = max(high[c], float(part[..., c].max()))
+                contrast = max(contrast, high[c] - low[c])
+            if contrast >= enough:
+                return contrast
+        count += part[..., 0].size
+    return contrast if count >= pixels else None
 
 
 def scaled(source: Source, height: int, width: int) -> Source:

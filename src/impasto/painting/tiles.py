@@ -60,6 +60,8 @@ class Content:
         tiles: of the padded picture, row by row from the top, from left to right.
         survey: opacity of the picture.
         side: the largest side of its tiles, in pixels; None if it is one tile.
+        contrast: range of the photograph's colors, as far as it matters whether that is next to
+            nothing (:mod:`impasto.controls.plain`).
         features: one map (C, h, w) a level, of the padded picture; None where they are too large to
             be kept, and encoded again for every painting.
         moments: their mean and deviation, one pair a level, of what is not transparent; None
@@ -75,6 +77,7 @@ class Content:
     tiles: tuple[Tile, ...]
     survey: Survey = OPAQUE
     side: int | None = None
+    contrast: float = 1.0
     features: tuple[NDArray[np.float32], ...] | None = None
     moments: tuple[Moments, ...] | None = None
 
