@@ -844,14 +844,14 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(links, tmp_path, monkeypa
 
     monkeypatch.setattr(Image.Image, "save", slow)
     if not links:
-        monkeypatch.setattr(Path, "hardlink_to", _no_links)
+        monkeypatch.setattr(os, "link", _no_links)
     with pytest.raises(ImageError, match="overwrite"):
         write_image(noise(), path)
     assert path.read_bytes() == b"precious"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def _no_links(*_: Any) -> None:
+def _no_links(*_: Any, **__: Any) -> None:
     raise PermissionError(1, "Operation not permitted")
 
 
@@ -870,18 +870,17 @@ def test_a_failure_leaves_nothing_behind(step, overwrite, tmp_path, monkeypatch)
         monkeypatch.setattr(Image.Image, "save", lambda *_, **__: _full())
     elif step == "rename":
         monkeypatch.setattr(Path, "replace", _full)
-        monkeypatch.setattr(Path, "hardlink_to", _no_links)
+        monkeypatch.setattr(os, "link", _no_links)
     else:
-        _open = Path.open
 
         class Full(io.BytesIO):
             write = _full
 
-        def opened(self: Path, *arguments: Any) -> Any:
-            _open(self, *arguments).close()
+        def opened(handle: int, mode: str) -> Any:
+            os.close(handle)
             return Full()
 
-        monkeypatch.setattr(Path, "open", opened)
+        monkeypatch.setattr(os, "fdopen", opened)
     with pytest.raises(ImageError, match="No space left"):
         write_image(noise(), path, save=SaveOptions(overwrite=overwrite))
     monkeypatch.undo()
@@ -894,7 +893,7 @@ def test_files_are_written_without_hard_links_and_with_the_usual_rights(tmp_path
     mask = os.umask(0o022)
     os.umask(mask)
     write_image(noise(), tmp_path / "one.png")
-    monkeypatch.setattr(Path, "hardlink_to", _no_links)
+    monkeypatch.setattr(os, "link", _no_links)
     write_image(noise(), tmp_path / "two.png")
     for name in ("one.png", "two.png"):
         np.testing.assert_array_equal(pixels(Image.open(tmp_path / name)), pixels(noise()))

@@ -197,13 +197,13 @@ def test_a_file_that_appears_meanwhile_is_spared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / f"a{SUFFIX}"
-    link = Path.hardlink_to
+    link = os.link
 
-    def late(self: Path, target: Path) -> None:
-        self.write_text("somebody else's")
-        link(self, target)
+    def late(*arguments: Any, **more: Any) -> None:
+        path.write_text("somebody else's")
+        link(*arguments, **more)
 
-    monkeypatch.setattr(Path, "hardlink_to", late)
+    monkeypatch.setattr(os, "link", late)
     with pytest.raises(StyleError, match="exists already"):
         save_style(make_style(), path)
     assert path.read_text() == "somebody else's"
@@ -211,10 +211,10 @@ def test_a_file_that_appears_meanwhile_is_spared(
 
 
 def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    monkeypatch.setattr(os, "link", refuse)
     path = tmp_path / f"a{SUFFIX}"
     save_style(make_style(), path)
     assert load_style(path) == rounded(make_style())
@@ -234,7 +234,7 @@ def test_a_failed_write_keeps_the_old_file(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch, pytest.raises(StyleError, match="No space left"):
-        patch.setattr(Path, step, full)
+        patch.setattr(*{"replace": (Path, "replace"), "open": (os, "fdopen")}[step], full)
         save_style(make_style(), path, overwrite=True)
     assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"old"]
 

@@ -12,15 +12,19 @@ import glob
 import importlib
 import io
 import os
+import signal
 import sys
 import warnings
+from contextlib import suppress
+from typing import Any
 
 import click
 
 from impasto import __version__
+from impasto.cli.signals import Signals, stopping
 from impasto.errors import ImpastoError
 
-FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 1
+FAILED, PIPE_CLOSED = 2, 1
 """Exit codes of the command."""
 
 GROUP = "impasto.commands"
@@ -86,6 +90,13 @@ class Commands(click.Group):
             return command
         return None
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command; click would write an empty line when it is interrupted."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise click.Abort from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a line of help for each command, without importing it."""
         rows = [(name, line) for name, (_, line) in _COMMANDS.items()]
@@ -127,7 +138,17 @@ def _plugged_in() -> dict[str, str]:
 
 
 def main() -> None:
-    """Run the command and exit: 0 done, 1 output closed, 2 something failed, 130 interrupted."""
+    """Run the command and exit.
+
+    The exit code is 0 if all is done, 1 if the output was closed, 2 if something failed, and 128
+    and the number of a signal that stopped it: 130 for Ctrl-C.
+    """
+    with stopping() as signals:
+        code = _run(signals)
+    sys.exit(code)
+
+
+def _run(signals: Signals) -> int:
     for name in ("stdin", "stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by the parent process
@@ -136,24 +157,40 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # for names that cannot be encoded
     if not sys.warnoptions:  # libraries' warnings about odd files do not help a user
         warnings.simplefilter("ignore")
-    code: int | None
     try:
-        code = cli.main(prog_name="impasto", standalone_mode=False)
+        code: int | None = cli.main(prog_name="impasto", standalone_mode=False)
         sys.stdout.flush()
     except (click.Abort, KeyboardInterrupt):
-        click.echo("impasto: interrupted", err=True)
-        code = INTERRUPTED
+        return _interrupted(signals)
     except click.ClickException as error:
         error.show()
-        code = error.exit_code
+        return error.exit_code
     except BrokenPipeError:
-        # Python flushes once more on exit; without a null device that would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = PIPE_CLOSED
+        _close_stdout()
+        return PIPE_CLOSED
     except MemoryError:
         click.echo("impasto: not enough memory for a picture of this size", err=True)
-        code = FAILED
+        return FAILED
     except (ImpastoError, OSError) as error:
+        if signals.number and isinstance(error, OSError):  # the terminal went with the signal
+            return _interrupted(signals)
         click.echo(f"impasto: {' '.join(str(error).split())}", err=True)
-        code = FAILED
-    sys.exit(code or 0)
+        return FAILED
+    return code or 0
+
+
+def _interrupted(signals: Signals) -> int:
+    with suppress(OSError):  # a terminal that was closed takes no more lines
+        if sys.stderr.isatty():
+            click.echo(err=True)  # the row has a progress bar or ^C
+        click.echo(f"impasto: {signals.line()}", err=True)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _close_stdout()
+    return 128 + (signals.number or signal.SIGINT)
+
+
+def _close_stdout() -> None:
+    # Python flushes once more on exit; without a null device that would fail again.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,12 +1,37 @@
-"""Write a file whole or not at all: under a temporary name first, then renamed."""
+"""Write a file whole or not at all, and remove what killed calls have left.
+
+A file is made without a name where the system can do that (``O_TMPFILE``), else under a hidden one,
+and gets its name when it is whole. A hidden file is locked (``flock``) as long as its maker lives:
+the kernel frees the lock whatever ends a call, so a hidden file without one is a leftover.
+"""
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import os
+import platform
 import secrets
+import shutil
+import stat
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
+
+_PREFIX, _SUFFIX = ".impasto-", ".partial"
+
+_BINARY, _NOFOLLOW = getattr(os, "O_BINARY", 0), getattr(os, "O_NOFOLLOW", 0)
+
+# Another machine's lock on a network drive may not be seen here, nor that of a system that ran
+# before this one was started: such a file is a leftover only if nothing has been written for a day.
+_FOREIGN_SECONDS = 24 * 3600.0
+
+# A call that looks for leftovers locks a file for microseconds; whoever meets it tries again.
+_PATIENCE_SECONDS = 0.1
 
 
 def write_whole(path: Path, data: bytes, *, overwrite: bool) -> None:
@@ -15,7 +40,9 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool) -> None:
     Args:
         path: the file; its folder must exist.
         data: all of it.
-        overwrite: replace a file that is there.
+        overwrite: replace a file that is there. Its mode stays, and its owner where that is
+            allowed. A symbolic link stays too: the file that it leads to is replaced, or made. Of
+            several hard links the others keep the old file.
 
     Raises:
         FileExistsError: if the name is taken and ``overwrite`` is not set, even if it was taken
@@ -47,30 +74,282 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
         >>> with whole_file(Path("note.txt"), overwrite=True) as file:       # doctest: +SKIP
         ...     file.write(b"ready")
     """
-    # Created as any file is: what the tempfile module makes is closed to the group and to others.
-    temporary = path.with_name(f".impasto-{secrets.token_hex(8)}.partial")
+    target = destination(path) if overwrite else path
+    look_through(target.parent)
+    hidden, handle = target.with_name(_hidden_name()), _open_nameless(target.parent)
+    nameless = handle is not None
+    if handle is None:
+        handle, hidden = _open_hidden(target)
     try:
-        with temporary.open("xb") as file:
+        # A second handle, since closing tells of the last errors and the lock must outlive it.
+        with os.fdopen(os.dup(handle), "wb") as file:
             yield file
         if overwrite:
-            temporary.replace(path)
+            _keep_rights(handle, target)
+        if nameless and _name_nameless(handle, hidden, target, overwrite=overwrite):
+            return
+        if os.name == "nt":  # where an open file cannot be renamed
+            os.close(handle)
+            handle = None
+        if overwrite:
+            hidden.replace(target)
         else:
-            _rename_to_new(temporary, path)
+            _rename_to_new(hidden, target)
     finally:
         with suppress(OSError, ValueError):  # the first error is the one to tell
-            temporary.unlink(missing_ok=True)
+            hidden.unlink(missing_ok=True)
+        if handle is not None:
+            os.close(handle)
 
 
-def _rename_to_new(temporary: Path, path: Path) -> None:
+@contextmanager
+def claim(path: Path) -> Iterator[bool]:
+    """Hold the name of a result while it is made, so that no other call makes it meanwhile.
+
+    Where the system has no locks, every call may have every name.
+
+    Args:
+        path: the result; its folder must exist.
+
+    Yields:
+        Whether the name is ours; False if another running call holds it.
+
+    Example:
+        >>> with claim(Path("out.png")) as ours:                             # doctest: +SKIP
+        ...     print(ours)
+        True
+    """
+    digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    hidden = path.with_name(f"{_PREFIX}claim-{digest}{_SUFFIX}")
+    until = time.monotonic() + _PATIENCE_SECONDS
+    handle: int | None = None
+    ours = True
+    look_through(path.parent)
+    try:
+        while True:
+            try:
+                opened = _open_shared(hidden, os.O_CREAT)
+            except OSError:  # whatever is wrong there, writing the result will tell
+                break
+            locked = _lock(opened)
+            if locked is not False and _is_at(hidden, opened):
+                handle = opened
+                break
+            os.close(opened)  # held by another call, or just given up by it
+            if time.monotonic() > until:
+                ours = locked is not False
+                break
+            time.sleep(_PATIENCE_SECONDS / 10)
+        yield ours
+    finally:
+        if handle is not None:
+            with suppress(OSError):
+                hidden.unlink(missing_ok=True)
+            os.close(handle)
+
+
+def destination(path: Path) -> Path:
+    """The file that a name stands for: where a symbolic link leads, even if nothing is there.
+
+    Raises:
+        OSError: if the links lead in a circle, or into a folder that is not there.
+        ValueError: if the name holds a zero byte.
+
+    Example:
+        >>> destination(Path("no-link.png"))
+        PosixPath('no-link.png')
+    """
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():  # where realpath() gives up
+        raise OSError(errno.ELOOP, "it is a link that leads back to itself")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            errno.ENOENT, f"it is a link into {target.parent}, which is no folder; make it first"
+        )
+    return target
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the hidden files of calls that were killed; those of running calls stay.
+
+    Args:
+        folder: the folder, without those in it; that it may not be there is no error.
+
+    Example:
+        >>> remove_leftovers(Path("painted"))
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = [each.name for each in entries if each.name.startswith(_PREFIX)]
+    except (OSError, ValueError):
+        return
+    for name in names:
+        if name.endswith(_SUFFIX):
+            with suppress(OSError):  # of another user, or removed by another call
+                _remove_if_left(folder / name)
+
+
+def look_through(folder: Path) -> None:
+    """Remove leftovers once in a process: listing a folder for each of its results takes long.
+
+    Example:
+        >>> look_through(Path("painted"))
+    """
+    with suppress(ValueError):  # a zero byte in the name
+        _look_through_once(os.path.realpath(folder))
+
+
+@lru_cache(maxsize=1024)
+def _look_through_once(folder: str) -> None:
+    remove_leftovers(Path(folder))
+
+
+def _remove_if_left(path: Path) -> None:
+    handle = _open_shared(path, getattr(os, "O_NONBLOCK", 0))
+    try:
+        found, locked = os.fstat(handle), _lock(handle)
+        if locked is False or not stat.S_ISREG(found.st_mode):
+            return
+        ours = locked and path.name.startswith((f"{_PREFIX}claim-", f"{_PREFIX}{_machine()}-"))
+        if (ours or time.time() - found.st_mtime > _FOREIGN_SECONDS) and _is_at(path, handle):
+            path.unlink()
+    finally:
+        os.close(handle)
+
+
+def _open_shared(path: Path, flags: int) -> int:
+    """Open a file that may be another user's, for a lock: for writing, where that is allowed."""
+    try:
+        return os.open(path, os.O_RDWR | _NOFOLLOW | flags, 0o666)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | _NOFOLLOW | flags & ~os.O_CREAT)
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(handle))
+    except OSError:
+        return False
+
+
+def _hidden_name() -> str:
+    return f"{_PREFIX}{_machine()}-{secrets.token_hex(8)}{_SUFFIX}"
+
+
+@lru_cache
+def _machine() -> str:
+    """The running system, whose locks are seen here: in all its containers, until it is stopped."""
+    try:
+        text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    except OSError:
+        text = platform.node()
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _open_nameless(folder: Path) -> int | None:
+    """Open a new file without a name, which nothing can leave behind; None where that is no use."""
+    if not hasattr(os, "O_TMPFILE"):
+        return None
+    try:
+        handle = os.open(folder, os.O_RDWR | os.O_TMPFILE, 0o666)
+    except OSError:  # a file system without it; and where nothing can be written, a name will tell
+        return None
+    if os.path.lexists(f"/proc/self/fd/{handle}"):
+        _lock(handle)  # before it has a name, so that nobody takes it for a leftover
+        return handle
+    os.close(handle)
+    return None
+
+
+def _open_hidden(target: Path) -> tuple[int, Path]:
+    """Open and lock a new file under a hidden name in the folder of ``target``."""
+    while True:
+        hidden = target.with_name(_hidden_name())
+        # As any file is created: what the tempfile module makes is closed to group and others.
+        handle = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+        if _lock(handle) is not False and os.path.lexists(hidden):
+            return handle, hidden
+        os.close(handle)  # taken for a leftover in the moment before it was locked
+
+
+def _name_nameless(handle: int, hidden: Path, target: Path, *, overwrite: bool) -> bool:
+    """Give a file without a name its own, True, or the hidden one, which is to be renamed."""
+    if not overwrite:
+        try:
+            _link_nameless(handle, target)
+        except FileExistsError:
+            raise
+        except OSError:
+            pass
+        else:
+            return True
+    try:
+        _link_nameless(handle, hidden)
+    except OSError:  # a system that gives no name to such files after all: a copy
+        with hidden.open("xb") as copy, os.fdopen(os.dup(handle), "rb") as made:
+            made.seek(0)
+            shutil.copyfileobj(made, copy)
+            os.fchmod(copy.fileno(), stat.S_IMODE(os.fstat(handle).st_mode))
+    return False
+
+
+def _link_nameless(handle: int, path: Path) -> None:
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # Only with a folder's handle is this linkat(), which can follow the link in /proc.
+        os.link(f"/proc/self/fd/{handle}", path.name, dst_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
+
+
+def _rename_to_new(hidden: Path, path: Path) -> None:
     """Give the finished file its name unless it is taken: rename() would replace, link() not."""
     try:
-        path.hardlink_to(temporary)
+        path.hardlink_to(hidden)
     except FileExistsError:
         raise
     except (OSError, NotImplementedError):  # no hard links here: FAT, some network folders
         path.open("xb").close()
         try:
-            temporary.replace(path)
+            hidden.replace(path)
         except OSError:
             path.unlink()
             raise
+
+
+def _keep_rights(handle: int, target: Path) -> None:
+    """Give a file the owner and the mode of the one that it will replace, where that is allowed."""
+    try:
+        before = target.stat()
+    except FileNotFoundError:
+        return
+    if os.name == "nt":
+        return
+    try:
+        os.fchown(handle, before.st_uid, before.st_gid)
+    except OSError:  # only root gives files away
+        with suppress(OSError):
+            os.fchown(handle, -1, before.st_gid)
+    with suppress(OSError):  # no modes here: FAT
+        os.fchmod(handle, stat.S_IMODE(before.st_mode))
+
+
+if sys.platform == "win32":
+
+    def _lock(handle: int) -> bool | None:
+        return None
+
+else:
+    import fcntl
+
+    def _lock(handle: int) -> bool | None:
+        """Lock an open file: False if another call holds it, None where there are no locks."""
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return None
+        return True

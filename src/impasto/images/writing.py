@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import ImageError, ImpastoError, OptionError
-from impasto.images.files import whole_file, write_whole
+from impasto.images.files import destination, whole_file, write_whole
 from impasto.images.formats import WRITTEN, FileFormat, one_line, stream_name
 from impasto.images.icc import srgb_profile
 from impasto.images.metadata import Metadata, fitted, given_metadata, pillow_options
@@ -268,9 +268,12 @@ def check_target(path: Path, *, overwrite: bool) -> None:
     try:
         if not path.parent.is_dir():
             raise ImageError(f"{name}: there is no folder {one_line(path.parent)}; make it first")
-        kind = path.stat().st_mode if os.path.lexists(path) else None
-    except FileNotFoundError:  # a link to nothing: still a name that somebody has given
-        kind = stat.S_IFREG
+        place = destination(path)
+        kind = place.stat().st_mode if os.path.lexists(place) else None
+        if (
+            kind is None and place != path
+        ):  # a link to nothing: still a name that somebody has given
+            kind = stat.S_IFREG
     except (OSError, ValueError) as error:  # as in open_file
         raise ImageError(f"{name}: cannot be written ({one_line(error)})") from None
     if kind is None:

@@ -37,6 +37,7 @@ from functools import cached_property
 from pathlib import Path
 
 from impasto.errors import ModelError
+from impasto.images.files import whole_file
 from impasto.models.card import CONTROLS, FORMAT, Card, Level, first_line, read_card, write_card
 
 __all__ = [
@@ -168,20 +169,19 @@ def write_bundle(bundle: Bundle, path: str | os.PathLike[str]) -> None:
         CARD: card.encode(),
         **{f"{part}.onnx": graph for part, graph in bundle.parts.items()},
     }
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         # Stored, not deflated: weights hardly shrink, and deflate's bytes depend on the zlib used.
-        with zipfile.ZipFile(partial, "x", compression=zipfile.ZIP_STORED) as archive:
+        with (
+            whole_file(target, overwrite=True) as file,
+            zipfile.ZipFile(file, "w", compression=zipfile.ZIP_STORED) as archive,
+        ):
             for name, data in members.items():
                 info = zipfile.ZipInfo(name, date_time=_DATE)
                 info.create_system = 3
                 info.external_attr = 0o644 << 16
                 archive.writestr(info, data)
-        partial.replace(target)
     except OSError as error:
         raise ModelError(f"{target} cannot be written ({first_line(error)})") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

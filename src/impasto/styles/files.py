@@ -216,7 +216,7 @@ def _write(path: Path, data: bytes, *, overwrite: bool) -> None:
             raise StyleError(f"{name}: there is no folder {one_line(path.parent)}; make it first")
         if path.is_dir():
             raise StyleError(f"{name}: is a folder; give the name of a file in it")
-        if os.path.lexists(path) and not (overwrite and path.is_file()):
+        if os.path.lexists(path) and not overwrite:
             raise exists
         write_whole(path, data, overwrite=overwrite)
     except FileExistsError:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.errors import ModelError
+from impasto.images.files import whole_file
 
 VARIABLE = "IMPASTO_VGG"
 """The environment variable that names a file of VGG-19."""
@@ -150,33 +150,25 @@ def fetch(
     target = (cache_folder() if folder is None else folder) / download.file
     if target.is_file() and _digest(target).startswith(download.sha256):
         return target
-    temporary = target.with_name(f".{target.name}-{secrets.token_hex(4)}.partial")
-    try:
+    with ExitStack() as whole:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            file = temporary.open("xb")
+            file = whole.enter_context(whole_file(target, overwrite=True))
         except OSError as error:
             raise ModelError(
                 f"{target.parent}: nothing can be written there ({error.strerror}); set "
                 "XDG_CACHE_HOME to another folder, or download the file yourself and give --vgg"
             ) from error
         try:
-            with file:
-                found = _transfer(download, file.write, watch)
+            found = _transfer(download, file.write, watch)
+            if not found.startswith(download.sha256):
+                raise ModelError(
+                    f"{download.url}: gave another file than was promised (sha256 {found[:16]}... "
+                    f"instead of {download.sha256}...); nothing was kept, try again later"
+                )
+            whole.close()
         except OSError as error:  # the last bytes are written when the file is closed
             raise _unwritable(download, error) from error
-        if not found.startswith(download.sha256):
-            raise ModelError(
-                f"{download.url}: gave another file than was promised (sha256 {found[:16]}... "
-                f"instead of {download.sha256}...); nothing was kept, try again later"
-            )
-        try:
-            temporary.replace(target)
-        except OSError as error:
-            raise ModelError(f"{target}: cannot be written ({error.strerror})") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return target
 
 
