@@ -15,6 +15,7 @@ from PIL import Image
 from test_cli import COMMAND, names, on_terminal, pixels, run, save
 
 import impasto
+from impasto.images.files import claim
 from impasto.styles.library import add_style
 
 
@@ -128,6 +129,98 @@ def test_resume_of_one_file_and_of_results_among_photographs(folder: Path, model
     assert names(Path("photos")) == {"a.jpg", "a-rain.jpg", "trip"}
 
 
+def test_resume_gives_each_photograph_and_style_its_own_result(folder: Path, model: list[str]):
+    """Siblings that are added later change no name: red stays red, and none is painted twice."""
+    colors = {"a.gif": (200, 0, 0), "a.png": (0, 200, 0), "sub/a.png": (0, 0, 200)}
+    later = {"a.bmp": (200, 200, 0), "a.gif.png": (0, 200, 200), "0/a.png": (200, 0, 200)}
+    styles = {"art/x/wave.png": 1, "art/wave.png": 2}
+
+    def add(pictures: dict[str, tuple[int, int, int]], art: dict[str, int]) -> None:
+        for name, color in pictures.items():
+            Path("in", name).parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (32, 32), color).save(Path("in", name))
+        for name, seed in art.items():
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            save(Path(name), seed=seed)
+
+    words = ("stylize", "in", "-s", "art", "--all-pairs", "-o", "out", "--alpha", "0", "--resume")
+    add(colors, styles)
+    run(*words, *model)
+    before = {name: Path("out", name).read_bytes() for name in results()}
+    add(later, {"art/0/wave.png": 3})
+    done = run(*words, *model)
+    assert re.fullmatch(
+        r"12 painted, 6 skipped in \d+\.\d s", done.stdout.decode().splitlines()[-1]
+    )
+    assert {name: Path("out", name).read_bytes() for name in before} == before
+    found = sorted(tuple(pixels(Path("out", name))[16, 16]) for name in results())
+    assert found == sorted([*colors.values(), *later.values()] * 3)
+
+
+def test_calls_at_once_share_the_work(folder: Path, model: list[str]):
+    Path("many").mkdir()
+    for i in range(24):
+        Path(f"many/{i:02}.jpg").write_bytes(Path("photos/a.jpg").read_bytes())
+    words = [*COMMAND, "stylize", "many", "-s", "rain.png", "-s", "styles", "--all-pairs", *model]
+
+    def at_once(*more: str) -> list[list[str]]:
+        running = [
+            subprocess.Popen([*words, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            for _ in range(2)
+        ]
+        texts = [process.communicate(timeout=60)[0].decode() for process in running]
+        assert [process.returncode for process in running] == [0, 0], texts
+        return [text.splitlines() for text in texts]
+
+    lines = at_once("-o", "out", "--resume")
+    painted = [line.split(":")[0] for each in lines for line in each[:-1]]
+    assert sorted(painted) == sorted(f"out/{name}" for name in results())  # once each
+    assert len(painted) == 48
+    for each in lines:
+        counts = re.match(r"(\d+) painted(?:, (\d+) skipped)?", each[-1])
+        assert counts and int(counts[1]) == len(each) - 1
+        assert int(counts[1]) + int(counts[2] or 0) == 48
+    # Without --resume each paints all, under names of its own.
+    lines = at_once("-o", "more")
+    assert len({line.split(":")[0] for each in lines for line in each[:-1]}) == 96
+    assert len(results("more")) == 96
+
+
+def test_one_name_for_two_calls(folder: Path, model: list[str]):
+    with claim(Path("new.png")):
+        words = ("stylize", "photos/a.jpg", "rain.png", *model)
+        done = run(*words, "-o", "new.png", code=2)
+        assert b"new.png: is being painted by another call" in done.stderr
+        assert run(*words, "-o", "new.png", "--resume").stdout == b""
+        assert not Path("new.png").exists()
+        run(*words, "-o", "new.png", "--overwrite")
+    assert pixels(Path("new.png")).shape == (40, 52, 3)
+
+
+def test_resume_mends_what_is_no_whole_result(folder: Path, model: list[str]):
+    """An empty file, where a call was killed on a disk without hard links; a link to nothing."""
+    Path("out/trip").mkdir(parents=True)
+    Path("out/a-rain.jpg").write_bytes(b"")
+    Path("elsewhere").mkdir()
+    Path("out/trip/a-rain.jpg").symlink_to(Path("elsewhere/new.jpg").absolute())
+    run("stylize", "photos", "rain.png", "-o", "out", "--resume", *model)
+    for name in ("out/a-rain.jpg", "elsewhere/new.jpg", "out/trip/b-rain.png"):
+        assert pixels(Path(name)).shape == (40, 52, 3)
+    assert Path("out/trip/a-rain.jpg").is_symlink()
+
+
+def test_what_is_to_be_told_of_a_name(folder: Path, model: list[str]):
+    long = "é" * 124 + ".jpg"
+    Path("photos/a.jpg").rename(long)
+    done = run("stylize", long, "rain.png", "-o", "out/", *model)
+    assert re.search(r"; its name is shortened from \d{3} bytes to 255$", done.stdout.decode())
+    Path("one.png").write_bytes(b"old")
+    Path("two.png").hardlink_to("one.png")
+    done = run("stylize", long, "rain.png", "-o", "one.png", "--overwrite", *model)
+    assert b"; the old file stays under its other names (hard links)\n" in done.stdout
+    assert Path("two.png").read_bytes() == b"old"
+
+
 def test_every_failure_is_named_at_once_and_at_the_end(folder: Path, model: list[str]):
     bad = Path(truncated_jpeg(folder)).rename("photos/broken.jpg")
     Path("styles/rotten.png").write_bytes(b"rotten")
@@ -208,7 +301,7 @@ def test_an_interrupted_run_goes_on(folder: Path, model: list[str]):
     )
     try:
         until = time.monotonic() + 60
-        while not Path("out").is_dir() or len(names(Path("out"))) < 3:
+        while len(list(Path("out").glob("[0-9]*"))) < 3:
             assert time.monotonic() < until and process.poll() is None
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)

@@ -119,7 +119,7 @@ def find_styles(
         found: Sequence[str] = (name,)
         if matching := fnmatch.filter(built_in, name):
             found = matching
-        elif _is_pattern(name):
+        elif is_pattern(name):
             # Of files only those that can be a style: a folder of styles may hold notes on them.
             files = (each for each in glob.glob(name) if _suffix(each) in suffixes)  # noqa: PTH207
             found = _style_names(name, model) or sorted(files)
@@ -147,14 +147,20 @@ def check_single(names: Sequence[str], *, model: Callable[[], str]) -> None:
         OptionError: for a folder or pattern, naming the option that takes it.
     """
     for name in names:
-        if _is_pattern(name) or _is_folder(name, model):
+        if is_pattern(name) or _is_folder(name, model):
             raise OptionError(
                 f"{_line(name)}: may match several styles; with --all-pairs each photograph is "
                 "painted in each of them"
             )
 
 
-def _is_pattern(name: str) -> bool:
+def is_pattern(name: str) -> bool:
+    """Return True for a shell-like pattern, unless a file is called so.
+
+    Example:
+        >>> is_pattern("monet-*")
+        True
+    """
     return glob.has_magic(name) and not os.path.lexists(name)
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from impasto.batch.inputs import STDIO, Input
+from impasto.batch.names import MAX_BYTES, photo_part, shared_folder, shortened, style_labels
 from impasto.errors import ImageError, OptionError
+from impasto.images.files import claim, destination
 
 Existing: TypeAlias = Literal["spare", "replace", "skip"]
 """Rule for a file that exists under a result's name: "spare" it, by another name for the result;
@@ -25,14 +28,20 @@ class Job:
     Attributes:
         photo: the photograph.
         target: the file of its picture; None for standard output.
-        styles: the styles that it is painted in, all at once.
         done: whether the picture exists already.
+        remark: what is to be told of its name, "" for nothing.
+        styles: the styles that it is painted in, all at once.
+        existing: rule for a file that appears under the name before the picture is painted.
+        is_chosen: whether a user chose the name, so that there is no other one.
     """
 
     photo: str
     target: Path | None
-    styles: tuple[str, ...] = ()
     done: bool = False
+    remark: str = ""
+    styles: tuple[str, ...] = ()
+    existing: Existing = "replace"
+    is_chosen: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,12 +53,14 @@ class Outputs:
         is_file: whether ``place`` is a file.
         existing: rule for files that exist under the names of results.
         others: other names that are read, such as masks.
+        labels: for each style its name in the names of results.
     """
 
     place: str | None
     is_file: bool = False
     existing: Existing = "spare"
     others: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def jobs(
         self, inputs: Sequence[Input], mixtures: Sequence[tuple[str, ...]]
@@ -65,26 +76,27 @@ class Outputs:
             mixtures: for each picture of a photograph, its styles.
 
         Raises:
-            OptionError: if a result that may be there already is a picture that is read.
+            OptionError: with ``existing="skip"``, if a result that may be there already is a
+                picture that is read, or the result of two photographs.
         """
         read = [path for path, _ in inputs]
         read += [name for mixture in mixtures for name in mixture]
         names = _Names([*read, *self.others], self.existing)
-        suffixes = _written_suffixes()
-        endings = ["".join(f"-{_stem(name)}" for name in styles) for styles in mixtures]
-        for path, below in inputs:
+        written, readable = _suffixes(written=True), _suffixes()
+        endings = ["".join(f"-{self.labels[name]}" for name in styles) for styles in mixtures]
+        parts = [photo_part(path, written, readable) for path, _ in inputs]
+        is_folder = not self.is_file and self.place not in (None, STDIO)
+        below = _sub_folders(inputs, parts) if is_folder else [""] * len(inputs)
+        for (path, _), (stem, suffix), sub in zip(inputs, parts, below, strict=True):
             folder = Path(path).parent if self.place is None else Path(self.place)
-            suffix = Path(path).suffix
-            if suffix.lower() not in suffixes:
-                suffix = ".png"
             jobs = []
             for styles, ending in zip(mixtures, endings, strict=True):
-                target, done = None, False
+                named = _Named(None, False)
                 if self.is_file:
-                    target, done = names.fixed(folder, path)
+                    named = names.fixed((path, styles), folder)
                 elif self.place != STDIO:
-                    target, done = names.free(folder / below, _stem(path) + ending, suffix, path)
-                jobs.append(Job(path, target, styles, done))
+                    named = names.free((path, styles), folder / sub, stem, ending, suffix)
+                jobs.append(Job(path, *named, styles, self.existing, self.is_file))
             yield tuple(jobs)
 
     def make_folder(self) -> None:
@@ -109,6 +121,7 @@ def plan_outputs(
     existing: Existing = "spare",
     to_folder: bool = False,
     others: Sequence[str] = (),
+    labels: Mapping[str, str] | None = None,
 ) -> Outputs:
     """Plan where results are written; nothing is made or written yet.
 
@@ -119,6 +132,8 @@ def plan_outputs(
         existing: rule for files that exist under the names of results.
         to_folder: whether ``out`` must be a folder even for a single result.
         others: other names that are read, such as masks.
+        labels: for each style its name in the names of results; by default as if each was named
+            by itself.
 
     Raises:
         OptionError: if the names contradict each other, or ``out`` cannot be written, as far as
@@ -127,9 +142,12 @@ def plan_outputs(
     Example:
         >>> outputs = plan_outputs([("a/street.bmp", "")], [("wave",)], out=None)
         >>> [str(job.target) for (job,) in outputs.jobs([("a/street.bmp", "")], [("wave",)])]
-        ['a/street-wave.png']
+        ['a/street.bmp-wave.png']
     """
-    outputs = Outputs(place=out, existing=existing, others=tuple(others))
+    if labels is None:
+        styles = [name for mixture in mixtures for name in mixture]
+        labels = style_labels(styles, styles)
+    outputs = Outputs(place=out, existing=existing, others=tuple(others), labels=labels)
     from_stdin = STDIO in [path for path, _ in inputs]
     to_folder = to_folder or len(inputs) * len(mixtures) > 1
     if out == STDIO or (out is None and from_stdin and not to_folder):
@@ -148,12 +166,48 @@ def plan_outputs(
             return replace(outputs, is_file=True)
         if os.path.lexists(out.rstrip("/")):
             raise OptionError(f"{out}: is a file; name a folder for several results")
-        if Path(out).suffix.lower() in _written_suffixes() and not out.endswith("/"):
+        if Path(out).suffix.lower() in _suffixes(written=True) and not out.endswith("/"):
             raise OptionError(
                 f"{out}: is the name of a file; for several results name a folder"
                 f" (or {out}/ if that is the name of the folder)"
             )
     return outputs
+
+
+@contextmanager
+def reserved(job: Job) -> Iterator[Job | None]:
+    """Hold the name of a job's result while it is painted, against other running calls.
+
+    Args:
+        job: the job; the folder of its result must exist.
+
+    Yields:
+        The job, with another name if a file or another call has its name by now and the user did
+        not choose it; None if it is to be skipped.
+
+    Raises:
+        ImageError: if another call has a name that the user chose.
+    """
+    if job.target is None or job.existing == "replace":
+        yield job
+        return
+    path, number = job.target, 1
+    while True:
+        with claim(path) as ours:
+            if job.existing == "skip":
+                yield job if ours and not is_done(path) else None
+                return
+            if job.is_chosen and not ours:
+                raise ImageError(
+                    f"{path}: is being painted by another call; give another name, or wait for it"
+                )
+            if ours and (job.is_chosen or not os.path.lexists(path)):
+                yield replace(job, target=path)
+                return
+        number += 1
+        target = job.target
+        name = shortened(target.stem, f"-{number}", target.suffix, _name_limit(str(target.parent)))
+        path = target.with_name(name)
 
 
 def make_folder(folder: Path) -> None:
@@ -193,66 +247,160 @@ def error_line(error: BaseException, name: str, target: Path | None = None) -> s
     return text if named else f"{read}: {text}"
 
 
+class _Named(NamedTuple):
+    target: Path | None
+    done: bool
+    remark: str = ""
+
+
+_Wish: TypeAlias = tuple[str, tuple[str, ...]]
+"""A photograph and its styles."""
+
+
 class _Names:
     """Free names for results, found in constant time each."""
 
     def __init__(self, read: Sequence[str], existing: Existing) -> None:
         self.existing = existing
-        self.folders: dict[str, str] = {}
+        self.folders: dict[str, tuple[str, int]] = {}
         # No result may overwrite a file that this call reads, nor another result.
         self.read = set()
         for path in (Path(name) for name in read if name != STDIO):
             self.read.add(self._real(str(path.parent), path.name, _lstat(str(path))))
-        self.taken: set[str] = set()
+        self.taken: dict[str, _Wish] = {}
         self.numbers: dict[tuple[str, str, str], int] = {}
 
-    def free(self, folder: Path, stem: str, suffix: str, photo: str) -> tuple[Path, bool]:
-        """Return the first of STEM, STEM-2, ... that is free, and whether the result exists."""
-        plain = str(folder), stem, suffix
+    def free(self, wish: _Wish, folder: Path, stem: str, ending: str, suffix: str) -> _Named:
+        """Return the first of PHOTO-STYLE, PHOTO-STYLE-2, ... that is free.
+
+        With "skip" no name is numbered: which result is whose must not depend on what else a call
+        paints.
+        """
+        plain = str(folder), f"{stem}{ending}", suffix
+        limit = self._folder(plain[0])[1]
         number = self.numbers.get(plain, 1)
         while True:
-            name = f"{stem}-{number}{suffix}" if number > 1 else f"{stem}{suffix}"
+            numbered = f"{ending}-{number}" if number > 1 else ending
+            name = shortened(stem, numbered, suffix, limit)
             path = f"{folder}/{name}"
             found = _lstat(path)
             real = self._real(plain[0], name, found)
-            self._check(real, path, photo)
+            self._check(real, path, wish)
             taken = real in self.read or real in self.taken
+            if self.existing == "skip":
+                # The same photograph named twice has one result; the first of the two makes it.
+                done = taken or self._is_done(path, found)
+                break
             if not taken and (found is None or self.existing != "spare"):
+                done = False
                 break
             number += 1
         if number > 1:  # the next search for this name starts here
             self.numbers[plain] = number + 1
-        self.taken.add(real)
-        return Path(path), self._is_done(path, found)
+        self.taken.setdefault(real, wish)
+        remark = ""
+        if name != (whole := f"{stem}{numbered}{suffix}"):
+            remark = f"its name is shortened from {len(os.fsencode(whole))} bytes to {limit}"
+        return _Named(Path(path), done, remark)
 
-    def fixed(self, path: Path, photo: str) -> tuple[Path, bool]:
-        """Return the name that a user chose, and whether the result exists."""
+    def fixed(self, wish: _Wish, path: Path) -> _Named:
+        """Return the name that a user chose."""
         found = _lstat(str(path))
-        self._check(self._real(str(path.parent), path.name, found), str(path), photo)
-        return path, self._is_done(str(path), found)
+        self._check(self._real(str(path.parent), path.name, found), str(path), wish)
+        return _Named(path, self._is_done(str(path), found))
 
-    def _check(self, real: str, path: str, photo: str) -> None:
-        if self.existing == "skip" and real in self.read:
+    def _check(self, real: str, path: str, wish: _Wish) -> None:
+        if self.existing != "skip":
+            return
+        if real in self.read:
             raise OptionError(
-                f"{path}: is read in this call, and would also be the result of {photo}: with "
+                f"{path}: is read in this call, and would also be the result of {wish[0]}: with "
                 "--resume give -o a folder away from what is read"
             )
+        other = self.taken.get(real)
+        if other is None or other == wish:
+            return
+        about = [f"{photo} in {' + '.join(styles)}" for photo, styles in (other, wish)]
+        raise OptionError(
+            f"{path}: would be the result of {about[0]} and of {about[1]}, and with --resume "
+            "one could be taken for the other: paint them in calls of their own, with -o folders "
+            "of their own"
+        )
 
     def _is_done(self, path: str, found: os.stat_result | None) -> bool:
-        if self.existing != "skip" or found is None:
-            return False
-        if stat.S_ISLNK(found.st_mode):
-            return Path(path).is_file()
-        # Results are written whole; an empty file is a name that was reserved for one.
-        return stat.S_ISREG(found.st_mode) and found.st_size > 0
+        return self.existing == "skip" and _is_whole(path, found)
 
     def _real(self, folder: str, name: str, found: os.stat_result | None) -> str:
         """Return the real path of a file; the links to each folder are followed only once."""
         if found is not None and stat.S_ISLNK(found.st_mode):
             return os.path.realpath(f"{folder}/{name}")
+        return f"{self._folder(folder)[0]}/{name}"
+
+    def _folder(self, folder: str) -> tuple[str, int]:
+        """Return a folder's real path, and how many bytes a name in it may have."""
         if folder not in self.folders:
-            self.folders[folder] = os.path.realpath(folder)
-        return f"{self.folders[folder]}/{name}"
+            real = os.path.realpath(folder)
+            self.folders[folder] = real, _name_limit(real)
+        return self.folders[folder]
+
+
+def is_done(path: Path | None) -> bool:
+    """Return True if a whole result is there; an empty file is a name that was reserved for one.
+
+    Example:
+        >>> is_done(Path("no such result.png"))
+        False
+    """
+    return path is not None and _is_whole(str(path), _lstat(str(path)))
+
+
+def _is_whole(path: str, found: os.stat_result | None) -> bool:
+    if found is None:
+        return False
+    if stat.S_ISLNK(found.st_mode):
+        return Path(path).is_file()
+    return stat.S_ISREG(found.st_mode) and found.st_size > 0
+
+
+def _name_limit(folder: str) -> int:
+    """Return the bytes that a name may have in a folder, which need not be there yet."""
+    there = folder
+    while True:
+        try:
+            return min(MAX_BYTES, os.pathconf(there, "PC_NAME_MAX"))
+        except FileNotFoundError:
+            there = os.path.dirname(there)  # noqa: PTH120
+        except (AttributeError, OSError, ValueError):  # no such question on this system
+            return MAX_BYTES
+
+
+def _sub_folders(inputs: Sequence[Input], parts: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the sub-folder for the result of each photograph.
+
+    It is the photograph's, relative to the folder that was named. Photographs of one name from
+    several folders keep their path below the folder that all these have in common.
+    """
+    alike: dict[tuple[str, ...], set[str]] = {}
+    for (path, below), part in zip(inputs, parts, strict=True):
+        alike.setdefault((below, *part), set()).add(path)
+    if all(len(paths) == 1 for paths in alike.values()):
+        return [below for _, below in inputs]
+    roots = [_named_folder(path, below) for path, below in inputs]
+    common = shared_folder([root for root in roots if root is not None])
+    sub_folders = []
+    for (_, below), part, root in zip(inputs, parts, roots, strict=True):
+        if root is not None and len(alike[below, *part]) > 1:
+            below = str(Path(os.path.relpath(root or os.curdir, common), below))
+        sub_folders.append(below)
+    return sub_folders
+
+
+def _named_folder(path: str, below: str) -> str | None:
+    """Return the folder that was named for a photograph, or that of one named by itself."""
+    if path == STDIO:
+        return None
+    folder = os.path.dirname(path)  # noqa: PTH120
+    return folder.removesuffix(below).rstrip("/") or "/" if below not in ("", ".") else folder
 
 
 def _lstat(path: str) -> os.stat_result | None:
@@ -262,24 +410,24 @@ def _lstat(path: str) -> os.stat_result | None:
         return None
 
 
-def _stem(name: str) -> str:
-    return "stdin" if name == STDIO else Path(name).stem
-
-
 def _check_file(path: Path, existing: Existing) -> None:
     """Check the name of a result before painting, instead of after minutes of work."""
-    if path.suffix.lower() not in _written_suffixes():
+    if path.suffix.lower() not in _suffixes(written=True):
         raise OptionError(
             f"{path}: the suffix {path.suffix!r} is not of a format that is written; use one of "
-            + ", ".join(_written_suffixes())
+            + ", ".join(_suffixes(written=True))
         )
     if not path.parent.is_dir():
         raise OptionError(f"{path}: there is no folder {path.parent}; make it first")
     if os.path.lexists(path) and existing == "spare":
         raise OptionError(f"{path}: exists already; give another name, or --overwrite")
+    try:
+        destination(path)
+    except OSError as error:
+        raise OptionError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def _written_suffixes() -> tuple[str, ...]:
-    from impasto.images.formats import WRITTEN
+def _suffixes(*, written: bool = False) -> tuple[str, ...]:
+    from impasto.images.formats import FORMATS
 
-    return tuple(suffix for row in WRITTEN for suffix in row.suffixes)
+    return tuple(suffix for row in FORMATS if row.written or not written for suffix in row.suffixes)

@@ -6,20 +6,21 @@ one picture is an outcome like any other, and the loop goes on.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from impasto.batch.inputs import STDIO
-from impasto.batch.outputs import Job, error_line, make_folder
+from impasto.batch.outputs import Job, error_line, is_done, make_folder, reserved
 from impasto.controls import Controls
 from impasto.errors import ImpastoError, OptionError, StyleError
 from impasto.images.options import ReadOptions, SaveOptions
 from impasto.images.photo import Photo
-from impasto.images.sources import open_picture
-from impasto.painting import Budget, Watch
+from impasto.images.sources import OpenPicture, open_picture
+from impasto.painting import Budget, Content, Watch
 from impasto.styles.style import Style
 from impasto.stylizer import Stylizer
 
@@ -52,15 +53,18 @@ class Outcome:
         jobs: one, or several that failed or were skipped for one reason.
         seconds: times of encoding, alignment and decoding. The time that is spent once for all
             pictures of a photograph is added to the first of them.
-        remark: information that was lost in reading the photograph, "" for none.
+        remark: information that was lost in reading the photograph, and about the result's name;
+            "" for none.
         problem: the reason for a failure, in one line that begins with the file that failed. If
             there are neither seconds nor a problem, the pictures existed before.
+        elsewhere: whether they did not, but another running call paints them.
     """
 
     jobs: tuple[Job, ...]
     seconds: tuple[float, float, float] | None = None
     remark: str = ""
     problem: str = ""
+    elsewhere: bool = False
 
 
 @dataclass
@@ -69,12 +73,14 @@ class Tally:
 
     Attributes:
         painted: number of pictures that were painted.
-        skipped: number of pictures that existed before.
+        skipped: number of pictures that existed before, or that another call paints.
+        elsewhere: number of the latter.
         problems: number of missing pictures for each reason.
     """
 
     painted: int = 0
     skipped: int = 0
+    elsewhere: int = 0
     problems: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -89,6 +95,7 @@ class Tally:
             return self.add_problem(outcome.problem, count)
         if outcome.seconds is None:
             self.skipped += count
+            self.elsewhere += count if outcome.elsewhere else 0
         else:
             self.painted += count
         return False
@@ -108,7 +115,8 @@ class Tally:
         """
         parts = [f"{self.painted} painted"]
         if self.skipped:
-            parts.append(f"{self.skipped} skipped")
+            others = f" ({self.elsewhere} by another call)" if self.elsewhere else ""
+            parts.append(f"{self.skipped} skipped{others}")
         if self.problems:
             parts.append(f"{self.failed} failed")
         lines = [", ".join(parts) + f" in {seconds:.1f} s"]
@@ -208,41 +216,82 @@ def _paint_photograph(
     budget: Budget,
     watch: Watch | None,
 ) -> Iterator[Job | Outcome]:
-    first = ready[0][0]
-    yield first
+    opened: tuple[OpenPicture, Content] | None = None
+    shared = 0.0
     with ExitStack() as files:
-        start = perf_counter()
-        try:
-            source = sys.stdin.buffer if first.photo == STDIO else first.photo
-            picture = files.enter_context(
-                open_picture(source, max_pixels=read.max_pixels, keep_gps=read.keep_gps)
-            )
-            content = model.encode_picture(
-                picture, controls, first.target, read, save, budget, watch
-            )
-        except FATAL:
-            raise
-        except FAILURES as error:
-            jobs = tuple(job for job, _ in ready)
-            yield Outcome(jobs, problem=error_line(error, first.photo, first.target))
-            return
-        shared = perf_counter() - start
-        for job, styles in ready:
-            if job is not first:
+        for index, (wanted, styles) in enumerate(ready):
+            with ExitStack() as names:
+                try:
+                    job = _hold_name(wanted, names)
+                except FAILURES as error:
+                    yield Outcome((wanted,), problem=error_line(error, wanted.photo, wanted.target))
+                    continue
+                if job is None:
+                    yield Outcome((wanted,), elsewhere=not is_done(wanted.target))
+                    continue
                 yield job
-            try:
-                if job.target is not None and not job.target.parent.is_dir():
-                    make_folder(job.target.parent)
-                target = job.target or sys.stdout.buffer
-                written = model.write(content, picture, target, styles, controls, save, watch)
-            except FATAL:
-                raise
-            except FAILURES as error:
-                if isinstance(error.__cause__, BrokenPipeError):  # of standard output
-                    raise error.__cause__ from None
-                yield Outcome((job,), problem=error_line(error, job.photo, job.target))
-            else:
-                encode = shared + written.encode_seconds
-                seconds = encode, written.align_seconds, written.decode_seconds
+                start = perf_counter()
+                try:
+                    if opened is None:
+                        source = sys.stdin.buffer if job.photo == STDIO else job.photo
+                        picture = files.enter_context(
+                            open_picture(source, max_pixels=read.max_pixels, keep_gps=read.keep_gps)
+                        )
+                        opened = (
+                            picture,
+                            model.encode_picture(
+                                picture, controls, job.target, read, save, budget, watch
+                            ),
+                        )
+                except FATAL:
+                    raise
+                except FAILURES as error:
+                    jobs = (job, *(other for other, _ in ready[index + 1 :]))
+                    yield Outcome(jobs, problem=error_line(error, job.photo, job.target))
+                    return
+                shared += perf_counter() - start
+                outcome = _paint(model, job, *opened, styles, controls, save, watch)
+            if outcome.seconds:
+                encode, align, decode = outcome.seconds
+                outcome = replace(outcome, seconds=(shared + encode, align, decode))
                 shared = 0.0
-                yield Outcome((job,), seconds, written.remark)
+            yield outcome
+
+
+def _hold_name(job: Job, names: ExitStack) -> Job | None:
+    """Hold the name of a result until ``names`` is closed; None if the job is to be skipped."""
+    if job.target is not None and not job.target.parent.is_dir():
+        make_folder(job.target.parent)
+    return names.enter_context(reserved(job))
+
+
+def _paint(
+    model: Stylizer,
+    job: Job,
+    picture: OpenPicture,
+    content: Content,
+    styles: Sequence[Style | Photo],
+    controls: Controls,
+    save: SaveOptions,
+    watch: Watch | None,
+) -> Outcome:
+    remarks = [job.remark]
+    if job.target is not None and os.path.lexists(job.target):
+        if job.existing == "skip":  # an empty file that a killed call left, or a link to nothing
+            save = replace(save, overwrite=True)
+        elif job.existing == "replace" and job.target.is_file() and job.target.stat().st_nlink > 1:
+            remarks.append("the old file stays under its other names (hard links)")
+    try:
+        target = job.target or sys.stdout.buffer
+        written = model.write(content, picture, target, styles, controls, save, watch)
+    except FATAL:
+        raise
+    except FAILURES as error:
+        if isinstance(error.__cause__, BrokenPipeError):  # of standard output
+            raise error.__cause__ from None
+        if job.existing == "skip" and is_done(job.target):  # where calls cannot see each other
+            return Outcome((job,), elsewhere=True)
+        return Outcome((job,), problem=error_line(error, job.photo, job.target))
+    seconds = written.encode_seconds, written.align_seconds, written.decode_seconds
+    remark = "; ".join(each for each in (written.remark, *remarks) if each)
+    return Outcome((job,), seconds, remark)

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from impasto.batch.inputs import STDIO, check_single, find_contents, find_styles, split_styles
+from impasto.batch.names import style_labels
 from impasto.batch.outputs import Job, plan_outputs
 from impasto.cli import FAILED
 from impasto.cli.options import ModelOptions, options_of, progress_bar
 from impasto.controls import Controls
 from impasto.errors import ImpastoError, OptionError
+from impasto.images.files import look_through
 from impasto.images.options import ReadOptions, SaveOptions, option
 from impasto.painting import Budget
 
@@ -173,9 +175,10 @@ def stylize(
     hidden files. Of exactly two names without -s, the second is the style.
 
     Without -o the result is written beside its photograph, as PHOTO-STYLE with the photograph's
-    suffix (.png if that format cannot be written); if the name is taken, as PHOTO-STYLE-2 and so
-    on. For several results -o is a folder, made if it is missing; it gets the same sub-folders as
-    a folder of photographs. A - is standard input, or as -o standard output, which gets a PNG.
+    suffix. Where that format cannot be written, it is a PNG and its name has both suffixes: that
+    of a.gif is a.gif-STYLE.png. If the name is taken, it is PHOTO-STYLE-2 and so on. For several
+    results -o is a folder, made if it is missing; it gets the same sub-folders as a folder of
+    photographs. A - is standard input, or as -o standard output, which gets a PNG.
 
     A picture that fails gets a line with the reason. The others are still painted, and the exit
     code is 2.
@@ -198,10 +201,11 @@ def stylize(
     contents, names = split_styles(contents, task.style, others=files)
     mixtures: list[tuple[str, ...]] = [names]
     problems: tuple[str, ...] = ()
+    named = names
     if task.all_pairs:
         bundle = model.bundle()
         names, problems = find_styles(
-            names,
+            named,
             model=lambda: bundle.identity if bundle else "",
             built_in=bundle.card.styles if bundle else (),
         )
@@ -219,6 +223,7 @@ def stylize(
         existing="skip" if task.resume else "replace" if save.overwrite else "spare",
         to_folder=task.all_pairs or contents != tuple(path for path, _ in inputs),
         others=files,
+        labels=style_labels(named, names),
     )
     total = len(inputs) * len(mixtures)
     if method != MethodOptions():
@@ -236,6 +241,8 @@ def stylize(
     if task.resume:
         jobs = [job for group in outputs.jobs(inputs, mixtures) for job in group]
         skipped = sum(job.done for job in jobs)
+        for folder in {job.target.parent for job in jobs if job.target}:
+            look_through(folder)  # even if there is nothing left to do
         wanted = dict.fromkeys(name for job in jobs if not job.done for name in job.styles)
     if skipped == total:
         tally.skipped = skipped
@@ -350,7 +357,7 @@ class _Screen:
                     + (f"; {event.remark}" if event.remark else ""),
                     file=sys.stderr if job.target is None else sys.stdout,
                 )
-            if event.problem or event.seconds:
+            if event.problem or event.seconds or event.elsewhere:
                 self._bar.update(len(event.jobs))
 
 
