@@ -1,4 +1,4 @@
-"""Run the Python code of ``controls.md`` and save the pictures that the page shows.
+"""Run the Python code of pages and save the pictures that they show.
 
 python docs/draw.py [--out FOLDER]
 """
@@ -13,20 +13,21 @@ import tempfile
 from pathlib import Path
 
 DOCS = Path(__file__).parent.resolve()
+PAGES = ("controls.md", "normalization.md")
 
 
 def main() -> None:
-    """Run the page from top to bottom in a temporary folder and copy its pictures."""
+    """Run each page from top to bottom in a temporary folder and copy its pictures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=DOCS / "images", help="default: docs/images")
     out = parser.parse_args().out.resolve()
-    code = re.findall(r"```python\n(.*?)```", (DOCS / "controls.md").read_text(), re.DOTALL)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "examples").symlink_to(DOCS.parent / "examples")
         os.chdir(folder)
-        names: dict[str, object] = {}
-        for block in code:
-            exec(block, names)
+        for page in PAGES:
+            names: dict[str, object] = {}
+            for block in re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL):
+                exec(block, names)
         os.chdir(DOCS)
         out.mkdir(parents=True, exist_ok=True)
         for picture in sorted(Path(folder).glob("*.jpg")):
