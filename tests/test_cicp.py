@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -350,6 +351,7 @@ def test_narrow_numbers_are_spread(bits: int, channels: int) -> None:
         np.testing.assert_allclose(photo.alpha, wanted[..., -1], atol=error)
 
 
+@cache
 def pictures() -> dict[str, bytes]:
     """PNGs of every kind of pixel."""
     color, rng = noise(67, 45), np.random.default_rng(0)

@@ -225,6 +225,21 @@ def metadata_of_picture(
     return orientation, metadata
 
 
+def xmp_of_gif(file: BinaryIO) -> bytes:
+    """The packet of XMP of a GIF, b"" for none.
+
+    It lies in the file as it is, not in blocks, and ends with a trailer of falling numbers (XMP,
+    part 3, 1.1.2).
+
+    Args:
+        file: the GIF.
+    """
+    file.seek(0)
+    _, _, rest = file.read(_MOST_TEXTS).partition(b"\x21\xff\x0bXMP DataXMP")
+    packet, trailer, _ = rest.partition(b"\x01\xff\xfe\xfd\xfc")
+    return packet if trailer else b""
+
+
 def given_metadata(picture: Image.Image) -> Metadata:
     """All metadata that Pillow has of a picture, as they are."""
     info: Mapping[Any, Any] = picture.info

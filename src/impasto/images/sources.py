@@ -41,6 +41,7 @@ from impasto.images.metadata import (
     metadata_of_picture,
     metadata_of_png,
     metadata_of_tiff,
+    xmp_of_gif,
 )
 from impasto.images.pixels import (
     DEEP_MODES,
@@ -362,6 +363,8 @@ class OpenPicture:
             return metadata_of_png(self._told, place=place)
         if self._file is None or self._format is None or self._format.name != "TIFF":
             told = self._boxes or Told()
+            if self._file is not None and picture.format == "GIF":
+                told = Told(xmp=xmp_of_gif(self._file))
             return metadata_of_picture(picture, exif=told.exif, xmp=told.xmp, place=place)
         orientation, metadata = metadata_of_tiff(self._file, place=place)
         if self._tiff is not None:
