@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from bad_files import encoded, noise, png_chunk
 from PIL import Image
 from test_images import DISPLAY_P3, LINEAR_GREY, icc
@@ -488,6 +489,26 @@ def test_colors_of_jpeg_2000() -> None:
     photo = read_photo(io.BytesIO(jp2(b"\1\0\0" + struct.pack(">I", 21))))
     assert photo.remark == "its color space 21 is not understood: it is taken for sRGB"
     np.testing.assert_array_equal(photo.image, PIXELS.astype(np.float32) / np.float32(255))
+
+
+def test_primaries_of_a_tiff() -> None:
+    white = (318, 5, 2, (3127, 10000, 3290, 10000))
+    wide = (319, 5, 6, (68, 100, 32, 100, 265, 1000, 69, 100, 15, 100, 6, 100))
+    pixels = PIXELS.astype(np.uint8)
+    for values in (pixels, pixels.astype(np.uint16) * np.uint16(257)):
+        for tags in ([white, wide], [wide]):
+            stream = io.BytesIO()
+            tifffile.imwrite(stream, values, photometric="rgb", extratags=tags)
+            photo = read_photo(stream)
+            np.testing.assert_allclose(photo.image, P3, atol=1e-3)
+            assert photo.remark == ""
+    curve = (301, 3, 768, tuple(range(768)))
+    broken = (319, 5, 6, (1, 0) * 6)
+    told = "its primaries make no sense: its colors are taken for sRGB"
+    for tags, remark in (([curve], "its transfer function is passed over"), ([broken], told)):
+        stream = io.BytesIO()
+        tifffile.imwrite(stream, pixels, photometric="rgb", extratags=tags)
+        assert read_photo(stream).remark == remark
 
 
 def exif_of_adobe(direct: bool) -> bytes:

@@ -38,23 +38,23 @@ PEAK = 1000.0
 # The part of the range below the shoulder.
 _KNEE = 0.8
 
-_D65 = (0.3127, 0.3290)
-_SRGB: Chromaticities = (*_D65, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
-ADOBE_RGB: Chromaticities = (*_D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
+D65 = (0.3127, 0.3290)
+_SRGB: Chromaticities = (*D65, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
+ADOBE_RGB: Chromaticities = (*D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
 ADOBE_GAMMA = 563 / 256
 
 PRIMARIES: dict[int, tuple[str, Chromaticities]] = {
     1: ("BT.709", _SRGB),
     4: ("BT.470 M", (0.310, 0.316, 0.67, 0.33, 0.21, 0.71, 0.14, 0.08)),
-    5: ("BT.601 of 625 lines", (*_D65, 0.64, 0.33, 0.29, 0.60, 0.15, 0.06)),
-    6: ("BT.601 of 525 lines", (*_D65, 0.630, 0.340, 0.310, 0.595, 0.155, 0.070)),
-    7: ("SMPTE 240M", (*_D65, 0.630, 0.340, 0.310, 0.595, 0.155, 0.070)),
+    5: ("BT.601 of 625 lines", (*D65, 0.64, 0.33, 0.29, 0.60, 0.15, 0.06)),
+    6: ("BT.601 of 525 lines", (*D65, 0.630, 0.340, 0.310, 0.595, 0.155, 0.070)),
+    7: ("SMPTE 240M", (*D65, 0.630, 0.340, 0.310, 0.595, 0.155, 0.070)),
     8: ("film", (0.310, 0.316, 0.681, 0.319, 0.243, 0.692, 0.145, 0.049)),
-    9: ("BT.2020", (*_D65, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046)),
+    9: ("BT.2020", (*D65, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046)),
     10: ("XYZ", (1 / 3, 1 / 3, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0)),
     11: ("DCI-P3", (0.314, 0.351, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)),
-    12: ("Display P3", (*_D65, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)),
-    22: ("EBU Tech. 3213", (*_D65, 0.630, 0.340, 0.295, 0.605, 0.155, 0.077)),
+    12: ("Display P3", (*D65, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)),
+    22: ("EBU Tech. 3213", (*D65, 0.630, 0.340, 0.295, 0.605, 0.155, 0.077)),
 }
 """Names and chromaticities by their numbers (H.273, table 2)."""
 
@@ -290,7 +290,7 @@ def _to_xyz(primaries: Chromaticities) -> NDArray[np.float64]:
 def _adapted(primaries: Chromaticities) -> NDArray[np.float64]:
     """The same, with the eye adapted to D65 from another white (Bradford)."""
     matrix = _to_xyz(primaries)
-    if math.dist(primaries[:2], _D65) < 1e-3:
+    if math.dist(primaries[:2], D65) < 1e-3:
         return matrix
     bradford = np.array(
         [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]

@@ -88,6 +88,14 @@ class Exif:
             return first / below[0] if below[0] else None
         return float(first) if math.isfinite(first) else None
 
+    def fractions(self, tag: int) -> tuple[float, ...]:
+        """The fractions of a value of the main directory; none if it has no others."""
+        value = self.main.get(tag)
+        if value is None or value.type != _RATIONAL:
+            return ()
+        numbers = struct.unpack(f"{self.order}{2 * value.many}I", value.data)
+        return tuple(a / b if b else 0.0 for a, b in zip(numbers[::2], numbers[1::2], strict=True))
+
     def kept(self, *, place: bool) -> Exif:
         """The part that holds for a result."""
         return Exif(

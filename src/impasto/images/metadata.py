@@ -30,6 +30,7 @@ _RESOURCES_KEPT = (_IPTC, 0x040A, 0x040B)
 _IPTC_PLACE = frozenset((26, 27, 90, 92, 95, 100, 101))
 _IPTC_PREVIEW = frozenset((200, 201, 202))
 
+_XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 # Texts by which programs hand on other metadata, as hexadecimal digits.
 _RAW_PROFILE = b"Raw profile type "
@@ -172,9 +173,12 @@ def metadata_of_png(
         raw = key.removeprefix(_RAW_PROFILE) if key.startswith(_RAW_PROFILE) else b""
         if key == XMP_KEYWORD:
             xmp = xmp or body
-        elif raw in (b"exif", b"APP1"):
+        elif raw in (b"exif", b"APP1"):  # the latter is the segment of a JPEG, of either kind
             data = _raw_profile(body)
-            exif = exif or (data if data.startswith(PREFIX) else b"")
+            if data.startswith((PREFIX, b"II*", b"MM\0")):
+                exif = exif or data
+            elif data.startswith(_XMP_SEGMENT):
+                xmp = xmp or data[len(_XMP_SEGMENT) :]
         elif raw in (b"iptc", b"8bim"):
             resources = resources or _raw_profile(body)
         elif raw == b"xmp":

@@ -22,7 +22,7 @@ from PIL import Image
 from impasto.errors import ImageError, OptionError
 from impasto.images.arrays import ArrayForm, Photo, array_form, read_array
 from impasto.images.boxes import Told, space_of_boxes, told_by_boxes
-from impasto.images.cicp import ADOBE_GAMMA, ADOBE_RGB, ColorSpace
+from impasto.images.cicp import ADOBE_GAMMA, ADOBE_RGB, D65, ColorSpace, gamma_space
 from impasto.images.deep import deep_png, deep_ppm, remark
 from impasto.images.exif import ORIENTATION, parse_exif, read_exif
 from impasto.images.formats import (
@@ -66,6 +66,10 @@ _DEEP = {"PNG": deep_png, "PPM": deep_ppm}
 
 # Formats that are made of boxes.
 _OF_BOXES = ("AVIF", "HEIF", "JPEG2000")
+
+# Tags of a TIFF that tell of colors (TIFF 6.0, section 20), and the colors that cameras tell of.
+_WHITE, _PRIMARIES, _CURVES = 318, 319, 301
+_ADOBE = ColorSpace(ADOBE_RGB, gamma=ADOBE_GAMMA)
 
 # EXIF orientations that swap height and width.
 _ACROSS = (5, 6, 7, 8)
@@ -335,12 +339,11 @@ class OpenPicture:
             return png_space(chunks, profile=has_profile)
         if has_profile or picture.mode not in ("RGB", "RGBA", "L"):
             return None, ""
-        exif = picture.info.get("exif")
         if self._file is not None and picture.format == "TIFF":
-            adobe = read_exif(self._file).adobe
-        else:
-            adobe = isinstance(exif, bytes) and parse_exif(exif).adobe
-        return (ColorSpace(ADOBE_RGB, gamma=ADOBE_GAMMA) if adobe else None), ""
+            return _colors_of_tiff(self._file)
+        exif = picture.info.get("exif")
+        adobe = isinstance(exif, bytes) and parse_exif(exif).adobe
+        return (_ADOBE if adobe else None), ""
 
     def _lazy_picture(self) -> Image.Image:
         """Pillow's image, not decoded; opened again if its pixels were decoded and given away."""
@@ -444,6 +447,21 @@ def _all_bytes(stream: BinaryIO, name: str) -> BinaryIO:
         return io.BytesIO(stream.read())
     except Exception as error:  # a stream may be of anybody's class
         raise ImageError(f"{name}: cannot be read ({one_line(error)})") from error
+
+
+def _colors_of_tiff(file: BinaryIO) -> tuple[ColorSpace | None, str]:
+    """The color space that tags of a TIFF without a profile tell of, and what is lost."""
+    tags = read_exif(file, also=(_WHITE, _PRIMARIES, _CURVES))
+    if tags.adobe:
+        return _ADOBE, ""
+    lost = "its transfer function is passed over" if _CURVES in tags.main else ""
+    white, primaries = tags.fractions(_WHITE), tags.fractions(_PRIMARIES)
+    if len(primaries) != 6:
+        return None, lost
+    space = gamma_space(None, (white if len(white) == 2 else D65) + primaries)
+    if space is None:
+        lost = "its primaries make no sense: its colors are taken for sRGB"
+    return (None if space is None or space.same else space), lost
 
 
 def _checked_tiff(file: BinaryIO, name: str, max_pixels: int) -> DeepTiff | None:
