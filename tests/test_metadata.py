@@ -41,13 +41,14 @@ MAIN: dict[int, tuple[int, bytes]] = {
 SHOT: dict[int, tuple[int, bytes]] = {
     0x9286: (7, b"UNICODE\0" + "日本".encode("utf-16-be")),
     0xA433: (2, "Ångström\0".encode()),
-    0xA500: (5, struct.pack("<II", 22, 10)),
+    0x829A: (5, struct.pack("<II", 1, 125)),
 }
 PLACE: dict[int, tuple[int, bytes]] = {1: (2, b"N\0"), 27: (7, b"ASCII\0\0\0" + b"GPS \xfc")}
 UNTRUE: dict[int, tuple[int, bytes]] = {
     0x927C: (7, b"private"),
     0xA002: (3, struct.pack("<H", 80)),
     0xA005: (4, bytes(4)),
+    0xA500: (5, struct.pack("<II", 22, 10)),
 }
 
 
@@ -361,6 +362,15 @@ def test_a_jpeg_of_more_xmp_than_a_segment_tells_what_it_loses() -> None:
     assert b"J\xc3\xb6rg" in photo.metadata.xmp
 
 
+def test_content_credentials_are_told() -> None:
+    told = "its content credentials hold for no other picture and are left out"
+    box = b"JP\0\1\0\0\0\1" + struct.pack(">I", 60) + b"jumb" + struct.pack(">I", 30) + b"jumdc2pa"
+    segment = b"\xff\xeb" + struct.pack(">H", len(box) + 2) + box
+    assert read_photo(io.BytesIO(encoded("JPEG", extra=segment))).remark == told
+    data = with_chunks(encoded("PNG"), png_chunk(b"caBX", box))
+    assert read_photo(io.BytesIO(data)).remark == told
+
+
 def test_xmp_of_a_gif() -> None:
     magic = b"\1" + bytes(range(255, -1, -1)) + b"\0"
     block = b"\x21\xff\x0bXMP DataXMP" + PLAIN + magic
@@ -466,8 +476,11 @@ def test_xmp_is_the_same_bytes_in_every_format(format: str, tmp_path: Path) -> N
         PLAIN.replace("東".encode(), b"\xff\xfe"),
         b'<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;">]><a>&c;</a>',
         b"<a>" * 100_000 + b"</a>" * 100_000,
+        b"<a>" + b"<b/>" * 1_000_000 + b"</a>",
+        b"<a " + b" ".join(b"xmlns:a%d='b'" % i for i in range(2000)) + b"/>",
         b"\0\1\2",
     ],
+    ids=range(8),
 )
 def test_xmp_that_cannot_be_understood_is_left_out_and_told(packet: bytes) -> None:
     photo = read_photo(io.BytesIO(encoded("WEBP", xmp=packet)))
@@ -513,7 +526,12 @@ def chunks_of(data: bytes) -> list[tuple[bytes, bytes]]:
 
 @pytest.mark.parametrize("last", [False, True])
 def test_texts_of_a_png_are_the_same_chunks(last: bool, tmp_path: Path) -> None:
-    gone = (b"tEXt", b"GPSLatitude\x0050"), (b"tEXt", b"Thumb::URI\0file:///home/jo")
+    gone = (
+        (b"tEXt", b"GPSLatitude\x0050"),
+        (b"tEXt", b"Thumb::URI\0file:///home/jo"),
+        (b"tEXt", b"icc:description\0Display P3"),
+        (b"zTXt", b"exif:PixelXDimension\0\0" + zlib.compress(b"80")),
+    )
     chunks = [png_chunk(*each) for each in (*gone, *TEXTS)]
     for deep in (False, True):
         plain = encoded("PNG")

@@ -37,8 +37,11 @@ _MAIN_KEPT = frozenset((
     0x9003, 0x9004, 0x9286, *range(0x9C9B, 0x9CA0), *range(0xA430, 0xA440),
 ))  # fmt: skip
 # What is not kept of the second one, because it is no longer true or nobody can read it at another
-# place in a file: the maker's blob, color space, size, related sound, further directories, padding.
-_SHOT_DROPPED = frozenset((0x927C, 0xA001, 0xA002, 0xA003, 0xA004, 0xA005, _SHOT, _PLACE, 0xEA1C))
+# place in a file: bits a pixel, the maker's blob, color space and gamma, size, related sound,
+# further directories, padding.
+_SHOT_DROPPED = frozenset((
+    0x9102, 0x927C, 0xA001, 0xA002, 0xA003, 0xA004, 0xA005, 0xA500, 0xEA1C, _SHOT, _PLACE,
+))  # fmt: skip
 
 _ENDIAN: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
 _MOST_ENTRIES = 4096

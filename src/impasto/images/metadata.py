@@ -37,11 +37,14 @@ _RAW_PROFILE = b"Raw profile type "
 # Texts that are the place, or no longer true: what ImageMagick and thumbnailers write.
 _TEXTS_OF_PLACE = re.compile(rb"gps|latitude|longitude|altitude|location", re.IGNORECASE)
 _TEXTS_UNTRUE = re.compile(
-    rb"^(thumb::|(exif|tiff):.*(orientation|width|length|dimension|colorspace|thumbnail))",
+    rb"^(thumb::|icc:|(exif|tiff):.*(orientation|width|length|dimension|colorspace|thumbnail))",
     re.IGNORECASE,
 )
 # What is unpacked of one text, and of all texts of a picture together.
 _MOST_TEXT, _MOST_TEXTS = 1 << 20, 16 << 20
+
+# Of C2PA, which are signed over the bytes of the file.
+_CREDENTIALS = "its content credentials hold for no other picture and are left out"
 
 # Turns that swap rows and columns.
 _ACROSS = (5, 6, 7, 8)
@@ -160,6 +163,8 @@ def metadata_of_png(
         elif kind == b"pHYs" and len(data) == 9 and data[8] == 1:
             x, y = struct.unpack_from(">II", data)
             dpi = _plausible((x * 0.0254, y * 0.0254))
+        elif kind == b"caBX":
+            lost.append(_CREDENTIALS)
         if kind not in (b"tEXt", b"zTXt", b"iTXt"):
             continue
         text = Text(kind, data)
@@ -262,8 +267,11 @@ def given_metadata(picture: Image.Image) -> Metadata:
     if of_jpeg and info.get("jfif_unit") not in (1, 2):
         dpi = None  # that of the EXIF data, or Pillow's guess
     lost: tuple[str, ...] = ()
-    if any(b"/xmp/extension/" in data[:40] for _, data in getattr(picture, "applist", ())):
-        lost = ("the further segments of its XMP are left out",)
+    segments = getattr(picture, "applist", ())
+    if any(b"/xmp/extension/" in data[:40] for _, data in segments):
+        lost += ("the further segments of its XMP are left out",)
+    if any(name == "APP11" and b"c2pa" in data[:200] for name, data in segments):
+        lost += (_CREDENTIALS,)
     texts = tuple(
         Text(b"iTXt", _itxt(key, text))
         for key, text in getattr(picture, "text", {}).items()

@@ -23,7 +23,8 @@ _UNTRUE = frozenset((
     "Orientation", "ImageWidth", "ImageLength", "PixelXDimension", "PixelYDimension",
     "BitsPerSample", "SamplesPerPixel", "Compression", "PhotometricInterpretation",
     "PlanarConfiguration", "YCbCrSubSampling", "YCbCrPositioning", "ColorSpace", "ColorMode",
-    "ICCProfile", "NativeDigest", "MakerNote", "Thumbnails", "HasExtendedXMP",
+    "ICCProfile", "Gamma", "CompressedBitsPerPixel", "TransferFunction", "WhitePoint",
+    "PrimaryChromaticities", "NativeDigest", "MakerNote", "Thumbnails", "HasExtendedXMP",
 ))  # fmt: skip
 _UNTRUE_SPACES = (
     "http://ns.google.com/photos/",
@@ -35,7 +36,8 @@ _UNTRUE_SPACES = (
 _NAME = rb"[^\s/>=\"']+"
 _ATTRIBUTE = re.compile(rb"\s+(%s)\s*=\s*(?:\"[^\"]*\"|'[^']*')" % _NAME)
 _START = re.compile(rb"<%s(?:\s+%s\s*=\s*(?:\"[^\"]*\"|'[^']*'))*\s*/?>" % (_NAME, _NAME))
-_MOST_DEEP = 100
+# More than any program writes; what takes long to look through is an attack.
+_MOST_DEEP, _MOST_ELEMENTS, _MOST_SPACES = 100, 200_000, 1000
 
 
 def cleaned_xmp(packet: bytes, *, place: bool = False) -> bytes:
@@ -61,16 +63,19 @@ def cleaned_xmp(packet: bytes, *, place: bool = False) -> bytes:
     cuts: list[tuple[int, int]] = []
     open_names: list[dict[str, str]] = [{}]
     dropped_at = 0  # the depth of the element that is being dropped
-    dropped_from = 0
+    dropped_from = elements = 0
 
     parser = expat.ParserCreate("UTF-8")
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal dropped_at, dropped_from
-        if len(open_names) > _MOST_DEEP:
-            raise ValueError("its elements are nested too deep")
+        nonlocal dropped_at, dropped_from, elements
+        elements += 1
+        if len(open_names) > _MOST_DEEP or elements > _MOST_ELEMENTS:
+            raise ValueError("it has too many elements")
         own = {key[6:]: uri for key, uri in attributes.items() if key.startswith("xmlns:")}
         spaces = open_names[-1] | own if own else open_names[-1]
+        if len(spaces) > _MOST_SPACES:
+            raise ValueError("it has too many namespaces")
         open_names.append(spaces)
         if dropped_at:
             return
