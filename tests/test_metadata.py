@@ -579,6 +579,17 @@ def test_texts_that_unpack_without_end_are_left_out(chunk: bytes, last: bool) ->
     np.testing.assert_array_equal(np.rint(photo.image * 255), np.asarray(noise()))
 
 
+def test_very_many_texts_take_no_time_and_one_remark() -> None:
+    chunk = bomb(b"zTXt", b"Comment", 2 << 20) * 300 + png_chunk(b"tEXt", b"a\0b") * 20_000
+    photo = read_photo(io.BytesIO(with_chunks(encoded("PNG"), chunk)))
+    assert photo.remark == (
+        "of its texts what is more than 16 MiB, or 10,000 chunks, is left out; "
+        "300 texts of its are left out (it unpacks to more than 1,048,576 bytes)"
+    )
+    assert 9000 < len(photo.metadata.texts) < 10_000
+    np.testing.assert_array_equal(np.rint(photo.image * 255), np.asarray(noise()))
+
+
 def test_a_wrong_checksum_of_a_text_is_no_reason_to_refuse_the_picture() -> None:
     chunk = png_chunk(*TEXTS[0])[:-1] + b"\0"
     photo = read_photo(io.BytesIO(with_chunks(encoded("PNG"), chunk)))

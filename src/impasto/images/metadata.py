@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 from PIL import Image, PngImagePlugin
 
 from impasto.images.exif import ORIENTATION, PREFIX, Exif, numbers_of, parse_exif, read_exif
+from impasto.images.png import MORE
 from impasto.images.xmp import cleaned_xmp, orientation_of
 
 # Tags of a TIFF for what other formats hold in places of its own.
@@ -41,7 +42,7 @@ _TEXTS_UNTRUE = re.compile(
     re.IGNORECASE,
 )
 # What is unpacked of one text, and of all texts of a picture together.
-_MOST_TEXT, _MOST_TEXTS = 1 << 20, 16 << 20
+_MOST_TEXT, _MOST_XMP, _MOST_TEXTS = 1 << 20, 16 << 20, 64 << 20
 
 # Of C2PA, which are signed over the bytes of the file.
 _CREDENTIALS = "its content credentials hold for no other picture and are left out"
@@ -157,6 +158,7 @@ def metadata_of_png(
     exif, xmp, resources = b"", b"", b""
     texts: list[Text] = []
     dpi, lost, room = None, [], _MOST_TEXTS
+    broken: list[str] = []
     for kind, data in chunks:
         if kind == b"eXIf" and not exif:
             exif = data
@@ -165,14 +167,18 @@ def metadata_of_png(
             dpi = _plausible((x * 0.0254, y * 0.0254))
         elif kind == b"caBX":
             lost.append(_CREDENTIALS)
+        elif kind == MORE:
+            lost.append("of its texts what is more than 16 MiB, or 10,000 chunks, is left out")
         if kind not in (b"tEXt", b"zTXt", b"iTXt"):
             continue
         text = Text(kind, data)
         key = text.keyword
+        most = _MOST_XMP if key == XMP_KEYWORD else _MOST_TEXT
         try:
-            body = _unpacked(text, min(room, _MOST_TEXTS if key == XMP_KEYWORD else _MOST_TEXT))
+            body = _unpacked(text, min(most, room))
         except (ValueError, zlib.error) as error:
-            lost.append(f"a text of its is left out ({error})")
+            broken.append(str(error))
+            room -= most  # which may have been unpacked
             continue
         room -= len(body)
         raw = key.removeprefix(_RAW_PROFILE) if key.startswith(_RAW_PROFILE) else b""
@@ -190,6 +196,9 @@ def metadata_of_png(
             xmp = xmp or _raw_profile(body)
         elif not (raw or _TEXTS_UNTRUE.search(key)) and (place or not _TEXTS_OF_PLACE.search(key)):
             texts.append(text)
+    if broken:
+        many = "a text of its is" if len(broken) == 1 else f"{len(broken)} texts of its are"
+        lost.append(f"{many} left out ({broken[0]})")
     blocks = _resources(resources) or ({_IPTC: resources} if resources[:1] == b"\x1c" else {})
     found = Metadata(exif, xmp, tuple(blocks.items()), tuple(texts), b"", dpi, tuple(lost))
     return _cleaned(found, parse_exif(exif), place)
@@ -244,7 +253,7 @@ def xmp_of_gif(file: BinaryIO) -> bytes:
         file: the GIF.
     """
     file.seek(0)
-    _, _, rest = file.read(_MOST_TEXTS).partition(b"\x21\xff\x0bXMP DataXMP")
+    _, _, rest = file.read(_MOST_XMP).partition(b"\x21\xff\x0bXMP DataXMP")
     packet, trailer, _ = rest.partition(b"\x01\xff\xfe\xfd\xfc")
     return packet if trailer else b""
 
@@ -374,7 +383,7 @@ def _cleaned(found: Metadata, exif: Exif, place: bool) -> tuple[int, Metadata]:
     xmp = b""
     if found.xmp:
         try:
-            if len(found.xmp) > _MOST_TEXTS:
+            if len(found.xmp) > _MOST_XMP:
                 raise ValueError(f"{len(found.xmp):,} bytes")
             xmp = cleaned_xmp(found.xmp, place=place)
         except ValueError as error:
@@ -432,7 +441,7 @@ def _unpacked(text: Text, most: int) -> bytes:
     """The body of a text chunk.
 
     Raises:
-        ValueError: if it is larger than ``most`` bytes, or no text.
+        ValueError: if it unpacks to more than ``most`` bytes, or is no text.
         zlib.error: if it is damaged.
     """
     _, _, body = text.data.partition(b"\0")
@@ -446,10 +455,9 @@ def _unpacked(text: Text, most: int) -> bytes:
             raise ValueError("it is cut short")
         body = parts[2]
     if packed:
-        unpack = zlib.decompressobj()
-        body = unpack.decompress(body, most + 1)
-    if len(body) > most:
-        raise ValueError(f"more than {most:,} bytes")
+        body = zlib.decompressobj().decompress(body, max(most, 0) + 1)
+        if len(body) > most:
+            raise ValueError(f"it unpacks to more than {most:,} bytes")
     return body
 
 

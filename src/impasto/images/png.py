@@ -10,11 +10,14 @@ from typing import Any, BinaryIO, NamedTuple
 
 from impasto.images.cicp import ColorSpace, color_space, gamma_space
 
+MORE = b""
+"""Kind of the chunk that stands for those that were passed over."""
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 # Chunks that may be there for pixels to be understood, beside those with a capital letter.
 _OF_PIXELS = frozenset((b"tRNS", b"iCCP", b"acTL", b"fcTL", b"fdAT"))
-_MOST_BYTES = 16 << 20
+_MOST_BYTES, _MOST_CHUNKS = 16 << 20, 10_000
 
 
 class Chunk(NamedTuple):
@@ -30,38 +33,42 @@ class Chunk(NamedTuple):
         return self.kind[:1].islower() and self.kind not in _OF_PIXELS
 
 
-def told_chunks(file: BinaryIO) -> list[tuple[bytes, bytes]]:
-    """Kind and data of the header, the profile, and the chunks that are not about pixels.
-
-    Args:
-        file: a PNG; chunks of more than 16 MiB together are passed over.
-    """
-    found, left = [], _MOST_BYTES
-    for chunk in _chunks(file):
-        if (chunk.tells or chunk.kind in (b"IHDR", b"iCCP")) and chunk.length <= left:
-            left -= chunk.length
-            file.seek(chunk.start)
-            found.append((chunk.kind, file.read(chunk.length)))
-    return found
-
-
-def pixels_of(file: BinaryIO) -> BinaryIO:
-    """The same PNG without the chunks that tell something: itself if it has none.
+def told_and_pixels(file: BinaryIO) -> tuple[list[tuple[bytes, bytes]], BinaryIO]:
+    """Apart what a PNG tells and its pixels.
 
     Pillow refuses a whole picture for a text that is too large, too well packed or wrong in its
-    checksum.
+    checksum, so it gets the pixels alone.
+
+    Args:
+        file: a PNG. More than 10,000 chunks, or 16 MiB together, are passed over, which a chunk
+            of the kind ``MORE`` tells.
+
+    Returns:
+        Kind and data of the header, the profile, and the chunks that are not about pixels; and the
+        PNG without the latter, itself if it has none.
     """
+    told: list[tuple[bytes, bytes]] = []
     kept: list[tuple[int, int]] = []
-    done = 0
+    left, done, more = _MOST_BYTES, 0, False
     for chunk in _chunks(file):
         if chunk.tells:
             if done < chunk.start - 8:
                 kept.append((done, chunk.start - 8))
             done = chunk.start + chunk.length + 4
+        elif chunk.kind not in (b"IHDR", b"iCCP"):
+            continue
+        if chunk.length <= left and len(told) < _MOST_CHUNKS:
+            left -= chunk.length
+            file.seek(chunk.start)
+            told.append((chunk.kind, file.read(chunk.length)))
+        else:
+            more = True
+    if more:
+        told.append((MORE, b""))
     if not done:
-        return file
+        return told, file
     end = file.seek(0, io.SEEK_END)
-    return io.BufferedReader(_Parts(file, [*kept, (done, max(done, end))]), 1 << 16)
+    return told, io.BufferedReader(_Parts(file, [*kept, (done, max(done, end))]), 1 << 16)
 
 
 def _chunks(file: BinaryIO) -> Iterator[Chunk]:

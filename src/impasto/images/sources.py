@@ -52,7 +52,7 @@ from impasto.images.pixels import (
     profile_remark,
     upright,
 )
-from impasto.images.png import chunks_of_info, pixels_of, png_space, told_chunks
+from impasto.images.png import chunks_of_info, png_space, told_and_pixels
 from impasto.images.resizing import MAX_PIXELS
 from impasto.images.strips_in import Strip, Strips, StripSource, png_strips, tiff_strips
 from impasto.images.tiff import DeepTiff, deep_tiff, pages, tile_pixels
@@ -294,8 +294,8 @@ class OpenPicture:
             )
         row, tiff = rows[0], None
         if row.name == "PNG" and self._told is None:
-            self._told, self._file = told_chunks(file), pixels_of(file)
-            file = self._file
+            self._told, file = told_and_pixels(file)
+            self._file = file
         if row.name in _OF_BOXES and self._boxes is None:
             self._boxes = told_by_boxes(file)
         if row.name == "TIFF":

@@ -58,6 +58,8 @@ def cleaned_xmp(packet: bytes, *, place: bool = False) -> bytes:
         b'<a xmlns:e="urn:e" e:Title="t"/>'
     """
     body = packet.rstrip(b"\0")
+    if body.count(b"<") + body.count(b"=") > 2 * _MOST_ELEMENTS:
+        raise ValueError("it has too many elements")
     if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
         raise ValueError("it defines entities")
     cuts: list[tuple[int, int]] = []
@@ -69,7 +71,7 @@ def cleaned_xmp(packet: bytes, *, place: bool = False) -> bytes:
 
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal dropped_at, dropped_from, elements
-        elements += 1
+        elements += 1 + len(attributes)
         if len(open_names) > _MOST_DEEP or elements > _MOST_ELEMENTS:
             raise ValueError("it has too many elements")
         own = {key[6:]: uri for key, uri in attributes.items() if key.startswith("xmlns:")}
