@@ -50,7 +50,7 @@ def told_and_pixels(file: BinaryIO) -> tuple[list[tuple[bytes, bytes]], BinaryIO
     told: list[tuple[bytes, bytes]] = []
     kept: list[tuple[int, int]] = []
     left, done, more = _MOST_BYTES, 0, False
-    for chunk in _chunks(file):
+    for chunk in chunks_of(file):
         if chunk.tells:
             if done < chunk.start - 8:
                 kept.append((done, chunk.start - 8))
@@ -71,8 +71,13 @@ def told_and_pixels(file: BinaryIO) -> tuple[list[tuple[bytes, bytes]], BinaryIO
     return told, io.BufferedReader(_Parts(file, [*kept, (done, max(done, end))]), 1 << 16)
 
 
-def _chunks(file: BinaryIO) -> Iterator[Chunk]:
-    """The chunks of a PNG, as far as they are whole."""
+def chunks_of(file: BinaryIO) -> Iterator[Chunk]:
+    """The chunks of a PNG, as far as they are whole.
+
+    Example:
+        >>> list(chunks_of(io.BytesIO(SIGNATURE)))
+        []
+    """
     size = file.seek(0, io.SEEK_END)
     at = len(SIGNATURE)
     while at + 12 <= size:

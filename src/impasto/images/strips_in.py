@@ -20,13 +20,13 @@ from PIL import Image, TiffImagePlugin
 
 from impasto.errors import ImageError
 from impasto.images.formats import damaged
+from impasto.images.png import SIGNATURE, chunks_of
 from impasto.images.windows import DeepSource, PillowSource, Window, stored_bytes
 
 # What a strip holds about, decoded: large enough that its header does not matter.
 _STRIP_BYTES = 1 << 22
 _READ_BYTES = 1 << 20
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Color types of a PNG whose pixels have an alpha channel.
 _WITH_ALPHA = (4, 6)
 # Chunks that say how many frames there are: a strip is one picture.
@@ -125,25 +125,26 @@ def png_strips(file: BinaryIO, decode: Decode) -> Strips | None:
     Returns:
         None for one that is interlaced, whose rows do not come from top to bottom.
     """
-    chunks = list(_chunks(file))
-    header = next(data for kind, _, _, data in chunks if kind == b"IHDR")
+    chunks = list(chunks_of(file))
+    told = [
+        (kind, _read(file, start, length))
+        for kind, start, length in chunks
+        if kind not in (b"IDAT", b"IEND", *_FRAMES)
+    ]
+    header = next(data for kind, data in told if kind == b"IHDR")
     width, height, depth, color, _, _, interlaced = struct.unpack(">IIBBBBB", header)
     if interlaced:
         return None
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
     row = (width * channels * depth + 7) // 8
-    before = b"".join(
-        _chunk(kind, data)
-        for kind, _, _, data in chunks
-        if kind not in (b"IHDR", b"IDAT", b"IEND", *_FRAMES)
-    )
-    places = [(start, length) for kind, start, length, _ in chunks if kind == b"IDAT"]
+    before = b"".join(_chunk(kind, data) for kind, data in told if kind != b"IHDR")
+    places = [(start, length) for kind, start, length in chunks if kind == b"IDAT"]
     count = max(1, _STRIP_BYTES // (row + 1))
 
     def small(filtered: bytes, rows: int) -> Strip:
         head = struct.pack(">IIBBBBB", width, rows, depth, color, 0, 0, 0)
         data = _chunk(b"IDAT", zlib.compress(filtered, 0))
-        whole = _SIGNATURE + _chunk(b"IHDR", head) + before + data + _chunk(b"IEND", b"")
+        whole = SIGNATURE + _chunk(b"IHDR", head) + before + data + _chunk(b"IEND", b"")
         return decode(io.BytesIO(whole))
 
     def strips() -> Iterator[Strip]:
@@ -326,20 +327,9 @@ def _inflated(file: BinaryIO, places: list[tuple[int, int]], size: int) -> Itera
         del ready[:size]
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int, bytes]]:
-    """Kind, place, length and, but for the pixels, content of every chunk of a PNG."""
-    at = len(_SIGNATURE)
-    while True:
-        file.seek(at)
-        head = file.read(8)
-        if len(head) < 8:
-            return
-        length, kind = struct.unpack(">I4s", head)
-        data = b"" if kind in (b"IDAT", b"fdAT") else file.read(length)
-        yield kind, at + 8, length, data
-        if kind == b"IEND":
-            return
-        at += 12 + length
+def _read(file: BinaryIO, start: int, length: int) -> bytes:
+    file.seek(start)
+    return file.read(length)
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
