@@ -1,7 +1,12 @@
 """The errors of Impasto: one tree, so that `except ImpastoError` catches whatever a user can mend.
 
-A message is one line: what is wrong, the numbers, and the mend.
+A message is one line: what is wrong, the numbers, and the mend. Names from outside, which may hold
+anything, go into lines by way of :func:`escaped`.
 """
+
+from __future__ import annotations
+
+import unicodedata
 
 __all__ = [
     "EngineError",
@@ -10,7 +15,15 @@ __all__ = [
     "ModelError",
     "OptionError",
     "StyleError",
+    "escaped",
 ]
+
+# Control signs, those that turn the direction of writing or have no shape, halves of surrogate
+# pairs (bytes of names that are no UTF-8), and what ends a line.
+_ESCAPED = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+# They join letters and emoji, and are found in names that people give.
+_JOINERS = "\u200c\u200d"
 
 
 class ImpastoError(Exception):
@@ -35,3 +48,28 @@ class EngineError(ImpastoError):
 
 class OptionError(ImpastoError, ValueError):
     """A value out of its range."""
+
+
+def escaped(text: str) -> str:
+    """Write control signs as escapes, so that a text is one line and does nothing to a terminal.
+
+    Args:
+        text: anything, such as the name of a file.
+
+    Example:
+        >>> print(escaped("new\\nline \\x1b[31m.png"))
+        new\\nline \\x1b[31m.png
+    """
+    if text.isprintable():
+        return text
+    return "".join(_escape(sign) if _is_control(sign) else sign for sign in text)
+
+
+def _is_control(sign: str) -> bool:
+    return unicodedata.category(sign) in _ESCAPED and sign not in _JOINERS
+
+
+def _escape(sign: str) -> str:
+    if "\udc80" <= sign <= "\udcff":  # a byte, as Python keeps it in names
+        return f"\\x{ord(sign) - 0xDC00:02x}"
+    return sign.encode("unicode_escape").decode("ascii")

@@ -16,7 +16,7 @@ from time import perf_counter
 from impasto.batch.inputs import STDIO
 from impasto.batch.outputs import Job, error_line, is_done, make_folder, reserved
 from impasto.controls import Controls
-from impasto.errors import ImpastoError, OptionError, StyleError
+from impasto.errors import ImpastoError, OptionError, StyleError, escaped
 from impasto.images.options import ReadOptions, SaveOptions
 from impasto.images.photo import Photo
 from impasto.images.sources import OpenPicture, open_picture
@@ -194,7 +194,7 @@ def run(
             problem = ""
             for value in (styles[name] for name in job.styles if not job.done):
                 if isinstance(value, ImpastoError):
-                    problem = problem or " ".join(str(value).split())
+                    problem = problem or escaped(str(value))
                 else:
                     values.append(value)
             if problem:

@@ -21,8 +21,9 @@ from typing import Any
 import click
 
 from impasto import __version__
+from impasto.cli.lines import say
 from impasto.cli.signals import Signals, stopping
-from impasto.errors import ImpastoError
+from impasto.errors import ImpastoError, escaped
 
 FAILED, PIPE_CLOSED = 2, 1
 """Exit codes of the command."""
@@ -163,18 +164,19 @@ def _run(signals: Signals) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _interrupted(signals)
     except click.ClickException as error:
+        vars(error)["message"] = escaped(error.message)  # which may have a name in it
         error.show()
         return error.exit_code
     except BrokenPipeError:
         _close_stdout()
         return PIPE_CLOSED
     except MemoryError:
-        click.echo("impasto: not enough memory for a picture of this size", err=True)
+        say("impasto: not enough memory for a picture of this size", err=True)
         return FAILED
     except (ImpastoError, OSError) as error:
         if signals.number and isinstance(error, OSError):  # the terminal went with the signal
             return _interrupted(signals)
-        click.echo(f"impasto: {' '.join(str(error).split())}", err=True)
+        say(f"impasto: {str(error).strip()}", err=True)
         return FAILED
     return code or 0
 
@@ -182,8 +184,8 @@ def _run(signals: Signals) -> int:
 def _interrupted(signals: Signals) -> int:
     with suppress(OSError):  # a terminal that was closed takes no more lines
         if sys.stderr.isatty():
-            click.echo(err=True)  # the row has a progress bar or ^C
-        click.echo(f"impasto: {signals.line()}", err=True)
+            say(err=True)  # the row has a progress bar or ^C
+        say(f"impasto: {signals.line()}", err=True)
     try:
         sys.stdout.flush()
     except OSError:

@@ -12,6 +12,7 @@ import click
 
 from impasto.batch.inputs import STDIO, split_styles
 from impasto.batch.outputs import plan_outputs
+from impasto.cli.lines import describe, say
 from impasto.cli.options import (
     LibraryOption,
     ModelOptions,
@@ -175,7 +176,7 @@ def _draw(
     with progress_bar("loading the model", 1 + pictures, quiet=figure.quiet) as bar:
         loaded = model.load()
         bar.update()
-        bar.set_description_str(content.rpartition("/")[2])
+        describe(bar, content.rpartition("/")[2])
 
         def watch(progress: Progress) -> None:
             bar.update(1 + progress.step - bar.n)
@@ -195,5 +196,5 @@ def _draw(
         sys.stdout.buffer.write(encoded.getbuffer())
         sys.stdout.buffer.flush()
     elif not figure.quiet:
-        click.echo(f"{job.target}: {pictures} pictures ({sheet.width} x {sheet.height} pixels)")
+        say(f"{job.target}: {pictures} pictures ({sheet.width} x {sheet.height} pixels)")
     return 0

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from impasto.errors import ImpastoError
+from impasto.cli.lines import say
+from impasto.errors import ImpastoError, escaped
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -28,16 +29,21 @@ def models(files: tuple[str, ...]) -> None:
     if files:
         return
 
-    click.echo("Models (--model NAME; * is the default)\n")
+    say("Models (--model NAME; * is the default)")
+    say()
     for row in MODELS:
         _print_entry(row.name, _model_facts(row), marked=row.name == DEFAULT_MODEL)
-    click.echo("Use any other model by its file: --model path/to/NAME.impasto\n")
+    say("Use any other model by its file: --model path/to/NAME.impasto")
+    say()
     if found := plugins():
-        click.echo("Methods of other packages (--model NAME as well)\n")
+        say("Methods of other packages (--model NAME as well)")
+        say()
         for plugin in found:
             _print_entry(plugin.name, _plugin_facts(plugin), marked=False)
-        click.echo("For those that need VGG-19: --vgg FILE, or impasto lab fetch vgg19 once\n")
-    click.echo("Engines (--engine NAME; * is the default)\n")
+        say("For those that need VGG-19: --vgg FILE, or impasto lab fetch vgg19 once")
+        say()
+    say("Engines (--engine NAME; * is the default)")
+    say()
     default = next((row for row in ENGINES if row.installed), None)
     for engine in ENGINES:
         state = "installed" if engine.installed else f"not installed: pip install {engine.pip}"
@@ -53,7 +59,7 @@ def _model_facts(row: ModelRow) -> list[str]:
     try:
         card = find_bundle(row.name).card
     except ImpastoError as error:  # the others are listed in spite of one damaged file
-        return [row.summary, f"cannot be used: {' '.join(str(error).split())}"]
+        return [row.summary, f"cannot be used: {escaped(str(error))}"]
     return [row.summary, *_card_facts(card, size=row.path.stat().st_size)]
 
 
@@ -82,15 +88,16 @@ def _plugin_facts(plugin: EntryPoint) -> list[str]:
 
 def _print_entry(name: str, facts: Sequence[str], *, marked: bool) -> None:
     width = min(100, max(60, shutil.get_terminal_size().columns))
-    click.echo(f"{'*' if marked else ' '} {name}")
+    say(f"{'*' if marked else ' '} {name}")
     for fact in facts:
         # Names of folders and files are not broken at their hyphens.
-        wrapped = textwrap.fill(
+        wrapped = textwrap.wrap(
             fact,
             width,
             initial_indent="    ",
             subsequent_indent="      ",
             break_on_hyphens=False,
         )
-        click.echo(wrapped)
-    click.echo()
+        for line in wrapped:
+            say(line)
+    say()

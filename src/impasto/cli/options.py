@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar, cast
 import click
 
 from impasto.batch.inputs import STDIO
+from impasto.errors import escaped
 from impasto.images.options import option
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def progress_bar(
     from tqdm import tqdm
 
     return tqdm(
-        desc=label,
+        desc=escaped(label),
         total=total,
         initial=done,
         position=below,

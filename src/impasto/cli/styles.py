@@ -13,6 +13,7 @@ import click
 
 from impasto.batch.inputs import STDIO
 from impasto.cli import FAILED
+from impasto.cli.lines import say
 from impasto.cli.options import LibraryOption, file_or_stdin, without_none
 from impasto.errors import ImageError, OptionError, StyleError
 from impasto.images.options import SaveOptions
@@ -92,7 +93,7 @@ def add(
         note = made.note if is_file else one_line(source)
     path = add_style(replace(made, note=note), name, overwrite=overwrite)
     size_kb = path.stat().st_size / 1000
-    click.echo(f"{name}: saved for model {made.model_name!r}, {size_kb:.1f} kB in {path}")
+    say(f"{name}: saved for model {made.model_name!r}, {size_kb:.1f} kB in {path}")
 
 
 def _from_file(picture: str, model: str | None) -> Style:
@@ -132,7 +133,7 @@ def remove(name: str, model: str | None) -> None:
     from impasto.styles.library import remove_style
 
     for entry in remove_style(name, model=_identity(model)):
-        click.echo(f"{name}: removed{_for_model(entry)}")
+        say(f"{name}: removed{_for_model(entry)}")
 
 
 @style.command()
@@ -164,19 +165,17 @@ def show(name: str, model: str | None, thumbnail: str | None, overwrite: bool) -
 
 
 def _print_facts(entry: Entry) -> None:
-    from impasto.images.formats import one_line
-
-    click.echo(f"{one_line(entry.name)}{_for_model(entry)}")
+    say(f"{entry.name}{_for_model(entry)}")
     if entry.style is None:
-        click.echo(f"    cannot be used: {entry.problem}")
+        say(f"    cannot be used: {entry.problem}")
         return
     if entry.style.note:
-        click.echo(f"    note: {one_line(entry.style.note)}")
+        say(f"    note: {' '.join(entry.style.note.split())}")
     channels = ", ".join(str(level.mean.size) for level in entry.style.moments)
-    click.echo(f"    channels of its levels: {channels}")
+    say(f"    channels of its levels: {channels}")
     size_kb = entry.path.stat().st_size / 1000
-    where = "the gallery" if entry.gallery else one_line(entry.path)
-    click.echo(f"    {size_kb:.1f} kB in {where}")
+    where = "the gallery" if entry.gallery else entry.path
+    say(f"    {size_kb:.1f} kB in {where}")
 
 
 @click.command()
@@ -202,35 +201,38 @@ def styles(model: str | None, sheet: str | None, on: str | None, overwrite: bool
     if sheet is not None and on is not None:
         return _draw(Path(sheet), on, model=model, overwrite=overwrite)
     if model is not None and (names := _built_in(model)):
-        click.echo(f"Styles built into {model}\n")
+        say(f"Styles built into {model}")
+        say()
         for name in names:
-            click.echo(f"  {name}")
-        click.echo(f"\nUse a style: impasto stylize PHOTO -s {names[0]} --model {model}")
+            say(f"  {name}")
+        say()
+        say(f"Use a style: impasto stylize PHOTO -s {names[0]} --model {model}")
         return 0
     entries = list_styles(model=_identity(model))
     usable = [each for each in entries if each.style is not None]
     headings = sorted({_for_model(each) for each in usable})
     for heading in headings:
-        click.echo(f"Styles{heading}\n")
+        say(f"Styles{heading}")
+        say()
         _print_table([each for each in usable if _for_model(each) == heading])
-        click.echo()
+        say()
     if not usable:
-        click.echo("There are no styles yet.\n")
+        say("There are no styles yet.")
+        say()
     for entry in entries:
         if entry.style is None:
-            click.echo(f"cannot be used: {entry.problem}\n")
-    click.echo("Use a style: impasto stylize PHOTO NAME; add one: impasto style add NAME PICTURE")
+            say(f"cannot be used: {entry.problem}")
+            say()
+    say("Use a style: impasto stylize PHOTO NAME; add one: impasto style add NAME PICTURE")
     return 0
 
 
 def _print_table(entries: Sequence[Entry]) -> None:
-    from impasto.images.formats import one_line
-
     width = max(len(each.name) for each in entries)
     for entry in entries:
-        note = one_line(entry.style.note) if entry.style else ""
+        note = " ".join(entry.style.note.split()) if entry.style else ""
         origin = "gallery" if entry.gallery else "yours"
-        click.echo(f"  {entry.name:<{width}}  {origin:<7}  {note}".rstrip())
+        say(f"  {entry.name:<{width}}  {origin:<7}  {note}".rstrip())
 
 
 def _draw(target: Path, on: str, *, model: str | None, overwrite: bool) -> int:
@@ -274,9 +276,9 @@ def _draw(target: Path, on: str, *, model: str | None, overwrite: bool) -> int:
             continue
         cells.append(Cell(painted, entry.name, value.note, _inset(value)))
     write_image(contact_sheet(cells), target, save=SaveOptions(overwrite=overwrite))
-    click.echo(f"{target}: {len(cells) - 1} styles for model {stylizer.name!r}")
+    say(f"{target}: {len(cells) - 1} styles for model {stylizer.name!r}")
     for problem in failures:
-        click.echo(f"impasto: {problem}", err=True)
+        say(f"impasto: {problem}", err=True)
     return FAILED if failures else 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,9 +15,10 @@ from impasto.batch.inputs import STDIO, check_single, find_contents, find_styles
 from impasto.batch.names import style_labels
 from impasto.batch.outputs import Job, plan_outputs
 from impasto.cli import FAILED
+from impasto.cli.lines import describe, say
 from impasto.cli.options import ModelOptions, options_of, progress_bar
 from impasto.controls import Controls
-from impasto.errors import ImpastoError, OptionError
+from impasto.errors import ImpastoError, OptionError, escaped
 from impasto.images.files import look_through
 from impasto.images.options import ReadOptions, SaveOptions, option
 from impasto.painting import Budget
@@ -236,7 +236,7 @@ def stylize(
     tally = Tally()
     for problem in (*problems, *unread):
         tally.add_problem(problem, 1)
-        click.echo(f"impasto: {problem}", err=True)
+        say(f"impasto: {problem}", err=True)
     skipped, wanted = 0, dict.fromkeys(name for mixture in mixtures for name in mixture)
     if task.resume:
         jobs = [job for group in outputs.jobs(inputs, mixtures) for job in group]
@@ -263,15 +263,15 @@ def stylize(
                 bar.update()
                 styles: dict[str, Style | Photo | ImpastoError] = {}
                 for each in prepare_styles(loaded, wanted, controls.color, read):
-                    bar.set_description_str(f"style {Path(each.name).name}")
+                    describe(bar, f"style {Path(each.name).name}")
                     bar.update()
                     styles[each.name] = each.value
                     if isinstance(each.value, ImpastoError):
                         if len(mixtures) == 1:  # nothing can be painted without it
                             raise each.value
-                        problem = " ".join(str(each.value).split())
+                        problem = escaped(str(each.value))
                         tally.add_problem(problem)
-                        bar.write(f"impasto: {problem}", file=sys.stderr)
+                        say(f"impasto: {problem}", err=True, bar=bar)
             if not outputs.is_file:
                 outputs.make_folder()
             with progress_bar("painting", total, quiet=task.quiet, done=skipped) as bar:
@@ -290,9 +290,9 @@ def stylize(
     if total + len(problems) + len(unread) > 1 and not task.quiet:
         first, *more = tally.summary(perf_counter() - begin)
         # Failures go to stderr, for those who keep stdout only.
-        click.echo(f"impasto: {first}" if more else first, err=bool(more))
+        say(f"impasto: {first}" if more else first, err=bool(more))
         for line in more:
-            click.echo(line, err=True)
+            say(line, err=True)
     return FAILED if tally.problems else 0
 
 
@@ -313,7 +313,7 @@ class _Screen:
         """Show a step: of an optimization on the main bar, of tiles on a second bar."""
         if progress.losses:
             losses = " ".join(f"{name} {value:.3g}" for name, value in progress.losses.items())
-            self._bar.set_description_str(f"{progress.step}/{progress.steps} {losses}")
+            describe(self._bar, f"{progress.step}/{progress.steps} {losses}")
         elif progress.steps > _STEPS_OF_ONE_TILE:
             if self._tiles is None:
                 self._tiles = progress_bar(
@@ -341,21 +341,22 @@ class _Screen:
             if isinstance(event, Job):
                 self._photo = Path(event.photo).name
                 styles = ", ".join(Path(name).name for name in event.styles)
-                self._bar.set_description_str(f"{self._photo}, {styles}")
+                describe(self._bar, f"{self._photo}, {styles}")
                 continue
             if self._tiles is not None:
                 self._tiles.close()
                 self._tiles = None
             job = event.jobs[0]
             if tally.add(event):
-                self._bar.write(f"impasto: {event.problem}", file=sys.stderr)
+                say(f"impasto: {event.problem}", err=True, bar=self._bar)
             elif event.seconds and not self._quiet:
                 encode, align, decode = event.seconds
-                self._bar.write(
+                say(
                     f"{job.target or 'standard output'}: encode {encode:.3f} s, align "
                     f"{align:.3f} s, decode {decode:.3f} s ({label})"
                     + (f"; {event.remark}" if event.remark else ""),
-                    file=sys.stderr if job.target is None else sys.stdout,
+                    err=job.target is None,
+                    bar=self._bar,
                 )
             if event.problem or event.seconds or event.elsewhere:
                 self._bar.update(len(event.jobs))

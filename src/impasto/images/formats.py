@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from impasto.errors import ImageError
+from impasto.errors import ImageError, escaped
 
 
 @dataclass(frozen=True)
@@ -216,9 +216,7 @@ def one_line(what: object) -> str:
     """The text of ``what``, fit for a message of one line."""
     # Without the file name that the system adds, which may be the temporary one.
     text = getattr(what, "strerror", None) or str(what) or type(what).__name__
-    if not text.isprintable():
-        text = "".join(sign if sign.isprintable() else " " for sign in text)
-    return text.strip()
+    return escaped(text.strip())
 
 
 def _parsed(row: FileFormat, stream: BinaryIO) -> Image.Image:

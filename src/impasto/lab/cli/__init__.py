@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from impasto.cli.lines import say
 from impasto.lab import require_torch
 from impasto.lab.cli.evaluate import evaluate
 from impasto.lab.cli.train import finetune, train
@@ -59,7 +60,7 @@ def fetch(name: str) -> None:
             bar.update(done - bar.n)
 
         path = download(row, watch=watch)
-    click.echo(path)
+    say(path)
 
 
 @lab.command()
@@ -78,26 +79,26 @@ def methods() -> None:
             continue
         method = importlib.import_module(plugin.module).METHOD
         limits = method.limits
-        click.echo(f"{method.name}: {method.title} ({method.paper})")
-        click.echo(f"    alpha up to {limits.alpha[1]:g}: {method.alpha}")
+        say(f"{method.name}: {method.title} ({method.paper})")
+        say(f"    alpha up to {limits.alpha[1]:g}: {method.alpha}")
         able = {
             "several styles": limits.several,
             "masks": limits.masks,
             "a map of alpha": limits.alpha_map,
             "--checkpoint": method.checkpoints,
         }
-        click.echo("    can: " + ", ".join(name for name, yes in able.items() if yes))
+        say("    can: " + ", ".join(name for name, yes in able.items() if yes))
         if not all(able.values()):
-            click.echo("    cannot: " + ", ".join(name for name, yes in able.items() if not yes))
-        click.echo(f"    precision: {', '.join(method.precisions)}")
+            say("    cannot: " + ", ".join(name for name, yes in able.items() if not yes))
+        say(f"    precision: {', '.join(method.precisions)}")
         for field in dataclasses.fields(method.options):
             value = getattr(method.options(), field.name)
             if isinstance(value, dict):
                 value = ",".join(f"{layer}:{weight:g}" for layer, weight in value.items())
             elif isinstance(value, tuple):
                 value = ",".join(f"{each:g}" for each in value)
-            click.echo(f"    --set {field.name}={value}")
-        click.echo()
+            say(f"    --set {field.name}={value}")
+        say()
 
 
 @lab.command()
@@ -113,7 +114,7 @@ def export(run: Path, out: Path, pairs_of: Path | None) -> None:
     from impasto.lab.export.publish import publish_run
 
     bundle = publish_run(run, out, pairs_of=pairs_of)
-    click.echo(f"{out}: {bundle.card.losses}")
+    say(f"{out}: {bundle.card.losses}")
 
 
 @lab.command()
@@ -123,7 +124,7 @@ def decoder(run: Path, out: Path) -> None:
     """Keep the decoder of a run of adain or style-swap alone, without the VGG it belongs to."""
     from impasto.lab.export.publish import publish_decoder
 
-    click.echo(f"{out}: {publish_decoder(run, out)['notes']}")
+    say(f"{out}: {publish_decoder(run, out)['notes']}")
 
 
 @lab.command("import")
@@ -138,7 +139,7 @@ def import_(vgg: Path, decoder: Path, out: Path) -> None:
     from impasto.lab.export.publish import publish_adain
 
     publish_adain(vgg, decoder, out)
-    click.echo(out)
+    say(out)
 
 
 @lab.command()
@@ -165,4 +166,4 @@ def gallery(paintings: Path, models: tuple[str, ...], works: Path | None, out: P
     )
     for shelf in dict.fromkeys(path.parent for path in made):
         sizes = [path.stat().st_size for path in made if path.parent == shelf]
-        click.echo(f"{shelf}: {len(sizes)} styles, {sum(sizes) / 1000:.0f} kB")
+        say(f"{shelf}: {len(sizes)} styles, {sum(sizes) / 1000:.0f} kB")

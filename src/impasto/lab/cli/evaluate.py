@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from impasto.cli.lines import say
 from impasto.cli.options import LibraryOption, without_none
 
 _FILE = click.Path(path_type=Path)
@@ -200,6 +201,7 @@ def evaluate(
         progress=True,
         **without_none(models=models or None, **options),
     )
-    click.echo(found.files[1].read_text(encoding="utf-8"), nl=False)
+    for line in found.files[1].read_text(encoding="utf-8").splitlines():
+        say(line)
     for path in found.files:
-        click.echo(path)
+        say(path)

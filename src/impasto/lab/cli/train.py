@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from impasto.cli.lines import say
 from impasto.cli.options import LibraryOption, without_none
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _run(config: TrainConfig, folder: Path, *, bundle: bool) -> None:
         checkpoint = learn(config, folder)
     except KeyboardInterrupt as error:
         if str(error):
-            click.echo(f"{folder}: {error}", err=True)
+            say(f"{folder}: {error}", err=True)
         raise
     if os.environ.get("RANK", "0") == "0":  # of several processes the first one publishes
-        click.echo((publish_trained(folder) if bundle else None) or checkpoint)
+        say((publish_trained(folder) if bundle else None) or checkpoint)

@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from impasto.errors import OptionError
+from impasto.errors import OptionError, escaped
 from impasto.images.files import write_whole
 from impasto.lab.evaluate.lines import BADNESS, BAR, COLUMNS, METRICS, Criterion, Line, metric
 from impasto.lab.evaluate.painters import CONTENT_NAME
@@ -97,7 +97,7 @@ def folder_table(rows: Sequence[FolderMean]) -> str:
             ", ".join(_folder_cell(cells[folder, model, name]) for name in BADNESS)
             for model in models
         ]
-        lines.append(f"| {Path(folder).name} | {count} | " + " | ".join(texts) + " |")
+        lines.append(f"| {escaped(Path(folder).name)} | {count} | " + " | ".join(texts) + " |")
     return "\n".join(lines)
 
 
