@@ -19,12 +19,13 @@ STAMP := $(shell $(PYTHON) -c 'import hashlib, pathlib, sys; \
 DEMO_READY := .venv/ready-$(STAMP)
 TEST_READY := .venv-test/ready-$(STAMP)
 
-.PHONY: help demo test check clean python
+.PHONY: help demo test check kills clean python
 
 help:
 	@echo "make demo    install the runtime (no PyTorch) into .venv and stylize an example"
 	@echo "make test    install what the tests need into .venv-test; linters, types, tests"
 	@echo "make check   the linters and the types alone"
+	@echo "make kills   end 40 batches by signals at random moments, and look what is left"
 	@echo "make clean   remove both environments, the demo's picture and the caches"
 
 demo: $(DEMO_READY)
@@ -37,6 +38,9 @@ check: $(TEST_READY)
 
 test: check
 	.venv-test/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+kills: $(TEST_READY)
+	.venv-test/bin/python tests/killed_calls.py
 
 $(DEMO_READY): WHAT := .
 $(TEST_READY): WHAT := .[heic,lab,openvino,test]
