@@ -222,13 +222,15 @@ def test_what_is_to_be_told_of_a_name(folder: Path, model: list[str]):
 
 
 def test_every_failure_is_named_at_once_and_at_the_end(folder: Path, model: list[str]):
-    bad = Path(truncated_jpeg(folder)).rename("photos/broken.jpg")
+    Path("photos/bad").mkdir()
+    bad = Path(truncated_jpeg(folder)).rename("photos/bad/broken.jpg")
     Path("styles/rotten.png").write_bytes(b"rotten")
     Path("empty").mkdir()
     words = ("stylize", "photos", "empty", "gone.jpg", "-s", "styles", "-s", "no-such-style")
     words = (*words, "-s", "x-*", "--all-pairs", "-o", "out", *model)
     done = run(*words, code=2)
     assert results() == {"a-wave.jpg", "trip/a-wave.jpg", "trip/b-wave.png"}
+    assert not Path("out/bad").exists(), "a folder in which nothing could be painted"
     assert len(done.stdout.splitlines()) == 3
     *lines, summary = re.split(r"(?=impasto: )", done.stderr.decode())[1:]
     about = ["x-*", "empty", "styles/rotten.png", "there is no style", str(bad), "gone.jpg"]
