@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,7 +144,7 @@ def check(
     model: Sequence[str] = _FAST,
     side: int = 256,
     count: int = 8,
-) -> list[Round]:
+) -> Iterator[Round]:
     """End as many calls, each with another signal than the one before.
 
     Raises:
@@ -166,19 +166,21 @@ def check(
             if path.is_file()
         }
         assert len(wanted) == 2 * count
-        made = []
         for i in range(rounds):
             number = SIGNALS[i % len(SIGNALS)]
-            made.append(one_round(rng, number, folder, wanted, model, seconds))
-    return made
+            yield one_round(rng, number, folder, wanted, model, seconds)
 
 
 def main() -> None:
     """Run rounds and tell of each."""
-    rounds, seed = (int(each) for each in [*sys.argv[1:], "40", "0"][: max(2, len(sys.argv) - 1)])
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 40
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     ended: Counter[str] = Counter()
     for row in check(rounds, seed):
-        print(f"{row.number.name}: exit code {row.code}, {row.done} results, {row.hidden} hidden")
+        print(
+            f"{row.number.name}: exit code {row.code}, {row.done} results, {row.hidden} hidden",
+            flush=True,
+        )
         ended["before" if row.code == 0 else "stopped"] += 1
     print(f"{rounds} calls: {ended['stopped']} stopped, {ended['before']} were through before")
 

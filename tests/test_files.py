@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from impasto.batch.outputs import error_line
 from impasto.cli.signals import Stopped, stopping
 from impasto.controls.moments import Moments
-from impasto.errors import ImageError, StyleError
+from impasto.errors import ImageError, StyleError, interruption
 from impasto.images import files
 from impasto.images.files import claim, remove_leftovers, whole_file, write_whole
 from impasto.images.options import SaveOptions
@@ -370,6 +371,24 @@ def test_a_signal_clears_up_even_if_it_comes_twice(folder: Path, system: str):
             signal.raise_signal(signal.SIGTERM)  # as a terminal and a service manager do
     assert signals.number == signal.SIGHUP and signals.line() == "stopped by SIGHUP"
     assert names() == set()
+
+
+def test_an_error_that_a_signal_has_caused_is_no_failure_of_a_picture():
+    def load() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Stopped as error:
+            raise ImportError("initialization failed") from error
+
+    with pytest.raises(Stopped), stopping():
+        try:
+            load()
+        except ImportError as error:
+            error_line(ImageError("a.png: cannot be read"), "a.png")
+            wrapped = ImageError("a.png: cannot be read")
+            wrapped.__cause__ = error
+            error_line(wrapped, "a.png")
+    assert interruption(ImageError("a.png: cannot be read")) is None
 
 
 def test_signals_are_as_before_afterwards_and_what_is_ignored_stays_so():

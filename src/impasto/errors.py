@@ -16,6 +16,7 @@ __all__ = [
     "OptionError",
     "StyleError",
     "escaped",
+    "interruption",
 ]
 
 # Control signs, those that turn the direction of writing or have no shape, halves of surrogate
@@ -63,6 +64,21 @@ def escaped(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(_escape(sign) if _is_control(sign) else sign for sign in text)
+
+
+def interruption(error: BaseException) -> KeyboardInterrupt | None:
+    """Return the interruption that has caused an error, if one has.
+
+    A signal in the middle of loading a library or of its work may end in an error of the library.
+
+    Example:
+        >>> interruption(ValueError("the user's mistake")) is None
+        True
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause
 
 
 def _is_control(sign: str) -> bool:

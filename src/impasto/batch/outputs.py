@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from impasto.batch.inputs import STDIO, Input
 from impasto.batch.names import MAX_BYTES, photo_part, shared_folder, shortened, style_labels
-from impasto.errors import ImageError, OptionError
+from impasto.errors import ImageError, OptionError, interruption
 from impasto.images.files import claim, destination
 
 Existing: TypeAlias = Literal["spare", "replace", "skip"]
@@ -230,12 +230,17 @@ def error_line(error: BaseException, name: str, target: Path | None = None) -> s
         name: the picture that was read, or ``-``.
         target: the file that was written.
 
+    Raises:
+        KeyboardInterrupt: if that has caused the error.
+
     Example:
         >>> error_line(OSError(28, "No space left on device"), "street.jpg")
         'street.jpg: No space left on device'
     """
     from impasto.images.formats import one_line
 
+    if (stop := interruption(error)) is not None:
+        raise stop
     if isinstance(error, MemoryError):
         text = "not enough memory for a picture of this size; give --size"
     elif isinstance(error, OSError):

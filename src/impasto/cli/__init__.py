@@ -23,7 +23,7 @@ import click
 from impasto import __version__
 from impasto.cli.lines import say
 from impasto.cli.signals import Signals, stopping
-from impasto.errors import ImpastoError, escaped
+from impasto.errors import ImpastoError, escaped, interruption
 
 FAILED, PIPE_CLOSED = 2, 1
 """Exit codes of the command."""
@@ -163,22 +163,31 @@ def _run(signals: Signals) -> int:
         sys.stdout.flush()
     except (click.Abort, KeyboardInterrupt):
         return _interrupted(signals)
-    except click.ClickException as error:
+    except Exception as error:
+        # A signal may end in an error of a library that was being loaded, or of a terminal that
+        # went with it.
+        if interruption(error) or (signals.number and isinstance(error, OSError)):
+            return _interrupted(signals)
+        return _tell(error)
+    return code or 0
+
+
+def _tell(error: Exception) -> int:
+    """Write the line of an error and return the exit code; raise it again if it is a bug."""
+    if isinstance(error, click.ClickException):
         vars(error)["message"] = escaped(error.message)  # which may have a name in it
         error.show()
         return error.exit_code
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         _close_stdout()
         return PIPE_CLOSED
-    except MemoryError:
+    if isinstance(error, MemoryError):
         say("impasto: not enough memory for a picture of this size", err=True)
-        return FAILED
-    except (ImpastoError, OSError) as error:
-        if signals.number and isinstance(error, OSError):  # the terminal went with the signal
-            return _interrupted(signals)
+    elif isinstance(error, ImpastoError | OSError):
         say(f"impasto: {str(error).strip()}", err=True)
-        return FAILED
-    return code or 0
+    else:
+        raise error
+    return FAILED
 
 
 def _interrupted(signals: Signals) -> int:
