@@ -89,7 +89,7 @@ def one_round(
             command(out.name, model, "--resume"), cwd=folder, stdout=-1, stderr=-1
         )
     _wait_for_handlers(stopped)
-    time.sleep(rng.uniform(0, seconds))
+    time.sleep(rng.uniform(0, 0.9 * seconds))
     for _ in range(rng.choice([1, 1, 2])):
         stopped.send_signal(number)
     said = stopped.communicate(timeout=120)[1].decode()

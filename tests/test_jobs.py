@@ -443,6 +443,8 @@ def test_a_place_that_is_a_link(folder: Path):
     for name, mend in [("loop.png", "leads back to itself"), ("away.png", "make it first")]:
         with pytest.raises(OptionError, match=f"^{name}: cannot be written .*{mend}"):
             plan(of("a.jpg"), [["wave.png"]], out=name, existing="replace")
+        with pytest.raises(OptionError, match=f"^{name}/: is a link to nothing; name a folder"):
+            plan(of("a.jpg", "b.jpg"), [["wave.png"]], out=f"{name}/")
     Path("link.png").symlink_to("new.png")
     assert targets(plan(of("a.jpg"), [["wave.png"]], out="link.png", existing="replace")) == [
         "link.png"

@@ -165,7 +165,8 @@ def plan_outputs(
             _check_file(Path(out), existing)
             return replace(outputs, is_file=True)
         if os.path.lexists(out.rstrip("/")):
-            raise OptionError(f"{out}: is a file; name a folder for several results")
+            kind = "a file" if Path(out.rstrip("/")).exists() else "a link to nothing"
+            raise OptionError(f"{out}: is {kind}; name a folder for several results")
         if Path(out).suffix.lower() in _suffixes(written=True) and not out.endswith("/"):
             raise OptionError(
                 f"{out}: is the name of a file; for several results name a folder"
