@@ -19,13 +19,14 @@ STAMP := $(shell $(PYTHON) -c 'import hashlib, pathlib, sys; \
 DEMO_READY := .venv/ready-$(STAMP)
 TEST_READY := .venv-test/ready-$(STAMP)
 
-.PHONY: help demo test check kills clean python
+.PHONY: help demo test check kills soak clean python
 
 help:
 	@echo "make demo    install the runtime (no PyTorch) into .venv and stylize an example"
 	@echo "make test    install what the tests need into .venv-test; linters, types, tests"
 	@echo "make check   the linters and the types alone"
 	@echo "make kills   end 40 batches by signals at random moments, and look what is left"
+	@echo "make soak    5,000 calls of random sizes in each engine: is memory flat? takes half an hour"
 	@echo "make clean   remove both environments, the demo's picture and the caches"
 
 demo: $(DEMO_READY)
@@ -41,6 +42,9 @@ test: check
 
 kills: $(TEST_READY)
 	.venv-test/bin/python tests/killed_calls.py
+
+soak: $(TEST_READY)
+	.venv-test/bin/python benchmarks/soak.py
 
 $(DEMO_READY): WHAT := .
 $(TEST_READY): WHAT := .[heic,lab,openvino,test]

@@ -3,11 +3,15 @@
 python benchmarks/memory.py                          # 4, 16 and 100 megapixels, TIFF and PNG
 python benchmarks/memory.py --models fast --formats tif --megapixels 4 100
 python benchmarks/memory.py --depth 16 --mask        # 16 bits a channel, a mask of the same size
+python benchmarks/memory.py --memory 512000000 1000000000       # is a budget kept?
+
+Exit code 1 if a peak is more than 10 % above the budget of memory.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import subprocess
@@ -19,12 +23,15 @@ from time import perf_counter, process_time
 import numpy as np
 from PIL import Image
 
+from impasto import Budget
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 HEAD = (
-    *("model", "format", "pixels", "tile", "peak MB", "s / Mpx", "x first"),
+    *("model", "format", "pixels", "budget", "tile", "peak MB", "s / Mpx", "x first"),
     *("CPU s / Mpx", "x first", "read + write"),
 )
 LEGEND = """\
+budget        MB of memory that may be used
 peak MB       largest resident memory of a process that loads the model and paints the picture
 s / Mpx       seconds a megapixel from file to file, without loading the model and the style
 x first       that against the smallest picture
@@ -42,25 +49,34 @@ def main() -> None:
     add("--formats", nargs="+", metavar="SUFFIX", default=["tif", "png"])
     add("--engine", metavar="NAME", help="default: the fastest installed")
     add("--precision", metavar="P", help="default: the engine's choice")
-    add("--memory", metavar="BYTES", type=int, help="the budget (default: the library's)")
+    add(
+        "--memory",
+        metavar="BYTES",
+        type=int,
+        nargs="+",
+        default=[Budget.memory],
+        help="budgets (default: the library's)",
+    )
     add("--tile", metavar="N", type=int, help="force tiles of that many pixels")
     add("--depth", type=int, choices=(8, 16), default=8, help="bits a channel")
     add("--mask", action="store_true", help="paint within a mask as large as the picture")
     options = parser.parse_args()
-    rows = []
+    rows, kept = [], True  # tiles that are asked for may need more than the budget
     with tempfile.TemporaryDirectory() as folder:
         for suffix in options.formats:
             pictures = [picture(Path(folder), n, suffix, options.depth) for n in options.megapixels]
-            for model in options.models:
+            for model, budget in itertools.product(options.models, options.memory):
                 first = None
                 for source, millions in zip(pictures, options.megapixels, strict=True):
-                    found = measure(source, model, options)
+                    found = measure(source, model, budget, options)
+                    kept = kept and (options.tile or found["peak"] <= 1.1 * budget)
                     rate = found["seconds"] / millions
                     work = found["work"] / millions
                     first = first or (rate, work)
                     rows.append((
-                        Path(model).stem, suffix, f"{millions:g} M", str(found["tile"] or "-"),
-                        f"{found['peak'] / 1e6:.0f}", f"{rate:.3f}", f"{rate / first[0]:.2f}",
+                        Path(model).stem, suffix, f"{millions:g} M", f"{budget / 1e6:.0f}",
+                        str(found["tile"] or "-"), f"{found['peak'] / 1e6:.0f}",
+                        f"{rate:.3f}", f"{rate / first[0]:.2f}",
                         f"{work:.3f}", f"{work / first[1]:.2f}",
                         f"{found['copy'] / millions:.3f}",
                     ))  # fmt: skip
@@ -69,6 +85,7 @@ def main() -> None:
                 source.unlink()
                 mask_of(source).unlink()
     print(table(rows), LEGEND, sep="\n\n")
+    sys.exit(not kept)
 
 
 def picture(folder: Path, megapixels: float, suffix: str, depth: int) -> Path:
@@ -101,11 +118,11 @@ def write(path: Path, row: np.ndarray, side: int, depth: int) -> Path:
     return path
 
 
-def measure(source: Path, model: str, options: argparse.Namespace) -> dict[str, float]:
+def measure(source: Path, model: str, budget: int, options: argparse.Namespace) -> dict[str, float]:
     target = source.with_name(f"painted{source.suffix}")
     job = {
         "source": str(source), "target": str(target), "model": model, "engine": options.engine,
-        "precision": options.precision, "memory": options.memory, "tile": options.tile,
+        "precision": options.precision, "memory": budget, "tile": options.tile,
         "masks": [str(mask_of(source))] if options.mask else None,
     }  # fmt: skip
     command = [sys.executable, __file__, "--paint", json.dumps(job)]
@@ -121,9 +138,10 @@ def paint(job: dict[str, str]) -> None:
 
     model = impasto.load(job["model"], engine=job["engine"], precision=job["precision"])
     style = model.style(EXAMPLES / "styles" / "wave.jpg")
-    more = {name: job[name] for name in ("memory", "tile", "masks") if job[name] is not None}
+    limits = {name: job[name] for name in ("memory", "tile") if job[name] is not None}
+    controls, budget = impasto.Controls(masks=job["masks"] or ()), impasto.Budget(**limits)
     start, work = perf_counter(), process_time()
-    written = model.stylize_file(job["source"], job["target"], style, **more)
+    written = model.stylize_file(job["source"], job["target"], style, controls, budget=budget)
     seconds, work = perf_counter() - start, process_time() - work
     peak = peak_bytes()
     start = perf_counter()

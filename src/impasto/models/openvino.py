@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
+import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -18,6 +20,14 @@ from impasto.models.engine import Engine, GraphEngine, environment, error_line
 
 # Precision -> INFERENCE_PRECISION_HINT and the name of the processor's capability in OpenVINO.
 _PRECISIONS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16")}
+
+# Prepared operations that a graph keeps, the last used. Every size of pictures needs some of its
+# own, and OpenVINO would keep 5,000, a MB for every size that was ever seen. So many are enough for
+# the few sizes that take turns in a folder or at the edges of tiles.
+_KEPT_OPERATIONS = 64
+# What is prepared anew lies between what is kept, so the C library can hold on to what is freed.
+# After so many changes of size it is asked to give that back, which takes some milliseconds.
+_CHANGES = 64
 
 
 def supported() -> frozenset[str]:
@@ -36,6 +46,7 @@ def open_graphs(bundle: Bundle, *, precision: str, threads: int | None) -> Engin
     options = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": _PRECISIONS[precision][0],
+        "CPU_RUNTIME_CACHE_CAPACITY": str(_KEPT_OPERATIONS),
     }
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = str(threads)
@@ -66,6 +77,8 @@ class _Graph:
         self._compiled = compiled
         # A request is busy while it runs, so every thread takes one of its own and puts it back.
         self._idle: deque[Any] = deque()
+        self._sizes: list[tuple[int, ...]] = []
+        self._changes = 0
 
     def run(
         self, outputs: Sequence[str], feed: Mapping[str, NDArray[np.float32]]
@@ -74,6 +87,7 @@ class _Graph:
             request = self._idle.pop()
         except IndexError:
             request = self._compiled.create_infer_request()
+        self._notice([each.shape for each in feed.values()])
         try:
             request.infer(dict(feed), share_inputs=True, share_outputs=True)
             # Copies, since the next run of this request writes over its tensors.
@@ -82,6 +96,14 @@ class _Graph:
             raise EngineError(f"OpenVINO failed: {error_line(error, last=True)}") from error
         self._idle.append(request)
         return results
+
+    def _notice(self, sizes: list[tuple[int, ...]]) -> None:
+        """Count changes of size. Threads may miss one another's, which does not matter."""
+        if sizes != self._sizes:
+            self._sizes = sizes
+            self._changes += 1
+            if self._changes % _CHANGES == 0:
+                _give_back()
 
 
 def _port(output: Any) -> Port:
@@ -93,6 +115,12 @@ def _port(output: Any) -> Port:
         elif shape[1].is_static:
             channels = int(shape[1].get_length())
     return Port(frozenset(output.names), channels)
+
+
+def _give_back() -> None:
+    """Return memory that is free to the system, where the C library is one that can (glibc)."""
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
 
 
 _LOCK = Lock()

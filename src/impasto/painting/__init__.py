@@ -36,7 +36,9 @@ class Budget:
     Attributes:
         tile: paint in tiles of at most this many pixels to a side, 32 or more; None: only what does
             not fit into memory, in tiles as large as fit. The result is the same.
-        memory: bytes that the process may use.
+        memory: bytes of main memory that the whole process may use while it paints one picture at a
+            time: interpreter, engine, model, picture and tile. Kept to within a tenth from 512 MB
+            on; a process that paints N pictures at once, in threads, needs that for each tile.
 
     Raises:
         OptionError: if a number is out of its range.
@@ -53,7 +55,10 @@ class Budget:
         shown="what does not fit into --memory, in tiles as large as fit",
     )
     memory: int = option(
-        2_000_000_000, "What painting may use, such as 2GB.", metavar="BYTES", kind="bytes"
+        2_000_000_000,
+        "Main memory that the whole process may use, such as 2GB; from 512MB kept to within 10 %.",
+        metavar="BYTES",
+        kind="bytes",
     )
 
     def __post_init__(self) -> None:

@@ -1,0 +1,179 @@
+"""Thousands of calls with random sizes, styles and masks in one process: is its memory flat?
+
+python benchmarks/soak.py                            # 5,000 calls in each engine, 16 to 512 px
+python benchmarks/soak.py --engine openvino --calls 300 --warm 100 --largest 64
+
+Exit code 1 if the memory at the last call is more than 10 % above that at the call number --warm,
+or if a call that is made again gives other bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+GROWTH = 1.10
+"""The most that memory at the last call may be, over that when all was warm."""
+
+# Calls that are made again in turn, and after so many others.
+_SAME, _EVERY = 8, 25
+# Memory at a call is the median of so many calls up to it.
+_WINDOW = 20
+
+
+@dataclass(frozen=True)
+class Soak:
+    """Result of a soak.
+
+    Attributes:
+        early: bytes of resident memory when the process was warm.
+        late: the same at the last call.
+        course: the same at every tenth of the calls.
+        sizes: different sizes of pictures that were painted.
+        same: calls that were made again.
+        changed: those of them that gave other bytes than the first time.
+    """
+
+    early: int
+    late: int
+    course: tuple[int, ...]
+    sizes: int
+    same: int
+    changed: int
+
+    @property
+    def fine(self) -> bool:
+        """True if memory stayed flat and pictures the same."""
+        return self.late <= GROWTH * self.early and not self.changed
+
+
+def soak(
+    model: str, engine: str, *, calls: int, warm: int, largest: int, threads: int, seed: int = 0
+) -> Soak:
+    """Paint pictures of random sizes in this process, and watch its memory.
+
+    Args:
+        model: a name or a file.
+        engine: a name in ``ENGINES``.
+        calls: how many, 200 or more.
+        warm: call after which memory may grow no more.
+        largest: the longest side, in pixels.
+        threads: of the engine.
+        seed: of what is painted.
+    """
+    import impasto
+    from impasto.styles.library import GALLERY
+
+    stylizer = impasto.load(model, engine=engine, threads=threads)
+    names = sorted(path.stem for path in (GALLERY / stylizer.name).iterdir())
+    again = [_call(np.random.default_rng([seed, k]), names, largest) for k in range(_SAME)]
+    first = [_digest(stylizer, call) for call in again]
+    random = np.random.default_rng(seed)
+    memory, sizes, same, changed = [], set(), 0, 0
+    for number in range(calls):
+        call = _call(random, names, largest)
+        sizes.add(call["content"].shape)
+        _digest(stylizer, call)
+        if number % _EVERY == 0:
+            k = same % _SAME
+            changed += _digest(stylizer, again[k]) != first[k]
+            same += 1
+        memory.append(resident_bytes())
+        if (number + 1) % (calls // 10) == 0:
+            print(f"{engine}: {number + 1} calls, {memory[-1] / 1e6:.0f} MB", file=sys.stderr)
+    early, *course = (
+        int(np.median(memory[end - _WINDOW : end]))
+        for end in (warm, *range(calls // 10, calls + 1, calls // 10))
+    )
+    return Soak(early, course[-1], tuple(course), len(sizes), same, changed)
+
+
+def _call(random: np.random.Generator, names: list[str], largest: int) -> dict[str, Any]:
+    """Arguments of a call: a picture, one to three styles, and masks for every other one."""
+    styles: list[Any] = [
+        str(name) for name in random.choice(names, random.integers(1, 4), replace=False)
+    ]
+    if random.random() < 0.25:
+        styles[0] = _picture(random, largest)
+    masks: list[Any] = []
+    if random.random() < 0.5:
+        masks = [random.random(random.integers(4, 65, 2), np.float32) for _ in styles]
+    alpha = float(random.choice([0.0, 0.5, 1.0, 1.0]))
+    return {"content": _picture(random, largest), "style": styles, "masks": masks, "alpha": alpha}
+
+
+def _picture(random: np.random.Generator, largest: int) -> NDArray[np.float32]:
+    """Make a picture of random size: a ramp of some color, and grain."""
+    height, width = random.integers(16, largest + 1, 2)
+    ramp = np.linspace(0, 0.8, height)[:, None, None] * np.linspace(1, 0.2, width)[:, None]
+    grain = random.random((height, width, 1))
+    return (ramp * random.random(3) + 0.2 * grain).astype(np.float32)
+
+
+def _digest(stylizer: Any, call: dict[str, Any]) -> str:
+    painted = stylizer.stylize(**call)
+    return hashlib.sha256(np.ascontiguousarray(painted)).hexdigest()
+
+
+def resident_bytes() -> int:
+    """Return the resident memory of this process, on Linux."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+
+def main() -> None:
+    """Read the command line, and soak every engine in a process of its own."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--model", default="fast", metavar="NAME|FILE", help="default: fast")
+    add("--engine", nargs="+", metavar="NAME", default=["onnxruntime", "openvino"])
+    add("--calls", type=int, default=5000, metavar="N", help="default: 5000")
+    add("--warm", type=int, default=500, metavar="N", help="compare with this call (default: 500)")
+    add("--largest", type=int, default=512, metavar="PIXELS", help="longest side (default: 512)")
+    add("--threads", type=int, default=2, metavar="N", help="default: 2")
+    add("--here", action="store_true", help="in this process, and print the result as JSON")
+    options = parser.parse_args()
+    numbers = {name: getattr(options, name) for name in ("calls", "warm", "largest", "threads")}
+    if options.here:
+        return print(json.dumps(asdict(soak(options.model, options.engine[0], **numbers))))
+    fine = True
+    for engine in options.engine:
+        found = in_process(options.model, engine, **numbers)
+        fine = fine and found.fine
+        print(*report(engine, found, options.calls, options.warm), sep="\n", flush=True)
+    sys.exit(not fine)
+
+
+def in_process(model: str, engine: str, **options: int) -> Soak:
+    """Soak in a process of its own, whose memory holds nothing else; as :func:`soak`."""
+    command = [sys.executable, __file__, "--here", "--model", model, "--engine", engine]
+    for name, value in options.items():
+        command += [f"--{name}", str(value)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found = json.loads(done.stdout)
+    return Soak(**found | {"course": tuple(found["course"])})
+
+
+def report(engine: str, found: Soak, calls: int, warm: int) -> Iterator[str]:
+    """Lines about a soak."""
+    growth, course = found.late / found.early - 1, [f"{each / 1e6:.0f}" for each in found.course]
+    yield f"{engine}: {'fine' if found.fine else 'FAULT'}; {found.sizes} sizes in {calls} calls"
+    yield (
+        f"  memory {found.early / 1e6:.0f} MB at call {warm}, {found.late / 1e6:.0f} MB at call "
+        f"{calls} ({growth:+.1%}); at every tenth of the calls {', '.join(course)} MB"
+    )
+    yield f"  {found.same} calls made again, {found.changed} of them gave other bytes"
+
+
+if __name__ == "__main__":
+    main()
