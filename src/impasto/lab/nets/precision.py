@@ -1,4 +1,4 @@
-"""Whether a device computes in bfloat16 by instructions of its own."""
+"""Detection of bfloat16: does a device compute in it by instructions of its own?"""
 
 from __future__ import annotations
 

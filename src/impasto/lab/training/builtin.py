@@ -126,7 +126,7 @@ class BuiltInObjective:
 
     paints = True
     styles_apart = False
-    """Whether a step moves the parameters of those styles alone that it draws."""
+    """True if a step moves the parameters of those styles alone that it draws."""
 
     def __init__(
         self,
