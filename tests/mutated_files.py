@@ -213,7 +213,7 @@ def tiff(
         277: (3, (channels,)),
         284: (3, (2 if planar else 1,)),
         317: (3, (predictor,)),
-        339: (3, (3 if values.dtype.kind == "f" else 1,) * channels),
+        339: (3, ({"u": 1, "i": 2, "f": 3, "c": 6}[values.dtype.kind],) * channels),
     }
     if channels in (2, 4):
         table[338] = (3, (extra,))

@@ -109,7 +109,7 @@ def test_alpha_is_a_number_or_a_picture(tmp_path: Path) -> None:
         (np.zeros((2, 2), np.uint8), "not .* uint8"),
         (np.full((2, 2), 1.5), r"must lie in \[0, 1\], not from 1.5 to 1.5"),
         (np.full((2, 2), -0.1), "not from -0.1"),
-        (np.full((2, 2), np.nan), "not from nan"),
+        (np.full((2, 2), np.nan), "4 of 4 are NaN"),
     ],
 )
 def test_planes_refused(values: Any, says: str) -> None:

@@ -24,6 +24,7 @@ from impasto.images.formats import one_line
 from impasto.images.metadata import fitted
 from impasto.images.options import MIN_SIDE, ReadOptions, SaveOptions, check_size
 from impasto.images.photo import Photo, Picture, fit_photo, read_photo
+from impasto.images.ranges import SLACK, ValueRange
 from impasto.images.resizing import Plane, scaled_size
 from impasto.images.sources import OpenPicture, open_picture
 from impasto.images.windows import PaintedTile, Source
@@ -56,9 +57,6 @@ Styles: TypeAlias = Style | Picture | Photo | Sequence[Style | Picture | Photo]
 
 # Models that ship: no package can plug in a painter under their names.
 _NAMES = frozenset(row.name for row in MODELS)
-
-# What rounding in a resize may leave outside [0, 1].
-_SLACK = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +204,7 @@ class Stylizer:
         size: int | None = None,
         style_size: int | None = ReadOptions.style_size,
         keep_gps: bool = False,
+        value_range: ValueRange | None = None,
         tile: int | None = None,
         memory: int = Budget.memory,
         watch: Watch | None = None,
@@ -231,6 +230,8 @@ class Stylizer:
             size: shorter side of the result in pixels, 16 or more; by default the content's.
             style_size: shorter side that larger style pictures are reduced to.
             keep_gps: keep the place where the photograph was taken among its metadata.
+            value_range: the values that are black and white in floats and wide integers, as for
+                :class:`impasto.images.options.ReadOptions`.
             tile: paint in tiles of at most this many pixels to a side; None: only what does not fit
                 into memory.
             memory: bytes that the process may use. The picture itself is held as floats;
@@ -262,7 +263,9 @@ class Stylizer:
             color=color,
             coarse=coarse,
         )
-        read = ReadOptions(size=size, style_size=style_size, keep_gps=keep_gps)
+        read = ReadOptions(
+            size=size, style_size=style_size, keep_gps=keep_gps, value_range=value_range
+        )
         budget = Budget(tile=tile, memory=memory)
         model = self.with_settings(**settings)
         model.check(controls, len(_listed(style)), budget)
@@ -270,7 +273,8 @@ class Stylizer:
             styles = [model.prepare(each, controls.color, read) for each in _listed(style)]
             controls = controls.opened(files, max_pixels=read.max_pixels)
             model.check(controls, len(styles), budget)
-            photo = fit_photo(read_photo(content, keep_gps=keep_gps), size)
+            photo = read_photo(content, keep_gps=keep_gps, value_range=value_range)
+            photo = fit_photo(photo, size)
             _check_side(*photo.image.shape[:2], name=photo.name)
             painted = model._painted(photo, styles, controls, budget, watch)
         return photo.give_back(painted.image)
@@ -326,7 +330,12 @@ class Stylizer:
             controls = controls.opened(files, max_pixels=read.max_pixels)
             self.check(controls, len(styles), budget)
             picture = files.enter_context(
-                open_picture(content, max_pixels=read.max_pixels, keep_gps=read.keep_gps)
+                open_picture(
+                    content,
+                    max_pixels=read.max_pixels,
+                    keep_gps=read.keep_gps,
+                    value_range=read.value_range,
+                )
             )
             start = perf_counter()
             encoded = self.encode_picture(picture, controls, path, read, save, budget, watch)
@@ -500,7 +509,9 @@ class Stylizer:
         """
         found = style if isinstance(style, Photo) else self.find(style)
         if not isinstance(found, Style | Photo):
-            with open_picture(found, max_pixels=read.max_pixels) as picture:
+            with open_picture(
+                found, max_pixels=read.max_pixels, value_range=read.value_range
+            ) as picture:
                 found = picture.photo()
         if isinstance(found, Photo) and min(found.height, found.width) > (read.style_size or 0):
             found = fit_photo(found, read.style_size, enlarge=False)
@@ -775,9 +786,17 @@ def check_image(image: NDArray[np.float32], name: str) -> None:
             f"{name}: an image must be (H, W, 3) floating numbers, not {image.shape} {image.dtype}"
         )
     _check_side(*image.shape[:2], name=name)
+    if isinstance(image, np.ma.MaskedArray):
+        raise ImageError(f"{name}: is a masked array; give it to stylize(), or its mask as opacity")
     low, high = float(image.min()), float(image.max())
-    if not (low >= -_SLACK and high <= 1 + _SLACK):  # also refuses NaN
-        raise ImageError(f"{name}: values must lie in [0, 1], not from {low:g} to {high:g}")
+    if not (low >= -SLACK and high <= 1 + SLACK):  # also refuses NaN
+        broken = image.size - int(np.count_nonzero(np.isfinite(image)))
+        found = (
+            f"and {broken} of {image.size} are NaN or infinite"
+            if broken
+            else (f"not from {low:g} to {high:g}")
+        )
+        raise ImageError(f"{name}: values must lie in [0, 1], {found}")
 
 
 def _check_side(height: int, width: int, *, name: str) -> None:

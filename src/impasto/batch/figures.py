@@ -267,12 +267,12 @@ def _prepare(
             thumbnails.append(None if data is None else _picture(read_photo(io.BytesIO(data))))
             continue
         if not isinstance(value, Photo):
-            value = read_photo(value, max_pixels=read.max_pixels)
+            value = read_photo(value, max_pixels=read.max_pixels, value_range=read.value_range)
             value = fit_photo(value, read.style_size, enlarge=False)
         values.append(model.style(value, size=None))
         thumbnails.append(_picture(value))
     if not isinstance(content, Photo):
-        content = read_photo(content, max_pixels=read.max_pixels)
+        content = read_photo(content, max_pixels=read.max_pixels, value_range=read.value_range)
     photo = fit_photo(content, size, enlarge=False)
     return photo, model.encode(photo.image, opacity=photo.alpha), values, thumbnails
 

@@ -236,7 +236,12 @@ def _paint_photograph(
                     if opened is None:
                         source = sys.stdin.buffer if job.photo == STDIO else job.photo
                         picture = files.enter_context(
-                            open_picture(source, max_pixels=read.max_pixels, keep_gps=read.keep_gps)
+                            open_picture(
+                                source,
+                                max_pixels=read.max_pixels,
+                                keep_gps=read.keep_gps,
+                                value_range=read.value_range,
+                            )
                         )
                         opened = (
                             picture,

@@ -14,6 +14,7 @@ from impasto.controls.affine import MAX_ALPHA, check_alpha
 from impasto.errors import ImageError, OptionError
 from impasto.images.formats import one_line
 from impasto.images.photo import Picture, read_photo
+from impasto.images.ranges import SLACK
 from impasto.images.resizing import MAX_PIXELS, Plane, Stretch, resize_plane, stretched
 from impasto.images.sources import open_picture
 from impasto.images.windows import Source
@@ -110,6 +111,8 @@ def read_mask(source: Picture, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.fl
         >>> read_mask(np.array([[0, 51, 255]], np.uint8))
         array([[0. , 0.2, 1. ]], dtype=float32)
     """
+    if isinstance(source, np.ma.MaskedArray):
+        raise ImageError("the mask is a masked array; fill it first, such as with .filled(0)")
     if isinstance(source, np.ndarray) and source.dtype.kind == "b":
         source = source.astype(np.float32)
     photo = read_photo(source, max_pixels=max_pixels)
@@ -235,7 +238,7 @@ def check_plane(values: NDArray[Any], what: str, *, high: float = 1.0) -> NDArra
     """One number for each place, if it is that.
 
     Args:
-        values: an (H, W) array of floats in [0, high], or of bool.
+        values: an (H, W) array of floats in [0, high], or of bool; rounding errors are clipped.
         what: what to call it in a message.
         high: the largest value allowed.
 
@@ -252,12 +255,19 @@ def check_plane(values: NDArray[Any], what: str, *, high: float = 1.0) -> NDArra
         raise OptionError(
             f"{what} must be (H, W) floating numbers, not {values.shape} {values.dtype}"
         )
+    if isinstance(values, np.ma.MaskedArray):
+        raise OptionError(f"{what} is a masked array; fill it first, such as with .filled(0)")
     lowest, highest = float(values.min()), float(values.max())
-    if not (lowest >= 0 and highest <= high):  # also refuses NaN
-        raise OptionError(
-            f"the values of {what} must lie in [0, {high:g}], not from {lowest:g} to {highest:g}"
+    if not (lowest >= -SLACK and highest <= high + SLACK):  # also refuses NaN
+        broken = values.size - int(np.count_nonzero(np.isfinite(values)))
+        found = (
+            f"and {broken} of {values.size} are NaN or infinite"
+            if broken
+            else (f"not from {lowest:g} to {highest:g}")
         )
-    return values.astype(np.float32, copy=False)
+        raise OptionError(f"the values of {what} must lie in [0, {high:g}], {found}")
+    plane: NDArray[np.float32] = values.astype(np.float32, copy=False)
+    return plane if 0 <= lowest and highest <= high else plane.clip(0, high)
 
 
 def bytes_held(mask: Mask) -> tuple[int, int]:

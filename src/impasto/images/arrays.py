@@ -14,14 +14,15 @@ from impasto.errors import ImageError
 from impasto.images.icc import srgb_profile
 from impasto.images.metadata import Metadata, pillow_info
 from impasto.images.options import SaveOptions
+from impasto.images.ranges import FIXED, WHITE, ValueRange, fractions
 from impasto.images.resizing import check_rgb, resize_plane
 from impasto.images.windows import Source, Window
 from impasto.images.writing import Rendered, quantized, write_image
 
 Layout: TypeAlias = Literal["HW", "HWC", "CHW"]
 
-# White for each dtype that an array may have, whatever its byte order.
-_WHITE = {"u1": 255, "u2": 65535, "f2": 1, "f4": 1, "f8": 1}
+# Kinds of numbers, whatever their byte order, of which it is clear what white is.
+_CLEAR = ("u1", "u2", "f2", "f4", "f8")
 
 # Rec. 709: the weights of the sRGB primaries.
 _LUMA = (0.2126, 0.7152, 0.0722)
@@ -38,6 +39,8 @@ class ArrayForm:
         height: in pixels.
         width: in pixels.
         name: what to call the array in a message.
+        value_range: the values that are black and white, if a user said so.
+        mask: of a masked array: (H, W), True where any channel is masked.
     """
 
     dtype: np.dtype[Any]
@@ -46,6 +49,8 @@ class ArrayForm:
     height: int
     width: int
     name: str
+    value_range: ValueRange | None = None
+    mask: NDArray[np.bool_] | None = field(default=None, compare=False)
 
     @property
     def depth(self) -> int:
@@ -53,11 +58,12 @@ class ArrayForm:
         return 16 if self.dtype.itemsize > 1 else 8
 
 
-def array_form(array: NDArray[Any]) -> ArrayForm:
-    """The form of an array; its values are not looked at.
+def array_form(array: NDArray[Any], value_range: ValueRange | None = None) -> ArrayForm:
+    """The form of an array; its values are not looked at, but for the mask of a masked one.
 
     Args:
         array: as for :func:`impasto.images.photo.read_photo`.
+        value_range: as for :func:`impasto.images.photo.read_photo`.
 
     Raises:
         ImageError: if its dtype or its shape is not one of a picture.
@@ -67,21 +73,35 @@ def array_form(array: NDArray[Any]) -> ArrayForm:
         'HWC'
     """
     name = f"the array of shape {array.shape}"
-    if array.dtype.str[1:] not in _WHITE:
+    kind = array.dtype.str[1:]
+    if kind not in WHITE:
         raise ImageError(
-            f"{name}: dtype {array.dtype} is not read; give uint8, uint16, or floats in [0, 1] "
-            "(a bool array: array.astype(np.float32))"
+            f"{name}: dtype {array.dtype} is not read; give uint8, uint16, or floats in [0, 1]"
+            + _MENDS.get(array.dtype.kind, "")
         )
     layout = _layout(array, name)
     height, width, channels = _channels_last(array, layout).shape
-    return ArrayForm(array.dtype, layout, channels, height, width, name)
+    if kind not in _CLEAR and value_range is None:
+        held = f" from {array.min()} to {array.max()}" if array.size else ""
+        raise ImageError(
+            f"{name}: dtype {array.dtype}{held} does not say what white is; give uint8 "
+            "(array.astype(np.uint8) where 255 is white), uint16, or floats in [0, 1], or say "
+            "which values are black and white: value_range=(0, 255)"
+        )
+    mask: NDArray[np.bool_] | None = None
+    if isinstance(array, np.ma.MaskedArray):
+        mask = np.asarray(_channels_last(np.ma.getmaskarray(array), layout).any(axis=2))
+    if kind in FIXED:
+        value_range = None
+    return ArrayForm(array.dtype, layout, channels, height, width, name, value_range, mask)
 
 
 def read_array(array: NDArray[Any], form: ArrayForm) -> Photo:
     """The picture that an array holds, copied.
 
     Args:
-        array: uint8, uint16, or floats in [0, 1].
+        array: uint8, uint16, or floats in [0, 1]; others with a range of values in ``form``. What
+            is masked in a masked array is transparent.
         form: as :func:`array_form` found it.
 
     Raises:
@@ -92,12 +112,21 @@ def read_array(array: NDArray[Any], form: ArrayForm) -> Photo:
         >>> float(read_array(array, array_form(array)).image[0, 0, 0])
         0.20000000298023224
     """
-    _check_values(array, form.name)
-    values = _channels_last(array, form.layout).astype(np.float32)
-    values /= _WHITE[array.dtype.str[1:]]
+    stored = _channels_last(np.asarray(array), form.layout)
+    if form.mask is not None and form.mask.any():  # what is masked may be anything, such as NaN
+        stored = stored.copy()
+        stored[form.mask] = 0 if form.value_range is None else _least(form)
+    kind = array.dtype.str[1:]
+    values = fractions(
+        stored, form.value_range, white=WHITE[kind], name=form.name, what=_named(array.dtype)
+    )
+    alpha = values[..., 3].copy() if form.channels == 4 else None
+    if form.mask is not None:
+        seen = np.where(form.mask, np.float32(0), np.float32(1))
+        alpha = seen if alpha is None else alpha * seen
     return Photo(
         image=np.repeat(values, 3, axis=2) if form.channels == 1 else values[..., :3].copy(),
-        alpha=values[..., 3].copy() if form.channels == 4 else None,
+        alpha=alpha,
         name=form.name,
         form=form,
         depth=form.depth,
@@ -163,8 +192,9 @@ class Photo:
 
         A file or a Pillow image gives an 8-bit Pillow image (it has no deeper colors), RGB or RGBA,
         upright, with the profile of sRGB, EXIF data, XMP and resolution in ``info``; :meth:`save`
-        writes all metadata, and 16 bits. An array gives an array of the same dtype and layout; a
-        grey one gives luma (Rec. 709). Alpha is put back, scaled if the size changed.
+        writes all metadata, and 16 bits. An array gives an array of the same dtype, layout and
+        range of values; a grey one gives luma (Rec. 709). Alpha is put back, scaled if the size
+        changed, as is the mask of a masked array.
 
         Args:
             image: (H, W, 3) floats in [0, 1], of any size; what is outside is clipped.
@@ -186,14 +216,19 @@ class Photo:
             return picture
         values, alpha = rendered.image, rendered.alpha
         if self.form.channels > 1:
-            planes = values if alpha is None else np.dstack([values, alpha])
+            planes = values
+            if self.form.channels == 4 and alpha is not None:
+                planes = np.dstack([values, alpha])
         else:  # in float64, so that a grey of three equal channels comes back exactly
             planes = (values @ np.array(_LUMA))[..., None].astype(values.dtype)
-        array = _in_dtype(planes, self.form.dtype)
+        array = _in_dtype(planes, self.form)
+        if self.form.mask is not None:
+            array = _masked(array, self.form.mask)
         if self.form.layout == "HW":
             return array[..., 0]
         if self.form.layout == "CHW":
-            return np.ascontiguousarray(array.transpose(2, 0, 1))
+            array = array.transpose(2, 0, 1)
+            return array.copy() if self.form.mask is not None else np.ascontiguousarray(array)
         return array
 
     def rendered(self, image: NDArray[np.floating[Any]]) -> Rendered:
@@ -268,9 +303,46 @@ def in_memory(source: Source) -> Photo:
     return Photo(image, alpha, source.name, depth=source.depth)
 
 
-def _in_dtype(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    values = values if dtype.kind == "f" else quantized(values, dtype.itemsize * 8)
+# The mends that a message has for arrays of some kinds.
+_MENDS = {
+    "b": " (a bool array: array.astype(np.float32))",
+    "c": " (of complex numbers the size: np.abs)",
+    "f": " (array.astype(np.float64))",
+    "O": " (array.astype(np.float32), if it holds numbers)",
+}
+
+
+def _named(dtype: np.dtype[Any]) -> str:
+    return "floats" if dtype.kind == "f" else f"{dtype.name}"
+
+
+def _least(form: ArrayForm) -> Any:
+    """Black of a range, as a number of the array's kind."""
+    low = 0.0 if form.value_range is None else form.value_range[0]
+    return low if form.dtype.kind == "f" else round(low)
+
+
+def _in_dtype(values: NDArray[Any], form: ArrayForm) -> NDArray[Any]:
+    dtype = form.dtype
+    if form.value_range is not None:
+        low, high = form.value_range
+        values = values.astype(np.float64) * (high - low) + low
+        if dtype.kind != "f":
+            limits = np.iinfo(dtype)
+            values = np.rint(values).clip(limits.min, limits.max)
+    elif dtype.kind != "f":
+        values = quantized(values, dtype.itemsize * 8)
     return values.astype(dtype)
+
+
+def _masked(array: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
+    """A masked array of a result; the mask is scaled to it."""
+    size = array.shape[:2]
+    if mask.shape != size:
+        mask = resize_plane(mask.astype(np.float32), *size) > 0.5
+    every = np.repeat(mask[..., None], array.shape[2], axis=2)
+    masked: NDArray[Any] = np.ma.MaskedArray(array, mask=every)
+    return masked
 
 
 def _channels_last(array: NDArray[Any], layout: Layout) -> NDArray[Any]:
@@ -293,20 +365,3 @@ def _layout(array: NDArray[Any], name: str) -> Layout:
         f"{name}: a picture is (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels"
         + ("; of a batch or a film give one picture at a time" if array.ndim == 3 else "")
     )
-
-
-def _check_values(array: NDArray[Any], name: str) -> None:
-    if array.dtype.kind != "f":
-        return
-    broken = array.size - int(np.count_nonzero(np.isfinite(array)))
-    if broken:
-        raise ImageError(
-            f"{name}: {broken} of {array.size} values are NaN or infinite; "
-            "mend them first (np.nan_to_num)"
-        )
-    low, high = float(array.min()), float(array.max())
-    if low < 0 or high > 1:
-        raise ImageError(
-            f"{name}: floats from {low:g} to {high:g}, not within [0, 1]; "
-            "scale them (/ 255) or clip them (np.clip)"
-        )

@@ -5,7 +5,9 @@ Nothing heavy is imported here: the command line builds its options from the fie
 
 from __future__ import annotations
 
+import math
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +43,9 @@ class ReadOptions:
             which sets the scale of their strokes; None leaves them as they are.
         max_pixels: larger pictures are refused, files from their headers before they are decoded.
         keep_gps: keep the place where the photograph was taken among its metadata.
+        value_range: the values that are black and white in pictures of floats or of wide integers
+            (32 bits, or signed ones), whose formats leave that open: (0, 4095), say. What is beyond
+            them is clipped. None: floats from 0 to 1, integers from 0 to the largest there is.
 
     Raises:
         OptionError: if a number is out of its range.
@@ -60,11 +65,21 @@ class ReadOptions:
     )
     max_pixels: int = option(200_000_000, "Refuse larger pictures.", metavar="N")
     keep_gps: bool = option(False, "Keep the place where the photograph was taken.")
+    value_range: tuple[float, float] | None = option(
+        None,
+        "Values that are black and white in pictures of floats or integers of 32 bits, such as "
+        "0,4095; others are clipped.",
+        flag="range",
+        metavar="LOW,HIGH",
+        kind="Sequence[float]",
+        shown="0,1 for floats, all for integers",
+    )
 
     def __post_init__(self) -> None:
         check_size(self.size)
         check_size(self.style_size)
         check_max_pixels(self.max_pixels)
+        check_range(self.value_range)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,3 +148,25 @@ def check_max_pixels(max_pixels: int) -> None:
     """
     if max_pixels < 1:
         raise OptionError(f"max_pixels is {max_pixels}; give 1 or more")
+
+
+def check_range(value_range: Sequence[float] | None) -> None:
+    """Refuse a range of values that is not two numbers, the larger one last.
+
+    Raises:
+        OptionError: naming the numbers.
+
+    Example:
+        >>> check_range((0, 4095))
+    """
+    if value_range is None:
+        return
+    try:
+        low, high = map(float, value_range)
+    except (TypeError, ValueError):
+        low, high = math.nan, math.nan
+    if not (low < high and math.isfinite(high - low)):
+        raise OptionError(
+            "range (value_range) must be two numbers, the values that are black and white, such "
+            f"as 0,4095, not {value_range!r}"
+        )

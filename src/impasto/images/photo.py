@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.images.arrays import ArrayForm, Photo
+from impasto.images.ranges import ValueRange
 from impasto.images.resizing import MAX_PIXELS, resize, resize_plane
 from impasto.images.sources import Picture, open_picture
 from impasto.images.writing import Rendered, write_image
@@ -26,7 +27,13 @@ __all__ = [
 _BLOCK = 1 << 16
 
 
-def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS, keep_gps: bool = False) -> Photo:
+def read_photo(
+    source: Picture,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    keep_gps: bool = False,
+    value_range: ValueRange | None = None,
+) -> Photo:
     """Read a picture of any kind as float RGB.
 
     Files and streams: JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP, JPEG 2000, PPM, and HEIC with
@@ -41,10 +48,13 @@ def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS, keep_gps: bool 
     stands in ``remark``.
 
     Grey and color of 16 bits a channel (PNG, TIFF, PPM; Pillow's modes I;16 and I) and floats (TIFF
-    of 16, 32 or 64 bits, white is 1; mode F) are read at their full depth. What is deeper than 8
-    bits in AVIF, HEIC, JPEG 2000 and CMYK is read at 8, and ``remark`` says so.
+    of 16, 32 or 64 bits, white is 1; mode F) are read at their full depth, as are integers of 32
+    and 64 bits and signed ones in TIFF (white is the largest there is). What is deeper than 8 bits
+    in AVIF, HEIC, JPEG 2000 and CMYK is read at 8, and ``remark`` says so. Rounding errors, up to a
+    thousandth of white outside the range of floats, are clipped.
 
-    Arrays: uint8 and uint16 (white is 255 and 65535), or float16, float32 and float64 in [0, 1].
+    Arrays: uint8 and uint16 (white is 255 and 65535), or float16, float32 and float64 in [0, 1];
+    other integers with ``value_range``. What a masked array (``numpy.ma``) masks is transparent.
     Shape (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels: grey, RGB, RGB and alpha. Where
     both orders of axes would do, such as (3, 50, 4), channels are last. Not bool, which may mean a
     mask; not batches: loop over them.
@@ -53,18 +63,22 @@ def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS, keep_gps: bool 
         source: a path, a Pillow image, a NumPy array, or a binary stream (``sys.stdin.buffer``).
         max_pixels: a larger picture is refused, a file from its header, before it is decoded.
         keep_gps: keep the place (GPS) among the metadata of results; otherwise it is dropped.
+        value_range: the values that are black and white in floats and in integers other than uint8
+            and uint16; others are clipped.
 
     Raises:
         ImageError: a picture that cannot be read, or an array that does not fit. One line: which
             picture, what is wrong, how to mend it.
-        OptionError: ``max_pixels`` below 1.
+        OptionError: ``max_pixels`` below 1, or a range that is none.
 
     Example:
         >>> photo = read_photo(np.full((2, 4), 51, np.uint8))
         >>> photo.image.shape, float(photo.image[0, 0, 0])
         ((2, 4, 3), 0.20000000298023224)
     """
-    with open_picture(source, max_pixels=max_pixels, keep_gps=keep_gps) as picture:
+    with open_picture(
+        source, max_pixels=max_pixels, keep_gps=keep_gps, value_range=value_range
+    ) as picture:
         return picture.photo()
 
 

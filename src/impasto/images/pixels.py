@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ from PIL import Image, ImageCms
 from impasto.errors import ImageError
 from impasto.images.cicp import ColorSpace
 from impasto.images.icc import srgb_profile, to_srgb
+from impasto.images.ranges import Census, ValueRange, fractions
 
 # EXIF orientation to what undoes it (EXIF 2.3, tag 0x0112).
 UPRIGHT = {
@@ -29,6 +31,9 @@ UPRIGHT = {
 DEEP_MODES = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 """Modes of Pillow images of more than 8 bits a channel."""
 
+# The names of values in a message.
+_COLOR, _ALPHA = "floats", "an alpha of floats"
+
 # The mode that an ICC profile of a color space describes.
 _PROFILE_MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK", "Lab": "LAB"}
 
@@ -41,11 +46,14 @@ class Deep:
         values: (H, W, 1) grey or (H, W, 3) RGB: uint16, or floats where 1 is white.
         alpha: (H, W) of the same kind, or None.
         white: what white is in ``values`` and opaque in ``alpha``.
+        value_range: of floats: the values that are black and white (and clear and opaque) instead,
+            if a user said so.
     """
 
     values: NDArray[Any]
     alpha: NDArray[Any] | None = None
     white: int = 65535
+    value_range: ValueRange | None = None
 
     def upright(self, orientation: int) -> Deep:
         """Rows and columns as EXIF 2.3 says for tag 0x0112; itself if they are so already."""
@@ -78,25 +86,56 @@ def deep_planes(
     Raises:
         ImageError: if the values are no fractions of white.
     """
-    color = _scaled(deep.values, deep.white, "values", name)
-    alpha = None if deep.alpha is None else _scaled(deep.alpha, deep.white, "an alpha", name)
+
+    def scaled(values: NDArray[Any], what: str) -> NDArray[np.float32]:
+        return fractions(values, deep.value_range, white=deep.white, name=name, what=what)
+
+    color = scaled(deep.values, _COLOR)
+    alpha = None if deep.alpha is None else scaled(deep.alpha, _ALPHA)
     color = np.ascontiguousarray(_deep_srgb(color, profile, space))
     return color, None if alpha is None else np.ascontiguousarray(alpha)
 
 
+def deep_error(parts: Iterable[Deep], *, name: str) -> ImageError | None:
+    """Return the error about values that are no fractions of white, with the numbers of them all.
+
+    Args:
+        parts: the picture, rows from the top.
+        name: what to call it.
+
+    Returns:
+        None if there is nothing wrong with them.
+    """
+    counts: dict[str, Census] = {}
+    for deep in parts:
+        for what, values in ((_COLOR, deep.values), (_ALPHA, deep.alpha)):
+            if values is not None:
+                counts.setdefault(what, Census(white=deep.white)).add(values)
+    errors = [census.error(name, what) for what, census in counts.items()]
+    return next((error for error in errors if error is not None), None)
+
+
 def planes(
-    picture: Image.Image, *, name: str, space: ColorSpace | None = None
+    picture: Image.Image,
+    *,
+    name: str,
+    space: ColorSpace | None = None,
+    value_range: ValueRange | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Color (H, W, 3), sRGB, and alpha (H, W) or None, in [0, 1], of a Pillow image of any mode.
 
     Args:
-        picture: with its ICC profile, if it has one.
+        picture: upright, with its ICC profile, if it has one.
         name: what to call it in a message.
         space: its colors, where something else tells of them; the profile does not hold then.
+        value_range: black and white of floats and integers of 32 bits, if a user said so.
+
+    Raises:
+        ImageError: if grey of more than 8 bits is not within the range.
     """
     profile = picture.info.get("icc_profile")
     if picture.mode in DEEP_MODES:
-        return _grey_planes(picture, profile, name, space)
+        return _grey_planes(picture, profile, name, space, value_range)
     alpha = None
     if picture.mode == "1":
         picture = picture.convert("L")
@@ -138,20 +177,6 @@ def profile_remark(picture: Image.Image, *, deep: bool) -> str:
     return f"its ICC profile is for {space}, not for mode {picture.mode}, and is passed over"
 
 
-def _scaled(values: NDArray[Any], white: int, what: str, name: str) -> NDArray[np.float32]:
-    if values.dtype.kind == "f":
-        low, high = float(values.min()), float(values.max())
-        if not (low >= 0 and high <= 1):  # also refuses NaN
-            raise ImageError(
-                f"{name}: {what} from {low:g} to {high:g}, where floats are read as 0 (black) to "
-                "1 (white); scale or clip them, and save it again"
-            )
-    scaled = values.astype(np.float32)
-    if white != 1:
-        scaled /= np.float32(white)
-    return scaled
-
-
 def _turned(values: NDArray[Any], orientation: int) -> NDArray[Any]:
     if orientation in (5, 6, 7, 8):
         values = values.swapaxes(0, 1)
@@ -163,21 +188,32 @@ def _turned(values: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def _grey_planes(
-    picture: Image.Image, profile: bytes | None, name: str, space: ColorSpace | None
+    picture: Image.Image,
+    profile: bytes | None,
+    name: str,
+    space: ColorSpace | None,
+    value_range: ValueRange | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Grey of more than 8 bits; Pillow's own ``convert`` would clip it at 255."""
-    values = np.asarray(picture)
-    white = 1 if picture.mode == "F" else 65535
-    low, high = values.min(), values.max()
-    if not (low >= 0 and high <= white):  # also refuses NaN
-        raise ImageError(
-            f"{name}: mode {picture.mode} with values from {low:g} to {high:g}; they are read as "
-            f"0 (black) to {white} (white), so scale them"
-        )
+    values, white = grey_values(picture)
+    what = f"mode {picture.mode}, values"
+    grey = fractions(values, value_range, white=white, name=name, what=what)
     hole = picture.info.get("transparency")
     alpha = None if hole is None else (values != hole).astype(np.float32)
-    grey = (values.astype(np.float32) / np.float32(white))[..., None]
-    return _deep_srgb(grey, profile, space), alpha
+    return _deep_srgb(grey[..., None], profile, space), alpha
+
+
+def grey_error(picture: Image.Image, *, name: str) -> ImageError | None:
+    """Return the error about grey of more than 8 bits, with the numbers of the whole picture."""
+    values, white = grey_values(picture)
+    census = Census(white=white)
+    census.add(values)
+    return census.error(name, f"mode {picture.mode}, values")
+
+
+def grey_values(picture: Image.Image) -> tuple[NDArray[Any], int]:
+    """Return the values of a deep grey Pillow image, and what is white in them."""
+    return np.asarray(picture), 1 if picture.mode == "F" else 65535
 
 
 def _deep_srgb(

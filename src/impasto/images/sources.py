@@ -43,6 +43,7 @@ from impasto.images.metadata import (
     metadata_of_tiff,
     xmp_of_gif,
 )
+from impasto.images.options import check_range
 from impasto.images.pixels import (
     DEEP_MODES,
     UPRIGHT,
@@ -53,6 +54,7 @@ from impasto.images.pixels import (
     upright,
 )
 from impasto.images.png import chunks_of_info, png_space, told_and_pixels
+from impasto.images.ranges import ValueRange
 from impasto.images.resizing import MAX_PIXELS
 from impasto.images.strips_in import Strip, Strips, StripSource, png_strips, tiff_strips
 from impasto.images.tiff import DeepTiff, deep_tiff, pages, tile_pixels
@@ -77,7 +79,11 @@ _ACROSS = (5, 6, 7, 8)
 
 @contextmanager
 def open_picture(
-    source: Picture, *, max_pixels: int = MAX_PIXELS, keep_gps: bool = False
+    source: Picture,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    keep_gps: bool = False,
+    value_range: ValueRange | None = None,
 ) -> Iterator[OpenPicture]:
     """Open a picture for as long as the block lasts: its header is parsed, its pixels are not.
 
@@ -85,6 +91,7 @@ def open_picture(
         source: a picture of any kind, as for :func:`impasto.images.photo.read_photo`.
         max_pixels: a larger picture is refused, a file from its header.
         keep_gps: keep the place where it was taken among the metadata.
+        value_range: black and white of floats and wide integers, as for ``ReadOptions``.
 
     Raises:
         ImageError: if it cannot be read, then or when its pixels are asked for.
@@ -97,22 +104,24 @@ def open_picture(
     """
     if max_pixels < 1:
         raise OptionError(f"max_pixels is {max_pixels}; give 1 or more")
+    check_range(value_range)
     if isinstance(source, str | os.PathLike):
         name = one_line(os.fspath(source))
         with open_file(Path(source)) as file:
-            yield OpenPicture(file, name, max_pixels, keep_gps)
+            yield OpenPicture(file, name, max_pixels, keep_gps, value_range)
     elif isinstance(source, np.ndarray):
-        yield OpenPicture(np.asarray(source), "", max_pixels, keep_gps)
+        yield OpenPicture(source, "", max_pixels, keep_gps, value_range)
     elif isinstance(source, Image.Image):
         name = one_line(getattr(source, "filename", "") or "the Pillow image")
-        yield OpenPicture(source, name, max_pixels, keep_gps)
+        yield OpenPicture(source, name, max_pixels, keep_gps, value_range)
     elif hasattr(source, "read"):
         name = stream_name(source)
-        yield OpenPicture(_all_bytes(source, name), name, max_pixels, keep_gps)
+        yield OpenPicture(_all_bytes(source, name), name, max_pixels, keep_gps, value_range)
     else:
         raise ImageError(
             f"a {type(source).__name__} is not a picture; give a path, a Pillow image, a NumPy "
-            "array, or a binary stream (io.BytesIO for bytes)"
+            "array (of a tensor: tensor.numpy(force=True)), or a binary stream (io.BytesIO for "
+            "bytes)"
         )
 
 
@@ -138,9 +147,10 @@ class OpenPicture:
         name: str,
         max_pixels: int,
         keep_gps: bool,
+        value_range: ValueRange | None = None,
     ) -> None:
         self.name = name
-        self._max_pixels, self._keep_gps = max_pixels, keep_gps
+        self._max_pixels, self._keep_gps, self._range = max_pixels, keep_gps, value_range
         self._size: tuple[int, int]  # width and height as they are stored
         self._array: NDArray[Any] | None = None
         self._file: BinaryIO | None = None
@@ -155,7 +165,7 @@ class OpenPicture:
         # EXIF orientation, and the metadata that a result may carry, once they are known.
         self._about: tuple[int, Metadata] | None = None
         if isinstance(content, np.ndarray):
-            self._array, self.form = content, array_form(content)
+            self._array, self.form = content, array_form(content, value_range)
             self.name, self.depth, self._about = self.form.name, self.form.depth, (1, Metadata())
             self._size = self.form.width, self.form.height
             check_pixels(self._size, name=self.name, max_pixels=max_pixels)
@@ -243,7 +253,9 @@ class OpenPicture:
             else:
                 if self._turn in UPRIGHT:
                     picture = upright(picture, self._turn)
-                image, alpha = planes(picture, name=self.name, space=self._space)
+                image, alpha = planes(
+                    picture, name=self.name, space=self._space, value_range=self._range
+                )
         except ImageError:
             raise
         except Exception as error:  # headers that contradict each other, or too little memory
@@ -276,7 +288,8 @@ class OpenPicture:
             return StripSource(self._strips, self._size, name=self.name, format=kind)
         picture, deep = self._decode()
         if deep is None:
-            return PillowSource(upright(picture, self._turn), self.name, self._space)
+            turned = upright(picture, self._turn)
+            return PillowSource(turned, self.name, self._space, value_range=self._range)
         return DeepSource(picture, deep.upright(self._metadata[0]), self.name, self._space)
 
     def _parse_header(self, file: BinaryIO) -> None:
@@ -299,7 +312,7 @@ class OpenPicture:
         if row.name in _OF_BOXES and self._boxes is None:
             self._boxes = told_by_boxes(file)
         if row.name == "TIFF":
-            tiff = _checked_tiff(file, name, self._max_pixels)
+            tiff = _checked_tiff(file, name, self._max_pixels, self._range)
         if tiff is None:
             picture, row = open_by_pillow(file, rows, name=name, max_pixels=self._max_pixels)
         read_deep: Callable[[], Deep] | None = None
@@ -398,6 +411,8 @@ class OpenPicture:
                     # Its load() has Pillow's limit too, unless the memory is there already.
                     picture.im = Image.new(picture.mode, self._size).im
                 picture.load()
+        except ImageError:
+            raise
         except Exception as error:  # truncation alone raises five different types
             raise damaged(self.name, row.name, error) from error
         if self._about is None:
@@ -421,7 +436,7 @@ class OpenPicture:
             if read_deep is not None:
                 return DeepSource(strip, read_deep(), self.name, self._space)
             strip.load()
-            return PillowSource(strip, self.name, self._space)
+            return PillowSource(strip, self.name, self._space, value_range=self._range)
 
         def of_bytes(small: BinaryIO) -> Strip:
             assert tiff is not None
@@ -432,7 +447,7 @@ class OpenPicture:
                 return png_strips(file, decoded)
             if tiff is None:
                 return tiff_strips(file, picture, decoded, depth=self.depth)
-            return None if tiff.planar else tiff_strips(file, picture, of_bytes, depth=16)
+            return None if tiff.whole else tiff_strips(file, picture, of_bytes, depth=16)
         except Exception as error:  # a reader raises whatever foreign bytes make it trip over
             raise damaged(self.name, row.name, error) from error
 
@@ -464,10 +479,15 @@ def _colors_of_tiff(file: BinaryIO) -> tuple[ColorSpace | None, str]:
     return (None if space is None or space.same else space), lost
 
 
-def _checked_tiff(file: BinaryIO, name: str, max_pixels: int) -> DeepTiff | None:
+def _checked_tiff(
+    file: BinaryIO, name: str, max_pixels: int, value_range: ValueRange | None
+) -> DeepTiff | None:
     """Check a TIFF before anything is made as large as its header says; find a deep one."""
     try:
-        count, tile, deep = pages(file), tile_pixels(file), deep_tiff(file)
+        count, tile = pages(file), tile_pixels(file)
+        deep = deep_tiff(file, name=name, value_range=value_range)
+    except ImageError:
+        raise
     except Exception as error:
         raise damaged(name, "TIFF", error) from error
     if count > 1:

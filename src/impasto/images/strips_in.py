@@ -20,6 +20,7 @@ from PIL import Image, TiffImagePlugin
 
 from impasto.errors import ImageError
 from impasto.images.formats import damaged
+from impasto.images.pixels import deep_error
 from impasto.images.png import SIGNATURE, chunks_of
 from impasto.images.windows import DeepSource, PillowSource, Window, stored_bytes
 
@@ -102,7 +103,11 @@ class StripSource:
         for top, strip in self._here:
             first, last = max(rows.start - top, 0), min(rows.stop - top, strip.height)
             if first < last:
-                parts.append(strip.window(slice(first, last), columns))
+                try:
+                    parts.append(strip.window(slice(first, last), columns))
+                except ImageError as error:  # with the numbers of the whole picture
+                    every = (each.deep for each in self._read() if isinstance(each, DeepSource))
+                    raise deep_error(every, name=self.name) or error from None
         if len(parts) == 1:
             return parts[0]
         opacity = [alpha for _, alpha in parts if alpha is not None]

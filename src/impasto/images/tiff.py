@@ -1,4 +1,4 @@
-"""TIFF of 16-bit integers and of floats, which Pillow reads at 8 bits or not at all.
+"""TIFF of 16 bits or more, integers and floats, which Pillow reads at 8 bits or not at all.
 
 Every sample is read as the bytes it is made of: a directory is put behind the file that tells of
 one grey channel of 8 bits, as many times wider, at the same places in the file. Pillow (libtiff)
@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
+from impasto.errors import ImageError
 from impasto.images.pixels import Deep
+from impasto.images.ranges import WHITE, WIDE, ValueRange, check_dark, fractions
 
 # Tags (TIFF 6.0).
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
@@ -32,6 +34,14 @@ _OF_BYTES = frozenset((1, 5, 8, 32946, 32773, 34925, 50000))
 _INVERTED_GREY, _GREY, _RGB = 0, 1, 2
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 _MAX_SAMPLES = 8
+# Bits of samples that are read, here or by Pillow, and formats of samples (tag 339).
+_READ_BITS = frozenset((1, 2, 4, 8, 16, 32, 64))
+_UNSIGNED, _SIGNED, _FLOAT, _COMPLEX = 1, 2, 3, (5, 6)
+_KINDS = {
+    (16, _UNSIGNED): "u2", (32, _UNSIGNED): "u4", (64, _UNSIGNED): "u8",
+    (8, _SIGNED): "i1", (16, _SIGNED): "i2", (32, _SIGNED): "i4", (64, _SIGNED): "i8",
+    (16, _FLOAT): "f2", (32, _FLOAT): "f4", (64, _FLOAT): "f8",
+}  # fmt: skip
 
 # Bytes of the types that tags have, and how struct calls those that are read here.
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8,
@@ -114,6 +124,13 @@ class DeepTiff:
     predictor: int
     tile: tuple[int, int] | None
     orientation: int
+    name: str
+    value_range: ValueRange | None
+
+    @property
+    def whole(self) -> bool:
+        """True if it cannot be read in strips: channels apart, or numbers to be looked at first."""
+        return self.planar or self.dtype.str[1:] in WIDE
 
     def about(self, stream: BinaryIO) -> Image.Image:
         """A picture of Pillow's that has the file's metadata; its pixels are bytes."""
@@ -142,17 +159,28 @@ class DeepTiff:
 
     def _deep(self, values: NDArray[Any]) -> Deep:
         colors = 3 if self.photometric == _RGB else 1
-        color, alpha = values[..., :colors], None
+        has_alpha = self.samples > colors
+        kind = self.extra[0] if self.extra else _UNASSOCIATED  # missing: so do others take it
+        if kind not in (_ASSOCIATED, _UNASSOCIATED):
+            has_alpha = False
+        values, value_range = values[..., : colors + has_alpha], self.value_range
         white = 65535 if self.dtype.kind == "u" else 1
+        if self.dtype.str[1:] in WIDE or (value_range and has_alpha and kind == _ASSOCIATED):
+            values, white, value_range = self._fractions(values), 1, None
+        color = values[..., :colors]
+        alpha = values[..., colors] if has_alpha else None
         if self.photometric == _INVERTED_GREY:
-            color = white - color
-        if self.samples > colors:
-            kind = self.extra[0] if self.extra else _UNASSOCIATED  # missing: so do others take it
-            if kind in (_ASSOCIATED, _UNASSOCIATED):
-                alpha = values[..., colors]
-            if alpha is not None and kind == _ASSOCIATED:
-                color = _unmultiplied(color, alpha, white)
-        return Deep(color, alpha, white)
+            color = (white if value_range is None else sum(value_range)) - color
+        if alpha is not None and kind == _ASSOCIATED:
+            color = _unmultiplied(color, alpha, white)
+        return Deep(color, alpha, white, value_range)
+
+    def _fractions(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        kind = self.dtype.str[1:]
+        if self.value_range is None and kind in WIDE:
+            check_dark(values, white=WHITE[kind], name=self.name)
+        what = "floats" if kind[0] == "f" else f"{self.dtype.name} numbers"
+        return fractions(values, self.value_range, white=WHITE[kind], name=self.name, what=what)
 
     def _values(self, picture: Image.Image, samples: int) -> NDArray[Any]:
         """(H, W, samples) in the byte order of this machine."""
@@ -200,17 +228,25 @@ class DeepTiff:
         return TiffImagePlugin.TiffImageFile(_with_directory(stream, self.directory, changed), "")
 
 
-def deep_tiff(stream: BinaryIO) -> DeepTiff | None:
+def deep_tiff(
+    stream: BinaryIO, *, name: str, value_range: ValueRange | None = None
+) -> DeepTiff | None:
     """Read the header of a TIFF, if its pixels are deep and can be read; else None.
 
-    Read are grey and RGB, with and without alpha, of 16-bit integers and floats of 16, 32 and 64
-    bits, in strips or tiles, with any predictor and any compression that keeps every bit.
+    Read are grey and RGB, with and without alpha, of integers (16, 32 and 64 bits, and signed ones
+    of 8) and floats of 16, 32 and 64 bits, in strips or tiles, with any predictor and any
+    compression that keeps every bit.
 
     Args:
         stream: a TIFF.
+        name: what to call it in a message.
+        value_range: black and white of floats and wide integers, as for ``ReadOptions``.
 
     Returns:
         The header. Nothing of the pixels is read yet.
+
+    Raises:
+        ImageError: if its samples are complex, or of a number of bits that nobody here reads.
     """
     directory = next(_directories(stream), None)
     if directory is None:
@@ -223,15 +259,20 @@ def deep_tiff(stream: BinaryIO) -> DeepTiff | None:
     formats = set(directory.integers(stream, _FORMAT, (1,)))
     photometric = first(_PHOTOMETRIC, _GREY)
     samples, extra = first(_SAMPLES, 1), directory.integers(stream, _EXTRA)
-    kinds = {(16, 1): "u2", (16, 3): "f2", (32, 3): "f4", (64, 3): "f8"}
-    kind = kinds.get((*bits, *formats)) if len(bits) == len(formats) == 1 else None
+    if formats & set(_COMPLEX):
+        raise ImageError(f"{name}: a TIFF of complex numbers; save their size (np.abs)")
+    if unread := bits - _READ_BITS:
+        raise ImageError(
+            f"{name}: a TIFF of {min(unread)} bits a sample; save it again with 8 or 16"
+        )
+    kind = _KINDS.get((*bits, *formats)) if len(bits) == len(formats) == 1 else None
     if (
         kind is None
         or photometric not in (_INVERTED_GREY, _GREY, _RGB)
         or first(_COMPRESSION, 1) not in _OF_BYTES
         or not (3 if photometric == _RGB else 1) <= samples <= _MAX_SAMPLES
         or first(_PREDICTOR, 1) not in (1, 2, 3)
-        or (first(_PREDICTOR, 1) == 3 and kind == "u2")
+        or (first(_PREDICTOR, 1) == 3 and kind[0] != "f")
     ):
         return None
     tile = (first(_TILE_WIDTH, 0), first(_TILE_HEIGHT, 0))
@@ -246,6 +287,8 @@ def deep_tiff(stream: BinaryIO) -> DeepTiff | None:
         predictor=first(_PREDICTOR, 1),
         tile=tile if _TILES in directory.tags and min(tile) > 0 else None,
         orientation=first(_ORIENTATION, 1),
+        name=name,
+        value_range=value_range,
     )
 
 

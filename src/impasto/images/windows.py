@@ -15,8 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from impasto.errors import ImageError
 from impasto.images.cicp import ColorSpace
-from impasto.images.pixels import DEEP_MODES, Deep, deep_planes, planes
+from impasto.images.pixels import (
+    DEEP_MODES,
+    Deep,
+    deep_error,
+    deep_planes,
+    grey_error,
+    planes,
+)
+from impasto.images.ranges import ValueRange
 from impasto.images.resizing import Plane, Stretch, resize_plane, stretched
 
 Window: TypeAlias = tuple[NDArray[np.float32], Plane | None]
@@ -76,6 +85,8 @@ class PillowSource:
     space: ColorSpace | None = None
     """Its colors, where something else than an ICC profile tells of them."""
     row_bytes: int = 0
+    value_range: ValueRange | None = None
+    """Of floats and integers of 32 bits, if a user said so."""
     height: int = field(init=False)
     width: int = field(init=False)
     held: int = field(init=False)
@@ -96,7 +107,15 @@ class PillowSource:
     def window(self, rows: slice, columns: slice) -> Window:
         """See :meth:`Source.window`."""
         box = (columns.start, rows.start, columns.stop, rows.stop)
-        return planes(self.picture.crop(box), name=self.name, space=self.space)
+        try:
+            return planes(
+                self.picture.crop(box),
+                name=self.name,
+                space=self.space,
+                value_range=self.value_range,
+            )
+        except ImageError as error:  # with the numbers of the whole picture
+            raise grey_error(self.picture, name=self.name) or error from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +156,10 @@ class DeepSource:
         alpha = None if self.deep.alpha is None else self.deep.alpha[rows, columns]
         cut = replace(self.deep, values=self.deep.values[rows, columns], alpha=alpha)
         profile = self.picture.info.get("icc_profile")
-        return deep_planes(cut, profile, name=self.name, space=self.space)
+        try:
+            return deep_planes(cut, profile, name=self.name, space=self.space)
+        except ImageError as error:  # with the numbers of the whole picture
+            raise deep_error([self.deep], name=self.name) or error from None
 
 
 class ScaledSource:

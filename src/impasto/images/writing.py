@@ -21,6 +21,7 @@ from impasto.images.formats import WRITTEN, FileFormat, one_line, stream_name
 from impasto.images.icc import srgb_profile
 from impasto.images.metadata import Metadata, fitted, given_metadata, pillow_options
 from impasto.images.options import SaveOptions
+from impasto.images.ranges import SLACK
 from impasto.images.strips_out import PngWriter, StripWriter, TiffWriter, encode_png, encode_tiff
 from impasto.images.windows import PaintedTile
 
@@ -221,11 +222,16 @@ def _of_array(array: Any, name: str) -> Rendered:
             f"{name}: cannot be written from a {type(array).__name__} of {dtype} and shape {shape};"
             " give uint8, uint16 or floats in [0, 1] of shape (H, W) or (H, W, C), 1 to 4 channels"
         )
-    if array.dtype.kind == "f" and not (array.min() >= 0 and array.max() <= 1):
-        raise ImageError(
-            f"{name}: floats from {array.min():g} to {array.max():g}, not within [0, 1]; "
-            "scale them (/ 255) or clip them (np.clip)"
-        )
+    if isinstance(array, np.ma.MaskedArray):
+        raise ImageError(f"{name}: cannot be written from a masked array; fill it first (.filled)")
+    if array.dtype.kind == "f":
+        low, high = array.min(), array.max()
+        if not (low >= -SLACK and high <= 1 + SLACK):  # also refuses NaN
+            raise ImageError(
+                f"{name}: floats from {low:.9g} to {high:.9g}, not within [0, 1]; "
+                "scale them (/ 255) or clip them (np.clip)"
+            )
+        array = array.clip(0, 1)
     planes = array[..., None] if array.ndim == 2 else array
     colors = 1 if planes.shape[2] < 3 else 3
     alpha = planes[..., -1] if planes.shape[2] > colors else None
