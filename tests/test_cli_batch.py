@@ -50,6 +50,8 @@ def test_a_folder_keeps_its_structure(folder: Path, model: list[str]):
     *lines, last = done.stdout.decode().splitlines()
     assert [line.split(":")[0] for line in lines] == [f"out/{name}" for name in wanted]
     assert re.fullmatch(r"3 painted in \d+\.\d s", last)
+    told = "impasto: photos: 1 file is no picture by its suffix: notes.txt"
+    assert done.stderr.decode().splitlines() == [told]
     tiny = impasto.load(model[1], engine="onnxruntime")
     found = pixels(Path("out/trip/b-rain.png"))
     np.testing.assert_array_equal(found, np.asarray(tiny.stylize("photos/trip/b.png", "rain.png")))

@@ -780,7 +780,9 @@ def test_options_out_of_range(tmp_path):
 
 @pytest.mark.parametrize("name", ["picture", "picture.gif", "picture.txt", ".png"])
 def test_an_unknown_suffix_names_the_known(name, tmp_path):
-    with pytest.raises(ImageError, match=r"\.jpg, \.jpeg, \.png, \.webp, \.avif, \.tif, \.tiff"):
+    with pytest.raises(
+        ImageError, match=r"\.jpg, \.jpeg, .*\.jfif, .*\.png, \.webp, \.avif, \.tif, \.tiff$"
+    ):
         write_image(noise(), tmp_path / name)
     assert not list(tmp_path.iterdir())
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from test_cli import save
 
 from impasto.batch.inputs import (
@@ -27,7 +28,7 @@ from impasto.batch.inputs import (
 from impasto.batch.names import style_labels
 from impasto.batch.outputs import Job, plan_outputs
 from impasto.errors import OptionError
-from impasto.images.formats import FORMATS
+from impasto.images.formats import FORMATS, RAW_SUFFIXES, READ_SUFFIXES
 from impasto.styles import library
 from impasto.styles.library import add_style
 from impasto.styles.style import Style
@@ -116,7 +117,10 @@ def test_split_styles():
 def test_a_folder_is_its_pictures_in_order(folder: Path):
     touch("p/b/2.PNG", "p/b/10.jpg", "p/a.webp", "p/c/d/e.heic", "single.xyz")
     touch("p/notes.txt", "p/.hidden.jpg", "p/.cache/x.jpg", "p/.impasto-0f.partial", "p/Thumbs.db")
-    sources, problems = find_contents(["p", "single.xyz", "gone.jpg", "-"], out="out")
+    told: list[str] = []
+    names = ["p", "single.xyz", "gone.jpg", "-"]
+    sources, problems = find_contents(names, out="out", tell=told.append)
+    assert told == ["p: 1 file is no picture by its suffix: notes.txt"]
     assert sources == (
         ("p/a.webp", "."),
         ("p/b/10.jpg", "b"),
@@ -130,10 +134,44 @@ def test_a_folder_is_its_pictures_in_order(folder: Path):
 
 
 def test_every_format_that_is_read_counts(folder: Path):
-    wanted = sorted(f"p/x{suffix}" for row in FORMATS for suffix in row.suffixes)
+    wanted = sorted(f"p/x{suffix}" for suffix in READ_SUFFIXES)
+    wanted += sorted(f"p/y{suffix.upper()}" for suffix in READ_SUFFIXES)
     touch(*wanted)
-    sources, _ = find_contents(["p/"], out="out")
-    assert sorted(path for path, _ in sources) == wanted
+    sources, _ = find_contents(["p/"], out="out", tell=pytest.fail)
+    assert sorted(path for path, _ in sources) == sorted(wanted)
+    assert len(set(READ_SUFFIXES)) == len(READ_SUFFIXES)
+    assert find_styles(["p"], model=model, tell=pytest.fail)[0] == tuple(sorted(wanted))
+
+
+def test_no_suffix_that_a_codec_knows_is_missing():
+    Image.init()
+    known = {
+        suffix for suffix, name in Image.EXTENSION.items() if name in {r.name for r in FORMATS}
+    }
+    known |= {".mpo", ".jfif", ".jpe", ".hif", ".dib", ".pnm", ".jpf"}
+    assert known - set(READ_SUFFIXES) <= {".pfm"}  # floats, of another format
+    assert not set(READ_SUFFIXES) & RAW_SUFFIXES
+
+
+def test_what_is_not_taken_is_told_once(folder: Path):
+    touch("p/a.jpg", "p/b.txt", "p/deep/c.TXT", "p/d", "p/e.mov", "p/f.NEF", "p/.g", "p/h\n.txt")
+    touch("p/.DS_Store", "p/desktop.ini", "p/deep/Thumbs.db", "p/__MACOSX/._a.jpg", "other/y.jpg")
+    Path("p/link").symlink_to("../other")
+    told: list[str] = []
+    assert find_contents(["p"], out="p/out", tell=told.append) == ((("p/a.jpg", "."),), ())
+    assert told == [
+        "p: 5 files are no pictures by their suffix: b.txt, d, deep/c.TXT, ...; 1 is a raw "
+        "photograph, to be developed first (export it as TIFF or JPEG): f.NEF",
+        "p: 1 link to a folder is not followed: link",
+    ]
+    told.clear()
+    touch("p/out/a.txt")
+    find_contents(["p"], out="p/out", tell=told.append)
+    assert "a.txt" not in told[0]
+    told.clear()
+    for names in (["p"], ["p/*"]):
+        assert find_styles(names, model=model, tell=told.append)[0] == ("p/a.jpg",)
+    assert told[0].startswith("p: 6 files") and told[2].startswith("p/*: 4 files are no pictures")
 
 
 def test_links_to_files_are_followed_and_those_to_folders_not(folder: Path):

@@ -14,6 +14,7 @@ from lab_parts import write_pictures
 from PIL import Image
 
 from impasto.errors import ImageError, OptionError
+from impasto.images.photo import write_image
 from impasto.lab.data.cropping import Crops
 from impasto.lab.data.pictures import (
     Collection,
@@ -22,7 +23,7 @@ from impasto.lab.data.pictures import (
     is_held_out,
     load_collections,
 )
-from impasto.lab.data.sources import find_sources, split
+from impasto.lab.data.sources import find_sources, read, size_of, split
 
 
 def sampler_of(places, *, memory=float("inf"), seed=0, **settings):
@@ -57,11 +58,41 @@ def test_broken_and_tiny_pictures_are_left_out_and_listed(tmp_path):
     Image.new("L", (90, 90), 7).save(folder / names[3])
     (folder / "notes.txt").write_text("not looked at")
     loaded = load_collections([folder], shorter=64)
-    assert {f.name for f, _ in loaded.left_out} == set(names[:3])
+    assert {f.name for f, _ in loaded.left_out} == {*names[:3], "set"}
     assert all(reason for _, reason in loaded.left_out)
+    assert dict(loaded.left_out)[folder] == "1 file is no picture by its suffix: notes.txt"
     (collection,) = loaded.collections
     assert len(collection.pictures) == len(names) - 3
     assert all(min(p.shape[:2]) == 64 and p.shape[2] == 3 for p in collection.pictures)
+
+
+def test_training_reads_what_the_studio_reads(tmp_path):
+    ramp = np.linspace(0, 65535, 90 * 80 * 3).reshape(90, 80, 3).astype(np.uint16)
+    write_image(ramp, tmp_path / "deep.png")
+    write_image(ramp, tmp_path / "deep.tif")
+    plain = Image.fromarray((ramp // 257).astype(np.uint8))
+    names = {"a.jfif": "JPEG", "b.JPE": "JPEG", "c.gif": "GIF", "d.jp2": "JPEG2000",
+             "e.pnm": "PPM", "f.dib": "BMP", "g.mpo": "JPEG"}  # fmt: skip
+    for name, format in names.items():
+        plain.save(tmp_path / name, format)
+    plain.save(tmp_path / "film.gif", save_all=True, append_images=[plain.rotate(90)])
+    (tmp_path / ".DS_Store").write_text("")
+    (tmp_path / "._a.jfif").write_text("")
+    (tmp_path / "words.txt").write_text("")
+    others = []
+    sources, left_out = find_sources(tmp_path, others=others)
+    assert not left_out and [path.name for path in others] == ["words.txt"]
+    found = {source.path.name: read(source, shorter=80, smallest=64) for source in sources}
+    assert set(found) == {*names, "deep.png", "deep.tif", "film.gif"}
+    assert "animated" in found.pop("film.gif")
+    for name, pixels in found.items():
+        assert pixels.shape == (90, 80, 3), name
+        far = np.abs(pixels.astype(int) - np.asarray(plain))
+        assert far.mean() < (12 if name == "c.gif" else 3), name
+    for source in sources:
+        assert size_of(source, 64) in ((80, 90), found.get("film.gif")) or "film" in str(source)
+    loaded = load_collections([tmp_path], shorter=64)
+    assert {path.name for path, _ in loaded.left_out} <= {"film.gif", tmp_path.name}
 
 
 def test_the_held_out_tenth_is_never_trained_on(tmp_path):
@@ -182,9 +213,11 @@ def test_shards_are_read_as_folders_are(tmp_path):
     for place in (shards, f"{shards}/part-*.tar"):
         for memory in (0.0, 1.0):
             loaded = load_collections([place], shorter=64, memory=memory)
-            assert [
-                str(file)[-len("part-1.tar/part/bad.png") :] for file, _ in loaded.left_out
-            ] == ["part-1.tar/part/bad.png"]
+            (_, note), *others = loaded.left_out
+            assert note == "1 file is no picture by its suffix: 0.json"
+            assert [str(file)[-len("part-1.tar/part/bad.png") :] for file, _ in others] == [
+                "part-1.tar/part/bad.png"
+            ]
             got = [p.tobytes() for p in loaded.collections[0].pictures]
             assert sorted(got) == sorted(wanted)
     alone = load_collections([shards / "part-0.tar"], shorter=64)

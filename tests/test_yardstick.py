@@ -188,10 +188,13 @@ def test_files_that_cannot_be_used_are_left_out_and_listed(tmp_path):
     kept = folder_files(folder, held_out=True)
     kept[0].write_bytes(kept[0].read_bytes()[:100])
     Image.new("RGB", (20, 90)).save(kept[1])
+    for name in ("notes.txt", ".DS_Store", "._0.png"):
+        (folder / name).write_text("no picture")
     both = {str(folder): 1.0}
     for count in (30, None):
         drawn = pairs_of(both, both, count=count)
-        assert {file for file, _ in drawn.left_out} == set(kept[:2])
+        assert {file for file, _ in drawn.left_out} == {*kept[:2], folder}
+        assert (folder, "1 file is no picture by its suffix: notes.txt") in drawn.left_out
         assert all(reason for _, reason in drawn.left_out)
         assert not {f for p in drawn.pairs for f in (p.content, p.style)} & set(kept[:2])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -52,7 +52,7 @@ def split_styles(
 
 
 def find_contents(
-    names: Sequence[str], *, out: str | None
+    names: Sequence[str], *, out: str | None, tell: Callable[[str], None] | None = None
 ) -> tuple[tuple[Input, ...], tuple[str, ...]]:
     """List the photographs that names of files and folders mean; none of them is opened.
 
@@ -60,6 +60,7 @@ def find_contents(
         names: files, folders, ``-``.
         out: the place of the results as a user gives it. Where that is a folder within one of the
             folders, it is left out: results are not read again.
+        tell: called with a line on what a folder holds that is not taken, once for each folder.
 
     Returns:
         The photographs, those of a folder in the order of their paths; and a line for each folder
@@ -89,14 +90,18 @@ def find_contents(
                 f"{name}: is read, so the results cannot be written there: they would be read "
                 "again the next time; give -o another folder"
             )
-        found, unread = _pictures(name, _read_suffixes(), excluded=place)
+        found, unread = _pictures(name, _read_suffixes(), excluded=place, tell=tell)
         inputs += [(str(Path(name, each)), str(each.parent)) for each in found]
         problems += unread or ([] if found else [_empty(name, "picture", _read_suffixes())])
     return tuple(inputs), tuple(problems)
 
 
 def find_styles(
-    names: Sequence[str], *, model: Callable[[], str], built_in: Sequence[str] = ()
+    names: Sequence[str],
+    *,
+    model: Callable[[], str],
+    built_in: Sequence[str] = (),
+    tell: Callable[[str], None] | None = None,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """List each style that names, patterns and folders mean, once; none of them is opened.
 
@@ -105,6 +110,7 @@ def find_styles(
             ``[...]``) of names and else of files.
         model: returns the identity of the model that the styles are for; called only if needed.
         built_in: the names of the model's built-in styles, if it has such.
+        tell: called with a line on what a folder or a pattern holds that is not taken.
 
     Returns:
         The styles; and a line for each folder that has none or cannot be listed, and for each
@@ -121,15 +127,19 @@ def find_styles(
             found = matching
         elif is_pattern(name):
             # Of files only those that can be a style: a folder of styles may hold notes on them.
-            files = (each for each in glob.glob(name) if _suffix(each) in suffixes)  # noqa: PTH207
-            found = _style_names(name, model) or sorted(files)
+            found = _style_names(name, model)
+            if not found:
+                files = sorted(glob.glob(name))  # noqa: PTH207
+                found = [each for each in files if _suffix(each) in suffixes]
+                others = [Path(each) for each in files if each not in found]
+                _tell_others(name, (each for each in others if each.is_file()), tell)
             if not found:
                 problems.append(
                     f"{_line(name)}: matches no style for this model, and no file; "
                     "`impasto styles` lists the styles"
                 )
         elif _is_folder(name, model):
-            paths, unread = _pictures(name, suffixes)
+            paths, unread = _pictures(name, suffixes, tell=tell)
             found = [str(Path(name, each)) for each in paths]
             problems += unread or ([] if found else [_empty(name, "style", suffixes)])
         styles.update(dict.fromkeys(found))
@@ -178,29 +188,54 @@ def _style_names(pattern: str, model: Callable[[], str]) -> list[str]:
 
 
 def _pictures(
-    folder: str, suffixes: Sequence[str], *, excluded: str = ""
+    folder: str,
+    suffixes: Sequence[str],
+    *,
+    excluded: str = "",
+    tell: Callable[[str], None] | None = None,
 ) -> tuple[list[Path], list[str]]:
     """List the files with one of ``suffixes`` in a folder and below it, relative to it, in order.
 
     Hidden files and folders are left out, the folder ``excluded``, and links to folders, which may
     form a circle. The second list has a line for each folder that cannot be listed.
     """
+    from impasto.images.formats import is_hidden
+
     unread: list[OSError] = []
-    found = []
+    found: list[Path] = []
+    others: list[Path] = []
+    links: list[Path] = []
     for here, folders, files in os.walk(folder, onerror=unread.append):
+        below = Path(here).relative_to(folder)
         folders[:] = (
             each
             for each in folders
-            if not each.startswith(".")
+            if not is_hidden(each)
             and (not excluded or os.path.realpath(Path(here, each)) != excluded)
         )
-        below = Path(here).relative_to(folder)
-        found += [
-            below / each for each in files if not each.startswith(".") and _suffix(each) in suffixes
-        ]
+        links += [below / each for each in folders if Path(here, each).is_symlink()]
+        for each in files:
+            if _suffix(each) not in suffixes:
+                others.append(below / each)
+            elif not is_hidden(each):
+                found.append(below / each)
+    _tell_others(folder, others, tell)
+    if links and tell is not None:
+        what = "link to a folder is" if len(links) == 1 else "links to folders are"
+        tell(f"{_line(folder)}: {len(links)} {what} not followed: {_line(min(links))}")
     return sorted(found), [
         f"{_line(error.filename)}: cannot be listed ({_line(error)})" for error in unread
     ]
+
+
+def _tell_others(
+    place: str, others: Iterable[str | Path], tell: Callable[[str], None] | None
+) -> None:
+    from impasto.images.formats import is_hidden, passed_over
+
+    seen = (each for each in map(Path, others) if not is_hidden(each.name))
+    if tell is not None and (line := passed_over(seen)):
+        tell(f"{_line(place)}: {line}")
 
 
 def _empty(folder: str, kind: str, suffixes: Sequence[str]) -> str:
@@ -218,6 +253,6 @@ def _suffix(name: str) -> str:
 
 
 def _read_suffixes() -> tuple[str, ...]:
-    from impasto.images.formats import FORMATS
+    from impasto.images.formats import READ_SUFFIXES
 
-    return tuple(suffix for row in FORMATS for suffix in row.suffixes)
+    return READ_SUFFIXES

@@ -208,6 +208,7 @@ def stylize(
             named,
             model=lambda: bundle.identity if bundle else "",
             built_in=bundle.card.styles if bundle else (),
+            tell=None if task.quiet else _tell,
         )
         mixtures = [(name,) for name in names]
     else:
@@ -215,7 +216,7 @@ def stylize(
     mixed = 1 if task.all_pairs else len(names)
     if controls.weights or controls.masks:
         controls.check_count(mixed)
-    inputs, unread = find_contents(contents, out=task.out)
+    inputs, unread = find_contents(contents, out=task.out, tell=None if task.quiet else _tell)
     outputs = plan_outputs(
         inputs,
         mixtures,
@@ -360,6 +361,11 @@ class _Screen:
                 )
             if event.problem or event.seconds or event.elsewhere:
                 self._bar.update(len(event.jobs))
+
+
+def _tell(line: str) -> None:
+    """Write a line that is no result and no failure."""
+    click.echo(f"impasto: {line}", err=True)
 
 
 def _check_together(task: Task, controls: Controls, save: SaveOptions) -> None:

@@ -1,5 +1,8 @@
 """Files of pictures -> pixels as they are stored: which formats there are, opened with care.
 
+Which files are taken for pictures by their names is said here too, once for all that look into
+folders: batches, styles, training.
+
 What the pixels mean is the business of ``impasto.images.pixels``.
 """
 
@@ -8,9 +11,9 @@ from __future__ import annotations
 import importlib
 import stat
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from PIL import Image
@@ -25,6 +28,7 @@ class FileFormat:
     name: str
     """Pillow's own."""
     suffixes: tuple[str, ...]
+    """Of files that are read, in small letters, and of results if it is written."""
     magic: bytes
     """A regular expression for its first bytes."""
     module: str
@@ -39,17 +43,20 @@ class FileFormat:
     """Written with 16 bits a channel too."""
     cut: bool = False
     """Its reader gives 8 bits a channel even where the file has more."""
+    also: tuple[str, ...] = ()
+    """Further suffixes of files that are read: of kinds that are not written."""
 
 
 FORMATS = (
     FileFormat(
         "JPEG",
-        (".jpg", ".jpeg"),
+        (".jpg", ".jpeg", ".jpe", ".jfif", ".jif"),
         rb"\xff\xd8\xff",
         "PIL.JpegImagePlugin",
         written=True,
         lossy=True,
         alpha=False,
+        also=(".mpo",),
     ),
     FileFormat(
         "PNG",
@@ -59,6 +66,7 @@ FORMATS = (
         animated=True,
         written=True,
         deep=True,
+        also=(".apng",),
     ),
     FileFormat(
         "WEBP",
@@ -78,9 +86,14 @@ FORMATS = (
         cut=True,
         written=True,
         lossy=True,
+        also=(".avifs",),
     ),
     FileFormat(
-        "HEIF", (".heic", ".heif"), rb"....ftyp(he[iv][cxms]|mif1|msf1)", "pillow_heif", cut=True
+        "HEIF",
+        (".heic", ".heif", ".hif", ".heics", ".heifs"),
+        rb"....ftyp(he[iv][cxms]|mif1|msf1)",
+        "pillow_heif",
+        cut=True,
     ),
     FileFormat(
         "TIFF",
@@ -90,22 +103,38 @@ FORMATS = (
         written=True,
         cut=True,
         deep=True,
+        also=(".btf", ".tf8"),
     ),
     FileFormat("GIF", (".gif",), rb"GIF8[79]a", "PIL.GifImagePlugin", animated=True),
-    FileFormat("BMP", (".bmp",), rb"BM", "PIL.BmpImagePlugin"),
+    FileFormat("BMP", (".bmp", ".dib"), rb"BM", "PIL.BmpImagePlugin"),
     FileFormat(
         "JPEG2000",
-        (".jp2", ".j2k"),
+        (".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc"),
         rb"\xff\x4f\xff\x51|\x00\x00\x00\x0cjP  \r\n\x87\n",
         "PIL.Jpeg2KImagePlugin",
         cut=True,
     ),
-    FileFormat("PPM", (".ppm", ".pgm", ".pbm"), rb"P[1-6]\s", "PIL.PpmImagePlugin"),
+    FileFormat("PPM", (".ppm", ".pgm", ".pbm", ".pnm"), rb"P[1-6]\s", "PIL.PpmImagePlugin"),
 )
 """Formats with a header that tells them, and no reader that starts another program (as EPS does).
 Order matters for two only: an unclear brand (mif1) is tried as AVIF, then as HEIF."""
 
 WRITTEN = tuple(row for row in FORMATS if row.written)
+
+READ_SUFFIXES = tuple(suffix for row in FORMATS for suffix in (*row.suffixes, *row.also))
+"""Suffixes of the files that are taken for pictures in a folder, in small letters."""
+
+RAW_SUFFIXES = frozenset(
+    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef"
+    " .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f".split()
+)
+"""Suffixes of raw photographs, which are told apart from files that are no pictures."""
+
+# Files that systems put into folders beside what people keep there.
+_SYSTEM_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"))
+
+# Names in a line about files that are not taken.
+_NAMES = 3
 
 
 # OpenJPEG takes time for every layer that is claimed in every tile, be it empty or not.
@@ -116,6 +145,46 @@ _REASONS = {
     "not identified by this driver": "its header is incomplete, or gives it no size",
     "unknown pixel mode": "pixels of a kind that is not read, such as more than 4 channels",
 }
+
+
+def is_hidden(name: str) -> bool:
+    """Return True for a file or folder that people do not see, or that a system has put there.
+
+    Example:
+        >>> [is_hidden(name) for name in (".DS_Store", "Thumbs.db", "a.jpg")]
+        [True, True, False]
+    """
+    return name.startswith(".") or name.lower() in _SYSTEM_FILES
+
+
+def passed_over(names: Iterable[str | PurePath]) -> str:
+    """Return a line on files in a folder that are not taken for pictures, "" for none.
+
+    Args:
+        names: of the files, without hidden ones.
+
+    Example:
+        >>> passed_over(["notes.txt", "a.NEF"])
+        '1 file is no picture by its suffix: notes.txt; 1 is a raw photograph, to be developed \
+first (export it as TIFF or JPEG): a.NEF'
+    """
+    paths = [PurePath(name) for name in names]
+    raw = [path for path in paths if path.suffix.lower() in RAW_SUFFIXES]
+    others = [path for path in paths if path.suffix.lower() not in RAW_SUFFIXES]
+    parts = []
+    if others:
+        one, many = "file is no picture by its suffix", "files are no pictures by their suffix"
+        parts.append(f"{len(others):,} {one if len(others) == 1 else many}: {_some(others)}")
+    if raw:
+        one = "is a raw photograph, to be developed first (export it as TIFF or JPEG)"
+        many = "are raw photographs, to be developed first (export them as TIFF or JPEG)"
+        parts.append(f"{len(raw):,} {one if len(raw) == 1 else many}: {_some(raw)}")
+    return "; ".join(parts)
+
+
+def _some(paths: Sequence[PurePath]) -> str:
+    shown = [one_line(path) for path in sorted(paths)[:_NAMES]]
+    return ", ".join(shown + ["..."] * (len(paths) > _NAMES))
 
 
 def open_file(path: Path) -> BinaryIO:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from impasto.errors import ImageError, OptionError
+from impasto.images.formats import passed_over
 from impasto.lab.data.cropping import Crops, Draw
 from impasto.lab.data.sources import (
     SMALLEST,
@@ -129,8 +130,11 @@ def load_collections(
     left_out: list[LeftOut] = []
     usable, pixels = [], 0
     for place in places:
-        found, unread = find_sources(place)
+        others: list[Path] = []
+        found, unread = find_sources(place, others=others)
         left_out += unread
+        if others:  # once for a place: a shard has words beside every picture
+            left_out.append((Path(place), passed_over(path.name for path in others)))
         sources = split(found, held_out=held_out)
         with ThreadPoolExecutor(THREADS) as pool:
             sizes = list(pool.map(lambda s: size_of(s, smallest), sources))

@@ -12,14 +12,17 @@ import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from impasto.errors import ImageError
+from impasto.images.formats import READ_SUFFIXES, is_hidden
+from impasto.images.sources import open_picture
 
-SUFFIXES = frozenset({".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset(READ_SUFFIXES)
 SHARD = ".tar"
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 SMALLEST = 64
@@ -53,12 +56,15 @@ LeftOut = tuple[Path, str]
 """A file that is not used, and why."""
 
 
-def find_sources(place: str | Path) -> tuple[list[Source], list[LeftOut]]:
+def find_sources(
+    place: str | Path, *, others: list[Path] | None = None
+) -> tuple[list[Source], list[LeftOut]]:
     """Every picture at ``place``, and what cannot be looked into.
 
     Args:
         place: a folder (searched to its depth, shards included), a ``.tar`` file, or a pattern of
-            such, as in ``"photos-*.tar"``.
+            such, as in ``"photos-*.tar"``. What is hidden below it is not looked at.
+        others: gets the files and members that are no pictures by their suffix.
 
     Raises:
         ImageError: if there is no such place.
@@ -70,26 +76,43 @@ def find_sources(place: str | Path) -> tuple[list[Source], list[LeftOut]]:
         raise ImageError(f"{place}: no such folder, shard or pattern; give one with pictures")
     sources: list[Source] = []
     left_out: list[LeftOut] = []
+    others = [] if others is None else others
     for each in places:
-        files = sorted(f for f in each.rglob("*") if f.is_file()) if each.is_dir() else [each]
+        files = files_below(each) if each.is_dir() else [each]
         for file in files:
             if file.suffix.lower() in SUFFIXES:
                 sources.append(Source(file))
             elif file.suffix.lower() == SHARD:
-                _look_into(file, sources, left_out)
+                _look_into(file, sources, left_out, others)
             elif file.name.lower().endswith(COMPRESSED):
                 left_out.append((file, "a compressed shard; unpack it to a plain .tar"))
             elif file == path:
                 raise ImageError(f"{file}: neither a folder nor a .tar shard; give one of these")
+            else:
+                others.append(file)
     return sources, left_out
 
 
-def _look_into(shard: Path, sources: list[Source], left_out: list[LeftOut]) -> None:
+def files_below(folder: Path) -> list[Path]:
+    """The files in a folder and its subfolders, sorted, without hidden ones."""
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if not any(map(is_hidden, file.relative_to(folder).parts)) and file.is_file()
+    )
+
+
+def _look_into(
+    shard: Path, sources: list[Source], left_out: list[LeftOut], others: list[Path]
+) -> None:
     try:
         with tarfile.open(shard, "r:") as archive:
             for member in archive:  # as far as it goes: a shard may break off
                 name = shard / member.name
-                if not member.isfile() or name.suffix.lower() not in SUFFIXES:
+                if not member.isfile() or any(map(is_hidden, Path(member.name).parts)):
+                    continue
+                if name.suffix.lower() not in SUFFIXES:
+                    others.append(name)
                     continue
                 sources.append(Source(name, shard, member.offset_data, member.size))
     except (tarfile.TarError, OSError) as error:
@@ -129,19 +152,33 @@ def _digest(name: str) -> int:
 def size_of(source: Source, smallest: int) -> tuple[int, int] | str:
     """Width and height by the header, or in one line why the picture cannot be used."""
     try:
-        with source.open() as stream, Image.open(stream) as opened:
-            width, height = opened.size
+        with source.open() as stream:
+            if _is_jpeg(stream):
+                with Image.open(stream, formats=_JPEG) as opened:
+                    width, height = opened.size
+            else:
+                with open_picture(_named(source, stream)) as picture:
+                    width, height = picture.width, picture.height
     except Exception as error:  # a decoder may raise anything on a broken file
         return _line(error)
     return _too_small(width, height, smallest) or (width, height)
 
 
 def read(source: Source, *, shorter: int, smallest: int) -> NDArray[np.uint8] | str:
-    """The picture (H, W, 3), reduced to ``shorter`` on its shorter side; or why not, in a line."""
+    """The picture (H, W, 3), reduced to ``shorter`` on its shorter side; or why not, in a line.
+
+    JPEG is decoded no larger than is needed. All else is read as the studio reads it, so that deep
+    pictures and those with a profile are what a user sees, and films are refused.
+    """
     try:
-        with source.open() as stream, Image.open(stream) as opened:
-            opened.draft("RGB", (2 * shorter, 2 * shorter))  # JPEG: decode no more than is needed
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
+        with source.open() as stream:
+            if _is_jpeg(stream):
+                with Image.open(stream, formats=_JPEG) as opened:
+                    opened.draft("RGB", (2 * shorter, 2 * shorter))
+                    picture = ImageOps.exif_transpose(opened).convert("RGB")
+            else:
+                with open_picture(_named(source, stream)) as found:
+                    picture = Image.fromarray(np.rint(found.photo().image * 255).astype(np.uint8))
     except Exception as error:  # a decoder may raise anything on a broken file
         return _line(error)
     if reason := _too_small(*picture.size, smallest):
@@ -150,6 +187,20 @@ def read(source: Source, *, shorter: int, smallest: int) -> NDArray[np.uint8] | 
     if size != picture.size:
         picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
     return np.asarray(picture)
+
+
+_JPEG = ("JPEG", "MPO")
+
+
+def _is_jpeg(stream: io.BufferedIOBase) -> bool:
+    head = stream.read(3)
+    stream.seek(0)
+    return head == b"\xff\xd8\xff"
+
+
+def _named(source: Source, stream: io.BufferedIOBase) -> Any:
+    """A file by its path, of which a header can be read alone; the bytes of a shard's member."""
+    return source.path if source.shard is None else stream
 
 
 def reduced(width: int, height: int, shorter: int) -> tuple[int, int]:

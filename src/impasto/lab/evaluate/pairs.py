@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ImageError, OptionError
+from impasto.images.formats import passed_over
 from impasto.images.photo import read_photo
 from impasto.images.resizing import resize
-from impasto.lab.data.pictures import SMALLEST, SUFFIXES, is_held_out
+from impasto.lab.data.sources import SMALLEST, SUFFIXES, files_below, is_held_out
 
 CONTENT_STREAM, STYLE_STREAM = 1, 2
 CELL = 8
@@ -151,7 +152,7 @@ def folder_files(folder: str | Path, *, held_out: bool) -> list[Path]:
         raise ImageError(f"{folder}: no such folder; give a folder of pictures, or one picture")
     return sorted(
         file
-        for file in ([folder] if folder.is_file() else folder.rglob("*"))
+        for file in ([folder] if folder.is_file() else files_below(folder))
         if file.suffix.lower() in SUFFIXES and (not held_out or is_held_out(file.name))
     )
 
@@ -221,6 +222,10 @@ class _Side:
         self.orders: list[Iterator[Path]] = []
         for folder in folders:
             files = folder_files(folder, held_out=held_out)
+            below = files_below(Path(folder))
+            others = (file.name for file in below if file.suffix.lower() not in SUFFIXES)
+            if line := passed_over(others):
+                check.left_out[Path(folder)] = line
             # Its own stream: another folder beside it does not change a folder's order.
             random = np.random.default_rng([*seed, *Path(folder).name.encode()])
             if not any(check(file) for file in files):
