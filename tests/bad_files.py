@@ -127,8 +127,31 @@ def animated_png(folder: Path) -> Path:
     return _film(folder / "film.png")
 
 
-def pages(folder: Path) -> Path:
-    return _film(folder / "pages.tif")
+def raw_by_its_first_bytes(folder: Path) -> Path:
+    return _written(folder / "raf.jpg", b"FUJIFILMCCD-RAW 0201FF393101" + bytes(200))
+
+
+def raw_tiff(folder: Path) -> Path:
+    """A mosaic of a sensor, with a small picture before it."""
+    return _written(folder / "a.tif", raw_file())
+
+
+def raw_file() -> bytes:
+    """A TIFF as cameras write it: first a small preview, below that the values of the sensor."""
+    preview, mosaic = np.zeros((20, 30, 3), np.uint8), np.full((40, 60), 500, "<u2")
+    places = {"sub": 512, "preview": 1024, "mosaic": 1024 + preview.nbytes}
+    first = {254: 1, 256: 30, 257: 20, 258: 8, 262: 2, 273: places["preview"], 277: 3, 278: 20,
+             279: preview.nbytes, 330: places["sub"]}  # fmt: skip
+    sub = {254: 0, 256: 60, 257: 40, 258: 16, 262: 32803, 273: places["mosaic"], 277: 1, 278: 40,
+           279: mosaic.nbytes}  # fmt: skip
+    data = b"II*\0" + struct.pack("<I", 8) + _directory(first)
+    data = data.ljust(places["sub"], b"\0") + _directory(sub)
+    return data.ljust(places["preview"], b"\0") + preview.tobytes() + mosaic.tobytes()
+
+
+def _directory(tags: dict[int, int]) -> bytes:
+    entries = (struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    return struct.pack("<H", len(tags)) + b"".join(entries) + bytes(4)
 
 
 def bomb(folder: Path) -> Path:
@@ -197,7 +220,8 @@ BAD_FILES = (
     BadFile(animated_gif, ("animated GIF", "3 frames", "one by one")),
     BadFile(animated_webp, ("animated WEBP", "3 frames", "one by one")),
     BadFile(animated_png, ("animated PNG", "3 frames", "one by one")),
-    BadFile(pages, ("3 pages", "one by one")),
+    BadFile(raw_by_its_first_bytes, ("raw photograph (Fujifilm RAF)", "develop it first")),
+    BadFile(raw_tiff, ("raw photograph", "develop it first")),
     BadFile(bomb, ("50000 x 50000", "2,500,000,000", "max_pixels")),
     BadFile(no_width, ("PNG", "no size")),
     BadFile(five_channels, ("TIFF", "more than 4 channels")),

@@ -201,9 +201,11 @@ def test_the_limits_hold_for_deep_files_too(tmp_path):
 def test_pages_of_deep_tiffs(tmp_path):
     tifffile = pytest.importorskip("tifffile")
     with tifffile.TiffWriter(tmp_path / "pages.tif") as file:
-        for _ in range(3):
-            file.write(words(), photometric="rgb")
-    assert "3 pages" in message(tmp_path / "pages.tif")
+        for k in range(3):
+            file.write(words() >> k, photometric="rgb")
+    photo = read_photo(tmp_path / "pages.tif")
+    assert photo.remark == "the first of its 3 pages is painted"
+    np.testing.assert_array_equal(photo.rendered(photo.image).pixels(16), words())
     with tifffile.TiffWriter(tmp_path / "preview.tif") as file:
         file.write(words(), photometric="rgb")
         file.write(np.zeros((5, 6, 3), np.uint8), photometric="rgb", subfiletype=1)

@@ -9,6 +9,7 @@ What the pixels mean is the business of ``impasto.images.pixels``.
 from __future__ import annotations
 
 import importlib
+import re
 import stat
 import struct
 from collections.abc import Iterable, Sequence
@@ -130,6 +131,19 @@ RAW_SUFFIXES = frozenset(
 )
 """Suffixes of raw photographs, which are told apart from files that are no pictures."""
 
+# Raw photographs by their first bytes; others are TIFFs, which are told by what is in them.
+_RAW_MAGICS = {
+    "Canon CR2": rb"(II\x2a\x00|MM\x00\x2a)....CR",
+    "Canon CR3": rb"....ftypcrx ",
+    "Canon CRW": rb"II....HEAPCCDR",
+    "Fujifilm RAF": rb"FUJIFILMCCD-RAW",
+    "Minolta MRW": rb"\x00MRM",
+    "Olympus ORF": rb"IIR[OS]|MMOR",
+    "Panasonic RW2": rb"IIU\x00",
+    "Phase One IIQ": rb"(II\x2a\x00|MM\x00\x2a)....(IIII|MMMM)",
+    "Sigma X3F": rb"FOVb",
+}
+
 # Files that systems put into folders beside what people keep there.
 _SYSTEM_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"))
 
@@ -145,6 +159,35 @@ _REASONS = {
     "not identified by this driver": "its header is incomplete, or gives it no size",
     "unknown pixel mode": "pixels of a kind that is not read, such as more than 4 channels",
 }
+
+
+def check_raw(head: bytes, name: str) -> None:
+    """Refuse a raw photograph that the first bytes of its file tell.
+
+    Args:
+        head: the first 32 bytes.
+        name: of the file, for the message.
+
+    Raises:
+        ImageError: naming its kind.
+
+    Example:
+        >>> check_raw(b"FUJIFILMCCD-RAW 0201", "a.raf")
+        Traceback (most recent call last):
+            ...
+        impasto.errors.ImageError: a.raf: a raw photograph (Fujifilm RAF); develop it first ...
+    """
+    for kind, magic in _RAW_MAGICS.items():
+        if re.match(magic, head, re.DOTALL):
+            raise raw_error(name, kind)
+
+
+def raw_error(name: str, kind: str) -> ImageError:
+    """The error for a raw photograph of a kind."""
+    return ImageError(
+        f"{name}: a raw photograph ({kind}); develop it first in a program for raw files, and "
+        "export it as TIFF or JPEG"
+    )
 
 
 def is_hidden(name: str) -> bool:

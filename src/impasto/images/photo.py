@@ -37,8 +37,9 @@ def read_photo(
     """Read a picture of any kind as float RGB.
 
     Files and streams: JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP, JPEG 2000, PPM, and HEIC with
-    pillow-heif installed; one picture each, no film. A stream is read from its start, if it can
-    seek. Of a Pillow image that holds several frames the current one is taken.
+    pillow-heif installed. Of the pages of a TIFF the first is read, or the one behind a preview, of
+    a HEIC the main picture, and ``remark`` says so; no films, no raw photographs. A stream is read
+    from its start, if it can seek. Of a Pillow image of several frames the current one is taken.
 
     The EXIF orientation is applied. An ICC profile (RGB, grey, CMYK or Lab) is converted to sRGB,
     relative colorimetric with black point compensation; one that is broken or belongs to another

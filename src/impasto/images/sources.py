@@ -27,13 +27,16 @@ from impasto.images.deep import deep_png, deep_ppm, remark
 from impasto.images.exif import ORIENTATION, parse_exif, read_exif
 from impasto.images.formats import (
     FORMATS,
+    RAW_SUFFIXES,
     FileFormat,
     check_pixels,
+    check_raw,
     damaged,
     load,
     one_line,
     open_by_pillow,
     open_file,
+    raw_error,
     stream_name,
 )
 from impasto.images.metadata import (
@@ -57,7 +60,7 @@ from impasto.images.png import chunks_of_info, png_space, told_and_pixels
 from impasto.images.ranges import ValueRange
 from impasto.images.resizing import MAX_PIXELS
 from impasto.images.strips_in import Strip, Strips, StripSource, png_strips, tiff_strips
-from impasto.images.tiff import DeepTiff, deep_tiff, pages, tile_pixels
+from impasto.images.tiff import DeepTiff, contents, deep_tiff, tile_pixels
 from impasto.images.windows import DeepSource, PillowSource, Source, Window, stored_bytes
 
 Picture: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | BinaryIO
@@ -158,6 +161,7 @@ class OpenPicture:
         self._tiff: DeepTiff | None = None
         self._picture: Image.Image | None = None
         self._read_deep: Callable[[], Deep] | None = None
+        self._pages = ""  # a remark on the other pictures of the file
         self._told: list[tuple[bytes, bytes]] | None = None  # the chunks of a PNG
         self._boxes: Told | None = None  # of an AVIF, HEIC or JP2
         self._lost: tuple[str, ...] = ()  # of its bits and colors
@@ -200,9 +204,9 @@ class OpenPicture:
 
     @property
     def remark(self) -> str:
-        """All that is lost in reading, such as "its 10 bits a channel are read as 8"; or ""."""
-        lost = [one_line(each) for each in (*self._lost, *self.metadata.lost) if each]
-        return "; ".join(lost)
+        """All that is not taken or lost, such as "its 10 bits a channel are read as 8"; or ""."""
+        parts = (self._pages, *self._lost, *self.metadata.lost)
+        return "; ".join(one_line(each) for each in parts if each)
 
     @cached_property
     def streams(self) -> bool:
@@ -297,10 +301,13 @@ class OpenPicture:
         name = self.name
         file.seek(0)
         head = file.read(32)
+        check_raw(head, name)
         if not head:
             raise ImageError(f"{name}: empty (0 bytes); save or fetch the picture again")
         rows = [row for row in FORMATS if re.match(row.magic, head, re.DOTALL)]
         if not rows:
+            if Path(name).suffix.lower() in RAW_SUFFIXES:
+                raise raw_error(name, f"{Path(name).suffix} by its name")
             known = ", ".join(row.name for row in FORMATS)
             raise ImageError(
                 f"{name}: not a picture in a format that is read ({known}); save it as JPEG or PNG"
@@ -312,6 +319,8 @@ class OpenPicture:
         if row.name in _OF_BOXES and self._boxes is None:
             self._boxes = told_by_boxes(file)
         if row.name == "TIFF":
+            if self._format is None:  # not when it is opened again
+                file = self._file = self._main_page(file)
             tiff = _checked_tiff(file, name, self._max_pixels, self._range)
         if tiff is None:
             picture, row = open_by_pillow(file, rows, name=name, max_pixels=self._max_pixels)
@@ -330,6 +339,8 @@ class OpenPicture:
             if self._space is None:
                 lost = lost or profile_remark(picture, deep=read_deep is not None)
             self._lost = (cut, lost)
+            if row.name == "HEIF" and (count := getattr(picture, "n_frames", 1)) > 1:
+                self._pages = f"the main one of its {count} pictures is painted"
         except Exception as error:
             raise damaged(name, row.name, error) from error
         self._format, self._tiff, self._picture, self._read_deep = row, tiff, picture, read_deep
@@ -357,6 +368,22 @@ class OpenPicture:
         exif = picture.info.get("exif")
         adobe = isinstance(exif, bytes) and parse_exif(exif).adobe
         return (_ADOBE if adobe else None), ""
+
+    def _main_page(self, file: BinaryIO) -> BinaryIO:
+        """A TIFF with the picture that is meant as its first, and a remark on the others."""
+        try:
+            found = contents(file)
+        except Exception as error:
+            raise damaged(self.name, "TIFF", error) from error
+        if found.raw:
+            raise raw_error(self.name, "a TIFF or DNG of a sensor's values")
+        if found.main is not None:
+            width, height = found.preview
+            self._pages = f"its first picture, {width} x {height}, is a preview; the main one"
+        elif found.pages > 1:
+            self._pages = f"the first of its {found.pages} pages"
+        self._pages += " is painted" if self._pages else ""
+        return found.main_alone(file)
 
     def _lazy_picture(self) -> Image.Image:
         """Pillow's image, not decoded; opened again if its pixels were decoded and given away."""
@@ -484,16 +511,11 @@ def _checked_tiff(
 ) -> DeepTiff | None:
     """Check a TIFF before anything is made as large as its header says; find a deep one."""
     try:
-        count, tile = pages(file), tile_pixels(file)
-        deep = deep_tiff(file, name=name, value_range=value_range)
+        tile, deep = tile_pixels(file), deep_tiff(file, name=name, value_range=value_range)
     except ImageError:
         raise
     except Exception as error:
         raise damaged(name, "TIFF", error) from error
-    if count > 1:
-        raise ImageError(
-            f"{name}: a TIFF of {count} pages; save the pages as pictures and give them one by one"
-        )
     if tile > max_pixels:
         raise ImageError(
             f"{name}: tiles of {tile:,} pixels, more than max_pixels = {max_pixels:,}; save it "

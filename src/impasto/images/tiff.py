@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -27,6 +27,21 @@ _STRIPS, _ORIENTATION, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANAR = 273, 274, 277, 2
 _PREDICTOR, _COLORMAP, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 317, 320, 322, 323, 324, 325
 _EXTRA, _FORMAT, _PROFILE = 338, 339, 34675
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
+_OLD_SUBFILE, _SUB_DIRECTORIES, _DNG_VERSION = 255, 330, 50706
+
+# Bits of NewSubfileType: a smaller copy of another picture; a mask for one.
+_REDUCED, _MASK = 1, 4
+# Tags that are about a file, which its first directory has for the others: title, maker, model,
+# orientation, program, date, artist, XMP, copyright, IPTC, Photoshop's, profile, EXIF, place.
+_ABOUT = (270, 271, 272, _ORIENTATION, 305, 306, 315, 700, 33432, 33723, 34377, _PROFILE,
+          _EXIF_IFD, _GPS_IFD)  # fmt: skip
+
+# What the sensor of a camera saw (TIFF/EP and DNG): a mosaic of colors, or colors of its own.
+_OF_SENSORS = frozenset((32803, 34892))
+# Compressions of Sony, Samsung, Nikon, DNG (lossy), Kodak and Pentax for such pictures alone.
+_RAW_COMPRESSIONS = frozenset((32767, 32770, 34713, 34892, 65000, 65535))
+# Directories in directories that are looked at.
+_MAX_SUBS = 32
 
 # Compressions that give bytes back whatever these mean: none, LZW, Deflate (two numbers),
 # PackBits, LZMA, Zstandard.
@@ -87,18 +102,64 @@ class _Directory:
         return int(values[0]) if values else default
 
 
-def pages(stream: BinaryIO) -> int:
-    """Pages of a TIFF, without previews and masks (bits 0 and 2 of NewSubfileType, TIFF 6.0).
+@dataclass(frozen=True)
+class Contents:
+    """The pictures in a TIFF.
+
+    Attributes:
+        pages: pictures of their own, without previews and masks; 1 or more. Directories behind one
+            that is damaged do not count.
+        raw: True if it is a raw photograph, whose sensor's values must be developed.
+        main: the directory of the main picture, if the first one is a preview of it or its mask.
+        preview: width and height of that preview.
+    """
+
+    pages: int
+    raw: bool
+    main: _Directory | None = None
+    preview: tuple[int, int] = (0, 0)
+
+    def main_alone(self, stream: BinaryIO) -> BinaryIO:
+        """The file with its main picture as the only one; of the file itself nothing is copied."""
+        return stream if self.main is None else _with_directory(stream, self.main, {})
+
+
+def contents(stream: BinaryIO) -> Contents:
+    """Find out which pictures a TIFF holds, from its directories.
 
     Args:
         stream: the file.
-
-    Returns:
-        1 or more; directories behind one that is damaged do not count.
     """
-    directories = list(_directories(stream))
-    masked = sum(bool(each.first(stream, _SUBFILE, 0) & 0b101) for each in directories[1:])
-    return max(1, len(directories) - masked)
+    pages = list(_directories(stream))
+    if not pages:
+        return Contents(1, False)
+    subs = [sub for page in pages[:_MAX_SUBS] for sub in _subs(stream, page)]
+
+    def is_part(directory: _Directory) -> bool:
+        kind = directory.first(stream, _SUBFILE, 0)
+        old = directory.first(stream, _OLD_SUBFILE, 1)
+        return bool(kind & (_REDUCED | _MASK)) or (_SUBFILE not in directory.tags and old == 2)
+
+    def size(directory: _Directory) -> tuple[int, int]:
+        return directory.first(stream, _WIDTH, 0), directory.first(stream, _HEIGHT, 0)
+
+    first, *others = pages
+    raw = any(
+        each.first(stream, _PHOTOMETRIC, _GREY) in _OF_SENSORS
+        or each.first(stream, _COMPRESSION, 1) in _RAW_COMPRESSIONS
+        for each in (*pages, *subs)
+    )
+    if not is_part(first):
+        return Contents(1 + sum(not is_part(each) for each in others), raw)
+    raw = raw or _DNG_VERSION in first.tags
+    whole = [each for each in (*others, *subs) if not is_part(each) and min(size(each)) > 0]
+    if not whole:  # marked as a preview, and of nothing
+        return Contents(1, raw)
+    main = max(whole, key=lambda each: size(each)[0] * size(each)[1])
+    about = {tag: first.tags[tag] for tag in _ABOUT if tag in first.tags}
+    merged = replace(main, tags=about | main.tags)
+    pages_there = max(1, sum(not is_part(each) for each in others))
+    return Contents(pages_there, raw, merged, size(first))
 
 
 def tile_pixels(stream: BinaryIO) -> int:
@@ -310,22 +371,40 @@ def _directories(stream: BinaryIO) -> Iterator[_Directory]:
         seen: set[int] = set()
         while place and place not in seen and len(seen) < 1000:
             seen.add(place)
-            stream.seek(place)
-            number = 8 if big else 2
-            (count,) = struct.unpack(order + "HQ"[big], stream.read(number))
-            size = 20 if big else 12
-            if count > 4096:
+            directory = _directory(stream, place, order, big=big)
+            if directory is None:
                 return
-            table = stream.read(count * size)
-            tags = {}
-            for at in range(0, count * size, size):
-                tag, kind, many = struct.unpack_from(order + ("HHQ" if big else "HHI"), table, at)
-                tags[tag] = _Tag(kind, many, table[at + size - (8 if big else 4) : at + size])
-            (follows,) = struct.unpack(order + "IQ"[big], stream.read(8 if big else 4))
-            yield _Directory(order, big, tags, follows)
-            place = follows
+            yield directory
+            place = directory.follows
     except struct.error:
         return
+
+
+def _directory(stream: BinaryIO, place: int, order: str, *, big: bool) -> _Directory | None:
+    """One directory, or None for a number of tags that none has; struct.error if it is cut."""
+    stream.seek(place)
+    (count,) = struct.unpack(order + "HQ"[big], stream.read(8 if big else 2))
+    size = 20 if big else 12
+    if count > 4096:
+        return None
+    table = stream.read(count * size)
+    tags = {}
+    for at in range(0, count * size, size):
+        tag, kind, many = struct.unpack_from(order + ("HHQ" if big else "HHI"), table, at)
+        tags[tag] = _Tag(kind, many, table[at + size - (8 if big else 4) : at + size])
+    (follows,) = struct.unpack(order + "IQ"[big], stream.read(8 if big else 4))
+    return _Directory(order, big, tags, follows)
+
+
+def _subs(stream: BinaryIO, directory: _Directory) -> Iterator[_Directory]:
+    """The directories in a directory, as far as they are whole."""
+    for place in directory.integers(stream, _SUB_DIRECTORIES)[:_MAX_SUBS]:
+        try:
+            sub = _directory(stream, place, directory.order, big=directory.big)
+        except (struct.error, OSError, ValueError, OverflowError):
+            continue
+        if sub is not None:
+            yield sub
 
 
 class _PatchedFile(io.RawIOBase):
