@@ -136,14 +136,17 @@ def raw_tiff(folder: Path) -> Path:
     return _written(folder / "a.tif", raw_file())
 
 
-def raw_file() -> bytes:
-    """A TIFF as cameras write it: first a small preview, below that the values of the sensor."""
+def raw_file(*, photometric: int = 32803) -> bytes:
+    """A TIFF as cameras write it: first a small preview, below that the values of the sensor.
+
+    With the photometric interpretation 1 it is a gray picture of 16 bits behind its preview.
+    """
     preview, mosaic = np.zeros((20, 30, 3), np.uint8), np.full((40, 60), 500, "<u2")
     places = {"sub": 512, "preview": 1024, "mosaic": 1024 + preview.nbytes}
     first = {254: 1, 256: 30, 257: 20, 258: 8, 262: 2, 273: places["preview"], 277: 3, 278: 20,
              279: preview.nbytes, 330: places["sub"]}  # fmt: skip
-    sub = {254: 0, 256: 60, 257: 40, 258: 16, 262: 32803, 273: places["mosaic"], 277: 1, 278: 40,
-           279: mosaic.nbytes}  # fmt: skip
+    sub = {254: 0, 256: 60, 257: 40, 258: 16, 262: photometric, 273: places["mosaic"], 277: 1,
+           278: 40, 279: mosaic.nbytes}  # fmt: skip
     data = b"II*\0" + struct.pack("<I", 8) + _directory(first)
     data = data.ljust(places["sub"], b"\0") + _directory(sub)
     return data.ljust(places["preview"], b"\0") + preview.tobytes() + mosaic.tobytes()

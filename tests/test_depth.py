@@ -204,7 +204,7 @@ def test_pages_of_deep_tiffs(tmp_path):
         for k in range(3):
             file.write(words() >> k, photometric="rgb")
     photo = read_photo(tmp_path / "pages.tif")
-    assert photo.remark == "the first of its 3 pages is painted"
+    assert photo.remark == "the first of its 3 pages is taken"
     np.testing.assert_array_equal(photo.rendered(photo.image).pixels(16), words())
     with tifffile.TiffWriter(tmp_path / "preview.tif") as file:
         file.write(words(), photometric="rgb")

@@ -115,7 +115,7 @@ def test_the_picture_behind_a_preview(
         file.write(main, photometric="rgb", **options)
         if where == "next":
             file.write(colors(45, 35), photometric="rgb", subfiletype=1)
-    check(path, main, "its first picture, 7 x 9, is a preview; the main one is painted")
+    check(path, main, "its first picture, 7 x 9, is a preview; the main one is taken")
     exif = Image.Exif()
     exif.load(read_photo(path).metadata.exif)
     assert exif[315] == "Ada"  # which the first picture's directory has
@@ -135,7 +135,7 @@ def test_pages_pyramids_and_masks(tmp_path: Path) -> None:
         with tifffile.TiffWriter(path, bigtiff=big) as file:
             for seed in range(3):
                 file.write(colors(seed=seed), photometric="rgb")
-        check(path, colors(), "the first of its 3 pages is painted")
+        check(path, colors(), "the first of its 3 pages is taken")
         with tifffile.TiffWriter(path, bigtiff=big) as file:  # a pyramid
             file.write(colors(64, 64), photometric="rgb", subifds=2, tile=(32, 32))
             for side in (32, 16):
@@ -163,19 +163,20 @@ def test_the_main_one_of_several_in_a_heic(tmp_path: Path) -> None:
     several.save(tmp_path / "a.heic", primary_index=1)
     photo = read_photo(tmp_path / "a.heic")
     assert photo.image.mean() > 0.7
-    assert photo.remark == "the main one of its 2 pictures is painted"
+    assert photo.remark == "the main one of its 2 pictures is taken"
 
 
 def test_the_line_of_a_result_says_how_many(tmp_path: Path, tiny_path: Path) -> None:
     frames = [Image.fromarray(colors(seed=seed)) for seed in range(4)]
     frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
-    frames[0].save(tmp_path / "style.png")
-    command = [sys.executable, "-m", "impasto", "stylize", "a.tif", "style.png", "-o", "o.png"]
+    frames[0].save(tmp_path / "style.tif", save_all=True, append_images=frames[1:3])
+    command = [sys.executable, "-m", "impasto", "stylize", "a.tif", "style.tif", "-o", "o.png"]
     done = subprocess.run(
         [*command, "--model", str(tiny_path), "--engine", "onnxruntime"],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
-    assert done.stdout.rstrip().endswith("; the first of its 4 pages is painted")
+    assert done.stderr == "impasto: style style.tif: the first of its 3 pages is taken\n"
+    assert done.stdout.rstrip().endswith("; the first of its 4 pages is taken")
 
 
 def _written(path: Path, data: bytes) -> Path:

@@ -40,10 +40,12 @@ class Prepared:
         name: as a user gives it.
         value: the style, or its picture where a color method or the model needs that; or the error,
             its reason in one line.
+        remark: as of an outcome, on the picture that was read for it.
     """
 
     name: str
     value: Style | Photo | ImpastoError
+    remark: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,8 +143,17 @@ def prepare_styles(
         OptionError: if an option is out of range, which is the same for every style.
     """
     for name in names:
+        remark = ""
         try:
-            style = model.prepare(sys.stdin.buffer if name == STDIO else name, color, read)
+            found = model.find(sys.stdin.buffer if name == STDIO else name)
+            if isinstance(found, Style):
+                style = model.prepare(found, color, read)
+            else:
+                with open_picture(
+                    found, max_pixels=read.max_pixels, value_range=read.value_range
+                ) as picture:
+                    photo = picture.photo()
+                style, remark = model.prepare(photo, color, read), photo.remark
         except (OptionError, BrokenPipeError):
             raise
         except StyleError as error:
@@ -150,7 +161,7 @@ def prepare_styles(
         except FAILURES as error:
             yield Prepared(name, ImpastoError(error_line(error, name)))
         else:
-            yield Prepared(name, style)
+            yield Prepared(name, style, remark)
 
 
 def run(

@@ -233,6 +233,7 @@ def stylize(
         _check_depth(job for jobs in outputs.jobs(inputs, mixtures) for job in jobs)
 
     from impasto.batch.run import Tally, prepare_styles, run
+    from impasto.images.formats import one_line
 
     tally = Tally()
     for problem in (*problems, *unread):
@@ -267,6 +268,9 @@ def stylize(
                     describe(bar, f"style {Path(each.name).name}")
                     bar.update()
                     styles[each.name] = each.value
+                    if each.remark and not task.quiet:
+                        told = f"impasto: style {one_line(each.name)}: {each.remark}"
+                        bar.write(told, file=sys.stderr)
                     if isinstance(each.value, ImpastoError):
                         if len(mixtures) == 1:  # nothing can be painted without it
                             raise each.value

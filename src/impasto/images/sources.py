@@ -340,7 +340,7 @@ class OpenPicture:
                 lost = lost or profile_remark(picture, deep=read_deep is not None)
             self._lost = (cut, lost)
             if row.name == "HEIF" and (count := getattr(picture, "n_frames", 1)) > 1:
-                self._pages = f"the main one of its {count} pictures is painted"
+                self._pages = f"the main one of its {count} pictures is taken"
         except Exception as error:
             raise damaged(name, row.name, error) from error
         self._format, self._tiff, self._picture, self._read_deep = row, tiff, picture, read_deep
@@ -382,7 +382,7 @@ class OpenPicture:
             self._pages = f"its first picture, {width} x {height}, is a preview; the main one"
         elif found.pages > 1:
             self._pages = f"the first of its {found.pages} pages"
-        self._pages += " is painted" if self._pages else ""
+        self._pages += " is taken" if self._pages else ""
         return found.main_alone(file)
 
     def _lazy_picture(self) -> Image.Image:
