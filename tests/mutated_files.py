@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-from bad_files import png_chunk
+from bad_files import png_chunk, raw_file
 from PIL import Image, ImageCms
 
 from impasto.images.metadata import Metadata
@@ -32,32 +32,41 @@ def seeds() -> dict[str, bytes]:
     exif.update({0x0112: 6, 0x010F: "Camera", 0x8825: {1: "N", 2: (50.0, 4.0, 59.0)}})
     exif[0x8769] = {0x9003: "2020:02:02 10:00:00", 0x829A: 0.01}
     told: dict[str, Any] = {"exif": exif.tobytes(), "icc_profile": profile}
-    frames = {"save_all": True, "append_images": [color.rotate(90)]}
+
+    def frames() -> dict[
+        str, Any
+    ]:  # Pillow's writers leave notes on the pictures they have written
+        return {"save_all": True, "append_images": [color.rotate(90)]}
+
     files = {
         "jpeg": _saved(color, "JPEG", **told),
         "jpeg-progressive": _saved(color, "JPEG", progressive=True, quality=70),
         "jpeg-told": _saved(color, "JPEG", **told, xmp=XMP, comment=b"a boat", extra=IPTC),
         "jpeg-cmyk": _saved(color.convert("CMYK"), "JPEG"),
         "jpeg-grey": _saved(color.convert("L"), "JPEG", restart_marker_rows=1),
+        "jpeg-mpo": _saved(color, "MPO", **frames()),
         "png": _saved(color, "PNG", **told),
         "png-told": told_png(_saved(color, "PNG"), exif.tobytes()),
         "png-alpha": _saved(clear, "PNG"),
         "png-palette": _saved(color.quantize(40), "PNG", transparency=bytes(range(40))),
         "png-key": _saved(color, "PNG", transparency=(1, 2, 3)),
         "png-bits": _saved(color.convert("1"), "PNG"),
+        "png-4-colors": _saved(color.quantize(4), "PNG", bits=2),
         "png-16": encode_png(deep[..., :3], **_told(told)),
         "png-16-grey": encode_png(deep[..., :1]),
         "png-16-grey-alpha": encode_png(deep[..., :2]),
         "png-16-alpha": encode_png(deep),
         "png-interlaced": interlaced(np.asarray(clear)),
         "png-16-interlaced": interlaced(deep[..., :3]),
-        "png-film": _saved(color, "PNG", **frames),
+        "png-film": _saved(color, "PNG", **frames()),
         "webp": _saved(color, "WEBP", **told),
         "webp-told": _saved(clear, "WEBP", **told, xmp=XMP),
         "webp-lossless": _saved(clear, "WEBP", lossless=True),
-        "webp-film": _saved(color, "WEBP", **frames),
+        "webp-alpha": _saved(clear, "WEBP", quality=60),
+        "webp-film": _saved(color, "WEBP", **frames()),
         "avif": _saved(color, "AVIF", exif=told["exif"]),
         "avif-alpha": _saved(clear, "AVIF"),
+        "avif-film": _saved(color, "AVIF", **frames()),
         "tiff": _saved(color, "TIFF", **told),
         "tiff-alpha": _saved(clear, "TIFF", compression="tiff_lzw"),
         "tiff-deflate": _saved(color, "TIFF", compression="tiff_adobe_deflate"),
@@ -67,6 +76,14 @@ def seeds() -> dict[str, bytes]:
         "tiff-big": _saved(color, "TIFF", big_tiff=True),
         "tiff-lab": _saved(_lab(color), "TIFF", compression="tiff_lzw"),
         "tiff-cmyk": _saved(color.convert("CMYK"), "TIFF", compression="packbits"),
+        "tiff-pages": _saved(color.copy(), "TIFF", **frames()),
+        "tiff-preview": raw_file(photometric=1),
+        "tiff-raw": raw_file(),
+        "tiff-signed": tiff(deep[..., :3].view(np.int16) & 0x7FFF, compression=8, tile=16),
+        "tiff-32": tiff(deep[..., :4].astype(np.uint32) << 16, compression=5, predictor=2),
+        "tiff-64": tiff((deep[..., :1].astype(np.int64) << 40) | 1 << 62, inverted=True, order=">"),
+        "tiff-bytes-signed": tiff((deep[..., :3] >> 9).astype(np.int8)),
+        "tiff-complex": tiff(deep[..., :1].astype(np.complex64)),
         "tiff-16": encode_tiff(deep, **_told(told)),
         "tiff-16-lzw": tiff(deep[..., :3], compression=5, predictor=2),
         "tiff-16-tiles": tiff(deep, compression=8, tile=16, order=">"),
@@ -74,15 +91,19 @@ def seeds() -> dict[str, bytes]:
         "tiff-float": tiff((deep[..., :3] / 65535).astype(np.float32), compression=8, predictor=3),
         "tiff-half": tiff((deep[..., :1] / 65535).astype(np.float16), big=True),
         "gif": _saved(color, "GIF"),
-        "gif-film": _saved(color, "GIF", **frames),
+        "gif-clear": _saved(color.quantize(9), "GIF", transparency=3, interlace=1),
+        "gif-film": _saved(color, "GIF", **frames()),
         "bmp": _saved(color, "BMP"),
         "bmp-palette": _saved(color.quantize(16), "BMP"),
         "jpeg2000": _saved(color, "JPEG2000"),
+        "jpeg2000-bare": _saved(color.convert("L"), "JPEG2000", no_jp2=True, num_resolutions=2),
+        "jpeg2000-16": _saved(Image.fromarray(deep[..., 0]), "JPEG2000"),
         "jpeg2000-tiles": _saved(clear, "JPEG2000", tile_size=(32, 32), irreversible=True),
         "ppm": _saved(color, "PPM"),
         "ppm-16": b"P6\n32 24\n65535\n" + deep[..., :3].astype(">u2").tobytes(),
         "ppm-text": b"P3\n4 3\n255\n" + b" ".join(b"%d" % i for i in range(36)) + b"\n",
         "pgm": _saved(color.convert("L"), "PPM"),
+        "pgm-16": _saved(Image.fromarray(deep[..., 0]), "PPM"),
         "pbm": _saved(color.convert("1"), "PPM"),
     }
     if find_spec("pillow_heif"):
@@ -91,6 +112,11 @@ def seeds() -> dict[str, bytes]:
         stream = io.BytesIO()
         pillow_heif.from_pillow(color).save(stream, **told)
         files["heic"] = stream.getvalue()
+        several = pillow_heif.from_pillow(clear)
+        several.add_from_pillow(color.rotate(90))
+        stream = io.BytesIO()
+        several.save(stream, primary_index=1)
+        files["heic-several"] = stream.getvalue()
     return files
 
 
@@ -352,6 +378,43 @@ def _spliced(data: bytearray, rng: Rng, files: dict[str, bytes]) -> bytearray:
     return data[:start] + other[source : source + put] + data[start + gone :]
 
 
+def _flat(data: bytearray, rng: Rng, files: dict[str, bytes]) -> bytearray:
+    """A run of equal bytes, as a bad block of a disk leaves it."""
+    if data:
+        at, size = int(rng.integers(0, len(data))), int(rng.integers(1, 200))
+        data[at : at + size] = bytes([int(rng.choice([0, 255]))]) * len(data[at : at + size])
+    return data
+
+
+def _moved(data: bytearray, rng: Rng, files: dict[str, bytes]) -> bytearray:
+    """Two parts in each other's place, or all of it twice."""
+    if len(data) < 8:
+        return data
+    one, two, three = sorted(int(each) for each in rng.integers(0, len(data), 3))
+    if rng.random() < 0.2:
+        return data + data
+    return data[:one] + data[two:three] + data[one:two] + data[three:]
+
+
+def _told_wrong(data: bytearray, rng: Rng, files: dict[str, bytes]) -> bytearray:
+    """A number of a header that says something else: a tag of a TIFF, else any small number."""
+    if data[:2] in (b"II", b"MM") and len(data) > 16:
+        order = "<" if data[:2] == b"II" else ">"
+        big = 43 in data[2:4]
+        (place,) = struct.unpack_from(order + "IQ"[big], data, 8 if big else 4)
+        size, start = (20, place + 8) if big else (12, place + 2)
+        count = (len(data) - start) // size if start < len(data) else 0
+        if count > 0:
+            entry = start + size * int(rng.integers(0, min(count, 24)))
+            at = entry + int(rng.choice([0, 2, 4, size - (8 if big else 4)]))
+            value = int(rng.choice([0, 1, 2, 3, 5, 8, 16, 254, 259, 262, 273, 330, 32803, 65535]))
+            wide = "H" if at < entry + 4 or rng.random() < 0.5 else "I"
+            if at + 4 <= len(data):
+                struct.pack_into(order + wide, data, at, value)
+            return data
+    return _header(data, rng, files)
+
+
 def _mended(data: bytearray) -> bytearray:
     """A PNG with the right checksum behind every part of it."""
     at = 8
@@ -371,4 +434,7 @@ _WAYS: tuple[Callable[[bytearray, Rng, dict[str, bytes]], bytearray], ...] = (
     _header,
     _enormous,
     _spliced,
+    _flat,
+    _moved,
+    _told_wrong,
 )

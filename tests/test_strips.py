@@ -6,6 +6,7 @@ import io
 import struct
 import subprocess
 import sys
+import zlib
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,19 @@ def test_a_file_cut_short_is_one_line(suffix: str, tmp_path: Path, tiny: Stylize
     assert sorted(each.name for each in tmp_path.iterdir()) == [f"a.{suffix}"]
 
 
+def test_pixels_that_end_early_with_other_bytes_behind_them(tmp_path: Path) -> None:
+    rows = zlib.compress(bytes(100 * (1 + 3 * 80))) + b"no pixels " * 3000
+    header = struct.pack(">IIBBBBB", 80, 200, 8, 2, 0, 0, 0)
+    chunks = [png_chunk(b"IHDR", header), png_chunk(b"IDAT", rows), png_chunk(b"IEND")]
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    with open_picture(tmp_path / "a.png") as file:
+        source = file.source()
+        assert isinstance(source, StripSource)
+        assert source.window(slice(0, 90), slice(0, 80))[0].max() == 0
+        with pytest.raises(ImageError, match="cut short"):
+            source.window(slice(90, 200), slice(0, 80))
+
+
 # --- writing ---------------------------------------------------------------------------------
 
 
@@ -365,6 +379,7 @@ def test_masks_and_names_from_file_to_file(tiny: Stylizer, tmp_path: Path) -> No
 
 LARGE = """
 import sys
+import zlib
 from contextlib import ExitStack
 from pathlib import Path
 import impasto

@@ -320,7 +320,8 @@ def _inflated(file: BinaryIO, places: list[tuple[int, int]], size: int) -> Itera
             if not data:
                 raise OSError("image file is truncated")
             at += len(data)
-            while data:
+            # What lies behind the end of the stream would stay "unconsumed" forever.
+            while data and not unpack.eof:
                 ready += unpack.decompress(data, size)
                 data = unpack.unconsumed_tail
                 while len(ready) >= size:
