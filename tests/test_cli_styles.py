@@ -17,6 +17,7 @@ import impasto
 from impasto.batch.figures import CELL_SIDE, Cell, contact_sheet
 from impasto.errors import OptionError
 from impasto.images.options import ReadOptions
+from impasto.images.photo import read_photo
 from impasto.models import DEFAULT_MODEL, Bundle, write_bundle
 from impasto.styles import library
 from impasto.styles.files import load_style, save_style
@@ -82,6 +83,22 @@ def test_add_from_standard_input(tiny_bundle: Bundle, model: list[str]) -> None:
     one, two = (find_style(name, model=tiny_bundle.identity) for name in ("one", "two"))
     assert (one.note, two.note) == ("wave.png", "standard input")
     assert replace(one, name="two", note=two.note) == two
+
+
+def test_add_a_scan_of_floats_and_several_pages(tiny_bundle: Bundle, model: list[str]) -> None:
+    values = read_photo("wave.png").image * 4000
+    Image.fromarray(values[..., 1]).save(
+        "scan.tif", save_all=True, append_images=[Image.fromarray(values[..., 0])]
+    )
+    assert "--range" in error("style", "add", "scan", "scan.tif", *model)
+    done = run("style", "add", "scan", "scan.tif", *model, "--range", "0,4000")
+    told = "impasto: scan.tif: the first of its 2 pages is taken"
+    assert done.stderr.decode().strip() == told
+    stylizer = impasto.load(model[1], precision="fp32")
+    wanted = stylizer.style(np.clip(values[..., 1] / 4000, 0, 1))
+    found = find_style("scan", model=tiny_bundle.identity)
+    for one, two in zip(found.moments, wanted.moments, strict=True):
+        np.testing.assert_allclose(one.mean, two.mean, rtol=1e-4, atol=1e-5)
 
 
 def test_add_a_style_file(tiny_bundle: Bundle, model: list[str], other: list[str]) -> None:

@@ -40,7 +40,7 @@ class Prepared:
         name: as a user gives it.
         value: the style, or its picture where a color method or the model needs that; or the error,
             its reason in one line.
-        remark: as of an outcome, on the picture that was read for it.
+        remark: which of several pictures in its file was taken, "" for a file of one.
     """
 
     name: str
@@ -152,8 +152,8 @@ def prepare_styles(
                 with open_picture(
                     found, max_pixels=read.max_pixels, value_range=read.value_range
                 ) as picture:
-                    photo = picture.photo()
-                style, remark = model.prepare(photo, color, read), photo.remark
+                    photo, remark = picture.photo(), picture.pages
+                style = model.prepare(photo, color, read)
         except (OptionError, BrokenPipeError):
             raise
         except StyleError as error:

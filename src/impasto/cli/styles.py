@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -14,9 +13,9 @@ import click
 from impasto.batch.inputs import STDIO
 from impasto.cli import FAILED
 from impasto.cli.lines import say
-from impasto.cli.options import LibraryOption, file_or_stdin, without_none
+from impasto.cli.options import LibraryOption, file_or_stdin, options_of, without_none
 from impasto.errors import ImageError, OptionError, StyleError
-from impasto.images.options import SaveOptions
+from impasto.images.options import ReadOptions, SaveOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,6 +61,7 @@ def style() -> None:
     help="Shorter side that a larger picture is reduced to: the scale of its strokes.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a style of that name for that model.")
+@options_of(read=ReadOptions, leave_out=("read.size", "read.style_size", "read.keep_gps"))
 def add(
     name: str,
     picture: str,
@@ -69,6 +69,7 @@ def add(
     note: str | None,
     size: int | None,
     overwrite: bool,
+    read: ReadOptions,
 ) -> None:
     """Save the style of PICTURE under NAME.
 
@@ -87,7 +88,7 @@ def add(
     is_file = Path(picture).suffix.lower() == SUFFIX
     if is_file and size is not None:
         raise click.UsageError("--size is for pictures; it does not change a style file")
-    made = _from_file(picture, model) if is_file else _from_picture(picture, model, size)
+    made = _from_file(picture, model) if is_file else _from_picture(picture, model, size, read)
     source = "standard input" if picture == STDIO else Path(picture).name
     if note is None:
         note = made.note if is_file else one_line(source)
@@ -107,21 +108,27 @@ def _from_file(picture: str, model: str | None) -> Style:
     return loaded
 
 
-def _from_picture(picture: str, model: str | None, size: int | None) -> Style:
+def _from_picture(picture: str, model: str | None, size: int | None, read: ReadOptions) -> Style:
     from dataclasses import replace
 
+    from impasto.images.sources import open_picture
     from impasto.styles.style import make_thumbnail
     from impasto.stylizer import load
 
-    # Read into memory, since it is read twice and a pipe cannot be rewound.
-    source = io.BytesIO(sys.stdin.buffer.read()) if picture == STDIO else picture
     # In single precision, even where another is faster: the style is made once and used anywhere.
     stylizer = load(**without_none(model=model), precision="fp32")
     try:
-        made = stylizer.style(source, **without_none(size=size))
-        thumbnail = make_thumbnail(source)
+        source = file_or_stdin(picture)
+        with open_picture(
+            source, max_pixels=read.max_pixels, value_range=read.value_range
+        ) as opened:
+            photo, pages = opened.photo(), opened.pages
+        made = stylizer.style(photo, **without_none(size=size))
+        thumbnail = make_thumbnail(photo)
     except MemoryError as error:
         raise ImageError(f"{picture}: not enough memory for a picture of this size") from error
+    if pages:
+        say(f"impasto: {picture}: {pages}", err=True)
     return replace(made, model_name=stylizer.name, thumbnail=thumbnail)
 
 

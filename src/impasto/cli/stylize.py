@@ -233,7 +233,6 @@ def stylize(
         _check_depth(job for jobs in outputs.jobs(inputs, mixtures) for job in jobs)
 
     from impasto.batch.run import Tally, prepare_styles, run
-    from impasto.images.formats import one_line
 
     tally = Tally()
     for problem in (*problems, *unread):
@@ -269,8 +268,8 @@ def stylize(
                     bar.update()
                     styles[each.name] = each.value
                     if each.remark and not task.quiet:
-                        told = f"impasto: style {one_line(each.name)}: {each.remark}"
-                        bar.write(told, file=sys.stderr)
+                        told = f"impasto: style {each.name}: {each.remark}"
+                        say(told, err=True, bar=bar)
                     if isinstance(each.value, ImpastoError):
                         if len(mixtures) == 1:  # nothing can be painted without it
                             raise each.value
@@ -369,7 +368,7 @@ class _Screen:
 
 def _tell(line: str) -> None:
     """Write a line that is no result and no failure."""
-    click.echo(f"impasto: {line}", err=True)
+    say(f"impasto: {line}", err=True)
 
 
 def _check_together(task: Task, controls: Controls, save: SaveOptions) -> None:

@@ -138,6 +138,8 @@ class OpenPicture:
         name: what to call it in a message.
         depth: bits a channel that a file of the result deserves: 16 if there are more than 8.
         form: of an array; None for a file or a Pillow image.
+        pages: a remark on the other pictures of the file, such as "the first of its 3 pages is
+            taken", "" for a file of one; a part of :attr:`remark`.
     """
 
     name: str
@@ -161,7 +163,7 @@ class OpenPicture:
         self._tiff: DeepTiff | None = None
         self._picture: Image.Image | None = None
         self._read_deep: Callable[[], Deep] | None = None
-        self._pages = ""  # a remark on the other pictures of the file
+        self.pages = ""
         self._told: list[tuple[bytes, bytes]] | None = None  # the chunks of a PNG
         self._boxes: Told | None = None  # of an AVIF, HEIC or JP2
         self._lost: tuple[str, ...] = ()  # of its bits and colors
@@ -205,7 +207,7 @@ class OpenPicture:
     @property
     def remark(self) -> str:
         """All that is not taken or lost, such as "its 10 bits a channel are read as 8"; or ""."""
-        parts = (self._pages, *self._lost, *self.metadata.lost)
+        parts = (self.pages, *self._lost, *self.metadata.lost)
         return "; ".join(one_line(each) for each in parts if each)
 
     @cached_property
@@ -340,7 +342,7 @@ class OpenPicture:
                 lost = lost or profile_remark(picture, deep=read_deep is not None)
             self._lost = (cut, lost)
             if row.name == "HEIF" and (count := getattr(picture, "n_frames", 1)) > 1:
-                self._pages = f"the main one of its {count} pictures is taken"
+                self.pages = f"the main one of its {count} pictures is taken"
         except Exception as error:
             raise damaged(name, row.name, error) from error
         self._format, self._tiff, self._picture, self._read_deep = row, tiff, picture, read_deep
@@ -379,10 +381,10 @@ class OpenPicture:
             raise raw_error(self.name, "a TIFF or DNG of a sensor's values")
         if found.main is not None:
             width, height = found.preview
-            self._pages = f"its first picture, {width} x {height}, is a preview; the main one"
+            self.pages = f"its first picture, {width} x {height}, is a preview; the main one"
         elif found.pages > 1:
-            self._pages = f"the first of its {found.pages} pages"
-        self._pages += " is taken" if self._pages else ""
+            self.pages = f"the first of its {found.pages} pages"
+        self.pages += " is taken" if self.pages else ""
         return found.main_alone(file)
 
     def _lazy_picture(self) -> Image.Image:

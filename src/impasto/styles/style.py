@@ -18,7 +18,7 @@ from PIL import Image
 from impasto.controls.affine import blend
 from impasto.controls.moments import Moments
 from impasto.errors import OptionError, StyleError
-from impasto.images.photo import Picture, read_photo
+from impasto.images.photo import Photo, Picture, read_photo
 
 THUMBNAIL_SIDE = 128
 """Longer side of a thumbnail, in pixels."""
@@ -122,11 +122,12 @@ def blend_styles(styles: Sequence[Style], weights: Sequence[float]) -> Style:
     )
 
 
-def make_thumbnail(source: Picture) -> bytes:
+def make_thumbnail(source: Picture | Photo) -> bytes:
     """Encode a thumbnail of a picture: a WebP file of at most 128 pixels a side and a few kB.
 
     Args:
-        source: a file, Pillow image or array; what is transparent becomes white.
+        source: a file, Pillow image or array, or a photo read before; what is transparent becomes
+            white.
 
     Raises:
         ImageError: if it cannot be read.
@@ -135,7 +136,7 @@ def make_thumbnail(source: Picture) -> bytes:
         >>> from dataclasses import replace
         >>> wave = replace(wave, thumbnail=make_thumbnail("wave.jpg"))       # doctest: +SKIP
     """
-    photo = read_photo(source)
+    photo = source if isinstance(source, Photo) else read_photo(source)
     image = photo.image
     if photo.alpha is not None:
         alpha = photo.alpha[..., None]
