@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from time import perf_counter
@@ -57,6 +57,51 @@ Styles: TypeAlias = Style | Picture | Photo | Sequence[Style | Picture | Photo]
 
 # Models that ship: no package can plug in a painter under their names.
 _NAMES = frozenset(row.name for row in MODELS)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The call of :func:`load` that opened a model, which is what the model is pickled as.
+
+    Attributes:
+        model: its name, or the whole path of its file.
+        engine: as given to :func:`load`; so are the next three.
+        precision: see there.
+        threads: see there.
+        vgg: see there.
+        settings: of a method of the lab (:meth:`Stylizer.with_settings`).
+    """
+
+    model: str | Path
+    engine: str | None
+    precision: str | None
+    threads: int | None
+    vgg: Path | None
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    def open(self, identity: str) -> Stylizer:
+        """Load the model again.
+
+        Args:
+            identity: of the model that was pickled.
+
+        Raises:
+            ModelError: if another model is found in its place.
+            ImpastoError: as :func:`load`.
+        """
+        loaded = load(
+            self.model,
+            engine=self.engine,
+            precision=self.precision,
+            threads=self.threads,
+            vgg=self.vgg,
+        )
+        if loaded.identity != identity:
+            raise ModelError(
+                f"{self.model}: is another model now ({loaded.identity}) than the one that was "
+                f"pickled ({identity}): load and pickle it again"
+            )
+        return loaded.with_settings(**self.settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,12 +184,22 @@ def load(
         painter: Painter = open_plugin(plugin)(
             engine=engine, precision=precision, threads=threads, vgg=vgg
         )
-        return Stylizer(painter)
-    if vgg is not None:
+    elif vgg is not None:
         raise OptionError(f"model {str(model)!r} needs no VGG-19: leave vgg out")
-    bundle = find_bundle(model)
-    opened = open_engine(bundle, name=engine, precision=precision, threads=threads)
-    return stylizer_of(bundle, opened)
+    else:
+        bundle = find_bundle(model)
+        opened = open_engine(bundle, name=engine, precision=precision, threads=threads)
+        painter = stylizer_of(bundle, opened).painter
+    # Another process may work in another folder.
+    named = model in _NAMES or plugin is not None
+    origin = Origin(
+        model=model if named else Path(model).absolute(),
+        engine=engine,
+        precision=precision,
+        threads=threads,
+        vgg=None if vgg is None else Path(vgg).absolute(),
+    )
+    return Stylizer(painter, origin=origin)
 
 
 def stylizer_of(bundle: Bundle, engine: Engine) -> Stylizer:
@@ -163,7 +218,8 @@ class Stylizer:
     """A loaded model, for pictures in any form. It keeps nothing of what passes through it.
 
     Made by :func:`load`, or of any :class:`impasto.painting.Painter`. Its methods may be called
-    from several threads at once.
+    from several threads at once. It is pickled and deep-copied as the arguments of :func:`load`, so
+    that another process loads the model for itself.
 
     Attributes:
         painter: paints.
@@ -173,10 +229,15 @@ class Stylizer:
         limits: the controls that the model takes.
     """
 
-    def __init__(self, painter: Painter) -> None:
-        self.painter = painter
+    def __init__(self, painter: Painter, *, origin: Origin | None = None) -> None:
+        self.painter, self._origin = painter, origin
         self.name, self.identity = painter.name, painter.identity
         self.engine, self.limits = painter.engine, painter.limits
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._origin is None:  # as its painter, if that can be pickled
+            return Stylizer, (self.painter,)
+        return Origin.open, (self._origin, self.identity)
 
     @property
     def card(self) -> Card:
@@ -481,7 +542,10 @@ class Stylizer:
             >>> gatys = impasto.load("gatys").with_settings(steps=500)      # doctest: +SKIP
         """
         asked = {name: value for name, value in settings.items() if value is not None}
-        return Stylizer(self.painter.with_settings(asked)) if asked else self
+        if not asked:
+            return self
+        origin = self._origin and replace(self._origin, settings={**self._origin.settings, **asked})
+        return Stylizer(self.painter.with_settings(asked), origin=origin)
 
     def prepare(
         self,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -188,6 +188,11 @@ class OpenPicture:
         else:
             self._file = content
             self._parse_header(content)
+
+    def __reduce__(self) -> NoReturn:
+        raise ImageError(
+            f"{self.name}: an open picture cannot be pickled or copied; pickle its photo()"
+        )
 
     @property
     def height(self) -> int:

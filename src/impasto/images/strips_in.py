@@ -13,7 +13,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, NoReturn, TypeAlias
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
@@ -77,6 +77,12 @@ class StripSource:
         self._coming: Iterator[Strip] = iter(())
         self._here: deque[tuple[int, Strip]] = deque()
         self._end = 0
+
+    def __reduce__(self) -> NoReturn:
+        raise ImageError(
+            f"{self.name}: a picture that is read in strips cannot be pickled or copied; read it "
+            "with read_photo()"
+        )
 
     def window(self, rows: slice, columns: slice) -> Window:
         """See :meth:`impasto.images.windows.Source.window`.

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NoReturn, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -231,6 +231,12 @@ class GraphEngine:
         self._card = card
         self._outputs = encoder_outputs(card)
         self._graphs = graphs
+
+    def __reduce__(self) -> NoReturn:
+        raise EngineError(
+            f"an opened engine ({self.name}, model {self._card.name!r}) cannot be pickled or "
+            "copied; what impasto.load() returns can, or load the model in each process"
+        )
 
     def encode(self, image: NDArray[np.float32]) -> Encoded:
         """See :meth:`Engine.encode`."""
