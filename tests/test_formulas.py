@@ -61,7 +61,8 @@ def papers_network() -> Stylizer:
     from lab_parts import SHARED, vgg_weights
 
     from impasto.lab.methods.adain import AdaINNetwork, Decoder, decoder_from
-    from impasto.lab.nets.vgg import LAYOUTS, VGG19, load_vgg, read_weights
+    from impasto.lab.nets.state import read_weights
+    from impasto.lab.nets.vgg import LAYOUTS, VGG19, load_vgg
 
     files = [SHARED / "weights" / name for name in ("vgg_normalised.pth", "decoder.pth")]
     if all(file.exists() for file in files):

@@ -46,7 +46,8 @@ from impasto.lab.methods.style_swap import (
     paint,
     swapped,
 )
-from impasto.lab.nets.vgg import LAYOUTS, load_vgg, read_weights, weights_metadata
+from impasto.lab.nets.state import read_weights, weights_metadata
+from impasto.lab.nets.vgg import LAYOUTS, load_vgg
 from impasto.lab.optimize.method import Run, Task
 from impasto.lab.optimize.settings import set_options
 from impasto.lab.training.checkpoints import read_checkpoint, start_from

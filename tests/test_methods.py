@@ -276,7 +276,7 @@ def test_a_run_that_was_stopped_goes_on(model, pictures, content, tmp_path):
     with pytest.raises(OptionError, match="other pictures or other options"):
         model.with_settings(steps=6, checkpoint=file).paint(content, pictures[2])
     file.write_bytes(b"spoiled")
-    with pytest.raises(ModelError, match="no kept run"):
+    with pytest.raises(ModelError, match="not a kept run"):
         model.with_settings(steps=6, checkpoint=file).paint(content, pictures[1])
 
 

@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from impasto.errors import ModelError
-from impasto.lab.nets.vgg import LAYERS, LAYOUTS, VGG19, load_vgg, read_weights, recognize
+from impasto.lab.nets.state import read_weights
+from impasto.lab.nets.vgg import LAYERS, LAYOUTS, VGG19, load_vgg, recognize
 
 IMAGE = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(1))
 

@@ -38,6 +38,7 @@ from pathlib import Path
 
 from impasto.errors import ModelError
 from impasto.images.files import whole_file
+from impasto.images.kinds import BUNDLE, kind_of, wrong_kind
 from impasto.models.card import CONTROLS, FORMAT, Card, Level, first_line, read_card, write_card
 
 __all__ = [
@@ -125,6 +126,9 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     source = Path(path)
     if source.is_dir():
         raise ModelError(f"{source} is a folder; a model is one .impasto file")
+    kind = kind_of(source)
+    if source.exists() and (kind is None or kind.name != BUNDLE):
+        raise ModelError(wrong_kind(source, BUNDLE))
     try:
         with zipfile.ZipFile(source) as archive:
             card = read_card(_member(archive, CARD, MAX_CARD_BYTES))
@@ -145,7 +149,8 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
             f"{source} is damaged or not an Impasto model ({first_line(error)}); get it again"
         ) from error
     except (OSError, ValueError) as error:
-        raise ModelError(f"{source} cannot be read ({first_line(error)})") from error
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise ModelError(f"{source} cannot be read ({reason})") from error
 
 
 def write_bundle(bundle: Bundle, path: str | os.PathLike[str]) -> None:
@@ -181,7 +186,8 @@ def write_bundle(bundle: Bundle, path: str | os.PathLike[str]) -> None:
                 info.external_attr = 0o644 << 16
                 archive.writestr(info, data)
     except OSError as error:
-        raise ModelError(f"{target} cannot be written ({first_line(error)})") from error
+        reason = error.strerror or first_line(error)
+        raise ModelError(f"{target} cannot be written ({reason})") from error
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from impasto.controls.moments import Moments
 from impasto.errors import StyleError
 from impasto.images.files import write_whole
 from impasto.images.formats import one_line
+from impasto.images.kinds import SAFETENSORS, kind_of, wrong_kind
 from impasto.styles.style import Style
 
 FORMAT = 1
@@ -97,6 +98,9 @@ def load_style(path: str | os.PathLike[str]) -> Style:
     try:
         return _decode(data)
     except ValueError as error:
+        kind = kind_of(source)
+        if kind is not None and kind.name != SAFETENSORS:
+            raise StyleError(wrong_kind(source, f"a style ({SUFFIX})")) from error
         raise StyleError(
             f"{one_line(source)}: not a style that can be used ({one_line(error)}); {_REMAKE}"
         ) from error
@@ -126,7 +130,7 @@ def _decode(data: bytes) -> Style:
     try:
         tensors = safetensors.numpy.load(data)
     except Exception as error:  # its own, or a KeyError for numbers that NumPy has no type for
-        raise ValueError(f"damaged, cut short or no safetensors file: {error}") from error
+        raise ValueError("damaged, cut short or no safetensors file") from error
     # Parsed here, now that the header is known to be valid: safetensors returns metadata only for
     # files that it maps into memory, and a mapped file that shrinks would kill the process.
     size = int.from_bytes(data[:8], "little")

@@ -116,7 +116,7 @@ def _look_into(
                     continue
                 sources.append(Source(name, shard, member.offset_data, member.size))
     except (tarfile.TarError, OSError) as error:
-        left_out.append((shard, f"not whole, or no plain .tar ({error})"))
+        left_out.append((shard, f"not whole, or no plain .tar ({_line(error)})"))
 
 
 def is_held_out(name: str) -> bool:
@@ -216,4 +216,5 @@ def _too_small(width: int, height: int, smallest: int) -> str:
 
 
 def _line(error: Exception) -> str:
-    return str(error).split("\n")[0] or type(error).__name__
+    text = getattr(error, "strerror", None) or str(error)
+    return text.split("\n")[0] or type(error).__name__

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.errors import ModelError
-from impasto.lab.nets.vgg import read_weights
+from impasto.lab.nets.state import read_weights
 
 BATCH_EPS = 1e-3
 """Of its batch normalizations."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.errors import ModelError
-from impasto.lab.nets.vgg import read_weights
+from impasto.lab.nets.state import read_weights
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 """Of pictures in [-1, 1]: ImageNet's means and deviations there."""

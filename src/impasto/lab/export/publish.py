@@ -17,8 +17,9 @@ from impasto.lab.data.pictures import held_out_squares
 from impasto.lab.export.builtin import built_in_losses, built_in_parity, export_built_in
 from impasto.lab.export.graphs import PARITY, CardFacts, export, parity
 from impasto.lab.export.scores import evaluate, held_out_pairs
-from impasto.lab.methods.adain import AdaINNetwork, decoder_from, encoder_of
-from impasto.lab.nets.vgg import load_vgg, read_weights, recognize, weights_metadata
+from impasto.lab.methods.adain import AdaINNetwork, encoder_of, load_decoder
+from impasto.lab.nets.state import read_weights, weights_metadata
+from impasto.lab.nets.vgg import load_vgg, recognize
 from impasto.lab.training.builtin import read_styles
 from impasto.lab.training.checkpoints import CHECKPOINT, read_checkpoint, start_from
 from impasto.lab.training.config import TrainConfig, read_config
@@ -155,7 +156,7 @@ def adain_from(vgg: str | Path, decoder: str | Path) -> tuple[AdaINNetwork, Card
     """
     encoder = load_vgg(vgg)
     # Deeper layers, if the file has them, are not part of the paper's encoder.
-    network = AdaINNetwork(encoder_of(encoder), decoder_from(read_weights(decoder)).eval())
+    network = AdaINNetwork(encoder_of(encoder), load_decoder(decoder).eval())
     row, theirs = find_network("adain"), f"that of {Path(vgg).name} and {Path(decoder).name}"
     about = weights_metadata(decoder)
     facts = CardFacts(

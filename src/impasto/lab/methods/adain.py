@@ -7,6 +7,7 @@ Huang & Belongie, "Arbitrary style transfer in real-time with adaptive instance 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 from impasto.errors import ModelError
 from impasto.lab.nets.blocks import affine, reflected
 from impasto.lab.nets.fast_moments import fast_mean_std
+from impasto.lab.nets.state import difference, read_weights, under_prefix
 from impasto.lab.nets.vgg import VGG19
 from impasto.models.bundle import Level
 
@@ -70,14 +72,29 @@ class Decoder(nn.Module):
 
 
 def decoder_from(weights: Mapping[str, Tensor]) -> Decoder:
-    """The decoder with weights that have pytorch-AdaIN's keys; ``ModelError`` where they do not."""
+    """The decoder with weights that have pytorch-AdaIN's keys, or those behind a prefix.
+
+    Raises ``ModelError`` where they do not.
+    """
     decoder = Decoder()
-    try:
-        decoder.convolutions.load_state_dict(dict(weights))
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"not a decoder of the pytorch-AdaIN layout: {reason}") from error
+    own = decoder.convolutions.state_dict()
+    found = under_prefix(weights, own)
+    if differing := difference(own, found):
+        raise ModelError(f"not a decoder of the pytorch-AdaIN layout: {differing}")
+    decoder.convolutions.load_state_dict(found)
     return decoder.to(memory_format=torch.channels_last)
+
+
+def load_decoder(path: str | Path) -> Decoder:
+    """The decoder in a file, as :func:`decoder_from`.
+
+    Raises ``ModelError`` for a file that is missing, damaged or something else.
+    """
+    weights = read_weights(path)
+    try:
+        return decoder_from(weights)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
 
 
 def encoder_of(vgg: VGG19) -> VGG19:

@@ -17,7 +17,8 @@ from impasto.errors import ModelError, OptionError
 from impasto.lab.losses import content_loss, total_variation
 from impasto.lab.losses.patches import Bank, style_swap
 from impasto.lab.nets.blocks import reflecting
-from impasto.lab.nets.vgg import VGG19, read_weights, weights_metadata
+from impasto.lab.nets.state import difference, read_weights, under_prefix, weights_metadata
+from impasto.lab.nets.vgg import VGG19
 from impasto.lab.optimize.descent import Objective, Stage, descend, to_array
 from impasto.lab.optimize.method import (
     LIMITS,
@@ -125,14 +126,14 @@ def load_inverse(path: str | Path, vgg: VGG19) -> Inverse:
             "for pytorch-AdaIN)"
         )
     net = Inverse()
-    try:
-        net.convolutions.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
+    own = net.convolutions.state_dict()
+    weights = under_prefix(weights, own)
+    if differing := difference(own, weights):
         raise ModelError(
-            f"{path} is no inverse network of Style-Swap ({reason}); impasto lab decoder keeps one "
-            "of a run of configs/style-swap.toml"
-        ) from error
+            f"{path} is no inverse network of Style-Swap ({differing}); impasto lab decoder keeps "
+            "one of a run of configs/style-swap.toml"
+        )
+    net.convolutions.load_state_dict(weights)
     like = vgg.preprocess.weight
     return net.to(like.device, like.dtype, memory_format=torch.channels_last).requires_grad_(False)
 

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from impasto.errors import ModelError, OptionError
 from impasto.lab.nets.blocks import reflected
+from impasto.lab.nets.state import read_weights
 
 CONVOLUTIONS: tuple[tuple[str, int, int], ...] = (
     ("conv1_1", 3, 64), ("conv1_2", 64, 64),
@@ -79,14 +80,14 @@ class VGG19(nn.Module):
         super().__init__()
         self.layout = layout
         if layout.matrix is None:
-            matrix, offset = weights["0.weight"], weights["0.bias"]
+            matrix, offset = weights["0.weight"], weights.get("0.bias", torch.zeros(3))
         else:
             matrix = torch.tensor(layout.matrix).reshape(3, 3, 1, 1)
             offset = torch.tensor(layout.offset)
         self.preprocess = _frozen_convolution(matrix, offset)
         self.convolutions = nn.ModuleDict()
         for (name, inputs, outputs), key in zip(CONVOLUTIONS, layout.keys, strict=True):
-            if f"{key}.weight" not in weights:
+            if f"{key}.weight" not in weights or f"{key}.bias" not in weights:
                 break
             weight = weights[f"{key}.weight"]
             if tuple(weight.shape) != (outputs, inputs, 3, 3):
@@ -135,68 +136,49 @@ class VGG19(nn.Module):
         return features
 
 
-def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Tensors of a ``.pth`` or ``.safetensors`` file, never running code that it may contain.
-
-    Raises ``ModelError`` for a file that is missing, damaged or not a flat table of tensors.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise ModelError(f"{path}: no such file of weights; check the path")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # each library has its own tree of errors for a bad file
-        reason = str(error).split("\n")[0]
-        raise ModelError(f"{path}: cannot be read as weights ({reason})") from error
-    if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
-        raise ModelError(f"{path}: not a table of tensors; give the network's state dict")
-    return dict(weights)
-
-
-def weights_metadata(path: str | Path) -> dict[str, str]:
-    """Metadata of a file of weights: that of ``.safetensors``, of others nothing.
-
-    Raises ``ModelError`` for a file that is missing or damaged.
-    """
-    if Path(path).suffix != ".safetensors":
-        return {}
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {})
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: cannot be read as weights ({error})") from error
-
-
 def recognize(weights: Mapping[str, Tensor]) -> Layout:
     """The layout of VGG-19 that the keys of ``weights`` belong to.
 
     Raises ``ModelError`` where they belong to none.
     """
-    for layout in LAYOUTS:
-        if f"{layout.keys[0]}.weight" not in weights:
-            continue
-        # torchvision's Sequential on its own has the key 2.weight too, but (64, 64, 3, 3)
-        if layout.matrix is not None or "0.weight" in weights:
-            return layout
-    known = ", ".join(f"{la.name} ({la.keys[0]}.weight)" for la in LAYOUTS)
-    raise ModelError(f"keys like {sorted(weights)[:3]} are of no known VGG-19 layout: {known}")
+    return _found(weights)[0]
 
 
 def load_vgg(path: str | Path) -> VGG19:
     """VGG-19 from a file of any known layout, with the preprocessing that belongs to it.
+
+    Its keys may have a prefix, such as ``module.``. Raises ``ModelError`` for a file that is
+    missing, damaged or something else.
 
     >>> vgg = load_vgg("vgg_normalised.pth")                            # doctest: +SKIP
     >>> vgg(torch.rand(1, 3, 64, 64), ["relu4_1"])["relu4_1"].shape     # doctest: +SKIP
     torch.Size([1, 512, 8, 8])
     """
     weights = read_weights(path)
-    return VGG19(weights, recognize(weights)).eval()
+    try:
+        layout, prefix = _found(weights)
+        own = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+        return VGG19(own, layout).eval()
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def _found(weights: Mapping[str, Tensor]) -> tuple[Layout, str]:
+    """The layout of ``weights``, and the prefix of its keys in there."""
+    for layout in LAYOUTS:
+        first = f"{layout.keys[0]}.weight"
+        prefixes = [k.removesuffix(first) for k in weights if f".{k}".endswith(f".{first}")]
+        for prefix in sorted(prefixes, key=len):
+            # torchvision's Sequential on its own has the key 2.weight too, but (64, 64, 3, 3)
+            matrix = weights.get(f"{prefix}0.weight")
+            if layout.matrix is not None or (matrix is not None and matrix.shape[:2] == (3, 3)):
+                return layout, prefix
+    known = ", ".join(f"{la.name} ({la.keys[0]}.weight)" for la in LAYOUTS)
+    shown = ", ".join(sorted(weights)[:3])
+    raise ModelError(
+        f"its {len(weights)} keys ({shown}{', ...' if len(weights) > 3 else ''}) are of no known "
+        f"layout of VGG-19: {known}"
+    )
 
 
 def _frozen_convolution(weight: Tensor, bias: Tensor) -> nn.Conv2d:

@@ -17,6 +17,8 @@ from torch.nn import functional as F
 
 from impasto.errors import ModelError, OptionError
 from impasto.images.files import write_whole
+from impasto.images.formats import one_line
+from impasto.lab.nets.state import read_pickle
 from impasto.painting import Progress, Watch
 
 Objective: TypeAlias = Callable[[Tensor, int], Mapping[str, Tensor]]
@@ -272,22 +274,23 @@ def _save(
     try:
         write_whole(checkpoint.path, encoded.getvalue(), overwrite=True)
     except (OSError, ValueError) as error:
-        raise ModelError(f"{checkpoint.path}: the run cannot be kept there ({error})") from error
+        reason = one_line(error)
+        raise ModelError(f"{checkpoint.path}: the run cannot be kept there ({reason})") from error
 
 
 def _resume(
     checkpoint: Checkpoint, rule: Rule, *, device: torch.device
 ) -> tuple[int, int, Tensor, dict[str, Tensor]]:
+    wanted = "a kept run"
+    kept = read_pickle(checkpoint.path, wanted, device=device)
     try:
-        kept = torch.load(checkpoint.path, map_location=device, weights_only=True)
         known = kept["format"] == 1
         names = ("story", "stage", "done", "image", "notes")
         story, stage, done, image, notes = (kept[name] for name in names)
         rule.memory = kept["memory"]
-    except Exception as error:  # whatever a damaged file brings about
-        reason = str(error).split("\n")[0]
+    except (KeyError, TypeError, IndexError) as error:
         raise ModelError(
-            f"{checkpoint.path}: is no kept run ({reason}); give another file"
+            f"{checkpoint.path}: is a file of PyTorch, but not {wanted}; give another file"
         ) from error
     if not known or story != checkpoint.fingerprint:
         raise OptionError(

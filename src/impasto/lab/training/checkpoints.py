@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from impasto.errors import ModelError
 from impasto.images.files import write_whole
-from impasto.lab.nets.vgg import read_weights, weights_metadata
+from impasto.images.kinds import SAFETENSORS, kind_of
+from impasto.lab.nets.state import load_into, read_pickle, read_weights, weights_metadata
 from impasto.lab.training.builtin import spread_styles
 from impasto.models import MODELS, Bundle, find_bundle
 
@@ -34,14 +35,13 @@ def write_checkpoint(path: Path, value: dict[str, Any]) -> None:
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """A checkpoint as ``train`` writes it; ``ModelError`` where the file is none."""
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        if not {"average", "step", "stages"} <= set(saved):
-            raise ValueError("not written by train()")
-    except Exception as error:  # a damaged pickle may raise anything
-        reason = str(error).split("\n")[0]
-        raise ModelError(f"{path}: not a checkpoint of a training run ({reason})") from error
-    return dict(saved)
+    wanted = "a checkpoint of a training run"
+    saved = read_pickle(path, wanted)
+    if not isinstance(saved, dict) or not {"average", "step", "stages"} <= set(saved):
+        raise ModelError(
+            f"{path}: is a file of PyTorch, but not {wanted} ({CHECKPOINT} of a run folder)"
+        )
+    return saved
 
 
 def names_of(source: str | Path) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ def start_from(
     """
     weights, stages = weights_from(source, part=part)
     own = learned.state_dict()
-    if Path(source).suffix == ".safetensors" and set(own) < set(weights):
+    if _is_safetensors(source) and set(own) < set(weights):
         # The inverse of a shallower layer starts from how a deeper decoder ends.
         weights = {k: v for k, v in weights.items() if k in own}
     if not any(name.startswith(READER) for name in weights):
@@ -80,7 +80,7 @@ def start_from(
         weights |= {k: v for k, v in own.items() if k.startswith(READER)}
     if held:
         weights = spread_styles(learned, weights, held, str(source))
-    load_into(learned, weights, str(source))
+    load_into(learned, weights, source, "the network")
     return stages
 
 
@@ -98,7 +98,7 @@ def weights_from(
         }
         card = bundle.card
         stages = [{"iterations": card.iterations, "notes": card.notes, "data": card.data}]
-    elif Path(source).suffix == ".safetensors":
+    elif _is_safetensors(source):
         weights = {f"convolutions.{k}": v for k, v in read_weights(source).items()}
         about = weights_metadata(source)
         stages = [
@@ -154,10 +154,6 @@ def _is_bundle(source: str | Path) -> bool:
     return source in {row.name for row in MODELS} or Path(source).suffix == ".impasto"
 
 
-def load_into(learned: nn.Module, weights: dict[str, Any], source: str) -> None:
-    """``load_state_dict``, with a ``ModelError`` that names the ``source`` where it fails."""
-    try:
-        learned.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{source} does not fit the network: {reason}") from error
+def _is_safetensors(source: str | Path) -> bool:
+    kind = kind_of(source)
+    return kind is not None and kind.name == SAFETENSORS

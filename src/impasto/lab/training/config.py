@@ -18,6 +18,7 @@ from typing import Any
 
 from impasto.errors import OptionError
 from impasto.images.files import write_whole
+from impasto.images.kinds import kind_of, wrong_kind
 from impasto.lab.data.cropping import Crops
 from impasto.lab.data.sources import SMALLEST
 from impasto.lab.nets.weights import find_vgg
@@ -590,7 +591,12 @@ def read_config(
     path = Path(path)
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(wrong_kind(path, "a training config (TOML)")) from error
+    except tomllib.TOMLDecodeError as error:
+        kind = kind_of(path)
+        if kind is not None and not kind.name.startswith("a text"):
+            raise OptionError(wrong_kind(path, "a training config (TOML)")) from error
         raise OptionError(f"{path}: cannot be read as TOML ({error})") from error
     _change(values, [*(changes or {}).items(), *(_setting(text) for text in settings)])
     try:

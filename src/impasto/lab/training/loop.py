@@ -12,9 +12,9 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from impasto.errors import ModelError
+from impasto.lab.nets.state import load_into
 from impasto.lab.training.checkpoints import (
     CHECKPOINT,
-    load_into,
     read_checkpoint,
     write_checkpoint,
 )
@@ -89,8 +89,8 @@ def _learn(
                 f"{checkpoint} has weights and no run behind it to go on with; give another run "
                 "folder and start = this checkpoint"
             )
-        load_into(learned, saved["network"], str(checkpoint))
-        load_into(average, saved["average"], str(checkpoint))
+        load_into(learned, saved["network"], checkpoint, "the network")
+        load_into(average, saved["average"], checkpoint, "the network")
         _load_optimizer(optimizer, saved["optimizer"], config, checkpoint)
         batches.restore(saved["lessons"])
         if saved.get("objective"):

@@ -18,9 +18,10 @@ from impasto.errors import ModelError, OptionError
 from impasto.lab.data.cropping import Crops
 from impasto.lab.data.pictures import Loaded, Sampler, load_collections
 from impasto.lab.data.sources import LeftOut
-from impasto.lab.methods.adain import decoder_from
+from impasto.lab.methods.adain import load_decoder
 from impasto.lab.methods.compact import Compact, Eye
-from impasto.lab.nets.vgg import VGG19, load_vgg, read_weights
+from impasto.lab.nets.state import difference
+from impasto.lab.nets.vgg import VGG19, load_vgg
 from impasto.lab.training.batches import THIRD, Batches, BatchOptions, Partition, TwoSizes
 from impasto.lab.training.builtin import (
     BuiltInObjective,
@@ -161,18 +162,18 @@ def open_setup(
 
 
 def _open_eye(
-    learned: nn.Module, config: TrainConfig, row: NetworkRow, styles: Sampler, device: torch.device
+    learned: Any, config: TrainConfig, row: NetworkRow, styles: Sampler, device: torch.device
 ) -> None:
+    eye = eye_of(config.eye)
+    own = learned if isinstance(learned, Eye) else learned.reader.eye
+    if differing := difference(own.state_dict(), eye):
+        raise ModelError(f"the eye of {config.eye} does not fit {row.name}: {differing}")
     drawn = styles.state()
     crops = (styles.batch(VIEWED, range(VIEWED), device=device) for _ in range(VIEWS))
-    try:
-        if isinstance(learned, Eye):
-            learned.load_state_dict(eye_of(config.eye))
-        else:
-            give_eye(learned, eye_of(config.eye), crops, bf16=in_bf16(config, device))
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"the eye of {config.eye} does not fit {row.name}: {reason}") from error
+    if isinstance(learned, Eye):
+        learned.load_state_dict(eye)
+    else:
+        give_eye(learned, eye, crops, bf16=in_bf16(config, device))
     styles.restore(drawn)  # training draws the same with an eye and without
 
 
@@ -242,7 +243,7 @@ def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Ob
     judge = _judge(config, device)
     teacher = None
     if config.teacher:
-        teacher = decoder_from(read_weights(config.teacher))
+        teacher = load_decoder(config.teacher)
         teacher.to(device, judge.preprocess.weight.dtype).requires_grad_(False)
     paint: Any = row.paint
     if config.compile:  # for every size of crops its own
