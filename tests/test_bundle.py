@@ -46,7 +46,7 @@ def test_writing_is_deterministic_and_leaves_nothing_else(
     first, second = tmp_path / "a.impasto", tmp_path / "b.impasto"
     write_bundle(tiny_bundle, first)
     write_bundle(replace(tiny_bundle, card=replace(tiny_bundle.card)), second)
-    write_bundle(tiny_bundle, second)
+    write_bundle(tiny_bundle, second, overwrite=True)
     assert first.read_bytes() == second.read_bytes()
     with zipfile.ZipFile(first) as archive:  # nor does the hour count
         assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
@@ -65,7 +65,7 @@ def test_a_failed_write_keeps_the_old_file(
 
     monkeypatch.setattr(step, full)
     with pytest.raises(ModelError, match=r"a\.impasto cannot be written .*No space left"):
-        write_bundle(tiny_bundle, target)
+        write_bundle(tiny_bundle, target, overwrite=True)
     assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"old"]
 
 

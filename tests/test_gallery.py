@@ -60,7 +60,9 @@ def make(paintings: Path, tiny_path: Path):
     """Makes the gallery of some works for the tiny model."""
 
     def made(*works: Work, folder: Path = Path("gallery")) -> list[Path]:
-        return make_gallery(paintings, models=[tiny_path], works=works, folder=folder)
+        return make_gallery(
+            paintings, models=[tiny_path], works=works, folder=folder, overwrite=True
+        )
 
     return made
 

@@ -422,10 +422,10 @@ def test_a_decoder_is_kept_alone_imported_and_trained_further(config, tmp_path):
         publish_decoder(tmp_path / "run", tmp_path / "decoder.pth")
     train(changed(config, iterations=1), tmp_path / "fast")
     with pytest.raises(OptionError, match="trains 'fast'"):
-        publish_decoder(tmp_path / "fast", path)
+        publish_decoder(tmp_path / "fast", path, overwrite=True)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ModelError, match="not weights"):
-        publish_adain(config.vgg, path, tmp_path / "adain.impasto")
+        publish_adain(config.vgg, path, tmp_path / "adain.impasto", overwrite=True)
 
 
 def test_another_network_or_optimizer_does_not_go_on_from_a_checkpoint(config, tmp_path):

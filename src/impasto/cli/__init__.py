@@ -12,6 +12,7 @@ import glob
 import importlib
 import io
 import os
+import shlex
 import signal
 import sys
 import warnings
@@ -19,8 +20,10 @@ from contextlib import suppress
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from impasto import __version__
+from impasto.cli.groups import WordedGroup, say_option
 from impasto.cli.lines import say
 from impasto.cli.signals import Signals, stopping
 from impasto.errors import ImpastoError, escaped, interruption
@@ -61,12 +64,55 @@ _COMMANDS = {
 }
 
 
-class Commands(click.Group):
-    """Click group that imports a command only when it is called."""
+# What people type for a command, and what they mean.
+_WORDS = {
+    **dict.fromkeys(
+        ("paint", "transfer", "apply", "run", "convert", "process", "mix", "blend"),
+        "impasto stylize",
+    ),
+    **dict.fromkeys(("list", "ls", "gallery", "list-styles"), "impasto styles"),
+    **dict.fromkeys(("model", "engines", "engine", "list-models", "info"), "impasto models"),
+    "add": "impasto style add",
+    "remove": "impasto style remove",
+    "show": "impasto style show",
+    "help": "impasto --help",
+    "version": "impasto --version",
+    **{
+        name: f"impasto lab {name}"
+        for name in (
+            "train", "finetune", "evaluate", "export", "import", "decoder", "fetch", "methods"
+        )
+    },
+}  # fmt: skip
+
+
+class Commands(WordedGroup):
+    """Click group that imports a command only when it is called, and paints without one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments begin with: stylize for names of pictures."""
+        name = args[0]
+        if name not in self.list_commands(ctx) and not self.hint(ctx, name) and _is_picture(name):
+            args = ["stylize", *args]
+            if not ctx.resilient_parsing and not {"-q", "--quiet"} & {*args}:
+                click.echo(f"impasto: taken as impasto {shlex.join(args)}", err=True)
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the names of commands, without importing them, and of pictures."""
+        found: list[CompletionItem] = click.Command.shell_complete(self, ctx, incomplete)
+        if incomplete.startswith("-"):
+            return found
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        lines = {name: line for name, (_, line) in _COMMANDS.items()}
+        found += [CompletionItem(name, help=lines.get(name)) for name in names]
+        return found or [CompletionItem(incomplete, type="file")]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, those of other packages last."""
-        return list(dict.fromkeys([*_COMMANDS, *sorted(_plugged_in())]))
+        return list(dict.fromkeys([*_COMMANDS, *sorted(plugged_in())]))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command.
@@ -86,7 +132,7 @@ class Commands(click.Group):
             except ImportError as error:
                 raise ImpastoError(
                     f"{cmd_name!r} needs {error.name or 'another package'}: "
-                    f"pip install '{_plugged_in()[cmd_name]}'"
+                    f"pip install '{plugged_in()[cmd_name]}'"
                 ) from error
             return command
         return None
@@ -101,25 +147,39 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a line of help for each command, without importing it."""
         rows = [(name, line) for name, (_, line) in _COMMANDS.items()]
-        for name, package in sorted(_plugged_in().items()):
+        for name, package in sorted(plugged_in().items()):
             if name not in _COMMANDS:
                 rows.append((name, f"Command of {package}; see impasto {name} --help."))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def _is_picture(name: str) -> bool:
+    """True for what can be no command, but a photograph: a path, a pattern, an address."""
+    return (
+        os.path.lexists(name)
+        or os.path.splitext(name)[1] != ""  # noqa: PTH122
+        or os.sep in name
+        or glob.has_magic(name)
+    )
+
+
+@click.group(cls=Commands, words=_WORDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Paint a photograph in the style of another picture, offline.
 
     \b
     impasto stylize street.jpg wave.jpg
+    impasto street.jpg wave.jpg             (the same)
     """
 
 
-def _plugged_in() -> dict[str, str]:
-    """Return the commands of other packages, each with the requirement that pip installs for it.
+def plugged_in(group: str = GROUP) -> dict[str, str]:
+    """Return what other packages plug in, each with the requirement that pip installs for it.
+
+    Args:
+        group: of entry points.
 
     The files of metadata are read directly: importing importlib.metadata takes as long as all the
     rest of ``impasto --help``.
@@ -128,7 +188,7 @@ def _plugged_in() -> dict[str, str]:
     for folder in sys.path:
         for file in glob.iglob(os.path.join(folder, "*.dist-info", "entry_points.txt")):  # noqa: PTH118, PTH207
             with open(file, encoding="utf-8") as stream:  # noqa: PTH123
-                _, _, section = stream.read().partition(f"[{GROUP}]\n")
+                _, _, section = stream.read().partition(f"[{group}]\n")
             package = os.path.basename(os.path.dirname(file)).partition("-")[0]  # noqa: PTH119, PTH120
             for line in section.partition("\n[")[0].splitlines():
                 name, _, place = line.partition("=")
@@ -174,6 +234,8 @@ def _run(signals: Signals) -> int:
 
 def _tell(error: Exception) -> int:
     """Write the line of an error and return the exit code; raise it again if it is a bug."""
+    if isinstance(error, click.NoSuchOption):
+        error = say_option(error)
     if isinstance(error, click.ClickException):
         vars(error)["message"] = escaped(error.message)  # which may have a name in it
         error.show()
@@ -183,8 +245,13 @@ def _tell(error: Exception) -> int:
         return PIPE_CLOSED
     if isinstance(error, MemoryError):
         say("impasto: not enough memory for a picture of this size", err=True)
-    elif isinstance(error, ImpastoError | OSError):
+    elif isinstance(error, ImpastoError):
         say(f"impasto: {str(error).strip()}", err=True)
+    elif isinstance(error, OSError):
+        # Those of files are told by what reads or writes them; without a name it is a stream's.
+        name = error.filename or "standard output"
+        say(f"impasto: {name}: {error.strerror or error}", err=True)
+        _close_stdout()
     else:
         raise error
     return FAILED

@@ -12,6 +12,7 @@ import click
 
 from impasto.batch.inputs import STDIO, split_styles
 from impasto.batch.outputs import plan_outputs
+from impasto.cli import completion
 from impasto.cli.lines import describe, say
 from impasto.cli.options import (
     LibraryOption,
@@ -47,7 +48,12 @@ class Figure:
     """
 
     out: str = option(
-        "", "File of the figure; - for stdout.", short="-o", metavar="OUT", required=True
+        "",
+        "File of the figure; - for stdout.",
+        short="-o",
+        metavar="OUT",
+        required=True,
+        complete="file",
     )
     size: int | None = option(
         None,
@@ -65,12 +71,13 @@ class Figure:
 
 
 @click.command()
-@click.argument("content", metavar="CONTENT")
+@click.argument("content", metavar="CONTENT", shell_complete=completion.files)
 @click.option(
     "-s",
     "--style",
     "names",
     metavar="STYLE",
+    shell_complete=completion.styles,
     multiple=True,
     help="Style of a corner, given 4 times: top left, top right, bottom left, bottom right.",
 )
@@ -109,12 +116,13 @@ def grid(content: str, names: tuple[str, ...], steps: int | None, **options: Any
 
 
 @click.command()
-@click.argument("content", metavar="CONTENT")
+@click.argument("content", metavar="CONTENT", shell_complete=completion.files)
 @click.option(
     "-s",
     "--style",
     "name",
     metavar="STYLE",
+    shell_complete=completion.styles,
     required=True,
     help="Style: a picture, or a name from `impasto styles`.",
 )

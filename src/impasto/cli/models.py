@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from impasto.cli import completion
 from impasto.cli.lines import say
 from impasto.errors import ImpastoError, escaped
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("files", metavar="[FILE]...", nargs=-1)
+@click.argument("files", metavar="[FILE]...", nargs=-1, shell_complete=completion.models)
 def models(files: tuple[str, ...]) -> None:
     """List the models and engines, or describe .impasto files."""
     from impasto.models import DEFAULT_MODEL, ENGINES, MODELS, find_bundle, plugins

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar, cast
 import click
 
 from impasto.batch.inputs import STDIO
+from impasto.cli.completion import COMPLETERS
 from impasto.errors import escaped
-from impasto.images.options import option
+from impasto.images.options import SaveOptions, option
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -105,6 +106,16 @@ def options_of(*, leave_out: Collection[str] = (), **kinds: type) -> Callable[[C
     return decorate
 
 
+def overwrite_option(help: str = "") -> Callable[[C], C]:
+    """The option ``--overwrite`` of a command that writes a file; without it none is replaced.
+
+    Args:
+        help: a sentence; by default that of :class:`impasto.images.options.SaveOptions`.
+    """
+    (own,) = (each for each in fields(SaveOptions) if each.name == "overwrite")
+    return click.option("--overwrite", is_flag=True, help=help or own.metadata["help"])
+
+
 def without_none(**options: Any) -> dict[str, Any]:
     """Drop options that are None, so that the library's own defaults apply."""
     return {name: value for name, value in options.items() if value is not None}
@@ -158,6 +169,7 @@ class ModelOptions:
         "Model: a name from `impasto models`, or an .impasto file.",
         metavar="NAME|FILE",
         reads="stylizer:load:model",
+        complete="model",
     )
     engine: str | None = option(
         None, "Inference engine.", metavar="NAME", shown="the fastest installed"
@@ -225,6 +237,8 @@ def _option(field: Field[Any]) -> Callable[[C], C]:
         settings.update(cls=LibraryOption, reads=facts["reads"])
     elif default not in (None, (), "") and default is not False:
         text = f"{text}  [default: {default}]"
+    if "complete" in facts or kind in _COMPLETED:
+        settings["shell_complete"] = COMPLETERS[facts.get("complete") or _COMPLETED[kind]]
     flags = [f"--{facts.get('flag', field.name).replace('_', '-')}"]
     if "short" in facts:
         flags.insert(0, facts["short"])
@@ -251,3 +265,6 @@ _KINDS: dict[str, dict[str, Any]] = {
     "float | Map": {"type": number_or_file},
     "bytes": {"type": byte_count},
 }
+
+# What shells complete for a kind, where the field does not say it.
+_COMPLETED = {"Path": "file", "Map": "file", "Sequence[Map]": "file", "float | Map": "file"}

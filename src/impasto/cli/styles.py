@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +10,17 @@ from typing import TYPE_CHECKING
 import click
 
 from impasto.batch.inputs import STDIO
-from impasto.cli import FAILED
+from impasto.cli import FAILED, completion
+from impasto.cli.groups import WordedGroup
 from impasto.cli.lines import say
-from impasto.cli.options import LibraryOption, file_or_stdin, options_of, without_none
-from impasto.errors import ImageError, OptionError, StyleError
+from impasto.cli.options import (
+    LibraryOption,
+    file_or_stdin,
+    options_of,
+    overwrite_option,
+    without_none,
+)
+from impasto.errors import ImageError, StyleError
 from impasto.images.options import ReadOptions, SaveOptions
 
 if TYPE_CHECKING:
@@ -25,11 +31,19 @@ if TYPE_CHECKING:
     from impasto.styles.library import Entry
     from impasto.styles.style import Style
 
+# What people type for a command, and what they mean.
+_WORDS = {
+    **dict.fromkeys(("list", "ls", "all", "styles"), "impasto styles"),
+    **dict.fromkeys(("delete", "rm", "del"), "impasto style remove"),
+    **dict.fromkeys(("save", "create", "new", "make"), "impasto style add"),
+    **dict.fromkeys(("info", "describe", "view"), "impasto style show"),
+}
+
 # Shorter side of the photograph of a sheet while it is painted: larger than its cell.
 _SHEET_SIZE = 384
 
 
-@click.group()
+@click.group(cls=WordedGroup, words=_WORDS)
 def style() -> None:
     """Save styles under a name, for use in place of style pictures.
 
@@ -41,10 +55,11 @@ def style() -> None:
 
 @style.command()
 @click.argument("name")
-@click.argument("picture")
+@click.argument("picture", shell_complete=completion.files)
 @click.option(
     "--model",
     metavar="NAME|FILE",
+    shell_complete=completion.models,
     cls=LibraryOption,
     reads="stylizer:load:model",
     help="Model that makes the style; the style fits no other model.",
@@ -60,7 +75,7 @@ def style() -> None:
     reads="stylizer:Stylizer.style:size",
     help="Shorter side that a larger picture is reduced to: the scale of its strokes.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a style of that name for that model.")
+@overwrite_option("Replace a style of that name for that model.")
 @options_of(read=ReadOptions, leave_out=("read.size", "read.style_size", "read.keep_gps"))
 def add(
     name: str,
@@ -133,8 +148,13 @@ def _from_picture(picture: str, model: str | None, size: int | None, read: ReadO
 
 
 @style.command()
-@click.argument("name")
-@click.option("--model", metavar="NAME|FILE", help="For this model only  [default: for all]")
+@click.argument("name", shell_complete=completion.style_names)
+@click.option(
+    "--model",
+    metavar="NAME|FILE",
+    shell_complete=completion.models,
+    help="For this model only  [default: for all]",
+)
 def remove(name: str, model: str | None) -> None:
     """Remove one of your styles; those of the gallery cannot be removed."""
     from impasto.styles.library import remove_style
@@ -144,10 +164,20 @@ def remove(name: str, model: str | None) -> None:
 
 
 @style.command()
-@click.argument("name")
-@click.option("--model", metavar="NAME|FILE", help="For this model only  [default: for all]")
-@click.option("--thumbnail", metavar="OUT", help="Write its thumbnail to this picture file.")
-@click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
+@click.argument("name", shell_complete=completion.style_names)
+@click.option(
+    "--model",
+    metavar="NAME|FILE",
+    shell_complete=completion.models,
+    help="For this model only  [default: for all]",
+)
+@click.option(
+    "--thumbnail",
+    metavar="OUT",
+    shell_complete=completion.files,
+    help="Write its thumbnail to this picture file.",
+)
+@overwrite_option()
 def show(name: str, model: str | None, thumbnail: str | None, overwrite: bool) -> None:
     """Show the details of a style, given by NAME or as a style file (.safetensors)."""
     from impasto.images.writing import write_image
@@ -186,12 +216,22 @@ def _print_facts(entry: Entry) -> None:
 
 
 @click.command()
-@click.option("--model", metavar="NAME|FILE", help="List the styles of this model only.")
 @click.option(
-    "--sheet", metavar="OUT", help="Draw a contact sheet: the photograph of --on in every style."
+    "--model",
+    metavar="NAME|FILE",
+    shell_complete=completion.models,
+    help="List the styles of this model only.",
 )
-@click.option("--on", metavar="PHOTO", help="The photograph for --sheet.")
-@click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
+@click.option(
+    "--sheet",
+    metavar="OUT",
+    shell_complete=completion.files,
+    help="Draw a contact sheet: the photograph of --on in every style.",
+)
+@click.option(
+    "--on", metavar="PHOTO", shell_complete=completion.files, help="The photograph for --sheet."
+)
+@overwrite_option()
 def styles(model: str | None, sheet: str | None, on: str | None, overwrite: bool) -> int:
     """List the named styles: your own and those of the gallery.
 
@@ -248,13 +288,12 @@ def _draw(target: Path, on: str, *, model: str | None, overwrite: bool) -> int:
     from impasto.batch.figures import Cell, contact_sheet
     from impasto.images.photo import read_photo
     from impasto.images.resizing import resize
-    from impasto.images.writing import write_image
+    from impasto.images.writing import check_target, write_image
     from impasto.styles.library import Entry, list_styles
     from impasto.styles.style import Style
     from impasto.stylizer import load
 
-    if os.path.lexists(target) and not overwrite:  # checked before painting
-        raise OptionError(f"{target}: exists already; give another name, or --overwrite")
+    check_target(target, overwrite=overwrite)  # before painting
     photo = read_photo(file_or_stdin(on))
     stylizer = load(**without_none(model=model))
     image = photo.image

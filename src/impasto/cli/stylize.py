@@ -14,7 +14,7 @@ import click
 from impasto.batch.inputs import STDIO, check_single, find_contents, find_styles, split_styles
 from impasto.batch.names import style_labels
 from impasto.batch.outputs import Job, plan_outputs
-from impasto.cli import FAILED
+from impasto.cli import FAILED, completion
 from impasto.cli.lines import describe, say
 from impasto.cli.options import ModelOptions, options_of, progress_bar
 from impasto.controls import Controls
@@ -55,9 +55,14 @@ class Task:
         "Style: a picture, or a name from `impasto styles`. Several styles are mixed.",
         short="-s",
         metavar="STYLE",
+        complete="style",
     )
     out: str | None = option(
-        None, "File or folder of the result; - for stdout.", short="-o", metavar="OUT"
+        None,
+        "File or folder of the result; - for stdout.",
+        short="-o",
+        metavar="OUT",
+        complete="file",
     )
     all_pairs: bool = option(
         False,
@@ -107,11 +112,17 @@ class MethodOptions:
         metavar="FILE",
     )
 
-    def check(self, model: str | None, pictures: int) -> None:
+    def check(self, model: str | None, pictures: int, *, overwrite: bool) -> None:
         """Check that the model is plugged in and that only one picture is painted, where needed.
+
+        Args:
+            model: name of the model.
+            pictures: number of results.
+            overwrite: whether files may be replaced.
 
         Raises:
             OptionError: naming the options.
+            ImageError: if the preview would replace a file.
         """
         used = [name for name, value in vars(self).items() if value not in (None, ())]
         if not used:
@@ -129,6 +140,11 @@ class MethodOptions:
                 f"--checkpoint and --preview are for one picture, not for {pictures}; paint the "
                 "pictures one by one, or leave the option out"
             )
+        # The preview of a run that is resumed from its checkpoint is its own.
+        if self.preview and not (self.checkpoint and self.checkpoint.exists()):
+            from impasto.images.writing import check_target
+
+            check_target(self.preview, overwrite=overwrite)
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of a painter that were given; {} for none.
@@ -149,7 +165,9 @@ class MethodOptions:
 
 
 @click.command()
-@click.argument("contents", metavar="CONTENT...", nargs=-1, required=True)
+@click.argument(
+    "contents", metavar="CONTENT...", nargs=-1, required=True, shell_complete=completion.contents
+)
 @options_of(
     task=Task,
     controls=Controls,
@@ -228,7 +246,7 @@ def stylize(
     )
     total = len(inputs) * len(mixtures)
     if method != MethodOptions():
-        method.check(model.model, total)
+        method.check(model.model, total, overwrite=save.overwrite)
     if save.depth == 16:
         _check_depth(job for jobs in outputs.jobs(inputs, mixtures) for job in jobs)
 

@@ -27,7 +27,8 @@ def option(default: Any, help: str, **settings: Any) -> Any:
             (such as ``-o``), ``metavar``, ``required``, ``shown`` (a text for the default, where
             its value says little), ``reads`` (where the default is written, if not here:
             ``module:function:parameter``), ``kind`` (how a text is read, where the field's type
-            does not say it), and ``special`` (the ability that a control needs, such as "paint
+            does not say it), ``complete`` (what shells complete: "file", "style" or "model"), and
+            ``special`` (the ability that a control needs, such as "paint
             larger strokes", if only some painters have it).
     """
     return field(default=default, metadata={"help": help, **settings})

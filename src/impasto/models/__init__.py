@@ -1,6 +1,6 @@
 """Models: their files, a table of those that ship, and the engines that run them."""
 
-from impasto.models.bundle import Bundle, Card, Level, read_bundle, write_bundle
+from impasto.models.bundle import Bundle, Card, Level, bundle_file, read_bundle, write_bundle
 from impasto.models.engine import ENGINES, open_engine
 from impasto.models.plugins import find_plugin, open_plugin, plugins
 from impasto.models.table import DEFAULT_MODEL, MODELS, ModelRow, find_bundle
@@ -13,6 +13,7 @@ __all__ = [
     "Card",
     "Level",
     "ModelRow",
+    "bundle_file",
     "find_bundle",
     "find_plugin",
     "open_engine",

@@ -36,7 +36,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from impasto.errors import ModelError
+from impasto.errors import ImageError, ModelError
 from impasto.images.files import whole_file
 from impasto.images.kinds import BUNDLE, kind_of, wrong_kind
 from impasto.models.card import CONTROLS, FORMAT, Card, Level, first_line, read_card, write_card
@@ -48,12 +48,15 @@ __all__ = [
     "Card",
     "Level",
     "Port",
+    "bundle_file",
     "check_graph",
     "check_graphs",
     "read_bundle",
     "read_card",
     "write_bundle",
 ]
+
+SUFFIX = ".impasto"
 
 MAX_GRAPH_BYTES = 1 << 30
 MAX_CARD_BYTES = 1 << 20
@@ -153,19 +156,52 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
         raise ModelError(f"{source} cannot be read ({reason})") from error
 
 
-def write_bundle(bundle: Bundle, path: str | os.PathLike[str]) -> None:
+def bundle_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Check the name of a bundle before the work that makes it.
+
+    Args:
+        path: the name; one without a suffix gets ``.impasto``, by which models are found.
+        overwrite: whether a file of that name may be replaced.
+
+    Returns:
+        The whole name.
+
+    Raises:
+        ModelError: if the name is taken or has another suffix, or nothing can be written there.
+
+    Example:
+        >>> bundle_file("mine")
+        PosixPath('mine.impasto')
+    """
+    from impasto.images.writing import check_target
+
+    given = Path(path)
+    named = given if given.suffix else given.with_name(f"{given.name}{SUFFIX}")
+    try:
+        check_target(named, overwrite=overwrite)
+    except ImageError as error:
+        raise ModelError(str(error)) from error
+    if named.suffix != SUFFIX:
+        raise ModelError(f"{named}: a model is kept as NAME{SUFFIX}; give it that suffix")
+    return named
+
+
+def write_bundle(bundle: Bundle, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write a bundle atomically; the same bundle always gives the same bytes.
 
     Args:
         bundle: the bundle.
-        path: the file, replaced if it is there; its folder must exist.
+        path: the file; its folder must exist.
+        overwrite: replace a file that is there.
 
     Raises:
-        ModelError: if it cannot be written.
+        ModelError: if the name is taken, or the file cannot be written.
 
     Example:
         >>> write_bundle(bundle, "fast.impasto")                       # doctest: +SKIP
     """
+    from impasto.images.writing import target_exists
+
     target = Path(path)
     if target.is_dir():
         raise ModelError(f"{target} is a folder; give the name of a .impasto file")
@@ -177,7 +213,7 @@ def write_bundle(bundle: Bundle, path: str | os.PathLike[str]) -> None:
     try:
         # Stored, not deflated: weights hardly shrink, and deflate's bytes depend on the zlib used.
         with (
-            whole_file(target, overwrite=True) as file,
+            whole_file(target, overwrite=overwrite) as file,
             zipfile.ZipFile(file, "w", compression=zipfile.ZIP_STORED) as archive,
         ):
             for name, data in members.items():
@@ -185,6 +221,8 @@ def write_bundle(bundle: Bundle, path: str | os.PathLike[str]) -> None:
                 info.create_system = 3
                 info.external_attr = 0o644 << 16
                 archive.writestr(info, data)
+    except FileExistsError as error:
+        raise ModelError(str(target_exists(target))) from error
     except OSError as error:
         reason = error.strerror or first_line(error)
         raise ModelError(f"{target} cannot be written ({reason})") from error

@@ -11,7 +11,6 @@ import difflib
 import fnmatch
 import os
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,26 +19,14 @@ from impasto import models
 from impasto.errors import StyleError
 from impasto.images.formats import one_line
 from impasto.styles.files import SUFFIX, load_style, save_style
+from impasto.styles.places import GALLERY, VARIABLE, styles_folder
 from impasto.styles.style import Style, model_label
-
-GALLERY = Path(models.__file__).with_name("gallery")
-"""The folder of the styles that ship with the package."""
-
-VARIABLE = "IMPASTO_STYLES"
-"""The environment variable that names another folder for the user's styles."""
 
 MAX_NAME = 100
 
 # ASCII, since other letters may have other bytes on another system. No leading -, which would be
 # read as an option.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-
-# The folder of programs' data on each system: the environment variable for it, and the default.
-_DATA_HOMES = {
-    "darwin": ("", "Library/Application Support"),
-    "win32": ("LOCALAPPDATA", "AppData/Local"),
-}
-_DATA_HOME = ("XDG_DATA_HOME", ".local/share")
 
 
 @dataclass(frozen=True)
@@ -59,34 +46,6 @@ class Entry:
     gallery: bool
     style: Style | None
     problem: str = ""
-
-
-def styles_folder() -> Path:
-    """Return the folder of the user's styles, which need not exist.
-
-    ``$IMPASTO_STYLES`` if that is set, else ``impasto/styles`` in the system's folder for programs'
-    data: ``$XDG_DATA_HOME`` or ``~/.local/share``, on macOS ``~/Library/Application Support``, on
-    Windows ``%LOCALAPPDATA%``.
-
-    Raises:
-        StyleError: if the user has no home.
-
-    Example:
-        >>> styles_folder()                                                  # doctest: +SKIP
-        PosixPath('/home/me/.local/share/impasto/styles')
-    """
-    variable, usual = _DATA_HOMES.get(sys.platform, _DATA_HOME)
-    try:
-        if os.environ.get(VARIABLE):
-            return Path(os.environ[VARIABLE]).expanduser()
-        configured = Path(os.environ.get(variable, ""))
-        # The XDG specification requires that relative paths are ignored.
-        home = configured if configured.is_absolute() else Path.home() / usual
-    except RuntimeError as error:
-        raise StyleError(
-            f"there is no folder for styles ({one_line(error)}); set {VARIABLE} to one"
-        ) from error
-    return home / "impasto" / "styles"
 
 
 def check_name(name: str) -> str:

@@ -8,7 +8,10 @@ from typing import Any
 
 import click
 
+from impasto.cli import completion
+from impasto.cli.groups import WordedGroup
 from impasto.cli.lines import say
+from impasto.cli.options import overwrite_option
 from impasto.lab import require_torch
 from impasto.lab.cli.evaluate import evaluate
 from impasto.lab.cli.train import finetune, train
@@ -16,7 +19,7 @@ from impasto.lab.cli.train import finetune, train
 _FILE = click.Path(path_type=Path)
 
 
-class _Lab(click.Group):
+class _Lab(WordedGroup):
     """The commands; where PyTorch is missing they say how to get it."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -27,7 +30,20 @@ class _Lab(click.Group):
             raise
 
 
-@click.group(cls=_Lab)
+# What people type for a command, and what they mean.
+_WORDS = {
+    **dict.fromkeys(("fine-tune", "tune"), "impasto lab finetune"),
+    **dict.fromkeys(("resume", "continue", "run", "learn"), "impasto lab train"),
+    **dict.fromkeys(("publish", "bundle", "save"), "impasto lab export"),
+    **dict.fromkeys(("convert", "load"), "impasto lab import"),
+    **dict.fromkeys(("eval", "judge", "test", "score", "compare"), "impasto lab evaluate"),
+    **dict.fromkeys(("download", "get"), "impasto lab fetch"),
+    **dict.fromkeys(("list", "ls"), "impasto lab methods"),
+    **dict.fromkeys(("stylize", "paint"), "impasto stylize"),
+}
+
+
+@click.group(cls=_Lab, words=_WORDS, context_settings={"help_option_names": ["-h", "--help"]})
 def lab() -> None:
     """Make and study models (needs PyTorch: pip install 'impasto[lab]')."""
 
@@ -109,37 +125,44 @@ def methods() -> None:
     type=_FILE,
     help="Score it on the held-out pictures of this config  [default: of the run's own]",
 )
-def export(run: Path, out: Path, pairs_of: Path | None) -> None:
+@overwrite_option()
+def export(run: Path, out: Path, pairs_of: Path | None, overwrite: bool) -> None:
     """Make a bundle of the training run in the folder RUN, checked and scored."""
     from impasto.lab.export.publish import publish_run
+    from impasto.models import bundle_file
 
-    bundle = publish_run(run, out, pairs_of=pairs_of)
+    out = bundle_file(out, overwrite=overwrite)
+    bundle = publish_run(run, out, pairs_of=pairs_of, overwrite=overwrite)
     say(f"{out}: {bundle.card.losses}")
 
 
 @lab.command()
 @click.argument("run", type=_FILE)
 @click.option("-o", "--out", type=_FILE, required=True, help="The file, NAME.safetensors.")
-def decoder(run: Path, out: Path) -> None:
+@overwrite_option()
+def decoder(run: Path, out: Path, overwrite: bool) -> None:
     """Keep the decoder of a run of adain or style-swap alone, without the VGG it belongs to."""
     from impasto.lab.export.publish import publish_decoder
 
-    say(f"{out}: {publish_decoder(run, out)['notes']}")
+    say(f"{out}: {publish_decoder(run, out, overwrite=overwrite)['notes']}")
 
 
 @lab.command("import")
 @click.argument("vgg", type=_FILE)
 @click.argument("decoder", type=_FILE)
 @click.option("-o", "--out", type=_FILE, required=True, help="The bundle, NAME.impasto.")
-def import_(vgg: Path, decoder: Path, out: Path) -> None:
+@overwrite_option()
+def import_(vgg: Path, decoder: Path, out: Path, overwrite: bool) -> None:
     """Make a bundle of pytorch-AdaIN's VGG and DECODER files (vgg_normalised.pth, decoder.pth).
 
     DECODER may be one that was trained here, trained/adain-decoder.safetensors.
     """
     from impasto.lab.export.publish import publish_adain
+    from impasto.models import bundle_file
 
-    publish_adain(vgg, decoder, out)
-    say(out)
+    out = bundle_file(out, overwrite=overwrite)
+    publish_adain(vgg, decoder, out, overwrite=overwrite)
+    say(f"{out}: use it with --model {out}")
 
 
 @lab.command()
@@ -149,20 +172,33 @@ def import_(vgg: Path, decoder: Path, out: Path) -> None:
     "models",
     metavar="NAME|FILE",
     multiple=True,
+    shell_complete=completion.models,
     help="Only for this model; may be given again  [default: all that ship]",
 )
 @click.option("--works", type=_FILE, help="Another table of works than that of the gallery.")
 @click.option("-o", "--out", type=_FILE, help="Where the shelves are  [default: in the package]")
-def gallery(paintings: Path, models: tuple[str, ...], works: Path | None, out: Path | None) -> None:
+@overwrite_option("Replace the styles on the shelves, and delete those that the table has not.")
+def gallery(
+    paintings: Path,
+    models: tuple[str, ...],
+    works: Path | None,
+    out: Path | None,
+    overwrite: bool,
+) -> None:
     """Make the styles that ship, of works in the folder PAINTINGS.
 
-    The table lab/gallery.toml says which; styles of works that are no longer in it are deleted.
+    The table lab/gallery.toml says which; with --overwrite styles of works that are no longer in it
+    are deleted.
     """
     from impasto.lab.export.gallery import WORKS, make_gallery, read_works
     from impasto.styles.library import GALLERY
 
     made = make_gallery(
-        paintings, models=models or None, works=read_works(works or WORKS), folder=out or GALLERY
+        paintings,
+        models=models or None,
+        works=read_works(works or WORKS),
+        folder=out or GALLERY,
+        overwrite=overwrite,
     )
     for shelf in dict.fromkeys(path.parent for path in made):
         sizes = [path.stat().st_size for path in made if path.parent == shelf]

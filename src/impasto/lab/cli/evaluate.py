@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from impasto.cli import completion
 from impasto.cli.lines import say
 from impasto.cli.options import LibraryOption, without_none
 
@@ -55,12 +56,14 @@ def folders(values: tuple[str, ...]) -> dict[str, float]:
 @click.option(
     "--contents",
     metavar="FOLDER|FILE[=SHARE]",
+    shell_complete=completion.files,
     multiple=True,
     help="Photographs; may be given again. A share says how often they are drawn from.",
 )
 @click.option(
     "--styles",
     metavar="FOLDER|FILE[=SHARE]",
+    shell_complete=completion.files,
     multiple=True,
     help="Styles; as --contents.",
 )
@@ -81,12 +84,14 @@ def folders(values: tuple[str, ...]) -> dict[str, float]:
     cls=LibraryOption,
     reads=f"{_RUN}:models",
     metavar="NAME|FILE",
+    shell_complete=completion.models,
     multiple=True,
     help="What to judge; may be given again. Options of a method: gatys:steps=100,start=noise.",
 )
 @click.option(
     "--reference",
     metavar="NAME|FILE",
+    shell_complete=completion.models,
     help="The model that the others are compared with.",
 )
 @click.option(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from impasto.cli import completion
 from impasto.cli.lines import say
 from impasto.cli.options import LibraryOption, without_none
 
@@ -29,12 +30,14 @@ _FILE = click.Path(path_type=Path)
     "styles",
     metavar="FILE",
     multiple=True,
+    shell_complete=completion.files,
     help="In place of [data.styles]: a picture or a folder; NAME=FILE names the style.",
 )
 @click.option(
     "--photographs",
     metavar="PLACE",
     multiple=True,
+    shell_complete=completion.files,
     help="In place of [data.contents]: a folder, a shard or a pattern of shards.",
 )
 @click.option(
@@ -60,7 +63,9 @@ def train(
     processes: torchrun --nproc-per-node 2 -m impasto lab train CONFIG
     """
     _set_signals()
+    from impasto.lab.training.checkpoints import CHECKPOINT
     from impasto.lab.training.config import read_config
+    from impasto.lab.training.places import check_start
 
     changes: dict[str, object] = {"tensorboard": True} if tensorboard else {}
     if styles:
@@ -68,7 +73,10 @@ def train(
     if photographs:
         changes["data.contents"] = dict.fromkeys(photographs, 1.0)
     made = read_config(config, changes=changes, settings=settings)
-    _run(made, out or Path("runs") / config.stem, bundle=not no_export)
+    folder = out or Path("runs") / config.stem
+    if not (folder / CHECKPOINT).exists():
+        check_start(made, config)
+    _run(made, folder, bundle=not no_export)
 
 
 @click.command()
@@ -85,6 +93,7 @@ def train(
     cls=LibraryOption,
     reads="lab.training.config:finetune_config:model",
     help="What to start from: quality or fast.",
+    shell_complete=completion.one_of("quality", "fast"),
 )
 @click.option(
     "--iterations",
@@ -125,9 +134,13 @@ def _set_signals() -> None:
 
 
 def _run(config: TrainConfig, folder: Path, *, bundle: bool) -> None:
-    from impasto.lab.export.publish import publish_trained
+    from impasto.lab.export.publish import bundle_of, publish_trained
+    from impasto.lab.training.checkpoints import CHECKPOINT
     from impasto.lab.training.loop import train as learn
+    from impasto.lab.training.places import check_fresh
 
+    if not (folder / CHECKPOINT).exists():
+        check_fresh(folder, bundle_of(folder))
     try:
         checkpoint = learn(config, folder)
     except KeyboardInterrupt as error:

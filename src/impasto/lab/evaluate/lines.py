@@ -107,6 +107,7 @@ def metric(name: str) -> Metric:
 
 
 LINES, SETTINGS = "pairs.csv", "settings.json"
+TABLES = ("summary.csv", "summary.md", "folders.csv")
 FORMAT = 1
 """Of the lines and of what their numbers mean: raised when a metric changes."""
 
@@ -155,9 +156,11 @@ class LineFile:
 
         Raises:
             OptionError: if the folder's lines were made with other settings, whose numbers must not
-                stand in one table with these.
+                stand in one table with these, or if a report would replace files of something else.
         """
         self.path = folder / LINES
+        if not self.path.exists():
+            _check_free(folder)
         folder.mkdir(parents=True, exist_ok=True)
         settings = {"format": FORMAT, **settings}
         _check_settings(folder / SETTINGS, settings, fresh=not self.path.exists())
@@ -204,6 +207,15 @@ def _read(text: str) -> Iterator[Line]:
 
 def _text(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
+
+
+def _check_free(folder: Path) -> None:
+    for path in sorted(folder / name for name in (SETTINGS, *TABLES)):
+        if path.exists():
+            raise OptionError(
+                f"{path}: is of no report that can be gone on with (there is no {LINES}), and "
+                "would be replaced; give another folder"
+            )
 
 
 def _check_settings(path: Path, settings: Mapping[str, Any], *, fresh: bool) -> None:

@@ -14,7 +14,16 @@ from typing import Any
 
 from impasto.errors import OptionError, escaped
 from impasto.images.files import write_whole
-from impasto.lab.evaluate.lines import BADNESS, BAR, COLUMNS, METRICS, Criterion, Line, metric
+from impasto.lab.evaluate.lines import (
+    BADNESS,
+    BAR,
+    COLUMNS,
+    METRICS,
+    TABLES,
+    Criterion,
+    Line,
+    metric,
+)
 from impasto.lab.evaluate.painters import CONTENT_NAME
 from impasto.lab.evaluate.pairs import Pair
 
@@ -264,7 +273,7 @@ def write_tables(
     by_folder: Sequence[FolderMean] = (),
 ) -> list[Path]:
     """Write ``summary.csv`` (all columns), ``summary.md`` (for people) and ``folders.csv``."""
-    files = [folder / name for name in ("summary.csv", "summary.md", "folders.csv")]
+    files = [folder / name for name in TABLES]
     text = markdown(summary, reference=reference, notes=notes, by_folder=by_folder)
     write_whole(files[0], _rows(Summary, summary), overwrite=True)
     write_whole(files[1], text.encode(), overwrite=True)

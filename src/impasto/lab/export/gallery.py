@@ -14,7 +14,7 @@ from typing import Any
 
 from impasto.errors import ImageError, ModelError, OptionError, StyleError
 from impasto.images.formats import one_line
-from impasto.models import MODELS
+from impasto.models import MODELS, find_bundle
 from impasto.styles.files import SUFFIX
 from impasto.styles.library import GALLERY, add_style, check_name
 from impasto.styles.style import Style
@@ -89,17 +89,19 @@ def make_gallery(
     models: Sequence[str | Path] | None = None,
     works: Sequence[Work] | None = None,
     folder: str | Path = GALLERY,
+    overwrite: bool = False,
 ) -> list[Path]:
     """Encode every work by every model, and put the styles where the package looks for them.
 
-    Nothing is written unless all of them can be made. Styles that are in the way on the shelf of
-    a model, of works that are no longer in the table or for an older build, are replaced or go.
+    Nothing is written unless all of them can be made.
 
     Args:
         paintings: the folder that the files of the works are in.
         models: names or bundles; by default every model that ships.
         works: by default those of the gallery that ships.
         folder: where the shelves are, one a model; by default that of the package.
+        overwrite: replace the styles on the shelf of a model, and delete those of works that are
+            not in the table.
 
     Returns:
         The files, model by model, in the order of the works.
@@ -107,7 +109,7 @@ def make_gallery(
     Raises:
         ImageError: if a picture is missing, damaged or too small.
         ModelError: if there is no model, or one is unknown, missing or damaged.
-        OptionError: if two models have one name.
+        OptionError: if two models have one name, or there are styles on a shelf already.
         StyleError: if a style cannot be written.
 
     Example:
@@ -119,6 +121,8 @@ def make_gallery(
         models = [row.name for row in MODELS if row.path is not None]
     if not models:
         raise ModelError("no model ships with this checkout; name the bundles to make styles for")
+    if not overwrite:
+        _check_empty([Path(folder, find_bundle(model).card.name) for model in models])
     shelves: dict[str, list[Style]] = {}
     for model in models:
         # In single precision by the engine that is always there: the same styles on every machine.
@@ -165,6 +169,15 @@ def _sources(paintings: Path, works: Sequence[Work]) -> list[Path]:
             "missing); give the folder that the files of the table are in"
         )
     return sources
+
+
+def _check_empty(shelves: Sequence[Path]) -> None:
+    for shelf in shelves:
+        if count := len(list(shelf.glob(f"*{SUFFIX}"))):
+            raise OptionError(
+                f"{one_line(shelf)}: has {count} styles already, which would be replaced or "
+                "deleted; give another folder, or --overwrite (overwrite=True)"
+            )
 
 
 def _clear(shelf: Path, *, keep: Sequence[Path]) -> None:

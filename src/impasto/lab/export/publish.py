@@ -11,8 +11,10 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from impasto.errors import ModelError, OptionError
+from impasto.errors import ImageError, ModelError, OptionError
 from impasto.images.files import write_whole
+from impasto.images.formats import one_line
+from impasto.images.writing import check_target
 from impasto.lab.data.pictures import held_out_squares
 from impasto.lab.export.builtin import built_in_losses, built_in_parity, export_built_in
 from impasto.lab.export.graphs import PARITY, CardFacts, export, parity
@@ -24,7 +26,8 @@ from impasto.lab.training.builtin import read_styles
 from impasto.lab.training.checkpoints import CHECKPOINT, read_checkpoint, start_from
 from impasto.lab.training.config import TrainConfig, read_config
 from impasto.lab.training.networks import NETWORKS, BuiltInRow, NetworkRow, find_network
-from impasto.models.bundle import Bundle, write_bundle
+from impasto.lab.training.places import run_config
+from impasto.models.bundle import Bundle, bundle_file, write_bundle
 from impasto.models.engine import ENGINES, Engine, open_engine
 
 _BEFORE = "; before that "
@@ -34,7 +37,11 @@ PAIRS, SIZE = 32, 256
 
 
 def publish_run(
-    run: str | Path, target: str | Path, *, pairs_of: str | Path | None = None
+    run: str | Path,
+    target: str | Path,
+    *,
+    pairs_of: str | Path | None = None,
+    overwrite: bool = False,
 ) -> Bundle:
     """Export the averaged weights of a run folder to ``target``, checked and scored.
 
@@ -46,19 +53,22 @@ def publish_run(
         target: the file.
         pairs_of: another config whose held-out pictures the losses are taken on, so that runs on
             other pictures can be compared; by default the run's own.
+        overwrite: replace a file of that name.
 
     Raises:
-        ModelError: where an engine does not agree; nothing is written then.
+        ModelError: where an engine does not agree, or the name is taken; nothing is written then.
         OptionError: for a network that no bundle can hold, for a config that cannot be read, and
             for ``pairs_of`` where styles are built in.
     """
-    run = Path(run)
-    config = read_config(run / "config.toml")
+    run, target = Path(run), bundle_file(target, overwrite=overwrite)
+    config = run_config(run)
     row = find_network(config.network)
     if isinstance(row, BuiltInRow):
         if pairs_of is not None:
             raise OptionError(f"{row.name} has styles of its own: leave pairs_of out")
-        return _publish_built_in(run, target, config, row)
+        bundle = _built_in_bundle(run, target, config, row)
+        write_bundle(bundle, target, overwrite=overwrite)
+        return bundle
     if row.assembled is None:
         raise OptionError(f"{row.name} cannot be exported: {row.remark}; its weights are in {run}")
     learned = row.learned()
@@ -77,7 +87,7 @@ def publish_run(
     )
     bundle = export(network, facts)
     _check(bundle, partial(parity, network))
-    write_bundle(bundle, target)
+    write_bundle(bundle, target, overwrite=overwrite)
     return bundle
 
 
@@ -95,17 +105,26 @@ def publish_trained(run: str | Path) -> Path | None:
         PosixPath('runs/fast/fast.impasto')
     """
     run = Path(run)
-    if not find_network(read_config(run / "config.toml").network).exported:
+    if not find_network(run_config(run).network).exported:
         return None
-    target = run / f"{run.resolve().name}.impasto"
+    target = bundle_of(run)
     if not target.exists() or target.stat().st_mtime < (run / CHECKPOINT).stat().st_mtime:
-        publish_run(run, target)
+        publish_run(run, target, overwrite=True)
     return target
 
 
-def _publish_built_in(
-    run: Path, target: str | Path, config: TrainConfig, row: BuiltInRow
-) -> Bundle:
+def bundle_of(run: str | Path) -> Path:
+    """The file that a run is published to under its own name.
+
+    Example:
+        >>> bundle_of("runs/fast").name
+        'fast.impasto'
+    """
+    folder = Path(run).resolve()
+    return Path(run) / f"{folder.name}.impasto"
+
+
+def _built_in_bundle(run: Path, target: str | Path, config: TrainConfig, row: BuiltInRow) -> Bundle:
     names = tuple(read_checkpoint(run / CHECKPOINT)["names"])
     network: Any = row.network(config, len(names))
     stages = start_from(network, run / CHECKPOINT)
@@ -126,22 +145,30 @@ def _publish_built_in(
         facts = replace(facts, architecture=told)
     bundle = export_built_in(network, facts, names)
     _check(bundle, partial(built_in_parity, network))
-    write_bundle(bundle, target)
     return bundle
 
 
-def publish_adain(vgg: str | Path, decoder: str | Path, target: str | Path) -> Bundle:
+def publish_adain(
+    vgg: str | Path, decoder: str | Path, target: str | Path, *, overwrite: bool = False
+) -> Bundle:
     """The bundle of the paper's network from pytorch-AdaIN weights that the user has.
 
+    Args:
+        vgg: the file of the VGG-19.
+        decoder: the file of the decoder.
+        target: the file of the bundle.
+        overwrite: replace a file of that name.
+
     Raises:
-        ModelError: as :func:`adain_from` does, or where an engine does not agree with PyTorch;
-            nothing is written then.
+        ModelError: as :func:`adain_from` does, or where an engine does not agree with PyTorch, or
+            the name is taken; nothing is written then.
     """
+    target = bundle_file(target, overwrite=overwrite)
     network, facts = adain_from(vgg, decoder)
     _round_to_half(network)
     bundle = export(network, facts)
     _check(bundle, partial(parity, network))
-    write_bundle(bundle, target)
+    write_bundle(bundle, target, overwrite=overwrite)
     return bundle
 
 
@@ -173,7 +200,9 @@ def adain_from(vgg: str | Path, decoder: str | Path) -> tuple[AdaINNetwork, Card
     return network, facts
 
 
-def publish_decoder(run: str | Path, target: str | Path) -> dict[str, str]:
+def publish_decoder(
+    run: str | Path, target: str | Path, *, overwrite: bool = False
+) -> dict[str, str]:
     """The decoder of a run of ``adain`` or ``style-swap`` alone, for whoever has the encoder.
 
     A safetensors file in half precision with pytorch-AdaIN's keys (``1.weight``).  That of
@@ -183,15 +212,21 @@ def publish_decoder(run: str | Path, target: str | Path) -> dict[str, str]:
     Args:
         run: the run folder.
         target: the file, ``NAME.safetensors``.
+        overwrite: replace a file of that name.
 
     Returns:
         What the file says of itself: data, iterations, licence, notes and the layout of its VGG.
 
     Raises:
-        OptionError: if the run is of another network, or the name has another suffix.
+        ModelError: if there is no such run, or the file cannot be written.
+        OptionError: if the run is of another network, or the name has another suffix or is taken.
     """
     run = Path(run)
-    config = read_config(run / "config.toml")
+    try:
+        check_target(Path(target), overwrite=overwrite)
+    except ImageError as error:
+        raise OptionError(str(error)) from error
+    config = run_config(run)
     row = find_network(config.network)
     if isinstance(row, BuiltInRow) or not row.alone:
         alone = " or ".join(repr(each.name) for each in NETWORKS if each.alone)
@@ -210,7 +245,11 @@ def publish_decoder(run: str | Path, target: str | Path) -> dict[str, str]:
         "vgg": recognize(read_weights(config.vgg)).name,
     }
     weights = {k: v.half().contiguous() for k, v in decoder.convolutions.state_dict().items()}
-    write_whole(Path(target), safetensors.torch.save(weights, about), overwrite=True)
+    data = safetensors.torch.save(weights, about)
+    try:
+        write_whole(Path(target), data, overwrite=overwrite)
+    except OSError as error:
+        raise ModelError(f"{target}: cannot be written ({one_line(error)})") from error
     return about
 
 

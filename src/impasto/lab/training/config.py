@@ -636,6 +636,11 @@ def _fits(value: object, kind: str) -> bool:
 
 def write_config(config: TrainConfig, path: str | Path) -> None:
     """Write ``config``, whole or not at all, as TOML that ``read_config`` reads back as equal."""
+    write_whole(Path(path), config_text(config).encode(), overwrite=True)
+
+
+def config_text(config: TrainConfig) -> str:
+    """The TOML of a config, as :func:`write_config` writes it."""
     top = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
     lines = [f"{name} = {_toml(value)}" for name, value in top.items() if name not in _PARTS]
     titles = ("data", "loss", "optimizer", tables_of(config.network).title)
@@ -650,7 +655,7 @@ def write_config(config: TrainConfig, path: str | Path) -> None:
             if isinstance(inner, dict):
                 lines.append(f"\n[{title}.{name}]")
                 lines += [f"{_toml(key)} = {share}" for key, share in inner.items()]
-    write_whole(Path(path), ("\n".join(lines) + "\n").encode(), overwrite=True)
+    return "\n".join(lines) + "\n"
 
 
 def _toml(value: str | float) -> str:

@@ -30,6 +30,7 @@ from impasto.lab.training.optimizers import (
     step_with,
     update_average,
 )
+from impasto.lab.training.places import CONFIG, anchored
 from impasto.lab.training.processes import Processes, join_processes, stop_on_signals
 from impasto.lab.training.setup import open_setup
 
@@ -125,7 +126,7 @@ def _learn(
     try:
         if processes.first:
             folder.mkdir(parents=True, exist_ok=True)
-            write_config(config, folder / "config.toml")
+            write_config(anchored(config, Path.cwd()), folder / CONFIG)
         journal = Journal(folder, config, processes, step)
         bar = _bar(config, step, processes)
         with bar, stop_on_signals(patient=processes.count > 1) as stop:

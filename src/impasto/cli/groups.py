@@ -1,0 +1,97 @@
+"""Groups of commands that know what people call things: other words for commands and options."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+# What other programs call an option, and what Impasto does.
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    "alpha": ("strength", "style-strength", "style-weight", "intensity", "amount", "opacity"),
+    "out": ("output", "output-dir", "out-dir", "outdir", "output-folder", "dest", "save-to"),
+    "style": ("styles", "style-image", "style-path", "style-dir"),
+    "size": ("resolution", "image-size", "img-size", "content-size", "max-size", "width", "height"),
+    "coarse": ("stroke", "stroke-size", "strokes", "brush", "brush-size"),
+    "color": ("colour", "colors", "preserve-color", "preserve-colors", "keep-colors"),
+    "weights": ("blend", "interpolation-weights", "style-interpolation-weights", "mix"),
+    "mask": ("masks", "region", "regions", "mask-path"),
+    "model": ("network", "net", "weights-file"),
+    "engine": ("device", "gpu", "cuda", "cpu", "backend", "provider"),
+    "memory": ("mem", "ram", "max-memory"),
+    "threads": ("jobs", "workers", "num-threads", "num-workers"),
+    "steps": ("iterations", "iters", "num-steps", "epochs"),
+    "iterations": ("steps", "iters", "num-steps", "epochs"),
+    "overwrite": ("force", "replace", "yes", "clobber"),
+    "resume": ("continue", "skip-existing"),
+    "quality": ("jpeg-quality", "compression"),
+}
+_MEANT = {word: name for name, words in _OPTIONS.items() for word in words}
+
+_PHOTOGRAPH = ("content", "contents", "content-image", "content-path", "input", "photo", "image")
+_NAMED = ("content", "contents")
+# Options of other programs for what is named without an option here, and our arguments.
+
+
+class WordedGroup(click.Group):
+    """Click group that answers an unknown command with the one that is meant."""
+
+    def __init__(self, *args: Any, words: Mapping[str, str] | None = None, **settings: Any) -> None:
+        """Take in ``words`` what to say for a word that is no command, such as {"list": "..."}."""
+        super().__init__(*args, **settings)
+        self.words = words or {}
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments begin with.
+
+        Raises:
+            UsageError: for an unknown one, with the one that is meant.
+        """
+        name = args[0]
+        if ctx.resilient_parsing or name.startswith("-") or name in self.list_commands(ctx):
+            return super().resolve_command(ctx, args)
+        raise click.UsageError(f"No such command {name!r}.{self.hint(ctx, name)}", ctx)
+
+    def hint(self, ctx: click.Context, name: str) -> str:
+        """What is meant by a word that is no command, as a sentence; "" if nothing is near."""
+        word = name.lower().replace("_", "-")
+        if word in self.words:
+            return f" Did you mean `{self.words[word]}`?"
+        known = [*self.list_commands(ctx), *self.words]
+        near = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
+        if not near:
+            return ""
+        meant = self.words.get(near[0], f"{ctx.command_path} {near[0]}")
+        return f" Did you mean `{meant}`?"
+
+
+def say_option(error: click.NoSuchOption) -> click.UsageError:
+    """The error about an option that a command has not, with the option that is meant.
+
+    Args:
+        error: of click, which suggests names that are spelt alike.
+    """
+    context, option = error.ctx, error.option_name
+    if context is None:
+        return error
+    if isinstance(context.command, WordedGroup) and context.parent is None:
+        return click.UsageError(
+            f"No such option {option!r}. Options stand behind the command: "
+            f"{context.command_path} stylize PHOTO STYLE {option}",
+            context,
+        )
+    word = option.lstrip("-").lower().replace("_", "-")
+    if word in _PHOTOGRAPH and any(p.name in _NAMED for p in context.command.params):
+        return click.UsageError(
+            f"No such option {option!r}. What is read is named without an option: "
+            f"{context.command_path} PHOTO",
+            context,
+        )
+    meant = f"--{_MEANT.get(word, '')}"
+    if any(meant in each.opts for each in context.command.params):
+        return click.NoSuchOption(option, possibilities=[meant], ctx=context)
+    return error
