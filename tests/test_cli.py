@@ -207,7 +207,7 @@ def test_usage_errors_exit_2(folder: Path):
         (("stylize", "street.jpg"), b"style is missing"),
         (("stylize", "a.jpg", "b.jpg", "-s", "wave.png", "-o", "-"), b"one picture"),
         (("stylize", "-", "b.jpg", "-s", "wave.png"), b"-o FOLDER"),
-        (("stylize", "a.jpg", "-s", "b", "-s", "c", "--mask", "d"), b"1 masks for 2 styles"),
+        (("stylize", "a.jpg", "-s", "b", "-s", "c", "--mask", "d"), b"1 mask for 2 styles"),
         (("stylize", "-", "wave.png", "--mask", "-"), b"only once"),
         (("stylize", "a.jpg", "wave.png", "--weights", "0.7;0.3"), b"separated by commas"),
     ]:
@@ -505,7 +505,7 @@ def test_bad_style_model_engine_or_value_does_nothing(folder: Path, model: list[
         ((*good, *model, "--threads", "0"), "1 or more"),
         ((*good, *model, "--alpha", "2.5"), "from 0 to 2"),
         ((*good, *model, "--alpha", "much"), "there is no file 'much'"),
-        ((*good, *model, "--weights", "1,2"), "2 weights for 1 styles"),
+        ((*good, *model, "--weights", "1,2"), "2 weights for 1 style"),
         ((*good, *model, "--weights", "-1"), "0 or more"),
         ((*good, *model, "--mask", "gone.png"), "gone.png: no such file"),
         ((*good, *model, "--mask", "wave.png"), "wave.png: is a picture in color"),

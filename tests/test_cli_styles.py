@@ -164,7 +164,9 @@ def test_styles_lists_them(model: list[str], other: list[str]) -> None:
     bad = next(Path("kept").glob("*/wave.safetensors"))
     bad.write_text("hello")
     text = run("styles").stdout.decode()
-    assert "grey-sky" in text and f"cannot be used: {Path.cwd() / bad}: is a text, not a style" in text
+    assert (
+        "grey-sky" in text and f"cannot be used: {Path.cwd() / bad}: is a text, not a style" in text
+    )
 
 
 def test_show(tiny_bundle: Bundle, model: list[str]) -> None:

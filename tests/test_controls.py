@@ -458,11 +458,11 @@ def test_what_is_kept_below_the_fade() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"weights": [1]}, "one weight for each style, not 1 weights for 2 styles"),
+        ({"weights": [1]}, "one weight for each style, not 1 weight for 2 styles"),
         ({"weights": [1, -1]}, "0 or more, not all 0, not .1, -1."),
         ({"weights": [0, 0]}, "not all 0"),
         ({"weights": ["a", "b"]}, "must be numbers"),
-        ({"masks": [np.ones((4, 4))]}, "one mask for each style, not 1 masks for 2 styles"),
+        ({"masks": [np.ones((4, 4))]}, "one mask for each style, not 1 mask for 2 styles"),
         ({"masks": [np.ones((4, 4)), np.zeros((4, 4))]}, "mask 2 is empty"),
         ({"masks": [np.ones((4, 4)), np.full((4, 4), np.nan)]}, "mask 2"),
         ({"alpha": np.full((4, 4), 2.5)}, r"alpha must lie in \[0, 2\]"),

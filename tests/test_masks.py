@@ -123,7 +123,7 @@ def test_masks_are_one_for_each_style(tmp_path: Path) -> None:
     for single in (one, [one], (one,), Image.fromarray(RAMP), [RAMP]):
         assert len(Controls(masks=single).masks) == 1
     assert len(Controls(masks=np.stack([one, one])).masks) == 2
-    with pytest.raises(OptionError, match="one mask for each style, not 1 masks for 2 styles"):
+    with pytest.raises(OptionError, match="one mask for each style, not 1 mask for 2 styles"):
         Controls(masks=[one]).check_count(2)
     with pytest.raises(OptionError, match="mask 2 is empty: none of its values is above 0"):
         Controls(masks=[one, np.zeros((5, 5))])

@@ -130,7 +130,7 @@ def test_shelves_of_a_gallery_are_left_alone(folder: Path) -> None:
     shelf.mkdir(parents=True)
     (shelf / "mine.safetensors").write_bytes(PRECIOUS)
     work = Work("a", "a.png", "Nobody", "A")
-    with pytest.raises(ImpastoError, match="has 1 styles already"):
+    with pytest.raises(ImpastoError, match="has 1 style already"):
         make_gallery(folder, models=["./tiny.impasto"], works=[work], folder="gallery")
     assert [each.read_bytes() for each in shelf.iterdir()] == [PRECIOUS]
 

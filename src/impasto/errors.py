@@ -15,6 +15,7 @@ __all__ = [
     "ModelError",
     "OptionError",
     "StyleError",
+    "counted",
     "escaped",
     "interruption",
 ]
@@ -25,6 +26,16 @@ _ESCAPED = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 # They join letters and emoji, and are found in names that people give.
 _JOINERS = "\u200c\u200d"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun, for a message.
+
+    Example:
+        >>> counted(1, "mask"), counted(2, "mask")
+        ('1 mask', '2 masks')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 class ImpastoError(Exception):

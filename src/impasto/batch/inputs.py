@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import glob
 import os
@@ -10,10 +11,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 from impasto.errors import OptionError
+from impasto.images.kinds import refuse_address
 
 STDIO = "-"
 """Standard input among the pictures read, standard output as the result."""
 
+
+_COMPARED = 10_000
+"""Names of a folder that a misspelt one is compared with."""
 
 Input: TypeAlias = tuple[str, str]
 """A photograph to read: its file or ``-``, and the sub-folder for its result, relative to the named
@@ -32,7 +37,7 @@ def split_styles(
 
     Raises:
         OptionError: if it is not clear which name is the style, or standard input would be read
-            twice.
+            twice, or a name is an address of the web.
 
     Example:
         >>> split_styles(("street.jpg", "wave.jpg"), ())
@@ -46,6 +51,9 @@ def split_styles(
         )
     if not styles:
         contents, styles = contents[:1], contents[1:]
+    for name in (*contents, *styles, *others):
+        if line := refuse_address(name):
+            raise OptionError(line)
     if (*contents, *styles, *others).count(STDIO) > 1:
         raise OptionError("standard input (-) can be read only once")
     return contents, tuple(styles)
@@ -57,14 +65,15 @@ def find_contents(
     """List the photographs that names of files and folders mean; none of them is opened.
 
     Args:
-        names: files, folders, ``-``.
+        names: files, folders, ``-``, or shell-like patterns of files that no shell has expanded.
         out: the place of the results as a user gives it. Where that is a folder within one of the
             folders, it is left out: results are not read again.
         tell: called with a line on what a folder holds that is not taken, once for each folder.
 
     Returns:
         The photographs, those of a folder in the order of their paths; and a line for each folder
-        that has none or cannot be listed.
+        that has none or cannot be listed, and for each pattern without a match. If nothing that was
+        named is there, no photographs, and a line for each name.
 
     Raises:
         OptionError: if there are folders and no folder for the results, or if both are the same.
@@ -75,7 +84,16 @@ def find_contents(
     """
     inputs: list[Input] = []
     problems: list[str] = []
+    expanded: list[str] = []
     for name in names:
+        matches = sorted(glob.glob(name, recursive=True)) if is_pattern(name) else [name]  # noqa: PTH207
+        expanded += matches
+        if not matches:
+            problems.append(f"{_line(name)}: no file fits this pattern; check the path and suffix")
+    missing = [each for each in expanded if each != STDIO and not os.path.lexists(each)]
+    if len(missing) == len(expanded):
+        return (), (*problems, *map(_missing, missing))
+    for name in expanded:
         if name == STDIO or not Path(name).is_dir():
             inputs.append((name, ""))
             continue
@@ -157,11 +175,29 @@ def check_single(names: Sequence[str], *, model: Callable[[], str]) -> None:
         OptionError: for a folder or pattern, naming the option that takes it.
     """
     for name in names:
+        if is_pattern(name) and not (glob.glob(name) or _style_names(name, model)):  # noqa: PTH207
+            raise OptionError(
+                f"{_line(name)}: no style and no file fits this pattern, which is for --all-pairs"
+            )
         if is_pattern(name) or _is_folder(name, model):
             raise OptionError(
                 f"{_line(name)}: may match several styles; with --all-pairs each photograph is "
                 "painted in each of them"
             )
+
+
+def check_there(names: Sequence[str]) -> None:
+    """Refuse pictures of styles that are not there, before anything is said of results.
+
+    Args:
+        names: styles; those that may be kept or built in under that name are let through.
+
+    Raises:
+        OptionError: for the first, with a name that is spelt alike.
+    """
+    for name in names:
+        if _is_file_name(name) and not os.path.lexists(name):
+            raise OptionError(_missing(name))
 
 
 def is_pattern(name: str) -> bool:
@@ -172,6 +208,28 @@ def is_pattern(name: str) -> bool:
         True
     """
     return glob.has_magic(name) and not os.path.lexists(name)
+
+
+def _missing(name: str) -> str:
+    """The line about a file or folder that is not there, with a name that is spelt alike."""
+    folder, own = os.path.split(name.rstrip("/"))
+    kind = "no such folder" if name.endswith("/") else "no such file"
+    if not _suffix(name) and kind == "no such file":
+        kind = "no such file or folder"
+    if folder and not Path(folder).is_dir():
+        return f"{_line(name)}: {kind}, for there is no folder {_line(folder)}; check the path"
+    try:
+        names = os.listdir(folder or ".")  # noqa: PTH208 (Path is slow for many files)
+    except OSError:
+        names = []
+    near = difflib.get_close_matches(own, names[:_COMPARED], n=1, cutoff=0.75)
+    mend = f"did you mean {_line(os.path.join(folder, near[0]))}?" if near else "check the path"  # noqa: PTH118
+    return f"{_line(name)}: {kind}; {mend}"
+
+
+def _is_file_name(name: str) -> bool:
+    """True for what can be no name of a style that is kept or built in."""
+    return name != STDIO and (os.sep in name or _suffix(name) in _read_suffixes())
 
 
 def _is_folder(name: str, model: Callable[[], str]) -> bool:

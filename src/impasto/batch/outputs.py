@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
@@ -15,6 +16,9 @@ from impasto.batch.inputs import STDIO, Input
 from impasto.batch.names import MAX_BYTES, photo_part, shared_folder, shortened, style_labels
 from impasto.errors import ImageError, OptionError, interruption
 from impasto.images.files import claim, destination
+
+_STDOUT = "<stdout>"
+"""Python's name of standard output."""
 
 Existing: TypeAlias = Literal["spare", "replace", "skip"]
 """Rule for a file that exists under a result's name: "spare" it, by another name for the result;
@@ -99,18 +103,20 @@ class Outputs:
                 jobs.append(Job(path, *named, styles, self.existing, self.is_file))
             yield tuple(jobs)
 
-    def make_folder(self) -> None:
-        """Make the folder that the results go to, if they go to one.
+    @contextmanager
+    def folder(self) -> Iterator[None]:
+        """Make the folder that the results go to, if they go to one; see :func:`new_folder`.
 
         Raises:
             OptionError: if it cannot be made, since that affects every picture.
         """
-        if self.place is None or self.place == STDIO:
-            return
-        try:
-            make_folder(Path(self.place))
-        except ImageError as error:
-            raise OptionError(str(error)) from error
+        with ExitStack() as made:
+            if not self.is_file and self.place is not None and self.place != STDIO:
+                try:
+                    made.enter_context(new_folder(Path(self.place)))
+                except ImageError as error:
+                    raise OptionError(str(error)) from error
+            yield
 
 
 def plan_outputs(
@@ -175,6 +181,49 @@ def plan_outputs(
     return outputs
 
 
+def leave_out_results(
+    inputs: Sequence[Input], mixtures: Sequence[tuple[str, ...]], labels: Mapping[str, str]
+) -> tuple[tuple[Input, ...], tuple[str, ...]]:
+    """Separate photographs from what an earlier call has made of them, as ``*.jpg`` names both.
+
+    A result is named PHOTO-STYLE and lies beside its photograph. So what is left out has the name
+    of another photograph of this call, in the same folder, and then that of a style: one of this
+    call or one that is kept, but no mere number, as cameras number their files.
+
+    Args:
+        inputs: of :func:`impasto.batch.inputs.find_contents`, where results are written beside the
+            photographs.
+        mixtures: for each picture of a photograph, its styles.
+        labels: of the styles, by :func:`impasto.batch.names.style_labels`.
+
+    Returns:
+        The photographs; and the files that are left out.
+
+    Example:
+        >>> leave_out_results([("a.jpg", ""), ("a-wave.jpg", "")], [("w.png",)], {"w.png": "wave"})
+        ((('a.jpg', ''),), ('a-wave.jpg',))
+    """
+    from impasto.styles.places import kept_names
+
+    if len(inputs) < 2:
+        return tuple(inputs), ()
+    of_call = ("-".join(labels[name] for name in styles) for styles in mixtures)
+    endings = [f"-{each}" for each in {*of_call, *kept_names()} if not each.isdigit()]
+    written, readable = _suffixes(written=True), _suffixes()
+    named = {
+        os.path.join(os.path.dirname(path), photo_part(path, written, readable)[0])  # noqa: PTH118, PTH120
+        for path, _ in inputs
+    }
+    results = []
+    for path, _ in inputs:
+        stem = re.sub(r"-[0-9]+$", "", own := os.path.splitext(path)[0])  # noqa: PTH122
+        for each in (own, stem):
+            if any(each.endswith(end) and each.removesuffix(end) in named for end in endings):
+                results.append(path)
+                break
+    return tuple(each for each in inputs if each[0] not in results), tuple(results)
+
+
 @contextmanager
 def reserved(job: Job) -> Iterator[Job | None]:
     """Hold the name of a job's result while it is painted, against other running calls.
@@ -211,16 +260,26 @@ def reserved(job: Job) -> Iterator[Job | None]:
         path = target.with_name(name)
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, unless it is there.
+@contextmanager
+def new_folder(folder: Path) -> Iterator[None]:
+    """Make a folder and those above it, unless it is there; what stayed empty goes at the end.
+
+    So a call that fails leaves no new folder behind.
 
     Raises:
         ImageError: if it cannot be made.
     """
+    made = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageError(f"{folder}: cannot be made ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # it is not empty
+            for each in made:
+                each.rmdir()
 
 
 def error_line(error: BaseException, name: str, target: Path | None = None) -> str:
@@ -249,6 +308,8 @@ def error_line(error: BaseException, name: str, target: Path | None = None) -> s
     else:
         text = one_line(error)
     read = "<stdin>" if name == STDIO else one_line(name)
+    if target is None and text.startswith(_STDOUT):
+        return f"standard output{text.removeprefix(_STDOUT)}"
     named = text.startswith((f"{read}:", f"{one_line(target)}:"))
     return text if named else f"{read}: {text}"
 
@@ -418,6 +479,11 @@ def _lstat(path: str) -> os.stat_result | None:
 
 def _check_file(path: Path, existing: Existing) -> None:
     """Check the name of a result before painting, instead of after minutes of work."""
+    if not path.suffix and not os.path.lexists(path):
+        raise OptionError(
+            f"{path}: there is no such folder; write {path}/ for one that is made, or {path}.jpg "
+            "for a file"
+        )
     if path.suffix.lower() not in _suffixes(written=True):
         raise OptionError(
             f"{path}: the suffix {path.suffix!r} is not of a format that is written; use one of "

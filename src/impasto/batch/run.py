@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from time import perf_counter
 
 from impasto.batch.inputs import STDIO
-from impasto.batch.outputs import Job, error_line, is_done, make_folder, reserved
+from impasto.batch.outputs import Job, error_line, is_done, new_folder, reserved
 from impasto.controls import Controls
 from impasto.errors import ImpastoError, OptionError, StyleError, escaped
 from impasto.images.options import ReadOptions, SaveOptions
@@ -278,17 +277,8 @@ def _paint_photograph(
 def _hold_name(job: Job, names: ExitStack) -> Job | None:
     """Hold the name of a result until ``names`` is closed; None if the job is to be skipped."""
     if job.target is not None and not job.target.parent.is_dir():
-        folder = job.target.parent
-        missing = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
-        make_folder(folder)
-        names.callback(_remove_empty, missing)  # if nothing could be painted
+        names.enter_context(new_folder(job.target.parent))
     return names.enter_context(reserved(job))
-
-
-def _remove_empty(folders: Sequence[Path]) -> None:
-    with suppress(OSError):
-        for folder in folders:
-            folder.rmdir()
 
 
 def _paint(

@@ -97,7 +97,7 @@ class Commands(WordedGroup):
         if name not in self.list_commands(ctx) and not self.hint(ctx, name) and _is_picture(name):
             args = ["stylize", *args]
             if not ctx.resilient_parsing and not {"-q", "--quiet"} & {*args}:
-                click.echo(f"impasto: taken as impasto {shlex.join(args)}", err=True)
+                say(f"impasto: taken as impasto {shlex.join(args)}", err=True)
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

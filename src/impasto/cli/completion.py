@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
 import click
 from click.shell_completion import CompletionItem
+
+from impasto.styles.places import kept_names
 
 Completer: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -30,19 +31,25 @@ def contents(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
     """Complete photographs; also styles by name, since the second of two names is one."""
     if not incomplete or len(ctx.params.get(param.name or "") or ()) == 0:
         return files(ctx, param, incomplete)
-    return _or_files(_style_names(), incomplete)
+    return _or_files(kept_names(), incomplete)
 
 
 def styles(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete styles: names that are kept, and pictures."""
-    return _or_files(_style_names(), incomplete)
+    return _or_files(kept_names(), incomplete)
 
 
 def style_names(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Complete names of styles only."""
-    return [CompletionItem(name) for name in _style_names() if name.startswith(incomplete)]
+    return [CompletionItem(name) for name in kept_names() if name.startswith(incomplete)]
+
+
+def own_styles(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete names of the user's styles."""
+    names = kept_names(own=True)
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -96,13 +103,3 @@ def _listed(incomplete: str) -> list[str]:
     except OSError:
         return []
     return sorted(found)
-
-
-def _style_names() -> list[str]:
-    from impasto.errors import StyleError
-    from impasto.styles.places import GALLERY, styles_folder
-
-    folders = [GALLERY]
-    with suppress(StyleError):  # without a home folder the gallery is still there
-        folders.append(styles_folder())
-    return sorted({path.stem for folder in folders for path in folder.glob("*/*.safetensors")})

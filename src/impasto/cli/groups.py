@@ -57,7 +57,7 @@ class WordedGroup(click.Group):
         raise click.UsageError(f"No such command {name!r}.{self.hint(ctx, name)}", ctx)
 
     def hint(self, ctx: click.Context, name: str) -> str:
-        """What is meant by a word that is no command, as a sentence; "" if nothing is near."""
+        """A sentence on the command that an unknown word means; "" if none is near."""
         word = name.lower().replace("_", "-")
         if word in self.words:
             return f" Did you mean `{self.words[word]}`?"
@@ -93,5 +93,5 @@ def say_option(error: click.NoSuchOption) -> click.UsageError:
         )
     meant = f"--{_MEANT.get(word, '')}"
     if any(meant in each.opts for each in context.command.params):
-        return click.NoSuchOption(option, possibilities=[meant], ctx=context)
+        return click.UsageError(f"No such option {option!r}. Did you mean {meant!r}?", context)
     return error

@@ -24,7 +24,7 @@ import click
 
 from impasto.batch.inputs import STDIO
 from impasto.cli.completion import COMPLETERS
-from impasto.errors import escaped
+from impasto.errors import counted, escaped
 from impasto.images.options import SaveOptions, option
 
 if TYPE_CHECKING:
@@ -127,7 +127,13 @@ def byte_count(text: str) -> int:
     factor = _UNITS.get(match[2]) if match else None
     if match is None or factor is None:
         raise click.BadParameter(f"{text!r} must be a number of bytes, such as 2GB or 512MiB")
-    return round(float(match[1]) * factor)
+    count = round(float(match[1]) * factor)
+    if count < _LEAST_BYTES:
+        raise click.BadParameter(
+            f"{text!r} is {counted(count, 'byte')}: give the unit too, such as {match[1]}GB or "
+            "512MiB"
+        )
+    return count
 
 
 def numbers(text: str) -> tuple[float, ...]:
@@ -246,6 +252,8 @@ def _option(field: Field[Any]) -> Callable[[C], C]:
         settings["default"] = None  # not given
     return click.option(*flags, field.name, help=text, **settings)
 
+
+_LEAST_BYTES = 1_000_000  # nothing can be painted with less: a unit was forgotten
 
 _UNITS = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgt", 1):

@@ -148,7 +148,7 @@ def _from_picture(picture: str, model: str | None, size: int | None, read: ReadO
 
 
 @style.command()
-@click.argument("name", shell_complete=completion.style_names)
+@click.argument("name", shell_complete=completion.own_styles)
 @click.option(
     "--model",
     metavar="NAME|FILE",

@@ -11,14 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from impasto.batch.inputs import STDIO, check_single, find_contents, find_styles, split_styles
+from impasto.batch.inputs import (
+    STDIO,
+    check_single,
+    check_there,
+    find_contents,
+    find_styles,
+    split_styles,
+)
 from impasto.batch.names import style_labels
-from impasto.batch.outputs import Job, plan_outputs
+from impasto.batch.outputs import Job, leave_out_results, plan_outputs
 from impasto.cli import FAILED, completion
 from impasto.cli.lines import describe, say
 from impasto.cli.options import ModelOptions, options_of, progress_bar
 from impasto.controls import Controls
-from impasto.errors import ImpastoError, OptionError, escaped
+from impasto.errors import ImpastoError, OptionError, counted, escaped
 from impasto.images.files import look_through
 from impasto.images.options import ReadOptions, SaveOptions, option
 from impasto.painting import Budget
@@ -231,10 +238,25 @@ def stylize(
         mixtures = [(name,) for name in names]
     else:
         check_single(names, model=lambda: getattr(model.bundle(), "identity", ""))
+        check_there(names)
     mixed = 1 if task.all_pairs else len(names)
     if controls.weights or controls.masks:
         controls.check_count(mixed)
     inputs, unread = find_contents(contents, out=task.out, tell=None if task.quiet else _tell)
+    if not inputs:  # before anything is said of --out
+        for problem in (*problems, *unread):
+            say(f"impasto: {problem}", err=True)
+        return FAILED
+    labels = style_labels(named, names)
+    if task.out is None:
+        inputs, results = leave_out_results(inputs, mixtures, labels)
+        if results and not task.quiet:
+            say(
+                f"impasto: {counted(len(results), 'result')} of earlier calls left out "
+                f"({', '.join(results[:3])}{', ...' if len(results) > 3 else ''}); to paint such "
+                "a picture too, name it without its photograph, or give -o FOLDER",
+                err=True,
+            )
     outputs = plan_outputs(
         inputs,
         mixtures,
@@ -242,7 +264,7 @@ def stylize(
         existing="skip" if task.resume else "replace" if save.overwrite else "spare",
         to_folder=task.all_pairs or contents != tuple(path for path, _ in inputs),
         others=files,
-        labels=style_labels(named, names),
+        labels=labels,
     )
     total = len(inputs) * len(mixtures)
     if method != MethodOptions():
@@ -294,8 +316,7 @@ def stylize(
                         problem = escaped(str(each.value))
                         tally.add_problem(problem)
                         say(f"impasto: {problem}", err=True, bar=bar)
-            if not outputs.is_file:
-                outputs.make_folder()
+            opened.enter_context(outputs.folder())
             with progress_bar("painting", total, quiet=task.quiet, done=skipped) as bar:
                 screen = _Screen(bar, task.quiet, method.preview)
                 events = run(

@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from impasto.errors import OptionError
+from impasto.errors import OptionError, counted
 from impasto.images.options import option
 
 if TYPE_CHECKING:
@@ -148,8 +148,8 @@ class Controls:
             check_weights(self.weights, styles)
         if self.masks and len(self.masks) != styles:
             raise OptionError(
-                f"there must be one mask for each style, not {len(self.masks)} masks for "
-                f"{styles} styles"
+                f"there must be one mask for each style, not {counted(len(self.masks), 'mask')} "
+                f"for {counted(styles, 'style')}: give as many masks as styles, in their order"
             )
 
     def opened(self, files: ExitStack, *, max_pixels: int) -> Controls:

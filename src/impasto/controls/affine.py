@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.controls.moments import Moments, blocks, cell_average
-from impasto.errors import OptionError, StyleError
+from impasto.errors import OptionError, StyleError, counted
 
 MAX_ALPHA = 2.0
 """The largest strength: above 1 the style is exaggerated, above 2 pictures fall apart."""
@@ -99,7 +99,8 @@ def check_weights(weights: Sequence[float] | None, count: int) -> NDArray[np.flo
     given = [1.0] * count if weights is None else list(weights)
     if len(given) != count:
         raise OptionError(
-            f"there must be one weight for each style, not {len(given)} weights for {count} styles"
+            f"there must be one weight for each style, not {counted(len(given), 'weight')} for "
+            f"{counted(count, 'style')}"
         )
     try:
         shares = np.asarray(given, dtype=np.float64)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _HEAD = 4096
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|www\.|data:[a-z]+/", re.IGNORECASE)
 
 _AGAIN = "get it again"
 _OTHER = "check the path"
@@ -159,6 +160,20 @@ def wrong_kind(path: str | os.PathLike[str], wanted: str) -> str:
     if kind is None:
         return f"{name}: is damaged, or not {wanted}; {_AGAIN}"
     return f"{name}: is {kind.name}, not {wanted}; {kind.mend}"
+
+
+def refuse_address(name: object) -> str:
+    """The line about an address of the web in place of a file; "" for a name that is none.
+
+    Example:
+        >>> refuse_address("https://example.org/a.jpg")
+        'https://example.org/a.jpg: nothing is fetched from the web; download it, and give the file'
+    """
+    from impasto.images.formats import one_line
+
+    if not isinstance(name, str) or not _ADDRESS.match(name) or os.path.lexists(name):
+        return ""
+    return f"{one_line(name)}: nothing is fetched from the web; download it, and give the file"
 
 
 def _by_head(head: bytes) -> Kind | None:

@@ -39,6 +39,7 @@ from impasto.images.formats import (
     raw_error,
     stream_name,
 )
+from impasto.images.kinds import refuse_address
 from impasto.images.metadata import (
     Metadata,
     metadata_of_picture,
@@ -110,6 +111,8 @@ def open_picture(
     check_range(value_range)
     if isinstance(source, str | os.PathLike):
         name = one_line(os.fspath(source))
+        if line := refuse_address(source):
+            raise ImageError(line)
         with open_file(Path(source)) as file:
             yield OpenPicture(file, name, max_pixels, keep_gps, value_range)
     elif isinstance(source, np.ndarray):

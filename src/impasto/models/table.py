@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.errors import ModelError
-from impasto.models.bundle import Bundle, read_bundle
+from impasto.images.kinds import refuse_address
+from impasto.models.bundle import SUFFIX, Bundle, read_bundle
 from impasto.models.plugins import find_plugin, plugins
 
 
@@ -86,12 +87,16 @@ def find_bundle(name_or_path: str | Path) -> Bundle:
     Example:
         >>> find_bundle("fast").card.title                             # doctest: +SKIP
     """
+    if line := refuse_address(name_or_path):
+        raise ModelError(line)
     rows = {row.name: row for row in MODELS}
     path = Path(name_or_path)
     if isinstance(name_or_path, str) and name_or_path in rows:
         row = rows[name_or_path]
         if row.path is None:
-            raise ModelError(f"model {row.name!r} is not in this installation: {row.instructions}")
+            raise ModelError(
+                f"model {row.name!r} is not in this installation: {_here(path) or row.instructions}"
+            )
         return read_bundle(row.path)
     if find_plugin(name_or_path) is not None:
         raise ModelError(
@@ -101,9 +106,17 @@ def find_bundle(name_or_path: str | Path) -> Bundle:
     if str(name_or_path) == path.name and not path.suffix and not path.exists():
         names = [*rows, *(plugin.name for plugin in plugins())]
         near = difflib.get_close_matches(path.name.lower(), names, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        if here := _here(path):
+            hint = f"{here}; "
         raise ModelError(
-            f"there is no model {name_or_path!r}; "
-            + (f"did you mean {near[0]!r}? " if near else "")
-            + f"the known ones are {', '.join(names)}, any other by the path of its .impasto file"
+            f"there is no model {name_or_path!r}; {hint}"
+            f"the known ones are {', '.join(names)}, any other by the path of its .impasto file"
         )
     return read_bundle(path)
+
+
+def _here(path: Path) -> str:
+    """A hint at a bundle of that name in the working folder."""
+    named = path.with_name(f"{path.name}{SUFFIX}")
+    return f"give the whole name of the file that is here, {named}" if named.exists() else ""

@@ -18,6 +18,7 @@ from pathlib import Path
 from impasto import models
 from impasto.errors import StyleError
 from impasto.images.formats import one_line
+from impasto.images.kinds import refuse_address
 from impasto.styles.files import SUFFIX, load_style, save_style
 from impasto.styles.places import GALLERY, VARIABLE, styles_folder
 from impasto.styles.style import Style, model_label
@@ -100,6 +101,8 @@ def find_style(
         >>> find_style("wave.jpg", model="0" * 16)
         PosixPath('wave.jpg')
     """
+    if line := refuse_address(source):
+        raise StyleError(line)
     path = Path(source)
     if isinstance(source, str) and _NAME.fullmatch(source):
         style = _load_named(source, model=model, model_name=model_name, folder=folder)

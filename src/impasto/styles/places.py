@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from impasto.errors import StyleError
@@ -20,6 +21,22 @@ _DATA_HOMES = {
     "win32": ("LOCALAPPDATA", "AppData/Local"),
 }
 _DATA_HOME = ("XDG_DATA_HOME", ".local/share")
+
+
+def kept_names(*, own: bool = False) -> list[str]:
+    """Names of styles that are kept, for any model, in order; their files are not opened.
+
+    Args:
+        own: only the user's.
+
+    Example:
+        >>> "munch-scream" in kept_names()                                   # doctest: +SKIP
+        True
+    """
+    folders = [] if own else [GALLERY]
+    with suppress(StyleError):  # without a home folder the gallery is still there
+        folders.append(styles_folder())
+    return sorted({path.stem for folder in folders for path in folder.glob("*/*.safetensors")})
 
 
 def styles_folder() -> Path:

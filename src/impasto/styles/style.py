@@ -17,7 +17,7 @@ from PIL import Image
 
 from impasto.controls.affine import blend
 from impasto.controls.moments import Moments
-from impasto.errors import OptionError, StyleError
+from impasto.errors import OptionError, StyleError, counted
 from impasto.images.photo import Photo, Picture, read_photo
 
 THUMBNAIL_SIDE = 128
@@ -97,8 +97,8 @@ def blend_styles(styles: Sequence[Style], weights: Sequence[float]) -> Style:
     """
     if not styles or len(styles) != len(weights):
         raise OptionError(
-            f"blending needs one weight for each style, not {len(weights)} weights "
-            f"for {len(styles)} styles"
+            f"blending needs one weight for each style, not {counted(len(weights), 'weight')} "
+            f"for {counted(len(styles), 'style')}"
         )
     first = styles[0]
     for other in styles[1:]:

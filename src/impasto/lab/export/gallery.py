@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from impasto.errors import ImageError, ModelError, OptionError, StyleError
+from impasto.errors import ImageError, ModelError, OptionError, StyleError, counted
 from impasto.images.formats import one_line
 from impasto.models import MODELS, find_bundle
 from impasto.styles.files import SUFFIX
@@ -175,8 +175,8 @@ def _check_empty(shelves: Sequence[Path]) -> None:
     for shelf in shelves:
         if count := len(list(shelf.glob(f"*{SUFFIX}"))):
             raise OptionError(
-                f"{one_line(shelf)}: has {count} styles already, which would be replaced or "
-                "deleted; give another folder, or --overwrite (overwrite=True)"
+                f"{one_line(shelf)}: has {counted(count, 'style')} already, which would be "
+                "replaced or deleted; give another folder, or --overwrite (overwrite=True)"
             )
 
 
