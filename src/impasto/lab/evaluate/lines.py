@@ -223,7 +223,7 @@ def _check_settings(path: Path, settings: Mapping[str, Any], *, fresh: bool) -> 
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise OptionError(f"{path}: damaged ({error}); give another folder") from error
+            raise OptionError(f"{path}: is damaged; give another folder") from error
         for name, value in settings.items():
             if before.get(name) != value:
                 raise OptionError(

@@ -31,8 +31,13 @@ from impasto.lab.training.optimizers import (
     update_average,
 )
 from impasto.lab.training.places import CONFIG, anchored
-from impasto.lab.training.processes import Processes, join_processes, stop_on_signals
-from impasto.lab.training.setup import open_setup
+from impasto.lab.training.processes import (
+    Processes,
+    bf16_is_quick,
+    join_processes,
+    stop_on_signals,
+)
+from impasto.lab.training.setup import Setup, open_setup
 
 
 def train(config: TrainConfig, folder: str | Path) -> Path:
@@ -73,6 +78,8 @@ def _learn(
     torch.manual_seed(config.seed)
     checkpoint = folder / CHECKPOINT
     setup = open_setup(config, row, device, begun=checkpoint.exists())
+    if processes.first:
+        _tell_first(config, setup, device)
     objective, learned, before = setup.objective, setup.learned, setup.before
     batches = setup.batches(config, device, rank=processes.rank, count=processes.count)
     shown = processes.first and config.preview_every and objective.paints
@@ -131,6 +138,8 @@ def _learn(
         bar = _bar(config, step, processes)
         with bar, stop_on_signals(patient=processes.count > 1) as stop:
             list_left_out(journal, bar)
+            begun = step
+            bar.set_postfix_str("the first step")  # which is slower than those that follow
             while step < config.iterations and elapsed < 1 and not stopping:
                 rate = learning_rate(config, step, elapsed)
                 for group in optimizer.param_groups:
@@ -156,6 +165,8 @@ def _learn(
                 update_average(average, learned, config.optimizer.ema)
                 step += 1
                 bar.update(config.batch)
+                if step == begun + 1:
+                    bar.set_postfix_str("")  # and with it the rate, at once
                 journal.add(step, values, rate)
                 if step % config.log_every == 0:
                     bar.set_postfix_str(
@@ -208,6 +219,22 @@ def _load_optimizer(
     for group, share in zip(optimizer.param_groups, shares, strict=True):
         if share is not None:
             group["share"] = share
+
+
+def _tell_first(config: TrainConfig, setup: Setup, device: torch.device) -> None:
+    """Say what is learned from, and what makes it slow, before the first step is through."""
+    counts = " and ".join(str(len(loaded)) for loaded in setup.loaded)
+    tqdm.write(
+        f"{config.iterations} steps of {config.batch} on {counts} pictures, in {config.precision} "
+        f"on {device.type}",
+        file=sys.stderr,
+    )
+    if config.precision == "bf16" and not bf16_is_quick(device):
+        tqdm.write(
+            "this processor has no bfloat16, which makes every step slow: stop, and add "
+            "--set precision=fp32",
+            file=sys.stderr,
+        )
 
 
 def _bar(config: TrainConfig, step: int, processes: Processes) -> Any:
