@@ -13,7 +13,7 @@ from test_styles import MODEL, OTHER, make_style, rounded
 
 from impasto.errors import StyleError
 from impasto.models import MODELS
-from impasto.styles import library
+from impasto.styles import library, places
 from impasto.styles.files import SUFFIX, load_style, save_style
 from impasto.styles.library import (
     MAX_NAME,
@@ -23,7 +23,6 @@ from impasto.styles.library import (
     find_style,
     list_styles,
     remove_style,
-    styles_folder,
 )
 
 
@@ -178,7 +177,7 @@ def test_what_is_a_style_file(name: str) -> None:
 def test_style_files_that_cannot_be_used() -> None:
     assert "gone.safetensors: no such style file" in refused("gone.safetensors")
     Path("bad.safetensors").write_text("hello")
-    assert "bad.safetensors: not a style" in refused("bad.safetensors")
+    assert "bad.safetensors: is a text, not a style" in refused("bad.safetensors")
 
 
 def test_no_such_name() -> None:
@@ -313,12 +312,12 @@ def test_the_gallery_stays() -> None:
 def test_where_styles_are_kept(
     monkeypatch: pytest.MonkeyPatch, platform: str, variables: dict[str, str], wanted: str
 ) -> None:
-    monkeypatch.setattr(library.sys, "platform", platform)
+    monkeypatch.setattr(places.sys, "platform", platform)
     for name in ("XDG_DATA_HOME", "LOCALAPPDATA", "IMPASTO_STYLES"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"HOME": "/home/me", **variables}.items():
         monkeypatch.setenv(name, value)
-    assert styles_folder() == Path(wanted)
+    assert places.styles_folder() == Path(wanted)
 
 
 def test_without_a_home_there_is_the_gallery(monkeypatch: pytest.MonkeyPatch) -> None:

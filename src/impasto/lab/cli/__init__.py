@@ -191,7 +191,7 @@ def gallery(
     are deleted.
     """
     from impasto.lab.export.gallery import WORKS, make_gallery, read_works
-    from impasto.styles.library import GALLERY
+    from impasto.styles.places import GALLERY
 
     made = make_gallery(
         paintings,

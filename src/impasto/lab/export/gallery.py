@@ -16,7 +16,8 @@ from impasto.errors import ImageError, ModelError, OptionError, StyleError, coun
 from impasto.images.formats import one_line
 from impasto.models import MODELS, find_bundle
 from impasto.styles.files import SUFFIX
-from impasto.styles.library import GALLERY, add_style, check_name
+from impasto.styles.library import add_style, check_name
+from impasto.styles.places import GALLERY
 from impasto.styles.style import Style
 from impasto.stylizer import load
 
