@@ -695,11 +695,6 @@ def finetune_config(
     Example:
         >>> finetune_config("photos", "paintings", vgg="vgg.pth")           # doctest: +SKIP
     """
-    import torch
-
-    from impasto.lab.training.processes import bf16_is_quick
-
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     judge = find_vgg(vgg, normalised=True)
     if model not in ("quality", "fast"):
         raise OptionError(f"model {model!r} does not ship; fine-tune 'quality' or 'fast'")
@@ -720,6 +715,5 @@ def finetune_config(
         ),
         iterations=iterations,
         batch=4,
-        precision="bf16" if bf16_is_quick(device) else "fp32",
         preview_every=100,
     )

@@ -25,18 +25,14 @@ from impasto.lab.training.optimizers import (
     OPTIMIZERS,
     Clock,
     clip_gradients,
+    in_bf16,
     learning_rate,
     parameter_groups,
     step_with,
     update_average,
 )
 from impasto.lab.training.places import CONFIG, anchored
-from impasto.lab.training.processes import (
-    Processes,
-    bf16_is_quick,
-    join_processes,
-    stop_on_signals,
-)
+from impasto.lab.training.processes import Processes, join_processes, stop_on_signals
 from impasto.lab.training.setup import Setup, open_setup
 
 
@@ -222,19 +218,14 @@ def _load_optimizer(
 
 
 def _tell_first(config: TrainConfig, setup: Setup, device: torch.device) -> None:
-    """Say what is learned from, and what makes it slow, before the first step is through."""
+    """Say what is learned from, and in which precision, before the first step is through."""
     counts = " and ".join(str(len(loaded)) for loaded in setup.loaded)
+    precision = "bf16" if in_bf16(config, device) else "fp32"
     tqdm.write(
-        f"{config.iterations} steps of {config.batch} on {counts} pictures, in {config.precision} "
-        f"on {device.type}",
+        f"{config.iterations} steps of {config.batch} on {counts} pictures, in {precision} on "
+        f"{device.type}",
         file=sys.stderr,
     )
-    if config.precision == "bf16" and not bf16_is_quick(device):
-        tqdm.write(
-            "this processor has no bfloat16, which makes every step slow: stop, and add "
-            "--set precision=fp32",
-            file=sys.stderr,
-        )
 
 
 def _bar(config: TrainConfig, step: int, processes: Processes) -> Any:

@@ -67,17 +67,6 @@ class Processes:
         return values
 
 
-def bf16_is_quick(device: torch.device) -> bool:
-    """True if the device computes in bfloat16 by itself: a processor that does not takes minutes
-    for a step that takes seconds in single precision.
-
-    Example:
-        >>> bf16_is_quick(torch.device("cpu")) in (True, False)
-        True
-    """
-    return device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
 @contextmanager
 def join_processes(device: str = "") -> Iterator[Processes]:
     """This process among those that ``torchrun`` started; alone if it did not.
