@@ -94,8 +94,8 @@ def pairs(*done: str) -> list[list[Job]]:
             Job(
                 photo,
                 Path(f"{photo[0]}-{style[0]}.png"),
-                (style,),
-                f"{photo[0]}-{style[0]}.png" in done,
+                styles=(style,),
+                done=f"{photo[0]}-{style[0]}.png" in done,
             )
             for style in PICTURES
         ]
@@ -141,7 +141,7 @@ def test_what_is_done_is_not_read(studio: Studio):
 
 
 def test_a_mixture_of_styles_is_one_picture(studio: Studio):
-    job = Job("a.png", Path("mixed.png"), tuple(PICTURES))
+    job = Job("a.png", Path("mixed.png"), styles=tuple(PICTURES))
     studio.run([[job]], weights=(2, 1))
     styles = [studio.style(look) for look in PICTURES.values()]
     wanted = studio.paint(shown("a.png"), styles, Controls(weights=(2, 1))).image
