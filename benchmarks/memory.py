@@ -153,6 +153,7 @@ def paint(job: dict[str, str]) -> None:
 
 def copy(source: str, target: str) -> None:
     """Read a file and write it again in strips, in the same way as painting does."""
+    from impasto.images.metadata import Metadata
     from impasto.images.options import SaveOptions
     from impasto.images.sources import open_picture
     from impasto.images.windows import PaintedTile
@@ -164,7 +165,7 @@ def copy(source: str, target: str) -> None:
         write_tiles(
             (PaintedTile(rows, columns, *windows.window(rows, columns)) for rows in parts),
             Path(target), height=picture.height, width=picture.width, alpha=False,
-            exif=b"", depth=windows.depth, save=SaveOptions(overwrite=True),
+            metadata=Metadata(), depth=windows.depth, save=SaveOptions(overwrite=True),
         )  # fmt: skip
 
 

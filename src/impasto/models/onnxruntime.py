@@ -42,8 +42,12 @@ def _session(runtime: Any, model: str, part: str, graph: bytes, threads: int | N
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = threads or 0  # 0: one for each physical core
     options.log_severity_level = _FATAL
+    # One block for all that a size of pictures needs would leave holes between those of other
+    # sizes, and memory that doubles when it grows is soon twice what any picture needs.
+    options.enable_mem_pattern = False
+    provider = "CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"}
     try:
-        return runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return runtime.InferenceSession(graph, options, providers=[provider])
     except Exception as error:  # its errors share no class of their own
         raise ModelError(
             f"the {part} of model {model!r} is damaged or too new for ONNX Runtime "
