@@ -27,7 +27,7 @@ _PRECISIONS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16")}
 _KEPT_OPERATIONS = 64
 # What is prepared anew lies between what is kept, so the C library can hold on to what is freed.
 # After so many changes of size it is asked to give that back, which takes some milliseconds.
-_CHANGES = 64
+_CHANGES = 32
 
 
 def supported() -> frozenset[str]:
