@@ -89,7 +89,8 @@ def test_refused(folder: Path, model: list[str], words: list[str], says: bytes) 
         ("2GB", 2 * 10**9),
         ("512MiB", 512 * 2**20),
         ("1.5 g", 1_500_000_000),
-        ("1000", 1000),
+        ("2000000", 2_000_000),
+        ("0", 0),
         (".5k", 500),
     ],
 )

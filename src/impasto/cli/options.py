@@ -128,7 +128,7 @@ def byte_count(text: str) -> int:
     if match is None or factor is None:
         raise click.BadParameter(f"{text!r} must be a number of bytes, such as 2GB or 512MiB")
     count = round(float(match[1]) * factor)
-    if count < _LEAST_BYTES:
+    if not match[2] and 0 < count < _LEAST_BYTES:
         raise click.BadParameter(
             f"{text!r} is {counted(count, 'byte')}: give the unit too, such as {match[1]}GB or "
             "512MiB"
