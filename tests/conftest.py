@@ -11,9 +11,10 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,22 @@ EMBEDDED = [row.name for row in MODELS if row.path is not None]
 
 
 RECIPES = Path(__file__).parents[1] / "recipes"
+
+
+@pytest.fixture
+def default_signals() -> Iterator[None]:
+    """Handle signals as in a terminal: nohup ignores SIGHUP, a shell's background SIGINT."""
+    ignored = [
+        number
+        for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT))
+        if signal.getsignal(number) is signal.SIG_IGN
+    ]
+    for number in ignored:
+        interrupted = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, interrupted)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session")
