@@ -29,7 +29,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from impasto.lab.data.cropping import Crops
 from impasto.lab.data.pictures import Collection, Sampler
-from impasto.lab.nets.vgg import CONVOLUTIONS, LAYOUTS, VGG19
+from impasto.lab.nets.vgg import CONVOLUTIONS, LAYOUTS, VGG
 from impasto.lab.training.batches import Batches, BatchOptions
 from impasto.lab.training.config import Optimizer, PairData, TaughtLoss, TrainConfig
 from impasto.lab.training.networks import find_network
@@ -160,7 +160,7 @@ def ours(config: TrainConfig) -> Iterator[float]:
     """Run the training loop of ``train``, a step an iteration."""
     torch.manual_seed(0)
     row = find_network(config.network)
-    vgg = VGG19(weights(), LAYOUTS[0]).eval()
+    vgg = VGG(weights(), LAYOUTS[0]).eval()
     if in_bf16(config, torch.device("cpu")):
         vgg = vgg.to(torch.bfloat16)
     objective = Objective(config, vgg, None, paint=row.paint, features=row.features)

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from impasto.lab.nets.vgg import CONVOLUTIONS, LAYOUTS
+from impasto.lab.nets.vgg import LAYOUTS
 from impasto.lab.training.config import TABLES, TrainConfig, parse_config
 from impasto.models import Card
 
@@ -19,15 +19,17 @@ SHARED = Path(__file__).parents[2] / "shared"
 """A folder of real weights and pictures beside the checkout; tests that want it skip without it."""
 
 
-def vgg_weights(layout: str = "pytorch-AdaIN", *, last: str = "conv4_1") -> dict[str, Tensor]:
-    """Random weights (He) of VGG-19 with the keys of ``layout``, up to the convolution ``last``."""
-    keys = next(row.keys for row in LAYOUTS if row.name == layout)
+def vgg_weights(
+    layout: str = "pytorch-AdaIN", *, last: str = "conv4_1", network: str = "VGG-19"
+) -> dict[str, Tensor]:
+    """Random weights (He) of a VGG with the keys of ``layout``, up to the convolution ``last``."""
+    row = next(row for row in LAYOUTS if (row.name, row.network) == (layout, network))
     random = torch.Generator().manual_seed(0)
     weights = {}
     if layout == "pytorch-AdaIN":
         weights["0.weight"] = torch.eye(3).reshape(3, 3, 1, 1) * 2
         weights["0.bias"] = torch.full((3,), -1.0)
-    for (name, inputs, outputs), key in zip(CONVOLUTIONS, keys, strict=True):
+    for (name, inputs, outputs), key in zip(row.convolutions, row.keys, strict=True):
         scale = (2 / (9 * inputs)) ** 0.5
         weights[f"{key}.weight"] = torch.randn(outputs, inputs, 3, 3, generator=random) * scale
         weights[f"{key}.bias"] = torch.zeros(outputs)

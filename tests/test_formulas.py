@@ -62,13 +62,13 @@ def papers_network() -> Stylizer:
 
     from impasto.lab.methods.adain import AdaINNetwork, Decoder, decoder_from
     from impasto.lab.nets.state import read_weights
-    from impasto.lab.nets.vgg import LAYOUTS, VGG19, load_vgg
+    from impasto.lab.nets.vgg import LAYOUTS, VGG, load_vgg
 
     files = [SHARED / "weights" / name for name in ("vgg_normalised.pth", "decoder.pth")]
     if all(file.exists() for file in files):
         vgg, decoder = load_vgg(files[0]), decoder_from(read_weights(files[1]))
     else:
-        vgg, decoder = VGG19(vgg_weights(), LAYOUTS[0]), Decoder()
+        vgg, decoder = VGG(vgg_weights(), LAYOUTS[0]), Decoder()
     tiny = tiny_card()
     facts = {name: getattr(tiny, name) for name in tiny.__dataclass_fields__}
     card = Card(**{**facts, "name": "adain", "levels": (Level("relu4_1", 512, 8),), "multiple": 8})

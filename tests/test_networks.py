@@ -19,11 +19,11 @@ from impasto.lab.methods.adain import AdaINNetwork, Decoder, decoder_from
 from impasto.lab.methods.compact import FAST, QUALITY, Compact, CompactShape
 from impasto.lab.nets.fast_moments import fast_mean_std
 from impasto.lab.nets.network import align, stylize
-from impasto.lab.nets.vgg import LAYOUTS, VGG19
+from impasto.lab.nets.vgg import LAYOUTS, VGG
 
 
 def adain() -> nn.Module:
-    return AdaINNetwork(VGG19(vgg_weights(), LAYOUTS[0]), Decoder())
+    return AdaINNetwork(VGG(vgg_weights(), LAYOUTS[0]), Decoder())
 
 
 NETWORKS = {"fast": lambda: Compact(FAST), "quality": lambda: Compact(QUALITY), "adain": adain}

@@ -19,7 +19,7 @@ from impasto.lab.export.graphs import CardFacts, export
 from impasto.lab.methods.adain import AdaINNetwork, Decoder
 from impasto.lab.methods.compact import SEEN, Compact, CompactShape, Eye
 from impasto.lab.nets.fast_moments import fast_mean_std
-from impasto.lab.nets.vgg import LAYOUTS, VGG19
+from impasto.lab.nets.vgg import LAYOUTS, VGG
 from impasto.lab.training.checkpoints import start_from
 from impasto.lab.training.reading import EYE_LAYERS, ReadingObjective, give_eye
 from impasto.models import Bundle, read_bundle, write_bundle
@@ -193,7 +193,7 @@ def test_one_that_reads_can_be_trained_further(network, path):
 
 
 def test_the_papers_network_has_no_reader_and_its_bundle_no_graph_for_it():
-    bundle = export(AdaINNetwork(VGG19(vgg_weights(), LAYOUTS[0]), Decoder()).eval(), FACTS)
+    bundle = export(AdaINNetwork(VGG(vgg_weights(), LAYOUTS[0]), Decoder()).eval(), FACTS)
     assert bundle.card.reader_macs_512 == 0 and set(bundle.parts) == {"encoder", "decoder"}
 
 
@@ -209,7 +209,7 @@ def test_an_eye_tells_maps_like_those_of_vgg(eye):
     assert [tuple(each.shape) for each in maps] == [
         (2, 128, 24, 32), (2, 256, 12, 16), (2, 512, 6, 8)
     ]  # fmt: skip
-    judge = VGG19(vgg_weights(), LAYOUTS[0])
+    judge = VGG(vgg_weights(), LAYOUTS[0])
     real = judge(torch.rand(2, 3, 48, 64), EYE_LAYERS)
     assert [each.shape for each in maps] == [real[layer].shape for layer in EYE_LAYERS]
     assert min(float(each.min()) for each in maps) == 0
@@ -217,7 +217,7 @@ def test_an_eye_tells_maps_like_those_of_vgg(eye):
 
 def test_what_an_eye_gets_wrong_is_in_units_of_the_style_loss():
     """One that tells every map too high by 0.5 has a style term of 0.25 a layer."""
-    judge = VGG19(vgg_weights(), LAYOUTS[0])
+    judge = VGG(vgg_weights(), LAYOUTS[0])
     config = make_config(
         network="reader", vgg="vgg", contents={"a": 1.0}, styles={"b": 1.0}, precision="fp32"
     )

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from impasto.errors import ModelError
 from impasto.lab.nets.state import read_weights
-from impasto.lab.nets.vgg import LAYERS, LAYOUTS, VGG19, load_vgg, recognize
+from impasto.lab.nets.vgg import LAYOUTS, VGG, load_vgg, recognize
 
 IMAGE = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(1))
 
@@ -25,7 +25,7 @@ def test_every_layout_is_recognized_from_its_keys(layout):
 def test_first_layer_is_preprocessing_and_convolution(layout):
     weights = vgg_weights(layout, last="conv1_1")
     row = recognize(weights)
-    got = VGG19(weights, row)(IMAGE, ["relu1_1"])["relu1_1"]
+    got = VGG(weights, row)(IMAGE, ["relu1_1"])["relu1_1"]
     if layout == "pytorch-AdaIN":
         ready = IMAGE * 2 - 1
     elif layout == "torchvision":
@@ -42,8 +42,9 @@ def test_first_layer_is_preprocessing_and_convolution(layout):
 
 
 def test_layers_have_their_size_and_the_network_stops_where_it_may():
-    vgg = VGG19(vgg_weights(), LAYOUTS[0])
-    assert vgg.layers == LAYERS[: LAYERS.index("relu4_1") + 1]
+    vgg = VGG(vgg_weights(), LAYOUTS[0])
+    blocks = {1: 2, 2: 2, 3: 4, 4: 1}
+    assert vgg.layers == tuple(f"relu{n}_{k}" for n in blocks for k in range(1, blocks[n] + 1))
     features = vgg(IMAGE, ["relu3_1", "relu1_2", "relu4_1"])
     assert {k: tuple(v.shape) for k, v in features.items()} == {
         "relu1_2": (1, 64, 32, 48),
@@ -56,7 +57,7 @@ def test_layers_have_their_size_and_the_network_stops_where_it_may():
 
 
 def test_no_gradient_for_its_weights_but_one_for_the_picture():
-    vgg = VGG19(vgg_weights(last="conv2_1"), LAYOUTS[0])
+    vgg = VGG(vgg_weights(last="conv2_1"), LAYOUTS[0])
     image = IMAGE.clone().requires_grad_()
     vgg(image, ["relu2_1"])["relu2_1"].sum().backward()
     assert image.grad is not None and image.grad.abs().sum() > 0

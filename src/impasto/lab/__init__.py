@@ -98,7 +98,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "normalize",
     ),
     "impasto.lab.nets.vgg": (
-        "VGG19",
+        "VGG",
         "load_vgg",
     ),
     "impasto.lab.optimize.method": ("Method",),

@@ -80,6 +80,32 @@ def fetch(name: str) -> None:
 
 
 @lab.command()
+@click.argument("vgg", type=_FILE)
+@click.argument("photographs", type=_FILE)
+@click.option(
+    "-o", "--out", type=_FILE, help="NAME.safetensors  [default: in the cache, for training]"
+)
+@click.option("--count", default=300, show_default=True, help="Photographs to measure.")
+@click.option("--size", default=224, show_default=True, help="Side of their squares, in pixels.")
+@overwrite_option()
+def normalize(
+    vgg: Path, photographs: Path, out: Path | None, count: int, size: int, overwrite: bool
+) -> None:
+    """Normalize the weights VGG (VGG-19 or VGG-16) by a folder of PHOTOGRAPHS.
+
+    Every filter gets a mean activation of 1, which the losses of training are made for. The result
+    takes the place of vgg_normalised.pth.
+    """
+    from impasto.lab.export.normalize import publish_normalized
+    from impasto.lab.nets.weights import NORMALIZED, cache_folder
+
+    target = out or cache_folder() / NORMALIZED
+    publish_normalized(vgg, photographs, target, count=count, size=size, overwrite=overwrite)
+    use = "training finds it there" if out is None else f"use it with --vgg {target}"
+    say(f"{target}: {use}")
+
+
+@lab.command()
 def methods() -> None:
     """List the methods that paint by optimization: what they can do, and their options.
 

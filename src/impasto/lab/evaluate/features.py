@@ -1,6 +1,6 @@
 """Distances of a picture to content and style in VGG's features; one number a pair.
 
-Features are maps by layer, each (C, h, w) or (1, C, h, w), as :class:`impasto.lab.nets.vgg.VGG19`
+Features are maps by layer, each (C, h, w) or (1, C, h, w), as :class:`impasto.lab.nets.vgg.VGG`
 gives them. What is needed of a style's features is gathered once in a :class:`StyleFacts`, so that
 several pictures can be compared with them.
 """

@@ -55,7 +55,7 @@ from impasto.lab.evaluate.report import (
 )
 from impasto.lab.evaluate.sheets import write_sheets
 from impasto.lab.nets.normalization import adain
-from impasto.lab.nets.vgg import VGG19, load_vgg
+from impasto.lab.nets.vgg import VGG, load_vgg
 from impasto.lab.optimize.devices import DTYPES
 from impasto.models import DEFAULT_MODEL
 
@@ -221,7 +221,7 @@ def evaluate_models(
 class Judge:
     """VGG, and LPIPS if there is one: what measures a picture."""
 
-    def __init__(self, vgg: VGG19, *, precision: str, perceptual: LPIPS | None = None) -> None:
+    def __init__(self, vgg: VGG, *, precision: str, perceptual: LPIPS | None = None) -> None:
         if CONTENT_LAYER not in vgg.layers:
             raise OptionError(f"the judge needs {CONTENT_LAYER}; this VGG ends at {vgg.layers[-1]}")
         self.vgg = vgg.to(DTYPES[precision])

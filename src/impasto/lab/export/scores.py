@@ -14,7 +14,7 @@ from impasto.lab.data.pictures import held_out_squares
 from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss, style_loss
 from impasto.lab.nets.network import Network, stylize
 from impasto.lab.nets.normalization import adain
-from impasto.lab.nets.vgg import VGG19
+from impasto.lab.nets.vgg import VGG
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def held_out_pairs(
 @torch.no_grad()
 def evaluate(
     network: Network,
-    judge: VGG19,
+    judge: VGG,
     contents: Tensor,
     styles: Tensor,
     *,

@@ -17,7 +17,7 @@ from impasto.errors import ModelError
 from impasto.lab.nets.blocks import affine, reflected
 from impasto.lab.nets.fast_moments import fast_mean_std
 from impasto.lab.nets.state import difference, read_weights, under_prefix
-from impasto.lab.nets.vgg import VGG19
+from impasto.lab.nets.vgg import VGG
 from impasto.models.bundle import Level
 
 LAYER = "relu4_1"
@@ -97,7 +97,7 @@ def load_decoder(path: str | Path) -> Decoder:
         raise ModelError(f"{path}: {error}") from error
 
 
-def encoder_of(vgg: VGG19) -> VGG19:
+def encoder_of(vgg: VGG) -> VGG:
     """``vgg`` itself, cut behind relu4_1: the paper's encoder.
 
     Raises ``ModelError`` where it does not reach so far.
@@ -121,7 +121,7 @@ class AdaINNetwork(nn.Module):
     encoder_rim = 1 + 1 + 2 + 2 + 4 * 4 + 8  # poolings stay within a cell
     reader = None
 
-    def __init__(self, vgg: VGG19, decoder: Decoder) -> None:
+    def __init__(self, vgg: VGG, decoder: Decoder) -> None:
         super().__init__()
         self.vgg, self.decoder = vgg, decoder
 

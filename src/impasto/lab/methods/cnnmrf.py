@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from impasto.errors import OptionError
 from impasto.lab.losses import content_loss, total_variation
 from impasto.lab.losses.patches import SIDE, Bank, patch_loss
-from impasto.lab.nets.vgg import VGG19
+from impasto.lab.nets.vgg import VGG
 from impasto.lab.optimize.descent import Objective, Stage, descend, halved
 from impasto.lab.optimize.method import (
     LIMITS,
@@ -75,7 +75,7 @@ class CNNMRF:
     chunk_mb: int = 256
 
 
-def paint(task: Task, options: CNNMRF, vgg: VGG19, run: Run) -> Tensor:
+def paint(task: Task, options: CNNMRF, vgg: VGG, run: Run) -> Tensor:
     """The picture, (1, 3, H, W), not clipped.
 
     Minimizes ``sum_l w_l sum_i |patch_i - nearest_i|^2 + content_weight |F - P|^2 + tv TV``
@@ -130,7 +130,7 @@ class _Goal:
 def _objective(
     task: Task,
     options: CNNMRF,
-    vgg: VGG19,
+    vgg: VGG,
     size: tuple[int, int],
     times: int,
     notes: dict[str, Tensor],
@@ -179,7 +179,7 @@ def _objective(
 
 
 def _banks(
-    style: Tensor, opacity: Tensor | None, options: CNNMRF, vgg: VGG19, times: int
+    style: Tensor, opacity: Tensor | None, options: CNNMRF, vgg: VGG, times: int
 ) -> dict[str, tuple[Bank, float]]:
     """For each layer the patches of a style at all its sizes and angles, and 1 / mean square."""
     maps: dict[str, list[Tensor]] = {layer: [] for layer in options.style_layers}
@@ -227,7 +227,7 @@ def _patch_amount(amount: Tensor, features: Tensor) -> Tensor:
     return F.avg_pool2d(cells[None, None], SIDE, stride=1).flatten()
 
 
-def _check(options: CNNMRF, vgg: VGG19) -> None:
+def _check(options: CNNMRF, vgg: VGG) -> None:
     check_layers(options.content_layers, vgg, "content layer")
     check_layers(options.style_layers, vgg, "style layer")
     for name in ("scales", "refresh", "chunk_mb"):

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from impasto.errors import OptionError
 from impasto.lab.losses import content_loss, gram, gram_loss, total_variation
-from impasto.lab.nets.vgg import VGG19
+from impasto.lab.nets.vgg import VGG
 from impasto.lab.optimize.descent import Objective, Stage, descend, halved
 from impasto.lab.optimize.method import (
     LIMITS,
@@ -79,7 +79,7 @@ class _Goal:
     weight: float
 
 
-def paint(task: Task, options: Gatys, vgg: VGG19, run: Run) -> Tensor:
+def paint(task: Task, options: Gatys, vgg: VGG, run: Run) -> Tensor:
     """The picture, (1, 3, H, W), not clipped.
 
     Minimizes ``content_weight sum_l w_l |F_l - P_l|^2 + style_weight sum_l v_l |G_l - A_l|^2``
@@ -120,7 +120,7 @@ def paint(task: Task, options: Gatys, vgg: VGG19, run: Run) -> Tensor:
 
 @torch.no_grad()
 def _objective(
-    task: Task, options: Gatys, vgg: VGG19, size: tuple[int, int], times: int
+    task: Task, options: Gatys, vgg: VGG, size: tuple[int, int], times: int
 ) -> Objective:
     content = resized(task.content, size)
     layers = {**options.content_layers, **options.style_layers}
@@ -166,7 +166,7 @@ def _objective(
 def _goals(
     task: Task,
     options: Gatys,
-    vgg: VGG19,
+    vgg: VGG,
     content: Mapping[str, Tensor],
     counted: Tensor | None,
     size: tuple[int, int],
@@ -228,7 +228,7 @@ def _at(counts: Tensor, features: Tensor) -> Tensor:
     return resized(counts, (features.shape[2], features.shape[3]))
 
 
-def _check(options: Gatys, vgg: VGG19) -> None:
+def _check(options: Gatys, vgg: VGG) -> None:
     check_layers(options.content_layers, vgg, "content layer")
     check_layers(options.style_layers, vgg, "style layer")
     if options.steps < 1 or not 1 <= options.scales <= options.steps:

@@ -18,7 +18,7 @@ from impasto.lab.losses import content_loss, total_variation
 from impasto.lab.losses.patches import Bank, style_swap
 from impasto.lab.nets.blocks import reflecting
 from impasto.lab.nets.state import difference, read_weights, under_prefix, weights_metadata
-from impasto.lab.nets.vgg import VGG19
+from impasto.lab.nets.vgg import VGG
 from impasto.lab.optimize.descent import Objective, Stage, descend, to_array
 from impasto.lab.optimize.method import (
     LIMITS,
@@ -101,7 +101,7 @@ class Inverse(nn.Module):
         return x
 
 
-def load_inverse(path: str | Path, vgg: VGG19) -> Inverse:
+def load_inverse(path: str | Path, vgg: VGG) -> Inverse:
     """The inverse network in a file, where ``vgg`` is and in its precision.
 
     Args:
@@ -139,7 +139,7 @@ def load_inverse(path: str | Path, vgg: VGG19) -> Inverse:
 
 
 @torch.no_grad()
-def swapped(task: Task, options: StyleSwap, vgg: VGG19) -> Tensor:
+def swapped(task: Task, options: StyleSwap, vgg: VGG) -> Tensor:
     """The features to paint: ``F + sum_k a_k (swap_k(F) - F)`` at the options' layer, float32.
 
     Section 3.1 is the case of one style at full strength, ``a = 1``; strength, several styles and
@@ -162,7 +162,7 @@ def swapped(task: Task, options: StyleSwap, vgg: VGG19) -> Tensor:
     return target
 
 
-def paint(task: Task, options: StyleSwap, vgg: VGG19, run: Run) -> Tensor:
+def paint(task: Task, options: StyleSwap, vgg: VGG, run: Run) -> Tensor:
     """The picture, (1, 3, H, W), not clipped.
 
     By optimization it minimizes ``|F(x) - target|^2 + tv TV(x)`` over the pixels (section 3.2),
@@ -202,7 +202,7 @@ def paint(task: Task, options: StyleSwap, vgg: VGG19, run: Run) -> Tensor:
 
 
 @torch.no_grad()
-def _decoded(task: Task, options: StyleSwap, vgg: VGG19, run: Run) -> Tensor:
+def _decoded(task: Task, options: StyleSwap, vgg: VGG, run: Run) -> Tensor:
     """By the inverse network."""
     for field in fields(options):
         alone = field.name not in ("inverse", "chunk_mb")

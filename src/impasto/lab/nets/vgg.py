@@ -1,7 +1,7 @@
-"""The perceptual network: VGG-19's convolutions with layers by name.
+"""The perceptual network: the convolutions of VGG-19 or VGG-16, with layers by name.
 
 Simonyan & Zisserman, "Very deep convolutional networks for large-scale image recognition"
-(arXiv 1409.1556).  Three layouts of its weights are in use; each comes with its own preprocessing
+(arXiv 1409.1556).  Three layouts of their weights are in use; each comes with its own preprocessing
 and padding, and mixing them up is the best known way to make training go gray.
 """
 
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,11 +28,10 @@ CONVOLUTIONS: tuple[tuple[str, int, int], ...] = (
     ("conv4_1", 256, 512), ("conv4_2", 512, 512), ("conv4_3", 512, 512), ("conv4_4", 512, 512),
     ("conv5_1", 512, 512), ("conv5_2", 512, 512), ("conv5_3", 512, 512), ("conv5_4", 512, 512),
 )  # fmt: skip
-"""Name, input channels, output channels; a 2x2 max pooling stands before each convN_1, N > 1."""
+"""Of VGG-19: name, input channels, output channels. A 2x2 max pooling stands before each convN_1,
+N > 1. VGG-16 has no convN_4."""
 
 POOLINGS = {"max": F.max_pool2d, "average": F.avg_pool2d}
-
-LAYERS = tuple(name.replace("conv", "relu") for name, _, _ in CONVOLUTIONS)
 
 
 @dataclass(frozen=True)
@@ -39,43 +40,72 @@ class Layout:
 
     name: str
     keys: tuple[str, ...]
-    """Key of each convolution, in the order of ``CONVOLUTIONS``, without ``.weight``."""
+    """Key of each convolution, in the order of ``convolutions``, without ``.weight``."""
     padding: str
     """``reflect`` or ``constant`` (zeros), as these weights are used."""
     matrix: tuple[tuple[float, ...], ...] | None
     """Preprocessing of RGB in [0, 1]: ``matrix @ rgb + offset``; None: the file holds it."""
     offset: tuple[float, ...] | None
 
+    @property
+    def network(self) -> str:
+        """``VGG-19`` or ``VGG-16``."""
+        return f"VGG-{len(self.keys) + 3}"  # with the three fully connected layers
 
-_SEQUENTIAL = "2 5 9 12 16 19 22 25 29 32 35 38 42 45 48 51".split()
-_TORCHVISION = "0 2 5 7 10 12 14 16 19 21 23 25 28 30 32 34".split()
+    @property
+    def convolutions(self) -> tuple[tuple[str, int, int], ...]:
+        """The rows of ``CONVOLUTIONS`` that the network has."""
+        if len(self.keys) == len(CONVOLUTIONS):
+            return CONVOLUTIONS
+        return tuple(row for row in CONVOLUTIONS if not row[0].endswith("_4"))
 
-LAYOUTS: tuple[Layout, ...] = (
-    Layout("pytorch-AdaIN", tuple(_SEQUENTIAL), "reflect", None, None),
-    Layout(
-        "torchvision",
-        tuple(f"features.{k}" for k in _TORCHVISION),
-        "constant",
-        ((1 / 0.229, 0, 0), (0, 1 / 0.224, 0), (0, 0, 1 / 0.225)),
-        (-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225),
-    ),
-    Layout(
-        "Caffe",
-        tuple(name for name, _, _ in CONVOLUTIONS),
-        "constant",
-        ((0, 0, 255), (0, 255, 0), (255, 0, 0)),
-        (-103.939, -116.779, -123.68),
-    ),
+
+def _keys(start: int, between: int, pooling: int, *, deepest: int) -> tuple[str, ...]:
+    """Numbers of convolutions in a sequence of modules, ``between`` apart, poolings between."""
+    keys, number = [], start
+    for name, _, _ in CONVOLUTIONS:
+        if int(name[-1]) <= deepest:
+            if name.endswith("_1") and name != "conv1_1":
+                number += pooling
+            keys.append(str(number))
+            number += between
+    return tuple(keys)
+
+
+_TORCHVISION = (
+    ((1 / 0.229, 0, 0), (0, 1 / 0.224, 0), (0, 0, 1 / 0.225)),
+    (-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225),
+)
+_CAFFE = ((0, 0, 255), (0, 255, 0), (255, 0, 0)), (-103.939, -116.779, -123.68)
+
+LAYOUTS: tuple[Layout, ...] = tuple(
+    layout
+    for deepest in (4, 3)  # of VGG-19, of VGG-16
+    for layout in (
+        Layout("pytorch-AdaIN", _keys(2, 3, 1, deepest=deepest), "reflect", None, None),
+        Layout(
+            "torchvision",
+            tuple(f"features.{key}" for key in _keys(0, 2, 1, deepest=deepest)),
+            "constant",
+            *_TORCHVISION,
+        ),
+        Layout(
+            "Caffe",
+            tuple(name for name, _, _ in CONVOLUTIONS if int(name[-1]) <= deepest),
+            "constant",
+            *_CAFFE,
+        ),
+    )
 )
 
 
-class VGG19(nn.Module):
-    """VGG-19 as far as the weights given reach; frozen, no gradient for its own weights."""
+class VGG(nn.Module):
+    """VGG-19 or VGG-16 as far as the weights reach; frozen, no gradient for its own weights."""
 
     def __init__(self, weights: Mapping[str, Tensor], layout: Layout) -> None:
         """Build from ``weights`` with the keys of ``layout``; the deepest layer found is the last.
 
-        Raises ``ModelError`` where a shape is not VGG-19's or no convolution is there.
+        Raises ``ModelError`` where a shape is not the network's or no convolution is there.
         """
         super().__init__()
         self.layout = layout
@@ -86,14 +116,14 @@ class VGG19(nn.Module):
             offset = torch.tensor(layout.offset)
         self.preprocess = _frozen_convolution(matrix, offset)
         self.convolutions = nn.ModuleDict()
-        for (name, inputs, outputs), key in zip(CONVOLUTIONS, layout.keys, strict=True):
+        for (name, inputs, outputs), key in zip(layout.convolutions, layout.keys, strict=True):
             if f"{key}.weight" not in weights or f"{key}.bias" not in weights:
                 break
             weight = weights[f"{key}.weight"]
             if tuple(weight.shape) != (outputs, inputs, 3, 3):
                 raise ModelError(
-                    f"{key}.weight has shape {tuple(weight.shape)}, VGG-19's {name} has "
-                    f"{(outputs, inputs, 3, 3)}; give a file of VGG-19"
+                    f"{key}.weight has shape {tuple(weight.shape)}, {layout.network}'s {name} has "
+                    f"{(outputs, inputs, 3, 3)}; give a file of {layout.network}"
                 )
             self.convolutions[name] = _frozen_convolution(weight, weights[f"{key}.bias"])
         if not self.convolutions:
@@ -102,7 +132,12 @@ class VGG19(nn.Module):
     @property
     def layers(self) -> tuple[str, ...]:
         """The layers this network can give, ``relu1_1`` first."""
-        return LAYERS[: len(self.convolutions)]
+        return tuple(name.replace("conv", "relu") for name in self.convolutions)
+
+    @property
+    def is_normalized(self) -> bool:
+        """True for weights in the layout of ``vgg_normalised.pth`` (see :func:`normalized`)."""
+        return self.layout.matrix is None
 
     def forward(
         self, image: Tensor, layers: Iterable[str], *, pooling: str = "max"
@@ -137,15 +172,15 @@ class VGG19(nn.Module):
 
 
 def recognize(weights: Mapping[str, Tensor]) -> Layout:
-    """The layout of VGG-19 that the keys of ``weights`` belong to.
+    """The layout of VGG-19 or VGG-16 that the keys of ``weights`` belong to.
 
     Raises ``ModelError`` where they belong to none.
     """
     return _found(weights)[0]
 
 
-def load_vgg(path: str | Path) -> VGG19:
-    """VGG-19 from a file of any known layout, with the preprocessing that belongs to it.
+def load_vgg(path: str | Path) -> VGG:
+    """VGG-19 or VGG-16 from a file of any known layout, with the preprocessing that belongs to it.
 
     Its keys may have a prefix, such as ``module.``. Raises ``ModelError`` for a file that is
     missing, damaged or something else.
@@ -158,13 +193,14 @@ def load_vgg(path: str | Path) -> VGG19:
     try:
         layout, prefix = _found(weights)
         own = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
-        return VGG19(own, layout).eval()
+        return VGG(own, layout).eval()
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
 
 
 def _found(weights: Mapping[str, Tensor]) -> tuple[Layout, str]:
-    """The layout of ``weights``, and the prefix of its keys in there."""
+    """The layout of ``weights``, and the prefix of its keys in there: where most layers fit."""
+    candidates = []
     for layout in LAYOUTS:
         first = f"{layout.keys[0]}.weight"
         prefixes = [k.removesuffix(first) for k in weights if f".{k}".endswith(f".{first}")]
@@ -172,13 +208,76 @@ def _found(weights: Mapping[str, Tensor]) -> tuple[Layout, str]:
             # torchvision's Sequential on its own has the key 2.weight too, but (64, 64, 3, 3)
             matrix = weights.get(f"{prefix}0.weight")
             if layout.matrix is not None or (matrix is not None and matrix.shape[:2] == (3, 3)):
-                return layout, prefix
-    known = ", ".join(f"{la.name} ({la.keys[0]}.weight)" for la in LAYOUTS)
+                keys = (f"{prefix}{key}.weight" in weights for key in layout.keys)
+                candidates.append((sum(takewhile(bool, keys)), layout, prefix))
+    if candidates:
+        # The first of equals: a file that ends at relu3_3 may be of either network.
+        _, layout, prefix = max(candidates, key=lambda each: each[0])
+        if layout.name == "torchvision" and f"{prefix}features.1.weight" in weights:
+            raise ModelError(
+                f"a {layout.network} with batch normalization; give torchvision's plain one"
+            )
+        return layout, prefix
+    known = ", ".join(f"{la.name} ({la.keys[0]}.weight)" for la in LAYOUTS[: len(LAYOUTS) // 2])
     shown = ", ".join(sorted(weights)[:3])
     raise ModelError(
         f"its {len(weights)} keys ({shown}{', ...' if len(weights) > 3 else ''}) are of no known "
-        f"layout of VGG-19: {known}"
+        f"layout of VGG-19 or VGG-16: {known}"
     )
+
+
+def normalized(vgg: VGG, pictures: Iterable[Tensor]) -> dict[str, Tensor]:
+    """Weights with which every filter has a mean activation of 1 over pictures and places.
+
+    Gatys et al. 2016, section 2: filters are divided by their means ``m`` and those that read them
+    are multiplied, ``W'_ij = W_ij m_j / m_i`` and ``b'_i = b_i / m_i``. ReLU and max pooling pass a
+    positive factor through, so each activation is that of ``vgg`` divided by its filter's mean; but
+    padding is by reflection now, as AdaIN has it. The losses of AdaIN are made for such a network.
+
+    Args:
+        vgg: the network as it was trained.
+        pictures: batches (N, 3, H, W) in [0, 1], of photographs; a few hundred suffice.
+
+    Returns:
+        A table in the layout of ``vgg_normalised.pth``.
+
+    Raises:
+        ModelError: if there are no pictures.
+
+    Example:
+        >>> normalized(load_vgg("vgg19.pth"), [torch.rand(2, 3, 64, 64)])    # doctest: +SKIP
+    """
+    layout = next(
+        row for row in LAYOUTS if row.matrix is None and row.network == vgg.layout.network
+    )
+    table = {"0.weight": vgg.preprocess.weight, "0.bias": vgg.preprocess.bias}
+    convolutions: Iterable[Any] = vgg.convolutions.values()
+    for key, convolution in zip(layout.keys, convolutions, strict=False):
+        table |= {f"{key}.weight": convolution.weight, f"{key}.bias": convolution.bias}
+    same = VGG(table, layout).eval()
+    sums: dict[str, Tensor] = {}
+    count = 0
+    with torch.no_grad():
+        for batch in pictures:
+            for layer, features in same(batch, same.layers).items():
+                means = features.double().mean(dim=(2, 3)).sum(dim=0)
+                sums[layer] = sums.get(layer, 0) + means
+            count += len(batch)
+    if not count:
+        raise ModelError("there are no pictures to normalize by; give photographs")
+    made = {name: table[name].detach().clone().contiguous() for name in ("0.weight", "0.bias")}
+    before = torch.ones(3, dtype=torch.float64)
+    for key, layer in zip(layout.keys, same.layers, strict=False):
+        # A filter that photographs hardly ever excite keeps a scale like that of the others.
+        mean = sums[layer] / count
+        usual = mean.median() if mean.median() > 0 else torch.ones_like(mean[0])
+        mean = torch.where(mean > 1e-4 * usual, mean, usual)
+        weight, bias = (table[f"{key}.{part}"].detach().double() for part in ("weight", "bias"))
+        weight = weight * before[:, None, None] / mean[:, None, None, None]
+        made[f"{key}.weight"] = weight.float().contiguous()
+        made[f"{key}.bias"] = (bias / mean).float()
+        before = mean
+    return made
 
 
 def _frozen_convolution(weight: Tensor, bias: Tensor) -> nn.Conv2d:

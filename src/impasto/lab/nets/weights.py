@@ -22,8 +22,12 @@ TIMEOUT = 30.0
 """Seconds without a byte after which a transfer counts as broken."""
 
 _BLOCK = 1 << 20
+NORMALIZED = "vgg-normalized.safetensors"
+"""What `impasto lab normalize` makes is called in the cache."""
+
 _NORMALISED = (
-    "training needs the normalised VGG-19 of the AdaIN release, a file called vgg_normalised.pth"
+    "training needs a normalized VGG-19: vgg_normalised.pth of the AdaIN release, or one that "
+    "`impasto lab normalize` makes of plain weights"
 )
 
 # Where a program keeps what it can fetch again: the variable that says so, and what holds without.
@@ -92,8 +96,8 @@ def find_vgg(given: str | Path | None = None, *, normalised: bool = False) -> Pa
 
     Args:
         given: a file, or None.
-        normalised: it must be the normalised network, for which the weights of training's losses
-            are made; what can be fetched is not, so the cache does not count.
+        normalised: it must be the normalized network, for which the weights of training's losses
+            are made: of the cache, what `impasto lab normalize` has put there.
 
     Raises:
         ModelError: if there is none, saying how to get one.
@@ -112,6 +116,9 @@ def find_vgg(given: str | Path | None = None, *, normalised: bool = False) -> Pa
                 )
             return found
     if normalised:
+        made = cache_folder() / NORMALIZED
+        if made.is_file():
+            return made
         raise ModelError(f"no VGG-19 is given: {_NORMALISED}; give --vgg, or set {VARIABLE} to it")
     cached = [cache_folder() / row.file for row in DOWNLOADS if row.name == "vgg19"]
     for path in cached:

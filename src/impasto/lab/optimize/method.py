@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.errors import ModelError, OptionError
-from impasto.lab.nets.vgg import VGG19
+from impasto.lab.nets.vgg import VGG
 from impasto.lab.optimize.descent import Checkpoint
 from impasto.painting import Limits, Watch
 
@@ -91,7 +91,7 @@ class Method:
     options: type
     limits: Limits
     alpha: str
-    paint: Callable[[Task, Any, VGG19, Run], Tensor]
+    paint: Callable[[Task, Any, VGG, Run], Tensor]
     precisions: tuple[str, ...] = ("fp32", "bf16")
     checkpoints: bool = True
 
@@ -123,7 +123,7 @@ def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
     return scaled.reshape(*image.shape[:-2], *size)
 
 
-def check_layers(layers: Mapping[str, float], vgg: VGG19, what: str) -> None:
+def check_layers(layers: Mapping[str, float], vgg: VGG, what: str) -> None:
     """Refuse layers that the network does not have, and weights below 0.
 
     Raises:

@@ -17,7 +17,7 @@ from impasto.controls.color.matching import match_colors, restore_colors
 from impasto.controls.regions import StyleMap
 from impasto.images.arrays import Photo, in_memory
 from impasto.images.windows import PaintedTile, Source
-from impasto.lab.nets.vgg import VGG19, load_vgg
+from impasto.lab.nets.vgg import VGG, load_vgg
 from impasto.lab.nets.weights import find_vgg
 from impasto.lab.optimize.descent import Checkpoint, to_array
 from impasto.lab.optimize.devices import Device, at_work, open_device
@@ -47,7 +47,7 @@ class MethodPainter:
     """
 
     method: Method
-    vgg: VGG19
+    vgg: VGG
     engine: Device
     options: Any
     checkpoint: Path | None = None

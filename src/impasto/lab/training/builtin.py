@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from impasto.errors import ImageError, ModelError, OptionError
 from impasto.lab.data.sources import SMALLEST, find_sources, read
 from impasto.lab.losses import gram
-from impasto.lab.nets.vgg import VGG19
+from impasto.lab.nets.vgg import VGG
 from impasto.lab.training.config import TrainConfig
 from impasto.lab.training.objective import measured_terms, weighted
 from impasto.lab.training.optimizers import precision
@@ -131,7 +131,7 @@ class BuiltInObjective:
     def __init__(
         self,
         config: TrainConfig,
-        vgg: VGG19,
+        vgg: VGG,
         layers: Layers,
         pictures: Sequence[Tensor],
         *,

@@ -20,7 +20,7 @@ from impasto.lab.methods.ulyanov import Ulyanov, UlyanovShape
 from impasto.lab.nets.batchnorm import BatchNorm
 from impasto.lab.nets.network import stylize
 from impasto.lab.nets.normalization import InstanceNorm
-from impasto.lab.nets.vgg import VGG19
+from impasto.lab.nets.vgg import VGG
 from impasto.lab.training.builtin import BuiltInObjective, Layers, TwoBranches
 from impasto.lab.training.config import TrainConfig
 from impasto.lab.training.objective import Objective, Paint
@@ -155,7 +155,7 @@ class NetworkRow:
     architecture: str
     learned: Callable[[], nn.Module]
     paint: Paint
-    assembled: Callable[[Any, VGG19], Any] | None
+    assembled: Callable[[Any, VGG], Any] | None
     part: str = ""
     features: bool = False
     objective: type[Objective] = Objective
@@ -234,7 +234,7 @@ def _features(batch: Batch) -> tuple[Tensor, Tensor]:
     return batch.content, batch.style
 
 
-def _of_vgg(decoder: Any, vgg: VGG19) -> AdaINNetwork:
+def _of_vgg(decoder: Any, vgg: VGG) -> AdaINNetwork:
     return AdaINNetwork(encoder_of(vgg), decoder)
 
 

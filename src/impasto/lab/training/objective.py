@@ -20,7 +20,7 @@ from impasto.lab.methods.adain import Decoder
 from impasto.lab.nets.blocks import affine
 from impasto.lab.nets.network import align
 from impasto.lab.nets.normalization import adain
-from impasto.lab.nets.vgg import VGG19
+from impasto.lab.nets.vgg import VGG
 from impasto.lab.training.config import TrainConfig
 from impasto.lab.training.optimizers import precision
 from impasto.lab.training.terms import (
@@ -51,7 +51,7 @@ class Objective:
     def __init__(
         self,
         config: TrainConfig,
-        vgg: VGG19,
+        vgg: VGG,
         teacher: Decoder | None,
         *,
         paint: Paint,

@@ -21,7 +21,7 @@ from impasto.lab.data.sources import LeftOut
 from impasto.lab.methods.adain import load_decoder
 from impasto.lab.methods.compact import Compact, Eye
 from impasto.lab.nets.state import difference
-from impasto.lab.nets.vgg import VGG19, load_vgg
+from impasto.lab.nets.vgg import VGG, load_vgg
 from impasto.lab.training.batches import THIRD, Batches, BatchOptions, Partition, TwoSizes
 from impasto.lab.training.builtin import (
     BuiltInObjective,
@@ -233,7 +233,7 @@ def _check_styles(
         )
 
 
-def _judge(config: TrainConfig, device: torch.device) -> VGG19:
+def _judge(config: TrainConfig, device: torch.device) -> VGG:
     dtype = torch.bfloat16 if in_bf16(config, device) else torch.float32
     return load_vgg(config.vgg).to(device, dtype)
 
@@ -241,6 +241,12 @@ def _judge(config: TrainConfig, device: torch.device) -> VGG19:
 def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Objective:
     """The judge and the teacher, in the precision of the config."""
     judge = _judge(config, device)
+    if not judge.is_normalized:
+        raise ModelError(
+            f"{config.vgg}: is a {judge.layout.network} whose activations are not normalized, and "
+            f"the losses of {row.name} are made for one; make it with `impasto lab normalize "
+            f"{config.vgg} PHOTOGRAPHS`"
+        )
     teacher = None
     if config.teacher:
         teacher = load_decoder(config.teacher)
