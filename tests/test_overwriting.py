@@ -201,6 +201,33 @@ def test_the_config_of_a_run_holds_in_every_folder(
     assert run_config(Path("../runs/mine")) == found
 
 
+def test_the_file_of_vgg(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    from lab_parts import make_config
+
+    from impasto.lab.training.config import write_config
+    from impasto.lab.training.places import with_vgg
+
+    config = make_config(
+        network="adain", vgg="vgg.pth", contents={"photos": 1.0}, styles={"paintings": 1.0}
+    )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    monkeypatch.delenv("IMPASTO_VGG", raising=False)
+    with pytest.raises(ModelError, match=r"^vgg\.pth: no such file .*; give --vgg, or set IMPASTO"):
+        with_vgg(config, None)
+    for name in ("vgg.pth", "given.pth", "environment.pth"):
+        Path(name).touch()
+    assert with_vgg(config, None) is config
+    assert with_vgg(config, Path("given.pth")).vgg == "given.pth"
+    monkeypatch.setenv("IMPASTO_VGG", "environment.pth")
+    assert with_vgg(config, None) is config  # what the config names comes first
+    Path("vgg.pth").unlink()
+    assert with_vgg(config, None).vgg == "environment.pth"
+    write_config(config, Path("config.toml"))
+    result = CliRunner().invoke(cli, ["lab", "train", "config.toml", "--vgg", "gone.pth"])
+    assert "gone.pth: no such file of VGG-19" in str(result.exception)
+
+
 def test_a_start_that_is_not_there_names_its_recipe(folder: Path) -> None:
     pytest.importorskip("torch")
     recipes = Path(__file__).parents[1] / "recipes" / "configs"

@@ -23,6 +23,11 @@ _FILE = click.Path(path_type=Path)
 @click.command()
 @click.argument("config", type=_FILE)
 @click.option("-o", "--out", type=_FILE, help="Run folder  [default: runs/NAME-OF-CONFIG]")
+@click.option(
+    "--vgg",
+    type=_FILE,
+    help="In place of `vgg` of the config  [default: if that is not there, as for finetune]",
+)
 @click.option("--tensorboard", is_flag=True, help="Write the log for TensorBoard too.")
 @click.option("--no-export", is_flag=True, help="Make no bundle when the run is through.")
 @click.option(
@@ -50,6 +55,7 @@ _FILE = click.Path(path_type=Path)
 def train(
     config: Path,
     out: Path | None,
+    vgg: Path | None,
     tensorboard: bool,
     no_export: bool,
     styles: tuple[str, ...],
@@ -76,7 +82,7 @@ def train(
     folder = out or Path("runs") / config.stem
     if not (folder / CHECKPOINT).exists():
         check_start(made, config)
-    _run(made, folder, bundle=not no_export)
+    _run(made, folder, vgg=vgg, bundle=not no_export)
 
 
 @click.command()
@@ -133,14 +139,15 @@ def _set_signals() -> None:
         signal.signal(number, signal.default_int_handler)
 
 
-def _run(config: TrainConfig, folder: Path, *, bundle: bool) -> None:
+def _run(config: TrainConfig, folder: Path, *, bundle: bool, vgg: Path | None = None) -> None:
     from impasto.lab.export.publish import bundle_of, publish_trained
     from impasto.lab.training.checkpoints import CHECKPOINT
     from impasto.lab.training.loop import train as learn
-    from impasto.lab.training.places import check_fresh
+    from impasto.lab.training.places import check_fresh, with_vgg
 
     if not (folder / CHECKPOINT).exists():
         check_fresh(folder, bundle_of(folder))
+    config = with_vgg(config, vgg)
     try:
         checkpoint = learn(config, folder)
     except KeyboardInterrupt as error:

@@ -23,7 +23,7 @@ TIMEOUT = 30.0
 
 _BLOCK = 1 << 20
 NORMALIZED = "vgg-normalized.safetensors"
-"""What `impasto lab normalize` makes is called in the cache."""
+"""Name in the cache of the result of `impasto lab normalize`."""
 
 _NORMALISED = (
     "training needs a normalized VGG-19: vgg_normalised.pth of the AdaIN release, or one that "

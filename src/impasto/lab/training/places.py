@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from impasto.errors import OptionError
+from impasto.errors import ModelError, OptionError
+from impasto.lab.nets.weights import find_vgg
 from impasto.lab.training.config import TrainConfig, config_text, read_config, tables_of
 from impasto.models import MODELS
 
@@ -50,6 +51,27 @@ def anchored(config: TrainConfig, base: Path) -> TrainConfig:
     if config.eye:
         changes["method"] = replace(method, eye=source(config.eye))
     return replace(config, vgg=whole(config.vgg), start=source(config.start), **changes)
+
+
+def with_vgg(config: TrainConfig, file: Path | None) -> TrainConfig:
+    """The config with another file of VGG, where one is given or its own is not there.
+
+    Args:
+        config: its paths as they are in the file.
+        file: what a user gives, or None: where the config's own is not there, a file that
+            :func:`impasto.lab.nets.weights.find_vgg` finds.
+
+    Raises:
+        ModelError: if there is none.
+    """
+    if file is None and Path(config.vgg).is_file():
+        return config
+    try:
+        return replace(config, vgg=str(find_vgg(file, normalised=True)))
+    except ModelError as error:
+        if file is not None:
+            raise
+        raise ModelError(f"{config.vgg}: no such file (vgg of the config), and {error}") from error
 
 
 def run_config(run: Path) -> TrainConfig:
