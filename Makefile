@@ -19,13 +19,14 @@ STAMP := $(shell $(PYTHON) -c 'import hashlib, pathlib, sys; \
 DEMO_READY := .venv/ready-$(STAMP)
 TEST_READY := .venv-test/ready-$(STAMP)
 
-.PHONY: help demo test check fuzz kills soak clean python
+.PHONY: help demo test check long fuzz kills soak clean python
 
 help:
 	@echo "make demo    install the runtime (no PyTorch) into .venv and stylize an example"
 	@echo "make test    install what the tests need into .venv-test; linters, types, tests"
 	@echo "make check   the linters and the types alone"
 	@echo "make fuzz    10,000 damaged pictures of all formats, of which make test reads 2,000"
+	@echo "make long    the tests that take minutes each, which make test leaves out"
 	@echo "make kills   end 40 batches by signals at random moments, and look what is left"
 	@echo "make soak    5,000 calls of random sizes in each engine: is memory flat? takes half an hour"
 	@echo "make clean   remove both environments, the demo's picture and the caches"
@@ -43,6 +44,9 @@ test: check
 
 fuzz: $(TEST_READY)
 	IMPASTO_FUZZ=10000 .venv-test/bin/python -m pytest -q tests/test_mutations.py
+
+long: $(TEST_READY)
+	.venv-test/bin/python -m pytest -m long
 
 kills: $(TEST_READY)
 	.venv-test/bin/python tests/killed_calls.py

@@ -314,7 +314,7 @@ def check_command(text: str, *, complete: bool) -> None:
 def parse(arguments: list[str], *, complete: bool) -> click.Context | None:
     """Parse a command line as click does, without running it."""
     command: click.Command = cli
-    context = click.Context(cli, info_name="impasto")
+    context = click.Context(cli, info_name="impasto", **cli.context_settings)
     while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
         name, *arguments = arguments
         found = command.get_command(context, name)
