@@ -466,9 +466,11 @@ def test_a_new_style_moves_nothing_else(config, tmp_path, name):
     first = changed(config, network=name, iterations=3)
     start = train(first, tmp_path / "first")
     third = Path(next(iter(config.data.styles))).with_name("2.png")
-    more = changed(first, styles={str(third): 1.0}, start=str(start), add_styles=True, iterations=4)
+    more = changed(first, styles={str(third): 1.0}, start=str(start), add_styles=True, iterations=4,
+                   width=0)  # fmt: skip
     saved = read_checkpoint(train(more, tmp_path / "more"))
     assert saved["names"] == ["0", "second", "2"]
+    assert read_config(tmp_path / "more" / "config.toml").method.width == 4  # that of the start
     assert not any(row["identity"] for row in _rows(tmp_path / "more"))  # one branch
     old, new = (find_network(name).network(config, n).eval() for n in (2, 3))
     for network, checkpoint in ((old, read_checkpoint(start)), (new, saved)):

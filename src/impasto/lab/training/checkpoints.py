@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from impasto.images.files import write_whole
 from impasto.images.kinds import SAFETENSORS, kind_of
 from impasto.lab.nets.state import load_into, read_pickle, read_weights, weights_metadata
 from impasto.lab.training.builtin import spread_styles
+from impasto.lab.training.config import TrainConfig
 from impasto.models import MODELS, Bundle, find_bundle
 
 CHECKPOINT = "checkpoint.pt"
@@ -49,6 +51,20 @@ def names_of(source: str | Path) -> tuple[str, ...]:
     if _is_bundle(source):
         return find_bundle(source).card.styles
     return tuple(read_checkpoint(source).get("names", ()))
+
+
+def with_width(config: TrainConfig) -> TrainConfig:
+    """The config of a run that adds styles, as wide as the network that it adds them to.
+
+    Raises:
+        ModelError: if there is no such network.
+    """
+    if not (config.start and config.add_styles) or config.method.width:
+        return config
+    weights, _ = weights_from(config.start)
+    # The first convolution: 9x9, of the colors of a picture.
+    width = next((len(each) for each in weights.values() if each.shape[1:] == (3, 9, 9)), 0)
+    return replace(config, method=replace(config.method, width=width))
 
 
 def start_from(

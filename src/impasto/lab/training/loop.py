@@ -16,6 +16,7 @@ from impasto.lab.nets.state import load_into
 from impasto.lab.training.checkpoints import (
     CHECKPOINT,
     read_checkpoint,
+    with_width,
     write_checkpoint,
 )
 from impasto.lab.training.config import TrainConfig, write_config
@@ -60,7 +61,7 @@ def train(config: TrainConfig, folder: str | Path) -> Path:
         >>> train(read_config("configs/cin.toml"), "runs/cin")              # doctest: +SKIP
     """
     row = find_network(config.network)
-    folder = Path(folder)
+    config, folder = with_width(config), Path(folder)
     with join_processes(config.device) as processes:
         _learn(config, row, folder, processes)
     return folder / CHECKPOINT
