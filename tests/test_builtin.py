@@ -401,8 +401,6 @@ def test_a_bundle_is_found_by_its_file_as_any_other(paths):
 
 @pytest.mark.parametrize("name", ["johnson", "stylebank"])
 def test_a_finished_run_leaves_a_bundle_that_paints(name, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("impasto.lab.export.publish.PAIRS", 2)
-    monkeypatch.setattr("impasto.lab.export.publish.SIZE", 64)
     monkeypatch.setattr("impasto.lab.export.builtin.PARITY_SIZES", ((37, 53),))
     torch.save(vgg_weights(), tmp_path / "vgg.pth")
     photos = write_pictures(tmp_path / "photos", 12)
@@ -411,7 +409,7 @@ def test_a_finished_run_leaves_a_bundle_that_paints(name, tmp_path, monkeypatch,
         make_config(
             network=name, vgg=str(tmp_path / "vgg.pth"), contents={"elsewhere": 1.0}, styles={},
             width=4, style_side=64, iterations=2, batch=2, crop=64, style=1e-3, optimizer="adam",
-            precision="fp32", ema=0.5, warmup=1, preview_every=0,
+            precision="fp32", ema=0.5, warmup=1, preview_every=0, score_pairs=2, score_size=64,
         ),
         tmp_path / "config.toml",
     )  # fmt: skip

@@ -31,6 +31,8 @@ def runs(tmp_path_factory):
         batch=2,
         crop=32,
         preview_every=0,
+        score_pairs=2,
+        score_size=64,
         warmup=1,
     )
     train(config, folder / "small")
@@ -73,11 +75,7 @@ def test_the_steps_of_two_seeds_are_all_counted_and_those_before_them_once(runs,
     assert [stage["iterations"] for stage in stages] == [before, 1, 1, 0, 0]
 
 
-def test_the_command_mixes_what_can_be_exported_and_started_from(
-    run_recipe, runs, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("impasto.lab.export.publish.PAIRS", 2)
-    monkeypatch.setattr("impasto.lab.export.publish.SIZE", 64)
+def test_the_command_mixes_what_can_be_exported_and_started_from(run_recipe, runs, tmp_path):
     out = tmp_path / "mixed"
     asked = ["mix", f"{runs / 'large'}=2", runs / "small", "fast", "-o", out]
     result = run_recipe(*asked)

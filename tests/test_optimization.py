@@ -90,6 +90,8 @@ def test_config_round_trip_and_errors(config, tmp_path):
         (text.replace("batch = 2", 'batch = "two"'), "batch"),
         (text.replace('network = "fast"\n', ""), "network"),
         (text.replace('"adam"', '"magic"'), "magic"),
+        (text.replace("score_pairs = 32", "score_pairs = 0"), "score_pairs = 0; it must be 1 or"),
+        (text.replace("score_size = 256", "score_size = 40"), "score_size = 40; .* multiple of 16"),
         (text.replace("tensorboard = false", "tensorboard = 1"), "tensorboard"),
         (text.replace("crop = 32", "crop = 40"), "multiple of 16"),
         (text.replace("= 0.5\n", '= "often"\n'), "often"),

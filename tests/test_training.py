@@ -337,12 +337,8 @@ def test_a_step_stays_on_its_device(config, name, monkeypatch):
     assert clip_gradients(moving, 1.0).device == loss.device == device
 
 
-def test_a_finished_run_leaves_a_bundle_that_paints_and_can_be_trained_further(
-    config, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("impasto.lab.export.publish.PAIRS", 2)
-    monkeypatch.setattr("impasto.lab.export.publish.SIZE", 64)
-    once = changed(config, iterations=1, preview_every=0)
+def test_a_finished_run_leaves_a_bundle_that_paints_and_can_be_trained_further(config, tmp_path):
+    once = changed(config, iterations=1, preview_every=0, score_pairs=2, score_size=64)
     train(once, tmp_path / "mine")
     assert not list((tmp_path / "mine").glob("*.impasto"))
     assert publish_trained(tmp_path / "mine") == tmp_path / "mine" / "mine.impasto"

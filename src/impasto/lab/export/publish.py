@@ -32,9 +32,6 @@ from impasto.models.engine import ENGINES, Engine, open_engine
 
 _BEFORE = "; before that "
 
-PAIRS, SIZE = 32, 256
-"""Held-out pairs that a run is scored on, and the side of their pictures."""
-
 
 def publish_run(
     run: str | Path,
@@ -46,7 +43,8 @@ def publish_run(
     """Export the averaged weights of a run folder to ``target``, checked and scored.
 
     The model is called by the name of the file.  Every installed engine must agree with PyTorch
-    (``parity``); the card gets the losses on ``PAIRS`` held-out pairs at ``SIZE`` pixels.
+    (``parity``); the card gets the losses on as many held-out pairs as the config's
+    ``score_pairs`` says.
 
     Args:
         run: the folder.
@@ -77,7 +75,9 @@ def publish_run(
     _round_to_half(network)
     judge = load_vgg(config.vgg)
     shown = config if pairs_of is None else read_config(pairs_of)
-    contents, styles = held_out_pairs(shown.data.contents, shown.data.styles, n=PAIRS, size=SIZE)
+    contents, styles = held_out_pairs(
+        shown.data.contents, shown.data.styles, n=shown.score_pairs, size=shown.score_size
+    )
     scores = evaluate(network, judge, contents, styles, margin=row.margin)
     facts = replace(
         _facts(target, config, row, stages),
@@ -132,7 +132,9 @@ def _built_in_bundle(run: Path, target: str | Path, config: TrainConfig, row: Bu
     pictures = [picture.tensor() for picture in read_styles(config)]
     held = len(names) - len(pictures)
     objective = row.objective(config, load_vgg(config.vgg), row.layers, pictures, held=held)
-    contents = held_out_squares(config.data.contents, n=PAIRS, size=SIZE, seed=config.seed + 3)
+    contents = held_out_squares(
+        config.data.contents, n=config.score_pairs, size=config.score_size, seed=config.seed + 3
+    )
     numbers = torch.arange(len(contents)) % len(pictures) + held
     facts = replace(
         _facts(target, config, row, stages),

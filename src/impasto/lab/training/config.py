@@ -397,6 +397,10 @@ class TrainConfig:
     checkpoint_seconds: float = 180.0
     preview_every: int = 500
     """Steps between contact sheets and losses on held-out pictures; 0: none at all."""
+    score_pairs: int = 32
+    """Held-out pairs whose losses the card of the bundle gets; fewer are quicker and say less."""
+    score_size: int = 256
+    """Side of their pictures in pixels, a multiple of 16."""
 
     def __post_init__(self) -> None:
         """Fill in tables and weights that were left out; ``OptionError`` for what does not fit."""
@@ -416,7 +420,9 @@ class TrainConfig:
                 raise OptionError(_unknown(name, "loss", self.network))
         object.__setattr__(self, "loss", replace(self.loss, weights=terms | self.loss.weights))
         _check_choice(self, "precision")
-        _check_counts(self, "iterations", "batch", "accumulate", "log_every")
+        _check_counts(self, "iterations", "batch", "accumulate", "log_every", "score_pairs")
+        if self.score_size < 16 or self.score_size % 16:
+            raise OptionError(f"score_size = {self.score_size}; it must be a multiple of 16")
         if not 0 <= self.minutes < math.inf:
             raise OptionError(f"minutes = {self.minutes}; it is a time, 0 (no limit) or more")
         for term in tables.terms:
