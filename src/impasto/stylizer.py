@@ -24,7 +24,7 @@ from impasto.images.formats import one_line
 from impasto.images.metadata import fitted
 from impasto.images.options import MIN_SIDE, ReadOptions, SaveOptions, check_size
 from impasto.images.photo import Photo, Picture, fit_photo, read_photo
-from impasto.images.ranges import SLACK, ValueRange
+from impasto.images.ranges import ValueRange, misfit
 from impasto.images.resizing import Plane, scaled_size
 from impasto.images.sources import OpenPicture, open_picture
 from impasto.images.windows import PaintedTile, Source
@@ -390,14 +390,7 @@ class Stylizer:
             styles = [self.prepare(each, controls.color, read) for each in _listed(style)]
             controls = controls.opened(files, max_pixels=read.max_pixels)
             self.check(controls, len(styles), budget)
-            picture = files.enter_context(
-                open_picture(
-                    content,
-                    max_pixels=read.max_pixels,
-                    keep_gps=read.keep_gps,
-                    value_range=read.value_range,
-                )
-            )
+            picture = files.enter_context(open_picture(content, **read.opening))
             start = perf_counter()
             encoded = self.encode_picture(picture, controls, path, read, save, budget, watch)
             seconds = perf_counter() - start
@@ -573,9 +566,7 @@ class Stylizer:
         """
         found = style if isinstance(style, Photo) else self.find(style)
         if not isinstance(found, Style | Photo):
-            with open_picture(
-                found, max_pixels=read.max_pixels, value_range=read.value_range
-            ) as picture:
+            with open_picture(found, **read.opening) as picture:
                 found = picture.photo()
         if isinstance(found, Photo) and min(found.height, found.width) > (read.style_size or 0):
             found = fit_photo(found, read.style_size, enlarge=False)
@@ -852,14 +843,7 @@ def check_image(image: NDArray[np.float32], name: str) -> None:
     _check_side(*image.shape[:2], name=name)
     if isinstance(image, np.ma.MaskedArray):
         raise ImageError(f"{name}: is a masked array; give it to stylize(), or its mask as opacity")
-    low, high = float(image.min()), float(image.max())
-    if not (low >= -SLACK and high <= 1 + SLACK):  # also refuses NaN
-        broken = image.size - int(np.count_nonzero(np.isfinite(image)))
-        found = (
-            f"and {broken} of {image.size} are NaN or infinite"
-            if broken
-            else (f"not from {low:g} to {high:g}")
-        )
+    if found := misfit(image, float(image.min()), float(image.max())):
         raise ImageError(f"{name}: values must lie in [0, 1], {found}")
 
 

@@ -148,9 +148,7 @@ def prepare_styles(
             if isinstance(found, Style):
                 style = model.prepare(found, color, read)
             else:
-                with open_picture(
-                    found, max_pixels=read.max_pixels, value_range=read.value_range
-                ) as picture:
+                with open_picture(found, **read.opening) as picture:
                     photo, remark = picture.photo(), picture.pages
                 style = model.prepare(photo, color, read)
         except (OptionError, BrokenPipeError):
@@ -245,14 +243,7 @@ def _paint_photograph(
                 try:
                     if opened is None:
                         source = sys.stdin.buffer if job.photo == STDIO else job.photo
-                        picture = files.enter_context(
-                            open_picture(
-                                source,
-                                max_pixels=read.max_pixels,
-                                keep_gps=read.keep_gps,
-                                value_range=read.value_range,
-                            )
-                        )
+                        picture = files.enter_context(open_picture(source, **read.opening))
                         opened = (
                             picture,
                             model.encode_picture(

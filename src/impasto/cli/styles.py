@@ -134,9 +134,7 @@ def _from_picture(picture: str, model: str | None, size: int | None, read: ReadO
     stylizer = load(**without_none(model=model), precision="fp32")
     try:
         source = file_or_stdin(picture)
-        with open_picture(
-            source, max_pixels=read.max_pixels, value_range=read.value_range
-        ) as opened:
+        with open_picture(source, **read.opening) as opened:
             photo, pages = opened.photo(), opened.pages
         made = stylizer.style(photo, **without_none(size=size))
         thumbnail = make_thumbnail(photo)

@@ -14,7 +14,7 @@ from impasto.controls.affine import MAX_ALPHA, check_alpha
 from impasto.errors import ImageError, OptionError
 from impasto.images.formats import one_line
 from impasto.images.photo import Picture, read_photo
-from impasto.images.ranges import SLACK
+from impasto.images.ranges import misfit
 from impasto.images.resizing import MAX_PIXELS, Plane, Stretch, resize_plane, stretched
 from impasto.images.sources import open_picture
 from impasto.images.windows import Source
@@ -258,13 +258,7 @@ def check_plane(values: NDArray[Any], what: str, *, high: float = 1.0) -> NDArra
     if isinstance(values, np.ma.MaskedArray):
         raise OptionError(f"{what} is a masked array; fill it first, such as with .filled(0)")
     lowest, highest = float(values.min()), float(values.max())
-    if not (lowest >= -SLACK and highest <= high + SLACK):  # also refuses NaN
-        broken = values.size - int(np.count_nonzero(np.isfinite(values)))
-        found = (
-            f"and {broken} of {values.size} are NaN or infinite"
-            if broken
-            else (f"not from {lowest:g} to {highest:g}")
-        )
+    if found := misfit(values, lowest, highest, white=high):
         raise OptionError(f"the values of {what} must lie in [0, {high:g}], {found}")
     plane: NDArray[np.float32] = values.astype(np.float32, copy=False)
     return plane if 0 <= lowest and highest <= high else plane.clip(0, high)

@@ -82,6 +82,12 @@ class ReadOptions:
         check_max_pixels(self.max_pixels)
         check_range(self.value_range)
 
+    @property
+    def opening(self) -> dict[str, Any]:
+        """Keywords for :func:`impasto.images.sources.open_picture`."""
+        names = "max_pixels", "keep_gps", "value_range"
+        return {name: getattr(self, name) for name in names}
+
 
 @dataclass(frozen=True, kw_only=True)
 class SaveOptions:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 from impasto.images.cicp import ColorSpace, color_space, gamma_space
+from impasto.images.views import FileView
 
 MORE = b""
 """Kind of the chunk that stands for those that were passed over."""
@@ -159,42 +160,21 @@ def _brightest(chunks: dict[bytes, bytes]) -> float:
     return float(struct.unpack_from(">I", display, 16)[0] / 10_000) if len(display) == 24 else 0.0
 
 
-class _Parts(io.RawIOBase):
-    """Parts of a file, from one place to another, as a file; nothing is copied."""
+class _Parts(FileView):
+    """Parts of a file, from one place to another, as a file."""
 
     def __init__(self, file: BinaryIO, parts: list[tuple[int, int]]) -> None:
-        self._file, self._at = file, 0
-        self._parts = parts
+        self._file, self._parts = file, parts
         self._starts: list[int] = []  # where each begins here
-        self._size = 0
+        size = 0
         for first, last in parts:
-            self._starts.append(self._size)
-            self._size += last - first
+            self._starts.append(size)
+            size += last - first
+        super().__init__(size)
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_CUR: self._at, io.SEEK_END: self._size}.get(whence, 0)
-        if start + offset < 0:
-            raise ValueError(f"a place before the start: {start + offset}")
-        self._at = start + offset
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        if self._at >= self._size:
-            return 0
-        number = bisect(self._starts, self._at) - 1
+    def bytes_at(self, place: int, count: int) -> bytes:
+        number = bisect(self._starts, place) - 1
         first, last = self._parts[number]
-        place = first + self._at - self._starts[number]
-        self._file.seek(place)
-        data = self._file.read(min(len(buffer), last - place))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
+        start = first + place - self._starts[number]
+        self._file.seek(start)
+        return self._file.read(min(count, last - start))

@@ -88,6 +88,27 @@ def fractions(
     return scaled
 
 
+def misfit(values: NDArray[Any], least: float, most: float, *, white: float = 1.0) -> str:
+    """Say why floats are not in [0, ``white``] up to rounding; "" if they are.
+
+    Args:
+        values: any number of them.
+        least: the smallest, NaN where one of them is.
+        most: the largest.
+        white: the upper end.
+
+    Example:
+        >>> misfit(np.array([0.0, 2.0]), 0, 2), misfit(np.array([1.0005]), 1.0005, 1.0005)
+        ('not from 0 to 2', '')
+    """
+    if least >= -SLACK and most <= white + SLACK:  # False for NaN
+        return ""
+    broken = values.size - int(np.count_nonzero(np.isfinite(values)))
+    if broken:
+        return f"and {broken} of {values.size} are NaN or infinite"
+    return f"not from {least:g} to {most:g}"
+
+
 def check_dark(values: NDArray[Any], *, white: int, name: str) -> None:
     """Refuse wide integers that would be a black picture, since another value is white in them.
 

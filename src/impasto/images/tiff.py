@@ -20,6 +20,7 @@ from PIL import Image, TiffImagePlugin
 from impasto.errors import ImageError
 from impasto.images.pixels import Deep
 from impasto.images.ranges import WHITE, WIDE, ValueRange, check_dark, fractions
+from impasto.images.views import FileView
 
 # Tags (TIFF 6.0).
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
@@ -407,41 +408,20 @@ def _subs(stream: BinaryIO, directory: _Directory) -> Iterator[_Directory]:
             yield sub
 
 
-class _PatchedFile(io.RawIOBase):
-    """A file with other bytes at its start and behind its end; what is between is not copied."""
+class _PatchedFile(FileView):
+    """A file with other bytes at its start and behind its end."""
 
     def __init__(self, stream: BinaryIO, size: int, head: bytes, tail: bytes) -> None:
-        self._stream, self._size, self._head, self._tail = stream, size, head, tail
-        self._at = 0
+        super().__init__(size + len(tail))
+        self._stream, self._own, self._head, self._tail = stream, size, head, tail
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_CUR: self._at, io.SEEK_END: self._size + len(self._tail)}.get(whence, 0)
-        if start + offset < 0:
-            raise ValueError(f"a place before the start: {start + offset}")
-        self._at = start + offset
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        wanted = len(buffer)
-        if self._at < len(self._head):
-            data = self._head[self._at : self._at + wanted]
-        elif self._at < self._size:
-            self._stream.seek(self._at)
-            data = self._stream.read(min(wanted, self._size - self._at))
-        else:
-            data = self._tail[self._at - self._size : self._at - self._size + wanted]
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
+    def bytes_at(self, place: int, count: int) -> bytes:
+        if place < len(self._head):
+            return self._head[place : place + count]
+        if place >= self._own:
+            return self._tail[place - self._own : place - self._own + count]
+        self._stream.seek(place)
+        return self._stream.read(min(count, self._own - place))
 
 
 def _with_directory(
