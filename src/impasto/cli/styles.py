@@ -42,6 +42,13 @@ _WORDS = {
 # Shorter side of the photograph of a sheet while it is painted: larger than its cell.
 _SHEET_SIZE = 384
 
+_model_option = click.option(
+    "--model",
+    metavar="NAME|FILE",
+    shell_complete=completion.models,
+    help="For this model only  [default: for all]",
+)
+
 
 @click.group(cls=WordedGroup, words=_WORDS)
 def style() -> None:
@@ -147,12 +154,7 @@ def _from_picture(picture: str, model: str | None, size: int | None, read: ReadO
 
 @style.command()
 @click.argument("name", shell_complete=completion.own_styles)
-@click.option(
-    "--model",
-    metavar="NAME|FILE",
-    shell_complete=completion.models,
-    help="For this model only  [default: for all]",
-)
+@_model_option
 def remove(name: str, model: str | None) -> None:
     """Remove one of your styles; those of the gallery cannot be removed."""
     from impasto.styles.library import remove_style
@@ -163,12 +165,7 @@ def remove(name: str, model: str | None) -> None:
 
 @style.command()
 @click.argument("name", shell_complete=completion.style_names)
-@click.option(
-    "--model",
-    metavar="NAME|FILE",
-    shell_complete=completion.models,
-    help="For this model only  [default: for all]",
-)
+@_model_option
 @click.option(
     "--thumbnail",
     metavar="OUT",
