@@ -36,7 +36,7 @@ class Inverter:
             raise OptionError(f"there is no option {name!r} here")
         return replace(self, **options)
 
-    def style(self, photo):
+    def style(self, photo, transform):
         return photo
 
     def encode(self, source, budget, *, held=(0, 0), watch=None):

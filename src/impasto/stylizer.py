@@ -19,6 +19,7 @@ from PIL import Image
 from impasto.controls import Controls
 from impasto.controls.color.matching import needs_model, needs_picture
 from impasto.controls.masks import bytes_held, check_plane, fit
+from impasto.controls.transforms import OF_MOMENTS
 from impasto.errors import ImageError, ModelError, OptionError, StyleError
 from impasto.images.formats import one_line
 from impasto.images.metadata import fitted
@@ -261,6 +262,7 @@ class Stylizer:
         masks: Sequence[Map] = (),
         statistics: str = "region",
         color: str | None = None,
+        transform: str = Controls.transform,
         coarse: float = 1.0,
         size: int | None = None,
         style_size: int | None = ReadOptions.style_size,
@@ -287,6 +289,9 @@ class Stylizer:
             statistics: "region" or "image", as for :class:`impasto.controls.Controls`.
             color: a name in ``color.METHODS``: how the photograph keeps its colors, or takes on
                 the style's and nothing else. All but "luminance" need the styles as pictures.
+            transform: a name in ``transforms.TRANSFORMS``: the statistics of features that are
+                aligned. All but "adain", "mean" and "std" need a model of VGG and the styles as
+                pictures.
             coarse: how many times as large strokes become, from 1 to 4.
             size: shorter side of the result in pixels, 16 or more; by default the content's.
             style_size: shorter side that larger style pictures are reduced to.
@@ -322,6 +327,7 @@ class Stylizer:
             masks=masks,
             statistics=statistics,
             color=color,
+            transform=transform,
             coarse=coarse,
         )
         read = ReadOptions(
@@ -331,7 +337,7 @@ class Stylizer:
         model = self.with_settings(**settings)
         model.check(controls, len(_listed(style)), budget)
         with ExitStack() as files:
-            styles = [model.prepare(each, controls.color, read) for each in _listed(style)]
+            styles = [model.prepare(each, controls, read) for each in _listed(style)]
             controls = controls.opened(files, max_pixels=read.max_pixels)
             model.check(controls, len(styles), budget)
             photo = read_photo(content, keep_gps=keep_gps, value_range=value_range)
@@ -387,7 +393,7 @@ class Stylizer:
         check_target(path, overwrite=save.overwrite)
         self.check(controls, len(_listed(style)), budget)
         with ExitStack() as files:
-            styles = [self.prepare(each, controls.color, read) for each in _listed(style)]
+            styles = [self.prepare(each, controls, read) for each in _listed(style)]
             controls = controls.opened(files, max_pixels=read.max_pixels)
             self.check(controls, len(styles), budget)
             picture = files.enter_context(open_picture(content, **read.opening))
@@ -440,7 +446,7 @@ class Stylizer:
         styles = _listed(style)
         self.check(controls, len(styles), budget)
         for each in styles:
-            self.check_style(each, controls.color)
+            self.check_style(each, controls)
         with ExitStack() as files:
             controls = controls.opened(files, max_pixels=ReadOptions.max_pixels)
             self.check(controls, len(styles), budget)
@@ -487,7 +493,13 @@ class Stylizer:
         """
         return self.painter.encode(_photo_of(image, opacity), budget)
 
-    def style(self, source: Picture | Photo, *, size: int | None = ReadOptions.style_size) -> Style:
+    def style(
+        self,
+        source: Picture | Photo,
+        *,
+        size: int | None = ReadOptions.style_size,
+        transform: str = Controls.transform,
+    ) -> Style:
         """Make a style of a picture: the moments that a picture in it has at every level.
 
         What is transparent in the picture does not count.
@@ -497,6 +509,8 @@ class Stylizer:
             size: shorter side in pixels, 16 or more, that a larger image is reduced to; a smaller
                 one is left as it is. None leaves every image as it is. The size sets the scale of
                 strokes and ornaments.
+            transform: that it will be used with. For those that are fitted to more than moments it
+                keeps the features too, in memory, not in files.
 
         Returns:
             A value to keep and use again, for this model.
@@ -510,12 +524,14 @@ class Stylizer:
             >>> wave = model.style("wave.jpg")                              # doctest: +SKIP
         """
         check_size(size)
+        controls = Controls(transform=transform)
+        self.limits.check(self.name, controls, 1, Budget())
         if self.limits.styles:
             raise StyleError(f"a picture cannot be a style of {self._facts()}")
         photo = source if isinstance(source, Photo) else read_photo(source)
         photo = fit_photo(photo, size, enlarge=False)
         self.check_style(photo)
-        made = self.painter.style(photo)
+        made = self.painter.style(photo, transform)
         if isinstance(made, Style):
             return made
         raise StyleError(
@@ -543,14 +559,14 @@ class Stylizer:
     def prepare(
         self,
         style: Style | Picture | Photo,
-        color: str | None = None,
+        controls: Controls = Controls(),
         read: ReadOptions = ReadOptions(),
     ) -> Style | Photo:
         """Find or read a style, and check that this model can paint in it.
 
         Args:
             style: as for :meth:`stylize`.
-            color: the color method that it shall be used with.
+            controls: that it shall be used with.
             read: how pictures are read.
 
         Returns:
@@ -570,9 +586,9 @@ class Stylizer:
                 found = picture.photo()
         if isinstance(found, Photo) and min(found.height, found.width) > (read.style_size or 0):
             found = fit_photo(found, read.style_size, enlarge=False)
-        self.check_style(found, color)
-        if isinstance(found, Photo) and color is None:
-            return self.painter.style(found)
+        self.check_style(found, controls)
+        if isinstance(found, Photo) and controls.color is None:
+            return self.painter.style(found, controls.transform)
         return found
 
     def find(self, style: Style | Picture) -> Style | Picture:
@@ -619,22 +635,22 @@ class Stylizer:
         controls.check_count(styles)
         self.limits.check(self.name, controls, styles, budget)
 
-    def check_style(self, style: Style | Photo, color: str | None = None) -> None:
+    def check_style(self, style: Style | Photo, controls: Controls = Controls()) -> None:
         """Refuse a style that :meth:`paint` would refuse, before any work.
 
         Args:
             style: a style, or a photo to make it of.
-            color: the color method it shall be used with.
+            controls: that it shall be used with.
 
         Raises:
-            StyleError: if it was made by another model, or is no photo where color needs one.
+            StyleError: if it was made by another model, or is no photo where a control needs one.
             ImageError: if the photo is too small or transparent everywhere.
 
         Example:
             >>> model.check_style(wave)                                     # doctest: +SKIP
         """
         if self.limits.styles:
-            self._check_built_in(style, color)
+            self._check_built_in(style, controls.color)
             return
         if isinstance(style, Photo):
             _check_side(*style.image.shape[:2], name=style.name)
@@ -661,10 +677,16 @@ class Stylizer:
                 f"style {style.name!r} has {len(style.moments)} levels and model {self.name!r} has "
                 f"{levels}: make it again with style()"
             )
-        if needs_picture(color):
+        if controls.transform not in OF_MOMENTS and not style.samples:
             raise StyleError(
-                f"color {color!r} works on the picture of a style, which style {style.name!r} has "
-                "not kept: give the picture itself, or take 'luminance'"
+                f"transform {controls.transform!r} looks at the features of a style, of which "
+                f"style {style.name!r} has kept mean and deviation: give the picture itself, or "
+                f"make it with style(picture, transform={controls.transform!r})"
+            )
+        if needs_picture(controls.color):
+            raise StyleError(
+                f"color {controls.color!r} works on the picture of a style, which style "
+                f"{style.name!r} has not kept: give the picture itself, or take 'luminance'"
             )
 
     def encode_picture(

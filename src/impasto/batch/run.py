@@ -128,14 +128,14 @@ class Tally:
 
 
 def prepare_styles(
-    model: Stylizer, names: Iterable[str], color: str | None, read: ReadOptions
+    model: Stylizer, names: Iterable[str], controls: Controls, read: ReadOptions
 ) -> Iterator[Prepared]:
     """Find or read styles lazily, one after the other.
 
     Args:
         model: the loaded model.
         names: of styles, of files, or ``-``.
-        color: the color method that they will be used with.
+        controls: that they will be used with.
         read: options of reading.
 
     Raises:
@@ -146,11 +146,11 @@ def prepare_styles(
         try:
             found = model.find(sys.stdin.buffer if name == STDIO else name)
             if isinstance(found, Style):
-                style = model.prepare(found, color, read)
+                style = model.prepare(found, controls, read)
             else:
                 with open_picture(found, **read.opening) as picture:
                     photo, remark = picture.photo(), picture.pages
-                style = model.prepare(photo, color, read)
+                style = model.prepare(photo, controls, read)
         except (OptionError, BrokenPipeError):
             raise
         except StyleError as error:

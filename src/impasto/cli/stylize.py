@@ -303,7 +303,7 @@ def stylize(
                     loaded.check(controls, mixed, budget)
                 bar.update()
                 styles: dict[str, Style | Photo | ImpastoError] = {}
-                for each in prepare_styles(loaded, wanted, controls.color, read):
+                for each in prepare_styles(loaded, wanted, controls, read):
                     describe(bar, f"style {Path(each.name).name}")
                     bar.update()
                     styles[each.name] = each.value

@@ -1,13 +1,14 @@
 """Controls: everything that a user can turn on how a picture is painted, one file each.
 
-=============  ======================================================================
-``affine``     strength and weights of styles as a scale and a shift of features
-``moments``    the statistics that scale and shift are made of
-``regions``    how much of each style goes where
-``masks``      masks and maps of strength, of pictures or arrays
-``coarse``     larger strokes
-``color``      keep the photograph's colors, or take the style's and nothing else
-=============  ======================================================================
+==============  ======================================================================
+``affine``      strength and weights of styles as a scale and a shift of features
+``moments``     the statistics that scale and shift are made of
+``regions``     how much of each style goes where
+``masks``       masks and maps of strength, of pictures or arrays
+``transforms``  the statistics of features that are aligned, of which AdaIN's are the first
+``coarse``      larger strokes
+``color``       keep the photograph's colors, or take the style's and nothing else
+==============  ======================================================================
 
 Nothing heavy is imported here: the command line builds its options from the fields.
 """
@@ -51,6 +52,8 @@ class Controls:
         statistics: "region" gives each style the statistics that the photograph has within its
             mask, as the paper's code does; "image" gives all of them those of the whole.
         color: a name in ``impasto.controls.color.METHODS``, or None.
+        transform: a name in ``impasto.controls.transforms.TRANSFORMS``: the statistics that are
+            aligned. "adain" is the paper's.
         coarse: from 1 to 4, how many times as large strokes become.
 
     Raises:
@@ -93,6 +96,12 @@ class Controls:
         "the style's colors and nothing else: only.",
         metavar="NAME",
     )
+    transform: str = option(
+        "adain",
+        "Feature transform: adain, mean, std, min-max, wct, ost or efdm. All but the first three "
+        "are for models that look through VGG.",
+        metavar="NAME",
+    )
     coarse: float = option(
         1.0,
         "How many times as large strokes become, 1 to 4.",
@@ -119,6 +128,10 @@ class Controls:
             from impasto.controls.color import find_method
 
             find_method(self.color)
+        if self.transform != "adain":
+            from impasto.controls.transforms import find_transform
+
+            find_transform(self.transform)
         if not isinstance(self.masks, tuple) or self.masks:
             from impasto.controls.masks import as_list, prepare_mask
 

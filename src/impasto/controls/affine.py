@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.controls.moments import Moments, blocks, cell_average
+from impasto.controls.moments import Moments, blocks
 from impasto.errors import OptionError, StyleError, counted
 
 MAX_ALPHA = 2.0
@@ -176,38 +176,6 @@ def adain(content: Moments, style: Moments, *, alpha: float = 1.0) -> Affine:
     return Affine(scale=column(1.0 + strength * gain), shift=column(strength * shift))
 
 
-def align_levels(
-    contents: Sequence[Sequence[Moments]],
-    styles: Sequence[Sequence[Moments]],
-    amounts: NDArray[np.floating[Any]],
-    strides: Sequence[int],
-) -> list[Affine]:
-    """Scale and shift of every level; see :func:`align`.
-
-    Args:
-        contents: for each style the moments of the content where it goes, level by level.
-        styles: the moments of each style, level by level.
-        amounts: the strength of each style, (K,) or (K, H, W) at the pixels of the picture.
-        strides: pixels of the picture for one position of each level.
-
-    Returns:
-        One map a level.
-
-    Example:
-        >>> x, y = (Moments(np.array([m]), np.array([1.0])) for m in (1.0, 5.0))
-        >>> align_levels([[x]], [[y]], np.array([0.5]), [4])[0].shift.item()
-        2.0
-    """
-    return [
-        align(
-            [each[i] for each in contents],
-            [each[i] for each in styles],
-            amounts if amounts.ndim == 1 else cell_average(amounts, stride),
-        )
-        for i, stride in enumerate(strides)
-    ]
-
-
 def gain_and_shift(
     content: Moments, style: Moments
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -267,7 +235,28 @@ def align(
         >>> align([x, x], [x, y], np.array([0.25, 0.75])).shift.item()
         3.0
     """
-    pairs = [gain_and_shift(x, y) for x, y in zip(contents, styles, strict=True)]
+    return combine([gain_and_shift(x, y) for x, y in zip(contents, styles, strict=True)], amounts)
+
+
+def combine(
+    pairs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+    amounts: NDArray[np.floating[Any]],
+) -> Affine:
+    """Add up differences from the identity, each times its strength at every place.
+
+    Args:
+        pairs: of K styles, as :func:`gain_and_shift` gives them, each (C,).
+        amounts: the strength of each style, (K,) or (K, h, w).
+
+    Returns:
+        scale and shift as :func:`align` gives them.
+
+    Example:
+        >>> import numpy as np
+        >>> double = combine([(np.array([1.0]), np.array([0.0]))], np.array([0.5]))
+        >>> double.scale.item(), double.shift.item()
+        (1.5, 0.0)
+    """
     gains, shifts = (np.stack(each, axis=1) for each in zip(*pairs, strict=True))
     if amounts.ndim == 1:
         return Affine(scale=column(1.0 + gains @ amounts), shift=column(shifts @ amounts))

@@ -86,6 +86,7 @@ class Limits:
         several: whether several styles mix.
         masks: whether a style can be confined to a mask.
         statistics: the values of ``Controls.statistics`` that it can do.
+        transforms: the values of ``Controls.transform`` that it can do.
         special: names of those controls that only some painters take (``option(special=...)``).
         tiles: whether a picture can be painted in tiles, so that it need not fit into memory.
         memory: whether it stays within a budget of memory, or refuses a picture that does not.
@@ -98,6 +99,7 @@ class Limits:
     several: bool = True
     masks: bool = True
     statistics: tuple[str, ...] = ("region", "image")
+    transforms: tuple[str, ...] = ("adain",)
     special: tuple[str, ...] = ()
     tiles: bool = True
     memory: bool = True
@@ -155,6 +157,12 @@ class Limits:
             raise OptionError(
                 f"model {name!r} takes statistics within masks: statistics must be "
                 f"{' or '.join(self.statistics)}, not {controls.statistics!r}"
+            )
+        if controls.transform not in self.transforms:
+            raise OptionError(
+                f"model {name!r} does not align by transform {controls.transform!r}, but by "
+                f"{', '.join(self.transforms)}; a model of VGG takes all of them "
+                "(impasto lab import)"
             )
         if budget.tile is not None and not self.tiles:
             raise OptionError(
@@ -281,8 +289,12 @@ class Painter(Protocol):
         """
         ...
 
-    def style(self, photo: Photo) -> Style | Photo:
+    def style(self, photo: Photo, transform: str) -> Style | Photo:
         """Make what is kept of a style picture; the picture itself where nothing else is kept.
+
+        Args:
+            photo: the picture.
+            transform: that it will be used with, one of ``limits.transforms``.
 
         Raises:
             StyleError: if no picture can be a style here.

@@ -8,15 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from impasto.controls import Controls
 from impasto.controls.coarse import CoarseSource, small_size
 from impasto.controls.color.matching import match_colors
-from impasto.controls.moments import MIN_CELLS, Moments
-from impasto.controls.plain import TEXTURED, texture_share, toned_down
+from impasto.controls.moments import MIN_CELLS
+from impasto.controls.plain import TEXTURED, texture_share
 from impasto.controls.regions import StyleMap
+from impasto.controls.transforms import (
+    OF_MOMENTS,
+    TRANSFORMS,
+    Change,
+    Samples,
+    find_transform,
+    fit_level,
+)
 from impasto.images.arrays import Photo, in_memory
 from impasto.images.windows import PaintedTile, Source
 from impasto.models.card import Card
@@ -24,11 +34,8 @@ from impasto.models.engine import Engine
 from impasto.painting import Budget, Limits, Watch, refuse_settings
 from impasto.painting.plan import Plan, far_from_borders, plan_tiles, plan_whole
 from impasto.painting.survey import contrast_of, scaled, survey
-from impasto.painting.tiles import Content, decode, encode, gather, read_counts
+from impasto.painting.tiles import Content, decode, encode, gather, read_counts, sample
 from impasto.styles.style import Style
-
-if TYPE_CHECKING:
-    from impasto.controls import Controls
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +54,14 @@ class AdaINPainter:
     identity: str
     name: str = field(init=False)
 
-    limits = Limits(special=("coarse",))
-
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.card.name)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """All controls; of transforms only those of moments where a reader gives the moments."""
+        names = OF_MOMENTS if self.card.reader_macs_512 else tuple(row.name for row in TRANSFORMS)
+        return Limits(special=("coarse",), transforms=names)
 
     def with_settings(self, settings: Mapping[str, object]) -> AdaINPainter:
         """Refuse every setting: a trained model has none.
@@ -61,10 +72,14 @@ class AdaINPainter:
         refuse_settings(self.name, settings)
         return self
 
-    def style(self, photo: Photo) -> Style:
+    def style(self, photo: Photo, transform: str = Controls.transform) -> Style:
         """Encode a style picture: the moments that a picture in it has at every level.
 
         What is transparent in it does not count.
+
+        Args:
+            photo: the picture.
+            transform: that it will be used with; its features are kept if that needs them.
 
         Raises:
             EngineError: if the engine fails.
@@ -72,11 +87,19 @@ class AdaINPainter:
         plan = plan_whole(photo.height, photo.width, card=self.card)
         content = Content.of(photo, self.card, plan, model=self.identity)
         planes = content.planes  # padded once, for both graphs
-        moments = encode(content, self.engine, planes=planes).moments or ()
+        encoded = encode(content, self.engine, planes=planes)
+        moments = encoded.moments or ()
         if self.card.reader_macs_512:
             moments = self.engine.read(planes, moments, read_counts(content))
+        samples: tuple[Samples, ...] = ()
+        if find_transform(transform).samples:
+            (samples,) = sample(encoded, self.engine, (None,))
         return Style(
-            name=photo.name, model=self.identity, moments=moments, model_name=self.card.name
+            name=photo.name,
+            model=self.identity,
+            moments=moments,
+            model_name=self.card.name,
+            samples=samples,
         )
 
     def encode(
@@ -133,39 +156,63 @@ class AdaINPainter:
         """
         source = content.source
         amounts = StyleMap(controls, len(styles), source.height, source.width)
-        values = self._values(content, styles, amounts, controls.color)
+        values = self._values(content, styles, amounts, controls)
         if controls.coarse > 1:
             content = self._coarse(content, values, amounts, controls)
-        contents: Sequence[Sequence[Moments]]
-        if content.moments is not None and not any(amounts.regions):
+        changes = self.fit(content, values, amounts, controls.transform, watch)
+        yield from decode(content, self.engine, changes, amounts, color=controls.color, watch=watch)
+
+    def fit(
+        self,
+        content: Content,
+        styles: Sequence[Style],
+        amounts: StyleMap,
+        transform: str = Controls.transform,
+        watch: Watch | None = None,
+    ) -> list[list[Change]]:
+        """Fit a transform from an encoded photograph, or parts of it, to styles.
+
+        Args:
+            content: the photograph.
+            styles: K of them, made for the transform.
+            amounts: where each goes.
+            transform: its name.
+            watch: called after every tile that was encoded.
+
+        Returns:
+            For each style the map of every level.
+
+        Raises:
+            EngineError: if the engine fails.
+        """
+        row = find_transform(transform)
+        contents: Sequence[Sequence[Any]]
+        if row.samples:
+            contents = sample(content, self.engine, amounts.regions, watch=watch)
+        elif content.moments is not None and not any(amounts.regions):
             contents = [content.moments] * len(styles)
         else:
             contents = gather(content, self.engine, amounts.regions, watch=watch)
-        yield from decode(
-            content,
-            self.engine,
-            self._toned_down(content, contents, amounts),
-            values,
-            amounts,
-            color=controls.color,
-            watch=watch,
-        )
+        fitted = []
+        shares = self._texture_shares(content, amounts)
+        for own, style, share in zip(contents, styles, shares, strict=True):
+            wanted = style.samples if row.samples else style.moments
+            levels = zip(own, wanted, strict=True)
+            fitted.append([fit_level(row, x, y, share=share) for x, y in levels])
+        return fitted
 
-    def _toned_down(
-        self, content: Content, contents: Sequence[Sequence[Moments]], amounts: StyleMap
-    ) -> Sequence[Sequence[Moments]]:
-        """Return the moments of the photograph, with larger deviations where it is plain."""
+    def _texture_shares(self, content: Content, amounts: StyleMap) -> list[float]:
+        """For each style the share of its contrast that the photograph is given where it goes."""
         # As many pixels as the coarsest level needs for moments of its own.
         pixels = MIN_CELLS * max(level.stride for level in self.card.levels) ** 2
-        toned = []
-        for levels, region in zip(contents, amounts.regions, strict=True):
+        shares = []
+        for region in amounts.regions:
             contrast = None
             if region is not None:
                 source = content.source
                 contrast = contrast_of(source, region, enough=TEXTURED, pixels=pixels)
-            share = texture_share(content.contrast if contrast is None else contrast)
-            toned.append([toned_down(level, share) for level in levels])
-        return toned
+            shares.append(texture_share(content.contrast if contrast is None else contrast))
+        return shares
 
     def _coarse(
         self, content: Content, styles: Sequence[Style], amounts: StyleMap, controls: Controls
@@ -199,9 +246,10 @@ class AdaINPainter:
         content: Content,
         styles: Sequence[Style | Photo],
         amounts: StyleMap,
-        color: str | None,
+        controls: Controls,
     ) -> list[Style]:
         """The styles, those that are photos in the colors that a color method gives them."""
+        color = controls.color
         photos = [style for style in styles if isinstance(style, Photo)]
         colors: Sequence[Any] = ()
         if photos and color is not None:
@@ -212,6 +260,6 @@ class AdaINPainter:
             if isinstance(style, Photo):
                 if colors and color is not None:
                     style = match_colors(style, colors[k], method=color)
-                style = self.style(style)
+                style = self.style(style, controls.transform)
             values.append(style)
         return values

@@ -73,7 +73,7 @@ class BuiltInPainter:
         refuse_settings(self.name, settings)
         return self
 
-    def style(self, photo: Photo) -> Style:
+    def style(self, photo: Photo, transform: str) -> Style:
         """Refuse a picture: a built-in style has a name.
 
         Raises:

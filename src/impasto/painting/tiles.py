@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.controls.affine import align_levels
 from impasto.controls.color.matching import restore_colors
 from impasto.controls.moments import (
     Gathered,
@@ -27,6 +27,7 @@ from impasto.controls.moments import (
     gathered,
 )
 from impasto.controls.regions import StyleMap
+from impasto.controls.transforms import MAX_POSITIONS, Change, Samples, align_level
 from impasto.errors import ImageError
 from impasto.images.arrays import Photo
 from impasto.images.resizing import Plane
@@ -36,7 +37,6 @@ from impasto.models.engine import Engine
 from impasto.painting import Progress, Watch
 from impasto.painting.plan import Plan, Tile, cut_tiles
 from impasto.painting.survey import OPAQUE, Survey, survey
-from impasto.styles.style import Style
 
 FADE = 1 / 8
 """Below this strength the photograph itself is mixed in, and at 0 nothing else is left."""
@@ -240,6 +240,48 @@ def encode(
     return replace(content, features=features, moments=moments)
 
 
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """A tile of an encoded picture: what statistics of the picture are gathered from.
+
+    Attributes:
+        core: its rows and columns, in pixels of the padded picture.
+        features: of the core, one map (C, h, w) a level.
+        opacity: of the core, if it matters.
+        counts: for each region how much each pixel of the core counts; None for the whole picture.
+    """
+
+    core: tuple[slice, slice]
+    features: Sequence[NDArray[np.float32]]
+    opacity: Plane | None
+    counts: Sequence[Plane | None]
+
+
+def _pieces(
+    content: Content, engine: Engine, regions: Sequence[Any], watch: Watch | None
+) -> Iterator[_Piece]:
+    """Every tile of a picture once; it is encoded if the picture's features were not kept."""
+    for number, tile in enumerate(content.tiles, 1):
+        core = tile.rows.core, tile.columns.core
+        origin, part = (slice(0, 0), slice(0, 0)), None
+        maps: Sequence[NDArray[np.float32]] = content.features or ()
+        if content.features is None:
+            origin = tile.rows.sight, tile.columns.sight
+            part = Part(content, *origin)
+            maps = engine.encode(part.planes)[0]
+        opacity: Plane | None = None
+        if content.survey.opacity:
+            opacity = _opacity_of(content, core) if part is None else part.opacity(*core)
+        counts = [_counts(content, region, core, opacity) for region in regions]
+        features = [
+            each[(slice(None), *_cells_within(core, origin, level.stride))]
+            for each, level in zip(maps, content.card.levels, strict=True)
+        ]
+        yield _Piece(core, features, opacity, counts)
+        if content.features is None:
+            _report(watch, number, 2 * len(content.tiles))
+
+
 def gather(
     content: Content,
     engine: Engine,
@@ -264,38 +306,22 @@ def gather(
     Raises:
         EngineError: if the engine fails.
     """
-    levels = content.card.levels
-    features, whole = content.features, content.moments
+    levels, whole = content.card.levels, content.moments
     everywhere = [Gathered(level.channels) for level in levels]
     visible = [Gathered(level.channels) for level in levels]
     parts = [[Gathered(level.channels) for level in levels] for _ in regions]
-    for number, tile in enumerate(content.tiles, 1):
-        part = Part(content, tile.rows.sight, tile.columns.sight) if features is None else None
-        maps = None if part is None else engine.encode(part.planes)[0]
-        core = tile.rows.core, tile.columns.core
-        opacity: Plane | None = None
-        if content.survey.opacity:
-            opacity = _opacity_of(content, core) if part is None else part.opacity(*core)
-        counts = [_counts(content, region, core, opacity) for region in regions]
-        for i, level in enumerate(levels):
-            cells = [_cells(cut, level.stride) for cut in core]
-            if features is not None:
-                seen = features[i][:, cells[0], cells[1]]
-            elif maps is not None:
-                sight = [_cells(cut.sight, level.stride) for cut in (tile.rows, tile.columns)]
-                rows, columns = (_within(a, b) for a, b in zip(cells, sight, strict=True))
-                seen = maps[i][:, rows, columns]
+    for piece in _pieces(content, engine, regions, watch):
+        for i, (level, seen) in enumerate(zip(levels, piece.features, strict=True)):
             if keep is not None:
-                keep[i][:, cells[0], cells[1]] = seen
+                rows, columns = (_cells(cut, level.stride) for cut in piece.core)
+                keep[i][:, rows, columns] = seen
             if whole is None:
                 everywhere[i].add(seen)
-                if opacity is not None:
-                    visible[i].add(seen, cell_average(opacity, level.stride))
-            for region, each in zip(parts, counts, strict=True):
-                if each is not None:
-                    region[i].add(seen, cell_average(each, level.stride))
-        if features is None:
-            _report(watch, number, 2 * len(content.tiles))
+                if piece.opacity is not None:
+                    visible[i].add(seen, cell_average(piece.opacity, level.stride))
+            for region, counts in zip(parts, piece.counts, strict=True):
+                if counts is not None:
+                    region[i].add(seen, cell_average(counts, level.stride))
     if whole is None:
         whole = tuple(each.moments for each in everywhere)
         if content.survey.opacity:
@@ -309,11 +335,69 @@ def gather(
     ]
 
 
+def sample(
+    content: Content,
+    engine: Engine,
+    regions: Sequence[Any],
+    *,
+    watch: Watch | None = None,
+) -> list[tuple[Samples, ...]]:
+    """Gather the features that a transform is fitted to, for each region of a picture.
+
+    Of a picture with more positions than a transform is fitted to they are those of every so
+    many-th row and column, wherever it is cut.
+
+    Args:
+        content: the picture; it is encoded tile by tile if its features were not kept.
+        engine: encodes tiles.
+        regions: masks stretched to the picture, or None for all of it.
+        watch: called after every tile that was encoded.
+
+    Returns:
+        For each region the samples of every level; those of the whole picture where a region is too
+        small to have any.
+
+    Raises:
+        EngineError: if the engine fails.
+    """
+    levels = content.card.levels
+    height, width = content.shape
+    sizes = [(height // level.stride, width // level.stride) for level in levels]
+    steps = [_step(*size) for size in sizes]
+    shapes = [[-(-n // step) for n in size] for size, step in zip(sizes, steps, strict=True)]
+    values = [np.empty((a.channels, *b), np.float32) for a, b in zip(levels, shapes, strict=True)]
+    weights = [[np.empty(shape) for shape in shapes] for _ in (None, *regions)]
+    for piece in _pieces(content, engine, regions, watch):
+        for i, (level, step) in enumerate(zip(levels, steps, strict=True)):
+            pairs = [_every(_cells(cut, level.stride), step) for cut in piece.core]
+            (to_rows, rows), (to_columns, columns) = pairs
+            values[i][:, to_rows, to_columns] = piece.features[i][:, rows, columns]
+            for own, counts in zip(weights, (piece.opacity, *piece.counts), strict=True):
+                if counts is not None:
+                    cells = cell_average(counts, level.stride)
+                    own[i][to_rows, to_columns] = cells[rows, columns]
+
+    def samples(weights: Sequence[NDArray[np.float64] | None]) -> tuple[Samples, ...]:
+        rows = zip(values, weights, steps, strict=True)
+        return tuple(Samples(*row) for row in rows)
+
+    def or_else(own: Sequence[Samples], other: Sequence[Samples]) -> tuple[Samples, ...]:
+        pairs = zip(own, other, strict=True)
+        return tuple(one if one.enough else another for one, another in pairs)
+
+    whole = samples([None] * len(levels))
+    if content.survey.opacity:
+        whole = or_else(samples(weights[0]), whole)
+    return [
+        whole if region is None else or_else(samples(own), whole)
+        for region, own in zip(regions, weights[1:], strict=True)
+    ]
+
+
 def decode(
     content: Content,
     engine: Engine,
-    contents: Sequence[Sequence[Moments]],
-    styles: Sequence[Style],
+    changes: Sequence[Sequence[Change]],
     amounts: StyleMap,
     *,
     color: str | None,
@@ -324,8 +408,7 @@ def decode(
     Args:
         content: the picture.
         engine: encodes and decodes.
-        contents: for each style the moments that the picture has where it goes, level by level.
-        styles: K of them.
+        changes: for each style the fitted transform of every level.
         amounts: the strength of each at every place.
         color: a name in ``color.METHODS``, or None.
         watch: called after every tile.
@@ -337,7 +420,7 @@ def decode(
     for number, tile in enumerate(content.tiles, 1):
         inner = content.inner_of(tile)
         if inner is not None:
-            yield _painted(content, engine, contents, styles, amounts, (tile, inner), color)
+            yield _painted(content, engine, changes, amounts, (tile, inner), color)
         _report(watch, len(content.tiles) + number, 2 * len(content.tiles))
 
 
@@ -418,8 +501,7 @@ def span_of(places: NDArray[np.intp]) -> slice:
 def _painted(
     content: Content,
     engine: Engine,
-    contents: Sequence[Sequence[Moments]],
-    styles: Sequence[Style],
+    changes: Sequence[Sequence[Change]],
     amounts: StyleMap,
     place: tuple[Tile, tuple[slice, slice]],
     color: str | None,
@@ -447,16 +529,18 @@ def _painted(
     if not inside.any():
         return PaintedTile(rows, columns, np.clip(image, 0, 1), alpha)
     encoded = perf_counter()
-    strides = [level.stride for level in content.card.levels]
-    cut = []
-    for each, stride in zip(features, strides, strict=True):
-        down, across = (
-            _within(_cells(a, stride), _cells(b, stride)) for a, b in zip(view, origin, strict=True)
-        )
-        cut.append(np.ascontiguousarray(each[:, down, across]))
-    maps = align_levels(contents, [style.moments for style in styles], spread, strides)
+    aligned_features, maps = [], []
+    for i, (each, level) in enumerate(zip(features, content.card.levels, strict=True)):
+        down, across = (_cells(cut, level.stride) for cut in view)
+        cells = _cells_within(view, origin, level.stride)
+        cut = np.ascontiguousarray(each[(slice(None), *cells)])
+        strengths = spread if spread.ndim == 1 else cell_average(spread, level.stride)
+        own = [levels[i] for levels in changes]
+        found, scale_and_shift = align_level(own, cut, strengths, down, across)
+        aligned_features.append(found)
+        maps.append(scale_and_shift)
     aligned = perf_counter()
-    decoded = engine.decode(cut, maps)[:, inner[0], inner[1]].transpose(1, 2, 0)
+    decoded = engine.decode(aligned_features, maps)[:, inner[0], inner[1]].transpose(1, 2, 0)
     result = np.clip(decoded, 0.0, 1.0, out=np.empty(decoded.shape, np.float32))
     if color is not None:
         result = restore_colors(result, image, method=color)
@@ -515,3 +599,24 @@ def _within(part: slice, whole: slice) -> slice:
 
 def _cells(cut: slice, stride: int) -> slice:
     return slice(cut.start // stride, cut.stop // stride)
+
+
+def _cells_within(
+    part: tuple[slice, slice], whole: tuple[slice, slice], stride: int
+) -> tuple[slice, slice]:
+    """Rows and columns of a level for a part of the picture, in a map that shows ``whole``."""
+    rows, columns = (
+        _within(_cells(a, stride), _cells(b, stride)) for a, b in zip(part, whole, strict=True)
+    )
+    return rows, columns
+
+
+def _step(height: int, width: int) -> int:
+    """Distance of the positions of a level that a transform is fitted to."""
+    return next(n for n in count(1) if -(-height // n) * -(-width // n) <= MAX_POSITIONS)
+
+
+def _every(cut: slice, step: int) -> tuple[slice, slice]:
+    """Every step-th position of a level, as far as it lies in a cut: among all such, and in it."""
+    skip = -cut.start % step
+    return slice((cut.start + skip) // step, -(-cut.stop // step)), slice(skip, None, step)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from impasto.controls.affine import blend
 from impasto.controls.moments import Moments
+from impasto.controls.transforms import Samples
 from impasto.errors import OptionError, StyleError, counted
 from impasto.images.photo import Photo, Picture, read_photo
 
@@ -40,6 +41,8 @@ class Style:
         note: the origin of the picture, such as painter and title.
         thumbnail: the picture, small, as the bytes of a picture file (:func:`make_thumbnail`).
         model_name: the name of that model, for messages.
+        samples: its features at every level, for transforms that are fitted to more than moments;
+            empty unless it was made for one. They are not written to files.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Style:
     note: str = ""
     thumbnail: bytes | None = field(default=None, repr=False)
     model_name: str = ""
+    samples: tuple[Samples, ...] = field(default=(), repr=False)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Style):

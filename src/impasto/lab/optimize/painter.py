@@ -88,7 +88,7 @@ class MethodPainter:
         options = changed_options(self.options, by_name.pop("options", None), by_name)
         return replace(self, options=options, checkpoint=checkpoint or self.checkpoint)
 
-    def style(self, photo: Photo) -> Photo:
+    def style(self, photo: Photo, transform: str) -> Photo:
         """Return the picture itself: a method looks at the pixels of a style."""
         return photo
 
