@@ -29,11 +29,11 @@ from impasto.errors import ImpastoError, OptionError
 from impasto.images.files import write_whole
 from impasto.lab.data.pictures import THREADS
 from impasto.lab.data.sources import Source, find_sources, is_held_out, read, split
+from impasto.lab.methods.compact.reading import eye_of
 from impasto.lab.nets.state import read_weights
 from impasto.lab.training.checkpoints import names_of, weights_from, write_checkpoint
 from impasto.lab.training.config import TrainConfig, read_config, write_config
 from impasto.lab.training.networks import BuiltInRow, find_network
-from impasto.lab.training.reading import eye_of
 
 MEGABYTES = 50.0
 """Default size of the packed pictures."""

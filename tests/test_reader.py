@@ -17,11 +17,11 @@ from impasto.errors import EngineError, ModelError
 from impasto.images.photo import Photo
 from impasto.lab.export.graphs import CardFacts, export
 from impasto.lab.methods.adain import AdaINNetwork, Decoder
-from impasto.lab.methods.compact import SEEN, Compact, CompactShape, Eye
+from impasto.lab.methods.compact.network import SEEN, Compact, CompactShape, Eye
+from impasto.lab.methods.compact.reading import EYE_LAYERS, ReadingObjective, give_eye
 from impasto.lab.nets.fast_moments import fast_mean_std
 from impasto.lab.nets.vgg import LAYOUTS, VGG
 from impasto.lab.training.checkpoints import start_from
-from impasto.lab.training.reading import EYE_LAYERS, ReadingObjective, give_eye
 from impasto.models import Bundle, read_bundle, write_bundle
 from impasto.models.engine import ENGINES, open_engine
 from impasto.stylizer import load

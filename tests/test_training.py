@@ -28,7 +28,8 @@ from impasto.lab.export.publish import publish_adain, publish_decoder, publish_r
 from impasto.lab.export.scores import held_out_pairs
 from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss, style_loss
 from impasto.lab.methods.adain import DECODER
-from impasto.lab.methods.compact import FAST, QUALITY, Compact
+from impasto.lab.methods.compact.network import FAST, QUALITY, Compact
+from impasto.lab.methods.compact.reading import InverseObjective, ReadingObjective
 from impasto.lab.nets.network import stylize
 from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.state import read_weights
@@ -51,7 +52,6 @@ from impasto.lab.training.optimizers import (
     learning_rate,
     parameter_groups,
 )
-from impasto.lab.training.reading import InverseObjective, ReadingObjective
 from impasto.lab.training.setup import open_setup
 from impasto.models import find_bundle, read_bundle
 

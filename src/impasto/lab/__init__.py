@@ -55,7 +55,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "CINShape",
     ),
     "impasto.lab.methods.cnnmrf": ("CNNMRF",),
-    "impasto.lab.methods.compact": (
+    "impasto.lab.methods.compact.network": (
         "FAST",
         "QUALITY",
         "Compact",

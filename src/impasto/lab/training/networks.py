@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from impasto.errors import OptionError
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, encoder_of
 from impasto.lab.methods.cin import CIN, CINShape
-from impasto.lab.methods.compact import EYE, FAST, QUALITY, Compact, CompactShape, Eye
+from impasto.lab.methods.compact.network import EYE, FAST, QUALITY, Compact, CompactShape, Eye
+from impasto.lab.methods.compact.reading import InverseObjective, ReadingObjective
 from impasto.lab.methods.johnson import Johnson, JohnsonShape
 from impasto.lab.methods.style_swap import Inverse
 from impasto.lab.methods.stylebank import StyleBank, StyleBankShape
@@ -24,7 +25,6 @@ from impasto.lab.nets.vgg import VGG
 from impasto.lab.training.builtin import BuiltInObjective, Layers, TwoBranches
 from impasto.lab.training.config import TrainConfig
 from impasto.lab.training.objective import Objective, Paint
-from impasto.lab.training.reading import InverseObjective, ReadingObjective
 from impasto.lab.training.terms import Batch
 
 NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {

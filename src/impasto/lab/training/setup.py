@@ -19,7 +19,8 @@ from impasto.lab.data.cropping import Crops
 from impasto.lab.data.pictures import Loaded, Sampler, load_collections
 from impasto.lab.data.sources import LeftOut
 from impasto.lab.methods.adain import load_decoder
-from impasto.lab.methods.compact import Compact, Eye
+from impasto.lab.methods.compact.network import Compact, Eye
+from impasto.lab.methods.compact.reading import eye_of, give_eye
 from impasto.lab.nets.state import difference
 from impasto.lab.nets.vgg import VGG, load_vgg
 from impasto.lab.training.batches import THIRD, Batches, BatchOptions, Partition, TwoSizes
@@ -36,7 +37,6 @@ from impasto.lab.training.journal import Preview
 from impasto.lab.training.networks import WIDE, BuiltInRow, NetworkRow
 from impasto.lab.training.objective import Objective
 from impasto.lab.training.optimizers import in_bf16
-from impasto.lab.training.reading import eye_of, give_eye
 
 AHEAD = 2
 """Batches of crops that are made before they are asked for."""

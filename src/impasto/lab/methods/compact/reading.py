@@ -12,7 +12,7 @@ from torch import Tensor
 from impasto.errors import ModelError
 from impasto.lab.losses import STYLE_LAYERS, style_moments
 from impasto.lab.losses.patches import Bank, style_swap
-from impasto.lab.methods.compact import Compact
+from impasto.lab.methods.compact.network import Compact
 from impasto.lab.nets.fast_moments import fast_mean_std
 from impasto.lab.training.checkpoints import READER, weights_from
 from impasto.lab.training.objective import Objective, weighted

@@ -1,0 +1,1 @@
+"""Our compact networks, `fast` and `quality`, and all that only they need."""
