@@ -33,7 +33,6 @@ from impasto.lab.nets.vgg import CONVOLUTIONS, LAYOUTS, VGG
 from impasto.lab.training.batches import Batches, BatchOptions
 from impasto.lab.training.config import Optimizer, PairData, TaughtLoss, TrainConfig
 from impasto.lab.training.networks import find_network
-from impasto.lab.training.objective import Objective
 from impasto.lab.training.optimizers import (
     OPTIMIZERS,
     clip_gradients,
@@ -163,7 +162,7 @@ def ours(config: TrainConfig) -> Iterator[float]:
     vgg = VGG(weights(), LAYOUTS[0]).eval()
     if in_bf16(config, torch.device("cpu")):
         vgg = vgg.to(torch.bfloat16)
-    objective = Objective(config, vgg, None, paint=row.paint, features=row.features)
+    objective = row.objective(config, vgg, paint=row.paint, features=row.features)
     contents, styles = samplers(config)
     options = BatchOptions(batch=config.batch, repeats=1, seed=0)
     batches = Batches(objective, contents, styles, options=options)

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from impasto.errors import ImpastoError, ModelError, OptionError
+from impasto.lab.methods.compact.reader import PREFIX
 from impasto.lab.training.checkpoints import (
     CHECKPOINT,
-    READER,
     names_of,
     weights_from,
     write_checkpoint,
@@ -29,7 +29,7 @@ from impasto.lab.training.checkpoints import (
 from impasto.lab.training.config import read_config, write_config
 from impasto.lab.training.networks import find_network
 
-_AXES = f"{READER}axes."
+_AXES = f"{PREFIX}axes."
 
 
 def mix_runs(sources: Sequence[tuple[str | Path, float]], folder: str | Path) -> Path:

@@ -120,8 +120,8 @@ def pack_run(
 def _pack_weights(config: TrainConfig, folder: Path) -> TrainConfig:
     """Write the weights that a config names; return the config with the new names."""
     config_there = replace(config, vgg=_write_weights(folder / "vgg.safetensors", config.vgg))
-    if config.teacher:
-        teacher = _write_weights(folder / "teacher.safetensors", config.teacher)
+    if teacher := getattr(config.loss, "teacher", ""):
+        teacher = _write_weights(folder / "teacher.safetensors", teacher)
         config_there = replace(config_there, loss=replace(config.loss, teacher=teacher))
     part = getattr(find_network(config.network), "part", "")
     if config.start:
@@ -129,8 +129,8 @@ def _pack_weights(config: TrainConfig, folder: Path) -> TrainConfig:
         metadata = {"stages": stages, "names": list(names_of(config.start))}
         start = _write_start(folder / "start.pt", weights, metadata)
         config_there = replace(config_there, start=start)
-    if config.eye:
-        eye = _write_start(folder / "eye.pt", eye_of(config.eye), {"stages": []})
+    if eye := getattr(config.method, "eye", ""):
+        eye = _write_start(folder / "eye.pt", eye_of(eye), {"stages": []})
         config_there = replace(config_there, method=replace(config.method, eye=eye))
     return config_there
 

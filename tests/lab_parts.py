@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.lab.nets.vgg import LAYOUTS
-from impasto.lab.training.config import TABLES, TrainConfig, parse_config
+from impasto.lab.training.config import TrainConfig, parse_config, tables_of
+from impasto.lab.training.registry import HOMES
 from impasto.models import Card
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -61,7 +62,7 @@ def make_config(**fields: Any) -> TrainConfig:
 
     A field that its network has not stands at the top, where the config refuses it.
     """
-    tables = TABLES[fields["network"]].fields() if fields["network"] in TABLES else {}
+    tables = tables_of(fields["network"]).fields() if fields["network"] in HOMES else {}
     values: dict[str, Any] = {}
     for name, value in fields.items():
         if name == "optimizer":
@@ -75,7 +76,7 @@ def make_config(**fields: Any) -> TrainConfig:
 
 def applicable(network: str, /, **fields: Any) -> dict[str, Any]:
     """Those of ``fields`` that the config of ``network`` has."""
-    known = {name for names in TABLES[network].fields().values() for name in names}
+    known = {name for names in tables_of(network).fields().values() for name in names}
     return {name: value for name, value in fields.items() if name in known}
 
 
@@ -96,7 +97,7 @@ def changed(config: TrainConfig, **changes: Any) -> TrainConfig:
     """
     fields = flat(config)
     network = changes.get("network", config.network)
-    if network != config.network and network in TABLES:
+    if network != config.network and network in HOMES:
         fields = applicable(network, **fields) | {"optimizer": fields["optimizer"]}
     return make_config(**fields | changes)
 

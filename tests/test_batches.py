@@ -10,11 +10,11 @@ from impasto.errors import OptionError
 from impasto.lab.data.cropping import Crops
 from impasto.lab.data.pictures import Sampler, load_collections
 from impasto.lab.methods.adain import Decoder
+from impasto.lab.methods.compact.objective import CompactObjective
 from impasto.lab.nets.vgg import load_vgg
 from impasto.lab.training import batches as batches
 from impasto.lab.training.batches import Batches, BatchOptions
 from impasto.lab.training.networks import find_network
-from impasto.lab.training.objective import Objective
 from impasto.lab.training.setup import open_setup
 
 
@@ -26,7 +26,7 @@ def config(tmp_path_factory):
 def test_a_batch_is_learned_as_often_as_the_config_says(config, monkeypatch):
     monkeypatch.setattr(batches, "BLOCK", 5)
     made = Batches(
-        Objective(config, load_vgg(config.vgg), None, paint=find_network("fast").paint),
+        CompactObjective(config, load_vgg(config.vgg), paint=find_network("fast").paint),
         *(_sampler_of(folders, config) for folders in (config.data.contents, config.data.styles)),
         options=BatchOptions(batch=1, repeats=3, seed=0),
     )
@@ -47,7 +47,7 @@ def test_a_batch_is_learned_as_often_as_the_config_says(config, monkeypatch):
 def test_pictures_that_are_paired_anew_teach_what_a_new_pair_would(config):
     config = changed(config, precision="fp32", wasserstein=1.0)
     vgg = load_vgg(config.vgg)
-    objective = Objective(config, vgg, None, paint=find_network("fast").paint, features=True)
+    objective = CompactObjective(config, vgg, paint=find_network("fast").paint, features=True)
     contents, styles = torch.rand(2, 2, 3, 64, 64)
     one, two = objective.prepare(contents, styles.flip(3)), objective.prepare(contents.mT, styles)
     paired, wanted = objective.paired(one, two), objective.prepare(contents, styles)
@@ -58,7 +58,7 @@ def test_pictures_that_are_paired_anew_teach_what_a_new_pair_would(config):
     for layer, moments in wanted.wanted.items():
         assert all(map(torch.equal, paired.wanted[layer], moments))
     # A teacher's picture is that of the pair it was made of.
-    taught = Objective(config, vgg, Decoder().requires_grad_(False), paint=objective.paint)
+    taught = CompactObjective(config, vgg, paint=objective.paint, teacher=Decoder())
     batch = taught.prepare(contents, styles)
     assert taught.paired(batch, taught.prepare(contents.mT, styles.mT)) is batch
 
@@ -72,7 +72,7 @@ def test_a_third_of_the_steps_has_larger_crops(config):
     assert [each.shape[-1] for each in seen] == [32, 32, 48] * 2
     assert not any(torch.equal(a, b) for a, b in zip(seen[:3], seen[3:], strict=True))
     plain = batches.small
-    for one, other, said in ((batches, plain, "one size"), (plain, batches, "two sizes")):
+    for one, other, said in ((batches, plain, "one size"), (plain, batches, "another kind")):
         with pytest.raises(OptionError, match=said):
             one.restore(other.state(0))
     for change in ({"larger": 32}, {"larger": 40}, {"larger": 48, "resize": 64}):

@@ -465,7 +465,7 @@ def test_settings_of_the_command_are_those_of_the_file(tmp_path):
     for setting, message in (
         ("speed=1", "no field 'speed'"),
         ("flip=0", "'flip' .*belongs in .data., as data.flip"),
-        ("loss.mesh=2", "'cin' has no 'mesh' .*that is for fast, quality, adain"),
+        ("loss.mesh=2", "'cin' has no 'mesh' .*that is for fast, quality$"),
         ("loss=2", "loss = 2; it is a table, .loss."),
         ("batch=two", "batch = 'two'"),
         ("batch", "is no setting"),

@@ -20,7 +20,8 @@ from impasto.lab.export.graphs import (
     parity,
     reader_multiply_adds,
 )
-from impasto.lab.methods.compact.network import FAST, Compact, CompactShape
+from impasto.lab.methods.compact.network import FAST, Compact
+from impasto.lab.methods.compact.scales import CompactShape
 from impasto.lab.training.checkpoints import start_from, weights_of
 from impasto.models import read_bundle, write_bundle
 from impasto.models.engine import ENGINES, open_engine

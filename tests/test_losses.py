@@ -12,13 +12,11 @@ import torch
 from impasto.errors import OptionError
 from impasto.lab.losses import (
     adversarial_loss,
-    color_loss,
     content_loss,
     critic_loss,
     gram,
     gram_loss,
     histogram_loss,
-    mesh_loss,
     mmd_loss,
     projection_loss,
     sliced_wasserstein_loss,
@@ -26,6 +24,7 @@ from impasto.lab.losses import (
     total_variation,
 )
 from impasto.lab.losses.transport import directions, projections, sliced_wasserstein
+from impasto.lab.methods.compact.losses import color_loss, mesh_loss
 from impasto.lab.nets.fast_moments import fast_mean_square, fast_mean_std
 from impasto.lab.nets.fast_norm import SMALLEST, is_quick, quick_instance_norm
 from impasto.lab.nets.normalization import EPS, mean_std, normalize

@@ -16,7 +16,8 @@ from impasto.lab.export.graphs import (
     reader_multiply_adds,
 )
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, decoder_from
-from impasto.lab.methods.compact.network import FAST, QUALITY, Compact, CompactShape
+from impasto.lab.methods.compact.network import FAST, QUALITY, Compact
+from impasto.lab.methods.compact.scales import CompactShape
 from impasto.lab.nets.fast_moments import fast_mean_std
 from impasto.lab.nets.network import align, stylize
 from impasto.lab.nets.vgg import LAYOUTS, VGG

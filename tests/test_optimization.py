@@ -133,7 +133,7 @@ def test_the_paper_s_config_is_its_recipe():
         "flip": 0.0, "content": 1.0, "style": 0.1, "style_units": "sum", "identity": 0.0,
         "variation": 0.0, "optimizer": "adam", "learning_rate": 1e-4, "schedule": "inverse",
         "decay": 5e-5, "warmup": 0, "clip": 0.0, "ema": 0.0, "style_jitter": 0.0, "repeats": 1,
-        "start": "", "teacher": "",
+        "start": "",
     }  # fmt: skip
     assert {name: fields[name] for name in wanted} == wanted
     assert learning_rate(paper, 160_000) == pytest.approx(1e-4 / 9)

@@ -175,7 +175,8 @@ def test_the_config_of_a_run_holds_in_every_folder(
     pytest.importorskip("torch")
     from lab_parts import make_config
 
-    from impasto.lab.training.config import TaughtLoss, write_config
+    from impasto.lab.methods.compact.config import TaughtLoss
+    from impasto.lab.training.config import write_config
     from impasto.lab.training.places import anchored, run_config
 
     config = make_config(**CONFIG)
@@ -190,7 +191,7 @@ def test_the_config_of_a_run_holds_in_every_folder(
     assert (found.vgg, found.start) == (str(folder / "vgg.pth"), "quality")
     assert found.data.contents == {str(folder / "photos-*.tar"): 2.0}
     assert found.data.styles == {str(folder / "a"): 1.0, f"name={folder / 'b'}": 1}
-    assert found.teacher == str(folder / "d.pth")
+    assert found.loss.teacher == str(folder / "d.pth")
     assert anchored(found, Path("/elsewhere")) == found
     # Runs of before that have relative paths.
     (folder / "vgg.pth").touch()

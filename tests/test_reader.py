@@ -17,8 +17,10 @@ from impasto.errors import EngineError, ModelError
 from impasto.images.photo import Photo
 from impasto.lab.export.graphs import CardFacts, export
 from impasto.lab.methods.adain import AdaINNetwork, Decoder
-from impasto.lab.methods.compact.network import SEEN, Compact, CompactShape, Eye
+from impasto.lab.methods.compact.network import Compact
+from impasto.lab.methods.compact.reader import SEEN, Eye
 from impasto.lab.methods.compact.reading import EYE_LAYERS, ReadingObjective, give_eye
+from impasto.lab.methods.compact.scales import CompactShape
 from impasto.lab.nets.fast_moments import fast_mean_std
 from impasto.lab.nets.vgg import LAYOUTS, VGG
 from impasto.lab.training.checkpoints import start_from
@@ -221,7 +223,7 @@ def test_what_an_eye_gets_wrong_is_in_units_of_the_style_loss():
     config = make_config(
         network="reader", vgg="vgg", contents={"a": 1.0}, styles={"b": 1.0}, precision="fp32"
     )
-    objective = ReadingObjective(config, judge, None, paint=lambda learned, batch: batch.styles)
+    objective = ReadingObjective(config, judge, paint=lambda learned, batch: batch.styles)
     styles = torch.rand(2, 3, 32, 32)
     batch = objective.prepare(styles, styles)
     _, right = objective(lambda _: list(batch.taught.values()), batch)

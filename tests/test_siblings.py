@@ -26,7 +26,12 @@ from impasto.lab.training.checkpoints import read_checkpoint
 from impasto.lab.training.config import CHOICES, read_config
 from impasto.lab.training.journal import Preview
 from impasto.lab.training.loop import train
-from impasto.lab.training.networks import BUILT_IN, NORMALIZATIONS, find_network
+from impasto.lab.training.networks import (
+    NORMALIZATIONS,
+    BuiltInRow,
+    all_networks,
+    find_network,
+)
 from impasto.lab.training.optimizers import parameter_groups
 from impasto.lab.training.setup import open_setup
 
@@ -34,6 +39,7 @@ CPU = torch.device("cpu")
 CONFIGS = Path(__file__).parents[1] / "configs"
 STYLES = 3
 
+BUILT_IN = [row for row in all_networks() if isinstance(row, BuiltInRow)]
 NETWORKS = {
     "johnson": lambda: Johnson(JohnsonShape(8, 2)),
     "johnson-batch": lambda: Johnson(JohnsonShape(8, 2), normalization=BatchNorm),

@@ -163,9 +163,9 @@ def test_hardly_a_channel_is_dead(name):
 def test_training_paints_as_the_studio(name):
     """A network that is trained without the studio's margin is off in light within it."""
     torch = pytest.importorskip("torch")
+    from impasto.lab.methods.compact.terms import CompactBatch
     from impasto.lab.training.checkpoints import start_from
     from impasto.lab.training.networks import find_network
-    from impasto.lab.training.terms import Batch
 
     row = find_network(name)
     network = row.learned().eval()
@@ -178,7 +178,7 @@ def test_training_paints_as_the_studio(name):
     model = impasto.load(name, engine="onnxruntime", precision="fp32")
     painted = model.paint(photo, model.style(style)).image
     for rim in (None, 1):
-        batch = Batch(one, other, {}, one, None, None, None, {}, unaligned=1, rim=rim)
+        batch = CompactBatch(one, other, {}, one, unaligned=1, rim=rim)
         with torch.no_grad():
             pictures = row.paint(network, batch).clamp(0, 1).movedim(1, 3).numpy()
         # Those of the pairs, unaligned contents, and with ``rim`` pairs with the narrow margin.

@@ -28,23 +28,26 @@ from impasto.lab.export.publish import publish_adain, publish_decoder, publish_r
 from impasto.lab.export.scores import held_out_pairs
 from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, content_loss, style_loss
 from impasto.lab.methods.adain import DECODER
+from impasto.lab.methods.compact import setup as compact_setup
+from impasto.lab.methods.compact.finetune import finetune_config
 from impasto.lab.methods.compact.network import FAST, QUALITY, Compact
-from impasto.lab.methods.compact.reading import InverseObjective, ReadingObjective
+from impasto.lab.methods.compact.reading import ReadingObjective
+from impasto.lab.methods.style_swap import InverseObjective
 from impasto.lab.nets.network import stylize
 from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.state import read_weights
 from impasto.lab.nets.vgg import load_vgg
-from impasto.lab.training import batches, optimizers, setup
+from impasto.lab.training import batches, optimizers
 from impasto.lab.training.checkpoints import (
     read_checkpoint,
     start_from,
     weights_of,
     write_checkpoint,
 )
-from impasto.lab.training.config import finetune_config, read_config, write_config
+from impasto.lab.training.config import read_config, write_config
 from impasto.lab.training.journal import Preview
 from impasto.lab.training.loop import train
-from impasto.lab.training.networks import NETWORKS, find_network
+from impasto.lab.training.networks import NetworkRow, all_networks, find_network
 from impasto.lab.training.objective import Objective
 from impasto.lab.training.optimizers import (
     OPTIMIZERS,
@@ -225,7 +228,9 @@ def test_parts_and_processes_are_one_joint_batch(config, tmp_path):
 
 
 def test_a_reader_is_trained_apart_and_given_to_a_network(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(setup, "VIEWS", 8)  # of 16 crops: enough for axes that nothing here judges
+    monkeypatch.setattr(
+        compact_setup, "VIEWS", 8
+    )  # of 16 crops: enough for axes that nothing here judges
     apart = changed(config, network="reader", distill_features=1.0, preview_every=1)
     first = read_checkpoint(train(apart, tmp_path / "reader"))["average"]
     assert not list((tmp_path / "reader").glob("*.png")) and len(_losses(tmp_path / "reader")) == 4
@@ -276,15 +281,18 @@ def test_a_reader_is_trained_apart_and_given_to_a_network(config, tmp_path, monk
         train(changed(config, eye=str(tmp_path / "blind.pt")), tmp_path / "x")
 
 
-@pytest.mark.parametrize("row", NETWORKS, ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "row",
+    [row for row in all_networks() if isinstance(row, NetworkRow)],
+    ids=lambda row: row.name,
+)
 def test_every_network_can_be_trained(config, row):
     torch.manual_seed(0)
     judge = load_vgg(config.vgg)
-    terms = applicable(row.name, mesh=1.0, colors=1.0)
-    if row.name == "reader":
-        terms["distill_features"] = 1.0
-    exact = changed(config, network=row.name, precision="fp32", **terms)
-    objective = row.objective(exact, judge, None, paint=row.paint, features=row.features)
+    own = applicable(row.name, mesh=1.0, colors=1.0)
+    more = {"distill_features": 1.0} if row.name == "reader" else {}
+    exact = changed(config, network=row.name, precision="fp32", **own, **more)
+    objective = row.objective(exact, judge, paint=row.paint, features=row.features)
     learned = row.learned()
     if isinstance(learned, Compact):  # its reader starts with no say
         torch.nn.init.normal_(learned.reader.says.weight, std=0.1)
@@ -295,7 +303,7 @@ def test_every_network_can_be_trained(config, row):
         InverseObjective: {"content", "variation", "identity"},
         ReadingObjective: {"style", "distill_features"},
     }
-    painted = {"content", "style", "variation", "identity", "mesh", "colors"}
+    painted = {"content", "style", "variation", "identity", *own}
     assert set(terms) == expected.get(row.objective, painted)
     moving = [p for p in learned.parameters() if p.requires_grad]
     assert moving and all(p.grad is not None and p.grad.abs().sum() > 0 for p in moving)
@@ -326,7 +334,7 @@ def test_a_step_stays_on_its_device(config, name, monkeypatch):
         terms["distill_features"] = 1.0
     exact = changed(config, network=name, **terms)
     judge = load_vgg(config.vgg).to(device)
-    objective = row.objective(exact, judge, None, paint=row.paint, features=row.features)
+    objective = row.objective(exact, judge, paint=row.paint, features=row.features)
     learned = row.learned().to(device, memory_format=torch.channels_last)
     pictures = torch.rand(2, 4, 3, 32, 32, device=device)
     loss, _ = objective(learned, objective.prepare(*pictures))

@@ -27,13 +27,11 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "impasto.lab.losses": (
         "adversarial_loss",
-        "color_loss",
         "content_loss",
         "critic_loss",
         "gram",
         "gram_loss",
         "histogram_loss",
-        "mesh_loss",
         "mmd_loss",
         "moment_loss",
         "sliced_wasserstein_loss",
@@ -55,12 +53,16 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "CINShape",
     ),
     "impasto.lab.methods.cnnmrf": ("CNNMRF",),
+    "impasto.lab.methods.compact.losses": (
+        "color_loss",
+        "mesh_loss",
+    ),
     "impasto.lab.methods.compact.network": (
         "FAST",
         "QUALITY",
         "Compact",
-        "CompactShape",
     ),
+    "impasto.lab.methods.compact.scales": ("CompactShape",),
     "impasto.lab.methods.gatys": ("Gatys",),
     "impasto.lab.methods.johnson": (
         "Johnson",

@@ -50,7 +50,7 @@ _FILE = click.Path(path_type=Path)
     "settings",
     metavar="FIELD=VALUE",
     multiple=True,
-    help="Another value for a field of the config, such as iterations=500 or loss.mesh=2.",
+    help="Another value for a field of the config, such as iterations=500 or loss.style=2.",
 )
 def train(
     config: Path,
@@ -97,14 +97,14 @@ def train(
 @click.option(
     "--model",
     cls=LibraryOption,
-    reads="lab.training.config:finetune_config:model",
+    reads="lab.methods.compact.finetune:finetune_config:model",
     help="What to start from: quality or fast.",
     shell_complete=completion.one_of("quality", "fast"),
 )
 @click.option(
     "--iterations",
     cls=LibraryOption,
-    reads="lab.training.config:finetune_config:iterations",
+    reads="lab.methods.compact.finetune:finetune_config:iterations",
     type=int,
     help="Steps of 4 pairs.",
 )
@@ -125,7 +125,7 @@ def finetune(
     impasto stylize street.jpg one-of-them.jpg --model mine/mine.impasto
     """
     _set_signals()
-    from impasto.lab.training.config import finetune_config
+    from impasto.lab.methods.compact.finetune import finetune_config
 
     settings = finetune_config(
         photographs, paintings, vgg=vgg, **without_none(model=model, iterations=iterations)

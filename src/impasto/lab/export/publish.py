@@ -25,7 +25,8 @@ from impasto.lab.nets.vgg import load_vgg, recognize
 from impasto.lab.training.builtin import read_styles
 from impasto.lab.training.checkpoints import CHECKPOINT, read_checkpoint, start_from
 from impasto.lab.training.config import TrainConfig, read_config
-from impasto.lab.training.networks import NETWORKS, BuiltInRow, NetworkRow, find_network
+from impasto.lab.training.networks import BuiltInRow, NetworkRow, all_networks, find_network
+from impasto.lab.training.objective import Objective
 from impasto.lab.training.places import run_config
 from impasto.models.bundle import Bundle, bundle_file, write_bundle
 from impasto.models.engine import ENGINES, Engine, open_engine
@@ -140,7 +141,7 @@ def _built_in_bundle(run: Path, target: str | Path, config: TrainConfig, row: Bu
         _facts(target, config, row, stages),
         data=_data(config, stages, styles="the pictures of its styles"),
         losses=built_in_losses(objective, network, contents, numbers),
-        notes=_history(stages, goal="Gram matrices of its styles"),
+        notes=_history(stages),
     )
     if row.single:
         told = f"{row.architecture}; {config.method.normalization} normalization"
@@ -231,7 +232,9 @@ def publish_decoder(
     config = run_config(run)
     row = find_network(config.network)
     if isinstance(row, BuiltInRow) or not row.alone:
-        alone = " or ".join(repr(each.name) for each in NETWORKS if each.alone)
+        alone = " or ".join(
+            repr(each.name) for each in all_networks() if getattr(each, "alone", False)
+        )
         raise OptionError(
             f"{run} trains {config.network!r}; only a decoder of {alone} is kept alone"
         )
@@ -307,7 +310,7 @@ def _data(config: TrainConfig, stages: list[dict[str, Any]], *, styles: str = ""
     return _BEFORE.join(dict.fromkeys([told, *earlier]))  # what was seen twice is said once
 
 
-def _history(stages: list[dict[str, Any]], *, goal: str = "the paper's losses") -> str:
+def _history(stages: list[dict[str, Any]]) -> str:
     lines = []
     for stage in stages:
         if "notes" in stage:  # of the bundle that was trained further
@@ -316,10 +319,7 @@ def _history(stages: list[dict[str, Any]], *, goal: str = "the paper's losses") 
         if "mixed" in stage:
             lines.append(f"weights of runs mixed {stage['mixed']}")
             continue
-        aim = "distilling an AdaIN decoder" if stage["distilled"] else goal
-        aim += " and against a mesh" if stage.get("mesh") else ""
-        aim += " and on the colors of pixels" if stage.get("colors") else ""
-        aim += ", with a reader whose eye was trained apart" if stage.get("eye") else ""
+        aim = stage.get("aim", Objective.aim)
         lines.append(
             f"{stage['iterations']} steps of {stage['batch']} pairs at {stage['crop']} px on {aim}"
         )

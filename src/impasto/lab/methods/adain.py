@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.errors import ModelError
+from impasto.errors import ModelError, OptionError
+from impasto.lab.nets.batchnorm import BatchNorm
 from impasto.lab.nets.blocks import affine, reflected
 from impasto.lab.nets.fast_moments import fast_mean_std
+from impasto.lab.nets.normalization import InstanceNorm
 from impasto.lab.nets.state import difference, read_weights, under_prefix
 from impasto.lab.nets.vgg import VGG
+from impasto.lab.training.config import Tables
+from impasto.lab.training.networks import NetworkRow
+from impasto.lab.training.terms import Batch
 from impasto.models.bundle import Level
 
 LAYER = "relu4_1"
@@ -139,3 +145,86 @@ class AdaINNetwork(nn.Module):
         """The picture (N, 3, H, W), not clipped, from features under one affine map."""
         picture: Tensor = self.decoder(affine(features[0], scales[0], shifts[0]))
         return picture
+
+
+def _decoded_target(decoder: Any, batch: Batch) -> Tensor:
+    # The encoder is the judge: AdaIN of its features is the batch's target already.
+    content, _ = _features(batch)
+    picture: Tensor = decoder(torch.cat([batch.target, content[: batch.unaligned]]))
+    return picture
+
+
+def _decoded_pair(decoder: Any, batch: Batch) -> Tensor:
+    content, style = _features(batch)
+    alone = content[: batch.unaligned]  # a picture with itself as its style
+    pairs = torch.cat([torch.cat([content, style], 1), torch.cat([alone, alone], 1)])
+    picture: Tensor = decoder(pairs)
+    return picture
+
+
+def _features(batch: Batch) -> tuple[Tensor, Tensor]:
+    if batch.content is None or batch.style is None:
+        raise OptionError("these batches keep no features; make them with Objective(features=True)")
+    return batch.content, batch.style
+
+
+def _of_vgg(decoder: Any, vgg: VGG) -> AdaINNetwork:
+    return AdaINNetwork(encoder_of(vgg), decoder)
+
+
+# Eighteen convolutions in a row round differently in windows of another size: in bfloat16 tiles
+# were 2 of 255 off the whole picture, where 1 is promised.
+_DEEP = "fp32"
+
+ADAIN = NetworkRow(
+    name="adain",
+    title="The network of Huang & Belongie 2017",
+    architecture="VGG-19 to relu4_1, AdaIN, mirrored decoder",
+    tables=Tables(),
+    learned=Decoder,
+    paint=_decoded_target,
+    assembled=_of_vgg,
+    part="decoder.",
+    features=True,
+    alone=True,
+    licence="MIT (decoder); the encoder's is that of the VGG file",
+    precision=_DEEP,
+)
+
+CONCATENATION = NetworkRow(
+    name="adain-concat",
+    title="Fig. 6 of Huang & Belongie 2017: concatenation in place of AdaIN",
+    architecture="VGG-19 to relu4_1 of content and style side by side, mirrored decoder",
+    tables=Tables(),
+    learned=lambda: Decoder(channels=1024),
+    paint=_decoded_pair,
+    assembled=None,
+    features=True,
+    remark="its decoder takes the style's whole features, and a bundle only their moments",
+)
+
+BATCH_NORMALIZED = NetworkRow(
+    name="adain-bn",
+    title="Fig. 6 of Huang & Belongie 2017: batch normalization in the decoder",
+    architecture="VGG-19 to relu4_1, AdaIN, mirrored decoder with batch normalization",
+    tables=Tables(),
+    learned=lambda: Decoder(normalization=BatchNorm),
+    paint=_decoded_target,
+    assembled=_of_vgg,
+    part="decoder.",
+    features=True,
+    licence="MIT (decoder); the encoder's is that of the VGG file",
+    precision=_DEEP,
+)
+
+INSTANCE_NORMALIZED = NetworkRow(
+    name="adain-in",
+    title="Fig. 6 of Huang & Belongie 2017: instance normalization in the decoder",
+    architecture="VGG-19 to relu4_1, AdaIN, mirrored decoder with instance normalization",
+    tables=Tables(),
+    learned=lambda: Decoder(normalization=InstanceNorm),
+    paint=_decoded_target,
+    assembled=None,
+    features=True,
+    remark="its decoder takes statistics of the whole picture, and a bundle's must be local",
+)

@@ -15,6 +15,14 @@ from torch.nn import functional as F
 
 from impasto.lab.nets.blocks import reflecting
 from impasto.lab.nets.normalization import ConditionalInstanceNorm
+from impasto.lab.training.builtin import Layers
+from impasto.lab.training.config import (
+    ManyStylesMethod,
+    StyleOptimizer,
+    TrainConfig,
+    built_in_tables,
+)
+from impasto.lab.training.networks import BuiltInRow
 
 
 @dataclass(frozen=True)
@@ -88,3 +96,19 @@ class Conditioned(nn.Module):
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         normalized: Tensor = self.normalization(self.convolution(x), style)
         return normalized
+
+
+def _network(config: TrainConfig, styles: int) -> nn.Module:
+    return CIN(styles, CINShape(width=config.method.width or CINShape.width))
+
+
+ROW = BuiltInRow(
+    name="cin",
+    title="Many styles: conditional instance normalization of Dumoulin et al. 2017",
+    architecture="9x9, two strided convolutions, five residual blocks, up again; a gamma and "
+    "beta a style in every normalization",
+    tables=built_in_tables("cin", ManyStylesMethod, optimizer=StyleOptimizer),
+    network=_network,
+    # The paper says no more than that it follows Johnson et al.; content as in their code.
+    layers=Layers("relu3_3", ("relu1_2", "relu2_2", "relu3_3", "relu4_1")),
+)

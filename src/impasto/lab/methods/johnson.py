@@ -16,6 +16,9 @@ from torch.nn import functional as F
 
 from impasto.lab.nets.blocks import reflecting
 from impasto.lab.nets.normalization import InstanceNorm
+from impasto.lab.training.builtin import Layers
+from impasto.lab.training.config import OneStyleMethod, TrainConfig, built_in_tables
+from impasto.lab.training.networks import NORMALIZATIONS, BuiltInRow
 
 
 @dataclass(frozen=True)
@@ -92,3 +95,20 @@ class Johnson(nn.Module):
             x = F.relu(up(F.interpolate(x, scale_factor=2, mode="nearest")))
         # 150 tanh around the mean in their units of 0 to 255; the mean here is mid-gray.
         return 0.5 + 150 / 255 * torch.tanh(self.head(x))
+
+
+def _network(config: TrainConfig, _: int) -> nn.Module:
+    shape = JohnsonShape(width=config.method.width or JohnsonShape.width)
+    return Johnson(shape, normalization=NORMALIZATIONS[config.method.normalization])
+
+
+ROW = BuiltInRow(
+    name="johnson",
+    title="One style: the network of Johnson et al. 2016",
+    architecture="9x9, two strided convolutions, five residual blocks, up again",
+    tables=built_in_tables("johnson", OneStyleMethod),
+    network=_network,
+    # The paper; the authors' code compares content at relu3_3. Theirs: relu4_3.
+    layers=Layers("relu2_2", ("relu1_2", "relu2_2", "relu3_3", "relu4_1")),
+    single=True,
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,10 @@ from impasto.lab.optimize.method import (
     resized,
 )
 from impasto.lab.optimize.painter import open_method
+from impasto.lab.training import objective
+from impasto.lab.training.config import Loss, Tables
+from impasto.lab.training.networks import NetworkRow
+from impasto.lab.training.terms import Batch, Painted, Term
 from impasto.painting import Progress
 
 LAYER = "relu3_1"
@@ -235,3 +240,74 @@ METHOD = Method(
 
 open_painter = partial(open_method, METHOD)
 """The entry point of ``impasto.painters``; see :func:`impasto.lab.optimize.painter.open_method`."""
+
+
+def _inverse_content(painted: Painted) -> Tensor:
+    return content_loss(painted.features[LAYER], painted.batch.target)
+
+
+def _round_variation(painted: Painted) -> Tensor:
+    return total_variation(painted.output, order=2)
+
+
+def _inverse_identity(painted: Painted) -> Tensor:
+    batch = painted.batch
+    pictures = torch.cat([batch.contents, batch.styles])
+    return F.l1_loss(painted.output[len(batch.contents) :], pictures)
+
+
+INVERSE_TERMS: tuple[Term, ...] = (
+    Term("content", 1.0, _inverse_content, layers=(LAYER,), always=True),
+    Term("variation", 0.0, _round_variation, always=True),
+    Term("identity", 10.0, _inverse_identity),
+)
+"""Of Style-Swap's inverse network."""
+
+
+class InverseObjective(objective.Objective):
+    """Section 4 of Chen & Schmidt 2016: ``mean |F(x) - target|^2 + variation TV(x)``.
+
+    A batch's targets are the swapped features of its pairs, then the features of its photographs
+    and of its paintings: swapped features are those of no picture, so the network has to see them
+    in training. Without style term; the ``identity`` term is the L1 distance of photographs and
+    paintings from themselves, which the paper has not (the authors' code has, with weight 0).
+    """
+
+    @torch.no_grad()
+    def prepare(
+        self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
+    ) -> Batch:
+        """Prepare a batch of pairs (N, 3, H, W) in [0, 1]: 3 N targets."""
+        content, style = (self.vgg(each, [LAYER])[LAYER] for each in (contents, styles))
+        # One style a photograph, where the authors' code swaps all with all.
+        swapped = [
+            style_swap(one[None], Bank([other[None]])).to(content.dtype)
+            for one, other in zip(content, style, strict=True)
+        ]
+        target = torch.cat([*swapped, content, style])
+        target = target.contiguous(memory_format=torch.channels_last)
+        return Batch(contents, styles, {}, target)
+
+    def terms(self, pictures: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Each term of the loss of such ``pictures``, before its weight."""
+        return self.measure(pictures, batch, unaligned=pictures[:0])
+
+
+def _inverted(inverse: Any, batch: Batch) -> Tensor:
+    picture: Tensor = inverse(batch.target)
+    return picture
+
+
+INVERSE_ROW = NetworkRow(
+    name="style-swap",
+    title="The inverse network of Chen & Schmidt 2016",
+    architecture="relu3_1 of VGG-19 back to pixels: five convolutions, the mirrored VGG",
+    tables=Tables(INVERSE_TERMS, loss=Loss),
+    learned=Inverse,
+    paint=_inverted,
+    assembled=None,
+    objective=InverseObjective,
+    alone=True,
+    remark="a bundle aligns moments and swaps no patches; impasto lab decoder keeps it for "
+    "--model style-swap",
+)

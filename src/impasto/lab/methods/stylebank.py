@@ -20,6 +20,14 @@ from torch.nn import functional as F
 
 from impasto.lab.nets.blocks import reflected, reflecting
 from impasto.lab.nets.normalization import InstanceNorm
+from impasto.lab.training.builtin import Layers, TwoBranches
+from impasto.lab.training.config import (
+    StyleBankMethod,
+    StyleOptimizer,
+    TrainConfig,
+    built_in_tables,
+)
+from impasto.lab.training.networks import BuiltInRow
 
 BANK = 3
 """Side of a bank's filters."""
@@ -150,3 +158,21 @@ def relit(picture: Tensor, image: Tensor, share: Tensor) -> Tensor:
 
     (mean, deviation), (own, spread) = light(image), light(picture)
     return picture + share * ((picture - own) * (deviation / spread) + mean - picture)
+
+
+def _network(config: TrainConfig, styles: int) -> nn.Module:
+    return StyleBank(styles, StyleBankShape(width=config.method.width or StyleBankShape.width))
+
+
+ROW = BuiltInRow(
+    name="stylebank",
+    title="Many styles: StyleBank of Chen et al. 2017",
+    architecture="9x9, two strided convolutions, a 3x3 filter bank a style, up again",
+    tables=built_in_tables(
+        "stylebank", StyleBankMethod, optimizer=StyleOptimizer, logged="identity"
+    ),
+    network=_network,
+    # Theirs: content at relu4_2; style at relu1_2, 2_2, 3_2 and 4_2.
+    layers=Layers("relu4_1", ("relu1_2", "relu2_2", "relu3_2", "relu4_1")),
+    objective=TwoBranches,
+)

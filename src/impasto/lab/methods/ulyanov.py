@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.lab.nets.normalization import InstanceNorm
+from impasto.lab.training.builtin import Layers
+from impasto.lab.training.config import OneStyleMethod, TrainConfig, built_in_tables
+from impasto.lab.training.networks import NORMALIZATIONS, BuiltInRow
 
 TILE = 128
 """Side of the noise that is repeated over a picture."""
@@ -115,3 +118,20 @@ def _block(inputs: int, outputs: int, normalization: Callable[[int], nn.Module])
             nn.LeakyReLU(0.01),
         ]
     return nn.Sequential(*layers)
+
+
+def _network(config: TrainConfig, _: int) -> nn.Module:
+    shape = UlyanovShape(width=config.method.width or UlyanovShape.width)
+    return Ulyanov(shape, normalization=NORMALIZATIONS[config.method.normalization])
+
+
+ROW = BuiltInRow(
+    name="ulyanov",
+    title="One style: the multi-scale generator of Ulyanov et al. 2016, 2017",
+    architecture="picture and noise at six scales, three convolutions each, joined upwards",
+    tables=built_in_tables("ulyanov", OneStyleMethod),
+    network=_network,
+    # Theirs: content at relu4_2, style up to relu5_1.
+    layers=Layers("relu4_1", ("relu1_1", "relu2_1", "relu3_1", "relu4_1")),
+    single=True,
+)

@@ -1,9 +1,9 @@
 """Batches of training in their order: made in blocks, each of them used several times.
 
-Judge and teacher are most of the work of a step, and what they say of a pair does not change.  A
-block of batches is made, gone through ``repeats`` times in a new order each time, and forgotten.
-Where no teacher painted the pairs, photographs meet other styles each time: what the judge sees of
-either does not depend on the other.
+The judge is half of the work of a step, and what it sees in a pair does not change.  A block of
+batches is made, gone through ``repeats`` times in a new order each time, and forgotten.
+Photographs meet other styles each time, as far as the objective can pair them anew: what the judge
+sees of either does not depend on the other.
 """
 
 from __future__ import annotations
@@ -23,11 +23,6 @@ BLOCK = 64
 """Steps whose batches are kept at a time, at most,"""
 PAIRS = 1024
 """and pairs, if that is fewer: 7.5 MB each at 256 px."""
-THIRD = 3
-"""One step of so many has larger crops, where a config asks for some."""
-
-
-_OTHERWISE = ": leave larger as it was, or give another run folder (start = its checkpoint)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,9 +128,12 @@ class Batches:
         return self._before if inside else self._samplers()
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from ``state``; ``OptionError`` where it is one of ``TwoSizes``."""
+        """Go on from ``state``; ``OptionError`` where it is that of other batches."""
         if "contents" not in state:
-            raise OptionError(f"the run began with crops of two sizes{_OTHERWISE}")
+            raise OptionError(
+                "the run began with batches of another kind: leave [data] as it was, or give "
+                "another run folder (start = its checkpoint)"
+            )
         self.contents.restore(state["contents"])
         self.styles.restore(state["styles"])
         self._block = -1
@@ -155,32 +153,3 @@ class Batches:
 
     def _samplers(self) -> dict[str, Any]:
         return {"contents": self.contents.state(), "styles": self.styles.state()}
-
-
-class TwoSizes:
-    """Batches of two sizes, each with its own pictures in its own order; the surface is that of
-    ``Batches``.
-
-    Sizes take turns from step to step: a network that sees one of them for long forgets the other.
-    """
-
-    def __init__(self, small: Batches, large: Batches) -> None:
-        """``large`` has one step of ``THIRD``, the last."""
-        self.small, self.large = small, large
-
-    def at(self, step: int) -> list[Batch]:
-        """As ``Batches.at``."""
-        before, place = divmod(step, THIRD)
-        return self.large.at(before) if place == THIRD - 1 else self.small.at(step - before)
-
-    def state(self, step: int) -> dict[str, Any]:
-        """As ``Batches.state``."""
-        before = step // THIRD
-        return {"small": self.small.state(step - before), "large": self.large.state(before)}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """As ``Batches.restore``; ``OptionError`` where ``state`` is one of those."""
-        if "small" not in state:
-            raise OptionError(f"the run began with crops of one size{_OTHERWISE}")
-        self.small.restore(state["small"])
-        self.large.restore(state["large"])

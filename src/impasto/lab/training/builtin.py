@@ -125,6 +125,7 @@ class BuiltInObjective:
     """Perceptual losses against a fixed list of styles; the surface is that of ``Objective``."""
 
     paints = True
+    aim = "Gram matrices of its styles"
     styles_apart = False
     """True if a step moves the parameters of those styles alone that it draws."""
 

@@ -21,8 +21,6 @@ from impasto.models import MODELS, Bundle, find_bundle
 
 CHECKPOINT = "checkpoint.pt"
 """Name of the checkpoint in a run folder."""
-READER = "reader."
-"""Prefix of the weights that read styles, in networks that have such."""
 
 
 def write_checkpoint(path: Path, value: dict[str, Any]) -> None:
@@ -91,9 +89,8 @@ def start_from(
     if _is_safetensors(source) and set(own) < set(weights):
         # The inverse of a shallower layer starts from how a deeper decoder ends.
         weights = {k: v for k, v in weights.items() if k in own}
-    if not any(name.startswith(READER) for name in weights):
-        # Models of before there were readers: an untrained one changes nothing.
-        weights |= {k: v for k, v in own.items() if k.startswith(READER)}
+    if complete := getattr(learned, "complete", None):  # parts that earlier models had not
+        weights = complete(weights)
     if held:
         weights = spread_styles(learned, weights, held, str(source))
     load_into(learned, weights, source, "the network")

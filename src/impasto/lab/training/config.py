@@ -1,7 +1,7 @@
 """Config of a training run: frozen tables of fields, read from and written to TOML.
 
-Which tables and fields there are depends on the network (``TABLES``): what does not apply to it has
-no field, and is refused.
+Which tables and fields there are depends on the network (``Tables``, in its row): what does not
+apply to it has no field, and is refused.
 """
 
 from __future__ import annotations
@@ -14,21 +14,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from impasto.errors import OptionError
 from impasto.images.files import write_whole
 from impasto.images.kinds import kind_of, wrong_kind
 from impasto.lab.data.cropping import Crops
 from impasto.lab.data.sources import SMALLEST
-from impasto.lab.nets.weights import find_vgg
-from impasto.lab.training.terms import (
-    GRAM_TERMS,
-    INVERSE_TERMS,
-    READER_TERMS,
-    STYLE_TERMS,
-    Term,
-)
+from impasto.lab.training.registry import HOMES, load_row
+from impasto.lab.training.terms import GRAM_TERMS, STYLE_TERMS, Term
 
 CHOICES = {
     "name": ("muon", "adam"),
@@ -40,19 +34,22 @@ CHOICES = {
 """Values of the fields that name something."""
 
 
-def _check_choice(table: object, name: str) -> None:
+def check_choice(table: object, name: str) -> None:
+    """Raise ``OptionError`` unless a field of ``table`` is one of its ``CHOICES``."""
     value = getattr(table, name)
     if value not in CHOICES[name]:
         raise OptionError(f"{name} = {value!r}; it is one of {CHOICES[name]}")
 
 
-def _check_counts(table: object, *names: str) -> None:
+def check_counts(table: object, *names: str) -> None:
+    """Raise ``OptionError`` unless these fields of ``table`` are 1 or more."""
     for name in names:
         if getattr(table, name) < 1:
             raise OptionError(f"{name} = {getattr(table, name)}; it must be 1 or more")
 
 
-def _check_shares(table: object, *names: str) -> None:
+def check_shares(table: object, *names: str) -> None:
+    """Raise ``OptionError`` unless these fields of ``table`` are from 0 to 1."""
     for name in names:
         if not 0 <= getattr(table, name) <= 1:
             raise OptionError(f"{name} = {getattr(table, name)}; it is a share, from 0 to 1")
@@ -99,7 +96,7 @@ class Data:
             raise OptionError(f"crop = {self.crop}; it must be a multiple of 16")
         if self.resize and self.resize < self.crop:
             raise OptionError(f"resize = {self.resize} is smaller than the crop of {self.crop} px")
-        _check_shares(self, "content_scale", "flip")
+        check_shares(self, "content_scale", "flip")
         if not 1 <= self.enlarge < math.inf:
             raise OptionError(f"enlarge = {self.enlarge}; it must be 1 or more")
 
@@ -108,12 +105,9 @@ class Data:
 class PairData(Data):
     """``[data]`` of networks for any style: photographs meet crops of paintings."""
 
-    larger: int = 0
-    """Side of the crops of every third step, in as many fewer pairs as they are larger; 0: all are
-    of one size. Textures are lost where none are small, and large ones where none are large."""
     repeats: int = 1
-    """Number of uses of a picture: judge and teacher look at it once; without a teacher,
-    photographs and styles are paired anew each time (``batches``)."""
+    """Number of uses of a picture: the judge looks at it once; photographs and styles are paired
+    anew each time (``batches``)."""
     style_scale: float = 0.4
     """Least share of the shorter side of a painting that a crop covers."""
     style_jitter: float = 0.33
@@ -122,21 +116,11 @@ class PairData(Data):
     """Share of styles that are put together from crops of two, side by side: from a few hundred
     paintings, as many looks as there are pairs of them."""
 
-    @property
-    def reduced_to(self) -> int:
-        """Shorter side that larger pictures are brought down to before crops are cut."""
-        return max(super().reduced_to, 2 * self.larger)
-
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
         super().__post_init__()
-        _check_counts(self, "repeats")
-        _check_shares(self, "style_scale", "style_jitter", "style_collage")
-        if self.larger and (self.larger <= self.crop or self.larger % 16 or self.resize):
-            raise OptionError(
-                f"larger = {self.larger} beside crop = {self.crop}, resize = {self.resize}; it is "
-                "more than crop and a multiple of 16, and goes without resize"
-            )
+        check_counts(self, "repeats")
+        check_shares(self, "style_scale", "style_jitter", "style_collage")
 
 
 @dataclass(frozen=True)
@@ -145,6 +129,9 @@ class Loss:
 
     weights: dict[str, float] = field(default_factory=dict)
     """In TOML a field each.  Those that are left out have the weight of their row."""
+
+    files: ClassVar[tuple[str, ...]] = ()
+    """Fields that name a file."""
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
@@ -163,15 +150,7 @@ class MomentLoss(Loss):
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
         super().__post_init__()
-        _check_choice(self, "style_units")
-
-
-@dataclass(frozen=True)
-class TaughtLoss(MomentLoss):
-    """``[loss]`` where a teacher may be distilled."""
-
-    teacher: str = ""
-    """File of an AdaIN decoder for ``vgg``, whose pictures are distilled; empty: no teacher."""
+        check_choice(self, "style_units")
 
 
 @dataclass(frozen=True)
@@ -197,9 +176,9 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
-        _check_choice(self, "name")
-        _check_choice(self, "schedule")
-        _check_shares(self, "final_rate")
+        check_choice(self, "name")
+        check_choice(self, "schedule")
+        check_shares(self, "final_rate")
         if not 0 <= self.ema < 1:
             raise OptionError(f"ema = {self.ema}; it must be 0 or more and below 1")
 
@@ -209,7 +188,7 @@ class StyleOptimizer(Optimizer):
     """``[optimizer]`` of networks with parameters that belong to styles."""
 
     style_rate: float = 1.0
-    """Learning rate of what belongs to built-in styles, or of a reader, in those of the rest: a
+    """Learning rate of what belongs to styles (``style_parameters``), in those of the rest: a
     gamma is around 1, a weight of a convolution around 0.05, and Adam's steps are of one size."""
 
     def __post_init__(self) -> None:
@@ -223,15 +202,8 @@ class StyleOptimizer(Optimizer):
 class Method:
     """A table with the fields of one method; this one has none."""
 
-
-@dataclass(frozen=True)
-class EyeMethod(Method):
-    """``[compact]`` and ``[reader]``."""
-
-    eye: str = ""
-    """Checkpoint of ``reader`` or of a compact network, bundle or model by name whose eye a reader
-    is given, with new axes, instead of what ``start`` has of it. Either way an eye that is there
-    stays as it is; ``reader``, which trains eyes, starts from it."""
+    sources: ClassVar[tuple[str, ...]] = ()
+    """Fields that name a checkpoint, a bundle or a model that ships, as ``start`` does."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +220,7 @@ class BuiltInMethod(Method):
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
-        _check_shares(self, "even_styles")
+        check_shares(self, "even_styles")
         if self.width < 0 or self.style_side < 64:
             raise OptionError(
                 f"width = {self.width}, style_side = {self.style_side}; these are at least 0 and 64"
@@ -265,7 +237,7 @@ class OneStyleMethod(BuiltInMethod):
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
         super().__post_init__()
-        _check_choice(self, "normalization")
+        check_choice(self, "normalization")
 
 
 @dataclass(frozen=True)
@@ -289,7 +261,7 @@ class StyleBankMethod(ManyStylesMethod):
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
         super().__post_init__()
-        _check_counts(self, "banks_every")
+        check_counts(self, "banks_every")
         if not self.balance >= 0:
             raise OptionError(f"balance = {self.balance}; it is 0 or more")
 
@@ -305,14 +277,21 @@ class Tables:
         optimizer: the type of ``[optimizer]``.
         method: the type of its own table.
         title: the name of its own table in TOML; empty where it has none.
+        logged: what is in its log beside the terms, without a weight.
     """
 
-    terms: tuple[Term, ...]
+    terms: tuple[Term, ...] = STYLE_TERMS
     data: type[Data] = PairData
-    loss: type[Loss] = TaughtLoss
+    loss: type[Loss] = MomentLoss
     optimizer: type[Optimizer] = Optimizer
     method: type[Method] = Method
     title: str = ""
+    logged: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all that is measured of a step, for the columns of logs."""
+        return (*(term.name for term in self.terms), *self.logged)
 
     def fields(self) -> dict[str, tuple[str, ...]]:
         """Names of the fields of each table in TOML; "" is the top."""
@@ -329,29 +308,11 @@ def _names(table: type) -> tuple[str, ...]:
     return tuple(f.name for f in dataclasses.fields(table) if f.name != "weights")
 
 
-def _built_in(title: str, method: type[Method], optimizer: type[Optimizer]) -> Tables:
-    return Tables(GRAM_TERMS, Data, Loss, optimizer, method, title)
-
-
-_COMPACT = Tables(STYLE_TERMS, optimizer=StyleOptimizer, method=EyeMethod, title="compact")
-# Without a margin around the pictures there are no two of them to compare.
-_ADAIN = Tables(tuple(term for term in STYLE_TERMS if term.needs != "two margins"))
-
-TABLES: dict[str, Tables] = {
-    "fast": _COMPACT,
-    "quality": _COMPACT,
-    "adain": _ADAIN,
-    "adain-concat": _ADAIN,
-    "adain-bn": _ADAIN,
-    "adain-in": _ADAIN,
-    "reader": Tables(READER_TERMS, loss=MomentLoss, method=EyeMethod, title="reader"),
-    "style-swap": Tables(INVERSE_TERMS, loss=Loss),
-    "johnson": _built_in("johnson", OneStyleMethod, Optimizer),
-    "ulyanov": _built_in("ulyanov", OneStyleMethod, Optimizer),
-    "cin": _built_in("cin", ManyStylesMethod, StyleOptimizer),
-    "stylebank": _built_in("stylebank", StyleBankMethod, StyleOptimizer),
-}
-"""By the names of ``networks.NETWORKS`` and ``networks.BUILT_IN``."""
+def built_in_tables(
+    title: str, method: type[Method], *, optimizer: type[Optimizer] = Optimizer, logged: str = ""
+) -> Tables:
+    """The tables of a network with built-in styles."""
+    return Tables(GRAM_TERMS, Data, Loss, optimizer, method, title, (logged,) if logged else ())
 
 
 @dataclass(frozen=True)
@@ -359,7 +320,7 @@ class TrainConfig:
     """One stage of training: fields of the run itself, and four tables of further ones."""
 
     network: str
-    """A name of ``TABLES``: ``fast``, ``quality``, ``adain``, ..."""
+    """A name of ``registry.HOMES``: ``fast``, ``quality``, ``adain``, ..."""
     vgg: str
     """File of the normalised VGG-19: the judge of content and style."""
     data: Data
@@ -367,7 +328,7 @@ class TrainConfig:
     """None: every term with the weight of its row."""
     optimizer: Optimizer | None = None
     method: Method | None = None
-    """In TOML under the name of the method: ``[compact]``, ``[johnson]``, ..."""
+    """In TOML under the name of the method: ``[johnson]``, ``[stylebank]``, ..."""
 
     start: str = ""
     """Checkpoint, bundle (``.impasto``) or model by name to start from; empty: random weights."""
@@ -419,15 +380,12 @@ class TrainConfig:
             if name not in terms:
                 raise OptionError(_unknown(name, "loss", self.network))
         object.__setattr__(self, "loss", replace(self.loss, weights=terms | self.loss.weights))
-        _check_choice(self, "precision")
-        _check_counts(self, "iterations", "batch", "accumulate", "log_every", "score_pairs")
+        check_choice(self, "precision")
+        check_counts(self, "iterations", "batch", "accumulate", "log_every", "score_pairs")
         if self.score_size < 16 or self.score_size % 16:
             raise OptionError(f"score_size = {self.score_size}; it must be a multiple of 16")
         if not 0 <= self.minutes < math.inf:
             raise OptionError(f"minutes = {self.minutes}; it is a time, 0 (no limit) or more")
-        for term in tables.terms:
-            if term.needs == "teacher" and self.weight(term.name) and not self.teacher:
-                raise OptionError(f'{term.name} needs a teacher; give loss.teacher = "DECODER"')
         if self.add_styles and not (self.start and self.optimizer.name == "adam"):
             # Muon moves a whole matrix, also where its gradient is 0.
             raise OptionError('add_styles needs start = "..." and optimizer.name = "adam"')
@@ -440,11 +398,6 @@ class TrainConfig:
     def weight(self, term: str) -> float:
         """The weight of a term; 0 where the network has no such."""
         return self.loss.weights.get(term, 0.0)
-
-    @property
-    def teacher(self) -> str:
-        """File of the decoder that is distilled; empty where there is none."""
-        return self.loss.teacher if isinstance(self.loss, TaughtLoss) else ""
 
     @property
     def style_units(self) -> str:
@@ -462,11 +415,6 @@ class TrainConfig:
         return self.data.repeats if isinstance(self.data, PairData) else 1
 
     @property
-    def eye(self) -> str:
-        """Source of an eye for the reader; empty where there is none."""
-        return self.method.eye if isinstance(self.method, EyeMethod) else ""
-
-    @property
     def add_styles(self) -> bool:
         """True where styles are added to those of ``start``."""
         return isinstance(self.method, ManyStylesMethod) and self.method.add_styles
@@ -478,14 +426,13 @@ _PARTS = ("data", "loss", "optimizer", "method")
 
 def tables_of(network: str) -> Tables:
     """The tables of a network's config; ``OptionError`` where there is no such network."""
-    if network not in TABLES:
-        raise OptionError(f"no network {network!r}; there are {', '.join(TABLES)}")
-    return TABLES[network]
+    tables: Tables = load_row(network).tables
+    return tables
 
 
 def _unknown(name: str, table: str, network: str) -> str:
     """The message about a field that a table has not: where it belongs, or what it may mean."""
-    fields = TABLES[network].fields()
+    fields = tables_of(network).fields()
     place = f"[{table}]" if table else "the top of a config"
     for other, names in fields.items():
         if name in names:
@@ -493,7 +440,7 @@ def _unknown(name: str, table: str, network: str) -> str:
             return f"{name!r} has no place in {place}; it belongs in {home} with --set"
     owners = [
         other
-        for other, tables in TABLES.items()
+        for other, tables in ((name, tables_of(name)) for name in HOMES)
         if any(name in names for names in tables.fields().values()) or name == tables.title
     ]
     if owners:
@@ -540,7 +487,7 @@ def parse_config(values: Mapping[str, Any]) -> TrainConfig:
 
 
 def _parse_part(table: dict[str, Any], part: str, title: str, network: str) -> object:
-    tables = TABLES[network]
+    tables = tables_of(network)
     kind = getattr(tables, part)
     if part != "loss":
         return kind(**_checked(table, kind, title, network))
@@ -591,7 +538,7 @@ def read_config(
         path: the file.
         changes: values that take the place of those in the file, by their dotted names, such as
             ``{"data.crop": 64}``.
-        settings: the same as texts, such as ``"iterations=500"``, ``"loss.mesh=2"`` and
+        settings: the same as texts, such as ``"iterations=500"``, ``"loss.style=2"`` and
             ``"start=runs/a/checkpoint.pt"``.
     """
     path = Path(path)
@@ -623,7 +570,7 @@ def _setting(text: str) -> tuple[str, object]:
     name, mark, value = (part.strip() for part in text.partition("="))
     if not mark or not name:
         raise OptionError(
-            f"{text!r} is no setting: write FIELD=VALUE, such as iterations=500 or loss.mesh=2"
+            f"{text!r} is no setting: write FIELD=VALUE, such as iterations=500 or loss.style=2"
         )
     try:
         return name, tomllib.loads(f"value = {value}")["value"]
@@ -667,59 +614,3 @@ def config_text(config: TrainConfig) -> str:
 def _toml(value: str | float) -> str:
     # The strings and truth values of JSON are those of TOML; numbers are Python's.
     return json.dumps(value) if isinstance(value, str | bool) else repr(value)
-
-
-def finetune_config(
-    photographs: str | Path,
-    paintings: str | Path,
-    *,
-    vgg: str | Path | None = None,
-    model: str = "quality",
-    iterations: int = 1500,
-) -> TrainConfig:
-    """The config that trains ``model`` further on a collection.
-
-    Small steps and few of them: the model can paint already, and shall learn the collection's
-    palette and strokes without losing its drawing.  Every picture is used four times, in other
-    pairs each time, which halves the time (``batches``).  About ten minutes for 40 paintings on two
-    processor cores.
-
-    Args:
-        photographs: folder, shard or pattern of shards; some hundred are enough.
-        paintings: the same; 20 or more.
-        vgg: file of the normalised VGG-19, the judge; by default what ``$IMPASTO_VGG`` names.
-        model: ``quality`` or ``fast``.
-        iterations: steps of 4 pairs.
-
-    Returns:
-        A config for ``train``.
-
-    Raises:
-        ModelError: if there is no VGG file.
-        OptionError: for a model that does not ship.
-
-    Example:
-        >>> finetune_config("photos", "paintings", vgg="vgg.pth")           # doctest: +SKIP
-    """
-    judge = find_vgg(vgg, normalised=True)
-    if model not in ("quality", "fast"):
-        raise OptionError(f"model {model!r} does not ship; fine-tune 'quality' or 'fast'")
-    return TrainConfig(
-        network=model,
-        start=model,
-        vgg=str(judge),
-        data=PairData(
-            contents={str(photographs): 1.0},
-            styles={str(paintings): 1.0},
-            crop=192,
-            repeats=4,
-            style_jitter=0.1,
-        ),
-        loss=TaughtLoss({"content": 10.0, "style": 20.0, "identity": 20.0, "mesh": 2.0}),
-        optimizer=StyleOptimizer(
-            learning_rate=4e-4, style_rate=0.1, final_rate=0.03, warmup=20, ema=0.99
-        ),
-        iterations=iterations,
-        batch=4,
-        preview_every=100,
-    )

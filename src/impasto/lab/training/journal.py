@@ -18,13 +18,10 @@ from impasto.errors import OptionError
 from impasto.images.files import write_whole
 from impasto.lab.data.pictures import held_out_squares
 from impasto.lab.data.sources import LeftOut
-from impasto.lab.training.config import TrainConfig
+from impasto.lab.training.config import TrainConfig, tables_of
 from impasto.lab.training.processes import Processes
-from impasto.lab.training.terms import TERM_NAMES
 
 LOG, HELD_OUT, LEFT_OUT = "log.csv", "held-out.csv", "left-out.csv"
-COLUMNS = ("step", "loss", "gradient", "learning_rate", *TERM_NAMES, "images_per_second")
-SEEN = ("step", *TERM_NAMES)
 
 
 class Journal:
@@ -38,6 +35,9 @@ class Journal:
     def __init__(self, folder: Path, config: TrainConfig, processes: Processes, step: int) -> None:
         """Raises ``OptionError`` where TensorBoard is asked for and not installed."""
         self.folder, self.config, self.processes = folder, config, processes
+        names = tables_of(config.network).columns
+        self.columns = "step", "loss", "gradient", "learning_rate", *names, "images_per_second"
+        self.seen = "step", *names
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}  # a step of another branch has other terms
         self.count, self.since = 0, time.monotonic()
@@ -46,8 +46,8 @@ class Journal:
         self.board = _board(folder, step) if config.tensorboard and processes.first else None
         if processes.first:
             (folder / LEFT_OUT).unlink(missing_ok=True)
-            _cut(folder / LOG, COLUMNS, step)
-            _cut(folder / HELD_OUT, SEEN, step)
+            _cut(folder / LOG, self.columns, step)
+            _cut(folder / HELD_OUT, self.seen, step)
 
     def add(self, step: int, values: dict[str, Tensor], rate: float) -> None:
         """Take note of a step, and write a line after every multiple of ``log_every``."""
@@ -67,7 +67,7 @@ class Journal:
         row["learning_rate"] = self.rate
         seconds = time.monotonic() - self.since
         row["images_per_second"] = self.count * self.config.batch / max(seconds, 1e-9)
-        self._write(LOG, COLUMNS, self.step, row)
+        self._write(LOG, self.columns, self.step, row)
         self.sums, self.counts, self.count, self.since = {}, {}, 0, time.monotonic()
 
     def held_out(self, step: int, sheet: Image.Image, terms: dict[str, float]) -> None:
@@ -76,7 +76,7 @@ class Journal:
         sheet.save(buffer, "PNG")
         path = self.folder / f"preview-{step:06d}.png"
         write_whole(path, buffer.getvalue(), overwrite=True)
-        self._write(HELD_OUT, SEEN, step, terms)
+        self._write(HELD_OUT, self.seen, step, terms)
         if self.board:
             pixels = torch.frombuffer(bytearray(sheet.tobytes()), dtype=torch.uint8)
             self.board.add_image(

@@ -115,7 +115,7 @@ def _learn(
                     "lessons": batches.state(step),
                     "step": step,
                     "seconds": clock.seconds,
-                    "stages": [*before, _stage(config, step)],
+                    "stages": [*before, _stage(config, step, objective.aim)],
                     "objective": objective.state(),
                     "names": list(setup.names),
                 },
@@ -242,15 +242,12 @@ def _bar(config: TrainConfig, step: int, processes: Processes) -> Any:
     )
 
 
-def _stage(config: TrainConfig, step: int) -> dict[str, Any]:
+def _stage(config: TrainConfig, step: int, aim: str) -> dict[str, Any]:
     """Facts about one stage of training, for the card of the model."""
     return {
         "iterations": step,
         "batch": config.batch,
         "crop": config.data.crop,
-        "distilled": bool(config.teacher),
-        "mesh": bool(config.weight("mesh")),
-        "colors": bool(config.weight("colors")),
-        "eye": bool(config.eye),
+        "aim": aim,
         "seed": config.seed,  # by which ``recipes/mix.py`` tells two runs from one
     }

@@ -1,8 +1,8 @@
 """Training objective of any network with ``encode`` and ``decode``.
 
-A pair costs most before the network has seen it: judge and teacher look at photograph, style and
-the teacher's picture.  What they find is a ``Batch``, a value that can be learned from again.
-``terms`` has the rows that the loss is a sum of.
+A pair costs most before the network has seen it: the judge looks at photograph and style.  What it
+finds is a ``Batch``, a value that can be learned from again.  ``terms`` has the rows that the loss
+is a sum of.
 """
 
 from __future__ import annotations
@@ -15,118 +15,81 @@ import torch
 from torch import Tensor
 
 from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, style_moments
-from impasto.lab.losses.transport import directions, projections
-from impasto.lab.methods.adain import Decoder
 from impasto.lab.nets.blocks import affine
 from impasto.lab.nets.network import align
 from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.vgg import VGG
 from impasto.lab.training.config import TrainConfig
 from impasto.lab.training.optimizers import precision
-from impasto.lab.training.terms import (
-    DISTILL_LAYERS,
-    WASSERSTEIN_LAYERS,
-    Batch,
-    Need,
-    Painted,
-    Term,
-    measure,
-)
-
-DIRECTIONS = 32
-"""Directions that the term ``wasserstein`` looks along, other ones in every batch."""
+from impasto.lab.training.terms import UNALIGNED, Batch, Painted, Term, measure
 
 Paint = Callable[[Any, Batch], Tensor]
 """Network and batch -> pictures of its pairs, then of its unaligned contents."""
 
 
 class Objective:
-    """The weighted sum of terms of a config; holds judge and, if any, teacher."""
+    """The weighted sum of the terms of a config; holds the judge."""
 
     paints = True
     """True if there are pictures to show of what is learned."""
+    aim = "the paper's losses"
+    """In the card of the model."""
     least_styles = 2
     """A network that shall take any style learns from one alone to ignore what it is given."""
 
     def __init__(
-        self,
-        config: TrainConfig,
-        vgg: VGG,
-        teacher: Decoder | None,
-        *,
-        paint: Paint,
-        features: bool = False,
+        self, config: TrainConfig, vgg: VGG, *, paint: Paint, features: bool = False
     ) -> None:
         """``paint``: what is trained; ``features``: whether it asks for those of a batch."""
-        self.config, self.vgg, self.teacher = config, vgg, teacher
+        self.config, self.vgg = config, vgg
         self.paint, self.features = paint, features
-        self.measured = measured_terms(config, teacher=teacher is not None)
+        self.measured = measured_terms(config)
         self.layers = list(dict.fromkeys(layer for term in self.measured for layer in term.layers))
 
-    def needs(self, need: Need) -> bool:
+    def needs(self, need: str) -> bool:
         """Return True if a measured term asks for this work."""
         return any(term.needs == need for term in self.measured)
 
-    @torch.no_grad()
     def prepare(
         self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
     ) -> Batch:
         """Prepare a batch of pairs (N, 3, H, W) in [0, 1]: all that the terms need.
 
         They may be one of several ``parts`` of a batch: every ``parts``-th pair from ``part`` on.
-        ``number``: of the batch; the directions of the sliced Wasserstein distance depend on it.
+        ``number``: of the batch, for an objective that draws something in each.
         """
+        return self.look(contents, styles, part=part, parts=parts)[0]
+
+    @torch.no_grad()
+    def look(
+        self, contents: Tensor, styles: Tensor, *, part: int, parts: int
+    ) -> tuple[Batch, dict[str, Tensor]]:
+        """Let the judge look at pairs: their batch, and its features of the styles."""
         seen = self.vgg(styles, STYLE_LAYERS)
         content = self.vgg(contents, [CONTENT_LAYER])[CONTENT_LAYER]
-        target = adain(content, seen[CONTENT_LAYER])
-        picture, taught = None, {}
-        if self.teacher is not None:
-            # Clipped, as it would be seen.
-            picture = self.teacher(target).float().clamp(0, 1)
-            taught = self.vgg(picture, DISTILL_LAYERS)
-        along, cast = {}, {}
-        if self.needs("directions"):
-            for layer in WASSERSTEIN_LAYERS:
-                x = seen[layer]
-                # 0 are the directions of the yardstick, which stays a stranger to training.
-                drawn = directions(x.shape[1], count=DIRECTIONS, seed=1 + number)
-                along[layer] = drawn.to(x.device)
-                cast[layer] = projections(x.flatten(2), along[layer])
-        quarter = max(len(contents) * parts // 4, 1)
-        some = len(range(part, quarter, parts))
-        return Batch(
+        some, share = quarter_of(len(contents), part, parts)
+        batch = Batch(
             contents,
             styles,
             style_moments(seen),
-            target,
-            content if self.features or self.teacher is None else None,
+            adain(content, seen[CONTENT_LAYER]),
+            content,
             seen[CONTENT_LAYER] if self.features else None,
-            picture,
-            taught,
-            along,
-            cast,
-            some if self.needs("unaligned") else 0,
-            some if self.needs("two margins") else None,
-            some * parts / quarter,
+            some if self.needs(UNALIGNED) else 0,
+            share,
         )
+        return batch, seen
 
     def paired(self, one: Batch, other: Batch) -> Batch:
-        """Pair the photographs of ``one`` with the styles of ``other``.
+        """Pair the photographs of ``one`` with the styles of ``other``: nothing is looked at again.
 
-        Nothing is looked at again.  A teacher's pictures are those of the pairs as they were made,
-        so with one ``one`` comes back as it is.
+        Where a batch does not keep the features of its photographs, it comes back as it is.
         """
-        if self.teacher is not None or one.content is None:
+        if one.content is None:
             return one
         target = affine(one.content, *align(one.content, other.wanted[CONTENT_LAYER]))
         return replace(
-            one,
-            styles=other.styles,
-            wanted=other.wanted,
-            target=target,
-            style=other.style,
-            along=other.along,
-            projections=other.projections,
+            one, styles=other.styles, wanted=other.wanted, target=target, style=other.style
         )
 
     def at(self, step: int) -> Objective:
@@ -155,26 +118,29 @@ class Objective:
 
     def terms(self, pictures: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Each term of the loss of such ``pictures``, before its weight."""
-        n = len(batch.contents)
-        output, unaligned, narrow = pictures.tensor_split([n, n + batch.unaligned])
-        return self.measure(output, batch, unaligned=unaligned, narrow=narrow)
+        output, unaligned = pictures.tensor_split([len(batch.contents)])
+        return self.measure(output, batch, unaligned=unaligned)
 
-    def measure(
-        self, output: Tensor, batch: Batch, *, unaligned: Tensor, narrow: Tensor
-    ) -> dict[str, Tensor]:
+    def measure(self, output: Tensor, batch: Batch, *, unaligned: Tensor) -> dict[str, Tensor]:
         """The terms of pictures that are told apart already (``terms.Painted``)."""
         features = self.vgg(output, self.layers)
         units = self.config.style_units
-        return measure(self.measured, Painted(batch, output, features, unaligned, narrow, units))
+        return measure(self.measured, Painted(batch, output, features, unaligned, units))
 
 
-def measured_terms(config: TrainConfig, *, teacher: bool = False) -> tuple[Term, ...]:
+def quarter_of(count: int, part: int, parts: int) -> tuple[int, float]:
+    """Number of the first quarter's pairs in a part of a batch, and the share of the part in them.
+
+    ``count`` pairs make a part, and every ``parts``-th of the batch from ``part`` on is in it.
+    """
+    quarter = max(count * parts // 4, 1)
+    some = len(range(part, quarter, parts))
+    return some, some * parts / quarter
+
+
+def measured_terms(config: TrainConfig) -> tuple[Term, ...]:
     """The terms that a run with ``config`` measures."""
-    return tuple(
-        term
-        for term in config.terms
-        if (term.always or config.weight(term.name)) and (term.needs != "teacher" or teacher)
-    )
+    return tuple(term for term in config.terms if term.always or config.weight(term.name))
 
 
 def weighted(config: TrainConfig, terms: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:

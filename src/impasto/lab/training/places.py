@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,13 @@ def anchored(config: TrainConfig, base: Path) -> TrainConfig:
             styles={style(place): share for place, share in data.styles.items()},
         )
     }
-    if config.teacher:
-        changes["loss"] = replace(loss, teacher=whole(config.teacher))
-    if config.eye:
-        changes["method"] = replace(method, eye=source(config.eye))
+    changes["loss"] = _with_fields(loss, loss.files, whole)
+    changes["method"] = _with_fields(method, method.sources, source)
     return replace(config, vgg=whole(config.vgg), start=source(config.start), **changes)
+
+
+def _with_fields(table: Any, names: Iterable[str], change: Callable[[str], str]) -> Any:
+    return replace(table, **{name: change(getattr(table, name)) for name in names})
 
 
 def with_vgg(config: TrainConfig, file: Path | None) -> TrainConfig:
@@ -124,7 +127,9 @@ def check_start(config: TrainConfig, file: Path) -> None:
         OptionError: naming the field and the command.
     """
     shipped = {row.name for row in MODELS}
-    for field, value in (("start", config.start), ("eye", config.eye)):
+    named = [("start", config.start)]
+    named += [(field, getattr(config.method, field)) for field in config.method.sources]
+    for field, value in named:
         if not value or value in shipped or Path(value).exists():
             continue
         recipe = file.with_name(f"{Path(value).parent.name}.toml")

@@ -7,8 +7,7 @@ so that the loop is the same for both.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,12 +17,8 @@ from impasto.errors import ModelError, OptionError
 from impasto.lab.data.cropping import Crops
 from impasto.lab.data.pictures import Loaded, Sampler, load_collections
 from impasto.lab.data.sources import LeftOut
-from impasto.lab.methods.adain import load_decoder
-from impasto.lab.methods.compact.network import Compact, Eye
-from impasto.lab.methods.compact.reading import eye_of, give_eye
-from impasto.lab.nets.state import difference
 from impasto.lab.nets.vgg import VGG, load_vgg
-from impasto.lab.training.batches import THIRD, Batches, BatchOptions, Partition, TwoSizes
+from impasto.lab.training.batches import Batches, BatchOptions, Partition
 from impasto.lab.training.builtin import (
     BuiltInObjective,
     StyleDraws,
@@ -34,14 +29,12 @@ from impasto.lab.training.builtin import (
 from impasto.lab.training.checkpoints import names_of, start_from
 from impasto.lab.training.config import TrainConfig
 from impasto.lab.training.journal import Preview
-from impasto.lab.training.networks import WIDE, BuiltInRow, NetworkRow
+from impasto.lab.training.networks import BuiltInRow, NetworkRow
 from impasto.lab.training.objective import Objective
 from impasto.lab.training.optimizers import in_bf16
 
 AHEAD = 2
 """Batches of crops that are made before they are asked for."""
-VIEWS, VIEWED = 128, 16
-"""Batches, and crops in each, that a reader looks at to find the main axes of styles."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +50,6 @@ class Setup:
         loaded: the collections behind both, which list what they leave out.
         before: the stages of training that the first weights have behind them.
         preview: makes what looks at held-out pictures.
-        larger: where the larger crops of photographs and styles come from, if there are any.
         names: of the styles that are built in.
         held: how many of them are to stay as they are.
         apart: parameters of styles of which a step moves those alone that it draws.
@@ -71,7 +63,6 @@ class Setup:
     loaded: tuple[Loaded, ...]
     before: list[dict[str, Any]]
     preview: Callable[[], Preview]
-    larger: tuple[Sampler, Sampler] | None = None
     names: tuple[str, ...] = ()
     held: int = 0
     apart: tuple[nn.Parameter, ...] = ()
@@ -83,21 +74,17 @@ class Setup:
 
     def batches(
         self, config: TrainConfig, device: torch.device, *, rank: int = 0, count: int = 1
-    ) -> Batches | TwoSizes:
+    ) -> Batches:
         """The batches of every step, of which process ``rank`` of ``count`` has its parts."""
-        own, parts = config.accumulate, config.accumulate * count
-        partition = Partition(count=parts, own=range(rank * own, (rank + 1) * own))
-        made = partial(Batches, self.objective, partition=partition, device=device)
-        options = BatchOptions(batch=config.batch, repeats=config.repeats, seed=config.seed)
-        batches = made(self.contents, self.styles, options=options)
-        if self.larger is None:
-            return batches
-        # As many pixels a step as the others have, and a block that is through when theirs is.
-        batch = config.batch * (config.data.crop / config.data.larger) ** 2
-        batch = max(round(batch / parts), 1) * parts
-        block = max(batches.size // (THIRD - 1), 1)
-        options = replace(options, batch=batch, block=block)
-        return TwoSizes(batches, made(*self.larger, options=options))
+        own = config.accumulate
+        return Batches(
+            self.objective,
+            self.contents,
+            self.styles,
+            options=BatchOptions(batch=config.batch, repeats=config.repeats, seed=config.seed),
+            partition=Partition(count=own * count, own=range(rank * own, (rank + 1) * own)),
+            device=device,
+        )
 
     def settle(self) -> None:
         """Adjust the gradients as the method asks, once they are there."""
@@ -116,7 +103,7 @@ def open_setup(
         row: the network that it names.
         device: where it is trained.
         begun: whether weights and the stages before them will come from the run's own checkpoint,
-            so that what ``start`` and ``eye`` name may be gone (but with ``add_styles``, which asks
+            so that what ``start`` names may be gone (but with ``add_styles``, which asks
             ``start`` for the names of its styles).
 
     Raises:
@@ -124,31 +111,19 @@ def open_setup(
     """
     if isinstance(row, BuiltInRow):
         return _built_in(config, row, device, begun)
-    margin = WIDE if config.weight("rim") else row.margin
-    if config.data.crop <= margin:
+    if config.data.crop <= row.margin:
         raise OptionError(
-            f"crop = {config.data.crop}; {row.name} takes crops of more than {margin} px, its "
+            f"crop = {config.data.crop}; {row.name} takes crops of more than {row.margin} px, its "
             "margin"
         )
     objective = _objective(config, row, device)
     photographs, paintings = _read(config)
-    contents, styles = _samplers(config, photographs, paintings, device)
-    larger = None
-    if config.data.larger:
-        # With another seed: not the same crops once more.
-        data = replace(config.data, crop=config.data.larger, larger=0)
-        other = replace(config, data=data, seed=config.seed + 10)
-        larger = _samplers(other, photographs, paintings, device)
+    contents, styles = samplers(config, photographs, paintings, device)
     learned = row.learned().to(device, memory_format=torch.channels_last)
     before = []
     if config.start and not begun:
         before = start_from(learned, config.start, part=row.part)
-    if config.eye and not begun:
-        _open_eye(learned, config, row, styles, device)
-    if isinstance(learned, Compact) and (config.start or config.eye):
-        # An eye that is given stays as it is: all that a reader learns rests on it.
-        learned.reader.eye.requires_grad_(False)
-    return Setup(
+    setup = Setup(
         learned=learned,
         moving=[each for each in learned.parameters() if each.requires_grad],
         objective=objective,
@@ -157,24 +132,11 @@ def open_setup(
         loaded=(photographs, paintings),
         before=before,
         preview=lambda: Preview(config, device),
-        larger=larger,
     )
-
-
-def _open_eye(
-    learned: Any, config: TrainConfig, row: NetworkRow, styles: Sampler, device: torch.device
-) -> None:
-    eye = eye_of(config.eye)
-    own = learned if isinstance(learned, Eye) else learned.reader.eye
-    if differing := difference(own.state_dict(), eye):
-        raise ModelError(f"the eye of {config.eye} does not fit {row.name}: {differing}")
-    drawn = styles.state()
-    crops = (styles.batch(VIEWED, range(VIEWED), device=device) for _ in range(VIEWS))
-    if isinstance(learned, Eye):
-        learned.load_state_dict(eye)
-    else:
-        give_eye(learned, eye, crops, bf16=in_bf16(config, device))
-    styles.restore(drawn)  # training draws the same with an eye and without
+    if row.opened is None:
+        return setup
+    opened: Setup = row.opened(setup, config, device, begun=begun)
+    return opened
 
 
 def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun: bool) -> Setup:
@@ -239,7 +201,7 @@ def _judge(config: TrainConfig, device: torch.device) -> VGG:
 
 
 def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Objective:
-    """The judge and the teacher, in the precision of the config."""
+    """The objective of a config, its judge in the precision of that."""
     judge = _judge(config, device)
     if not judge.is_normalized:
         raise ModelError(
@@ -247,15 +209,11 @@ def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Ob
             f"the losses of {row.name} are made for one; make it with `impasto lab normalize "
             f"{config.vgg} PHOTOGRAPHS`"
         )
-    teacher = None
-    if config.teacher:
-        teacher = load_decoder(config.teacher)
-        teacher.to(device, judge.preprocess.weight.dtype).requires_grad_(False)
     paint: Any = row.paint
     if config.compile:  # for every size of crops its own
         paint = torch.compile(paint, dynamic=False)
         judge.compile(dynamic=False)
-    return row.objective(config, judge, teacher, paint=paint, features=row.features)
+    return row.objective(config, judge, paint=paint, features=row.features)
 
 
 def _collections(config: TrainConfig, places: dict[str, float]) -> Loaded:
@@ -284,10 +242,10 @@ def _read(config: TrainConfig) -> tuple[Loaded, Loaded]:
     return photographs, paintings
 
 
-def _samplers(
+def samplers(
     config: TrainConfig, photographs: Loaded, paintings: Loaded, device: torch.device
 ) -> tuple[Sampler, Sampler]:
-    """Samplers of photographs and of styles."""
+    """Samplers of photographs and of styles, as a config says."""
     return (
         _sampler(config, photographs, config.data.contents, config.data.content_scale, device),
         _sampler(

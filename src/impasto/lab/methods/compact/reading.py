@@ -1,8 +1,9 @@
-"""Objectives of what paints no pair: the reader's eye, and Style-Swap's inverse network."""
+"""Training of the eye that a reader sees styles with, and the giving of one to a reader."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,53 @@ import torch
 from torch import Tensor
 
 from impasto.errors import ModelError
-from impasto.lab.losses import STYLE_LAYERS, style_moments
-from impasto.lab.losses.patches import Bank, style_swap
+from impasto.lab.losses import STYLE_LAYERS, moment_loss, style_moments
 from impasto.lab.methods.compact.network import Compact
-from impasto.lab.nets.fast_moments import fast_mean_std
-from impasto.lab.training.checkpoints import READER, weights_from
+from impasto.lab.methods.compact.reader import PREFIX
+from impasto.lab.methods.compact.terms import CompactBatch
+from impasto.lab.nets.fast_moments import fast_mean_square, fast_mean_std
+from impasto.lab.training.checkpoints import weights_from
 from impasto.lab.training.objective import Objective, weighted
 from impasto.lab.training.optimizers import precision
-from impasto.lab.training.terms import (
-    INVERSE_LAYER,
-    Batch,
-    Mapped,
-    measure,
-)
+from impasto.lab.training.terms import Term, measure
 
 EYE_LAYERS = STYLE_LAYERS[1:]
 """The layers whose maps an eye is trained to predict."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mapped:
+    """Feature maps that a reader's eye gives for the styles of a batch, for ``READER_TERMS``."""
+
+    batch: CompactBatch
+    maps: Mapping[str, Tensor]
+    units: str
+
+
+def _mapped_style(mapped: Mapped) -> Tensor:
+    return moment_loss(mapped.maps, mapped.batch.wanted, units=mapped.units)
+
+
+def _mapped_features(mapped: Mapped) -> Tensor:
+    wanted = mapped.batch.wanted
+    return torch.stack(
+        [
+            fast_mean_square(mapped.maps[layer], seen) / _variance(*wanted[layer]).clamp(min=1e-3)
+            for layer, seen in mapped.batch.taught.items()
+        ]
+    ).sum()
+
+
+def _variance(mean: Tensor, std: Tensor) -> Tensor:
+    # Of all numbers of a map: within pictures and channels, and between them.
+    return std.square().mean() + mean.var(correction=0)
+
+
+READER_TERMS: tuple[Term, ...] = (
+    Term("style", 10.0, _mapped_style, always=True),
+    Term("distill_features", 0.0, _mapped_features, always=True),
+)
+"""Of the eye that the compact networks read styles with."""
 
 
 class ReadingObjective(Objective):
@@ -41,13 +73,13 @@ class ReadingObjective(Objective):
     @torch.no_grad()
     def prepare(
         self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
-    ) -> Batch:
+    ) -> CompactBatch:
         """Prepare VGG's maps of ``styles`` (N, 3, H, W) in [0, 1]."""
         seen = self.vgg(styles, EYE_LAYERS)
         wanted = style_moments(seen)
-        return Batch(contents, styles, wanted, styles, None, None, None, seen)
+        return CompactBatch(contents, styles, wanted, styles, taught=seen)
 
-    def __call__(self, learned: Any, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, learned: Any, batch: CompactBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to minimize, and each term before its weight."""
         with precision(self.config, batch.styles):
             maps = dict(zip(EYE_LAYERS, learned(batch.styles), strict=True))
@@ -62,8 +94,8 @@ def eye_of(source: str | Path) -> dict[str, Tensor]:
     ``ModelError`` where there is none.
     """
     weights = weights_from(source)[0]
-    if any(name.startswith(READER) for name in weights):
-        own = READER + "eye."
+    if any(name.startswith(PREFIX) for name in weights):
+        own = PREFIX + "eye."
         weights = {k.removeprefix(own): v for k, v in weights.items() if k.startswith(own)}
     if "maps.0.weight" not in weights:
         raise ModelError(f"{source}: there is no eye in it; give a run of reader, or a model")
@@ -87,34 +119,3 @@ def give_eye(
             means, stds = zip(*(fast_mean_std(x) for x in learned.encode(batch)), strict=True)
             rows.append(learned.reader.seen(batch, None, means, stds))
     learned.reader.look(torch.cat(rows))
-
-
-class InverseObjective(Objective):
-    """Section 4 of Chen & Schmidt 2016: ``mean |F(x) - target|^2 + variation TV(x)``.
-
-    A batch's targets are the swapped features of its pairs, then the features of its photographs
-    and of its paintings: swapped features are those of no picture, so the network has to see them
-    in training. Without style term; the ``identity`` term is the L1 distance of photographs and
-    paintings from themselves, which the paper has not (the authors' code has, with weight 0).
-    """
-
-    @torch.no_grad()
-    def prepare(
-        self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
-    ) -> Batch:
-        """Prepare a batch of pairs (N, 3, H, W) in [0, 1]: 3 N targets."""
-        content, style = (
-            self.vgg(each, [INVERSE_LAYER])[INVERSE_LAYER] for each in (contents, styles)
-        )
-        # One style a photograph, where the authors' code swaps all with all.
-        swapped = [
-            style_swap(one[None], Bank([other[None]])).to(content.dtype)
-            for one, other in zip(content, style, strict=True)
-        ]
-        target = torch.cat([*swapped, content, style])
-        target = target.contiguous(memory_format=torch.channels_last)
-        return Batch(contents, styles, {}, target, None, None, None, {})
-
-    def terms(self, pictures: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Each term of the loss of such ``pictures``, before its weight."""
-        return self.measure(pictures, batch, unaligned=pictures[:0], narrow=pictures[:0])

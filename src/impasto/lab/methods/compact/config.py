@@ -1,0 +1,62 @@
+"""Fields that only the configs of compact networks and of their eye have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from impasto.errors import OptionError
+from impasto.lab.methods.compact.terms import COMPACT_TERMS, TEACHER
+from impasto.lab.training.config import Method, MomentLoss, PairData
+
+
+@dataclass(frozen=True)
+class CompactData(PairData):
+    """``[data]`` of ``fast`` and ``quality``."""
+
+    larger: int = 0
+    """Side of the crops of every third step, in as many fewer pairs as they are larger; 0: all are
+    of one size. Textures are lost where none are small, and large ones where none are large."""
+
+    @property
+    def reduced_to(self) -> int:
+        """Shorter side that larger pictures are brought down to before crops are cut."""
+        return max(super().reduced_to, 2 * self.larger)
+
+    def __post_init__(self) -> None:
+        """Raise ``OptionError`` for a value out of its range."""
+        super().__post_init__()
+        if self.larger and (self.larger <= self.crop or self.larger % 16 or self.resize):
+            raise OptionError(
+                f"larger = {self.larger} beside crop = {self.crop}, resize = {self.resize}; it is "
+                "more than crop and a multiple of 16, and goes without resize"
+            )
+
+
+@dataclass(frozen=True)
+class TaughtLoss(MomentLoss):
+    """``[loss]`` where a teacher may be distilled."""
+
+    teacher: str = ""
+    """File of an AdaIN decoder for ``vgg``, whose pictures are distilled; empty: no teacher."""
+
+    files: ClassVar[tuple[str, ...]] = ("teacher",)
+
+    def __post_init__(self) -> None:
+        """Raise ``OptionError`` for a value out of its range or a term without its teacher."""
+        super().__post_init__()
+        for term in COMPACT_TERMS:
+            if term.needs == TEACHER and self.weights.get(term.name) and not self.teacher:
+                raise OptionError(f'{term.name} needs a teacher; give loss.teacher = "DECODER"')
+
+
+@dataclass(frozen=True)
+class EyeMethod(Method):
+    """``[compact]`` and ``[reader]``."""
+
+    eye: str = ""
+    """Checkpoint of ``reader`` or of a compact network, bundle or model by name whose eye a reader
+    is given, with new axes, instead of what ``start`` has of it. Either way an eye that is there
+    stays as it is; ``reader``, which trains eyes, starts from it."""
+
+    sources: ClassVar[tuple[str, ...]] = ("eye",)

@@ -1,0 +1,128 @@
+"""Objective of a compact network: the paper's losses, a teacher, and terms of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impasto.lab.losses.transport import directions, projections
+from impasto.lab.methods.adain import Decoder, load_decoder
+from impasto.lab.methods.compact.terms import (
+    DIRECTIONS,
+    DISTILL_LAYERS,
+    MARGINS,
+    TEACHER,
+    WASSERSTEIN_LAYERS,
+    CompactBatch,
+    CompactPainted,
+)
+from impasto.lab.nets.network import stylize
+from impasto.lab.nets.vgg import VGG
+from impasto.lab.training.config import TrainConfig
+from impasto.lab.training.objective import Objective, Paint, quarter_of
+from impasto.lab.training.terms import Batch, measure
+
+MARGIN = 16
+"""Reflected border in pixels around pictures of the compact networks, which pad with zeros."""
+WIDE = 64
+"""A border so wide that next to nothing of the zeros behind it is seen within."""
+COUNT = 32
+"""Directions that the term ``wasserstein`` looks along, other ones in every batch."""
+
+
+class CompactObjective(Objective):
+    """The weighted sum of ``COMPACT_TERMS``; holds judge and, if any, teacher."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        vgg: VGG,
+        *,
+        paint: Paint,
+        features: bool = False,
+        teacher: Decoder | None = None,
+    ) -> None:
+        """``teacher``: by default the decoder that the config names, if it names one."""
+        super().__init__(config, vgg, paint=paint, features=features)
+        if teacher is None and config.loss.teacher:
+            teacher = load_decoder(config.loss.teacher)
+        if teacher is None:
+            self.measured = tuple(term for term in self.measured if term.needs != TEACHER)
+            self.layers = [*dict.fromkeys(name for term in self.measured for name in term.layers)]
+        else:
+            weight = vgg.preprocess.weight
+            teacher.to(weight.device, weight.dtype).requires_grad_(False)
+        self.teacher = teacher
+
+    @property
+    def aim(self) -> str:
+        """Aim of a run, for the card of the model."""
+        config = self.config
+        aim = super().aim if self.teacher is None else "distilling an AdaIN decoder"
+        aim += " and against a mesh" if config.weight("mesh") else ""
+        aim += " and on the colors of pixels" if config.weight("colors") else ""
+        return aim + (", with a reader whose eye was trained apart" if config.method.eye else "")
+
+    @torch.no_grad()
+    def prepare(
+        self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
+    ) -> CompactBatch:
+        """Prepare a batch of pairs as ``Objective.prepare`` does, and what further terms need."""
+        batch, seen = self.look(contents, styles, part=part, parts=parts)
+        found: dict[str, Any] = dict(vars(batch))
+        if self.teacher is not None:
+            # Clipped, as it would be seen.
+            found["picture"] = self.teacher(batch.target).float().clamp(0, 1)
+            found["taught"] = self.vgg(found["picture"], DISTILL_LAYERS)
+            if not self.features:
+                found["content"] = None  # a pair stays together: its picture is painted already
+        if self.needs(DIRECTIONS):
+            found["along"], found["projections"] = {}, {}
+            for layer in WASSERSTEIN_LAYERS:
+                x = seen[layer]
+                # 0 are the directions of the yardstick, which stays a stranger to training.
+                along = directions(x.shape[1], count=COUNT, seed=1 + number).to(x.device)
+                found["along"][layer] = along
+                found["projections"][layer] = projections(x.flatten(2), along)
+        if self.needs(MARGINS):
+            found["rim"] = quarter_of(len(contents), part, parts)[0]
+        return CompactBatch(**found)
+
+    def paired(self, one: Batch, other: Batch) -> Batch:
+        """Pair the photographs of ``one`` with the styles of ``other``.
+
+        A teacher's pictures are those of the pairs as they were made, so with one ``one`` comes
+        back as it is.
+        """
+        if self.teacher is not None:
+            return one
+        paired = super().paired(one, other)
+        if isinstance(paired, CompactBatch) and isinstance(other, CompactBatch):
+            return replace(paired, along=other.along, projections=other.projections)
+        return paired
+
+    def terms(self, pictures: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Each term of the loss of such ``pictures``, before its weight."""
+        n = len(batch.contents)
+        output, unaligned, narrow = pictures.tensor_split([n, n + batch.unaligned])
+        features, units = self.vgg(output, self.layers), self.config.style_units
+        painted = CompactPainted(batch, output, features, unaligned, units, narrow)
+        return measure(self.measured, painted)
+
+
+def paint_batch(network: Any, batch: CompactBatch) -> Tensor:
+    """Pictures of a batch, of its unaligned contents, and of some pairs with the studio's margin.
+
+    With a margin, as the studio: what a network that pads with zeros does there is not seen.
+    Without one it puts there what is missing within, and is off wherever the rim is cut off.
+    """
+    contents, styles = batch.contents, batch.styles
+    margin = MARGIN if batch.rim is None else WIDE
+    pictures = stylize(network, contents, styles, unaligned=batch.unaligned, margin=margin)
+    if not batch.rim:
+        return pictures
+    narrow = stylize(network, contents[: batch.rim], styles[: batch.rim], margin=MARGIN)
+    return torch.cat([pictures, narrow])

@@ -1,0 +1,53 @@
+"""Rows of the compact networks and of the eye that they read styles with, for training."""
+
+from __future__ import annotations
+
+from impasto.lab.methods.compact.config import CompactData, EyeMethod, TaughtLoss
+from impasto.lab.methods.compact.network import FAST, QUALITY, Compact
+from impasto.lab.methods.compact.objective import MARGIN, CompactObjective, paint_batch
+from impasto.lab.methods.compact.reader import EYE, Eye
+from impasto.lab.methods.compact.reading import READER_TERMS, ReadingObjective
+from impasto.lab.methods.compact.scales import CompactShape
+from impasto.lab.methods.compact.setup import open_compact, open_reader
+from impasto.lab.methods.compact.terms import COMPACT_TERMS
+from impasto.lab.training.config import MomentLoss, StyleOptimizer, Tables
+from impasto.lab.training.networks import NetworkRow
+
+
+def _compact(name: str, title: str, shape: CompactShape) -> NetworkRow:
+    return NetworkRow(
+        name=name,
+        title=title,
+        architecture=(
+            f"pixel unshuffle, {len(shape.channels)} levels of {shape.channels} channels, "
+            f"residual blocks {shape.encoder_blocks} down and {shape.decoder_blocks} up, "
+            f"styles read with an eye of {shape.eye} channels"
+        ),
+        tables=Tables(
+            COMPACT_TERMS, CompactData, TaughtLoss, StyleOptimizer, EyeMethod, title="compact"
+        ),
+        learned=lambda: Compact(shape),
+        paint=paint_batch,
+        assembled=lambda learned, _: learned,
+        objective=CompactObjective,
+        opened=open_compact,
+        margin=MARGIN,
+    )
+
+
+FAST_ROW = _compact("fast", "Compact network for real time", FAST)
+QUALITY_ROW = _compact(
+    "quality", "Compact network, better pictures for four times the work", QUALITY
+)
+READER_ROW = NetworkRow(
+    name="reader",
+    title="The eye that the compact networks read styles with",
+    architecture=f"features of {EYE} channels that tell the maps of VGG-19",
+    tables=Tables(READER_TERMS, loss=MomentLoss, method=EyeMethod, title="reader"),
+    learned=lambda: Eye(EYE),
+    paint=paint_batch,
+    assembled=None,
+    objective=ReadingObjective,
+    opened=open_reader,
+    remark="it paints nothing; a config of a compact network names its checkpoint as its eye",
+)

@@ -1,0 +1,117 @@
+"""Setup of the training of compact networks: their eye, and crops of two sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from impasto.errors import ModelError, OptionError
+from impasto.lab.data.pictures import Sampler
+from impasto.lab.methods.compact.batches import THIRD, TwoSizes
+from impasto.lab.methods.compact.objective import WIDE
+from impasto.lab.methods.compact.reading import eye_of, give_eye
+from impasto.lab.nets.state import difference
+from impasto.lab.training.batches import Batches
+from impasto.lab.training.config import TrainConfig
+from impasto.lab.training.optimizers import in_bf16
+from impasto.lab.training.setup import Setup, samplers
+
+VIEWS, VIEWED = 128, 16
+"""Batches, and crops in each, that a reader looks at to find the main axes of styles."""
+
+
+@dataclass(frozen=True, eq=False)
+class CompactSetup(Setup):
+    """Setup of a compact network.
+
+    Attributes:
+        larger: where the larger crops of photographs and styles come from, if there are any.
+    """
+
+    larger: tuple[Sampler, Sampler] | None = None
+
+    def batches(
+        self, config: TrainConfig, device: torch.device, *, rank: int = 0, count: int = 1
+    ) -> Batches | TwoSizes:
+        """The batches of every step, of which process ``rank`` of ``count`` has its parts."""
+        batches = super().batches(config, device, rank=rank, count=count)
+        if self.larger is None:
+            return batches
+        # As many pixels a step as the others have, and a block that is through when theirs is.
+        parts = batches.partition.count
+        batch = config.batch * (config.data.crop / config.data.larger) ** 2
+        batch = max(round(batch / parts), 1) * parts
+        block = max(batches.size // (THIRD - 1), 1)
+        larger = Batches(
+            self.objective,
+            *self.larger,
+            options=replace(batches.options, batch=batch, block=block),
+            partition=batches.partition,
+            device=device,
+        )
+        return TwoSizes(batches, larger)
+
+
+def open_compact(
+    setup: Setup, config: TrainConfig, device: torch.device, *, begun: bool
+) -> CompactSetup:
+    """Give the reader of a new network its eye, and open the larger crops.
+
+    Args:
+        setup: of any network.
+        config: all that decides what comes out.
+        device: where it is trained.
+        begun: whether the weights will come from the run's own checkpoint.
+
+    Raises:
+        ModelError, OptionError: for what the config asks for.
+    """
+    if config.weight("rim") and config.data.crop <= WIDE:
+        raise OptionError(
+            f"crop = {config.data.crop}; with rim {config.network} takes crops of more than {WIDE} "
+            "px, its margin"
+        )
+    larger = None
+    if config.data.larger:
+        # With another seed: not the same crops once more.
+        data = replace(config.data, crop=config.data.larger, larger=0)
+        other = replace(config, data=data, seed=config.seed + 10)
+        larger = samplers(other, *setup.loaded, device)
+    learned: Any = setup.learned
+    if config.method.eye and not begun:
+        give = partial(give_eye, learned, bf16=in_bf16(config, device))
+        drawn = setup.styles.state()
+        crops = (setup.styles.batch(VIEWED, range(VIEWED), device=device) for _ in range(VIEWS))
+        give(_fitting_eye(config, learned.reader.eye), crops)
+        setup.styles.restore(drawn)  # training draws the same with an eye and without
+    if config.start or config.method.eye:
+        # An eye that is given stays as it is: all that a reader learns rests on it.
+        learned.reader.eye.requires_grad_(False)
+    moving = [each for each in learned.parameters() if each.requires_grad]
+    return CompactSetup(**{**vars(setup), "moving": moving}, larger=larger)
+
+
+def open_reader(setup: Setup, config: TrainConfig, device: torch.device, *, begun: bool) -> Setup:
+    """Let the eye that is trained start from the one that the config names.
+
+    The arguments are those of :func:`open_compact`.
+
+    Raises:
+        ModelError: if that does not fit.
+    """
+    if config.method.eye and not begun:
+        setup.learned.load_state_dict(_fitting_eye(config, setup.learned))
+    return setup
+
+
+def _fitting_eye(config: TrainConfig, own: nn.Module) -> dict[str, torch.Tensor]:
+    eye = eye_of(config.method.eye)
+    if differing := difference(own.state_dict(), eye):
+        raise ModelError(
+            f"the eye of {config.method.eye} does not fit {config.network}: {differing}"
+        )
+    return eye
