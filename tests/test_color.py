@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from functools import reduce
 from itertools import pairwise
 from pathlib import Path
@@ -27,9 +28,10 @@ from impasto.controls.color import (
     palette_of,
     put_luminance,
 )
+from impasto.controls.color.matching import match_colors
 from impasto.controls.color.palette import from_tones, to_tones
 from impasto.errors import ImageError, OptionError
-from impasto.images.photo import read_photo
+from impasto.images.photo import Photo, read_photo
 from impasto.images.resizing import resize
 
 Floats = NDArray[np.float64]
@@ -181,6 +183,55 @@ def test_matching_real_pictures(method: str, photo: Path) -> None:
     content = resize(read_photo(photo).image, 96)
     for path in STYLES:
         check_match(match(resize(read_photo(path).image, 80), content, method=method), content)
+
+
+def published_coral(style: Floats, content: Floats) -> Floats:
+    """``preserve_color`` of the authors' code, as its formulas stand there, in double precision."""
+    (source, source_mean, source_spread), (_, mean, spread) = (
+        (flat, flat.mean(axis=1, keepdims=True), flat.std(axis=1, ddof=1, keepdims=True))
+        for flat in (each.reshape(-1, 3).T for each in (style, content))
+    )
+    standard = (source - source_mean) / source_spread
+    target = (content.reshape(-1, 3).T - mean) / spread
+    roots = [root_by_iteration(each @ each.T + np.eye(3)) for each in (standard, target)]
+    moved = roots[1] @ np.linalg.inv(roots[0]) @ standard
+    return (moved * spread + mean).T.reshape(style.shape)
+
+
+@pytest.mark.parametrize("sides", [(96, 96), (96, 192), (128, 64)], ids="{0[0]}-{0[1]}".format)
+@pytest.mark.parametrize("photo", PHOTOS[:2], ids=lambda path: path.stem)
+def test_coral_is_the_published_one(photo: Path, sides: tuple[int, int]) -> None:
+    content = read_photo(photo)
+    content = replace(content, image=resize(content.image, sides[0]))
+    for path in STYLES[:3]:
+        style = read_photo(path)
+        style = replace(style, image=resize(style.image, sides[1]))
+        wanted = published_coral(style.image.astype(float), content.image.astype(float))
+        found = match_colors(style, moments_of(content.image), method="coral").image
+        assert 10 * np.log10(1 / np.square(found - wanted).mean()) > 100
+
+
+def test_coral_depends_on_the_sizes_of_pictures_and_does_not_clip() -> None:
+    style, content = colors(seed=1, size=(64, 64)), colors(seed=2, size=(32, 32))
+    ratio = match(style, content, method="coral").std((0, 1)) / content.std((0, 1))
+    np.testing.assert_allclose(ratio, 0.5, rtol=0.01)  # sides twice as long: half the deviation
+    photo = Photo(content.astype(np.float32), None, "a small one")
+    found = match_colors(photo, moments_of(style), method="coral").image
+    assert found.min() < 0 and found.max() > 1
+    np.testing.assert_allclose(found.mean((0, 1)), style.mean((0, 1)), atol=1e-6)
+    same = match(content, content, method="coral")
+    np.testing.assert_allclose(same, content, atol=1e-12)
+
+
+@pytest.mark.parametrize("flat", [(0, 1, 2), (1,)])
+def test_coral_of_channels_that_do_not_vary_is_their_mean(flat: tuple[int, ...]) -> None:
+    style, content = colors(seed=1), colors(seed=2)
+    style[..., list(flat)] = 0.25
+    found = match(style, content, method="coral")
+    np.testing.assert_allclose(found.mean((0, 1)), content.mean((0, 1)), atol=1e-9)
+    assert np.abs(found).max() < 5
+    grey = np.full((8, 8, 3), 0.5)
+    np.testing.assert_allclose(match(content, grey, method="coral"), 0.5, atol=1e-4)
 
 
 @pytest.mark.parametrize("method", LINEAR)
@@ -617,7 +668,8 @@ def test_a_large_picture_takes_no_copies(work: Callable[[NDArray[np.float32]], A
 
 def test_the_table_of_methods() -> None:
     places = {row.name: row.stage for row in METHODS}
-    assert places == {**dict.fromkeys(LINEAR, "before"), "luminance": "both", "only": "after"}
+    before = dict.fromkeys([*LINEAR, "coral"], "before")
+    assert places == {**before, "luminance": "both", "only": "after"}
     assert all(find_method(row.name) is row and row.summary and row.use for row in METHODS)
 
 

@@ -92,8 +92,8 @@ class Controls:
     )
     color: str | None = option(
         None,
-        "Keep the photograph's colors: cholesky, eigen, monge-kantorovich or luminance; or take "
-        "the style's colors and nothing else: only.",
+        "Keep the photograph's colors: cholesky, eigen, monge-kantorovich, coral or luminance; or "
+        "take the style's colors and nothing else: only.",
         metavar="NAME",
     )
     transform: str = option(

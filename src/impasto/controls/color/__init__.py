@@ -23,6 +23,7 @@ from impasto.controls.color.moments import (
     F,
     Matrix,
     apply_map,
+    matrix_power,
     moments_of,
     pixelwise,
 )
@@ -71,12 +72,14 @@ class ColorMethod:
         stage: the step at which it acts. "before" changes the style picture, with
             :func:`linear_map`; "after" the result, with :func:`palette_map`; "both" first the style
             picture, with :func:`linear_map`, and at last the result, with :func:`put_luminance`.
+        clip: whether a style picture is clipped to [0, 1] after it.
     """
 
     name: str
     summary: str
     use: str
     stage: Stage
+    clip: bool = True
 
 
 METHODS: tuple[ColorMethod, ...] = (
@@ -97,6 +100,13 @@ METHODS: tuple[ColorMethod, ...] = (
         summary="the style gets the photograph's colors by the smallest change there is",
         use="the first to try: what is light, warm or green in the style stays so where it can",
         stage="before",
+    ),
+    ColorMethod(
+        name="coral",
+        summary="what the authors' code does to keep colors; it depends on the sizes of pictures",
+        use="to repeat published results; monge-kantorovich is what it means to be",
+        stage="before",
+        clip=False,
     ),
     ColorMethod(
         name="luminance",
@@ -142,6 +152,14 @@ def linear_map(
         eigen               A = T^1/2 S^-1/2
         monge-kantorovich   A = S^-1/2 (S^1/2 T S^1/2)^1/2 S^-1/2
         luminance           A = 1 l^T sigma_T / sigma_S                     Y = l^T x, grey result
+        coral               A = D_T (n_T R_T + I)^1/2 (n_S R_S + I)^-1/2 D_S^-1
+
+    **CORAL.** What the authors' code of AdaIN, and its PyTorch port after it, do for
+    ``preserve_color`` (correlation alignment, Sun, Feng & Saenko 2016, with sums where that has
+    means). R is the matrix of correlations of a picture, n its number of pixels less 1 and D its
+    unbiased deviations. Since n stands within the roots, the deviation that comes out is that of T
+    times sqrt(n_T / n_S): half of it, if the sides of ``image`` are twice as long as those of
+    ``reference``. Of a channel that does not vary all that is asked for is its mean.
 
     **Flat pictures.** A linear map cannot give color to a picture that has none, such as a grey one
     or one of two colors. A direction in which ``image`` deviates by less than 1e-6, or by less than
@@ -182,7 +200,10 @@ def linear_map(
         # Written for luminances: the offset has no part in I and Q.
         offset = np.full(3, _LUMA @ reference.mean - gain * (_LUMA @ image.mean))
         return matrix, offset
-    matrix = _matrix(image.covariance, reference.covariance, method)
+    if method == "coral":
+        matrix = _coral(image, reference)
+    else:
+        matrix = _matrix(image.covariance, reference.covariance, method)
     return matrix, reference.mean - matrix @ image.mean
 
 
@@ -250,6 +271,21 @@ def _matrix(have: Matrix, want: Matrix, method: str) -> Matrix:
     left, _, right = np.linalg.svd(near, full_matrices=False)
     matrix: Matrix = (wanted_axes * wanted_spread) @ (left @ right) @ (axes / spread).T
     return matrix
+
+
+def _coral(image: ColorMoments, reference: ColorMoments) -> Matrix:
+    """Compute the matrix of CORAL as published: of sums, not of means."""
+    (stretch, whiten), (color, root) = (_sums(each) for each in (image, reference))
+    return color[:, None] * (matrix_power(root, 0.5) @ matrix_power(whiten, -0.5)) / stretch
+
+
+def _sums(colors: ColorMoments) -> tuple[Matrix, Matrix]:
+    """Unbiased deviations, and the sums of products of standardized colors plus the identity."""
+    freedom = max(colors.weight - 1, 1)
+    variances = np.maximum(np.diag(colors.covariance) * colors.weight / freedom, _ZERO)
+    spread: Matrix = np.sqrt(variances)
+    sums: Matrix = colors.covariance * colors.weight / np.outer(spread, spread)
+    return spread, sums + np.eye(3)
 
 
 def _reduced(covariance: Matrix, rank: int) -> Matrix:

@@ -65,7 +65,7 @@ def match_colors(style: Photo, reference: ColorMoments, *, method: str) -> Photo
         method: one that acts before.
 
     Returns:
-        A photo of the same size, clipped to [0, 1].
+        A photo of the same size, clipped to [0, 1] but for ``coral``.
 
     Example:
         >>> photo = Photo(np.full((4, 4, 3), 0.5, np.float32), None, "a grey one")
@@ -75,7 +75,7 @@ def match_colors(style: Photo, reference: ColorMoments, *, method: str) -> Photo
     """
     have = moments_of(style.image, pixel_counts(style.alpha, None))
     mapped = apply_map(style.image, *linear_map(have, reference, method=method))
-    return replace(style, image=np.clip(mapped, 0, 1))
+    return replace(style, image=np.clip(mapped, 0, 1) if find_method(method).clip else mapped)
 
 
 def restore_colors(

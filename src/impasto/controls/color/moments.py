@@ -104,6 +104,24 @@ def moments_of(
     return total
 
 
+def matrix_power(matrix: Matrix, exponent: float, *, floor: float = 0.0) -> Matrix:
+    """Raise a symmetric matrix to a power.
+
+    Args:
+        matrix: (n, n), its eigenvalues 0 or more.
+        exponent: such as 0.5 for the square root.
+        floor: smaller eigenvalues are raised to this first.
+
+    Example:
+        >>> matrix_power(np.diag([4.0, 9.0]), 0.5)
+        array([[2., 0.],
+               [0., 3.]])
+    """
+    values, axes = np.linalg.eigh(matrix)
+    power: Matrix = (axes * np.maximum(values, floor) ** exponent) @ axes.T
+    return power
+
+
 def apply_map(image: NDArray[F], matrix: Matrix, offset: Matrix) -> NDArray[F]:
     """Apply ``A x + b`` to every pixel x.
 

@@ -6,12 +6,20 @@ RGB the same map turns skin green and light into spots; here lightness comes fro
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.controls.color.moments import ColorMoments, F, Matrix, moments_of, pixelwise
+from impasto.controls.color.moments import (
+    ColorMoments,
+    F,
+    Matrix,
+    matrix_power,
+    moments_of,
+    pixelwise,
+)
 
 # Oklab, B. Ottosson 2020 (bottosson.github.io/posts/oklab): linear sRGB -> cones -> L, a, b.
 _CONES = np.array(
@@ -185,19 +193,16 @@ def apply_palette(image: NDArray[F], matrix: Matrix, offset: Matrix) -> NDArray[
     return pixelwise(lambda colors: from_tones(to_tones(colors) @ matrix.T + offset), image)
 
 
+# Rounding in what was subtracted can leave a variance a hair below its floor, or below 0.
+_power = partial(matrix_power, floor=_FLOOR**2)
+
+
 def _hues(have: Matrix, want: Matrix) -> Matrix:
     """Compute the Monge-Kantorovich map between two covariances, its stretching limited."""
     root, inverse = _power(have, 0.5), _power(have, -0.5)
     values, axes = np.linalg.eigh(inverse @ _power(root @ want @ root, 0.5) @ inverse)
     stretched: Matrix = (axes * np.clip(values, 0, _SATURATION)) @ axes.T
     return stretched
-
-
-def _power(covariance: Matrix, exponent: float) -> Matrix:
-    values, axes = np.linalg.eigh(covariance)
-    # Rounding in what was subtracted can leave a variance a hair below its floor, or below 0.
-    power: Matrix = (axes * np.maximum(values, _FLOOR**2) ** exponent) @ axes.T
-    return power
 
 
 def _linear(lab: Matrix) -> Matrix:
