@@ -264,6 +264,7 @@ class Stylizer:
         color: str | None = None,
         transform: str = Controls.transform,
         coarse: float = 1.0,
+        behavior: str = "impasto",
         size: int | None = None,
         style_size: int | None = ReadOptions.style_size,
         keep_gps: bool = False,
@@ -293,6 +294,7 @@ class Stylizer:
                 aligned. All but "adain", "mean" and "std" need a model of VGG and the styles as
                 pictures.
             coarse: how many times as large strokes become, from 1 to 4.
+            behavior: "impasto", "authors" or "port", as for :class:`impasto.controls.Controls`.
             size: shorter side of the result in pixels, 16 or more; by default the content's.
             style_size: shorter side that larger style pictures are reduced to.
             keep_gps: keep the place where the photograph was taken among its metadata.
@@ -329,6 +331,7 @@ class Stylizer:
             color=color,
             transform=transform,
             coarse=coarse,
+            behavior=behavior,
         )
         read = ReadOptions(
             size=size, style_size=style_size, keep_gps=keep_gps, value_range=value_range

@@ -1,15 +1,6 @@
 """Controls: everything that a user can turn on how a picture is painted, one file each.
 
-==============  ======================================================================
-``affine``      strength and weights of styles as a scale and a shift of features
-``moments``     the statistics that scale and shift are made of
-``regions``     how much of each style goes where
-``masks``       masks and maps of strength, of pictures or arrays
-``transforms``  the statistics of features that are aligned, of which AdaIN's are the first
-``coarse``      larger strokes
-``color``       keep the photograph's colors, or take the style's and nothing else
-==============  ======================================================================
-
+==============  ===============================================================
 Nothing heavy is imported here: the command line builds its options from the fields.
 """
 
@@ -55,6 +46,8 @@ class Controls:
         transform: a name in ``impasto.controls.transforms.TRANSFORMS``: the statistics that are
             aligned. "adain" is the paper's.
         coarse: from 1 to 4, how many times as large strokes become.
+        behavior: "impasto", or "authors" or "port" to do what the paper leaves open as their code
+            does (:data:`impasto.controls.behavior.BEHAVIORS`).
 
     Raises:
         OptionError: if a value is out of its range, or a mask is 0 everywhere.
@@ -108,6 +101,13 @@ class Controls:
         metavar="K",
         special="paint larger strokes",
     )
+    behavior: str = option(
+        "impasto",
+        "Whose code to follow in what the paper leaves open, to compare results: hard masks, the "
+        "decoder's own picture at strength 0.",
+        metavar="impasto|authors|port",
+        special="follow other code",
+    )
 
     def __post_init__(self) -> None:
         changed: dict[str, Any] = {}  # a frozen value is normalized once, here
@@ -143,6 +143,10 @@ class Controls:
             from impasto.controls.coarse import check_coarse
 
             changed["coarse"] = check_coarse(self.coarse)
+        if self.behavior != "impasto":
+            from impasto.controls.behavior import find_behavior
+
+            find_behavior(self.behavior)
         for name, value in changed.items():
             object.__setattr__(self, name, value)
 

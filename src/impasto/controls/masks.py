@@ -299,6 +299,8 @@ def fit(plane: Mask, height: int, width: int) -> NDArray[np.float32]:
     return without_rounding(scaled) * np.float32(high - low) + np.float32(low)
 
 
+# A hard mask begins here.
+_HALF = 0.5
 # Less of a mask than this is rounding.
 _NOTHING = 1e-6
 
@@ -387,6 +389,40 @@ class PlaneWindows:
         part = plane.window(vertical.wanted, horizontal.wanted)
         scaled = stretched((part - low) / span, vertical, horizontal)
         return without_rounding(scaled) * span + low
+
+
+class HardWindows(PlaneWindows):
+    """A mask scaled to the nearest pixel, 1 where it is half or more and else 0.
+
+    As the authors' code scales masks to its features (``image.scale`` of Torch, ``simple``), but
+    for values between 0 and 1, of which it makes neither region.
+
+    Args: those of :class:`PlaneWindows`.
+
+    Example:
+        >>> mask = HardWindows(np.array([[0.4, 0.5]], np.float32), 1, 4)
+        >>> mask.window(slice(0, 1), slice(0, 4))
+        array([[0., 0., 1., 1.]], dtype=float32)
+    """
+
+    @property
+    def level(self) -> float | None:
+        """See :class:`PlaneWindows`."""
+        level = super().level
+        return None if level is None else float(level >= _HALF)
+
+    def window(self, rows: slice, columns: slice) -> Plane:
+        """See :class:`PlaneWindows`."""
+        plane = self._plane
+        down, across = (
+            np.arange(cut.start, cut.stop) * given // wanted
+            for cut, given, wanted in zip(
+                (rows, columns), plane.shape, (self._height, self._width), strict=True
+            )
+        )
+        part = plane.window(*(slice(int(each[0]), int(each[-1]) + 1) for each in (down, across)))
+        hard: Plane = (part >= _HALF).astype(np.float32)
+        return hard[np.ix_(down - down[0], across - across[0])]
 
 
 def without_rounding(scaled: Plane) -> Plane:

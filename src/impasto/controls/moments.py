@@ -7,9 +7,9 @@ result does not depend on where the picture was cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ EPS = 1e-5
 
 MIN_CELLS = 16
 """Effective number of a level's positions below which a region has no moments of its own."""
+
+Cells: TypeAlias = Callable[[NDArray[np.floating[Any]], int], NDArray[np.float64]]
+"""Reduces masks and maps at pixels to the positions of a level, by its stride."""
 
 # Numbers in float64 at a time: what is added and squared stays in cache.
 _PIECE = 1 << 17
@@ -34,10 +37,12 @@ class Moments:
     Attributes:
         mean: (C,) float64.
         std: (C,) float64, ``sqrt(biased variance + EPS)``, hence never below ``sqrt(EPS)``.
+        count: number of positions, or the sum of their weights; None where it is not known.
     """
 
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
+    count: float | None = None
 
 
 def moments(
@@ -72,7 +77,8 @@ def moments(
         )
     flat = features.reshape(features.shape[0], -1)
     if weights is not None:
-        return _weighted_moments(flat, _pixel_shares(weights, features.shape[1:]))
+        found = _weighted_moments(flat, _pixel_shares(weights, features.shape[1:]))
+        return replace(found, count=float(weights.sum(dtype=np.float64)))
     mean = flat.mean(axis=1, dtype=np.float64)
     variance = np.empty_like(mean)
     # A channel at a time: all of them in float64 would double the memory of a large picture.
@@ -80,7 +86,7 @@ def moments(
         centered = values.astype(np.float64) - mean[channel]
         # Not BLAS: its threads wait for each other longer than this takes.
         variance[channel] = np.einsum("i,i", centered, centered) / centered.size
-    return Moments(mean=mean, std=np.sqrt(variance + EPS))
+    return Moments(mean=mean, std=np.sqrt(variance + EPS), count=flat.shape[1])
 
 
 class Gathered:
@@ -130,15 +136,16 @@ class Gathered:
     @property
     def moments(self) -> Moments:
         """Mean and deviation of all that was added; something must have been."""
-        return Moments(mean=self._mean.copy(), std=np.sqrt(self._m2 / self._count + EPS))
+        std = np.sqrt(self._m2 / self._count + EPS)
+        return Moments(mean=self._mean.copy(), std=std, count=self._count)
 
-    def moments_or(self, whole: Moments) -> Moments:
-        """The moments, or ``whole`` if these positions are too few to have any.
+    def moments_or(self, whole: Moments, *, fewest: float = MIN_CELLS) -> Moments:
+        """The moments, or ``whole`` if these positions are fewer than ``fewest``.
 
         The same choice as :func:`impasto.controls.moments.region_moments`, made when all is
         gathered.
         """
-        return self.moments if enough(self.effective) else whole
+        return self.moments if enough(self.effective, fewest=fewest) else whole
 
     def _merge(self, block: NDArray[np.float64], weights: NDArray[np.float64] | None) -> None:
         # einsum, not BLAS: for so little at a time its threads cost more than they bring.
@@ -222,6 +229,25 @@ def cell_average(planes: NDArray[np.floating[Any]], stride: int) -> NDArray[np.f
     return means
 
 
+def cell_corner(planes: NDArray[np.floating[Any]], stride: int) -> NDArray[np.float64]:
+    """Masks and maps at a level's resolution: the first pixel of each of its cells.
+
+    What scaling to the nearest pixel gives, with which the authors' code reduces its masks.
+
+    Args:
+        planes: as for :func:`cell_average`.
+        stride: the same.
+
+    Returns:
+        (..., H / stride, W / stride) float64.
+
+    Example:
+        >>> cell_corner(np.array([[0.0, 1.0], [1.0, 1.0]]), 2)
+        array([[0.]])
+    """
+    return planes[..., ::stride, ::stride].astype(np.float64)
+
+
 def effective_cells(counts: NDArray[np.floating[Any]]) -> float:
     """Effective number of positions of a soft region, ``(sum w)^2 / sum w^2`` (Kish, 1965).
 
@@ -240,7 +266,7 @@ def effective_cells(counts: NDArray[np.floating[Any]]) -> float:
     return total * total / squares if squares > 0 else 0.0
 
 
-def enough(effective: float) -> bool:
+def enough(effective: float, *, fewest: float = MIN_CELLS) -> bool:
     """Return True if a region of so many effective positions has moments of its own.
 
     Regions of exactly ``MIN_CELLS`` are common (a hard mask of 4 x 4 positions); the order in which
@@ -250,7 +276,7 @@ def enough(effective: float) -> bool:
         >>> enough(MIN_CELLS * (1 - 1e-15)), enough(MIN_CELLS - 0.01)
         (True, False)
     """
-    return effective >= MIN_CELLS * (1 - 1e-9)
+    return effective >= fewest * (1 - 1e-9)
 
 
 def blocks(size: int) -> Iterator[slice]:

@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.controls.affine import check_weights
-from impasto.controls.masks import PlaneWindows
+from impasto.controls.behavior import find_behavior
+from impasto.controls.masks import HardWindows, PlaneWindows
+from impasto.controls.moments import cell_average, cell_corner
 
 if TYPE_CHECKING:
     from impasto.controls import Controls
@@ -80,7 +82,12 @@ class StyleMap:
         self._weights: NDArray[np.floating[Any]] = check_weights(controls.weights, count)
         masks: Any = controls.masks  # all read: no files any more
         alpha: Any = controls.alpha
-        self._masks = [PlaneWindows(mask, height, width) for mask in masks]
+        self.behavior = find_behavior(controls.behavior)
+        """The row of ``controls.behavior``: whose code decides what the paper leaves open."""
+        self.cells = cell_corner if self.behavior.hard else cell_average
+        """Reduces masks and maps to the positions of a level, by its stride."""
+        kind = HardWindows if self.behavior.hard else PlaneWindows
+        self._masks = [kind(mask, height, width) for mask in masks]
         self._alpha: float | PlaneWindows
         self._alpha = alpha if isinstance(alpha, float) else PlaneWindows(alpha, height, width)
         levels = [mask.level for mask in self._masks if mask.level is not None]

@@ -40,7 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.controls.affine import Affine, check_alpha, combine, gain_and_shift
-from impasto.controls.moments import EPS, Moments, effective_cells, enough, moments
+from impasto.controls.moments import EPS, MIN_CELLS, Moments, effective_cells, enough, moments
 from impasto.controls.plain import toned_down
 from impasto.errors import OptionError, StyleError
 
@@ -67,10 +67,9 @@ class Samples:
     counts: NDArray[np.float64] | None = None
     step: int = 1
 
-    @property
-    def enough(self) -> bool:
-        """True if they are enough positions to have statistics of their own."""
-        return self.counts is None or enough(effective_cells(self.counts))
+    def enough(self, fewest: float = MIN_CELLS) -> bool:
+        """Return True if they are enough positions to have statistics of their own."""
+        return self.counts is None or enough(effective_cells(self.counts), fewest=fewest)
 
     @cached_property
     def moments(self) -> Moments:

@@ -12,7 +12,7 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn, Protocol, TypeAlias
 
 import numpy as np
@@ -315,7 +315,11 @@ def group_outputs(card: Card, outputs: Sequence[NDArray[np.float32]]) -> Encoded
     """
     count = len(card.levels)
     features, means, stds = (outputs[part * count : (part + 1) * count] for part in range(3))
-    return tuple(each[0] for each in features), _moments(means, stds)
+    moments = (
+        replace(each, count=maps[0, 0].size)
+        for each, maps in zip(_moments(means, stds), features, strict=True)
+    )
+    return tuple(each[0] for each in features), tuple(moments)
 
 
 def _moments(

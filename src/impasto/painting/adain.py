@@ -61,7 +61,7 @@ class AdaINPainter:
     def limits(self) -> Limits:
         """All controls; of transforms only those of moments where a reader gives the moments."""
         names = OF_MOMENTS if self.card.reader_macs_512 else tuple(row.name for row in TRANSFORMS)
-        return Limits(special=("coarse",), transforms=names)
+        return Limits(special=("coarse", "behavior"), transforms=names)
 
     def with_settings(self, settings: Mapping[str, object]) -> AdaINPainter:
         """Refuse every setting: a trained model has none.
@@ -90,7 +90,10 @@ class AdaINPainter:
         encoded = encode(content, self.engine, planes=planes)
         moments = encoded.moments or ()
         if self.card.reader_macs_512:
-            moments = self.engine.read(planes, moments, read_counts(content))
+            read = self.engine.read(planes, moments, read_counts(content))
+            moments = tuple(
+                replace(each, count=own.count) for each, own in zip(read, moments, strict=True)
+            )
         samples: tuple[Samples, ...] = ()
         if find_transform(transform).samples:
             (samples,) = sample(encoded, self.engine, (None,))
@@ -188,21 +191,40 @@ class AdaINPainter:
         row = find_transform(transform)
         contents: Sequence[Sequence[Any]]
         if row.samples:
-            contents = sample(content, self.engine, amounts.regions, watch=watch)
+            contents = sample(
+                content,
+                self.engine,
+                amounts.regions,
+                cells=amounts.cells,
+                fewest=amounts.behavior.fewest,
+                watch=watch,
+            )
         elif content.moments is not None and not any(amounts.regions):
             contents = [content.moments] * len(styles)
         else:
-            contents = gather(content, self.engine, amounts.regions, watch=watch)
+            contents = gather(
+                content,
+                self.engine,
+                amounts.regions,
+                cells=amounts.cells,
+                fewest=amounts.behavior.fewest,
+                watch=watch,
+            )
         fitted = []
         shares = self._texture_shares(content, amounts)
         for own, style, share in zip(contents, styles, shares, strict=True):
-            wanted = style.samples if row.samples else style.moments
+            wanted: Sequence[Any] = style.samples
+            if not row.samples:
+                own = [amounts.behavior.of_content(level) for level in own]
+                wanted = [amounts.behavior.of_style(level) for level in style.moments]
             levels = zip(own, wanted, strict=True)
             fitted.append([fit_level(row, x, y, share=share) for x, y in levels])
         return fitted
 
     def _texture_shares(self, content: Content, amounts: StyleMap) -> list[float]:
         """For each style the share of its contrast that the photograph is given where it goes."""
+        if not amounts.behavior.plain:
+            return [1.0] * len(amounts.regions)
         # As many pixels as the coarsest level needs for moments of its own.
         pixels = MIN_CELLS * max(level.stride for level in self.card.levels) ** 2
         shares = []

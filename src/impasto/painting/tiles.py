@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from impasto.controls.color.matching import restore_colors
 from impasto.controls.moments import (
+    MIN_CELLS,
+    Cells,
     Gathered,
     Moments,
     cell_average,
@@ -287,6 +289,8 @@ def gather(
     engine: Engine,
     regions: Sequence[Any],
     *,
+    cells: Cells = cell_average,
+    fewest: float = MIN_CELLS,
     keep: Sequence[NDArray[np.float32]] | None = None,
     watch: Watch | None = None,
 ) -> list[tuple[Moments, ...]]:
@@ -296,6 +300,8 @@ def gather(
         content: the picture; it is encoded tile by tile if its features were not kept.
         engine: encodes tiles.
         regions: masks stretched to the picture, or None for all of it.
+        cells: reduces masks to the positions of a level.
+        fewest: effective positions that a region must have.
         keep: arrays to keep its features in.
         watch: called after every tile that was encoded.
 
@@ -321,14 +327,14 @@ def gather(
                     visible[i].add(seen, cell_average(piece.opacity, level.stride))
             for region, counts in zip(parts, piece.counts, strict=True):
                 if counts is not None:
-                    region[i].add(seen, cell_average(counts, level.stride))
+                    region[i].add(seen, cells(counts, level.stride))
     if whole is None:
         whole = tuple(each.moments for each in everywhere)
         if content.survey.opacity:
             whole = tuple(one.moments_or(every) for one, every in zip(visible, whole, strict=True))
     return [
         tuple(
-            fallback if region is None else level.moments_or(fallback)
+            fallback if region is None else level.moments_or(fallback, fewest=fewest)
             for level, fallback in zip(part, whole, strict=True)
         )
         for region, part in zip(regions, parts, strict=True)
@@ -340,6 +346,8 @@ def sample(
     engine: Engine,
     regions: Sequence[Any],
     *,
+    cells: Cells = cell_average,
+    fewest: float = MIN_CELLS,
     watch: Watch | None = None,
 ) -> list[tuple[Samples, ...]]:
     """Gather the features that a transform is fitted to, for each region of a picture.
@@ -351,6 +359,8 @@ def sample(
         content: the picture; it is encoded tile by tile if its features were not kept.
         engine: encodes tiles.
         regions: masks stretched to the picture, or None for all of it.
+        cells: reduces masks to the positions of a level.
+        fewest: effective positions that a region must have.
         watch: called after every tile that was encoded.
 
     Returns:
@@ -374,8 +384,7 @@ def sample(
             values[i][:, to_rows, to_columns] = piece.features[i][:, rows, columns]
             for own, counts in zip(weights, (piece.opacity, *piece.counts), strict=True):
                 if counts is not None:
-                    cells = cell_average(counts, level.stride)
-                    own[i][to_rows, to_columns] = cells[rows, columns]
+                    own[i][to_rows, to_columns] = cells(counts, level.stride)[rows, columns]
 
     def samples(weights: Sequence[NDArray[np.float64] | None]) -> tuple[Samples, ...]:
         rows = zip(values, weights, steps, strict=True)
@@ -383,7 +392,7 @@ def sample(
 
     def or_else(own: Sequence[Samples], other: Sequence[Samples]) -> tuple[Samples, ...]:
         pairs = zip(own, other, strict=True)
-        return tuple(one if one.enough else another for one, another in pairs)
+        return tuple(one if one.enough(fewest) else another for one, another in pairs)
 
     whole = samples([None] * len(levels))
     if content.survey.opacity:
@@ -516,6 +525,8 @@ def _painted(
         for each, out in zip((rows, columns), view, strict=True)
     ]
     inside = spread if spread.ndim == 1 else spread[:, inner[0], inner[1]]
+    if not amounts.behavior.fade:
+        inside = np.ones(1)  # all is painted, how weakly so ever
     if content.features is None:
         origin = tile.rows.window, tile.columns.window
         part = Part(content, *origin)
@@ -532,9 +543,8 @@ def _painted(
     aligned_features, maps = [], []
     for i, (each, level) in enumerate(zip(features, content.card.levels, strict=True)):
         down, across = (_cells(cut, level.stride) for cut in view)
-        cells = _cells_within(view, origin, level.stride)
-        cut = np.ascontiguousarray(each[(slice(None), *cells)])
-        strengths = spread if spread.ndim == 1 else cell_average(spread, level.stride)
+        cut = np.ascontiguousarray(each[(slice(None), *_cells_within(view, origin, level.stride))])
+        strengths = spread if spread.ndim == 1 else amounts.cells(spread, level.stride)
         own = [levels[i] for levels in changes]
         found, scale_and_shift = align_level(own, cut, strengths, down, across)
         aligned_features.append(found)
