@@ -14,6 +14,7 @@ from typing import Any
 
 from impasto.errors import OptionError, escaped
 from impasto.images.files import write_whole
+from impasto.lab.evaluate.intervals import LEVEL, mean_interval
 from impasto.lab.evaluate.lines import (
     BADNESS,
     BAR,
@@ -127,9 +128,13 @@ class Summary:
         mean: over the pairs.
         median: over the pairs; None for what is known of all pairs together only.
         ratio: mean divided by the reference's; None without one, or where differences are taken.
-        difference: mean less the reference's; None without one, or where ratios are taken.
+        difference: mean over the pairs of its number less the reference's; None without one.
         wins: share of pairs in which this model is better than the reference.
         pairs: how many.
+        low, high: ends of the interval of the mean (:func:`intervals.mean_interval`); None for a
+            single pair.
+        difference_low, difference_high: the same of ``difference``, pair by pair, which is
+            narrower: a pair that is hard for one model is hard for the other.
     """
 
     model: str
@@ -143,6 +148,10 @@ class Summary:
     difference: float | None
     wins: float | None
     pairs: int
+    low: float | None = None
+    high: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
 
 
 def summarize(lines: Sequence[Line], *, reference: str | None) -> list[Summary]:
@@ -161,7 +170,7 @@ def summarize(lines: Sequence[Line], *, reference: str | None) -> list[Summary]:
             if not have:
                 continue
             mean = statistics.fmean(have)
-            ratio = difference = wins = None
+            ratio = difference = wins = apart = None
             both = [
                 (line.values[row.name], theirs[line.pair].values[row.name])
                 for line in own
@@ -170,26 +179,27 @@ def summarize(lines: Sequence[Line], *, reference: str | None) -> list[Summary]:
                 and row.name in theirs[line.pair].values
             ]
             if both and model != reference:
-                base = statistics.fmean(b for _, b in both)
-                if row.versus == "difference":
-                    difference = mean - base
-                else:
+                differences = [a - b for a, b in both]
+                difference, apart = statistics.fmean(differences), mean_interval(differences)
+                if row.versus == "ratio":
+                    base = statistics.fmean(b for _, b in both)
                     ratio = mean / base if base else math.nan
                 sign = 1 if row.better == "higher" else -1
                 wins = sum(sign * a > sign * b for a, b in both) / len(both)
             found.append(
                 Summary(model, size, row.name, row.unit, row.better, mean,
-                        statistics.median(have), ratio, difference, wins, len(have))
+                        statistics.median(have), ratio, difference, wins, len(have),
+                        *(mean_interval(have) or (None, None)), *(apart or (None, None)))
             )  # fmt: skip
     return found
 
 
 def passes(criterion: Criterion, row: Summary) -> bool | None:
     """Return True if a model meets a criterion; None without a reference."""
-    if row.difference is not None:
-        gain = row.difference if row.better == "higher" else -row.difference
-    elif row.ratio is not None:
+    if row.ratio is not None:
         gain = 1 / row.ratio if row.better == "lower" else row.ratio
+    elif row.difference is not None:
+        gain = row.difference if row.better == "higher" else -row.difference
     else:
         return None
     return gain > criterion.least if criterion.strict else gain >= criterion.least
@@ -306,9 +316,13 @@ def markdown(
         count = max(row.pairs for row in of_size.values())
         parts.append(f"## {count} pairs at {size} px\n\n{_size_table(of_size, models)}")
         if reference is not None:
+            parts.append(_difference_table(of_size, models, reference))
             parts.append(_bar_table(of_size, models, reference))
         parts.append(folder_table([row for row in by_folder if row.size == size]))
-    legend = "Means over the pairs, the median in brackets"
+    legend = (
+        f"Means over the pairs, in square brackets the {100 * LEVEL:.0f} % bootstrap interval of "
+        "the mean, in round ones the median"
+    )
     if reference is not None:
         legend += (
             f"; then the mean beside that of {reference} (x times, or + and -) and the share of "
@@ -340,15 +354,48 @@ def _size_table(rows: Mapping[tuple[str, str], Summary], models: Sequence[str]) 
 
 def _cell(row: Summary, digits: int) -> str:
     text = f"{row.mean:.{digits}f}"
+    if row.low is not None and row.high is not None:
+        text += f" [{row.low:.{digits}f}, {row.high:.{digits}f}]"
     if row.median is not None:
         text += f" ({row.median:.{digits}f})"
     if row.ratio is not None:
         text += f" x{row.ratio:.2f}"
-    if row.difference is not None:
+    elif row.difference is not None:
         text += f" {row.difference:+.{digits}f}"
     if row.wins is not None:
         text += f" {100 * row.wins:.0f} %"
     return text
+
+
+def _difference_table(
+    rows: Mapping[tuple[str, str], Summary], models: Sequence[str], reference: str
+) -> str:
+    """Differences pair by pair, of the columns that are shown; empty without any."""
+    judged = [model for model in models if model not in (reference, CONTENT_NAME)]
+    lines = []
+    for row in METRICS:
+        cells = [rows.get((row.name, model)) for model in judged]
+        if row.by_layer or not any(cell and cell.difference_low is not None for cell in cells):
+            continue
+        texts = ["" if cell is None else _difference_cell(cell, row.digits) for cell in cells]
+        lines.append(f"| {row.name} | {row.better} | " + " | ".join(texts) + " |")
+    if not lines:
+        return ""
+    head = [
+        f"Less {reference}, pair by pair, with its interval; `*` where 0 lies outside.",
+        "",
+        f"| less {reference} | better | " + " | ".join(judged) + " |",
+        "| --- | --- | " + " | ".join("---:" for _ in judged) + " |",
+    ]
+    return "\n".join([*head, *lines])
+
+
+def _difference_cell(row: Summary, digits: int) -> str:
+    low, high = row.difference_low, row.difference_high
+    if row.difference is None or low is None or high is None:
+        return ""
+    sure = " *" if low > 0 or high < 0 else ""
+    return f"{row.difference:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]{sure}"
 
 
 def _bar_table(
