@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +52,27 @@ class Inverter:
                 watch(Progress(step, self.steps, {"content": 1 / step}, lambda: 1 - image))
         yield PaintedTile(rows, columns, 1 - image, opacity, (0.0, 0.0, 0.0))
 """
+THINGS = """
+import numpy as np
+from inverter import Inverter, open_painter
+
+class Fade:
+    def stylize(self, content, style, alpha=1.0):
+        return content + alpha * (style.mean(axis=(0, 1)) - content)
+
+FADE = Fade()
+NUMBER = 3
+
+def with_argument(hue):
+    return FADE
+
+def only_engine(engine):
+    assert engine in (None, "chalk")
+    return FADE
+"""
 POINTS = """[impasto.painters]
 inverter = inverter:open_painter
+fade = things:Fade
 missing = no_such_package:open_painter [fast]
 """
 
@@ -62,6 +83,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     packages = tmp_path / "packages"
     (packages / "inverting-1.0.dist-info").mkdir(parents=True)
     (packages / "inverter.py").write_text(MODULE)
+    (packages / "things.py").write_text(THINGS)
     for name, text in (
         ("METADATA", "Metadata-Version: 2.1\nName: inverting\nVersion: 1.0\n"),
         ("entry_points.txt", POINTS),
@@ -80,9 +102,11 @@ def _path() -> list[str]:
     return [each for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each]
 
 
-def run(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+def run(
+    *words: str, code: int = 0, command: Sequence[str] = COMMAND
+) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [*COMMAND, *words], capture_output=True, timeout=60, check=False, text=True
+        [*command, *words], capture_output=True, timeout=60, check=False, text=True
     )
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr, done.stderr
@@ -136,3 +160,56 @@ def test_painters_are_listed(folder: Path) -> None:
     text = run("models").stdout
     assert "\n  inverter\n    of the package inverting\n\n" in text
     assert "of the package inverting; needs pip install 'inverting[fast]'" in text
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["fade", "things:FADE", "things:Fade", "things:only_engine", "here:FADE", "a.here:FADE"],
+)
+def test_a_place_in_a_module_is_a_model(folder: Path, place: str) -> None:
+    """Of a package or of the working folder, which is not on Python's path with the command."""
+    Path("a").mkdir()
+    for file in ("here.py", "a/here.py"):
+        Path(file).write_text("import things\nFADE = things.Fade()\n")
+    words = ("stylize", "street.png", "-s", "wave.png", "--model", place, "-o", "a.png")
+    command = [sys.executable, "-P", "-m", "impasto"]
+    line = run(*words, "--alpha", "0.25", command=command).stdout
+    assert line.endswith(f"({place}, python fp32)\n")
+    street, wave = (pixels(Path(f"{name}.png")).astype(float) for name in ("street", "wave"))
+    wanted = 0.75 * street + 0.25 * wave.mean(axis=(0, 1))
+    np.testing.assert_allclose(pixels(Path("a.png")), wanted, atol=0.51)
+
+
+def test_a_place_has_the_settings_of_its_painter(folder: Path) -> None:
+    words = ("stylize", "street.png", "-s", "wave.png", "--model", "inverter:open_painter")
+    assert "(inverter, hand fp32)" in run(*words, "-o", "a.png", "--steps", "3").stdout
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("nowhere:FADE", "there is no module 'nowhere' on Python's path or in .*; go to"),
+        ("things.nowhere:FADE", "there is no module 'things.nowhere'"),
+        ("things:FADES", "module 'things' has no 'FADES'; did you mean 'FADE'"),
+        ("things:NUMBER", "is of type int; it must be an impasto.painting.Painter, an object"),
+        ("things:with_argument", "cannot be opened with .*: missing a required argument: 'hue'"),
+        ("broken:FADE", r"cannot be imported: ZeroDivisionError: .* \(broken.py, line 2\)"),
+        ("wrong:FADE", r"cannot be imported: SyntaxError: .*wrong.py, line 1"),
+        ("needy:FADE", "needs no_such_package; install it"),
+        ("things:FADE:steps=3", "there is no model 'things:FADE:steps=3'; .* or as module:NAME"),
+    ],
+)
+def test_a_place_without_a_painter_is_refused(folder: Path, place: str, says: str) -> None:
+    Path("broken.py").write_text("FADE = 1\nFADE / 0\n")
+    Path("wrong.py").write_text("FADE =\n")
+    Path("needy.py").write_text("import no_such_package\n")
+    words = ("stylize", "street.png", "-s", "wave.png", "--model", place, "-o", "a.png")
+    done = run(*words, code=2)
+    assert re.fullmatch(f"impasto: .*{says}.*\n", done.stderr), done.stderr
+
+
+def test_options_that_nothing_takes_are_refused(folder: Path) -> None:
+    words = ("stylize", "street.png", "-s", "wave.png", "--engine", "chalk", "--model")
+    assert "(things:only_engine," in run(*words, "things:only_engine", "-o", "a.png").stdout
+    done = run(*words, "things:FADE", "-o", "b.png", code=2)
+    assert "'things:FADE' has no choice of engine: leave engine out" in done.stderr

@@ -43,6 +43,7 @@ from impasto.models.engine import Engine, open_engine
 from impasto.painting import Budget, Content, Painter, Unencoded, Watch
 from impasto.painting.adain import AdaINPainter
 from impasto.painting.builtin import BuiltInPainter
+from impasto.painting.objects import painter_of
 from impasto.painting.palette import paint_palette
 from impasto.painting.survey import scaled
 from impasto.styles.library import find_style
@@ -158,7 +159,10 @@ def load(
     """Load a model, or a method that a package plugs in, such as those of the lab.
 
     Args:
-        model: a name that ``impasto models`` lists, or the path of a ``.impasto`` file.
+        model: a name that ``impasto models`` lists, the path of a ``.impasto`` file, or
+            ``module:NAME`` for a painter, a function that opens one or an object with ``stylize``
+            in a module that can be imported
+            (:func:`impasto.painting.objects.painter_of`).
         engine: a name in :data:`impasto.models.ENGINES`; by default the best one installed. For a
             method of the lab a device of PyTorch, such as ``cpu`` or ``cuda``.
         precision: ``fp32`` or ``bf16``; by default what the model asks for, or the engine
@@ -182,8 +186,13 @@ def load(
     """
     plugin = None if model in _NAMES else find_plugin(model)
     if plugin is not None:
-        painter: Painter = open_plugin(plugin)(
-            engine=engine, precision=precision, threads=threads, vgg=vgg
+        painter = painter_of(
+            open_plugin(plugin),
+            plugin.name,
+            engine=engine,
+            precision=precision,
+            threads=threads,
+            vgg=vgg,
         )
     elif vgg is not None:
         raise OptionError(f"model {str(model)!r} needs no VGG-19: leave vgg out")

@@ -35,6 +35,7 @@ def models(files: tuple[str, ...]) -> None:
     for row in MODELS:
         _print_entry(row.name, _model_facts(row), marked=row.name == DEFAULT_MODEL)
     say("Use any other model by its file: --model path/to/NAME.impasto")
+    say("or by its place in a Python module: --model module:NAME")
     say()
     if found := plugins():
         say("Methods of other packages (--model NAME as well)")

@@ -172,7 +172,7 @@ class ModelOptions:
 
     model: str | None = option(
         None,
-        "Model: a name from `impasto models`, or an .impasto file.",
+        "Model: a name from `impasto models`, an .impasto file, or module:NAME in Python.",
         metavar="NAME|FILE",
         reads="stylizer:load:model",
         complete="model",

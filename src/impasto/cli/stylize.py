@@ -134,10 +134,10 @@ class MethodOptions:
         used = [name for name, value in vars(self).items() if value not in (None, ())]
         if not used:
             return
-        from impasto.models import plugins
+        from impasto.models import find_plugin, plugins
 
-        names = [plugin.name for plugin in plugins()]
-        if model not in names:
+        if model is None or find_plugin(model) is None:
+            names = [plugin.name for plugin in plugins()]
             flag = "set" if used[0] == "changes" else used[0]
             raise OptionError(
                 f"--{flag} is for methods of the lab: give --model, one of {', '.join(names)}"

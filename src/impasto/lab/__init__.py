@@ -13,12 +13,14 @@ from typing import Any
 from impasto.errors import ImpastoError
 
 _NAMES: dict[str, tuple[str, ...]] = {
+    "impasto.lab.evaluate.foreign": ("JudgedPictures",),
     "impasto.lab.evaluate.painters": ("PainterOptions",),
     "impasto.lab.evaluate.pairs": ("PairOptions",),
     "impasto.lab.evaluate.run": (
         "Evaluation",
         "JudgeOptions",
         "evaluate_models",
+        "score_pictures",
     ),
     "impasto.lab.export.publish": (
         "publish_adain",
@@ -103,7 +105,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "VGG",
         "load_vgg",
     ),
-    "impasto.lab.optimize.method": ("Method",),
+    "impasto.lab.optimize.painter": ("Method",),
     "impasto.lab.training.config": (
         "TrainConfig",
         "read_config",

@@ -111,7 +111,8 @@ def find_bundle(name_or_path: str | Path) -> Bundle:
             hint = f"{here}; "
         raise ModelError(
             f"there is no model {name_or_path!r}; {hint}"
-            f"the known ones are {', '.join(names)}, any other by the path of its .impasto file"
+            f"the known ones are {', '.join(names)}, any other by the path of its .impasto file or "
+            "as module:NAME"
         )
     return read_bundle(path)
 

@@ -13,7 +13,7 @@ from impasto.cli.groups import WordedGroup
 from impasto.cli.lines import say
 from impasto.cli.options import overwrite_option
 from impasto.lab import require_torch
-from impasto.lab.cli.evaluate import evaluate
+from impasto.lab.cli.evaluate import evaluate, score
 from impasto.lab.cli.train import finetune, train
 
 _FILE = click.Path(path_type=Path)
@@ -36,7 +36,7 @@ _WORDS = {
     **dict.fromkeys(("resume", "continue", "run", "learn"), "impasto lab train"),
     **dict.fromkeys(("publish", "bundle", "save"), "impasto lab export"),
     **dict.fromkeys(("convert", "load"), "impasto lab import"),
-    **dict.fromkeys(("eval", "judge", "test", "score", "compare"), "impasto lab evaluate"),
+    **dict.fromkeys(("eval", "judge", "test", "compare"), "impasto lab evaluate"),
     **dict.fromkeys(("download", "get"), "impasto lab fetch"),
     **dict.fromkeys(("list", "ls"), "impasto lab methods"),
     **dict.fromkeys(("stylize", "paint"), "impasto stylize"),
@@ -48,7 +48,7 @@ def lab() -> None:
     """Make and study models (needs PyTorch: pip install 'impasto[lab]')."""
 
 
-for _command in (evaluate, finetune, train):
+for _command in (evaluate, finetune, score, train):
     lab.add_command(_command)
 
 

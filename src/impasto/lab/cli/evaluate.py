@@ -1,15 +1,20 @@
-"""``impasto lab evaluate``: the yardstick on the command line."""
+"""``impasto lab evaluate`` and ``impasto lab score``: the yardstick on the command line."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from impasto.cli import completion
 from impasto.cli.lines import say
 from impasto.cli.options import LibraryOption, without_none
+
+if TYPE_CHECKING:
+    from impasto.lab.evaluate.pairs import PairOptions
+    from impasto.lab.evaluate.run import Evaluation, JudgeOptions
 
 _FILE = click.Path(path_type=Path)
 _RUN = "lab.evaluate.run:evaluate_models"
@@ -52,27 +57,107 @@ def folders(values: tuple[str, ...]) -> dict[str, float]:
     return found
 
 
+def _with(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """Decorate a command with options that others have too."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_SIDES = (
+    click.option(
+        "--contents",
+        metavar="FOLDER|FILE[=SHARE]",
+        shell_complete=completion.files,
+        multiple=True,
+        help="Photographs; may be given again. A share says how often they are drawn from.",
+    ),
+    click.option(
+        "--styles",
+        metavar="FOLDER|FILE[=SHARE]",
+        shell_complete=completion.files,
+        multiple=True,
+        help="Styles; as --contents.",
+    ),
+    click.option(
+        "--config",
+        type=_FILE,
+        help="A training config: its folders, shares and VGG, where not given.",
+    ),
+    click.option("--vgg", type=_FILE, help="Weights of the judge, such as vgg_normalised.pth."),
+)
+"""Options of the pictures and of the judge."""
+
+_DRAW = (
+    click.option(
+        "--size",
+        "sizes",
+        cls=LibraryOption,
+        reads=f"{_PAIRS}:sizes",
+        type=int,
+        multiple=True,
+        help="Side of the pictures in pixels; may be given again.",
+    ),
+    click.option(
+        "--pairs",
+        cls=LibraryOption,
+        reads=f"{_PAIRS}:count",
+        metavar="N|all",
+        callback=_pairs,
+        help="How many pairs are drawn; all: each photograph with each style.",
+    ),
+    click.option(
+        "--seed", cls=LibraryOption, reads=f"{_PAIRS}:seed", type=int, help="Of the draw."
+    ),
+    click.option(
+        "--held-out/--all-files",
+        "held_out",
+        cls=LibraryOption,
+        reads=f"{_PAIRS}:held_out",
+        default=None,
+        help="Only files that no training here sees, or all.",
+    ),
+)
+"""Options of the pairs."""
+
+_JUDGED = (
+    click.option(
+        "--judge-precision",
+        cls=LibraryOption,
+        reads=f"{_JUDGE}:precision",
+        help="Of VGG: bf16 or fp32.",
+    ),
+    click.option(
+        "--lpips",
+        type=_FILE,
+        nargs=2,
+        metavar="BACKBONE HEADS",
+        help="Weights for the column lpips: torchvision's alexnet or vgg16, and LPIPS' heads for "
+        "it.",
+    ),
+    click.option(
+        "--inception",
+        type=_FILE,
+        help="Weights of Inception v3 (torchvision's layout) for FID, with --lpips for ArtFID.",
+    ),
+    click.option(
+        "--worst-by",
+        cls=LibraryOption,
+        reads=f"{_RUN}:worst_by",
+        metavar="COLUMN",
+        help="What tells the worst pairs.",
+    ),
+    click.option("-o", "--out", type=_FILE, required=True, help="Folder of the report."),
+)
+"""Options of the judge, and of the report."""
+
+
 @click.command()
-@click.option(
-    "--contents",
-    metavar="FOLDER|FILE[=SHARE]",
-    shell_complete=completion.files,
-    multiple=True,
-    help="Photographs; may be given again. A share says how often they are drawn from.",
-)
-@click.option(
-    "--styles",
-    metavar="FOLDER|FILE[=SHARE]",
-    shell_complete=completion.files,
-    multiple=True,
-    help="Styles; as --contents.",
-)
-@click.option(
-    "--config",
-    type=_FILE,
-    help="A training config: its folders, shares and VGG, where not given.",
-)
-@click.option("--vgg", type=_FILE, help="Weights of the judge, such as vgg_normalised.pth.")
+@_with(_SIDES)
 @click.option(
     "--decoder",
     type=_FILE,
@@ -86,7 +171,8 @@ def folders(values: tuple[str, ...]) -> dict[str, float]:
     metavar="NAME|FILE",
     shell_complete=completion.models,
     multiple=True,
-    help="What to judge; may be given again. Options of a method: gatys:steps=100,start=noise.",
+    help="What to judge, by name, file or module:NAME; may be given again. Options of a method: "
+    "gatys:steps=100,start=noise.",
 )
 @click.option(
     "--reference",
@@ -94,32 +180,7 @@ def folders(values: tuple[str, ...]) -> dict[str, float]:
     shell_complete=completion.models,
     help="The model that the others are compared with.",
 )
-@click.option(
-    "--size",
-    "sizes",
-    cls=LibraryOption,
-    reads=f"{_PAIRS}:sizes",
-    type=int,
-    multiple=True,
-    help="Side of the pictures in pixels; may be given again.",
-)
-@click.option(
-    "--pairs",
-    cls=LibraryOption,
-    reads=f"{_PAIRS}:count",
-    metavar="N|all",
-    callback=_pairs,
-    help="How many pairs are drawn; all: each photograph with each style.",
-)
-@click.option("--seed", cls=LibraryOption, reads=f"{_PAIRS}:seed", type=int, help="Of the draw.")
-@click.option(
-    "--held-out/--all-files",
-    "held_out",
-    cls=LibraryOption,
-    reads=f"{_PAIRS}:held_out",
-    default=None,
-    help="Only files that no training here sees, or all.",
-)
+@_with(_DRAW)
 @click.option("--engine", help="What runs the models  [default: the best one installed]")
 @click.option(
     "--precision",
@@ -128,32 +189,7 @@ def folders(values: tuple[str, ...]) -> dict[str, float]:
     help="Of the models.",
 )
 @click.option("--threads", type=int, help="Of the models  [default: one for each core]")
-@click.option(
-    "--judge-precision",
-    cls=LibraryOption,
-    reads=f"{_JUDGE}:precision",
-    help="Of VGG: bf16 or fp32.",
-)
-@click.option(
-    "--lpips",
-    type=_FILE,
-    nargs=2,
-    metavar="BACKBONE HEADS",
-    help="Weights for the column lpips: torchvision's alexnet or vgg16, and LPIPS' heads for it.",
-)
-@click.option(
-    "--inception",
-    type=_FILE,
-    help="Weights of Inception v3 (torchvision's layout) for FID, with --lpips for ArtFID.",
-)
-@click.option(
-    "--worst-by",
-    cls=LibraryOption,
-    reads=f"{_RUN}:worst_by",
-    metavar="COLUMN",
-    help="What tells the worst pairs.",
-)
-@click.option("-o", "--out", type=_FILE, required=True, help="Folder of the report.")
+@_with(_JUDGED)
 def evaluate(
     contents: tuple[str, ...],
     styles: tuple[str, ...],
@@ -178,8 +214,97 @@ def evaluate(
         --vgg vgg_normalised.pth --decoder decoder.pth --model quality --model fast -o judged
     """
     from impasto.lab.evaluate.painters import PainterOptions
+    from impasto.lab.evaluate.run import evaluate_models
+
+    painters = without_none(**_take(options, "decoder", "engine", "precision", "threads"))
+    drawn, vgg = _drawn_from(contents, styles, config, vgg, sizes, pairs, options)
+    if drawn is None:
+        raise click.UsageError("give --contents and --styles, or --config")
+    if vgg is None:
+        raise click.UsageError("give --vgg, or --config")
+    found = evaluate_models(
+        pairs=drawn,
+        judge=_judge(vgg, options),
+        painters=PainterOptions(**painters),
+        out=out,
+        progress=True,
+        **without_none(models=models or None, **options),
+    )
+    _say_report(found)
+
+
+@click.command()
+@click.argument("pictures", metavar="NAME=FOLDER...", nargs=-1, required=True)
+@_with(_SIDES)
+@click.option(
+    "--reference",
+    metavar="NAME",
+    help="What the others are compared with: a NAME, or a model of the report.",
+)
+@_with(_DRAW)
+@_with(_JUDGED)
+def score(
+    pictures: tuple[str, ...],
+    contents: tuple[str, ...],
+    styles: tuple[str, ...],
+    config: Path | None,
+    vgg: Path | None,
+    out: Path,
+    sizes: tuple[int, ...],
+    pairs: int | str | None,
+    **options: Any,
+) -> None:
+    """Judge pictures that other programs made, and put them into the tables of a report.
+
+    Each NAME=FOLDER is a row of the tables. The picture of a pair is called as its photograph and
+    its style, such as street-wave.png or street_stylized_wave.jpg for street.jpg and wave.jpg; it
+    shows the whole photograph or its middle square, at any size. Without --contents and --styles
+    the pairs are those of the report in the folder --out, whose models stay in the tables.
+    docs/evaluation.md tells more.
+
+    \b
+    impasto lab evaluate --contents photos --styles paintings --vgg vgg_normalised.pth -o judged
+    impasto lab score stytr2=outputs/stytr2 --vgg vgg_normalised.pth -o judged
+    """
+    from impasto.lab.evaluate.run import score_pictures
+
+    drawn, vgg = _drawn_from(contents, styles, config, vgg, sizes, pairs, options)
+    if vgg is None:
+        raise click.UsageError("give --vgg, or --config")
+    folders_of: dict[str, str] = {}
+    for text in pictures:
+        name, mark, folder = text.partition("=")
+        if not mark or not name or not folder:
+            raise click.UsageError(f"{text!r} is not NAME=FOLDER, such as stytr2=outputs")
+        if name in folders_of:
+            raise click.UsageError(f"two folders are called {name!r}; give one of them another")
+        folders_of[name] = folder
+    found = score_pictures(
+        folders_of,
+        pairs=drawn,
+        judge=_judge(vgg, options),
+        out=out,
+        progress=True,
+        **without_none(**options),
+    )
+    _say_report(found)
+
+
+def _drawn_from(
+    contents: tuple[str, ...],
+    styles: tuple[str, ...],
+    config: Path | None,
+    vgg: Path | None,
+    sizes: tuple[int, ...],
+    pairs: int | str | None,
+    options: dict[str, Any],
+) -> tuple[PairOptions | None, Path | None]:
+    """The pairs, and the weights of the judge; None for pairs where no folders are given.
+
+    Raises:
+        UsageError: if one side of the pairs is given without the other, or their number alone.
+    """
     from impasto.lab.evaluate.pairs import PairOptions
-    from impasto.lab.evaluate.run import JudgeOptions, evaluate_models
 
     sides: dict[str, Any] = {"contents": folders(contents), "styles": folders(styles)}
     if config is not None:
@@ -188,24 +313,27 @@ def evaluate(
         read = read_config(config)
         sides = {name: side or getattr(read.data, name) for name, side in sides.items()}
         vgg = vgg or Path(read.vgg)
-    for name, value in (*sides.items(), ("vgg", vgg)):
-        if not value:
-            raise click.UsageError(f"give --{name}, or --config")
     draw = without_none(sizes=sizes or None, **_take(options, "seed", "held_out"))
     if pairs is not None:
         draw["count"] = None if pairs == _ALL else pairs
-    judge = without_none(
+    missing = [name for name, side in sides.items() if not side]
+    if len(missing) == len(sides) and not draw:
+        return None, vgg
+    for name in missing:
+        raise click.UsageError(f"give --{name}, or --config")
+    return PairOptions(**sides, **draw), vgg
+
+
+def _judge(vgg: Path | None, options: dict[str, Any]) -> JudgeOptions:
+    from impasto.lab.evaluate.run import JudgeOptions
+
+    given = without_none(
         vgg=vgg, precision=options.pop("judge_precision"), **_take(options, "lpips", "inception")
     )
-    painters = without_none(**_take(options, "decoder", "engine", "precision", "threads"))
-    found = evaluate_models(
-        pairs=PairOptions(**sides, **draw),
-        judge=JudgeOptions(**judge),
-        painters=PainterOptions(**painters),
-        out=out,
-        progress=True,
-        **without_none(models=models or None, **options),
-    )
+    return JudgeOptions(**given)
+
+
+def _say_report(found: Evaluation) -> None:
     for line in found.files[1].read_text(encoding="utf-8").splitlines():
         say(line)
     for path in found.files:

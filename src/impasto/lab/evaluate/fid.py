@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from impasto.lab.evaluate.inception import FEATURES, Inception
-from impasto.lab.evaluate.painters import JudgedStylizer
+from impasto.lab.evaluate.painters import Judged
 from impasto.lab.evaluate.pairs import Pair, look_at
 from impasto.lab.evaluate.report import Summary
 
@@ -71,7 +71,7 @@ def frechet_distance(one: Cloud, two: Cloud) -> float:
 
 
 def summarize_fid(
-    painters: Sequence[JudgedStylizer],
+    painters: Sequence[Judged],
     pairs: Sequence[Pair],
     sizes: Sequence[int],
     inception: Inception,

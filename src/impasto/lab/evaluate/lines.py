@@ -135,6 +135,11 @@ class Line:
     values: Mapping[str, float]
 
     @property
+    def place(self) -> tuple[int, Pair]:
+        """Size and pair."""
+        return self.size, self.pair
+
+    @property
     def key(self) -> Key:
         """Key by which a line is unique."""
         return key_of(self.model, self.identity, self.size, self.pair)
@@ -152,13 +157,13 @@ class LineFile:
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
-        """Open or begin the file.
+        """Open or begin the file; settings that its lines do not depend on yet may be left out.
 
         Raises:
             OptionError: if the folder's lines were made with other settings, whose numbers must not
                 stand in one table with these, or if a report would replace files of something else.
         """
-        self.path = folder / LINES
+        self.folder, self.path = folder, folder / LINES
         if not self.path.exists():
             _check_free(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -194,6 +199,15 @@ class LineFile:
         self.lines |= {line.key: line for line in rounded}
 
 
+def read_lines(folder: Path) -> list[Line]:
+    """The lines of a report, those that are whole; none where there is no report."""
+    try:
+        text = (folder / LINES).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return list(_read(text[: text.rfind("\n") + 1]))
+
+
 def _read(text: str) -> Iterator[Line]:
     for row in csv.DictReader(io.StringIO(text)):
         yield Line(
@@ -218,18 +232,20 @@ def _check_free(folder: Path) -> None:
             )
 
 
-def _check_settings(path: Path, settings: Mapping[str, Any], *, fresh: bool) -> None:
+def _check_settings(path: Path, settings: dict[str, Any], *, fresh: bool) -> None:
     if not fresh and path.exists():
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise OptionError(f"{path}: is damaged; give another folder") from error
         for name, value in settings.items():
-            if before.get(name) != value:
+            if name in before and before[name] != value:
                 raise OptionError(
                     f"{path.parent}: was measured with {name} = {before.get(name)!r}, not "
                     f"{value!r}; numbers made in two ways do not belong in one table: give "
                     "another folder, or the same options"
                 )
-        return
+        if before.keys() >= settings.keys():
+            return
+        settings = before | settings
     write_whole(path, (json.dumps(settings, indent=1) + "\n").encode(), overwrite=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,12 @@ from impasto.images.arrays import Photo
 from impasto.images.photo import read_photo
 from impasto.lab.evaluate.pairs import Look, Pair
 from impasto.lab.nets.weights import VARIABLE, find_vgg
-from impasto.lab.optimize.painter import MethodPainter
+from impasto.lab.optimize.painter import Method, MethodPainter
 from impasto.lab.optimize.settings import read_settings
-from impasto.models import MODELS, Bundle, find_bundle, find_plugin, open_engine
+from impasto.models import MODELS, Bundle, find_bundle, find_plugin, open_engine, open_plugin
 from impasto.painting.adain import AdaINPainter
 from impasto.painting.builtin import BuiltInPainter
+from impasto.painting.objects import painter_of
 from impasto.painting.plan import plan_whole
 from impasto.painting.tiles import Content, encode
 from impasto.stylizer import Stylizer, load
@@ -59,11 +60,27 @@ class Judged(Protocol):
 
     Attributes:
         label: its name in the report.
-        identity: differs from that of any other model under the same label.
+        identity: differs from that of any other model under the same label; known after ``check``.
+        quick: whether it may be asked to paint other pairs for a sheet.
     """
 
     label: str
     identity: str
+    quick: bool
+
+    @property
+    def title(self) -> str:
+        """A line for people."""
+        ...
+
+    @property
+    def way(self) -> tuple[str, str] | None:
+        """Engine and precision; None where that is not known."""
+        ...
+
+    def check(self, pairs: Sequence[Pair]) -> None:
+        """Refuse pairs that it cannot paint, before any work."""
+        ...
 
     def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
         """Paint a pair; ``unaligned``: that picture too, where there is one."""
@@ -91,8 +108,13 @@ class JudgedStylizer:
         """A line for people."""
         return self.stylizer.card.title
 
-    def check(self, styles: Sequence[Path]) -> None:
-        """Refuse styles that the model cannot paint, before any work: here none."""
+    @property
+    def way(self) -> tuple[str, str] | None:
+        """See :attr:`Judged.way`."""
+        return self.stylizer.engine.name, self.stylizer.engine.precision
+
+    def check(self, pairs: Sequence[Pair]) -> None:
+        """Refuse pairs that the model cannot paint, before any work: here none."""
 
     def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
         """See :meth:`Judged.paint`; the style is used at the size it comes in."""
@@ -154,18 +176,19 @@ class JudgedAdaIN(JudgedStylizer):
 class JudgedBuiltIn(JudgedStylizer):
     """A model with built-in styles; a style is found by its file's name."""
 
-    def check(self, styles: Sequence[Path]) -> None:
+    def check(self, pairs: Sequence[Pair]) -> None:
         """See :meth:`JudgedStylizer.check`.
 
         Raises:
             OptionError: if a file is not called as a style of the model.
         """
         known = self.stylizer.limits.styles
-        for style in styles:
-            if style.stem not in known:
+        for pair in pairs:
+            if pair.style.stem not in known:
                 raise OptionError(
-                    f"model {self.label!r} cannot paint {style.name}: it is judged on pictures of "
-                    f"the styles that are built in, by the names of their files, {', '.join(known)}"
+                    f"model {self.label!r} cannot paint {pair.style.name}: it is judged on "
+                    "pictures of the styles that are built in, by the names of their files, "
+                    + ", ".join(known)
                 )
 
     def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
@@ -178,13 +201,16 @@ class JudgedBuiltIn(JudgedStylizer):
 
 
 class JudgedMethod(JudgedStylizer):
-    """A method of the lab, or another painter that is plugged in; its pictures serve sheets too."""
+    """A method of the lab, or whatever else paints; its pictures serve sheets too."""
 
     quick = False
 
     def __init__(self, stylizer: Stylizer, label: str) -> None:
         super().__init__(stylizer, label)
-        self.identity = identity_of(label)
+        known = label
+        if not isinstance(stylizer.painter, MethodPainter):  # of which the label says all
+            known += stylizer.identity
+        self.identity = hashlib.sha256(known.encode()).hexdigest()[:16]
         self._painted: dict[tuple[Pair, int], Pictures] = {}
 
     @property
@@ -208,6 +234,12 @@ class JudgedContent:
 
     label = CONTENT_NAME
     identity = ""
+    title = "the photograph"
+    way = None
+    quick = True
+
+    def check(self, pairs: Sequence[Pair]) -> None:
+        """See :meth:`Judged.check`: a photograph is itself with any style."""
 
     def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
         """See :meth:`Judged.paint`."""
@@ -233,20 +265,27 @@ class PainterOptions:
     threads: int | None = None
 
 
+Model: TypeAlias = "str | Path | Judged | Any"
+"""A name or a file, what is judged already, or an object with ``stylize(content, style)``."""
+
+
 def open_painters(
-    models: Sequence[str | Path],
+    models: Sequence[Model],
     *,
     vgg: str | Path,
     options: PainterOptions = PainterOptions(),
-) -> tuple[JudgedStylizer, ...]:
+) -> tuple[Judged, ...]:
     """Open the models to judge, each under a label of its own.
 
     Args:
-        models: names or ``.impasto`` files. Methods of the lab are among the names, with options
-            behind a colon where others than the defaults are wanted
+        models: names, ``.impasto`` files, or ``module:NAME``. Methods of the lab are among the
+            names, with options behind a colon where others than the defaults are wanted
             (``"gatys:steps=100,start=noise"``); they look through the VGG-19 of ``$IMPASTO_VGG``
             or the one that was fetched, else through that of ``vgg``, which is the judge and may
-            end too early for them.
+            end too early for them. Besides any object that paints
+            (:func:`impasto.painting.objects.painter_of`), under the ``name`` that it has, else that
+            of its class; and what is judged already, such as
+            :class:`impasto.lab.evaluate.foreign.JudgedPictures`.
         vgg: weights of VGG-19, the encoder of ``options.decoder``.
         options: engine of the models, and the decoder of one more, the first.
 
@@ -257,44 +296,66 @@ def open_painters(
     Example:
         >>> open_painters(["fast", "adain.impasto"], vgg="vgg.pth")         # doctest: +SKIP
     """
-    bundles = [(_label(model), find_bundle(model)) for model in models if not _method(model)]
+    bundles = {
+        i: (_label(model), find_bundle(model))
+        for i, model in enumerate(models)
+        if isinstance(model, str | Path) and not _method(model)
+    }
     if options.decoder is not None:
-        bundles.insert(0, ("adain", adain_bundle(vgg, options.decoder)))
-    methods = [str(model) for model in models if _method(model)]
-    for name in methods:
-        if methods.count(name) > 1:
-            raise OptionError(f"model {name!r} is given twice; give each once")
-    if not bundles and not methods:
-        raise OptionError("there is no model to evaluate; give one, or a decoder")
-    labels = [label for label, _ in bundles]
-    identities = [bundle.identity for _, bundle in bundles]
+        bundles = {-1: ("adain", adain_bundle(vgg, options.decoder)), **bundles}
+    labels = [label for label, _ in bundles.values()]
+    identities = [bundle.identity for _, bundle in bundles.values()]
     for label, identity in zip(labels, identities, strict=True):
         if identities.count(identity) > 1:
             raise OptionError(f"model {label!r} is given twice ({identity}); give each once")
-    painters: list[JudgedStylizer] = []
-    for label, bundle in bundles:
-        name = label if labels.count(label) == 1 else f"{label}-{bundle.identity[:4]}"
-        opened = open_engine(
-            bundle, name=options.engine, precision=options.precision, threads=options.threads
-        )
-        if bundle.card.styles:
-            built_in = BuiltInPainter(bundle.card, opened, bundle.identity)
-            painters.append(JudgedBuiltIn(Stylizer(built_in), name))
-        else:
-            painters.append(JudgedAdaIN(AdaINPainter(bundle.card, opened, bundle.identity), name))
-    for spec in methods:
-        name, _, settings = spec.partition(":")
-        method = load(
-            name,
-            vgg=_vgg_of_methods(vgg),
-            precision=options.precision,
-            threads=options.threads,
-        )
-        if settings:
-            each = re.split(r",(?=[\w-]+=)", settings)  # a value may hold commas
-            method = method.with_settings(options=read_settings(each))
-        painters.append(JudgedMethod(method, spec))
+    named = [str(model) for model in models if isinstance(model, str)]
+    for name in named:
+        if named.count(name) > 1:
+            raise OptionError(f"model {name!r} is given twice; give each once")
+    painters: list[Judged] = []
+    for i in range(-1, len(models)):
+        if i in bundles:
+            label, bundle = bundles[i]
+            name = label if labels.count(label) == 1 else f"{label}-{bundle.identity[:4]}"
+            painters.append(_bundled(bundle, name, options))
+        elif i >= 0:
+            painters.append(_opened(models[i], vgg, options))
+    if not painters:
+        raise OptionError("there is no model to evaluate; give one, or a decoder")
+    labels = [painter.label for painter in painters]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise OptionError(f"two models are called {label!r}; give one of them another name")
     return tuple(painters)
+
+
+def _bundled(bundle: Bundle, name: str, options: PainterOptions) -> Judged:
+    engine = open_engine(
+        bundle, name=options.engine, precision=options.precision, threads=options.threads
+    )
+    if bundle.card.styles:
+        built_in = BuiltInPainter(bundle.card, engine, bundle.identity)
+        return JudgedBuiltIn(Stylizer(built_in), name)
+    return JudgedAdaIN(AdaINPainter(bundle.card, engine, bundle.identity), name)
+
+
+def _opened(model: Model, vgg: str | Path, options: PainterOptions) -> Judged:
+    """Open a method, another painter that is plugged in, or an object."""
+    if isinstance(model, str):
+        name, settings = split_settings(model)
+        method = load(name, **_loading(name, vgg, options))
+        if settings:
+            method = method.with_settings(options=settings)
+        return JudgedMethod(method, model)
+    if all(hasattr(model, member) for member in ("label", "check", "way", "paint")):
+        return model
+    name = getattr(model, "name", None)
+    label = name if isinstance(name, str) and name else type(model).__name__
+    painter = painter_of(model, label)
+    if isinstance(painter, AdaINPainter):
+        return JudgedAdaIN(painter, label)
+    kind = JudgedBuiltIn if isinstance(painter, BuiltInPainter) else JudgedMethod
+    return kind(Stylizer(painter), label)
 
 
 def adain_bundle(vgg: str | Path, decoder: str | Path) -> Bundle:
@@ -309,20 +370,51 @@ def adain_bundle(vgg: str | Path, decoder: str | Path) -> Bundle:
     return export(*adain_from(vgg, decoder))
 
 
-def _method(model: str | Path) -> bool:
-    """Return True for the name of a plugged-in painter, with options or without."""
-    return isinstance(model, str) and find_plugin(model.partition(":")[0]) is not None
+def split_settings(model: str) -> tuple[str, dict[str, str]]:
+    """Split a model's name, file or place from the settings behind it.
+
+    Settings begin at a colon with NAME= behind it, so that there may be others before.
+
+    >>> split_settings("tinting:Tint:steps=3,start=noise")
+    ('tinting:Tint', {'steps': '3', 'start': 'noise'})
+    >>> split_settings("C:wave.impasto")
+    ('C:wave.impasto', {})
+    """
+    found = re.search(r":(?=[\w-]+=)", model)
+    if found is None:
+        return model, {}
+    each = re.split(r",(?=[\w-]+=)", model[found.end() :])  # a value may hold commas
+    return model[: found.start()], read_settings(each)
 
 
-def identity_of(model: str | Path) -> str:
-    """Return the identity of a model's bundle; of a method, a hash of its name and its options.
+def same_model(one: Model, other: Model) -> bool:
+    """Return True if two models are one: by the identity of a bundle, else by name or as objects.
 
     Raises:
         ModelError: if there is no such model.
     """
-    if _method(model):
-        return hashlib.sha256(str(model).encode()).hexdigest()[:16]
-    return find_bundle(model).identity
+    if not all(isinstance(each, str | Path) for each in (one, other)):
+        return one is other
+    if _method(one) or _method(other):
+        return str(one) == str(other)
+    return find_bundle(one).identity == find_bundle(other).identity
+
+
+def _method(model: str | Path) -> bool:
+    """Return True for the name of a plugged-in painter, with options or without."""
+    return isinstance(model, str) and find_plugin(split_settings(model)[0]) is not None
+
+
+def _loading(name: str, vgg: str | Path, options: PainterOptions) -> dict[str, Any]:
+    """Options of :func:`impasto.load` for a painter that is plugged in."""
+    given: dict[str, Any] = {"precision": options.precision, "threads": options.threads}
+    plugin = find_plugin(name)
+    method = None if plugin is None else open_plugin(plugin)
+    if isinstance(getattr(method, "__self__", method), Method):
+        return given | {"vgg": _vgg_of_methods(vgg)}
+    if options.precision == PainterOptions.precision:  # another painter may have no choice
+        del given["precision"]
+    return given
 
 
 def _label(model: str | Path) -> str:

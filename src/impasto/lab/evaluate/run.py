@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from impasto.errors import OptionError
+from impasto.errors import OptionError, counted
 from impasto.lab.evaluate.features import (
     CONTENT_LAYER,
     STYLE_LAYERS,
@@ -24,17 +24,19 @@ from impasto.lab.evaluate.features import (
     wasserstein_distances,
 )
 from impasto.lab.evaluate.fid import summarize_fid
+from impasto.lab.evaluate.foreign import JudgedPictures
 from impasto.lab.evaluate.inception import SMALLEST, Inception
-from impasto.lab.evaluate.lines import Line, LineFile, key_of
+from impasto.lab.evaluate.lines import Line, LineFile, key_of, read_lines
 from impasto.lab.evaluate.lpips import LPIPS
 from impasto.lab.evaluate.painters import (
+    CONTENT_NAME,
     Judged,
     JudgedContent,
-    JudgedStylizer,
+    Model,
     PainterOptions,
     Pictures,
-    identity_of,
     open_painters,
+    same_model,
 )
 from impasto.lab.evaluate.pairs import Drawn, Pair, PairOptions, draw_pairs, look_at
 from impasto.lab.evaluate.pictures import (
@@ -122,13 +124,13 @@ class JudgeOptions:
 
 
 def evaluate_models(
-    models: Sequence[str | Path] = (DEFAULT_MODEL,),
+    models: Sequence[Model] = (DEFAULT_MODEL,),
     *,
     pairs: PairOptions,
     judge: JudgeOptions,
     out: str | Path,
     painters: PainterOptions = PainterOptions(),
-    reference: str | Path | None = None,
+    reference: Model | None = None,
     worst_by: str = "badness",
     progress: bool = False,
 ) -> Evaluation:
@@ -139,8 +141,11 @@ def evaluate_models(
     gone on with by the same call, and more models, sizes or pairs may be added to a folder.
 
     Args:
-        models: names or ``.impasto`` files, methods of the lab with options if wanted
-            (``"gatys:steps=100"``).
+        models: names, ``.impasto`` files, ``module:NAME``, methods of the lab with options if
+            wanted (``"gatys:steps=100"``), and any object with ``stylize(content, style)`` for
+            (H, W, 3) float32 arrays in [0, 1] (:func:`impasto.painting.objects.painter_of`). It
+            stands in the report under its ``name``, else that of its class; numbers that are there
+            under a name and an ``identity`` are not measured again.
         pairs: the pairs and their sizes.
         judge: weights that pictures are judged with.
         out: the folder of the report.
@@ -172,27 +177,128 @@ def evaluate_models(
         [('adain', 0.43), ('quality', 0.61), ('fast', 0.58)]
     """
     check_worst_by(worst_by, lpips=judge.lpips is not None)
-    out, sizes = Path(out), pairs.sizes
     opened, named = _opened(models, reference, judge.vgg, painters)
+    inception = _inception(judge, pairs.sizes)
+    drawn = draw_pairs(pairs)
+    work = [(size, pair) for size in pairs.sizes for pair in drawn.pairs]
+    file, lines = _measured(opened, work, judge, Path(out), progress)
+    summary = summarize(lines, reference=named)
+    if inception is not None:
+        summary += summarize_fid(
+            opened, drawn.pairs, pairs.sizes, inception, summary, named, progress
+        )
+    notes = [*_drawn(pairs, drawn), *_judged(judge, opened), *_left_out(drawn)]
+    by_folder = by_style_folder(lines, pairs.styles)
+    files = write_tables(file.folder, summary, reference=named, notes=notes, by_folder=by_folder)
+    files += write_sheets(file.folder, opened, lines, reference=named, worst_by=worst_by)
+    return Evaluation(tuple(lines), tuple(summary), tuple(by_folder), drawn, named, tuple(files))
+
+
+def score_pictures(
+    pictures: Mapping[str, str | Path],
+    *,
+    judge: JudgeOptions,
+    out: str | Path,
+    pairs: PairOptions | None = None,
+    reference: str | None = None,
+    worst_by: str = "badness",
+    progress: bool = False,
+) -> Evaluation:
+    """Judge pictures that other programs made, and write them into a report beside its models.
+
+    The numbers are those of :func:`evaluate_models`, but for those that only whoever paints can
+    give (``identity_psnr``, ``clipped``, ``seconds``). Models that are in the report already stay
+    in its tables, if they were measured on all the pairs.
+
+    Args:
+        pictures: folders by the names that they get in the report;
+            :class:`impasto.lab.evaluate.foreign.JudgedPictures` tells how files are called.
+        judge: weights that pictures are judged with.
+        out: the folder of the report, one that is there or a new one.
+        pairs: the pairs and their sizes; None for those of the report.
+        reference: the one that the others are compared with: a key of ``pictures``, or a model of
+            the report.
+        worst_by: as for :func:`evaluate_models`.
+        progress: show a bar on standard error.
+
+    Raises:
+        ImageError: if a pair has no picture, or one cannot be used; or as ``evaluate_models``.
+        ModelError: if weights cannot be used.
+        OptionError: if there is no report to take the pairs from, or an option is out of range.
+
+    Example:
+        >>> score_pictures(                                                 # doctest: +SKIP
+        ...     {"stytr2": "outputs/stytr2"},
+        ...     judge=JudgeOptions(vgg="vgg_normalised.pth"),
+        ...     out="judged",
+        ... )
+    """
+    check_worst_by(worst_by, lpips=judge.lpips is not None)
+    opened = [JudgedPictures(name, folder) for name, folder in pictures.items()]
+    if not opened:
+        raise OptionError("there are no pictures to score; give NAME=FOLDER")
+    out = Path(out)
+    if pairs is None:
+        work = _places(out)
+        drawn = Drawn(tuple(dict.fromkeys(pair for _, pair in work)), ())
+        told = [f"{counted(len(drawn.pairs), 'pair')} of the report."]
+    else:
+        drawn = draw_pairs(pairs)
+        work = [(size, pair) for size in pairs.sizes for pair in drawn.pairs]
+        told = _drawn(pairs, drawn)
+    sizes = tuple(dict.fromkeys(size for size, _ in work))
+    inception = _inception(judge, sizes)
+    file, lines = _measured(opened, work, judge, out, progress)
+    others, partly = _beside(file, lines, work)
+    labels = dict.fromkeys(line.model for line in [*others, *lines])
+    if reference is not None and reference not in labels:
+        raise OptionError(
+            f"reference {reference!r} is not in the report; there are {', '.join(labels)}"
+        )
+    content = [line for line in lines if line.model == CONTENT_NAME]
+    lines = [*content, *others, *(line for line in lines if line.model != CONTENT_NAME)]
+    summary = summarize(lines, reference=reference)
+    if inception is not None:
+        summary += summarize_fid(
+            opened, drawn.pairs, sizes, inception, summary, reference, progress
+        )
+    notes = [*told, *_judged(judge, opened), *partly, *_left_out(drawn)]
+    by_folder = by_style_folder(lines, dict.fromkeys(pair.style.parent for pair in drawn.pairs))
+    files = write_tables(out, summary, reference=reference, notes=notes, by_folder=by_folder)
+    files += write_sheets(out, opened, lines, reference=reference, worst_by=worst_by)
+    return Evaluation(
+        tuple(lines), tuple(summary), tuple(by_folder), drawn, reference, tuple(files)
+    )
+
+
+def _inception(judge: JudgeOptions, sizes: Sequence[int]) -> Inception | None:
     network = None if judge.inception is None else Inception.load(judge.inception)
     if network is not None and min(sizes) < SMALLEST:
         raise OptionError(f"FID needs sizes of {SMALLEST} pixels or more, not {min(sizes)}")
+    return network
+
+
+def _measured(
+    opened: Sequence[Judged],
+    work: Sequence[tuple[int, Pair]],
+    judge: JudgeOptions,
+    out: Path,
+    progress: bool,
+) -> tuple[LineFile, list[Line]]:
+    """The lines of the photograph and of every painter, measured where they are not there yet."""
     opened_judge = judge.load()
-    drawn = draw_pairs(pairs)
     for painter in opened:
-        painter.check([pair.style for pair in drawn.pairs])
-    file = LineFile(
-        out,
-        {
-            "vgg": digest(judge.vgg),
-            "judge_precision": judge.precision,
-            "engine": opened[0].stylizer.engine.name,
-            "precision": opened[0].stylizer.engine.precision,
-            "lpips": None if judge.lpips is None else [digest(each) for each in judge.lpips],
-        },
-    )
-    judged: list[Judged] = [JudgedContent(), *opened]
-    work = [(size, pair) for size in sizes for pair in drawn.pairs]
+        painter.check(list(dict.fromkeys(pair for _, pair in work)))
+    settings = {
+        "vgg": digest(judge.vgg),
+        "judge_precision": judge.precision,
+        "lpips": None if judge.lpips is None else [digest(each) for each in judge.lpips],
+    }
+    ways = [painter.way for painter in opened if painter.way is not None]
+    if ways:
+        settings |= {"engine": ways[0][0], "precision": ways[0][1]}
+    file = LineFile(out, settings)
+    judged = [JudgedContent(), *opened]
     with tqdm(total=len(work), unit="pair", disable=not progress) as bar:
         for size, pair in work:
             missing = [
@@ -203,19 +309,44 @@ def evaluate_models(
             if missing:
                 file.add(measure(missing, opened_judge, pair, size))
             bar.update()
-    lines = [
+    return file, [
         file.lines[key_of(painter.label, painter.identity, size, pair)]
         for size, pair in work
         for painter in judged
     ]
-    summary = summarize(lines, reference=named)
-    if network is not None:
-        summary += summarize_fid(opened, drawn.pairs, sizes, network, summary, named, progress)
-    notes = _notes(pairs, judge, drawn, opened)
-    by_folder = by_style_folder(lines, pairs.styles)
-    files = write_tables(out, summary, reference=named, notes=notes, by_folder=by_folder)
-    files += write_sheets(out, opened, lines, reference=named, worst_by=worst_by)
-    return Evaluation(tuple(lines), tuple(summary), tuple(by_folder), drawn, named, tuple(files))
+
+
+def _places(out: Path) -> list[tuple[int, Pair]]:
+    """Sizes and pairs of a report, in its order."""
+    found = list(dict.fromkeys(line.place for line in read_lines(out)))
+    if not found:
+        raise OptionError(
+            f"{out}: has no report to take the pairs from; give contents and styles, or the folder "
+            "of one"
+        )
+    return found
+
+
+def _beside(
+    file: LineFile, lines: Sequence[Line], work: Sequence[tuple[int, Pair]]
+) -> tuple[list[Line], list[str]]:
+    """Lines of other models of the report, and notes on those that lack some."""
+    wanted, own = set(work), {line.model for line in lines}
+    latest: dict[str, dict[tuple[int, Pair], Line]] = {}
+    identities: dict[str, str] = {}
+    for line in file.lines.values():
+        if line.model in own or line.place not in wanted:
+            continue
+        if identities.setdefault(line.model, line.identity) != line.identity:
+            identities[line.model], latest[line.model] = line.identity, {}
+        latest.setdefault(line.model, {})[line.place] = line
+    found, notes = [], []
+    for label, at in latest.items():
+        if len(at) == len(wanted):
+            found += [at[place] for place in work]
+        else:
+            notes.append(f"left out: {label}: was measured on {len(at)} of {len(wanted)} pictures")
+    return found, notes
 
 
 class Judge:
@@ -298,43 +429,52 @@ def _batch(images: Sequence[Plane]) -> Tensor:
 
 
 def _opened(
-    models: Sequence[str | Path],
-    reference: str | Path | None,
+    models: Sequence[Model],
+    reference: Model | None,
     vgg: str | Path,
     options: PainterOptions,
-) -> tuple[tuple[JudgedStylizer, ...], str | None]:
+) -> tuple[tuple[Judged, ...], str | None]:
     """The models, the reference first, and its label."""
     models = list(models)
     if reference is None:
         painters = open_painters(models, vgg=vgg, options=options)
         return painters, None if options.decoder is None else painters[0].label
-    identity = identity_of(reference)
-    if identity not in map(identity_of, models):
+    there = [i for i, model in enumerate(models) if same_model(model, reference)]
+    if not there:
         models.append(reference)
+        there = [len(models) - 1]
     painters = open_painters(models, vgg=vgg, options=options)
-    ordered = tuple(sorted(painters, key=lambda painter: painter.identity != identity))
-    return ordered, ordered[0].label
+    first = painters[there[0] - len(models)]  # there may be one before them
+    ordered = (first, *(painter for painter in painters if painter is not first))
+    return ordered, first.label
 
 
-def _notes(
-    pairs: PairOptions, judge: JudgeOptions, drawn: Drawn, painters: Sequence[JudgedStylizer]
-) -> list[str]:
-    """Notes on pairs, models and judge, for the end of the table."""
+def _drawn(pairs: PairOptions, drawn: Drawn) -> list[str]:
+    """Notes on pairs, for the end of the table."""
     which = "of the held-out tenth" if pairs.held_out else "of all files, trained on or not"
     sides = [
         ", ".join(f"{Path(folder).name} {share:g}" for folder, share in side.items())
         for side in (pairs.contents, pairs.styles)
     ]
+    return [
+        f"{len(drawn.pairs)} pairs {which}, seed {pairs.seed}; contents: {sides[0]}; "
+        f"styles: {sides[1]}."
+    ]
+
+
+def _judged(judge: JudgeOptions, painters: Sequence[Judged]) -> list[str]:
+    """Notes on models and judge."""
     ways: dict[str, list[str]] = {}
     for painter in painters:
-        engine = painter.stylizer.engine
-        ways.setdefault(f"in {engine.precision} on {engine.name}", []).append(painter.label)
-    notes = [
-        f"{len(drawn.pairs)} pairs {which}, seed {pairs.seed}; contents: {sides[0]}; "
-        f"styles: {sides[1]}.",
+        way = "painted elsewhere" if painter.way is None else "in {1} on {0}".format(*painter.way)
+        ways.setdefault(way, []).append(painter.label)
+    return [
         "Largest square of every picture, scaled to the size.",
         "; ".join(f"{', '.join(labels)} {way}" for way, labels in ways.items())
         + f"; judged by {Path(judge.vgg).name} ({digest(judge.vgg)}) in {judge.precision}.",
         "; ".join(f"{p.label} is {p.identity} ({p.title})" for p in painters) + ".",
     ]
-    return notes + [f"left out: {file.name}: {reason}" for file, reason in drawn.left_out]
+
+
+def _left_out(drawn: Drawn) -> list[str]:
+    return [f"left out: {file.name}: {reason}" for file, reason in drawn.left_out]

@@ -14,7 +14,7 @@ from impasto.batch.figures import Cell, contact_sheet
 from impasto.images.options import SaveOptions
 from impasto.images.writing import write_image
 from impasto.lab.evaluate.lines import Line
-from impasto.lab.evaluate.painters import JudgedStylizer
+from impasto.lab.evaluate.painters import Judged
 from impasto.lab.evaluate.pairs import Pair, look_at, square
 from impasto.lab.evaluate.report import WORST_BY, worst_pairs
 
@@ -25,7 +25,7 @@ SHEET_CONTENTS, SHEET_STYLES = 5, 6
 
 def write_sheets(
     folder: Path,
-    painters: Sequence[JudgedStylizer],
+    painters: Sequence[Judged],
     lines: Sequence[Line],
     *,
     reference: str | None,
@@ -48,9 +48,9 @@ def write_sheets(
 
 
 def worst_sheet(
-    painter: JudgedStylizer,
+    painter: Judged,
     lines: Sequence[Line],
-    beside: JudgedStylizer | None,
+    beside: Judged | None,
     *,
     size: int,
     reference: str | None,
@@ -79,7 +79,7 @@ def worst_sheet(
     return contact_sheet(cells, columns=2 + len(shown))
 
 
-def style_sheet(painter: JudgedStylizer, pairs: Sequence[Pair], size: int) -> Image.Image:
+def style_sheet(painter: Judged, pairs: Sequence[Pair], size: int) -> Image.Image:
     """Photographs down, styles across: the first few of the pairs. Who takes long paints no more
     than the pairs, and leaves the others white."""
     contents = list(dict.fromkeys(pair.content for pair in pairs))[:SHEET_CONTENTS]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -23,7 +22,6 @@ from impasto.lab.optimize.method import (
     LIMITS,
     MULTIPLE,
     SMALLEST,
-    Method,
     Run,
     Task,
     check_layers,
@@ -31,7 +29,7 @@ from impasto.lab.optimize.method import (
     mean_square,
     resized,
 )
-from impasto.lab.optimize.painter import open_method
+from impasto.lab.optimize.painter import Method
 
 
 @dataclass(frozen=True)
@@ -253,5 +251,5 @@ METHOD = Method(
     paint=paint,
 )
 
-open_painter = partial(open_method, METHOD)
-"""The entry point of ``impasto.painters``; see :func:`impasto.lab.optimize.painter.open_method`."""
+open_painter = METHOD.open_painter
+"""The entry point of ``impasto.painters``."""

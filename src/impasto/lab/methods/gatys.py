@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,7 +20,6 @@ from impasto.lab.optimize.descent import Objective, Stage, descend, halved
 from impasto.lab.optimize.method import (
     LIMITS,
     MULTIPLE,
-    Method,
     Run,
     Task,
     check_layers,
@@ -29,7 +27,7 @@ from impasto.lab.optimize.method import (
     mean_square,
     resized,
 )
-from impasto.lab.optimize.painter import open_method
+from impasto.lab.optimize.painter import Method
 
 
 @dataclass(frozen=True)
@@ -250,5 +248,5 @@ METHOD = Method(
     paint=paint,
 )
 
-open_painter = partial(open_method, METHOD)
-"""The entry point of ``impasto.painters``; see :func:`impasto.lab.optimize.painter.open_method`."""
+open_painter = METHOD.open_painter
+"""The entry point of ``impasto.painters``."""

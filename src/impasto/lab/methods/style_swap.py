@@ -23,7 +23,6 @@ from impasto.lab.nets.vgg import VGG
 from impasto.lab.optimize.descent import Objective, Stage, descend, to_array
 from impasto.lab.optimize.method import (
     LIMITS,
-    Method,
     Run,
     Task,
     check_layers,
@@ -31,7 +30,7 @@ from impasto.lab.optimize.method import (
     mean_square,
     resized,
 )
-from impasto.lab.optimize.painter import open_method
+from impasto.lab.optimize.painter import Method
 from impasto.lab.training import objective
 from impasto.lab.training.config import Loss, Tables
 from impasto.lab.training.networks import NetworkRow
@@ -238,8 +237,8 @@ METHOD = Method(
     paint=paint,
 )
 
-open_painter = partial(open_method, METHOD)
-"""The entry point of ``impasto.painters``; see :func:`impasto.lab.optimize.painter.open_method`."""
+open_painter = METHOD.open_painter
+"""The entry point of ``impasto.painters``."""
 
 
 def _inverse_content(painted: Painted) -> Tensor:

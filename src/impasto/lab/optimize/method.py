@@ -1,15 +1,12 @@
-"""A method of style transfer: a row of facts, its options, and one function.
+"""Task and run, the input of a method's function, and steps that several methods share.
 
-Every file in :mod:`impasto.lab.methods` that has a ``METHOD`` and an entry point in the group
-``impasto.painters`` can be run by name, by ``impasto.load(NAME)`` and ``impasto stylize --model
-NAME``; :mod:`impasto.lab.optimize.painter` makes a painter of it.
+:class:`impasto.lab.optimize.painter.Method` is the method itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,34 +63,6 @@ class Run:
 
     watch: Watch | None = None
     checkpoint: Checkpoint | None = None
-
-
-@dataclass(frozen=True)
-class Method:
-    """A method that can be run by name.
-
-    Attributes:
-        name: as on the command line.
-        title: a line for people.
-        paper: who and where.
-        options: a frozen dataclass with a default for every field; among them ``steps``, ``seed``
-            and ``start`` where the method has them.
-        limits: the controls that it takes.
-        alpha: the meaning of strength for this method, in a line.
-        paint: gives the picture, (1, 3, H, W) of the content's size, not clipped.
-        precisions: of the perceptual network, the default first.
-        checkpoints: whether a run can be written to a file and resumed.
-    """
-
-    name: str
-    title: str
-    paper: str
-    options: type
-    limits: Limits
-    alpha: str
-    paint: Callable[[Task, Any, VGG, Run], Tensor]
-    precisions: tuple[str, ...] = ("fp32", "bf16")
-    checkpoints: bool = True
 
 
 def first_picture(task: Task, start: object, seed: int) -> Tensor:

@@ -1,9 +1,14 @@
-"""Methods of the lab as painters, so that ``impasto.load(NAME)`` takes them as it takes models."""
+"""A method of style transfer by optimization: facts, options, one function; and its painter.
+
+A ``Method`` with an entry point in the group ``impasto.painters`` is run by name, by
+``impasto.load(NAME)`` and ``impasto stylize --model NAME``; any other one by its place,
+``module:METHOD``.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,17 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from impasto.controls.color.matching import match_colors, restore_colors
 from impasto.controls.regions import StyleMap
+from impasto.errors import OptionError
 from impasto.images.arrays import Photo, in_memory
 from impasto.images.windows import PaintedTile, Source
 from impasto.lab.nets.vgg import VGG, load_vgg
 from impasto.lab.nets.weights import find_vgg
 from impasto.lab.optimize.descent import Checkpoint, to_array
 from impasto.lab.optimize.devices import Device, at_work, open_device
-from impasto.lab.optimize.method import Method, Run
-from impasto.lab.optimize.settings import changed_options, checkpoint_path
+from impasto.lab.optimize.method import Run, Task
+from impasto.lab.optimize.settings import changed_options
 from impasto.lab.optimize.task import Plane, cropped, fingerprint, make_task, start_photo
 from impasto.painting import Budget, Limits, Progress, Unencoded, Watch
 from impasto.painting.survey import survey
@@ -31,6 +38,59 @@ from impasto.styles.style import Style
 
 if TYPE_CHECKING:
     from impasto.controls import Controls
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method that can be run by name.
+
+    Attributes:
+        name: as on the command line.
+        title: a line for people.
+        paper: who and where.
+        options: a frozen dataclass with a default for every field; among them ``steps``, ``seed``
+            and ``start`` where the method has them.
+        limits: the controls that it takes.
+        alpha: the meaning of strength for this method, in a line.
+        paint: gives the picture, (1, 3, H, W) of the content's size, not clipped.
+        precisions: of the perceptual network, the default first.
+        checkpoints: whether a run can be written to a file and resumed.
+    """
+
+    name: str
+    title: str
+    paper: str
+    options: type
+    limits: Limits
+    alpha: str
+    paint: Callable[[Task, Any, VGG, Run], Tensor]
+    precisions: tuple[str, ...] = ("fp32", "bf16")
+    checkpoints: bool = True
+
+    def open_painter(
+        self,
+        *,
+        engine: str | None = None,
+        precision: str | None = None,
+        threads: int | None = None,
+        vgg: str | Path | None = None,
+    ) -> MethodPainter:
+        """Open the method as a painter, with its device and its VGG-19.
+
+        Args:
+            engine: a device of PyTorch; by default ``cuda`` where there is one, else ``cpu``.
+            precision: one of the method's; by default the first.
+            threads: how many may be used, 1 or more; by default PyTorch's choice.
+            vgg: a file of VGG-19, as for :func:`impasto.lab.nets.weights.find_vgg`.
+
+        Raises:
+            ModelError: if there is no VGG-19, or it cannot be read.
+            EngineError: if the device is not there.
+            OptionError: if precision or threads is not a possible value.
+        """
+        device = open_device(engine, precision, threads, precisions=self.precisions)
+        network = load_vgg(find_vgg(vgg)).to(device=device.name, dtype=device.dtype)
+        return MethodPainter(self, network, device, self.options())
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,16 +137,21 @@ class MethodPainter:
                 ``checkpoint`` (a file).
 
         Raises:
-            OptionError: if the method has no such option, or a value is of another type.
+            OptionError: if the method has no such option or no checkpoint, or a value is of
+                another type.
             ImageError: if ``start`` is a picture that cannot be read.
 
         Example:
             >>> gatys = impasto.load("gatys").with_settings(steps=500)      # doctest: +SKIP
         """
         by_name = dict(settings)
-        checkpoint = checkpoint_path(self.method, by_name.pop("checkpoint", None))
+        checkpoint: Any = by_name.pop("checkpoint", None)
+        if checkpoint is not None and not self.method.checkpoints:
+            raise OptionError(f"{self.name} keeps no checkpoint: leave it out")
         options = changed_options(self.options, by_name.pop("options", None), by_name)
-        return replace(self, options=options, checkpoint=checkpoint or self.checkpoint)
+        return replace(
+            self, options=options, checkpoint=Path(checkpoint) if checkpoint else self.checkpoint
+        )
 
     def style(self, photo: Photo, transform: str) -> Photo:
         """Return the picture itself: a method looks at the pixels of a style."""
@@ -165,33 +230,6 @@ class MethodPainter:
         with at_work(self.engine, f"{self.name} to paint {width} x {height} pixels"):
             painted = self.method.paint(task, self.options, self.vgg, Run(watch, checkpoint))
         return cropped(to_array(painted), (height, width))
-
-
-def open_method(
-    method: Method,
-    *,
-    engine: str | None = None,
-    precision: str | None = None,
-    threads: int | None = None,
-    vgg: str | Path | None = None,
-) -> MethodPainter:
-    """Open a method as a painter, with its device and its VGG-19.
-
-    Args:
-        method: its facts.
-        engine: a device of PyTorch; by default ``cuda`` where there is one, else ``cpu``.
-        precision: one of the method's; by default the first.
-        threads: how many may be used, 1 or more; by default PyTorch's choice.
-        vgg: a file of VGG-19, as for :func:`impasto.lab.nets.weights.find_vgg`.
-
-    Raises:
-        ModelError: if there is no VGG-19, or it cannot be read.
-        EngineError: if the device is not there.
-        OptionError: if precision or threads is not a possible value.
-    """
-    device = open_device(engine, precision, threads, precisions=method.precisions)
-    network = load_vgg(find_vgg(vgg)).to(device=device.name, dtype=device.dtype)
-    return MethodPainter(method, network, device, method.options())
 
 
 def _without_padding(progress: Progress, *, watch: Watch, size: tuple[int, int]) -> object:

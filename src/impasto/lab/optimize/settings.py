@@ -7,12 +7,10 @@ import difflib
 import os
 import typing
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from impasto.errors import OptionError
 from impasto.images.photo import read_photo
-from impasto.lab.optimize.method import Method
 
 
 def changed_options(options: Any, changed: object | None, by_name: Mapping[str, object]) -> Any:
@@ -48,19 +46,6 @@ def changed_options(options: Any, changed: object | None, by_name: Mapping[str, 
         del asked["start"]
         options = dataclasses.replace(options, start=read_photo(picture))
     return set_options(options, asked)
-
-
-def checkpoint_path(method: Method, checkpoint: Any) -> Path | None:
-    """Return the path of a checkpoint; None without one.
-
-    Raises:
-        OptionError: if the method has no checkpoints.
-    """
-    if checkpoint is None:
-        return None
-    if not method.checkpoints:
-        raise OptionError(f"{method.name} keeps no checkpoint: leave it out")
-    return Path(checkpoint)
 
 
 def set_options(options: Any, settings: Mapping[str, Any]) -> Any:
