@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
+import torch
 from click.testing import CliRunner
 from conftest import make_tiny, picture
 from lab_parts import vgg_weights, write_pictures
