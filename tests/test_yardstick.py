@@ -18,7 +18,8 @@ from conftest import make_tiny, open_variant, picture
 from lab_parts import SHARED, vgg_weights, write_pictures
 from PIL import Image
 
-from impasto.errors import ImageError, OptionError
+from impasto.controls import Controls
+from impasto.errors import ImageError, ImpastoError, OptionError
 from impasto.lab.cli import lab
 from impasto.lab.cli.evaluate import folders
 from impasto.lab.data.pictures import is_held_out, load_collections
@@ -251,6 +252,40 @@ def test_a_model_is_judged_as_its_user_gets_it(margin):
     assert made.seconds > 0 and not made.clipped
     # The tiny model's decoder undoes its encoder exactly.
     assert np.abs(made.unaligned - content).max() < 1e-4
+
+
+def test_a_model_is_judged_with_controls_behind_its_name(parts):
+    one = str(parts / "one.impasto")
+    specs = [one, f"{one}:transform=ost", f"{one}:transform=efdm,alpha=0.5"]
+    options = PainterOptions(engine="onnxruntime")
+    painters = open_painters(specs, vgg="", options=options)
+    assert [each.label for each in painters] == [
+        "one", "one:transform=ost", "one:transform=efdm,alpha=0.5"
+    ]  # fmt: skip
+    assert len({each.identity for each in painters}) == 3
+    content, style = picture(48, 64), picture(40, 40, seed=1) ** 2
+    look = Look(Pair(Path("content.png"), Path("style.png")), content, style)
+    for painter, controls in zip(
+        painters,
+        [Controls(), Controls(transform="ost"), Controls(transform="efdm", alpha=0.5)],
+        strict=True,
+    ):
+        stylizer = painter.stylizer
+        wave = stylizer.style(style, size=None, transform=controls.transform)
+        wanted = stylizer.paint(content, wave, controls).image
+        made = painter.paint(look, unaligned=False).raw
+        np.testing.assert_allclose(np.clip(made, 0, 1), wanted, atol=1e-6)
+    for wrong, says in (
+        (f"{one}:color=only", "has no setting 'color'; it takes transform, alpha, behavior"),
+        (f"{one}:alpha=much", "alpha of model .* must be a number, not 'much'"),
+        (f"{one}:transform=gram", "choose one of adain"),
+        ("fast:transform=wct", "'fast' does not align by transform 'wct'"),
+        (f"{parts}/none.impasto:transform=ost", "no model file"),
+    ):
+        with pytest.raises(ImpastoError, match=says):
+            open_painters([wrong], vgg="", options=options)
+    with pytest.raises(OptionError, match="twice"):
+        open_painters([specs[1], specs[1]], vgg="", options=options)
 
 
 def test_models_get_labels_of_their_own(parts, tmp_path):

@@ -158,7 +158,7 @@ class ObjectPainter:
         refuse_settings(self.name, settings)
         return self
 
-    def style(self, photo: Photo) -> Photo:
+    def style(self, photo: Photo, transform: str) -> Photo:
         """Return the picture itself."""
         return photo
 

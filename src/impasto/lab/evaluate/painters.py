@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -14,7 +14,10 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.controls.affine import Affine, align
+from impasto.controls import Controls
+from impasto.controls.affine import Affine
+from impasto.controls.regions import StyleMap
+from impasto.controls.transforms import align_level
 from impasto.errors import ModelError, OptionError
 from impasto.images.arrays import Photo
 from impasto.images.photo import read_photo
@@ -23,12 +26,16 @@ from impasto.lab.nets.weights import VARIABLE, find_vgg
 from impasto.lab.optimize.painter import Method, MethodPainter
 from impasto.lab.optimize.settings import read_settings
 from impasto.models import MODELS, Bundle, find_bundle, find_plugin, open_engine, open_plugin
+from impasto.painting import Budget
 from impasto.painting.adain import AdaINPainter
 from impasto.painting.builtin import BuiltInPainter
 from impasto.painting.objects import painter_of
 from impasto.painting.plan import plan_whole
 from impasto.painting.tiles import Content, encode
 from impasto.stylizer import Stylizer, load
+
+SETTINGS: Mapping[str, Callable[[str], Any]] = {"transform": str, "alpha": float, "behavior": str}
+"""Controls that an encoder/decoder model can be judged with, and how their text is read."""
 
 CONTENT_NAME = "(content)"
 """The photograph itself, unpainted: what every number is before anything was done."""
@@ -135,11 +142,22 @@ class JudgedAdaIN(JudgedStylizer):
     Args:
         painter: paints.
         label: its name in the report.
+        settings: controls that it paints with, names in ``SETTINGS``.
+
+    Raises:
+        OptionError: if there is no such setting, or the model cannot do it.
     """
 
-    def __init__(self, painter: AdaINPainter, label: str) -> None:
+    def __init__(
+        self, painter: AdaINPainter, label: str, settings: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(Stylizer(painter), label)
         self._painter = painter
+        self._controls = _controls(settings or {}, label)
+        painter.limits.check(painter.name, self._controls, 1, Budget())
+        if settings:
+            known = f"{painter.identity} {sorted(settings.items())}"
+            self.identity = hashlib.sha256(known.encode()).hexdigest()[:16]
 
     def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
         """See :meth:`Judged.paint`; the style is used at the size it comes in."""
@@ -151,13 +169,16 @@ class JudgedAdaIN(JudgedStylizer):
         plan = plan_whole(height, width, card=painter.card)
         cut = Content.of(source, painter.card, plan, model=painter.identity)
         encoded = encode(cut, painter.engine)
-        features, moments = encoded.features or (), encoded.moments or ()
-        style = painter.style(read_photo(look.style))
-        maps = [
-            align([own], [wanted], np.ones(1))
-            for own, wanted in zip(moments, style.moments, strict=True)
+        features = encoded.features or ()
+        style = painter.style(read_photo(look.style), self._controls.transform)
+        amounts = StyleMap(self._controls, 1, height, width)
+        (changes,) = painter.fit(encoded, [style], amounts, self._controls.transform)
+        strengths = amounts.window(slice(0, height), slice(0, width))
+        aligned = [
+            align_level([change], each, strengths, slice(0, each.shape[1]), slice(0, each.shape[2]))
+            for change, each in zip(changes, features, strict=True)
         ]
-        raw = self._decoded(features, maps, look.content)
+        raw = self._decoded(*zip(*aligned, strict=True), look.content)
         seconds = perf_counter() - start
         if not unaligned:
             return Pictures(raw, seconds=seconds)
@@ -278,8 +299,9 @@ def open_painters(
     """Open the models to judge, each under a label of its own.
 
     Args:
-        models: names, ``.impasto`` files, or ``module:NAME``. Methods of the lab are among the
-            names, with options behind a colon where others than the defaults are wanted
+        models: names, ``.impasto`` files, or ``module:NAME``. Behind a colon an encoder/decoder
+            model takes the controls in ``SETTINGS`` (``"adain.impasto:transform=ost"``). Methods of
+            the lab are among the names, with options where others than the defaults are wanted
             (``"gatys:steps=100,start=noise"``); they look through the VGG-19 of ``$IMPASTO_VGG``
             or the one that was fetched, else through that of ``vgg``, which is the judge and may
             end too early for them. Besides any object that paints
@@ -296,18 +318,18 @@ def open_painters(
     Example:
         >>> open_painters(["fast", "adain.impasto"], vgg="vgg.pth")         # doctest: +SKIP
     """
-    bundles = {
-        i: (_label(model), find_bundle(model))
-        for i, model in enumerate(models)
-        if isinstance(model, str | Path) and not _method(model)
-    }
+    bundles: dict[int, tuple[str, Bundle, dict[str, str]]] = {}
     if options.decoder is not None:
-        bundles = {-1: ("adain", adain_bundle(vgg, options.decoder)), **bundles}
-    labels = [label for label, _ in bundles.values()]
-    identities = [bundle.identity for _, bundle in bundles.values()]
-    for label, identity in zip(labels, identities, strict=True):
-        if identities.count(identity) > 1:
-            raise OptionError(f"model {label!r} is given twice ({identity}); give each once")
+        bundles[-1] = "adain", adain_bundle(vgg, options.decoder), {}
+    for i, model in enumerate(models):
+        if isinstance(model, str | Path) and not _method(model):
+            file, settings = _split(model)
+            bundles[i] = _label(model), find_bundle(file), settings
+    labels = [label for label, _, _ in bundles.values()]
+    known = [(bundle.identity, sorted(each.items())) for _, bundle, each in bundles.values()]
+    for label, each in zip(labels, known, strict=True):
+        if known.count(each) > 1:
+            raise OptionError(f"model {label!r} is given twice ({each[0]}); give each once")
     named = [str(model) for model in models if isinstance(model, str)]
     for name in named:
         if named.count(name) > 1:
@@ -315,9 +337,9 @@ def open_painters(
     painters: list[Judged] = []
     for i in range(-1, len(models)):
         if i in bundles:
-            label, bundle = bundles[i]
+            label, bundle, settings = bundles[i]
             name = label if labels.count(label) == 1 else f"{label}-{bundle.identity[:4]}"
-            painters.append(_bundled(bundle, name, options))
+            painters.append(_bundled(bundle, name, settings, options))
         elif i >= 0:
             painters.append(_opened(models[i], vgg, options))
     if not painters:
@@ -329,14 +351,33 @@ def open_painters(
     return tuple(painters)
 
 
-def _bundled(bundle: Bundle, name: str, options: PainterOptions) -> Judged:
+def _bundled(
+    bundle: Bundle, name: str, settings: Mapping[str, str], options: PainterOptions
+) -> Judged:
     engine = open_engine(
         bundle, name=options.engine, precision=options.precision, threads=options.threads
     )
     if bundle.card.styles:
+        _controls(settings, name, known={})
         built_in = BuiltInPainter(bundle.card, engine, bundle.identity)
         return JudgedBuiltIn(Stylizer(built_in), name)
-    return JudgedAdaIN(AdaINPainter(bundle.card, engine, bundle.identity), name)
+    return JudgedAdaIN(AdaINPainter(bundle.card, engine, bundle.identity), name, settings)
+
+
+def _controls(
+    settings: Mapping[str, str], label: str, known: Mapping[str, Callable[[str], Any]] = SETTINGS
+) -> Controls:
+    """Controls of the settings behind a model's name."""
+    values = {}
+    for name, text in settings.items():
+        if name not in known:
+            takes = ", ".join(known) or "none"
+            raise OptionError(f"model {label!r} has no setting {name!r}; it takes {takes}")
+        try:
+            values[name] = known[name](text)
+        except ValueError:
+            raise OptionError(f"{name} of model {label!r} must be a number, not {text!r}") from None
+    return Controls(**values)
 
 
 def _opened(model: Model, vgg: str | Path, options: PainterOptions) -> Judged:
@@ -397,7 +438,8 @@ def same_model(one: Model, other: Model) -> bool:
         return one is other
     if _method(one) or _method(other):
         return str(one) == str(other)
-    return find_bundle(one).identity == find_bundle(other).identity
+    (file, settings), (another, others) = _split(one), _split(other)
+    return settings == others and find_bundle(file).identity == find_bundle(another).identity
 
 
 def _method(model: str | Path) -> bool:
@@ -417,10 +459,16 @@ def _loading(name: str, vgg: str | Path, options: PainterOptions) -> dict[str, A
     return given
 
 
+def _split(model: str | Path) -> tuple[str | Path, dict[str, str]]:
+    """A path has no settings behind it."""
+    return split_settings(model) if isinstance(model, str) else (model, {})
+
+
 def _label(model: str | Path) -> str:
-    if isinstance(model, str) and model in {row.name for row in MODELS}:
-        return model
-    return Path(model).stem
+    file, settings = _split(model)
+    named = file if file in {row.name for row in MODELS} else Path(file).stem
+    shown = ",".join(f"{name}={value}" for name, value in settings.items())
+    return f"{named}:{shown}" if shown else str(named)
 
 
 def _vgg_of_methods(judge: str | Path) -> Path:
