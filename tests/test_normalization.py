@@ -26,6 +26,9 @@ from impasto.lab.nets.normalization import (
     LayerNorm,
     adain,
     mean_std,
+    min_max,
+    standardize,
+    whiten,
 )
 
 Array = NDArray[np.float64]
@@ -84,6 +87,52 @@ def test_mean_std_known(shape: tuple[int, ...], unbiased: bool) -> None:
     for value, wanted in zip(found, moments(x, unbiased=unbiased), strict=True):
         assert value.shape == (*shape[:2], 1, 1)
         np.testing.assert_allclose(value, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_standardization_and_min_max_known(shape: tuple[int, ...]) -> None:
+    x = features(3, *shape)
+    wanted = reference(x, (2, 3), np.ones(1), np.zeros(1))
+    np.testing.assert_allclose(standardize(tensor(x)), wanted, rtol=1e-4, atol=2e-5)
+    low, high = (each(x, axis=(2, 3), keepdims=True) for each in (np.min, np.max))
+    np.testing.assert_allclose(min_max(tensor(x)), (x - low) / (high - low), atol=1e-5)
+    flat = torch.full((1, 1, 4, 4), 7.0)
+    assert not min_max(flat).any() and not standardize(flat).any() and not whiten(flat).any()
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 9, 8), (1, 6, 2, 2), (3, 1, 4, 4)])
+def test_whitening_is_the_root_of_the_inverse_covariance(shape: tuple[int, ...]) -> None:
+    mixed = np.einsum(
+        "dc,nchw->ndhw", features(4, 1, shape[1], 1, shape[1])[0, :, 0], features(5, *shape)
+    )
+    found = whiten(torch.from_numpy(mixed)).numpy()
+    for one, white in zip(mixed, found, strict=True):
+        x, count = one.reshape(shape[1], -1), shape[2] * shape[3]
+        covariance = np.cov(x, ddof=0).reshape(shape[1], shape[1]) + 1e-5 * np.eye(shape[1])
+        left, values, right = np.linalg.svd(covariance)
+        wanted = left / np.sqrt(values) @ right @ (x - x.mean(1, keepdims=True))
+        np.testing.assert_allclose(white.reshape(shape[1], -1), wanted, rtol=1e-6, atol=1e-6)
+        if count > 2 * shape[1]:  # all directions have a variance
+            np.testing.assert_allclose(
+                np.cov(white.reshape(shape[1], -1), ddof=0), np.eye(shape[1]), atol=1e-3
+            )
+    single = whiten(torch.from_numpy(mixed).float())
+    np.testing.assert_allclose(single, found, rtol=1e-4, atol=1e-3)
+
+
+def test_whitening_leaves_white_features_alone() -> None:
+    """Of all roots only the symmetric one does; others turn the channels into each other."""
+    x = whiten(torch.from_numpy(features(6, 2, 4, 12, 12)))
+    torch.testing.assert_close(whiten(x), x, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("normalization", [standardize, min_max, whiten])
+def test_normalizations_refuse_what_is_no_map(normalization: Callable[..., torch.Tensor]) -> None:
+    assert normalization(torch.rand(2, 3, 8, 8).half()).dtype == torch.half
+    with pytest.raises(OptionError, match=r"must be \(N, C, H, W\)"):
+        normalization(torch.rand(3, 8, 8))
+    with pytest.raises(OptionError, match="too few pixels"):
+        normalization(torch.rand(1, 3, 0, 8))
 
 
 @pytest.mark.parametrize("shape", SIZES)

@@ -99,7 +99,10 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "LayerNorm",
         "adain",
         "mean_std",
+        "min_max",
         "normalize",
+        "standardize",
+        "whiten",
     ),
     "impasto.lab.nets.vgg": (
         "VGG",

@@ -16,6 +16,9 @@ AdaIN                   8          (H, W)                           sigma and mu
 StyleCode                          (H, W)                           a linear map of a code
 ======================= ========== ================================ ===========================
 
+:func:`standardize`, :func:`min_max` and :func:`whiten` are the normalizations alone, without a
+pair: by mean and deviation, by the extremes, and by the covariance of the channels.
+
 ``BatchNorm`` and what follows from the statistics of a batch is in
 :mod:`impasto.lab.nets.batchnorm`, ``StyleCode`` in :mod:`impasto.lab.nets.codes`.
 
@@ -46,7 +49,10 @@ __all__ = [
     "Normalization",
     "adain",
     "mean_std",
+    "min_max",
     "normalize",
+    "standardize",
+    "whiten",
 ]
 
 # Names in the state dicts of PyTorch's layers, and here.
@@ -98,6 +104,89 @@ def normalize(x: Tensor, mean: Tensor, std: Tensor, gamma: Tensor, beta: Tensor)
         11.0
     """
     return (gamma * ((x - mean) / std) + beta).to(x.dtype)
+
+
+def standardize(x: Tensor, eps: float = EPS) -> Tensor:
+    """Give each sample's channels mean 0 and deviation 1: ``(x - mu) / sigma``.
+
+    It is instance normalization without an affine pair.
+
+    Args:
+        x: features (N, C, H, W) of any floating type.
+        eps: added to the variance, so that flat channels become 0.
+
+    Returns:
+        (N, C, H, W) of the type of x.
+
+    Raises:
+        OptionError: if x is not (N, C, H, W) or has too few pixels.
+
+    Example:
+        >>> found = standardize(torch.tensor([[[[1.0, 3.0, 5.0]]]]))
+        >>> [round(value, 2) for value in found.flatten().tolist()]
+        [-1.22, 0.0, 1.22]
+    """
+    mean, std = mean_std(x, eps)
+    return ((x - mean) / std).to(x.dtype)
+
+
+def min_max(x: Tensor, eps: float = EPS) -> Tensor:
+    """Map each sample's channels to [0, 1]: ``(x - min) / (max - min)``.
+
+    Two values decide about all the others, so one outlier squeezes them together.
+
+    Args:
+        x: features (N, C, H, W) of any floating type.
+        eps: the least that is divided by, so that flat channels become 0.
+
+    Returns:
+        (N, C, H, W) of the type of x.
+
+    Raises:
+        OptionError: if x is not (N, C, H, W) or has too few pixels.
+
+    Example:
+        >>> min_max(torch.tensor([[[[1.0, 3.0, 9.0]]]])).tolist()
+        [[[[0.0, 0.25, 1.0]]]]
+    """
+    check_features(x)
+    values = wide(x)
+    low, high = torch.aminmax(values.flatten(2), dim=2)
+    low, high = low[..., None, None], high[..., None, None]
+    return ((values - low) / (high - low).clamp(min=eps)).to(x.dtype)
+
+
+def whiten(x: Tensor, eps: float = EPS) -> Tensor:
+    """Give each sample's channels mean 0, variance 1 and no correlation: ``S^-1/2 (x - mu)``.
+
+    ``S = 1/HW sum (x - mu)(x - mu)^T + eps I`` is the covariance of the channels. Of all maps that
+    whiten, this root (ZCA, Bell & Sejnowski 1997) changes the features least, so a channel keeps
+    its meaning. Where there are fewer positions than channels, some directions have no variance and
+    stay 0. Sums run in float64.
+
+    Args:
+        x: features (N, C, H, W) of any floating type.
+        eps: added to the variances.
+
+    Returns:
+        (N, C, H, W) of the type of x.
+
+    Raises:
+        OptionError: if x is not (N, C, H, W) or has too few pixels.
+
+    Example:
+        >>> flat = whiten(torch.randn(1, 3, 32, 32).cumsum(1))[0].flatten(1)
+        >>> torch.allclose(flat @ flat.T / flat.shape[1], torch.eye(3), atol=1e-3)
+        True
+    """
+    check_features(x)
+    points = x.flatten(2).double()
+    points = points - points.mean(dim=2, keepdim=True)
+    covariance = points @ points.mT / points.shape[2]
+    variances, directions = torch.linalg.eigh(covariance)
+    scales = (variances.clamp(min=0) + eps).rsqrt()
+    root = directions * scales[:, None] @ directions.mT
+    return (root @ points).reshape(x.shape).to(x.dtype)
 
 
 def adain(content: Tensor, style: Tensor, *, eps: float = EPS, unbiased: bool = False) -> Tensor:
@@ -401,14 +490,10 @@ def mean_variance(
     Raises:
         OptionError: if x is not (N, C, H, W) or has too few pixels.
     """
-    if x.ndim != 4 or not x.is_floating_point():
+    check_features(x)
+    if unbiased and x.shape[2] * x.shape[3] < 2:
         raise OptionError(
-            f"features must be (N, C, H, W) floating numbers, not {tuple(x.shape)} {x.dtype}"
-        )
-    if 0 in x.shape or (unbiased and x.shape[2] * x.shape[3] < 2):
-        kind = "an unbiased" if unbiased else "a"
-        raise OptionError(
-            f"features {tuple(x.shape)} have too few pixels for {kind} variance; "
+            f"features {tuple(x.shape)} have too few pixels for an unbiased variance; "
             "give a larger picture"
         )
     variance, mean = torch.var_mean(wide(x), dim=over, keepdim=True, correction=int(unbiased))
@@ -418,6 +503,18 @@ def mean_variance(
 def wide(x: Tensor) -> Tensor:
     """Return at least float32: sums of half precision numbers would lose most of their digits."""
     return x if x.dtype == torch.float64 else x.float()
+
+
+def check_features(x: Tensor) -> None:
+    """Refuse what is not (N, C, H, W) floating numbers, at least one, as ``OptionError``."""
+    if x.ndim != 4 or not x.is_floating_point():
+        raise OptionError(
+            f"features must be (N, C, H, W) floating numbers, not {tuple(x.shape)} {x.dtype}"
+        )
+    if 0 in x.shape:
+        raise OptionError(
+            f"features {tuple(x.shape)} have too few pixels for a variance; give a larger picture"
+        )
 
 
 def check_channels(x: Tensor, channels: int) -> None:
