@@ -162,11 +162,11 @@ def ours(config: TrainConfig) -> Iterator[float]:
     vgg = VGG(weights(), LAYOUTS[0]).eval()
     if in_bf16(config, torch.device("cpu")):
         vgg = vgg.to(torch.bfloat16)
-    objective = row.objective(config, vgg, paint=row.paint, features=row.features)
+    objective = row.objective(config, vgg, paint=row.painted, features=row.features)
     contents, styles = samplers(config)
     options = BatchOptions(batch=config.batch, repeats=1, seed=0)
     batches = Batches(objective, contents, styles, options=options)
-    learned: Any = row.learned().to(memory_format=torch.channels_last)
+    learned: Any = row.build(row.tables.method()).to(memory_format=torch.channels_last)
     average = AveragedModel(learned).eval()
     parameters = list(learned.parameters())
     optimizer = OPTIMIZERS[config.optimizer.name](parameters, config.optimizer.learning_rate)

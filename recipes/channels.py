@@ -112,7 +112,7 @@ def measure_channels(
         network = network or read_config(folder / "config.toml").network
         source = folder / CHECKPOINT
     row = find_network(network or str(source))
-    learned = row.learned()
+    learned = row.build(row.tables.method())
     start_from(learned, source, part=row.part)
     contents, styles = (_crops(place, count) for place in (photographs, paintings))
     with torch.no_grad(), record_channels(learned) as activity:

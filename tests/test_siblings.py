@@ -138,7 +138,7 @@ def test_the_rows_say_what_the_networks_can():
         config = read_config(CONFIGS / f"{row.name}.toml")
         assert config.network == row.name and find_network(row.name) is row
         styles = 1 if row.single else 2
-        made = row.network(config, styles)
+        made = row.build(config.method, styles)
         assert made.styles == styles and made.multiple >= 4
         assert bool(made.controls) != row.single
 
@@ -358,7 +358,7 @@ def test_a_bank_moves_in_steps_that_draw_it_alone(config, optimizer, tmp_path, m
 def test_normalization_is_chosen_by_a_field(config, name):
     for choice, layer in NORMALIZATIONS.items():
         settings = changed(_only(config, name), normalization=choice)
-        layers = {type(m) for m in find_network(name).network(settings, 1).modules()}
+        layers = {type(m) for m in find_network(name).build(settings.method, 1).modules()}
         assert layer in layers and not layers & (set(NORMALIZATIONS.values()) - {layer})
     with pytest.raises(OptionError, match="layer"):
         changed(_only(config, name), normalization="layer")
@@ -478,7 +478,7 @@ def test_a_new_style_moves_nothing_else(config, tmp_path, name):
     assert saved["names"] == ["0", "second", "2"]
     assert read_config(tmp_path / "more" / "config.toml").method.width == 4  # that of the start
     assert not any(row.get("identity") for row in _rows(tmp_path / "more"))  # one branch
-    old, new = (find_network(name).network(config, n).eval() for n in (2, 3))
+    old, new = (find_network(name).build(config.method, n).eval() for n in (2, 3))
     for network, checkpoint in ((old, read_checkpoint(start)), (new, saved)):
         network.load_state_dict(
             {

@@ -145,7 +145,8 @@ def test_hardly_a_channel_is_dead(name):
     from impasto.lab.training.checkpoints import start_from
     from impasto.lab.training.networks import find_network
 
-    network = find_network(name).learned()
+    row = find_network(name)
+    network = row.build(row.tables.method())
     start_from(network, name)
     contents, styles = (
         torch.stack([torch.from_numpy(_corner(path)).movedim(2, 0) for path in sorted(paths)[:4]])
@@ -168,7 +169,7 @@ def test_training_paints_as_the_studio(name):
     from impasto.lab.training.networks import find_network
 
     row = find_network(name)
-    network = row.learned().eval()
+    network = row.build(row.tables.method()).eval()
     start_from(network, name)
     photo, style = (
         np.ascontiguousarray(_corner(next(ROOT.glob(f"examples/{each}")))[:192, :128])

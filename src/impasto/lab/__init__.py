@@ -91,6 +91,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "Noise",
         "StyleCode",
     ),
+    "impasto.lab.nets.network": ("EncoderDecoder",),
     "impasto.lab.nets.normalization": (
         "AdaIN",
         "ConditionalInstanceNorm",
@@ -109,12 +110,26 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "load_vgg",
     ),
     "impasto.lab.optimize.painter": ("Method",),
+    "impasto.lab.training.builtin": ("Layers",),
     "impasto.lab.training.config": (
+        "BuiltInMethod",
+        "ManyStylesMethod",
+        "Tables",
         "TrainConfig",
         "read_config",
+        "built_in_tables",
         "write_config",
     ),
     "impasto.lab.training.loop": ("train",),
+    "impasto.lab.training.networks": (
+        "BuiltInRow",
+        "NetworkRow",
+    ),
+    "impasto.lab.training.terms": (
+        "GRAM_TERMS",
+        "STYLE_TERMS",
+        "Term",
+    ),
 }
 """The public names, by the module that they stand in."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -107,40 +106,19 @@ def normalize(
 
 @lab.command()
 def methods() -> None:
-    """List the methods that paint by optimization: what they can do, and their options.
+    """List the methods that paint by optimization and the networks that can be trained.
+
+    Those of other packages are among them.
 
     \b
     impasto stylize street.jpg -s wave.jpg --model gatys --steps 300 --set start=noise
+    impasto lab train configs/adain-paper.toml --set network=adain --set adain.layer=relu3_1
     """
-    import importlib
+    from impasto.lab.cli.methods import method_lines, network_lines
 
-    from impasto.models import plugins
-
-    for plugin in plugins():
-        if not plugin.module.startswith("impasto.lab."):
-            continue
-        method = importlib.import_module(plugin.module).METHOD
-        limits = method.limits
-        say(f"{method.name}: {method.title} ({method.paper})")
-        say(f"    alpha up to {limits.alpha[1]:g}: {method.alpha}")
-        able = {
-            "several styles": limits.several,
-            "masks": limits.masks,
-            "a map of alpha": limits.alpha_map,
-            "--checkpoint": method.checkpoints,
-        }
-        say("    can: " + ", ".join(name for name, yes in able.items() if yes))
-        if not all(able.values()):
-            say("    cannot: " + ", ".join(name for name, yes in able.items() if not yes))
-        say(f"    precision: {', '.join(method.precisions)}")
-        for field in dataclasses.fields(method.options):
-            value = getattr(method.options(), field.name)
-            if isinstance(value, dict):
-                value = ",".join(f"{layer}:{weight:g}" for layer, weight in value.items())
-            elif isinstance(value, tuple):
-                value = ",".join(f"{each:g}" for each in value)
-            say(f"    --set {field.name}={value}")
-        say()
+    for lines in (method_lines(), network_lines()):
+        for line in lines:
+            say(line)
 
 
 @lab.command()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.controls.affine import Affine, adain
-from impasto.errors import ModelError
+from impasto.errors import ModelError, OptionError
 from impasto.lab.nets.fast_moments import fast_mean_std
 from impasto.lab.nets.network import align
 from impasto.lab.nets.normalization import EPS
@@ -61,6 +61,27 @@ class Exportable(Protocol):
     def decode(
         self, features: Sequence[Tensor], scales: Sequence[Tensor], shifts: Sequence[Tensor]
     ) -> Tensor: ...
+
+
+_VERBS = ("levels", "multiple", "rim", "encoder_rim", "reader", "encode", "read", "decode")
+
+
+def check_exportable(network: object, name: str) -> None:
+    """Refuse a network that lacks something of :class:`Exportable`.
+
+    Args:
+        network: of any kind.
+        name: of it, for the message.
+
+    Raises:
+        OptionError: naming what is missing.
+    """
+    missing = [verb for verb in _VERBS if not hasattr(network, verb)]
+    if missing:
+        raise OptionError(
+            f"{name} cannot be exported: its network has no {', '.join(missing)}; make it an "
+            "EncoderDecoder of impasto.lab, or say assembled=None in its row"
+        )
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from impasto.images.formats import one_line
 from impasto.images.writing import check_target
 from impasto.lab.data.pictures import held_out_squares
 from impasto.lab.export.builtin import built_in_losses, built_in_parity, export_built_in
-from impasto.lab.export.graphs import PARITY, CardFacts, export, parity
+from impasto.lab.export.graphs import PARITY, CardFacts, check_exportable, export, parity
 from impasto.lab.export.scores import evaluate, held_out_pairs
 from impasto.lab.methods.adain import AdaINNetwork, encoder_of, load_decoder
 from impasto.lab.nets.state import read_weights, weights_metadata
@@ -70,9 +70,10 @@ def publish_run(
         return bundle
     if row.assembled is None:
         raise OptionError(f"{row.name} cannot be exported: {row.remark}; its weights are in {run}")
-    learned = row.learned()
+    learned = row.build(config.method)
     stages = start_from(learned, run / CHECKPOINT)
     network = row.assembled(learned, load_vgg(config.vgg)).eval()
+    check_exportable(network, row.name)
     _round_to_half(network)
     judge = load_vgg(config.vgg)
     shown = config if pairs_of is None else read_config(pairs_of)
@@ -127,7 +128,7 @@ def bundle_of(run: str | Path) -> Path:
 
 def _built_in_bundle(run: Path, target: str | Path, config: TrainConfig, row: BuiltInRow) -> Bundle:
     names = tuple(read_checkpoint(run / CHECKPOINT)["names"])
-    network: Any = row.network(config, len(names))
+    network: Any = row.build(config.method, len(names))
     stages = start_from(network, run / CHECKPOINT)
     _round_to_half(network.eval())
     pictures = [picture.tensor() for picture in read_styles(config)]
@@ -143,8 +144,8 @@ def _built_in_bundle(run: Path, target: str | Path, config: TrainConfig, row: Bu
         losses=built_in_losses(objective, network, contents, numbers),
         notes=_history(stages),
     )
-    if row.single:
-        told = f"{row.architecture}; {config.method.normalization} normalization"
+    if normalization := getattr(config.method, "normalization", ""):
+        told = f"{row.architecture}; {normalization} normalization"
         facts = replace(facts, architecture=told)
     bundle = export_built_in(network, facts, names)
     _check(bundle, partial(built_in_parity, network))
@@ -240,7 +241,7 @@ def publish_decoder(
         )
     if Path(target).suffix != ".safetensors":
         raise OptionError(f"{target}: a decoder is kept as NAME.safetensors")
-    decoder: Any = row.learned()
+    decoder: Any = row.build(config.method)
     stages = start_from(decoder, run / CHECKPOINT)
     about = {
         "data": _data(config, stages),

@@ -17,11 +17,10 @@ from torch.nn import functional as F
 from impasto.errors import ModelError, OptionError
 from impasto.lab.nets.batchnorm import BatchNorm
 from impasto.lab.nets.blocks import affine, reflected
-from impasto.lab.nets.fast_moments import fast_mean_std
+from impasto.lab.nets.network import EncoderDecoder
 from impasto.lab.nets.normalization import InstanceNorm
 from impasto.lab.nets.state import difference, read_weights, under_prefix
 from impasto.lab.nets.vgg import VGG
-from impasto.lab.training.config import Tables
 from impasto.lab.training.networks import NetworkRow
 from impasto.lab.training.terms import Batch
 from impasto.models.bundle import Level
@@ -116,7 +115,7 @@ def encoder_of(vgg: VGG) -> VGG:
     return vgg
 
 
-class AdaINNetwork(nn.Module):
+class AdaINNetwork(EncoderDecoder):
     """Fixed encoder and learned decoder, with the two verbs every network here has."""
 
     multiple = 8
@@ -125,7 +124,6 @@ class AdaINNetwork(nn.Module):
     # its mirror. One cell of 8 px more, since pooled and up-sampled grids move in whole cells.
     rim = 2 * (1 + 1 + 2 + 2 + 4 * 4 + 8) + (1 + 2 + 4) + 8
     encoder_rim = 1 + 1 + 2 + 2 + 4 * 4 + 8  # poolings stay within a cell
-    reader = None
 
     def __init__(self, vgg: VGG, decoder: Decoder) -> None:
         super().__init__()
@@ -134,10 +132,6 @@ class AdaINNetwork(nn.Module):
     def encode(self, image: Tensor) -> list[Tensor]:
         """relu4_1 of ``image`` (N, 3, H, W) in [0, 1], as the only level."""
         return [self.vgg(image, [LAYER])[LAYER]]
-
-    def read(self, _: Tensor, features: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-        """Mean and deviation (N, C, 1, 1) of a style's features: those it is aligned to."""
-        return [fast_mean_std(level) for level in features]
 
     def decode(
         self, features: Sequence[Tensor], scales: Sequence[Tensor], shifts: Sequence[Tensor]
@@ -180,8 +174,7 @@ ADAIN = NetworkRow(
     name="adain",
     title="The network of Huang & Belongie 2017",
     architecture="VGG-19 to relu4_1, AdaIN, mirrored decoder",
-    tables=Tables(),
-    learned=Decoder,
+    build=lambda _: Decoder(),
     paint=_decoded_target,
     assembled=_of_vgg,
     part="decoder.",
@@ -195,8 +188,7 @@ CONCATENATION = NetworkRow(
     name="adain-concat",
     title="Fig. 6 of Huang & Belongie 2017: concatenation in place of AdaIN",
     architecture="VGG-19 to relu4_1 of content and style side by side, mirrored decoder",
-    tables=Tables(),
-    learned=lambda: Decoder(channels=1024),
+    build=lambda _: Decoder(channels=1024),
     paint=_decoded_pair,
     assembled=None,
     features=True,
@@ -207,8 +199,7 @@ BATCH_NORMALIZED = NetworkRow(
     name="adain-bn",
     title="Fig. 6 of Huang & Belongie 2017: batch normalization in the decoder",
     architecture="VGG-19 to relu4_1, AdaIN, mirrored decoder with batch normalization",
-    tables=Tables(),
-    learned=lambda: Decoder(normalization=BatchNorm),
+    build=lambda _: Decoder(normalization=BatchNorm),
     paint=_decoded_target,
     assembled=_of_vgg,
     part="decoder.",
@@ -221,8 +212,7 @@ INSTANCE_NORMALIZED = NetworkRow(
     name="adain-in",
     title="Fig. 6 of Huang & Belongie 2017: instance normalization in the decoder",
     architecture="VGG-19 to relu4_1, AdaIN, mirrored decoder with instance normalization",
-    tables=Tables(),
-    learned=lambda: Decoder(normalization=InstanceNorm),
+    build=lambda _: Decoder(normalization=InstanceNorm),
     paint=_decoded_target,
     assembled=None,
     features=True,

@@ -19,7 +19,6 @@ from impasto.lab.training.builtin import Layers
 from impasto.lab.training.config import (
     ManyStylesMethod,
     StyleOptimizer,
-    TrainConfig,
     built_in_tables,
 )
 from impasto.lab.training.networks import BuiltInRow
@@ -98,8 +97,8 @@ class Conditioned(nn.Module):
         return normalized
 
 
-def _network(config: TrainConfig, styles: int) -> nn.Module:
-    return CIN(styles, CINShape(width=config.method.width or CINShape.width))
+def _build(options: ManyStylesMethod, styles: int) -> nn.Module:
+    return CIN(styles, CINShape(width=options.width or CINShape.width))
 
 
 ROW = BuiltInRow(
@@ -108,7 +107,7 @@ ROW = BuiltInRow(
     architecture="9x9, two strided convolutions, five residual blocks, up again; a gamma and "
     "beta a style in every normalization",
     tables=built_in_tables("cin", ManyStylesMethod, optimizer=StyleOptimizer),
-    network=_network,
+    build=_build,
     # The paper says no more than that it follows Johnson et al.; content as in their code.
     layers=Layers("relu3_3", ("relu1_2", "relu2_2", "relu3_3", "relu4_1")),
 )

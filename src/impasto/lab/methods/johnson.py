@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from impasto.lab.nets.blocks import reflecting
 from impasto.lab.nets.normalization import InstanceNorm
 from impasto.lab.training.builtin import Layers
-from impasto.lab.training.config import OneStyleMethod, TrainConfig, built_in_tables
+from impasto.lab.training.config import OneStyleMethod, built_in_tables
 from impasto.lab.training.networks import NORMALIZATIONS, BuiltInRow
 
 
@@ -97,9 +97,9 @@ class Johnson(nn.Module):
         return 0.5 + 150 / 255 * torch.tanh(self.head(x))
 
 
-def _network(config: TrainConfig, _: int) -> nn.Module:
-    shape = JohnsonShape(width=config.method.width or JohnsonShape.width)
-    return Johnson(shape, normalization=NORMALIZATIONS[config.method.normalization])
+def _build(options: OneStyleMethod, _: int) -> nn.Module:
+    shape = JohnsonShape(width=options.width or JohnsonShape.width)
+    return Johnson(shape, normalization=NORMALIZATIONS[options.normalization])
 
 
 ROW = BuiltInRow(
@@ -107,7 +107,7 @@ ROW = BuiltInRow(
     title="One style: the network of Johnson et al. 2016",
     architecture="9x9, two strided convolutions, five residual blocks, up again",
     tables=built_in_tables("johnson", OneStyleMethod),
-    network=_network,
+    build=_build,
     # The paper; the authors' code compares content at relu3_3. Theirs: relu4_3.
     layers=Layers("relu2_2", ("relu1_2", "relu2_2", "relu3_3", "relu4_1")),
     single=True,

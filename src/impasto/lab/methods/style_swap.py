@@ -302,7 +302,7 @@ INVERSE_ROW = NetworkRow(
     title="The inverse network of Chen & Schmidt 2016",
     architecture="relu3_1 of VGG-19 back to pixels: five convolutions, the mirrored VGG",
     tables=Tables(INVERSE_TERMS, loss=Loss),
-    learned=Inverse,
+    build=lambda _: Inverse(),
     paint=_inverted,
     assembled=None,
     objective=InverseObjective,

@@ -24,7 +24,6 @@ from impasto.lab.training.builtin import Layers, TwoBranches
 from impasto.lab.training.config import (
     StyleBankMethod,
     StyleOptimizer,
-    TrainConfig,
     built_in_tables,
 )
 from impasto.lab.training.networks import BuiltInRow
@@ -160,8 +159,8 @@ def relit(picture: Tensor, image: Tensor, share: Tensor) -> Tensor:
     return picture + share * ((picture - own) * (deviation / spread) + mean - picture)
 
 
-def _network(config: TrainConfig, styles: int) -> nn.Module:
-    return StyleBank(styles, StyleBankShape(width=config.method.width or StyleBankShape.width))
+def _build(options: StyleBankMethod, styles: int) -> nn.Module:
+    return StyleBank(styles, StyleBankShape(width=options.width or StyleBankShape.width))
 
 
 ROW = BuiltInRow(
@@ -171,7 +170,7 @@ ROW = BuiltInRow(
     tables=built_in_tables(
         "stylebank", StyleBankMethod, optimizer=StyleOptimizer, logged="identity"
     ),
-    network=_network,
+    build=_build,
     # Theirs: content at relu4_2; style at relu1_2, 2_2, 3_2 and 4_2.
     layers=Layers("relu4_1", ("relu1_2", "relu2_2", "relu3_2", "relu4_1")),
     objective=TwoBranches,

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from impasto.lab.nets.normalization import InstanceNorm
 from impasto.lab.training.builtin import Layers
-from impasto.lab.training.config import OneStyleMethod, TrainConfig, built_in_tables
+from impasto.lab.training.config import OneStyleMethod, built_in_tables
 from impasto.lab.training.networks import NORMALIZATIONS, BuiltInRow
 
 TILE = 128
@@ -120,9 +120,9 @@ def _block(inputs: int, outputs: int, normalization: Callable[[int], nn.Module])
     return nn.Sequential(*layers)
 
 
-def _network(config: TrainConfig, _: int) -> nn.Module:
-    shape = UlyanovShape(width=config.method.width or UlyanovShape.width)
-    return Ulyanov(shape, normalization=NORMALIZATIONS[config.method.normalization])
+def _build(options: OneStyleMethod, _: int) -> nn.Module:
+    shape = UlyanovShape(width=options.width or UlyanovShape.width)
+    return Ulyanov(shape, normalization=NORMALIZATIONS[options.normalization])
 
 
 ROW = BuiltInRow(
@@ -130,7 +130,7 @@ ROW = BuiltInRow(
     title="One style: the multi-scale generator of Ulyanov et al. 2016, 2017",
     architecture="picture and noise at six scales, three convolutions each, joined upwards",
     tables=built_in_tables("ulyanov", OneStyleMethod),
-    network=_network,
+    build=_build,
     # Theirs: content at relu4_2, style up to relu5_1.
     layers=Layers("relu4_1", ("relu1_1", "relu2_1", "relu3_1", "relu4_1")),
     single=True,

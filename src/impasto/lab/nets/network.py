@@ -1,4 +1,4 @@
-"""The verbs that every network for any style has, and a picture made with them."""
+"""The verbs that every network for any style has, a start for others, a picture made with them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from impasto.lab.nets.blocks import reflected
 from impasto.lab.nets.fast_moments import fast_mean_std
+from impasto.models.bundle import Level
 
 
 class Network(Protocol):
@@ -24,6 +25,43 @@ class Network(Protocol):
     def decode(
         self, features: Sequence[Tensor], scales: Sequence[Tensor], shifts: Sequence[Tensor]
     ) -> Tensor: ...
+
+
+class EncoderDecoder(nn.Module):
+    """A network that a bundle can hold: ``encode``, one scale and shift a channel, ``decode``.
+
+    Subclasses have a forward pass in two parts, between which the statistics of every level are
+    aligned.  Nothing in them may depend on the picture as a whole, which may be painted in tiles:
+    no normalization over places, no attention.
+
+    Attributes:
+        levels: features that are aligned (:class:`impasto.models.Level`), finest first.
+        multiple: height and width must be multiples of this many pixels.
+        rim: largest distance in pixels at which an input pixel changes an output pixel, one cell of
+            the coarsest level included.
+        encoder_rim: share of the encoder in it.
+        reader: what makes the wanted moments of a style's; None: they are its own.
+    """
+
+    levels: tuple[Level, ...]
+    multiple: int
+    rim: int
+    encoder_rim: int
+    reader: nn.Module | None = None
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """Features of ``image`` (N, 3, H, W) in [0, 1], one map (N, C, h, w) a level."""
+        raise NotImplementedError
+
+    def read(self, style: Tensor, features: Sequence[Tensor]) -> Sequence[tuple[Tensor, Tensor]]:
+        """Mean and deviation (N, C, 1, 1) a level that a picture is to have: a style's own."""
+        return [fast_mean_std(level) for level in features]
+
+    def decode(
+        self, features: Sequence[Tensor], scales: Sequence[Tensor], shifts: Sequence[Tensor]
+    ) -> Tensor:
+        """The picture (N, 3, H, W), not clipped, of features under one affine map a level."""
+        raise NotImplementedError
 
 
 def align(content: Tensor, style: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

@@ -320,7 +320,8 @@ class TrainConfig:
     """One stage of training: fields of the run itself, and four tables of further ones."""
 
     network: str
-    """A name of ``registry.HOMES``: ``fast``, ``quality``, ``adain``, ..."""
+    """A name of ``registry.network_names``: ``fast``, ``quality``, ``adain``, ..., or the place of
+    another one, ``module:NAME``."""
     vgg: str
     """File of the normalised VGG-19: the judge of content and style."""
     data: Data
@@ -515,7 +516,7 @@ def _checked(
     for name, value in values.items():
         if name not in known:
             raise OptionError(_unknown(name, title, network))
-        wanted = str(known[name].type)
+        wanted = _type_of(known[name])
         if not _fits(value, wanted):
             dotted = f"{title}.{name}" if title else name
             raise OptionError(f"{dotted} = {value!r} is not of type {wanted}")
@@ -576,6 +577,21 @@ def _setting(text: str) -> tuple[str, object]:
         return name, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return name, value  # a text without its quotes
+
+
+def _type_of(field: dataclasses.Field[Any]) -> str:
+    """The type of a field as it is written; a class itself where annotations are not postponed."""
+    kind = field.type
+    written = kind.__name__ if isinstance(kind, type) and "[" not in str(kind) else str(kind)
+    if written not in _TYPES:
+        raise OptionError(
+            f"{field.name} is of type {written}, which no config has; a field of a table is one of "
+            + ", ".join(_TYPES)
+        )
+    return written
+
+
+_TYPES = ("str", "int", "float", "bool", "dict[str, float]")
 
 
 def _fits(value: object, kind: str) -> bool:

@@ -48,8 +48,14 @@ def anchored(config: TrainConfig, base: Path) -> TrainConfig:
         )
     }
     changes["loss"] = _with_fields(loss, loss.files, whole)
-    changes["method"] = _with_fields(method, method.sources, source)
+    changes["method"] = _with_fields(method, sources_of(method), source)
     return replace(config, vgg=whole(config.vgg), start=source(config.start), **changes)
+
+
+def sources_of(method: object) -> tuple[str, ...]:
+    """Fields of a method's table that name a checkpoint, a bundle or a model that ships."""
+    found: tuple[str, ...] = getattr(method, "sources", ())
+    return found
 
 
 def _with_fields(table: Any, names: Iterable[str], change: Callable[[str], str]) -> Any:
@@ -128,7 +134,7 @@ def check_start(config: TrainConfig, file: Path) -> None:
     """
     shipped = {row.name for row in MODELS}
     named = [("start", config.start)]
-    named += [(field, getattr(config.method, field)) for field in config.method.sources]
+    named += [(field, getattr(config.method, field)) for field in sources_of(config.method)]
     for field, value in named:
         if not value or value in shipped or Path(value).exists():
             continue

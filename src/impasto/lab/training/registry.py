@@ -1,7 +1,8 @@
 """The networks that can be trained, by name: a row each, which is loaded when it is asked for.
 
 So a run loads the module of its own network and no other's.  The row is a ``networks.NetworkRow``
-or ``BuiltInRow`` beside the network that it is about.
+or ``BuiltInRow`` beside the network that it is about.  Other packages have theirs in entry points
+of the group ``impasto.networks``; any other one is named by its place, ``module:NAME``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,10 @@ from importlib import import_module
 from typing import Any
 
 from impasto.errors import OptionError
+from impasto.models import find_plugin, open_plugin, plugins
+
+GROUP = "impasto.networks"
+"""Group of the entry points of networks that other packages train."""
 
 HOMES: dict[str, str] = {
     "fast": "impasto.lab.methods.compact.rows:FAST_ROW",
@@ -29,18 +34,37 @@ HOMES: dict[str, str] = {
 """Module and name of each row, by the name of the network in a config."""
 
 
+def network_names() -> list[str]:
+    """Names of all networks: the lab's own, then those of other packages."""
+    others = (plugin.name for plugin in plugins(GROUP))
+    return [*HOMES, *(name for name in others if name not in HOMES)]
+
+
 @cache
 def load_row(name: str) -> Any:
-    """The row of the network ``name``.
+    """The row of the network ``name``, or of the one at the place ``module:NAME``.
 
     Raises:
-        OptionError: if there is no such network.
+        OptionError: if there is no such network, or no row at that place.
+        ImpastoError: if its module cannot be imported.
 
     Example:
         >>> load_row("adain").title
         'The network of Huang & Belongie 2017'
     """
-    if name not in HOMES:
-        raise OptionError(f"no network {name!r}; there are {', '.join(HOMES)}")
-    module, _, attribute = HOMES[name].partition(":")
-    return getattr(import_module(module), attribute)
+    if name in HOMES:
+        module, _, attribute = HOMES[name].partition(":")
+        return getattr(import_module(module), attribute)
+    plugin = find_plugin(name, GROUP)
+    if plugin is None:
+        raise OptionError(
+            f"no network {name!r}; there are {', '.join(network_names())}, and any other as "
+            "module:NAME"
+        )
+    row = open_plugin(plugin, "network")
+    if isinstance(row, type) or not hasattr(row, "tables"):
+        raise OptionError(
+            f"network {name!r} is of type {type(row).__name__}; it must be a NetworkRow or a "
+            "BuiltInRow of impasto.lab"
+        )
+    return row

@@ -119,7 +119,7 @@ def open_setup(
     objective = _objective(config, row, device)
     photographs, paintings = _read(config)
     contents, styles = samplers(config, photographs, paintings, device)
-    learned = row.learned().to(device, memory_format=torch.channels_last)
+    learned = row.build(config.method).to(device, memory_format=torch.channels_last)
     before = []
     if config.start and not begun:
         before = start_from(learned, config.start, part=row.part)
@@ -152,7 +152,7 @@ def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun:
     objective = row.objective(
         config, _judge(config, device), row.layers, tensors, held=len(earlier)
     )
-    learned = row.network(config, len(names))
+    learned = row.build(config.method, len(names))
     if config.data.crop % learned.multiple:
         raise OptionError(
             f"crop = {config.data.crop}; {row.name} takes pictures of a multiple of "
@@ -209,7 +209,7 @@ def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Ob
             f"the losses of {row.name} are made for one; make it with `impasto lab normalize "
             f"{config.vgg} PHOTOGRAPHS`"
         )
-    paint: Any = row.paint
+    paint: Any = row.painted
     if config.compile:  # for every size of crops its own
         paint = torch.compile(paint, dynamic=False)
         judge.compile(dynamic=False)

@@ -26,9 +26,8 @@ def _compact(name: str, title: str, shape: CompactShape) -> NetworkRow:
         tables=Tables(
             COMPACT_TERMS, CompactData, TaughtLoss, StyleOptimizer, EyeMethod, title="compact"
         ),
-        learned=lambda: Compact(shape),
+        build=lambda _: Compact(shape),
         paint=paint_batch,
-        assembled=lambda learned, _: learned,
         objective=CompactObjective,
         opened=open_compact,
         margin=MARGIN,
@@ -44,7 +43,7 @@ READER_ROW = NetworkRow(
     title="The eye that the compact networks read styles with",
     architecture=f"features of {EYE} channels that tell the maps of VGG-19",
     tables=Tables(READER_TERMS, loss=MomentLoss, method=EyeMethod, title="reader"),
-    learned=lambda: Eye(EYE),
+    build=lambda _: Eye(EYE),
     paint=paint_batch,
     assembled=None,
     objective=ReadingObjective,
