@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import re
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -41,7 +42,9 @@ from impasto.lab.methods.style_swap import (
     INVERSE,
     LAYER,
     Inverse,
+    Stopwatch,
     StyleSwap,
+    decoded,
     load_inverse,
     paint,
     swapped,
@@ -144,6 +147,21 @@ def test_the_content_as_its_own_style_is_the_network_s_reconstruction(files):
     made = paint(Task(image, (image,), (None,), torch.ones(1)), options, vgg, Run())
     assert made.shape == wanted.shape == image.shape
     assert (made - wanted).abs().max() < 1e-3
+
+
+def test_time_is_told_by_part_and_the_picture_is_the_same(files):
+    vgg = load_vgg(files[0])
+    net, options = load_inverse(files[1], vgg), StyleSwap(inverse=str(files[1]))
+    task = Task(a_picture(48, 64), (a_picture(48, 48, seed=1),), (None,), torch.ones(1))
+    watch = Stopwatch()
+    begin = perf_counter()
+    made = decoded(swapped(task, options, vgg, watch), net, watch)
+    whole = perf_counter() - begin
+    assert torch.equal(made, paint(task, options, vgg, Run()))
+    assert set(watch.seconds) == {"encode", "swap", "decode"}
+    assert all(seconds > 0 for seconds in watch.seconds.values())
+    # Nothing is timed twice, and little is left between the parts.
+    assert 0.5 * whole < sum(watch.seconds.values()) <= whole
 
 
 def test_network_is_the_mirrored_vgg():

@@ -354,7 +354,7 @@ def test_a_bank_moves_in_steps_that_draw_it_alone(config, optimizer, tmp_path, m
     assert torch.equal(torch.stack(moves) > 0, drawn)
 
 
-@pytest.mark.parametrize("name", ["johnson", "ulyanov"])
+@pytest.mark.parametrize("name", ["johnson", "ulyanov", "stylebank"])
 def test_normalization_is_chosen_by_a_field(config, name):
     for choice, layer in NORMALIZATIONS.items():
         settings = changed(_only(config, name), normalization=choice)
@@ -362,6 +362,11 @@ def test_normalization_is_chosen_by_a_field(config, name):
         assert layer in layers and not layers & (set(NORMALIZATIONS.values()) - {layer})
     with pytest.raises(OptionError, match="layer"):
         changed(_only(config, name), normalization="layer")
+
+
+def test_a_bank_is_not_added_where_statistics_would_move_for_all(config):
+    with pytest.raises(OptionError, match='add_styles needs normalization = "instance"'):
+        changed(config, normalization="batch", add_styles=True, start="runs/bank/checkpoint.pt")
 
 
 def test_the_style_loss_counts_a_style_as_its_volume_says(config):

@@ -125,6 +125,10 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "BuiltInRow",
         "NetworkRow",
     ),
+    "impasto.lab.training.painting": (
+        "RunPainter",
+        "open_run",
+    ),
     "impasto.lab.training.terms": (
         "GRAM_TERMS",
         "STYLE_TERMS",

@@ -5,9 +5,12 @@ Chen & Schmidt, "Fast patch-based style transfer of arbitrary style" (arXiv 1612
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -142,15 +145,34 @@ def load_inverse(path: str | Path, vgg: VGG) -> Inverse:
     return net.to(like.device, like.dtype, memory_format=torch.channels_last).requires_grad_(False)
 
 
+@dataclass(frozen=True)
+class Stopwatch:
+    """Time of the parts of a picture on a processor; a part may come several times.
+
+    Attributes:
+        seconds: by part: ``encode``, ``swap``, ``decode``.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timing(self, part: str) -> Iterator[None]:
+        """Add the time of a block to that of ``part``."""
+        begin = perf_counter()
+        yield
+        self.seconds[part] = self.seconds.get(part, 0.0) + perf_counter() - begin
+
+
 @torch.no_grad()
-def swapped(task: Task, options: StyleSwap, vgg: VGG) -> Tensor:
+def swapped(task: Task, options: StyleSwap, vgg: VGG, watch: Stopwatch | None = None) -> Tensor:
     """The features to paint: ``F + sum_k a_k (swap_k(F) - F)`` at the options' layer, float32.
 
     Section 3.1 is the case of one style at full strength, ``a = 1``; strength, several styles and
-    regions are a mixture at each place.
+    regions are a mixture at each place.  ``watch`` times the passes through ``vgg`` and the swap.
     """
-    layers = [options.layer]
-    features = vgg(task.content, layers)[options.layer]
+    layers, watch = [options.layer], watch or Stopwatch()
+    with watch.timing("encode"):
+        features = vgg(task.content, layers)[options.layer]
     content = features.float()
     size = (content.shape[2], content.shape[3])
     amounts = task.amounts if task.amounts.ndim == 1 else resized(task.amounts, size)
@@ -158,10 +180,12 @@ def swapped(task: Task, options: StyleSwap, vgg: VGG) -> Tensor:
     for style, opacity, amount in zip(task.styles, task.opacities, amounts, strict=True):
         if float(amount.max()) <= 0:
             continue
-        seen = vgg(style, layers)[options.layer]
+        with watch.timing("encode"):
+            seen = vgg(style, layers)[options.layer]
         counts = None if opacity is None else resized(opacity, (seen.shape[2], seen.shape[3]))
-        bank = Bank([seen], counts=[counts])
-        found = style_swap(features, bank, chunk_bytes=options.chunk_mb << 20)
+        with watch.timing("swap"):
+            bank = Bank([seen], counts=[counts])
+            found = style_swap(features, bank, chunk_bytes=options.chunk_mb << 20)
         target += amount * (found - content)
     return target
 
@@ -208,22 +232,30 @@ def paint(task: Task, options: StyleSwap, vgg: VGG, run: Run) -> Tensor:
 @torch.no_grad()
 def _decoded(task: Task, options: StyleSwap, vgg: VGG, run: Run) -> Tensor:
     """By the inverse network."""
-    for field in fields(options):
-        alone = field.name not in ("inverse", "chunk_mb")
-        if alone and getattr(options, field.name) != field.default:
+    for each in fields(options):
+        alone = each.name not in ("inverse", "chunk_mb")
+        if alone and getattr(options, each.name) != each.default:
             raise OptionError(
-                f"{field.name} means nothing to an inverse network, which paints the features of "
-                f"{LAYER} in one pass: leave {field.name} out, or leave inverse out"
+                f"{each.name} means nothing to an inverse network, which paints the features of "
+                f"{LAYER} in one pass: leave {each.name} out, or leave inverse out"
             )
     if run.checkpoint is not None:
         raise OptionError(
             "an inverse network paints in one pass and keeps no checkpoint: leave it out"
         )
     net = load_inverse(options.inverse, vgg)
-    target = swapped(task, options, vgg).to(vgg.preprocess.weight.dtype)
-    picture: Tensor = net(target.contiguous(memory_format=torch.channels_last)).float()
+    picture = decoded(swapped(task, options, vgg), net)
     if run.watch is not None:
         run.watch(Progress(1, 1, {}, partial(to_array, picture)))
+    return picture
+
+
+@torch.no_grad()
+def decoded(target: Tensor, net: Inverse, watch: Stopwatch | None = None) -> Tensor:
+    """The picture (1, 3, H, W), not clipped, of features by an inverse network."""
+    with (watch or Stopwatch()).timing("decode"):
+        like = net.convolutions[INVERSE[0][0]].weight
+        picture: Tensor = net(target.to(like.dtype, memory_format=torch.channels_last)).float()
     return picture
 
 

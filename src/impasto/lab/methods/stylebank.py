@@ -12,6 +12,7 @@ side, and learned one after the other.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +27,7 @@ from impasto.lab.training.config import (
     StyleOptimizer,
     built_in_tables,
 )
-from impasto.lab.training.networks import BuiltInRow
+from impasto.lab.training.networks import NORMALIZATIONS, BuiltInRow
 
 BANK = 3
 """Side of a bank's filters."""
@@ -42,20 +43,27 @@ class StyleBankShape:
 class StyleBank(nn.Module):
     """Encoder, banks and decoder.
 
-    Encoder: 9x9, and two 3x3 of stride 2; the decoder mirrors it. Instance normalization and ReLU
-    behind every convolution but the last. No residual blocks.
+    Encoder: 9x9, and two 3x3 of stride 2; the decoder mirrors it. Normalization and ReLU behind
+    every convolution but the last. No residual blocks.
     """
 
     multiple = 4
     controls: tuple[str, ...] = ("alpha", "several", "masks")
 
-    def __init__(self, styles: int, shape: StyleBankShape = StyleBankShape()) -> None:
+    def __init__(
+        self,
+        styles: int,
+        shape: StyleBankShape = StyleBankShape(),
+        *,
+        normalization: Callable[[int], nn.Module] = InstanceNorm,
+    ) -> None:
+        """``normalization`` makes the layer for a number of channels; the paper's is instance."""
         super().__init__()
         self.styles, self.shape = styles, shape
         one, two, four = (shape.width * factor for factor in (1, 2, 4))
         self.encoder = nn.ModuleList(
             nn.Sequential(
-                reflecting(*channels, size=size, stride=stride), InstanceNorm(channels[1])
+                reflecting(*channels, size=size, stride=stride), normalization(channels[1])
             )
             for channels, size, stride in (
                 ((3, one), 9, 1),
@@ -70,7 +78,7 @@ class StyleBank(nn.Module):
         # (S, outputs, inputs x height x width)
         self.banks = nn.Parameter((identity + 0.1 * noise).flatten(2))
         self.decoder = nn.ModuleList(
-            nn.Sequential(reflecting(inputs, outputs), InstanceNorm(outputs))
+            nn.Sequential(reflecting(inputs, outputs), normalization(outputs))
             for inputs, outputs in ((four, two), (two, one))
         )
         self.head = reflecting(one, 3, size=9, bias=True)
@@ -160,7 +168,8 @@ def relit(picture: Tensor, image: Tensor, share: Tensor) -> Tensor:
 
 
 def _build(options: StyleBankMethod, styles: int) -> nn.Module:
-    return StyleBank(styles, StyleBankShape(width=options.width or StyleBankShape.width))
+    shape = StyleBankShape(width=options.width or StyleBankShape.width)
+    return StyleBank(styles, shape, normalization=NORMALIZATIONS[options.normalization])
 
 
 ROW = BuiltInRow(

@@ -30,6 +30,7 @@ CHOICES = {
     "style_units": ("mean", "sum"),
     "precision": ("auto", "bf16", "fp32"),
     "normalization": ("instance", "batch"),
+    "content_target": ("aligned", "content"),
 }
 """Values of the fields that name something."""
 
@@ -154,6 +155,20 @@ class MomentLoss(Loss):
 
 
 @dataclass(frozen=True)
+class TargetLoss(MomentLoss):
+    """``[loss]`` of networks for any style."""
+
+    content_target: str = "aligned"
+    """Features that the content loss asks for: ``aligned``, those of the photograph with the
+    style's moments, t of the paper, which converges slightly faster; ``content``, its own, f(c)."""
+
+    def __post_init__(self) -> None:
+        """Raise ``OptionError`` for a value out of its range."""
+        super().__post_init__()
+        check_choice(self, "content_target")
+
+
+@dataclass(frozen=True)
 class Optimizer:
     """``[optimizer]``: how weights move."""
 
@@ -257,10 +272,16 @@ class StyleBankMethod(ManyStylesMethod):
     """Steps on the banks for each on the auto-encoder: T of the paper."""
     balance: float = 1.0
     """Lambda of the paper: the auto-encoder's gradient against that of the step before."""
+    normalization: str = "instance"
+    """``instance`` as in the paper, or ``batch``, which it found worse near borders."""
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
         super().__post_init__()
+        check_choice(self, "normalization")
+        if self.add_styles and self.normalization == "batch":
+            # Its running statistics belong to no style, and would move for those that are there.
+            raise OptionError('add_styles needs normalization = "instance"')
         check_counts(self, "banks_every")
         if not self.balance >= 0:
             raise OptionError(f"balance = {self.balance}; it is 0 or more")
@@ -282,7 +303,7 @@ class Tables:
 
     terms: tuple[Term, ...] = STYLE_TERMS
     data: type[Data] = PairData
-    loss: type[Loss] = MomentLoss
+    loss: type[Loss] = TargetLoss
     optimizer: type[Optimizer] = Optimizer
     method: type[Method] = Method
     title: str = ""
@@ -404,6 +425,11 @@ class TrainConfig:
     def style_units(self) -> str:
         """Units of the style loss."""
         return self.loss.style_units if isinstance(self.loss, MomentLoss) else "mean"
+
+    @property
+    def keeps_content(self) -> bool:
+        """True where the content loss asks for the photograph's own features."""
+        return isinstance(self.loss, TargetLoss) and self.loss.content_target == "content"
 
     @property
     def style_rate(self) -> float:

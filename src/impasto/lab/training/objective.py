@@ -77,6 +77,7 @@ class Objective:
             seen[CONTENT_LAYER] if self.features else None,
             some if self.needs(UNALIGNED) else 0,
             share,
+            content if self.config.keeps_content else None,
         )
         return batch, seen
 

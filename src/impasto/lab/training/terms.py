@@ -61,6 +61,7 @@ class Batch:
         unaligned: how many of the first contents are to come back as they are.
         share: the part of these in the term of identity, so that the mean over the parts of a batch
             is the term of the whole batch, which is asked of a quarter.
+        kept: features that the content loss asks for in place of ``target``, or None.
     """
 
     contents: Tensor
@@ -71,6 +72,7 @@ class Batch:
     style: Tensor | None = None
     unaligned: int = 0
     share: float = 0.0
+    kept: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +116,9 @@ class BuiltInPainted:
 
 
 def _content(painted: Painted) -> Tensor:
-    return content_loss(painted.features[CONTENT_LAYER], painted.batch.target)
+    batch = painted.batch
+    wanted = batch.target if batch.kept is None else batch.kept
+    return content_loss(painted.features[CONTENT_LAYER], wanted)
 
 
 def _style(painted: Painted) -> Tensor:

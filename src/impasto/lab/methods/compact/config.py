@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from impasto.errors import OptionError
 from impasto.lab.methods.compact.terms import COMPACT_TERMS, TEACHER
-from impasto.lab.training.config import Method, MomentLoss, PairData
+from impasto.lab.training.config import Method, PairData, TargetLoss
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class CompactData(PairData):
 
 
 @dataclass(frozen=True)
-class TaughtLoss(MomentLoss):
+class TaughtLoss(TargetLoss):
     """``[loss]`` where a teacher may be distilled."""
 
     teacher: str = ""
