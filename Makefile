@@ -6,6 +6,12 @@ PYTHON ?= python3
 CONTENT ?= examples/photos/rocket.jpg
 STYLE ?= examples/styles/wave.jpg
 RESULT ?= demo.png
+# Minutes for all experiments together, and the pictures and weights that they work with:
+#     make paper BUDGET=10 PHOTOGRAPHS=photos/ PAINTINGS=paintings/ VGG=vgg_normalised.pth
+BUDGET ?= 10
+PHOTOGRAPHS ?=
+PAINTINGS ?=
+VGG ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -19,7 +25,7 @@ STAMP := $(shell $(PYTHON) -c 'import hashlib, pathlib, sys; \
 DEMO_READY := .venv/ready-$(STAMP)
 TEST_READY := .venv-test/ready-$(STAMP)
 
-.PHONY: help demo test check long fuzz kills soak clean python
+.PHONY: help demo test check long fuzz kills soak paper clean python
 
 help:
 	@echo "make demo    install the runtime (no PyTorch) into .venv and stylize an example"
@@ -29,6 +35,7 @@ help:
 	@echo "make long    the tests that take minutes each, which make test leaves out"
 	@echo "make kills   end 40 batches by signals at random moments, and look what is left"
 	@echo "make soak    5,000 calls of random sizes in each engine: is memory flat? takes half an hour"
+	@echo "make paper   every experiment of docs/experiments.md in small, in BUDGET=$(BUDGET) minutes, into runs/paper"
 	@echo "make clean   remove both environments, the demo's picture and the caches"
 
 demo: $(DEMO_READY)
@@ -53,6 +60,10 @@ kills: $(TEST_READY)
 
 soak: $(TEST_READY)
 	.venv-test/bin/python benchmarks/soak.py
+
+paper: $(TEST_READY)
+	.venv-test/bin/python experiments all --smoke --budget $(BUDGET) -o runs/paper \
+		$(PHOTOGRAPHS:%=--contents %) $(PAINTINGS:%=--styles %) $(VGG:%=--vgg %)
 
 $(DEMO_READY): WHAT := .
 $(TEST_READY): WHAT := .[heic,lab,openvino,test]

@@ -295,10 +295,11 @@ def check_command(text: str, *, complete: bool) -> None:
         if context is not None and arguments[:2] == ["lab", "train"]:
             check_config(context)
         words = arguments
-    elif words[0] == "python" and words[1].endswith(".py"):
+    elif words[0] == "python" and (words[1].endswith(".py") or (ROOT / words[1]).is_dir()):
         if Path(words[1]).stem.isupper():  # stands for any script
             return
-        listed = script_help(words[1])
+        file = words[1] if words[1].endswith(".py") else f"{words[1]}/__main__.py"
+        listed = script_help(file)
         for word in words[2:]:
             option = word.partition("=")[0]
             assert not option.startswith("--") or option in listed, f"{words[1]} has no {option}"

@@ -1,0 +1,176 @@
+"""Tables and figures of the AdaIN paper, and small experiments around it, as commands.
+
+python experiments NAME --contents photos/ --styles paintings/ --vgg vgg_normalised.pth
+python experiments all --smoke --budget 10 -o runs/paper
+python experiments page
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import batches
+import borders
+import counts
+import fig1
+import fig3
+import fig5
+import fig6
+import fig7
+import fig8
+import fig9
+import fig10
+import moments
+import swap
+import table1
+import targets
+from impasto.errors import ImpastoError, OptionError
+from impasto.images.files import write_whole
+from impasto.lab.cli.evaluate import folders
+from pages import made_pages, write_results
+from study import RESULTS, ROOT, Bench, Experiment, Places, run
+
+EXPERIMENTS: dict[str, Experiment] = {
+    each.name: each
+    for each in (
+        table1.EXPERIMENT,
+        fig1.EXPERIMENT,
+        fig3.EXPERIMENT,
+        fig6.EXPERIMENT,
+        fig5.EXPERIMENT,  # of the networks of fig6
+        fig7.EXPERIMENT,
+        fig8.EXPERIMENT,
+        fig9.EXPERIMENT,
+        fig10.EXPERIMENT,
+        targets.EXPERIMENT,
+        batches.EXPERIMENT,
+        counts.STYLES,
+        counts.PHOTOGRAPHS,
+        moments.EXPERIMENT,
+        swap.EXPERIMENT,
+        borders.EXPERIMENT,
+    )
+}
+
+OPENED = ("vgg", "judge", "network", "stylizer")
+"""What one experiment opens on its bench, the next one goes on with."""
+
+
+def main() -> None:
+    """Run experiments, list them, or make the pages."""
+    options = parser().parse_args()
+    try:
+        if options.name == "list":
+            for each in EXPERIMENTS.values():
+                print(f"{each.name:12} {each.title}")
+        elif options.name == "page":
+            sys.exit(_pages(check=options.check))
+        else:
+            _run(options)
+    except ImpastoError as error:
+        sys.exit(f"experiments: {error}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="experiments", description=(__doc__ or "").splitlines()[0])
+    add = made.add_argument
+    names = [*EXPERIMENTS, "all", "list", "page"]
+    add("name", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
+    add("--contents", action="append", metavar="DIR[=SHARE]", help="photographs (the examples)")
+    add("--styles", action="append", metavar="DIR[=SHARE]", help="paintings (the examples)")
+    add("--all-files", action="store_true", help="judge on any files, not on the held-out tenth")
+    add("--vgg", type=Path, metavar="FILE", help="normalized VGG-19 (default: as in training)")
+    add("--budget", type=float, metavar="MINUTES", help="time, for all that is run together")
+    add("--seeds", type=int, metavar="N", help="seeds of what is trained")
+    add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting")
+    add("--smoke", action="store_true", help="settings that take seconds; nothing can be concluded")
+    add("-o", "--out", type=Path, metavar="DIR", help="default: runs/experiments")
+    add("--work", type=Path, metavar="DIR", help="training runs (default: OUT/work)")
+    add("--check", action="store_true", help="with page: write nothing, and fail where it is stale")
+    return made
+
+
+def settings_of(experiment: Experiment, options: argparse.Namespace) -> Any:
+    """Settings of an experiment by the command line.
+
+    Raises:
+        OptionError: for a field that it has not; of ``all``, those that have it take it.
+    """
+    settings = experiment.smoke if options.smoke else experiment.settings()
+    fields = {field.name for field in dataclasses.fields(settings)}
+    changes: dict[str, Any] = {}
+    given = [*options.set, *([f"seeds={options.seeds}"] if options.seeds else [])]
+    for text in given:
+        name, _, value = text.partition("=")
+        if name not in fields:
+            if options.name == "all" or name == "seeds":
+                continue
+            raise OptionError(
+                f"{experiment.name} has no setting {name!r}; its settings are "
+                + ", ".join(sorted(fields))
+            )
+        try:
+            read = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            read = value
+        changes[name] = tuple(read) if isinstance(read, list) else read
+    return dataclasses.replace(settings, **changes)
+
+
+def _run(options: argparse.Namespace) -> None:
+    chosen = list(EXPERIMENTS.values()) if options.name == "all" else [EXPERIMENTS[options.name]]
+    out: Path = options.out or ROOT / "runs" / "experiments"
+    work: Path = options.work or out / "work"
+    own = options.contents and options.styles
+    places = Places(
+        contents=folders(options.contents or [str(ROOT / "examples" / "photos")]),
+        styles=folders(options.styles or [str(ROOT / "examples" / "styles")]),
+        vgg=options.vgg,
+        all_files=options.all_files or not own,  # of a few examples a tenth is none
+    )
+    end = None if options.budget is None else time.monotonic() + 60 * options.budget
+    vgg: dict[str, Any] = {}
+    for number, experiment in enumerate(chosen):
+        settings = settings_of(experiment, options)
+        bench = Bench(settings, places, work / experiment.name)
+        bench.__dict__.update(vgg)  # opened once
+        # What one leaves of its share is for those behind it.
+        minutes = None
+        if end is not None:
+            minutes = max(end - time.monotonic(), 0) / 60 / (len(chosen) - number)
+        folder = out / experiment.name
+        found = run(experiment, bench, folder, minutes=minutes)
+        vgg = {name: bench.__dict__[name] for name in OPENED if name in bench.__dict__}
+        if found is not None:
+            write_results(experiment, found, folder)
+
+
+def _pages(*, check: bool) -> int:
+    """Write the pages, or tell how many are not as they would be written."""
+    stale = 0
+    pages = sorted((ROOT / "docs").glob("*.md"))
+    for path, text in made_pages(list(EXPERIMENTS.values()), pages).items():
+        if path.exists() and path.read_text() == text:
+            continue
+        name = path.relative_to(ROOT)
+        print(f"{name}: {'is stale; run `python experiments page`' if check else 'written'}")
+        stale += 1
+        if not check:
+            write_whole(path, text.encode(), overwrite=True)
+    if not check:
+        for each in EXPERIMENTS.values():
+            folder = RESULTS / each.name
+            if folder.is_dir():
+                write_results(each, each.read(folder), folder)
+    return stale if check else 0
+
+
+if __name__ == "__main__":
+    main()

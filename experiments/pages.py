@@ -1,0 +1,80 @@
+"""Pages made of rows: a section an experiment, docs/experiments.md, and tables in other pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import fig1
+from impasto.images.files import write_whole
+from study import RESULTS, ROOT, ROWS, Experiment, Results
+
+PAGE = ROOT / "docs" / "experiments.md"
+TABLES: dict[str, tuple[Experiment, Callable[[Results], str]]] = {
+    "fig1 curves": (fig1.EXPERIMENT, fig1.curve_table),
+    "fig1 leads": (fig1.EXPERIMENT, fig1.lead_table),
+}
+"""Tables in pages of docs, between ``<!-- made of results: NAME -->`` and an end mark."""
+_MARK = re.compile(r"(<!-- made of results: ([\w ]+) -->\n)(.*?)(\n<!-- end -->)", re.DOTALL)
+
+HEAD = (ROOT / "experiments" / "page.md").read_text()
+
+
+def section(experiment: Experiment, results: Results, *, level: str = "#", base: str = "") -> str:
+    """The section of an experiment; ``base`` is where its pictures lie, from the page."""
+    body = experiment.tables(results)
+    body = re.sub(r"\]\((?!\w+:)([\w-]+\.\w+)\)", rf"]({base}\1)", body)
+    plot = f"![{experiment.title}]({base}{experiment.name}.png)"
+    return "\n\n".join(
+        [f"{level} {experiment.title}", experiment.about, _facts(experiment, results), body, plot]
+    )
+
+
+def _facts(experiment: Experiment, results: Results) -> str:
+    """A line on what the numbers rest on."""
+    done = len({tuple(row[key] for key in experiment.keys) for row in results.rows})
+    settings = ", ".join(f"{name} {_shown(value)}" for name, value in results.settings.items())
+    about = results.about
+    return (
+        f"*`python experiments {experiment.name}`: {done} of {about['units']} units, "
+        f"{results.minutes():.1f} minutes of work ({settings}). Photographs: "
+        f"{', '.join(about['contents'])}; paintings: {', '.join(about['styles'])}; judged on "
+        f"{about['files']} files; VGG-19: {about['vgg']}.*"
+    )
+
+
+def _shown(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def write_results(experiment: Experiment, results: Results, folder: Path) -> None:
+    """Write plot and text of an experiment into its folder."""
+    experiment.plot(results).save(folder / f"{experiment.name}.png", optimize=True)
+    text = section(experiment, results) + "\n"
+    write_whole(folder / "README.md", text.encode(), overwrite=True)
+
+
+def made_pages(experiments: Sequence[Experiment], pages: Sequence[Path]) -> Mapping[Path, str]:
+    """Text of every page that is made of committed rows, whole or in part."""
+    found, sections = {}, [HEAD.rstrip()]
+    for experiment in experiments:
+        folder = RESULTS / experiment.name
+        if not (folder / ROWS).exists():
+            continue
+        results = experiment.read(folder)
+        found[folder / "README.md"] = section(experiment, results) + "\n"
+        base = f"../experiments/results/{experiment.name}/"
+        sections.append(section(experiment, results, level="##", base=base))
+    found[PAGE] = "\n\n".join(sections) + "\n"
+    for page in pages:
+        text = page.read_text()
+        if page != PAGE and _MARK.search(text):
+            found[page] = _MARK.sub(_table, text)
+    return found
+
+
+def _table(match: re.Match[str]) -> str:
+    experiment, made = TABLES[match[2]]
+    return match[1] + made(experiment.read(RESULTS / experiment.name)) + match[4]

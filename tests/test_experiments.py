@@ -1,0 +1,310 @@
+"""Experiments: units that are kept and gone on with, tables with known answers, pages of rows."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the lab needs PyTorch")
+
+import torch
+from lab_parts import vgg_weights
+from PIL import Image
+
+import impasto
+import pages
+import study
+from borders import BANDS, by_distance
+from fig1 import equalized
+from fig3 import crossing
+from impasto.errors import OptionError
+from impasto.lab.data.pictures import load_collections
+from plots import Bar, Line, bar_plot, line_plot
+from study import Bench, Experiment, Places, Results, Unit, gap_of, mean_of, run
+from training import some_of, trainable
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(impasto.__file__).parents[1])}
+
+
+# --- units of work
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Settings of a stand-in."""
+
+    seeds: int = 2
+    steps: int = 3
+
+
+class Counted:
+    """An experiment that notes the units it does; ``slow`` ones take a minute."""
+
+    def __init__(self, *, slow: tuple[int, ...] = ()) -> None:
+        self.done: list[int] = []
+        self.slow = slow
+        self.experiment = Experiment(
+            name="counted",
+            title="Counted",
+            about="About.",
+            settings=Settings,
+            smoke=Settings(seeds=1),
+            keys=("seed",),
+            columns=("step", "loss"),
+            units=lambda bench: [Unit({"seed": s}) for s in range(bench.settings.seeds)],
+            measure=self.measure,
+            tables=lambda results: mean_of(results.numbers("loss")),
+            plot=lambda results: line_plot([Line("a", [(0, 0), (1, 1)])], title="t", x="x", y="y"),
+        )
+
+    def measure(self, unit: Unit, bench: Bench) -> Iterator[dict[str, Any]]:
+        seed = int(unit.key["seed"])
+        if seed in self.slow:
+            time.sleep(60)
+        self.done.append(seed)
+        for step in range(bench.settings.steps):
+            yield {"step": step, "loss": seed + step / 4}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Any:
+    """Make a bench with settings and a file that stands for VGG."""
+    vgg = tmp_path / "vgg.pth"
+    vgg.write_bytes(b"weights")
+
+    def make(settings: Settings) -> Bench:
+        places = Places({"photos/a": 1.0}, {"b": 1.0, "c": 3.0}, vgg)
+        return Bench(settings, places, tmp_path / "work")
+
+    return make
+
+
+def test_a_unit_that_is_through_is_not_done_again(bench: Any, tmp_path: Path) -> None:
+    counted, lines = Counted(), []
+    first = run(counted.experiment, bench(Settings(seeds=1)), tmp_path / "a", say=lines.append)
+    assert first is not None and counted.done == [0]
+    before = (tmp_path / "a" / "rows.csv").read_text()
+    found = run(counted.experiment, bench(Settings(seeds=3)), tmp_path / "a", say=lines.append)
+    assert found is not None and counted.done == [0, 1, 2]
+    assert (tmp_path / "a" / "rows.csv").read_text().startswith(before)
+    assert found.numbers("loss", seed=2) == [2.0, 2.25, 2.5]
+    assert found.values("seed") == ["0", "1", "2"] and found.about["units"] == 3
+    assert found.about["styles"] == ["b 1", "c 3"] and found.about["contents"] == ["a"]
+    assert [line.split(":")[0] for line in lines] == ["counted 0", "counted 1", "counted 2"]
+    again = run(counted.experiment, bench(Settings(seeds=3)), tmp_path / "a", say=lines.append)
+    assert again is not None and again.rows == found.rows and len(lines) == 3
+    # Only the first row of a unit has its time.
+    assert [bool(row["seconds"]) for row in found.rows] == [True, False, False] * 3
+
+
+def test_rows_of_other_settings_do_not_mix(bench: Any, tmp_path: Path) -> None:
+    counted = Counted()
+    run(counted.experiment, bench(Settings(seeds=1)), tmp_path / "a", say=str)
+    with pytest.raises(OptionError, match=r"settings = \{'steps': 3\}, not \{'steps': 4\}"):
+        run(counted.experiment, bench(Settings(seeds=1, steps=4)), tmp_path / "a", say=str)
+    (tmp_path / "vgg.pth").write_bytes(b"others")
+    with pytest.raises(OptionError, match=r"was made with vgg = vgg.pth"):
+        run(counted.experiment, bench(Settings(seeds=1)), tmp_path / "a", say=str)
+
+
+def test_the_end_of_the_time_cuts_a_unit_off_and_the_next_call_does_it(
+    bench: Any, tmp_path: Path
+) -> None:
+    slow, lines = Counted(slow=(1,)), []
+    begin = time.monotonic()
+    settings = Settings(seeds=3)
+    found = run(slow.experiment, bench(settings), tmp_path, minutes=0.01, say=lines.append)
+    assert time.monotonic() - begin < 20
+    assert found is not None and found.values("seed") == ["0"]
+    assert lines[-1] == "counted 1: cut off by the end of the time, to be gone on with"
+    assert run(slow.experiment, bench(settings), tmp_path, minutes=0.0, say=lines.append)
+    assert lines[-1] == "counted: the time is over, 2 units are left"
+    quick = Counted()
+    found = run(quick.experiment, bench(settings), tmp_path, minutes=1.0, say=lines.append)
+    assert found is not None and quick.done == [1, 2] and found.values("seed") == ["0", "1", "2"]
+
+
+def test_an_interrupt_by_the_user_goes_outward() -> None:
+    with pytest.raises(KeyboardInterrupt), study.cut_after(60.0):
+        raise KeyboardInterrupt
+
+
+# --- numbers with known answers
+
+
+def test_texts_of_means_and_gaps() -> None:
+    assert mean_of([1.0, 1.0]) == "1.00 [1.00, 1.00]" and mean_of([2.5], 1) == "2.5"
+    assert mean_of([]) == ""
+    assert gap_of([1.5, 9.5], [1.0, 9.0]) == "+0.50 [+0.50, +0.50] *"
+    assert gap_of([0.0, 1.0], [1.0, 0.0]) == "+0.00 [-1.00, +1.00]"
+
+
+def test_the_step_at_which_a_curve_falls_below_a_level() -> None:
+    curve = {10: 4.0, 1000: 2.0}
+    assert crossing(curve, 3.0) == pytest.approx(100)  # half of the way, by logarithms
+    assert crossing(curve, 2.5) == pytest.approx(10**2.5)
+    assert crossing(curve, 1.0) is None and crossing(curve, 5.0) == 10 and crossing({}, 1.0) is None
+
+
+def test_distances_from_the_border() -> None:
+    square = np.zeros((64, 64))
+    square[0], square[-1], square[:, 0], square[:, -1] = 2.0, 2.0, 2.0, 2.0
+    square[1, 1:-1] = 1.0  # one of the four sides of the second ring
+    found = by_distance(square)
+    assert found[0] == 2.0 and found[1] == pytest.approx(62 / (4 * 62 - 4))
+    assert found[2:] == [0.0] * (len(BANDS) - 2)
+
+
+def test_equal_contrast() -> None:
+    ramp = np.linspace(100, 140, 4096).astype(np.uint8).reshape(64, 64, 1).repeat(3, axis=2)
+    gray = equalized(ramp)[..., 0]
+    assert gray.min() == 0 and gray.max() == 255
+    assert abs(float(np.median(gray)) - 127.5) < 5
+
+
+def test_as_many_pictures_are_trained_on_as_are_asked_for(tmp_path: Path) -> None:
+    folders = {str(ROOT / "examples" / "photos"): 1.0, str(ROOT / "examples" / "styles"): 1.0}
+    files: dict[int, set[str]] = {}
+    for count in (1, 2, 7):
+        folder = some_of(folders, count, tmp_path / str(count), seed=1)
+        loaded = load_collections({folder: 1.0}, shorter=64, smallest=32, memory=0.0)
+        assert len(loaded) == count
+        files[count] = {p.resolve().name for p in trainable([folder])}
+        assert len(files[count]) == count
+    assert files[1] < files[2] < files[7]
+    with pytest.raises(OptionError, match="10 pictures to train on, not 400"):
+        some_of(folders, 400, tmp_path / "many", seed=1)
+
+
+# --- plots
+
+
+def colored(image: Image.Image, red: int, green: int, blue: int) -> int:
+    """How many pixels have a color, about."""
+    apart = np.asarray(image).astype(int) - (red, green, blue)
+    return int((np.abs(apart).max(axis=2) < 12).sum())
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    bars = [Bar("a", "one", 1.0, (0.8, 1.1)), Bar("a", "two", 2.0), Bar("b", "two", 4.0)]
+    image = bar_plot(bars, title="title", y="unit")
+    legend = 22 * 4  # its samples have the same colors
+    one, two = (colored(image, *color) - legend for color in ((31, 119, 180), (214, 39, 40)))
+    assert two / one == pytest.approx(6, rel=0.05)
+
+
+def test_lines_lie_where_their_points_are() -> None:
+    level = [Line("level", [(1, 3.0), (1000, 3.0)]), Line("", [(1, 1.0), (1000, 5.0)])]
+    image = line_plot(level, title="t", x="steps", y="loss", log_x=True)
+    blue = np.abs(np.asarray(image).astype(int) - (31, 119, 180)).max(axis=2) < 40
+    rows, columns = np.nonzero(blue)
+    flat = rows[columns < 600]  # without the legend
+    assert flat.max() - flat.min() <= 3
+    # Half-way between the ends of the other line.
+    red = np.abs(np.asarray(image).astype(int) - (214, 39, 40)).max(axis=2) < 40
+    rows, columns = np.nonzero(red)
+    assert flat.mean() == pytest.approx(rows[columns < 600].mean(), abs=3)
+
+
+# --- the command
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run it as a user does."""
+    words = [sys.executable, str(ROOT / "experiments"), *map(str, arguments)]
+    return subprocess.run(
+        words, capture_output=True, text=True, env=ENVIRONMENT, timeout=300, check=False
+    )
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "rows.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_an_experiment_runs_is_gone_on_with_and_written_up(tmp_path: Path) -> None:
+    torch.save(vgg_weights(), tmp_path / "vgg.pth")
+    own = ("--smoke", "--vgg", tmp_path / "vgg.pth", "-o", tmp_path)
+    done = command("moments", *own)
+    assert done.returncode == 0, done.stderr
+    first = rows_of(tmp_path / "moments")
+    assert [row["transform"] for row in first] == ["neither", "mean", "deviation", "both"]
+    done = command("moments", *own, "--set", "pairs=2")
+    assert done.returncode == 0 and done.stdout.startswith("moments 1:")
+    assert rows_of(tmp_path / "moments")[:4] == first and len(rows_of(tmp_path / "moments")) == 8
+    text = (tmp_path / "moments" / "README.md").read_text()
+    assert "Means over 2 held-out pairs at 64 px" in text and "2 of 2 units" in text
+    with Image.open(tmp_path / "moments" / "moments.png") as plot:
+        assert plot.size == (800, 420)
+    refused = command("moments", *own, "--set", "size=96")
+    assert refused.returncode == 1 and "was made with settings" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    unknown = command("moments", *own, "--set", "pears=2")
+    assert "has no setting 'pears'; its settings are pairs, size" in unknown.stderr
+
+
+def test_an_experiment_that_trains(tmp_path: Path) -> None:
+    torch.save(vgg_weights(), tmp_path / "vgg.pth")
+    done = command("targets", "--smoke", "--vgg", tmp_path / "vgg.pth", "-o", tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(tmp_path / "targets")
+    trained = [row for row in rows if row["pictures"] == "training"]
+    judged = [row for row in rows if row["pictures"] == "pair 0"]
+    assert [row["target"] for row in judged] == ["aligned", "content"]
+    assert [row["step"] for row in trained] == ["1", "2", "1", "2"]
+    # The same weights and the same crops: nothing but the content loss differs at first.
+    assert trained[0]["style"] == trained[2]["style"]
+    assert trained[0]["content"] != trained[2]["content"]
+    assert "| f(c) less t, seed by seed |" in (tmp_path / "targets" / "README.md").read_text()
+
+
+# --- pages
+
+
+def test_pages_are_what_their_rows_make_of_them() -> None:
+    done = command("page", "--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_table_that_is_stale_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    counted = Counted().experiment
+    (tmp_path / "counted").mkdir()
+    (tmp_path / "counted" / "rows.csv").write_text("seed,step,loss,seconds\n0,0,2.5,60\n")
+    about = '{"settings": {"seeds": 1}, "units": 2, "contents": ["a"], "styles": ["b"], '
+    about += '"files": "held out", "vgg": "vgg.pth (0)"}'
+    (tmp_path / "counted" / "settings.json").write_text(about)
+    monkeypatch.setattr(pages, "RESULTS", tmp_path)
+    monkeypatch.setattr(pages, "TABLES", {"counted loss": (counted, counted.tables)})
+    page = tmp_path / "page.md"
+    page.write_text(
+        "Before.\n\n<!-- made of results: counted loss -->\n9.9\n<!-- end -->\n\nAfter.\n"
+    )
+    made = pages.made_pages([counted], [page])
+    wanted = "Before.\n\n<!-- made of results: counted loss -->\n2.50\n<!-- end -->\n\nAfter.\n"
+    assert made[page] == wanted
+    section = made[tmp_path / "counted" / "README.md"]
+    assert section.startswith(
+        "# Counted\n\nAbout.\n\n*`python experiments counted`: 1 of 2 units, "
+    )
+    assert "1.0 minutes of work (seeds 1)" in section and section.endswith("(counted.png)\n")
+    assert "](../experiments/results/counted/counted.png)" in made[pages.PAGE]
+
+
+def test_the_published_numbers_belong_to_experiments() -> None:
+    listed = command("list").stdout.split()
+    assert set(study.PUBLISHED) <= set(listed)
+    assert study.PUBLISHED["fig3"]["passes"]["adain"] == 78
+    assert Results("fig1", [], {}).published["batch"]["styled"] == 1.75
