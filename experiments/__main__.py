@@ -58,9 +58,6 @@ EXPERIMENTS: dict[str, Experiment] = {
     )
 }
 
-OPENED = ("vgg", "judge", "network", "stylizer")
-"""What one experiment opens on its bench, the next one goes on with."""
-
 
 def main() -> None:
     """Run experiments, list them, or make the pages."""
@@ -136,18 +133,16 @@ def _run(options: argparse.Namespace) -> None:
         all_files=options.all_files or not own,  # of a few examples a tenth is none
     )
     end = None if options.budget is None else time.monotonic() + 60 * options.budget
-    vgg: dict[str, Any] = {}
+    bench = None
     for number, experiment in enumerate(chosen):
         settings = settings_of(experiment, options)
-        bench = Bench(settings, places, work / experiment.name)
-        bench.__dict__.update(vgg)  # opened once
+        bench = Bench(settings, places, work / experiment.name, opened=bench)
         # What one leaves of its share is for those behind it.
         minutes = None
         if end is not None:
             minutes = max(end - time.monotonic(), 0) / 60 / (len(chosen) - number)
         folder = out / experiment.name
         found = run(experiment, bench, folder, minutes=minutes)
-        vgg = {name: bench.__dict__[name] for name in OPENED if name in bench.__dict__}
         if found is not None:
             write_results(experiment, found, folder)
 

@@ -67,7 +67,7 @@ def _pictures(bench: Bench, folder: Path) -> None:
         return
     from impasto.lab.evaluate.pairs import square
 
-    side = bench.settings.size
+    side = 2 * bench.settings.size  # to be looked at
     photo = square(ROOT / "examples" / "photos" / "astronaut.jpg", side)
     names = ("wave", "stained_glass")
     styles = [square(ROOT / "examples" / "styles" / f"{name}.jpg", side) for name in names]

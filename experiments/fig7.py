@@ -45,7 +45,7 @@ def _pictures(bench: Bench, folder: Path) -> None:
     if (folder / SHEET).exists():
         return
     content, style = (ROOT / "examples" / each for each in ("photos/rocket.jpg", "styles/wave.jpg"))
-    drawn = impasto.strip(bench.stylizer, content, style, size=bench.settings.size)
+    drawn = impasto.strip(bench.stylizer, content, style, size=2 * bench.settings.size)
     drawn.save(folder / SHEET, quality=88, optimize=True)
 
 

@@ -62,7 +62,7 @@ def _pictures(bench: Bench, folder: Path) -> None:
         return
     from impasto.lab.evaluate.pairs import square
 
-    side = bench.settings.size
+    side = 2 * bench.settings.size  # to be looked at
     photo = square(ROOT / "examples" / "photos" / "coffee.jpg", side)
     style = square(ROOT / "examples" / "styles" / "night_sky.jpg", side)
     made = [bench.stylizer.stylize(photo, style, color=_color(method)) for method in METHODS]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from impasto.lab.evaluate.intervals import mean_interval
 from plots import Bar, bar_plot
-from study import Bench, Experiment, Results, Row, Unit, mean_of, table
+from study import Bench, Experiment, Results, Row, Unit, gap_of, mean_of, table
 
 TRANSFORMS = {
     "neither": "neither (the decoder alone)",
@@ -68,7 +68,11 @@ def _tables(results: Results) -> str:
     ]
     head = ["given by the style", "style", "Gram", "colors (Lab)", "content to f(c)", "SSIM"]
     pairs, size = len(results.values("pair")), results.settings["size"]
-    return f"Means over {pairs} held-out pairs at {size} px:\n\n{table(head, rows)}"
+    gap = gap_of(*(results.numbers("style", transform=name) for name in ("mean", "deviation")))
+    return (
+        f"Means over {pairs} held-out pairs at {size} px:\n\n{table(head, rows)}\n\n"
+        f"Style loss of the mean alone less that of the deviation alone, pair by pair: {gap}."
+    )
 
 
 def _plot(results: Results) -> Image.Image:

@@ -13,10 +13,12 @@ from study import RESULTS, ROOT, ROWS, Experiment, Results
 
 PAGE = ROOT / "docs" / "experiments.md"
 TABLES: dict[str, tuple[Experiment, Callable[[Results], str]]] = {
+    "fig1 run": (fig1.EXPERIMENT, lambda results: facts(fig1.EXPERIMENT, results)),
     "fig1 curves": (fig1.EXPERIMENT, fig1.curve_table),
     "fig1 leads": (fig1.EXPERIMENT, fig1.lead_table),
+    "fig1 conclusion": (fig1.EXPERIMENT, fig1.lead_text),
 }
-"""Tables in pages of docs, between ``<!-- made of results: NAME -->`` and an end mark."""
+"""Parts of other pages, between ``<!-- made of results: NAME -->`` and an end mark."""
 _MARK = re.compile(r"(<!-- made of results: ([\w ]+) -->\n)(.*?)(\n<!-- end -->)", re.DOTALL)
 
 HEAD = (ROOT / "experiments" / "page.md").read_text()
@@ -28,11 +30,11 @@ def section(experiment: Experiment, results: Results, *, level: str = "#", base:
     body = re.sub(r"\]\((?!\w+:)([\w-]+\.\w+)\)", rf"]({base}\1)", body)
     plot = f"![{experiment.title}]({base}{experiment.name}.png)"
     return "\n\n".join(
-        [f"{level} {experiment.title}", experiment.about, _facts(experiment, results), body, plot]
+        [f"{level} {experiment.title}", experiment.about, facts(experiment, results), body, plot]
     )
 
 
-def _facts(experiment: Experiment, results: Results) -> str:
+def facts(experiment: Experiment, results: Results) -> str:
     """A line on what the numbers rest on."""
     done = len({tuple(row[key] for key in experiment.keys) for row in results.rows})
     settings = ", ".join(f"{name} {_shown(value)}" for name, value in results.settings.items())
@@ -77,4 +79,6 @@ def made_pages(experiments: Sequence[Experiment], pages: Sequence[Path]) -> Mapp
 
 def _table(match: re.Match[str]) -> str:
     experiment, made = TABLES[match[2]]
+    if not (RESULTS / experiment.name / ROWS).exists():
+        return match[0]
     return match[1] + made(experiment.read(RESULTS / experiment.name)) + match[4]

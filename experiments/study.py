@@ -82,8 +82,14 @@ class Bench:
         work: folder of training runs and painted pictures, which results can do without.
     """
 
-    def __init__(self, settings: Any, places: Places, work: Path) -> None:
+    def __init__(
+        self, settings: Any, places: Places, work: Path, *, opened: Bench | None = None
+    ) -> None:
+        """``opened``: the bench of an experiment before, whose networks are gone on with."""
         self.settings, self.places, self.work = settings, places, work
+        for name in ("vgg", "judge", "network", "stylizer"):
+            if opened is not None and name in vars(opened):
+                setattr(self, name, getattr(opened, name))
         self._looks: dict[tuple[int, int], list[Any]] = {}
 
     @cached_property

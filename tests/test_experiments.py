@@ -267,6 +267,16 @@ def test_an_experiment_that_trains(tmp_path: Path) -> None:
     assert trained[0]["style"] == trained[2]["style"]
     assert trained[0]["content"] != trained[2]["content"]
     assert "| f(c) less t, seed by seed |" in (tmp_path / "targets" / "README.md").read_text()
+    # Its runs are gone on with by more steps, and not by other crops.
+    further = ("--smoke", "--vgg", tmp_path / "vgg.pth", "--work", tmp_path / "work", "--set")
+    done = command("targets", *further, "steps=3", "-o", tmp_path / "more")
+    assert done.returncode == 0, done.stderr
+    more = [row for row in rows_of(tmp_path / "more" / "targets") if row["pictures"] == "training"]
+    assert [row["step"] for row in more] == ["1", "2", "3"] * 2
+    losses = [[row["style"] for row in found] for found in (more[:2] + more[3:5], trained)]
+    assert losses[0] == losses[1]
+    done = command("targets", *further, "crop=48", "-o", tmp_path / "other")
+    assert done.returncode == 1 and "has crop = 32, not 48; give another --work" in done.stderr
 
 
 # --- pages
