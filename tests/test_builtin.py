@@ -25,13 +25,14 @@ from impasto.images.photo import read_photo
 from impasto.lab.export.builtin import built_in_parity, export_built_in
 from impasto.lab.export.graphs import PARITY, CardFacts
 from impasto.lab.export.publish import _round_to_half
-from impasto.lab.training.checkpoints import weights_of
+from impasto.lab.training.checkpoints import start_from
 from impasto.lab.training.config import read_config, write_config
 from impasto.lab.training.networks import find_network
 from impasto.models import Bundle, find_bundle, read_bundle, write_bundle
 from impasto.models.engine import ENGINES, open_engine
 from impasto.painting import Budget
 from impasto.painting.builtin import BuiltInPainter
+from impasto.stylizer import stylizer_of
 
 NAMES = ("wave", "rain", "night sky")
 FACTS = CardFacts("small", "A small one", "for tests", "nothing", 0, {"style": 1.5}, "MIT")
@@ -96,7 +97,7 @@ def test_a_wrong_network_is_noticed(networks, bundles, monkeypatch):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_bundle_keeps_card_graph_and_weights(networks, bundles, paths, name):
+def test_a_bundle_keeps_card_graphs_styles_and_weights(networks, bundles, paths, name):
     bundle, network = bundles[name], networks[name]
     again = read_bundle(paths[name])
     assert again == bundle and again.identity == bundle.identity
@@ -104,10 +105,16 @@ def test_a_bundle_keeps_card_graph_and_weights(networks, bundles, paths, name):
     assert again.card.controls == network.controls
     assert again.card.macs_512 > 1e9 and again.card.pixel_bytes > 0
     with zipfile.ZipFile(paths[name]) as archive:
-        assert sorted(archive.namelist()) == ["card.json", "painter.onnx"]
-    weights = weights_of(again)
+        kept = set(archive.namelist())
+    parts = {"encoder", "bank", "decoder"} if name == "stylebank" else {"painter"}
+    count = network.styles if hasattr(network, "style_parameters") else 0
+    styles = {f"styles/{i}.safetensors" for i in range(count)}
+    assert kept == {"card.json", *(f"{part}.onnx" for part in parts), *styles}
+    torch.manual_seed(1)
+    loaded = NETWORKS[name]()
+    start_from(loaded, paths[name])
     for key, value in network.state_dict().items():
-        assert torch.equal(weights[key], value), key
+        assert torch.equal(loaded.state_dict()[key], value), key
 
 
 def test_cards_of_other_models_stay_as_they_were(tiny_path, bundles, tmp_path):
@@ -116,9 +123,13 @@ def test_cards_of_other_models_stay_as_they_were(tiny_path, bundles, tmp_path):
             json.loads(archive.read("card.json"))
         )
     with pytest.raises(EngineError, match="no painter: it has no built-in styles"):
-        open_engine(read_bundle(tiny_path)).paint(np.zeros((3, 16, 16), np.float32), None)
-    with pytest.raises(EngineError, match="no encoder: its styles are built in"):
-        open_engine(bundles["cin"]).encode(np.zeros((3, 16, 16), np.float32))
+        open_engine(read_bundle(tiny_path)).run("painter", {"image": np.zeros((3, 16, 16), "f")})
+    for name in ("cin", "stylebank"):
+        opened = open_engine(bundles[name])
+        with pytest.raises(EngineError, match="no encoder: its styles are built in"):
+            opened.encode(np.zeros((3, 16, 16), np.float32))
+        with pytest.raises(EngineError, match="no decoder: its styles are built in"):
+            opened.decode([], [])
 
 
 def test_cards_that_contradict_themselves_are_refused(bundles, tmp_path):
@@ -127,6 +138,8 @@ def test_cards_that_contradict_themselves_are_refused(bundles, tmp_path):
         ({"styles": ("a", "a")}, "no style twice"),
         ({"controls": ("magic",)}, "magic"),
         ({"styles": ()}, "names no level"),
+        ({"style_numbers": 0}, "before styles were kept beside the graphs; export its run again"),
+        ({"style_numbers": -1}, "'style_numbers' must be 0 or more"),
     ):
         with pytest.raises(ModelError, match=message):
             dataclasses.replace(card, **change)
@@ -141,12 +154,15 @@ def test_cards_that_contradict_themselves_are_refused(bundles, tmp_path):
     with pytest.raises(ModelError, match=r"has no painter\.onnx"):
         read_bundle(tmp_path / "odd.impasto")
     fewer = dataclasses.replace(
-        bundles["cin"], card=dataclasses.replace(card, styles=card.styles[:2])
+        bundles["cin"], card=dataclasses.replace(card, style_numbers=card.style_numbers - 1)
     )
     for row in ENGINES:
         if row.installed:
-            with pytest.raises(ModelError, match=r"'weights' .* has 3 channels .* says 2"):
+            with pytest.raises(ModelError, match=r"'style' of the painter .* has \d+ channels"):
                 open_engine(fewer, name=row.name)
+    swapped = dataclasses.replace(bundles["cin"], styles=bundles["stylebank"].styles)
+    with pytest.raises(ModelError, match="style 'wave' in model 'cin' is of another model"):
+        stylizer_of(swapped, open_engine(swapped))
 
 
 # --- one contract for all ---
@@ -440,8 +456,12 @@ def test_a_finished_run_leaves_a_bundle_that_paints(name, tmp_path, monkeypatch,
     )
     grown = impasto.load(tmp_path / "more" / "more.impasto", engine="onnxruntime", threads=1)
     assert grown.card.styles == ("wave", "1", "2")
-    np.testing.assert_allclose(grown.stylize(image, "wave"), before, atol=1e-5)
-    assert np.abs(grown.stylize(image, "2") - before).max() > 1e-3
+    np.testing.assert_array_equal(grown.stylize(image, "wave"), before)
+    new = grown.stylize(image, "2")
+    assert np.abs(new - before).max() > 1e-3
+    # The new style fits the model that it was trained beside.
+    assert grown.identity == model.identity and "2" not in model.card.styles
+    np.testing.assert_array_equal(model.stylize(image, grown.find("2")), new)
 
 
 def test_settings_of_the_command_are_those_of_the_file(tmp_path):

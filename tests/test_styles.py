@@ -258,7 +258,7 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
         (make_style(model="tiny"), "'tiny' is not the identity"),
         (make_style(model="../../../../etc"), "is not the identity"),
         (make_style(channels=()), "no tensor 'mean_0'"),
-        (make_style(thumbnail=bytes(MAX_BYTES)), "more than the 1,048,576 bytes"),
+        (make_style(thumbnail=bytes(MAX_BYTES)), "more than the 4,194,304 bytes"),
         (make_style(channels=(0,)), r"shape \(C,\), not float32 \(0,\)"),
         *(
             (replace(make_style(), moments=(Moments(np.array([mean]), np.array([std])),)), says)
@@ -383,7 +383,7 @@ def test_too_large(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     with path.open("wb") as file:
         file.truncate(1 << 40)
-    assert "more than the 1,048,576 bytes" in refused(path)
+    assert "more than the 4,194,304 bytes" in refused(path)
 
 
 def test_cut_off_anywhere(tmp_path: Path) -> None:

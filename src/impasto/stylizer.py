@@ -46,7 +46,7 @@ from impasto.painting.builtin import BuiltInPainter
 from impasto.painting.objects import painter_of
 from impasto.painting.palette import paint_palette
 from impasto.painting.survey import scaled
-from impasto.styles.library import find_style
+from impasto.styles.library import find_style, find_trained
 from impasto.styles.style import Style
 
 if TYPE_CHECKING:
@@ -220,8 +220,9 @@ def stylizer_of(bundle: Bundle, engine: Engine) -> Stylizer:
         >>> stylizer_of(bundle, open_engine(bundle)).name                   # doctest: +SKIP
         'fast'
     """
-    kind = BuiltInPainter if bundle.card.styles else AdaINPainter
-    return Stylizer(kind(bundle.card, engine, bundle.identity))
+    if bundle.card.styles:
+        return Stylizer(BuiltInPainter.of(bundle, engine))
+    return Stylizer(AdaINPainter(bundle.card, engine, bundle.identity))
 
 
 class Stylizer:
@@ -826,22 +827,36 @@ class Stylizer:
         if not isinstance(style, str | os.PathLike):
             raise StyleError(f"a picture cannot be a style of {self._facts()}")
         name, names = str(style), self.limits.styles
-        if name not in names:
+        found = find_trained(style, model=self.identity) or self._came_with.get(name)
+        if found is None:
             near = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise StyleError(
                 f"there is no style {one_line(name)!r}; {hint}no picture can be a style of "
                 + self._facts()
             )
-        return Style(name=name, model=self.identity, moments=(), model_name=self.name)
+        return found
+
+    @property
+    def _came_with(self) -> Mapping[str, Style]:
+        """The styles that came with a model with built-in styles."""
+        styles: Mapping[str, Style] = getattr(self.painter, "styles", {})
+        return styles
 
     def _check_built_in(self, style: Style | Photo, color: str | None) -> None:
         if not isinstance(style, Style):
             raise StyleError(f"a picture cannot be a style of {self._facts()}")
-        if style.model != self.identity or style.name not in self.limits.styles:
+        if style.model != self.identity:
             raise StyleError(
                 f"style {style.name!r} was made by another model ({style.model}) than this: it is "
                 f"no style of {self._facts()}"
+            )
+        wanted = self.card.style_numbers
+        given = 0 if style.parameters is None else style.parameters.size
+        if given != wanted:
+            raise StyleError(
+                f"style {style.name!r} has {given:,} numbers where one of model {self.name!r} has "
+                f"{wanted:,}: get it again"
             )
         if needs_picture(color):
             raise OptionError(
@@ -852,7 +867,8 @@ class Stylizer:
     def _facts(self) -> str:
         names = self.limits.styles
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-        return f"model {self.name!r}, whose styles are built in: {shown}"
+        files = "; more come as files (.safetensors)" if self.card.style_numbers else ""
+        return f"model {self.name!r}, whose styles are built in: {shown}{files}"
 
 
 def check_image(image: NDArray[np.float32], name: str) -> None:

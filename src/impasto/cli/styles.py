@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 _WORDS = {
     **dict.fromkeys(("list", "ls", "all", "styles"), "impasto styles"),
     **dict.fromkeys(("delete", "rm", "del"), "impasto style remove"),
-    **dict.fromkeys(("save", "create", "new", "make"), "impasto style add"),
+    **dict.fromkeys(("create", "new", "make"), "impasto style add"),
+    **dict.fromkeys(("save", "copy", "share", "send", "extract"), "impasto style export"),
     **dict.fromkeys(("info", "describe", "view"), "impasto style show"),
 }
 
@@ -99,6 +100,9 @@ def add(
     (.safetensors) that was made for the same model; a - is standard input. A style has a few kB:
     statistics and a thumbnail. For another model, add it again with --model: the same name can
     have a style for each model.
+
+    A model with built-in styles takes style files only: those that somebody trained for the same
+    network and took out of it by `impasto style export`.
     """
     from dataclasses import replace
 
@@ -153,6 +157,43 @@ def _from_picture(picture: str, model: str | None, size: int | None, read: ReadO
 
 
 @style.command()
+@click.argument("name", shell_complete=completion.style_names)
+@click.option(
+    "--model",
+    metavar="NAME|FILE",
+    shell_complete=completion.models,
+    cls=LibraryOption,
+    reads="stylizer:load:model",
+    help="Model that the style is for.",
+)
+@click.option(
+    "-o",
+    "--out",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="The file, NAME.safetensors  [default: called as the style]",
+)
+@overwrite_option()
+def export(name: str, model: str | None, out: str | None, overwrite: bool) -> None:
+    """Write a style to a file that others can add: one of yours, or one built into a model.
+
+    \b
+    impasto style export wave --model stylebank-5.impasto
+    impasto style add wave wave.safetensors --model a-copy.impasto
+    """
+    from impasto.models import DEFAULT_MODEL, find_bundle
+    from impasto.styles.files import SUFFIX, save_style
+    from impasto.styles.library import export_style
+
+    bundle = find_bundle(model or DEFAULT_MODEL)
+    found = export_style(name, bundle)
+    target = Path(out or f"{name}{SUFFIX}")
+    save_style(found, target, overwrite=overwrite)
+    size_kb = target.stat().st_size / 1000
+    say(f"{target}: style {name!r} for model {bundle.card.name!r}, {size_kb:.1f} kB")
+
+
+@style.command()
 @click.argument("name", shell_complete=completion.own_styles)
 @_model_option
 def remove(name: str, model: str | None) -> None:
@@ -203,8 +244,11 @@ def _print_facts(entry: Entry) -> None:
         return
     if entry.style.note:
         say(f"    note: {' '.join(entry.style.note.split())}")
-    channels = ", ".join(str(level.mean.size) for level in entry.style.moments)
-    say(f"    channels of its levels: {channels}")
+    if entry.style.parameters is not None:
+        say(f"    trained: {entry.style.parameters.size:,} numbers")
+    else:
+        channels = ", ".join(str(level.mean.size) for level in entry.style.moments)
+        say(f"    channels of its levels: {channels}")
     size_kb = entry.path.stat().st_size / 1000
     where = "the gallery" if entry.gallery else entry.path
     say(f"    {size_kb:.1f} kB in {where}")
@@ -243,11 +287,17 @@ def styles(model: str | None, sheet: str | None, on: str | None, overwrite: bool
     if sheet is not None and on is not None:
         return _draw(Path(sheet), on, model=model, overwrite=overwrite)
     if model is not None and (names := _built_in(model)):
+        own = [each for each in list_styles(model=_identity(model)) if each.style is not None]
         say(f"Styles built into {model}")
         say()
         for name in names:
             say(f"  {name}")
         say()
+        if own:
+            say("Styles of yours for it")
+            say()
+            _print_table(own)
+            say()
         say(f"Use a style: impasto stylize PHOTO -s {names[0]} --model {model}")
         return 0
     entries = list_styles(model=_identity(model))
@@ -296,12 +346,14 @@ def _draw(target: Path, on: str, *, model: str | None, overwrite: bool) -> int:
         image = resize(image, _SHEET_SIZE)
     entries: Sequence[Entry] = list_styles(model=stylizer.identity)
     if stylizer.limits.styles:
-        values = [(name, stylizer.find(name)) for name in stylizer.limits.styles]
-        entries = [
+        own = {each.name for each in entries}
+        values = [(name, stylizer.find(name)) for name in stylizer.limits.styles if name not in own]
+        came_with = [
             Entry(name, Path(str(model)), gallery=False, style=value)
             for name, value in values
             if isinstance(value, Style)
         ]
+        entries = [*came_with, *entries]
     usable = [(each, each.style) for each in entries if each.style is not None]
     if not usable:
         raise StyleError(

@@ -228,11 +228,13 @@ def stylize(
     problems: tuple[str, ...] = ()
     named = names
     if task.all_pairs:
+        from impasto.styles.library import trained_names
+
         bundle = model.bundle()
         names, problems = find_styles(
             named,
             model=lambda: bundle.identity if bundle else "",
-            built_in=bundle.card.styles if bundle else (),
+            built_in=trained_names(bundle) if bundle else (),
             tell=None if task.quiet else _tell,
         )
         mixtures = [(name,) for name in names]

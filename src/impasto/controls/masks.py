@@ -49,6 +49,7 @@ class PictureMask:
         ImageError: if it is a picture in color without transparency.
 
     Example:
+        >>> from impasto.images.arrays import Photo
         >>> picture = Photo(np.full((4, 4, 3), 0.5, np.float32), None, "a gray one")
         >>> PictureMask(picture).window(slice(0, 1), slice(0, 2))
         array([[0.5, 0.5]], dtype=float32)

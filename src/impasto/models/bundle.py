@@ -16,13 +16,19 @@ The file is a zip archive. That of a model for any style has these members:
 ``card.json``
     the :class:`Card`: the model's network, requirements and origin.
 
-A model whose styles are built in has its card and one graph:
+A model whose styles are built in has its card, its graphs and its styles:
 
 ``painter.onnx``
-    inputs ``image`` as above and, if ``Card.weighted``, ``weights`` of the S styles, (1, S, 1, 1),
-    or with masks among its controls also (1, S, h, w), a number for each ``Card.multiple`` pixels;
-    if the strength is among its controls, the rest of their sum to 1 is the weight of the
-    photograph. Output ``painted`` (1, 3, H, W), not clipped.
+    inputs ``image`` as above and, if ``Card.style_numbers`` is above 0, ``style``, the numbers of
+    a style or of a mixture, (1, P, 1, 1). Output ``painted`` (1, 3, H, W), not clipped.
+``encoder.onnx``, ``bank.onnx``, ``decoder.onnx``
+    in its place, if ``Card.bank_channels`` is above 0: ``image`` to ``features`` (1, C, h, w),
+    h and w those of the picture by ``Card.multiple``; ``features`` and ``style`` to ``banked``;
+    ``features``, ``image`` and ``rest`` (1, 1, 1, 1) or (1, 1, h, w), the share of the features
+    that has no style, to ``painted``.
+``styles/0.safetensors`` and so on
+    if ``Card.style_numbers`` is above 0: a style file (:mod:`impasto.styles.files`) for each of
+    ``Card.styles``. Each of them can be taken out and given to another copy of the same graphs.
 """
 
 from __future__ import annotations
@@ -31,7 +37,7 @@ import hashlib
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +48,7 @@ from impasto.images.kinds import BUNDLE, kind_of, wrong_kind
 from impasto.models.card import CONTROLS, FORMAT, Card, Level, first_line, read_card, write_card
 
 __all__ = [
+    "BUILT_IN_OUTPUTS",
     "CONTROLS",
     "FORMAT",
     "Bundle",
@@ -61,8 +68,17 @@ SUFFIX = ".impasto"
 MAX_GRAPH_BYTES = 1 << 30
 MAX_CARD_BYTES = 1 << 20
 
-ENCODER, DECODER, READER = "encoder.onnx", "decoder.onnx", "reader.onnx"
-PAINTER, CARD = "painter.onnx", "card.json"
+MAX_STYLE_BYTES = 1 << 24
+
+CARD, STYLE = "card.json", "styles/{}.safetensors"
+
+BUILT_IN_OUTPUTS = {
+    "painter": "painted",
+    "encoder": "features",
+    "bank": "banked",
+    "decoder": "painted",
+}
+"""Output of each graph of a model with built-in styles."""
 
 # Zip's earliest date: the same model must give the same bytes whenever it is written.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -74,36 +90,40 @@ class Bundle:
 
     Attributes:
         card: the model's card.
-        encoder: ``encoder.onnx`` as bytes; empty where styles are built in.
-        decoder: ``decoder.onnx`` as bytes; empty where styles are built in.
-        painter: ``painter.onnx`` as bytes; empty where no style is built in.
+        encoder: ``encoder.onnx`` as bytes; empty for a model with a painter.
+        decoder: ``decoder.onnx`` as bytes; empty for a model with a painter.
+        painter: ``painter.onnx`` as bytes; empty where no style is built in, or styles are banks.
         reader: ``reader.onnx`` as bytes; empty for a model without a reader.
+        bank: ``bank.onnx`` as bytes; empty where styles are no banks.
+        styles: the files of the built-in styles as bytes.
     """
 
     card: Card
-    encoder: bytes
-    decoder: bytes
+    encoder: bytes = b""
+    decoder: bytes = b""
     painter: bytes = b""
     reader: bytes = b""
+    bank: bytes = b""
+    styles: tuple[bytes, ...] = ()
 
     @cached_property
     def parts(self) -> dict[str, bytes]:
         """The graphs of the bundle, by the names of their files without the suffix."""
-        if self.card.styles:
-            return {"painter": self.painter}
-        graphs = {"encoder": self.encoder, "decoder": self.decoder}
-        return graphs | {"reader": self.reader} if self.card.reader_macs_512 else graphs
+        return {part: getattr(self, part) for part in _part_names(self.card)}
 
     @cached_property
     def identity(self) -> str:
-        """First 16 hexadecimal digits of the SHA-256 of all graphs; the card does not count.
+        """First 16 hexadecimal digits of the SHA-256 of all graphs.
 
-        A style is valid for exactly the model of one identity.
+        A style is valid for exactly the models of one identity. Neither the card counts nor the
+        built-in styles that are kept beside the graphs.
         """
-        digest = hashlib.sha256()
-        for graph in self.parts.values():
-            digest.update(graph)
-        return digest.hexdigest()[:16]
+        return _digest(self.parts.values())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The identity of a model with its built-in styles: two that paint alike share it."""
+        return _digest((*self.parts.values(), *self.styles)) if self.styles else self.identity
 
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
@@ -135,13 +155,15 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     try:
         with zipfile.ZipFile(source) as archive:
             card = read_card(_member(archive, CARD, MAX_CARD_BYTES))
-            if card.styles:
-                painter = _member(archive, PAINTER, MAX_GRAPH_BYTES)
-                return Bundle(card=card, encoder=b"", decoder=b"", painter=painter)
-            encoder = _member(archive, ENCODER, MAX_GRAPH_BYTES)
-            decoder = _member(archive, DECODER, MAX_GRAPH_BYTES)
-            reader = _member(archive, READER, MAX_GRAPH_BYTES) if card.reader_macs_512 else b""
-        return Bundle(card=card, encoder=encoder, decoder=decoder, reader=reader)
+            graphs = {
+                part: _member(archive, f"{part}.onnx", MAX_GRAPH_BYTES)
+                for part in _part_names(card)
+            }
+            count = len(card.styles) if card.style_numbers else 0
+            styles = tuple(
+                _member(archive, STYLE.format(number), MAX_STYLE_BYTES) for number in range(count)
+            )
+        return Bundle(card=card, **graphs, styles=styles)
     except FileNotFoundError as error:
         raise ModelError(f"there is no model file {source}") from error
     except ModelError as error:
@@ -209,6 +231,7 @@ def write_bundle(bundle: Bundle, path: str | os.PathLike[str], *, overwrite: boo
     members = {
         CARD: card.encode(),
         **{f"{part}.onnx": graph for part, graph in bundle.parts.items()},
+        **{STYLE.format(number): style for number, style in enumerate(bundle.styles)},
     }
     try:
         # Stored, not deflated: weights hardly shrink, and deflate's bytes depend on the zlib used.
@@ -263,7 +286,7 @@ def check_graph(card: Card, part: str, *, inputs: Sequence[Port], outputs: Seque
 
     Args:
         card: the model's card.
-        part: ``encoder``, ``decoder``, ``reader`` or ``painter``.
+        part: a name in :attr:`Bundle.parts`.
         inputs: all inputs of the graph.
         outputs: all outputs; more than are needed do no harm.
 
@@ -276,9 +299,8 @@ def check_graph(card: Card, part: str, *, inputs: Sequence[Port], outputs: Seque
         impasto.errors.ModelError: the encoder of model 'fast' has no input 'image': ...
     """
     picture = {"image": 3}
-    if part == "painter":
-        expected_inputs = {**picture, "weights": len(card.styles)} if card.weighted else picture
-        expected_outputs = {"painted": 3}
+    if card.styles:
+        expected_inputs, expected_outputs = _built_in_ports(card, part)
     elif part == "encoder":
         expected_inputs, expected_outputs = picture, _ports(card, ("features", "mean", "std"))
     elif part == "reader":
@@ -305,6 +327,33 @@ def check_graph(card: Card, part: str, *, inputs: Sequence[Port], outputs: Seque
     for port in inputs:
         if not port.names & expected_inputs.keys():
             raise ModelError(f"{graph} has an unknown input {min(port.names)!r}")
+
+
+def _part_names(card: Card) -> tuple[str, ...]:
+    if card.styles:
+        return ("encoder", "bank", "decoder") if card.bank_channels else ("painter",)
+    return ("encoder", "decoder", "reader") if card.reader_macs_512 else ("encoder", "decoder")
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:16]
+
+
+def _built_in_ports(card: Card, part: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Channels of the inputs and outputs of a graph of a model with built-in styles."""
+    own = {"style": card.style_numbers} if card.style_numbers else {}
+    features = {"features": card.bank_channels}
+    inputs = {
+        "painter": {"image": 3, **own},
+        "encoder": {"image": 3},
+        "bank": {**features, **own},
+        "decoder": {**features, "image": 3, "rest": 1},
+    }
+    output = BUILT_IN_OUTPUTS[part]
+    return inputs[part], {output: 3 if output == "painted" else card.bank_channels}
 
 
 def _ports(card: Card, kinds: tuple[str, ...]) -> dict[str, int]:

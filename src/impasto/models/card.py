@@ -22,7 +22,7 @@ PRECISIONS = ("fp32", "bf16")
 # Fields that only some models use. Cards of the others omit them, so that the bytes of existing
 # bundles do not change.
 _BUILT_IN = ("styles", "controls", "pixel_bytes")
-_OPTIONAL = ("precision", "reader_macs_512")
+_OPTIONAL = ("precision", "reader_macs_512", "style_numbers", "bank_channels")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,11 @@ class Card:
         encoder_rim: reach of the encoder alone, a part of ``rim``: pixels to each side of its own
             cell that a position of the features depends on; 0: not known.
         styles: names of the styles that are built in; empty for a model that takes any style. One
-            that has styles has no levels, and the graph ``painter.onnx``.
+            that has styles has no levels.
+        style_numbers: how many numbers are a style's own, which are kept beside the graphs; 0: the
+            model has one style, which is the network itself.
+        bank_channels: channels of the features that styles filter, in a model whose styles are
+            banks of filters between an encoder and a decoder; 0: styles go through all of it.
         controls: supported controls of built-in styles, names in ``CONTROLS``.
         pixel_bytes: memory that a pixel needs at most while the model works on it; 0: not known.
         reader_macs_512: multiply-adds of the graph ``reader.onnx`` for one 512 x 512 style, without
@@ -102,15 +106,12 @@ class Card:
     encoder_rim: int = 0
     styles: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
+    style_numbers: int = 0
+    bank_channels: int = 0
     pixel_bytes: int = 0
     reader_macs_512: int = 0
     precision: str = ""
     format: int = FORMAT
-
-    @property
-    def weighted(self) -> bool:
-        """True if the painter has an input of weights: it has several styles, or controls."""
-        return len(self.styles) > 1 or bool(self.controls)
 
     def __post_init__(self) -> None:
         if not self.levels and not self.styles:
@@ -120,6 +121,15 @@ class Card:
                 f"the card of model {self.name!r} names built-in styles, so it must name no level, "
                 "and no style twice"
             )
+        if self.styles and not self.style_numbers and (len(self.styles) > 1 or self.controls):
+            raise ModelError(
+                f"the card of model {self.name!r} names built-in styles, but 'style_numbers' is 0: "
+                "it was written before styles were kept beside the graphs; export its run again"
+            )
+        if (self.style_numbers or self.bank_channels) and not self.styles:
+            raise ModelError("'style_numbers' and 'bank_channels' are for built-in styles")
+        if self.bank_channels and not self.style_numbers:
+            raise ModelError("'bank_channels' needs 'style_numbers'")
         if unknown := set(self.controls) - set(CONTROLS):
             raise ModelError(f"'controls' names {min(unknown)!r}; known are {', '.join(CONTROLS)}")
         if self.precision and self.precision not in PRECISIONS:
@@ -135,6 +145,8 @@ class Card:
             "macs_512",
             "iterations",
             "margin",
+            "style_numbers",
+            "bank_channels",
             "pixel_bytes",
             "reader_macs_512",
         ):

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from impasto.controls.affine import Affine
 from impasto.controls.moments import Moments
 from impasto.errors import EngineError, OptionError
-from impasto.models.bundle import Bundle, Card
+from impasto.models.bundle import BUILT_IN_OUTPUTS, Bundle, Card
 
 Encoded: TypeAlias = tuple[tuple[NDArray[np.float32], ...], tuple[Moments, ...]]
 """An encoder's features, one map (C, h, w) a level, finest first; and their moments."""
@@ -49,23 +49,21 @@ class Engine(Protocol):
         """
         ...
 
-    def paint(
-        self, image: NDArray[np.float32], weights: NDArray[np.float32] | None
-    ) -> NDArray[np.float32]:
-        """Run the painter graph of a model with built-in styles.
+    def run(self, part: str, feed: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Run a graph of a model with built-in styles.
 
         Args:
-            image: (3, H, W) float32, RGB in [0, 1]; H and W multiples of ``Card.multiple``.
-            weights: (S, 1, 1) or (S, h, w), the weight of each style; None if the card is not
-                ``weighted``.
+            part: its name in ``BUILT_IN_OUTPUTS``.
+            feed: its inputs by name (:mod:`impasto.models.bundle` lists them), each (C, h, w)
+                float32.
 
         Returns:
-            (3, H, W) float32, not clipped.
+            Its output, (C, h, w) float32; pictures are not clipped.
 
         Raises:
-            EngineError: if the engine fails, as when memory runs out, or the model has no
-                painter graph. Such a model has no other graphs: :meth:`encode` and :meth:`decode`
-                raise this error then.
+            EngineError: if the engine fails, as when memory runs out, or the model has no such
+                graph. :meth:`encode` and :meth:`decode` are for models without built-in styles and
+                raise this error for others.
         """
         ...
 
@@ -268,34 +266,32 @@ class GraphEngine:
         count = len(self._card.levels)
         return _moments(found[:count], found[count:])
 
-    def paint(
-        self, image: NDArray[np.float32], weights: NDArray[np.float32] | None
-    ) -> NDArray[np.float32]:
-        """See :meth:`Engine.paint`."""
-        feed = {"image": image[None]}
-        if weights is not None:
-            feed["weights"] = weights[None]
-        painted: NDArray[np.float32] = self._run("painter", ["painted"], feed)[0][0]
-        return painted
+    def run(self, part: str, feed: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """See :meth:`Engine.run`."""
+        batched = {name: values[None] for name, values in feed.items()}
+        outputs = [BUILT_IN_OUTPUTS[part]] if self._card.styles else []
+        found: NDArray[np.float32] = self._run(part, outputs, batched)[0][0]
+        return found
 
     def decode(
         self, features: Sequence[NDArray[np.float32]], affines: Sequence[Affine]
     ) -> NDArray[np.float32]:
         """See :meth:`Engine.decode`."""
         feed = decoder_feed(features, affines)
-        image: NDArray[np.float32] = self._run("decoder", ["image"], feed)[0][0]
+        outputs = [] if self._card.styles else ["image"]
+        image: NDArray[np.float32] = self._run("decoder", outputs, feed)[0][0]
         return image
 
     def _run(
         self, part: str, outputs: Sequence[str], feed: Mapping[str, NDArray[np.float32]]
     ) -> list[NDArray[np.float32]]:
-        if part not in self._graphs:
+        if part not in self._graphs or not outputs:
             reason = "its styles are built in"
             if not self._card.styles:
                 reason = (
-                    "it has no built-in styles"
-                    if part == "painter"
-                    else "it uses the moments of a style as they are"
+                    "it uses the moments of a style as they are"
+                    if part == "reader"
+                    else "it has no built-in styles"
                 )
             raise EngineError(f"model {self._card.name!r} has no {part}: {reason}")
         try:

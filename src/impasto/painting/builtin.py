@@ -1,14 +1,17 @@
-"""Networks whose styles are built in: styles by name alone, pictures as a whole.
+"""Networks that are trained for their styles: pictures as a whole, styles by name or by file.
 
 Their normalization takes statistics of the whole picture within the network, so nothing can be
-painted in tiles: a picture that does not fit into memory is refused.
+painted in tiles: a picture that does not fit into memory is refused. What is a style's own, a bank
+of filters or the gammas and betas of all layers, is a row of numbers beside the graphs, so styles
+mix as numbers do, and one that was trained elsewhere for the same graphs is as good as those that
+came with them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +21,16 @@ from numpy.typing import NDArray
 from impasto.controls.color.matching import restore_colors
 from impasto.controls.moments import cell_average
 from impasto.controls.regions import StyleMap
-from impasto.errors import ImageError, StyleError
+from impasto.errors import ImageError, ModelError, StyleError
 from impasto.images.arrays import Photo, in_memory
 from impasto.images.windows import PaintedTile, Source
+from impasto.models.bundle import Bundle
 from impasto.models.card import Card
 from impasto.models.engine import Engine
 from impasto.painting import Budget, Limits, Progress, Watch, refuse_settings
 from impasto.painting.plan import memory_at_once, plan_whole
 from impasto.painting.tiles import Content, keep_photograph
+from impasto.styles.files import read_style
 from impasto.styles.style import Style
 
 if TYPE_CHECKING:
@@ -40,11 +45,34 @@ class BuiltInPainter:
         card: the facts about the model; ``card.styles`` are the names of its styles.
         engine: runs it.
         identity: 16 hexadecimal digits.
+        styles: those that came with it, by name.
     """
 
     card: Card
     engine: Engine
     identity: str
+    styles: Mapping[str, Style]
+
+    @classmethod
+    def of(cls, bundle: Bundle, engine: Engine) -> BuiltInPainter:
+        """Make the painter of a bundle, with its styles.
+
+        Raises:
+            ModelError: if a style in it is damaged or of another model.
+        """
+        card, identity = bundle.card, bundle.identity
+        styles = {name: Style(name, identity, (), model_name=card.name) for name in card.styles}
+        for name, data in zip(card.styles, bundle.styles, strict=False):
+            try:
+                found = read_style(data)
+            except ValueError as error:
+                raise ModelError(f"style {name!r} of model {card.name!r}: {error}") from error
+            if found.model != identity or not _fits(found, card):
+                raise ModelError(
+                    f"style {name!r} in model {card.name!r} is of another model; get it again"
+                )
+            styles[name] = replace(found, name=name, model_name=card.name)
+        return cls(card, engine, identity, styles)
 
     @property
     def name(self) -> str:
@@ -89,7 +117,7 @@ class BuiltInPainter:
         held: tuple[int, int] = (0, 0),
         watch: Watch | None = None,
     ) -> Content:
-        """Read a photograph whole; nothing is computed yet.
+        """Read a photograph whole, and encode it where styles come after that, as banks do.
 
         Raises:
             ImageError: if it does not fit into memory.
@@ -107,7 +135,10 @@ class BuiltInPainter:
                 f"memory is {budget.memory / 1e6:,.0f} MB; {mend} more memory"
             )
         plan = plan_whole(height, width, card=self.card)
-        return Content.of(in_memory(source), self.card, plan, model=self.identity)
+        content = Content.of(in_memory(source), self.card, plan, model=self.identity)
+        if not self.card.bank_channels:
+            return content
+        return replace(content, features=(self.engine.run("encoder", {"image": content.planes}),))
 
     def paint(
         self,
@@ -126,10 +157,14 @@ class BuiltInPainter:
         height, width = content.size
         rows, columns = slice(0, height), slice(0, width)
         amounts = StyleMap(controls, len(styles), height, width)
-        weights = self._weights(styles, content.padded(amounts.window, *content.whole))
+        spread = content.padded(amounts.window, *content.whole)
+        if spread.ndim > 1:
+            spread = cell_average(spread, self.card.multiple)
+        values = self._values(styles)
         planes = content.planes
+        features = None if content.features is None else content.features[0]
         aligned = perf_counter()
-        made = self.engine.paint(planes, weights)
+        made = paint_values(self.engine, planes, features, values, spread)
         top = self.card.margin
         made = made[:, top : top + height, top : top + width].transpose(1, 2, 0)
         result = np.clip(made, 0.0, 1.0, out=np.empty(made.shape, np.float32))
@@ -142,17 +177,64 @@ class BuiltInPainter:
         if watch is not None:
             watch(Progress(1, 1))
 
-    def _weights(
-        self, styles: Sequence[Any], amounts: NDArray[np.floating[Any]]
-    ) -> NDArray[np.float32] | None:
-        """Weights of all styles that the model has: (S, 1, 1), or (S, h, w)."""
-        if not self.card.weighted:
-            return None
-        if amounts.ndim == 1:
-            cells = amounts[:, None, None]
-        else:
-            cells = cell_average(amounts, self.card.multiple)
-        found = np.zeros((len(self.card.styles), *cells.shape[1:]), np.float32)
-        for style, amount in zip(styles, cells, strict=True):
-            found[self.card.styles.index(style.name)] += amount
-        return found
+    def _values(self, styles: Sequence[Any]) -> NDArray[np.float32]:
+        """Numbers of each style, (K, P); P is 0 where the one style is the network itself."""
+        rows = [np.zeros(0) if each.parameters is None else each.parameters for each in styles]
+        return np.stack(rows).astype(np.float32)
+
+
+def paint_values(
+    engine: Engine,
+    planes: NDArray[np.float32],
+    features: NDArray[np.float32] | None,
+    values: NDArray[np.float32],
+    amounts: NDArray[np.floating[Any]],
+) -> NDArray[np.float32]:
+    """Paint a picture in styles that are rows of numbers.
+
+    Banks ``K_k`` filter the features F, each where its style goes, and what has no style stays as
+    it is, ``sum_k K_k * (u_k F) + (1 - sum_k u_k) F`` (StyleBank, section 3.3). Where the strengths
+    ``u_k`` are the same everywhere the banks are mixed first. In other networks the numbers are
+    gammas and betas, which are mixed by the ratios of strengths.
+
+    Args:
+        engine: runs the graphs.
+        planes: (3, H, W), the picture.
+        features: (C, h, w), the output of the encoder; None for networks without banks.
+        values: (K, P), the numbers of K styles.
+        amounts: their strengths, (K,) or (K, h, w).
+
+    Returns:
+        (3, H, W) float32, not clipped.
+
+    Raises:
+        EngineError: if the engine fails.
+    """
+    if features is None:
+        if not values.size:
+            return engine.run("painter", {"image": planes})
+        mixed = _column(amounts / amounts.sum() @ values.astype(np.float64))
+        return engine.run("painter", {"image": planes, "style": mixed})
+    rest = np.asarray(1 - amounts.sum(axis=0), np.float32)
+    if amounts.ndim == 1:
+        mixed = _column(amounts @ values.astype(np.float64))
+        banked = engine.run("bank", {"features": features, "style": mixed})
+        rest = rest.reshape(1, 1)
+    else:
+        banked = np.zeros_like(features)
+        for row, amount in zip(values, amounts, strict=True):
+            if amount.any():
+                feed = {"features": features * amount.astype(np.float32), "style": _column(row)}
+                banked += engine.run("bank", feed)
+    if rest.any():
+        banked = banked + rest * features
+    feed = {"features": banked, "image": planes, "rest": np.maximum(rest, 0)[None]}
+    return engine.run("decoder", feed)
+
+
+def _column(values: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    return values.astype(np.float32).reshape(-1, 1, 1)
+
+
+def _fits(style: Style, card: Card) -> bool:
+    return style.parameters is not None and style.parameters.size == card.style_numbers

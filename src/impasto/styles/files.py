@@ -1,4 +1,4 @@
-"""Style files: safetensors files with the moments of a style, its origin and its thumbnail."""
+"""Style files: safetensors files with what a style is, its origin and its thumbnail."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ FORMAT = 1
 
 SUFFIX = ".safetensors"
 
-MAX_BYTES = 1 << 20
-"""Larger files are refused: moments take a few kB, a thumbnail hardly more."""
+MAX_BYTES = 1 << 22
+"""Larger files are refused: moments and a thumbnail take a few kB, a bank of filters some 100."""
 
 _KIND = "impasto-style"
+
+_PARAMETERS = "parameters"
 
 _IDENTITY = re.compile(r"[0-9a-f]{16}")
 
@@ -38,7 +40,7 @@ _REMAKE = "make it again with Stylizer.style(), or impasto style add"
 def save_style(style: Style, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write a style to a file atomically; the same style always gives the same bytes.
 
-    The moments are rounded to float32, the precision that engines compute in.
+    Moments are rounded to float32, the precision that engines compute in; parameters keep theirs.
 
     Args:
         style: the style.
@@ -55,11 +57,27 @@ def save_style(style: Style, path: str | os.PathLike[str], *, overwrite: bool = 
     target = Path(path)
     if target.suffix.lower() != SUFFIX:
         raise StyleError(f"{one_line(target)}: a style file is called NAME{SUFFIX}; name it so")
-    tensors = {}
+    _write(target, style_bytes(style), overwrite=overwrite)
+
+
+def style_bytes(style: Style) -> bytes:
+    """Return the bytes of the file of a style.
+
+    Raises:
+        StyleError: if the style holds NaN, infinity or other nonsense.
+
+    Example:
+        >>> len(style_bytes(wave))                                           # doctest: +SKIP
+        3192
+    """
+    tensors: dict[str, NDArray[Any]] = {}
     with np.errstate(over="ignore"):  # infinity is refused below
         for index, level in enumerate(style.moments):
             tensors[f"mean_{index}"] = level.mean.astype("<f4")
             tensors[f"std_{index}"] = level.std.astype("<f4")
+    if style.parameters is not None:
+        half = style.parameters.dtype == np.float16
+        tensors[_PARAMETERS] = style.parameters.astype("<f2" if half else "<f4")
     metadata = {
         "format": f"{_KIND} {FORMAT}",
         "name": style.name,
@@ -70,19 +88,19 @@ def save_style(style: Style, path: str | os.PathLike[str], *, overwrite: bool = 
     }
     data = _encode(tensors, metadata)
     try:  # a style that could not be read again is not written
-        _decode(data)
+        read_style(data)
     except ValueError as error:
         raise StyleError(
             f"style {style.name!r} cannot be written: {one_line(error)}; {_REMAKE}"
         ) from error
-    _write(target, data, overwrite=overwrite)
+    return data
 
 
 def load_style(path: str | os.PathLike[str]) -> Style:
     """Read a style from a file.
 
     Args:
-        path: written by :func:`save_style`; at most 1 MiB.
+        path: written by :func:`save_style`; at most 4 MiB.
 
     Returns:
         The style; its moments are those that were saved, rounded to float32.
@@ -96,7 +114,7 @@ def load_style(path: str | os.PathLike[str]) -> Style:
     source = Path(path)
     data = _read(source)
     try:
-        return _decode(data)
+        return read_style(data)
     except ValueError as error:
         kind = kind_of(source)
         if kind is not None and kind.name != SAFETENSORS:
@@ -114,15 +132,24 @@ def _encode(tensors: dict[str, NDArray[Any]], metadata: dict[str, str]) -> bytes
     end = 0
     for name, values in tensors.items():
         start, end = end, end + values.nbytes
-        header[name] = {"dtype": "F32", "shape": values.shape, "data_offsets": [start, end]}
+        dtype = f"F{8 * values.itemsize}"
+        header[name] = {"dtype": dtype, "shape": values.shape, "data_offsets": [start, end]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)  # so that the tensors are aligned
     body = b"".join(values.tobytes() for values in tensors.values())
     return len(text).to_bytes(8, "little") + text + body
 
 
-def _decode(data: bytes) -> Style:
-    """Decode a style from the bytes of a file; ValueError with the reason if that fails."""
+def read_style(data: bytes) -> Style:
+    """Decode a style from the bytes of its file.
+
+    Raises:
+        ValueError: with the reason, if it is damaged, no style, or of another format.
+
+    Example:
+        >>> read_style(style_bytes(wave)) == wave                            # doctest: +SKIP
+        True
+    """
     import safetensors.numpy
 
     if len(data) > MAX_BYTES:
@@ -145,10 +172,12 @@ def _decode(data: bytes) -> Style:
         thumbnail = base64.b64decode(metadata["thumbnail"], validate=True)
     except ValueError as error:
         raise ValueError(f"its thumbnail is damaged: {error}") from error
+    trained = set(tensors) == {_PARAMETERS}
     return Style(
         name=metadata["name"],
         model=metadata["model"],
-        moments=_moments(tensors),
+        moments=() if trained else _moments(tensors),
+        parameters=_parameters(tensors[_PARAMETERS]) if trained else None,
         note=metadata["note"],
         thumbnail=thumbnail or None,
         model_name=metadata["model_name"],
@@ -162,6 +191,17 @@ def _check_format(text: str) -> None:
     if number != str(FORMAT):
         # Before anything else: the fields of a later format may have other meanings.
         raise ValueError(f"its format is {number} and this Impasto reads {FORMAT}; update Impasto")
+
+
+def _parameters(values: NDArray[Any]) -> NDArray[Any]:
+    if values.dtype not in (np.float16, np.float32) or values.ndim != 1 or not values.size:
+        raise ValueError(
+            f"tensor {_PARAMETERS!r} must be float16 or float32 of shape (P,), not {values.dtype} "
+            f"{values.shape}"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(f"tensor {_PARAMETERS!r} holds NaN or infinity")
+    return values
 
 
 def _moments(tensors: dict[str, NDArray[Any]]) -> tuple[Moments, ...]:

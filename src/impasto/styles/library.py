@@ -19,7 +19,7 @@ from impasto import models
 from impasto.errors import StyleError
 from impasto.images.formats import one_line
 from impasto.images.kinds import refuse_address
-from impasto.styles.files import SUFFIX, load_style, save_style
+from impasto.styles.files import SUFFIX, load_style, read_style, save_style
 from impasto.styles.places import GALLERY, VARIABLE, styles_folder
 from impasto.styles.style import Style, model_label
 
@@ -121,6 +121,99 @@ def find_style(
         check_fits(style, model=model, model_name=model_name)
         return style
     return path
+
+
+def find_trained(
+    source: str | os.PathLike[str],
+    *,
+    model: str,
+    folder: str | os.PathLike[str] | None = None,
+) -> Style | None:
+    """Resolve a name or path to a style that was trained for a model with built-in styles.
+
+    Args:
+        source: the name of a style of the user's, or the path of a style file (``.safetensors``).
+        model: the identity of the model.
+        folder: of the user's styles; by default :func:`styles_folder`.
+
+    Returns:
+        The style; None if the user has none of that name, and ``source`` is no style file.
+
+    Raises:
+        StyleError: if the file is damaged, or missing, or its style is for another model.
+
+    Example:
+        >>> find_trained("wave", model="0" * 16, folder="nowhere") is None
+        True
+    """
+    if Path(source).suffix.lower() == SUFFIX:
+        style = load_style(source)
+        check_fits(style, model=model)
+        return style
+    if not isinstance(source, str) or not _NAME.fullmatch(source):
+        return None
+    for path, gallery in _files(source, folder):
+        if path.parent.name == model and not gallery:
+            return replace(load_style(path), name=source)
+    return None
+
+
+def export_style(
+    name: str, bundle: models.Bundle, *, folder: str | os.PathLike[str] | None = None
+) -> Style:
+    """Return a style by its name, to write it to a file for others.
+
+    Args:
+        name: of one of the user's styles, of the gallery, or of one that is built into the model.
+        bundle: the model.
+        folder: of the user's styles; by default :func:`styles_folder`.
+
+    Raises:
+        StyleError: if there is no style of that name, or the model has but one, which is all of it.
+
+    Example:
+        >>> wave = export_style("wave", find_bundle("cin-9.impasto"))        # doctest: +SKIP
+        >>> save_style(wave, "wave.safetensors")                             # doctest: +SKIP
+    """
+    card, model = bundle.card, bundle.identity
+    if not card.styles:
+        found = find_style(name, model=model, model_name=card.name, folder=folder)
+        if isinstance(found, Style):
+            return found
+        raise StyleError(f"{one_line(found)}: is a picture, not the name of a style that is kept")
+    own = find_trained(name, model=model, folder=folder)
+    if own is not None:
+        return own
+    if name not in card.styles:
+        names = ", ".join(trained_names(bundle, folder=folder))
+        raise StyleError(f"model {card.name!r} has no style {one_line(name)!r}, but {names}")
+    if not bundle.styles:
+        raise StyleError(
+            f"style {name!r} of model {card.name!r} is the whole network: give its .impasto file"
+        )
+    try:
+        return read_style(bundle.styles[card.styles.index(name)])
+    except ValueError as error:
+        raise StyleError(f"style {name!r} of model {card.name!r}: {one_line(error)}") from error
+
+
+def trained_names(
+    bundle: models.Bundle, *, folder: str | os.PathLike[str] | None = None
+) -> tuple[str, ...]:
+    """List the styles of a model with built-in styles: those in its bundle, then the user's.
+
+    Args:
+        bundle: the model; any other has none of these.
+        folder: of the user's styles; by default :func:`styles_folder`.
+
+    Example:
+        >>> trained_names(find_bundle("stylebank-5.impasto"))                # doctest: +SKIP
+        ('night_sky', 'pointillism', 'stained_glass', 'wave', 'watercolor', 'rain')
+    """
+    if not bundle.card.styles:
+        return ()
+    own = [each.name for each in list_styles(model=bundle.identity, folder=folder) if each.style]
+    return tuple(dict.fromkeys((*bundle.card.styles, *own)))
 
 
 def check_fits(style: Style, *, model: str, model_name: str = "") -> None:
@@ -305,6 +398,11 @@ def _entry(path: Path, *, gallery: bool) -> Entry:
 
 def _wrong_model(name: str, styles: list[Style], model: str, model_name: str) -> StyleError:
     made = " and ".join(sorted({model_label(each.model, each.model_name) for each in styles}))
+    if any(style.parameters is not None for style in styles):
+        return StyleError(
+            f"style {name!r} was trained for {made}, not for {model_label(model, model_name)}: it "
+            "paints with copies of its own base only, whatever styles those have beside it"
+        )
     # A model that is not in the table can only be given by its file, whose path is not known here.
     row = model_name in {row.name for row in models.MODELS}
     option = f" --model {model_name if row else 'FILE.impasto'}"

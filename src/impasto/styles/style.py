@@ -1,8 +1,9 @@
 """A style as a value: the moments of a style image for one model, in memory or in a small file.
 
 A style file is a safetensors file, ``NAME.safetensors``: for each level i the tensors ``mean_i``
-and ``std_i`` (C,) float32, and as metadata ``format``, ``name``, ``model`` (the identity of the
-model it fits), ``model_name``, ``note`` and ``thumbnail`` (base64, "" for none).
+and ``std_i`` (C,) float32, or for a style of a model with built-in styles the tensor
+``parameters`` (P,) float16 or float32, and as metadata ``format``, ``name``, ``model`` (the
+identity of the model it fits), ``model_name``, ``note`` and ``thumbnail`` (base64, "" for none).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.controls.affine import blend
+from impasto.controls.affine import blend, check_weights
 from impasto.controls.moments import Moments
 from impasto.controls.transforms import Samples
 from impasto.errors import OptionError, StyleError, counted
@@ -43,6 +44,8 @@ class Style:
         model_name: the name of that model, for messages.
         samples: its features at every level, for transforms that are fitted to more than moments;
             empty unless it was made for one. They are not written to files.
+        parameters: numbers of a style that was trained with or for a model with built-in styles,
+            such as a bank of filters, (P,); it has no moments. None for other styles.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Style:
     thumbnail: bytes | None = field(default=None, repr=False)
     model_name: str = ""
     samples: tuple[Samples, ...] = field(default=(), repr=False)
+    parameters: NDArray[np.float16 | np.float32] | None = field(default=None, repr=False)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Style):
@@ -62,6 +66,12 @@ class Style:
             and all(
                 np.array_equal(mine.mean, theirs.mean) and np.array_equal(mine.std, theirs.std)
                 for mine, theirs in zip(self.moments, other.moments, strict=True)
+            )
+            and (self.parameters is None) == (other.parameters is None)
+            and (
+                self.parameters is None
+                or other.parameters is None
+                or np.array_equal(self.parameters, other.parameters)
             )
         )
 
@@ -74,7 +84,7 @@ class Style:
 
 def blend_styles(styles: Sequence[Style], weights: Sequence[float]) -> Style:
     """Blend several styles of one model into one, level by level as
-    :func:`impasto.controls.affine.blend`.
+    :func:`impasto.controls.affine.blend`; of trained styles their parameters.
 
     Args:
         styles: K styles made by one model, K >= 1.
@@ -115,6 +125,7 @@ def blend_styles(styles: Sequence[Style], weights: Sequence[float]) -> Style:
     levels = zip(*(style.moments for style in styles), strict=True)
     moments = tuple(blend(level, weights) for level in levels)
     total = float(sum(weights))
+    parameters = [style.parameters for style in styles if style.parameters is not None]
     used = [(style, w / total) for style, w in zip(styles, weights, strict=True) if w > 0]
     notes = dict.fromkeys(style.note for style, _ in used if style.note)
     return Style(
@@ -123,6 +134,7 @@ def blend_styles(styles: Sequence[Style], weights: Sequence[float]) -> Style:
         moments=moments,
         note="; ".join(notes),
         model_name=first.model_name,
+        parameters=_mixed(parameters, weights) if parameters else None,
     )
 
 
@@ -171,6 +183,13 @@ def open_thumbnail(style: Style) -> Image.Image | None:
 def model_label(identity: str, name: str = "") -> str:
     """Return the label of a model for messages: its name, if known, and its identity."""
     return f"model {name!r} ({identity})" if name else f"model {identity}"
+
+
+def _mixed(
+    parameters: Sequence[NDArray[np.float16 | np.float32]], weights: Sequence[float]
+) -> NDArray[np.float16 | np.float32]:
+    mixed = check_weights(weights, len(parameters)) @ np.stack(parameters).astype(np.float64)
+    return mixed.astype(np.float32)
 
 
 def _picture(image: NDArray[np.float32]) -> Image.Image:

@@ -32,6 +32,7 @@ from impasto.painting.builtin import BuiltInPainter
 from impasto.painting.objects import painter_of
 from impasto.painting.plan import plan_whole
 from impasto.painting.tiles import Content, encode
+from impasto.styles.files import style_bytes
 from impasto.stylizer import Stylizer, load
 
 SETTINGS: Mapping[str, Callable[[str], Any]] = {"transform": str, "alpha": float, "behavior": str}
@@ -195,7 +196,21 @@ class JudgedAdaIN(JudgedStylizer):
 
 
 class JudgedBuiltIn(JudgedStylizer):
-    """A model with built-in styles; a style is found by its file's name."""
+    """A model with built-in styles; a style is found by its file's name.
+
+    Args:
+        painter: paints.
+        label: its name in the report.
+    """
+
+    def __init__(self, painter: BuiltInPainter, label: str) -> None:
+        super().__init__(Stylizer(painter), label)
+        self._styles = painter.styles
+        # That of the painter is of its graphs; two may have other styles beside the same ones.
+        digest = hashlib.sha256(painter.identity.encode())
+        for style in painter.styles.values():
+            digest.update(style_bytes(style) if style.parameters is not None else b"")
+        self.identity = digest.hexdigest()[:16]
 
     def check(self, pairs: Sequence[Pair]) -> None:
         """See :meth:`JudgedStylizer.check`.
@@ -203,7 +218,7 @@ class JudgedBuiltIn(JudgedStylizer):
         Raises:
             OptionError: if a file is not called as a style of the model.
         """
-        known = self.stylizer.limits.styles
+        known = self._styles
         for pair in pairs:
             if pair.style.stem not in known:
                 raise OptionError(
@@ -216,8 +231,7 @@ class JudgedBuiltIn(JudgedStylizer):
         """See :meth:`Judged.paint`."""
         self._prepare(look)
         start = perf_counter()
-        style = self.stylizer.prepare(look.pair.style.stem)
-        made = self.stylizer.paint(look.content, style).image
+        made = self.stylizer.paint(look.content, self._styles[look.pair.style.stem]).image
         return Pictures(made, clipped=True, seconds=perf_counter() - start)
 
 
@@ -326,7 +340,7 @@ def open_painters(
             file, settings = _split(model)
             bundles[i] = _label(model), find_bundle(file), settings
     labels = [label for label, _, _ in bundles.values()]
-    known = [(bundle.identity, sorted(each.items())) for _, bundle, each in bundles.values()]
+    known = [(bundle.fingerprint, sorted(each.items())) for _, bundle, each in bundles.values()]
     for label, each in zip(labels, known, strict=True):
         if known.count(each) > 1:
             raise OptionError(f"model {label!r} is given twice ({each[0]}); give each once")
@@ -359,8 +373,7 @@ def _bundled(
     )
     if bundle.card.styles:
         _controls(settings, name, known={})
-        built_in = BuiltInPainter(bundle.card, engine, bundle.identity)
-        return JudgedBuiltIn(Stylizer(built_in), name)
+        return JudgedBuiltIn(BuiltInPainter.of(bundle, engine), name)
     return JudgedAdaIN(AdaINPainter(bundle.card, engine, bundle.identity), name, settings)
 
 
@@ -395,8 +408,9 @@ def _opened(model: Model, vgg: str | Path, options: PainterOptions) -> Judged:
     painter = painter_of(model, label)
     if isinstance(painter, AdaINPainter):
         return JudgedAdaIN(painter, label)
-    kind = JudgedBuiltIn if isinstance(painter, BuiltInPainter) else JudgedMethod
-    return kind(Stylizer(painter), label)
+    if isinstance(painter, BuiltInPainter):
+        return JudgedBuiltIn(painter, label)
+    return JudgedMethod(Stylizer(painter), label)
 
 
 def adain_bundle(vgg: str | Path, decoder: str | Path) -> Bundle:
@@ -439,7 +453,7 @@ def same_model(one: Model, other: Model) -> bool:
     if _method(one) or _method(other):
         return str(one) == str(other)
     (file, settings), (another, others) = _split(one), _split(other)
-    return settings == others and find_bundle(file).identity == find_bundle(another).identity
+    return settings == others and find_bundle(file).fingerprint == find_bundle(another).fingerprint
 
 
 def _method(model: str | Path) -> bool:

@@ -1,13 +1,15 @@
-"""A network with built-in styles -> a bundle: one ONNX graph and a card, checked and scored."""
+"""A network with built-in styles -> a bundle: graphs, styles and a card, checked and scored."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,13 +17,21 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from impasto.errors import ModelError
 from impasto.lab.export.graphs import PARITY_SIZES, CardFacts, graph_of
-from impasto.lab.training.builtin import BuiltInObjective
-from impasto.models.bundle import Bundle, Card
+from impasto.lab.training.builtin import BuiltInObjective, style_names
+from impasto.models.bundle import BUILT_IN_OUTPUTS, Bundle, Card
 from impasto.models.engine import Engine
+from impasto.painting.builtin import paint_values
+from impasto.styles.files import style_bytes
+from impasto.styles.style import Style
 
 
 class BuiltIn(Protocol):
     """A network with built-in styles, as all of them are.
+
+    One with several styles has ``style_parameters()`` too, and what a style of its own, a row of
+    those, is painted with: ``paint(image, style)``; or, if styles are filters between an encoder
+    and a decoder, ``encode(image)``, ``bank(features, style)`` and ``finish(features, image,
+    rest)``.
 
     Attributes:
         styles: S, how many.
@@ -38,17 +48,23 @@ class BuiltIn(Protocol):
     def __call__(self, image: Tensor, weights: Tensor) -> Tensor: ...
 
 
-class _Painter(nn.Module):
-    def __init__(self, network: Any) -> None:
+class _Part(nn.Module):
+    """A method of a network as a network, whose weights keep their names."""
+
+    def __init__(self, network: Any, method: str) -> None:
         super().__init__()
-        self.network = network
+        self.network, self._method = network, method
 
-    def forward(self, image: Tensor, weights: Tensor | None = None) -> Tensor:
-        picture: Tensor = self.network(image, weights)
-        return picture
+    def forward(self, *inputs: Tensor | None) -> Tensor:
+        if self._method == "forward":
+            inputs = (*inputs, None)  # no weights of styles, as there is one
+        found: Tensor = getattr(self.network, self._method)(*inputs)
+        return found
 
 
-def export_built_in(network: BuiltIn, facts: CardFacts, names: Sequence[str]) -> Bundle:
+def export_built_in(
+    network: BuiltIn, facts: CardFacts, names: Sequence[str], *, base: Bundle | None = None
+) -> Bundle:
     """The bundle of ``network``, its weights stored in half precision.
 
     What comes out is checked with :func:`built_in_parity` by whoever writes it.
@@ -57,12 +73,16 @@ def export_built_in(network: BuiltIn, facts: CardFacts, names: Sequence[str]) ->
         network: in evaluation mode.
         facts: for the card.
         names: of the styles.
+        base: a bundle of the same network with other styles, whose graphs are taken as they are.
+            Styles fit one identity, and another version of PyTorch may write other graphs.
 
     Raises:
         ModelError: where PyTorch cannot export the network, or names and styles do not fit.
     """
     if not isinstance(network, nn.Module) or len(names) != network.styles:
         raise ModelError(f"{len(names)} names do not fit {type(network).__name__}")
+    values = style_values(network)
+    channels = _bank_channels(network)
     card = Card(
         name=facts.name,
         title=facts.title,
@@ -78,32 +98,91 @@ def export_built_in(network: BuiltIn, facts: CardFacts, names: Sequence[str]) ->
         licence=facts.licence,
         notes=facts.notes,
         styles=tuple(names),
+        style_numbers=values.shape[1],
+        bank_channels=channels,
         controls=network.controls,
         pixel_bytes=network.pixel_bytes,
     )
-    inputs: dict[str, Tensor] = {"image": torch.rand(1, 3, 64, 64)}
-    if card.weighted:
-        inputs["weights"] = _maps(network, 64, 64)
-    with torch.no_grad():
-        painter = graph_of(
-            _Painter(network), tuple(inputs.values()), list(inputs), ["painted"], fold=False
-        )
-    painter = _with_all_weights(painter, network)
-    return Bundle(card=card, encoder=b"", decoder=b"", painter=painter)
+    parts = _parts(network, channels, values.shape[1]) if base is None else base.parts
+    bundle = Bundle(card=card, **parts)
+    styles = (
+        Style(name, bundle.identity, (), parameters=value, model_name=card.name)
+        for name, value in zip(names, values, strict=True)
+    )
+    kept = tuple(style_bytes(each) for each in styles) if values.size else ()
+    return replace(bundle, styles=kept)
 
 
-def _with_all_weights(graph: bytes, network: nn.Module) -> bytes:
-    """The graph with those weights too of which the exporter kept an equal one in their place.
+def style_values(network: Any) -> NDArray[np.float16]:
+    """Numbers of each style of a network, (S, P), as its ``style_parameters`` list them.
 
-    A network can then be trained further from its bundle, however short it was trained.
+    P is 0 where a style is the network itself.
     """
-    model = onnx.load_from_string(graph)
-    there = {tensor.name.removesuffix(".half") for tensor in model.graph.initializer}
+    if not hasattr(network, "style_parameters"):
+        return np.zeros((network.styles, 0), np.float16)
+    rows = torch.cat([each.detach().flatten(1) for each in network.style_parameters()], dim=1)
+    return rows.numpy().astype(np.float16)
+
+
+def _bank_channels(network: Any) -> int:
+    """Channels of the features between encoder and decoder; 0 for a network of one piece."""
+    if not hasattr(network, "bank"):
+        return 0
+    with torch.no_grad():
+        channels: int = network.encode(torch.rand(1, 3, 64, 64)).shape[1]
+    return channels
+
+
+def _parts(network: nn.Module, channels: int, numbers: int) -> dict[str, bytes]:
+    """The graphs of a network, by their names."""
+    image, style = torch.rand(1, 3, 64, 64), torch.rand(1, numbers, 1, 1)
+    features, rest = torch.rand(1, channels, 16, 16), torch.rand(1, 1, 16, 16)
+    rows: tuple[tuple[str, str, dict[str, Tensor]], ...]
+    if channels:
+        rows = (
+            ("encoder", "encode", {"image": image}),
+            ("bank", "bank", {"features": features, "style": style}),
+            ("decoder", "finish", {"features": features, "image": image, "rest": rest}),
+        )
+    elif numbers:
+        rows = (("painter", "paint", {"image": image, "style": style}),)
+    else:
+        rows = (("painter", "forward", {"image": image}),)
+    with torch.no_grad():
+        graphs = {
+            part: graph_of(
+                _Part(network, method),
+                tuple(inputs.values()),
+                list(inputs),
+                [BUILT_IN_OUTPUTS[part]],
+                fold=False,
+            )
+            for part, method, inputs in rows
+        }
+    return _with_all_weights(graphs, network)
+
+
+def _with_all_weights(graphs: dict[str, bytes], network: Any) -> dict[str, bytes]:
+    """The graphs with those weights too of which the exporter kept an equal one in their place.
+
+    A network can then be trained further from its bundle, however short it was trained. Those of
+    styles are kept beside the graphs.
+    """
+    models = {part: onnx.load_from_string(graph) for part, graph in graphs.items()}
+    there = {
+        tensor.name.removesuffix(".half")
+        for model in models.values()
+        for tensor in model.graph.initializer
+    }
+    last = models[list(models)[-1]]
+    own = style_names(network)
     for name, value in network.state_dict().items():
-        if f"network.{name}" not in there:
+        if f"network.{name}" not in there and name not in own:
             array = value.numpy().astype(np.float16)
-            model.graph.initializer.append(numpy_helper.from_array(array, f"network.{name}.half"))
-    return bytes(model.SerializeToString(deterministic=True))
+            last.graph.initializer.append(numpy_helper.from_array(array, f"network.{name}.half"))
+    return {
+        part: bytes(model.SerializeToString(deterministic=True)) for part, model in models.items()
+    }
 
 
 def built_in_parity(
@@ -114,18 +193,23 @@ def built_in_parity(
     For each style alone (four at most), for a mixture and, where there are masks, for regions.
     """
     random = torch.Generator().manual_seed(seed)
+    values = style_values(network).astype(np.float32)
+    banks = hasattr(network, "bank")
     differences = {}
     for height, width in PARITY_SIZES:
         image = torch.rand(1, 3, -(-height // 4), -(-width // 4), generator=random)
         image = F.interpolate(image, (height, width), mode="bicubic").clamp(0, 1)
         sides = (-width % network.multiple, -height % network.multiple)
         image = F.pad(image, (0, sides[0], 0, sides[1]), mode="replicate")
+        planes = image[0].numpy()
+        features = engine.run("encoder", {"image": planes}) if banks else None
         worst = 0.0
         for weights in _samples(network, *image.shape[2:]):
             with torch.no_grad():
                 wanted = network(image, weights)[0].numpy()
-            given = weights[0].numpy() if network.styles > 1 or network.controls else None
-            got = engine.paint(image[0].numpy(), given)
+            amounts = weights[0].numpy()
+            amounts = amounts[:, 0, 0] if amounts.shape[1:] == (1, 1) else amounts
+            got = paint_values(engine, planes, features, values, amounts)
             worst = max(worst, float(np.abs(got - wanted).max()))
         differences[height, width] = worst
     return differences

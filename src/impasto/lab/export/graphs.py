@@ -200,7 +200,7 @@ def graph_of(
     axes = {
         name: {2: f"{name}_height", 3: f"{name}_width"}
         for name in (*names, *outputs)
-        if not name.startswith(("mean_", "std_", "wanted_"))
+        if not name.startswith(("mean_", "std_", "wanted_", "style"))
     }
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():

@@ -23,11 +23,12 @@ from impasto.lab.methods.adain import AdaINNetwork, encoder_of, load_decoder
 from impasto.lab.nets.state import read_weights, weights_metadata
 from impasto.lab.nets.vgg import load_vgg, recognize
 from impasto.lab.training.builtin import read_styles
-from impasto.lab.training.checkpoints import CHECKPOINT, read_checkpoint, start_from
+from impasto.lab.training.checkpoints import CHECKPOINT, is_bundle, read_checkpoint, start_from
 from impasto.lab.training.config import TrainConfig, read_config
 from impasto.lab.training.networks import BuiltInRow, NetworkRow, all_networks, find_network
 from impasto.lab.training.objective import Objective
 from impasto.lab.training.places import run_config
+from impasto.models import find_bundle
 from impasto.models.bundle import Bundle, bundle_file, write_bundle
 from impasto.models.engine import ENGINES, Engine, open_engine
 
@@ -147,7 +148,10 @@ def _built_in_bundle(run: Path, target: str | Path, config: TrainConfig, row: Bu
     if normalization := getattr(config.method, "normalization", ""):
         told = f"{row.architecture}; {normalization} normalization"
         facts = replace(facts, architecture=told)
-    bundle = export_built_in(network, facts, names)
+    # What was learned beside earlier styles stays a style of the bundle that those are in.
+    start = config.start if config.add_styles else ""
+    base = find_bundle(start) if start and is_bundle(start) and Path(start).exists() else None
+    bundle = export_built_in(network, facts, names, base=base)
     _check(bundle, partial(built_in_parity, network))
     return bundle
 

@@ -7,14 +7,17 @@ normalization, 2 numbers a channel.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import repeat
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.lab.nets.blocks import reflecting
-from impasto.lab.nets.normalization import ConditionalInstanceNorm
+from impasto.lab.nets.normalization import ConditionalInstanceNorm, instance_norm
 from impasto.lab.training.builtin import Layers
 from impasto.lab.training.config import (
     ManyStylesMethod,
@@ -22,6 +25,9 @@ from impasto.lab.training.config import (
     built_in_tables,
 )
 from impasto.lab.training.networks import BuiltInRow
+
+Pair: TypeAlias = tuple[Tensor, Tensor]
+"""Gamma and beta of one normalization, each (1, C, 1, 1) or (N, C, 1, 1)."""
 
 
 @dataclass(frozen=True)
@@ -68,20 +74,32 @@ class CIN(nn.Module):
         ``weights`` (N, S, 1, 1), or (1, S, 1, 1) for all, say how much of each style; only their
         ratios count.
         """
-        style = weights.flatten(1)
-        x = (image - 0.5) * 4
-        for down in self.downs:
-            x = F.relu(down(x, style))
-        for first, second in self.blocks:
-            x = x + second(F.relu(first(x, style)), style)
-        for up in self.ups:
-            x = F.relu(up(F.interpolate(x, scale_factor=2, mode="nearest"), style))
-        return torch.sigmoid(self.head(x, style))
+        return self._painted(image, repeat(weights.flatten(1)))
+
+    def paint(self, image: Tensor, style: Tensor) -> Tensor:
+        """The picture of ``image`` in a style of its own: its gammas and betas in a row.
+
+        ``style`` (1, P, 1, 1) has them as :meth:`style_parameters` lists them.
+        """
+        values = iter(style.split([each.shape[1] for each in self.style_parameters()], dim=1))
+        return self._painted(image, zip(values, values, strict=True))
 
     def style_parameters(self) -> list[nn.Parameter]:
         """Parameters that belong to styles: tensors whose first axis is the style."""
         layers = [m for m in self.modules() if isinstance(m, ConditionalInstanceNorm)]
         return [parameter for layer in layers for parameter in (layer.gamma, layer.beta)]
+
+    def _painted(self, image: Tensor, styles: Iterable[Tensor | Pair]) -> Tensor:
+        """The picture, given the style of each normalization in turn."""
+        style = iter(styles)
+        x = (image - 0.5) * 4
+        for down in self.downs:
+            x = F.relu(down(x, next(style)))
+        for first, second in self.blocks:
+            x = x + second(F.relu(first(x, next(style))), next(style))
+        for up in self.ups:
+            x = F.relu(up(F.interpolate(x, scale_factor=2, mode="nearest"), next(style)))
+        return torch.sigmoid(self.head(x, next(style)))
 
 
 class Conditioned(nn.Module):
@@ -92,8 +110,12 @@ class Conditioned(nn.Module):
         self.convolution = reflecting(inputs, outputs, size=size, stride=stride)
         self.normalization = ConditionalInstanceNorm(styles, outputs)
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        normalized: Tensor = self.normalization(self.convolution(x), style)
+    def forward(self, x: Tensor, style: Tensor | Pair) -> Tensor:
+        """``style``: weights of those that the layer has, or a gamma and a beta from elsewhere."""
+        x = self.convolution(x)
+        if isinstance(style, tuple):
+            return instance_norm(x, *style, self.normalization.eps)
+        normalized: Tensor = self.normalization(x, style)
         return normalized
 
 

@@ -109,7 +109,7 @@ class StyleBank(nn.Module):
     @property
     def pixel_bytes(self) -> int:
         """Memory that a pixel needs at most, in any engine, as measured at several widths."""
-        return self.shape.width * (22 + 5 * self.styles // 2)
+        return self.shape.width * 27
 
     def forward(self, image: Tensor, weights: Tensor) -> Tensor:
         """The picture (N, 3, H, W), not clipped, of ``image`` (N, 3, H, W) in [0, 1].
@@ -117,14 +117,27 @@ class StyleBank(nn.Module):
         ``weights`` (N, S, 1, 1), or maps (N, S, H/4, W/4), say how much of each style; what is
         missing to 1 is left to F itself, so they are the strength too. One for all will do.
         """
-        picture = self.decode(self.banked(self.encode(image), weights))
         rest = (1 - weights.sum(dim=1, keepdim=True)).clamp(min=0)
-        return relit(picture, image, rest)
+        return self.finish(self.banked(self.encode(image), weights), image, rest)
+
+    def finish(self, features: Tensor, image: Tensor, rest: Tensor) -> Tensor:
+        """The picture of features behind the banks.
+
+        ``rest`` (1 or N, 1, 1, 1), or a map (1 or N, 1, H/4, W/4), is the share of ``features``
+        that has no style and gets the light of ``image``.
+        """
+        return relit(self.decode(features), image, rest)
+
+    def bank(self, features: Tensor, style: Tensor) -> Tensor:
+        """``K * F`` of a bank on its own: its filters in a row, (1, P, 1, 1)."""
+        channels = features.shape[1]
+        kernel = style.reshape(channels, channels, BANK, BANK)
+        return F.conv2d(reflected(features, BANK // 2), kernel)
 
     def banked(self, features: Tensor, weights: Tensor) -> Tensor:
         """``sum_i K_i * (w_i F) + (1 - sum_i w_i) F``, the paper's fusions and the strength."""
         rest = (1 - weights.sum(dim=1, keepdim=True)) * features
-        if torch.jit.is_tracing() or weights.shape[2:] != (1, 1):
+        if weights.shape[2:] != (1, 1):
             return rest + self._side_by_side(features, weights)
         # The same everywhere: the banks are mixed first (linear fusion), and then there is one.
         mixed = (weights[:, :, 0] * self.banks.flatten(1)).sum(dim=1)

@@ -294,6 +294,33 @@ def clear_held(moving: Sequence[nn.Parameter], held: int) -> None:
             parameter.grad[:held] = 0
 
 
+def style_names(learned: Any) -> list[str]:
+    """Names of the weights that belong to styles, in the order of ``style_parameters``."""
+    if not hasattr(learned, "style_parameters"):
+        return []
+    names = {id(parameter): name for name, parameter in learned.named_parameters()}
+    return [names[id(parameter)] for parameter in learned.style_parameters()]
+
+
+def split_styles(learned: Any, values: Tensor) -> dict[str, Tensor]:
+    """Weights that belong to styles, by their names, of the rows (S, P) that a bundle keeps.
+
+    Raises:
+        ModelError: if P is not the number of those of ``learned``.
+    """
+    own = {name: learned.get_parameter(name) for name in style_names(learned)}
+    sizes = [each[0].numel() for each in own.values()]
+    if sum(sizes) != values.shape[1]:
+        raise ModelError(
+            f"a style has {values.shape[1]:,} numbers where the network has {sum(sizes):,}"
+        )
+    parts = values.split(sizes, dim=1)
+    return {
+        name: part.reshape(len(values), *each.shape[1:])
+        for (name, each), part in zip(own.items(), parts, strict=True)
+    }
+
+
 def spread_styles(
     learned: Any, weights: Mapping[str, Tensor], held: int, source: str
 ) -> dict[str, Tensor]:
@@ -304,11 +331,10 @@ def spread_styles(
     Raises:
         ModelError: if the numbers of styles do not fit.
     """
-    own = {id(parameter) for parameter in learned.style_parameters()}
     found = dict(weights)
-    for name, parameter in learned.named_parameters():
-        if id(parameter) in own and name in found:
-            earlier = found[name]
+    for name in style_names(learned):
+        if name in found:
+            parameter, earlier = learned.get_parameter(name), found[name]
             if len(earlier) != held:
                 raise ModelError(f"{source} has {len(earlier)} styles and names {held}")
             more = earlier.mean(0, keepdim=True).expand(len(parameter) - held, *earlier.shape[1:])

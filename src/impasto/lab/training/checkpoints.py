@@ -15,12 +15,15 @@ from impasto.errors import ModelError
 from impasto.images.files import write_whole
 from impasto.images.kinds import SAFETENSORS, kind_of
 from impasto.lab.nets.state import load_into, read_pickle, read_weights, weights_metadata
-from impasto.lab.training.builtin import spread_styles
+from impasto.lab.training.builtin import split_styles, spread_styles
 from impasto.lab.training.config import TrainConfig
 from impasto.models import MODELS, Bundle, find_bundle
+from impasto.styles.files import read_style
 
 CHECKPOINT = "checkpoint.pt"
 """Name of the checkpoint in a run folder."""
+STYLES = "styles"
+"""Name of the table of what styles keep beside the graphs of a bundle."""
 
 
 def write_checkpoint(path: Path, value: dict[str, Any]) -> None:
@@ -46,7 +49,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def names_of(source: str | Path) -> tuple[str, ...]:
     """The styles that are built into what a checkpoint, a bundle or a name holds."""
-    if _is_bundle(source):
+    if is_bundle(source):
         return find_bundle(source).card.styles
     return tuple(read_checkpoint(source).get("names", ()))
 
@@ -85,6 +88,8 @@ def start_from(
         ModelError: if there is no such file or name, or the weights do not fit.
     """
     weights, stages = weights_from(source, part=part)
+    if (values := weights.pop(STYLES, None)) is not None:
+        weights |= split_styles(learned, values)
     own = learned.state_dict()
     if _is_safetensors(source) and set(own) < set(weights):
         # The inverse of a shallower layer starts from how a deeper decoder ends.
@@ -104,7 +109,7 @@ def weights_from(
 
     Raises ``ModelError`` if there is no such file or name.
     """
-    if _is_bundle(source):
+    if is_bundle(source):
         bundle = find_bundle(source)
         weights = {
             k.removeprefix(part): v for k, v in weights_of(bundle).items() if k.startswith(part)
@@ -135,7 +140,8 @@ def weights_from(
 def weights_of(bundle: Bundle) -> dict[str, Tensor]:
     """The weights in a bundle under the names of its network, to train it further.
 
-    Float32 from the half precision that is stored; ``ModelError`` where ``onnx`` is missing.
+    What its styles keep beside the graphs is one table (S, P), ``STYLES``. Float32 from the half
+    precision that is stored; ``ModelError`` where ``onnx`` is missing.
     """
     try:
         import onnx
@@ -143,6 +149,9 @@ def weights_of(bundle: Bundle) -> dict[str, Tensor]:
     except ModuleNotFoundError as error:  # pragma: no cover - the test machine has it
         raise ModelError("weights of a bundle need onnx; pip install 'impasto[lab]'") from error
     weights = {}
+    if bundle.styles:
+        rows = [read_style(each).parameters for each in bundle.styles]
+        weights[STYLES] = torch.from_numpy(np.stack(rows).astype(np.float32))
     for part in bundle.parts.values():
         graph = onnx.load_from_string(part).graph
         stored = {
@@ -163,7 +172,8 @@ def weights_of(bundle: Bundle) -> dict[str, Tensor]:
     return weights
 
 
-def _is_bundle(source: str | Path) -> bool:
+def is_bundle(source: str | Path) -> bool:
+    """Return True for the name of a model that ships, or of the file of a bundle."""
     return source in {row.name for row in MODELS} or Path(source).suffix == ".impasto"
 
 
