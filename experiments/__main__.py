@@ -26,10 +26,10 @@ import fig7
 import fig8
 import fig9
 import fig10
-import moments
 import swap
 import table1
 import targets
+import transforms
 from impasto.errors import ImpastoError, OptionError
 from impasto.images.files import write_whole
 from impasto.lab.cli.evaluate import folders
@@ -52,7 +52,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         batches.EXPERIMENT,
         counts.STYLES,
         counts.PHOTOGRAPHS,
-        moments.EXPERIMENT,
+        transforms.EXPERIMENT,
         swap.EXPERIMENT,
         borders.EXPERIMENT,
     )

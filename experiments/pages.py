@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import fig1
+import transforms
 from impasto.images.files import write_whole
 from study import RESULTS, ROOT, ROWS, Experiment, Results
 
@@ -17,6 +18,7 @@ TABLES: dict[str, tuple[Experiment, Callable[[Results], str]]] = {
     "fig1 curves": (fig1.EXPERIMENT, fig1.curve_table),
     "fig1 leads": (fig1.EXPERIMENT, fig1.lead_table),
     "fig1 conclusion": (fig1.EXPERIMENT, fig1.lead_text),
+    "transforms": (transforms.EXPERIMENT, transforms.EXPERIMENT.tables),
 }
 """Parts of other pages, between ``<!-- made of results: NAME -->`` and an end mark."""
 _MARK = re.compile(r"(<!-- made of results: ([\w ]+) -->\n)(.*?)(\n<!-- end -->)", re.DOTALL)

@@ -165,6 +165,8 @@ class _Frame:
     def _legend(self, names: Sequence[str]) -> None:
         x, step = self.right + 12 * _SCALE, 18 * _SCALE
         for i, name in enumerate(names):
+            if not name:
+                continue
             y = self.top + step * (i + 0.6)
             self.draw.line([(x, y), (x + 22 * _SCALE, y)], _COLORS[i % len(_COLORS)], 4 * _SCALE)
             self._text((x + 28 * _SCALE, y), name, "lm")

@@ -27,6 +27,7 @@ import study
 from borders import BANDS, by_distance
 from fig1 import equalized
 from fig3 import crossing
+from impasto.controls.transforms import TRANSFORMS
 from impasto.errors import OptionError
 from impasto.lab.data.pictures import load_collections
 from plots import Bar, Line, bar_plot, line_plot
@@ -209,12 +210,12 @@ def test_lines_lie_where_their_points_are() -> None:
     image = line_plot(level, title="t", x="steps", y="loss", log_x=True)
     blue = np.abs(np.asarray(image).astype(int) - (31, 119, 180)).max(axis=2) < 40
     rows, columns = np.nonzero(blue)
-    flat = rows[columns < 600]  # without the legend
+    flat = rows[columns < 722]  # without the legend
     assert flat.max() - flat.min() <= 3
     # Half-way between the ends of the other line.
     red = np.abs(np.asarray(image).astype(int) - (214, 39, 40)).max(axis=2) < 40
     rows, columns = np.nonzero(red)
-    assert flat.mean() == pytest.approx(rows[columns < 600].mean(), abs=3)
+    assert flat.mean() == pytest.approx(rows[columns < 722].mean(), abs=3)
 
 
 # --- the command
@@ -236,21 +237,24 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 def test_an_experiment_runs_is_gone_on_with_and_written_up(tmp_path: Path) -> None:
     torch.save(vgg_weights(), tmp_path / "vgg.pth")
     own = ("--smoke", "--vgg", tmp_path / "vgg.pth", "-o", tmp_path)
-    done = command("moments", *own)
+    done = command("transforms", *own)
     assert done.returncode == 0, done.stderr
-    first = rows_of(tmp_path / "moments")
-    assert [row["transform"] for row in first] == ["neither", "mean", "deviation", "both"]
-    done = command("moments", *own, "--set", "pairs=2")
-    assert done.returncode == 0 and done.stdout.startswith("moments 1:")
-    assert rows_of(tmp_path / "moments")[:4] == first and len(rows_of(tmp_path / "moments")) == 8
-    text = (tmp_path / "moments" / "README.md").read_text()
+    first = rows_of(tmp_path / "transforms")
+    assert [row["transform"] for row in first] == ["none", *(row.name for row in TRANSFORMS)]
+    done = command("transforms", *own, "--set", "pairs=2")
+    assert done.returncode == 0 and done.stdout.startswith("transforms 1:")
+    assert (
+        rows_of(tmp_path / "transforms")[:8] == first
+        and len(rows_of(tmp_path / "transforms")) == 16
+    )
+    text = (tmp_path / "transforms" / "README.md").read_text()
     assert "Means over 2 held-out pairs at 64 px" in text and "2 of 2 units" in text
-    with Image.open(tmp_path / "moments" / "moments.png") as plot:
+    with Image.open(tmp_path / "transforms" / "transforms.png") as plot:
         assert plot.size == (800, 420)
-    refused = command("moments", *own, "--set", "size=96")
+    refused = command("transforms", *own, "--set", "size=96")
     assert refused.returncode == 1 and "was made with settings" in refused.stderr
     assert "Traceback" not in refused.stderr
-    unknown = command("moments", *own, "--set", "pears=2")
+    unknown = command("transforms", *own, "--set", "pears=2")
     assert "has no setting 'pears'; its settings are pairs, size" in unknown.stderr
 
 
