@@ -165,6 +165,37 @@ def test_cards_that_contradict_themselves_are_refused(bundles, tmp_path):
         stylizer_of(swapped, open_engine(swapped))
 
 
+class Tints(torch.nn.Module):
+    """Somebody's network of several styles, which knows nothing but weights of them."""
+
+    styles, multiple, controls, pixel_bytes = 3, 1, ("several",), 100
+
+    def __init__(self):
+        super().__init__()
+        self.tints = torch.nn.Parameter(torch.eye(3))
+
+    def forward(self, image, weights):
+        share = weights / weights.sum(dim=1, keepdim=True)
+        return 0.5 * image + 0.5 * (share[:, :, None] * self.tints[None, :, :, None, None]).sum(1)
+
+
+def test_a_network_that_knows_weights_alone_is_exported_too(tmp_path, monkeypatch):
+    monkeypatch.setattr("impasto.lab.export.builtin.PARITY_SIZES", ((16, 16),))
+    network = Tints().eval()
+    bundle = export_built_in(network, FACTS, ("red", "green", "blue"))
+    assert max(built_in_parity(network, open_engine(bundle)).values()) <= PARITY
+    write_bundle(bundle, tmp_path / "tints.impasto")
+    model = impasto.load(tmp_path / "tints.impasto", precision="fp32")
+    black = np.zeros((16, 16, 3), np.float32)
+    np.testing.assert_allclose(model.stylize(black, "green")[0, 0], (0, 0.5, 0), atol=1e-6)
+    mixed = model.stylize(black, ["red", "blue"], weights=[3, 1])
+    np.testing.assert_allclose(mixed[0, 0], (0.375, 0, 0.125), atol=1e-6)
+    start_from(Tints(), tmp_path / "tints.impasto")
+    network.controls = ("several", "masks")
+    with pytest.raises(ModelError, match="Tints promises several and masks, but its styles are no"):
+        export_built_in(network, FACTS, ("red", "green", "blue"))
+
+
 # --- one contract for all ---
 
 

@@ -28,10 +28,11 @@ from impasto.styles.style import Style
 class BuiltIn(Protocol):
     """A network with built-in styles, as all of them are.
 
-    One with several styles has ``style_parameters()`` too, and what a style of its own, a row of
-    those, is painted with: ``paint(image, style)``; or, if styles are filters between an encoder
-    and a decoder, ``encode(image)``, ``bank(features, style)`` and ``finish(features, image,
-    rest)``.
+    For styles that can be taken out and shared it has ``style_parameters()`` too, and what a row
+    of those, (1, P, 1, 1), is painted with: ``paint(image, style)``; or, if styles are filters
+    between an encoder and a decoder, ``encode(image)``, ``bank(features, style)`` and
+    ``finish(features, image, rest)``, which strength and masks need. Without, the row of a style is
+    its weights.
 
     Attributes:
         styles: S, how many.
@@ -56,7 +57,7 @@ class _Part(nn.Module):
         self.network, self._method = network, method
 
     def forward(self, *inputs: Tensor | None) -> Tensor:
-        if self._method == "forward":
+        if self._method == "forward" and len(inputs) == 1:
             inputs = (*inputs, None)  # no weights of styles, as there is one
         found: Tensor = getattr(self.network, self._method)(*inputs)
         return found
@@ -83,6 +84,11 @@ def export_built_in(
         raise ModelError(f"{len(names)} names do not fit {type(network).__name__}")
     values = style_values(network)
     channels = _bank_channels(network)
+    if not channels and {"alpha", "masks"} & set(network.controls):
+        raise ModelError(
+            f"{type(network).__name__} promises {' and '.join(network.controls)}, but its styles "
+            "are no banks: strength and masks need encode(), bank() and finish()"
+        )
     card = Card(
         name=facts.name,
         title=facts.title,
@@ -116,10 +122,11 @@ def export_built_in(
 def style_values(network: Any) -> NDArray[np.float16]:
     """Numbers of each style of a network, (S, P), as its ``style_parameters`` list them.
 
-    P is 0 where a style is the network itself.
+    P is 0 where a style is the network itself, and S where it is a weight.
     """
     if not hasattr(network, "style_parameters"):
-        return np.zeros((network.styles, 0), np.float16)
+        alone = network.styles == 1 and not network.controls
+        return np.eye(network.styles, 0 if alone else None, dtype=np.float16)
     rows = torch.cat([each.detach().flatten(1) for each in network.style_parameters()], dim=1)
     return rows.numpy().astype(np.float16)
 
@@ -145,7 +152,8 @@ def _parts(network: nn.Module, channels: int, numbers: int) -> dict[str, bytes]:
             ("decoder", "finish", {"features": features, "image": image, "rest": rest}),
         )
     elif numbers:
-        rows = (("painter", "paint", {"image": image, "style": style}),)
+        method = "paint" if hasattr(network, "paint") else "forward"
+        rows = (("painter", method, {"image": image, "style": style}),)
     else:
         rows = (("painter", "forward", {"image": image}),)
     with torch.no_grad():

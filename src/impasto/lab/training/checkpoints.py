@@ -15,7 +15,7 @@ from impasto.errors import ModelError
 from impasto.images.files import write_whole
 from impasto.images.kinds import SAFETENSORS, kind_of
 from impasto.lab.nets.state import load_into, read_pickle, read_weights, weights_metadata
-from impasto.lab.training.builtin import split_styles, spread_styles
+from impasto.lab.training.builtin import split_styles, spread_styles, style_names
 from impasto.lab.training.config import TrainConfig
 from impasto.models import MODELS, Bundle, find_bundle
 from impasto.styles.files import read_style
@@ -88,7 +88,8 @@ def start_from(
         ModelError: if there is no such file or name, or the weights do not fit.
     """
     weights, stages = weights_from(source, part=part)
-    if (values := weights.pop(STYLES, None)) is not None:
+    values = weights.pop(STYLES, None)
+    if values is not None and style_names(learned):
         weights |= split_styles(learned, values)
     own = learned.state_dict()
     if _is_safetensors(source) and set(own) < set(weights):
