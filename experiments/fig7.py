@@ -57,7 +57,7 @@ def _tables(results: Results) -> str:
     head = ["alpha", "style", "content to f(c)", "SSIM"]
     return (
         f"Means over {len(results.values('pair'))} held-out pairs at {results.settings['size']} "
-        f"px:\n\n {table(head, rows)}\n\n![A rocket at five strengths]({SHEET})\n\n"
+        f"px:\n\n{table(head, rows)}\n\n![A rocket at five strengths]({SHEET})\n\n"
         "*alpha 0, 0.25, 0.5, 0.75, 1, and the style. At 0 the studio gives the photograph itself, "
         "where the paper's figure has the decoder's reconstruction.*"
     )
