@@ -109,4 +109,5 @@ EXPERIMENT = Experiment(
     tables=_tables,
     plot=_plot,
     pictures=_pictures,
+    drawn=False,
 )

@@ -81,7 +81,7 @@ def _tables(results: Results) -> str:
         f"Means over {len(results.values('pair'))} held-out pairs at {results.settings['size']} px "
         f"(colors: sliced Wasserstein distance in Lab):\n\n{table(head, rows)}\n\n"
         f"![A cup, its colors kept]({SHEET})\n\n*Photograph, style, and: "
-        f"{', '.join(NAMES.values())}.*"
+        f"{'; '.join(NAMES.values())}.*"
     )
 
 

@@ -40,12 +40,15 @@ def facts(experiment: Experiment, results: Results) -> str:
     """A line on what the numbers rest on."""
     done = len({tuple(row[key] for key in experiment.keys) for row in results.rows})
     settings = ", ".join(f"{name} {_shown(value)}" for name, value in results.settings.items())
-    about = results.about
+    about, files = results.about, {"all": "all", "held out": "held-out"}
+    pictures = (
+        f"Photographs: {', '.join(about['contents'])}; paintings: {', '.join(about['styles'])}; "
+        f"judged on {files[about['files']]} files; "
+    )
     return (
         f"*`python experiments {experiment.name}`: {done} of {about['units']} units, "
-        f"{results.minutes():.1f} minutes of work ({settings}). Photographs: "
-        f"{', '.join(about['contents'])}; paintings: {', '.join(about['styles'])}; judged on "
-        f"{about['files']} files; VGG-19: {about['vgg']}.*"
+        f"{results.minutes():.1f} minutes of work ({settings}). "
+        f"{pictures if experiment.drawn else ''}VGG-19: {about['vgg']}.*"
     )
 
 

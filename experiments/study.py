@@ -217,6 +217,7 @@ class Experiment:
         tables: Markdown made of the rows: tables, and sentences with their numbers.
         plot: a figure made of the rows.
         pictures: writes further pictures to a folder, from what is in the work folder.
+        drawn: whether its pictures come from the bench's folders; else it has its own.
     """
 
     name: str
@@ -231,6 +232,7 @@ class Experiment:
     tables: Callable[[Results], str]
     plot: Callable[[Results], Image.Image]
     pictures: Callable[[Bench, Path], None] | None = None
+    drawn: bool = True
 
     def read(self, folder: Path) -> Results:
         """The rows in a folder.

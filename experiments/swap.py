@@ -74,7 +74,10 @@ def _tables(results: Results) -> str:
         rows.append([f"{size} px", mean_of(total), *cells])
     head = ["", "seconds", *(f"{part}, %" for part in PARTS)]
     paper = 100 * results.published["share"]["swap"]
-    return f"{table(head, rows)}\n\nThe paper: more than {paper:.0f} % in the swap."
+    return (
+        "Seconds by the clock, on a machine with other work, and the shares of the parts:\n\n"
+        f"{table(head, rows)}\n\nThe paper: more than {paper:.0f} % in the swap."
+    )
 
 
 def _plot(results: Results) -> Image.Image:

@@ -162,7 +162,12 @@ def _seconds(results: Results, method: str, size: str, *, style: bool) -> float 
 def _pair(plain: float | None, whole: float | None) -> str:
     if plain is None:
         return ""
-    return f"{plain:.3g}" + ("" if whole is None or whole == plain else f" ({whole:.3g})")
+    return _digits(plain) + ("" if whole is None or whole == plain else f" ({_digits(whole)})")
+
+
+def _digits(seconds: float) -> str:
+    """Three digits, and no powers of ten."""
+    return f"{seconds:.0f}" if seconds >= 100 else f"{seconds:.3g}"
 
 
 def _tables(results: Results) -> str:
@@ -173,7 +178,7 @@ def _tables(results: Results) -> str:
             own = [_seconds(results, method, size, style=style) for style in (False, True)]
             base = _seconds(results, "adain", size, style=False)
             paper = theirs.get(f"seconds_{size}", {})
-            ratio = "" if own[0] is None or not base else f"{own[0] / base:.3g}"
+            ratio = "" if own[0] is None or not base else _digits(own[0] / base)
             published = paper.get(method)
             rows.append(
                 [
@@ -182,7 +187,7 @@ def _tables(results: Results) -> str:
                     _pair(*own),
                     ratio,
                     _pair(published, theirs.get(f"with_style_{size}", {}).get(method)),
-                    "" if published is None else f"{published / paper['adain']:.3g}",
+                    "" if published is None else _digits(published / paper["adain"]),
                 ]
             )
         head = ["", "styles", "seconds", "x AdaIN's", "the paper", "x AdaIN's, the paper"]
@@ -227,4 +232,5 @@ EXPERIMENT = Experiment(
     measure=_measure,
     tables=_tables,
     plot=_plot,
+    drawn=False,
 )
