@@ -245,7 +245,10 @@ def test_an_experiment_runs_is_gone_on_with_and_written_up(tmp_path: Path) -> No
     assert [row["transform"] for row in first] == ["none", *(row.name for row in TRANSFORMS)]
     done = command("transforms", *own, "--set", "pairs=2")
     assert done.returncode == 0 and done.stdout.startswith("transforms 1:")
-    assert rows_of(tmp_path / "transforms")[:8] == first and len(rows_of(tmp_path / "transforms")) == 16
+    assert (
+        rows_of(tmp_path / "transforms")[:8] == first
+        and len(rows_of(tmp_path / "transforms")) == 16
+    )
     text = (tmp_path / "transforms" / "README.md").read_text()
     assert "Means over 2 held-out pairs at 64 px" in text and "2 of 2 units" in text
     with Image.open(tmp_path / "transforms" / "transforms.png") as plot:
