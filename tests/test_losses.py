@@ -48,6 +48,20 @@ def test_style_loss_against_numpy_in_float64():
     assert style_loss(*tensors).item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_unbiased_style_loss_is_that_of_the_port():
+    random = torch.Generator().manual_seed(3)
+    output, style = (torch.randn(2, 5, *side, generator=random) for side in ((3, 4), (2, 2)))
+    ours, theirs = (
+        (each.mean((2, 3)), np.sqrt(each.var((2, 3), ddof=1) + EPS))
+        for each in (output.double().numpy(), style.double().numpy())
+    )
+    expected = sum(float(np.square(a - b).mean()) for a, b in zip(ours, theirs, strict=True))
+    found = style_loss({"relu1_1": output}, {"relu1_1": style}, unbiased=True)
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+    biased = style_loss({"relu1_1": output}, {"relu1_1": style}).item()
+    assert abs(biased - expected) > 1e-3 * expected
+
+
 def test_style_loss_sees_statistics_and_not_places():
     x = torch.randn(1, 4, 8, 8)
     shuffled = x.flatten(2)[..., torch.randperm(64)].reshape(x.shape)

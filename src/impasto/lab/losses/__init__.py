@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from impasto.errors import OptionError
 from impasto.lab.losses.transport import at_ranks, directions, projections, quantile_differences
 from impasto.lab.nets.fast_moments import fast_mean_square, fast_mean_std
+from impasto.lab.nets.normalization import mean_std
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 """Layers at which Huang & Belongie 2017 compare mean and standard deviation."""
@@ -28,21 +29,29 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
 
 
 def style_loss(
-    features: Mapping[str, Tensor], style: Mapping[str, Tensor], *, units: str = "mean"
+    features: Mapping[str, Tensor],
+    style: Mapping[str, Tensor],
+    *,
+    units: str = "mean",
+    unbiased: bool = False,
 ) -> Tensor:
     """Squared difference of means and of standard deviations, summed over the layers of ``style``.
 
     Huang & Belongie 2017, eq. 13.  ``units`` says what is done with the channels of a layer:
     ``"mean"`` averages over them, as the popular PyTorch port does (with the weight 10);
     ``"sum"`` adds them up, as the authors do, whose weight 1e-1 is 6.4, 12.8, 25.6 and 51 in mean
-    units at 64, 128, 256 and 512 channels.  Both average over the batch.
+    units at 64, 128, 256 and 512 channels.  Both average over the batch.  ``unbiased`` takes
+    variances with one position less, as the port does.
     """
-    return moment_loss(features, style_moments(style), units=units)
+    wanted = style_moments(style, unbiased=unbiased)
+    return moment_loss(features, wanted, units=units, unbiased=unbiased)
 
 
-def style_moments(style: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+def style_moments(
+    style: Mapping[str, Tensor], *, unbiased: bool = False
+) -> dict[str, tuple[Tensor, Tensor]]:
     """Mean and standard deviation of each layer: all that ``style_loss`` asks of a style."""
-    return {layer: fast_mean_std(features) for layer, features in style.items()}
+    return {layer: _moments(features, unbiased) for layer, features in style.items()}
 
 
 def moment_loss(
@@ -50,14 +59,19 @@ def moment_loss(
     wanted: Mapping[str, tuple[Tensor, Tensor]],
     *,
     units: str = "mean",
+    unbiased: bool = False,
 ) -> Tensor:
     """``style_loss`` against moments that were kept (``style_moments``)."""
     terms = []
     for layer, (wanted_mean, wanted_std) in wanted.items():
-        mean, std = fast_mean_std(features[layer])
+        mean, std = _moments(features[layer], unbiased)
         term = F.mse_loss(mean, wanted_mean) + F.mse_loss(std, wanted_std)
         terms.append(term * mean.shape[1] if units == "sum" else term)
     return torch.stack(terms).sum()
+
+
+def _moments(features: Tensor, unbiased: bool) -> tuple[Tensor, Tensor]:
+    return mean_std(features, unbiased=True) if unbiased else fast_mean_std(features)
 
 
 def gram(features: Tensor, counts: Tensor | None = None) -> Tensor:
