@@ -31,7 +31,7 @@ from impasto.lab.data.cropping import Crops
 from impasto.lab.data.pictures import Collection, Sampler
 from impasto.lab.nets.vgg import CONVOLUTIONS, LAYOUTS, VGG
 from impasto.lab.training.batches import Batches, BatchOptions
-from impasto.lab.training.config import MomentLoss, Optimizer, PairData, TrainConfig
+from impasto.lab.training.config import TrainConfig, parse_config
 from impasto.lab.training.networks import find_network
 from impasto.lab.training.optimizers import (
     OPTIMIZERS,
@@ -40,14 +40,27 @@ from impasto.lab.training.optimizers import (
     update_average,
 )
 
-PAPER = TrainConfig(
-    network="adain",
-    vgg="",
-    data=PairData(contents={}, styles={}, resize=512, flip=0.0, style_jitter=0.0),
-    loss=MomentLoss({"style": 0.1, "identity": 0.0}, style_units="sum"),
-    optimizer=Optimizer(
-        name="adam", learning_rate=1e-4, schedule="inverse", warmup=0, clip=0.0, ema=0.0
-    ),
+PAPER = parse_config(
+    {
+        "network": "adain",
+        "vgg": "",
+        "data": {
+            "contents": {},
+            "styles": {},
+            "resize": 512,
+            "flip": 0.0,
+            "style_jitter": 0.0,
+        },
+        "loss": {"style": 0.1, "identity": 0.0, "style_units": "sum"},
+        "optimizer": {
+            "name": "adam",
+            "learning_rate": 1e-4,
+            "schedule": "inverse",
+            "warmup": 0,
+            "clip": 0.0,
+            "ema": 0.0,
+        },
+    }
 )
 
 
