@@ -175,7 +175,7 @@ def ours(config: TrainConfig) -> Iterator[float]:
     vgg = VGG(weights(), LAYOUTS[0]).eval()
     if in_bf16(config, torch.device("cpu")):
         vgg = vgg.to(torch.bfloat16)
-    objective = row.objective(config, vgg, paint=row.painted, features=row.features)
+    objective = row.objective(config, vgg, paint=row.painted, features=row.layer(config.method))
     contents, styles = samplers(config)
     options = BatchOptions(batch=config.batch, repeats=1, seed=0)
     batches = Batches(objective, contents, styles, options=options)

@@ -292,7 +292,7 @@ def test_every_network_can_be_trained(config, row):
     own = applicable(row.name, mesh=1.0, colors=1.0)
     more = {"distill_features": 1.0} if row.name == "reader" else {}
     exact = changed(config, network=row.name, precision="fp32", **own, **more)
-    objective = row.objective(exact, judge, paint=row.painted, features=row.features)
+    objective = row.objective(exact, judge, paint=row.painted, features=row.layer(exact.method))
     learned = row.build(row.tables.method())
     if isinstance(learned, Compact):  # its reader starts with no say
         torch.nn.init.normal_(learned.reader.says.weight, std=0.1)
@@ -334,7 +334,7 @@ def test_a_step_stays_on_its_device(config, name, monkeypatch):
         terms["distill_features"] = 1.0
     exact = changed(config, network=name, **terms)
     judge = load_vgg(config.vgg).to(device)
-    objective = row.objective(exact, judge, paint=row.painted, features=row.features)
+    objective = row.objective(exact, judge, paint=row.painted, features=row.layer(exact.method))
     learned = row.build(row.tables.method()).to(device, memory_format=torch.channels_last)
     pictures = torch.rand(2, 4, 3, 32, 32, device=device)
     loss, _ = objective(learned, objective.prepare(*pictures))

@@ -19,7 +19,7 @@ from impasto.lab.data.pictures import held_out_squares
 from impasto.lab.export.builtin import built_in_losses, built_in_parity, export_built_in
 from impasto.lab.export.graphs import PARITY, CardFacts, check_exportable, export, parity
 from impasto.lab.export.scores import evaluate, held_out_pairs
-from impasto.lab.methods.adain import AdaINNetwork, encoder_of, load_decoder
+from impasto.lab.methods.adain import AdaINNetwork, AdaINOptions, encoder_of, load_decoder
 from impasto.lab.nets.state import read_weights, weights_metadata
 from impasto.lab.nets.vgg import load_vgg, recognize
 from impasto.lab.training.builtin import read_styles
@@ -145,9 +145,6 @@ def _built_in_bundle(run: Path, target: str | Path, config: TrainConfig, row: Bu
         losses=built_in_losses(objective, network, contents, numbers),
         notes=_history(stages),
     )
-    if normalization := getattr(config.method, "normalization", ""):
-        told = f"{row.architecture}; {normalization} normalization"
-        facts = replace(facts, architecture=told)
     # What was learned beside earlier styles stays a style of the bundle that those are in.
     start = config.start if config.add_styles else ""
     base = find_bundle(start) if start and is_bundle(start) and Path(start).exists() else None
@@ -190,14 +187,15 @@ def adain_from(vgg: str | Path, decoder: str | Path) -> tuple[AdaINNetwork, Card
         ModelError: if the files are no VGG-19 to relu4_1 or no decoder of that layout.
     """
     encoder = load_vgg(vgg)
-    # Deeper layers, if the file has them, are not part of the paper's encoder.
-    network = AdaINNetwork(encoder_of(encoder), load_decoder(decoder).eval())
+    # Deeper layers, if the file has them, are not part of the encoder.
+    learned = load_decoder(decoder).eval()
+    network = AdaINNetwork(encoder_of(encoder, learned.layer), learned)
     row, theirs = find_network("adain"), f"that of {Path(vgg).name} and {Path(decoder).name}"
     about = weights_metadata(decoder)
     facts = CardFacts(
         name=row.name,
         title=row.title,
-        architecture=row.architecture,
+        architecture=row.described(AdaINOptions(layer=network.decoder.layer)),
         data=about.get("data", theirs),
         iterations=int(about.get("iterations", 0)),
         losses={},
@@ -294,7 +292,7 @@ def _facts(
     return CardFacts(
         name=Path(target).stem,
         title=row.title,
-        architecture=row.architecture,
+        architecture=row.described(config.method),
         data=_data(config, stages),
         iterations=sum(stage["iterations"] for stage in stages),
         losses={},

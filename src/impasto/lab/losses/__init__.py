@@ -19,13 +19,23 @@ CONTENT_LAYER = STYLE_LAYERS[-1]
 """Layer at which the content is compared with the AdaIN target."""
 
 
-def content_loss(features: Tensor, target: Tensor) -> Tensor:
+def content_loss(
+    features: Tensor, target: Tensor, *, squared: bool = True, units: str = "mean"
+) -> Tensor:
     """Mean square difference of two maps (N, C, h, w), in float32.
 
     Huang & Belongie 2017, eq. 12, squared as in the authors' code; the target is the AdaIN output,
-    not the content's own features.
+    not the content's own features.  Without ``squared`` the 2-norm of the difference, as eq. 12 is
+    printed, averaged over the batch; then ``units`` count: ``"sum"`` as printed, ``"mean"`` divided
+    by the root of the number of elements of a map.
+
+    >>> one, other = torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 3.0)
+    >>> [content_loss(one, other, squared=False, units=units).item() for units in ("mean", "sum")]
+    [3.0, 6.0]
     """
-    return fast_mean_square(features, target)
+    if squared:
+        return fast_mean_square(features, target)
+    return _norm(features, target, units).mean()
 
 
 def style_loss(
@@ -34,6 +44,8 @@ def style_loss(
     *,
     units: str = "mean",
     unbiased: bool = False,
+    weights: Mapping[str, float] | None = None,
+    squared: bool = True,
 ) -> Tensor:
     """Squared difference of means and of standard deviations, summed over the layers of ``style``.
 
@@ -42,9 +54,14 @@ def style_loss(
     ``"sum"`` adds them up, as the authors do, whose weight 1e-1 is 6.4, 12.8, 25.6 and 51 in mean
     units at 64, 128, 256 and 512 channels.  Both average over the batch.  ``unbiased`` takes
     variances with one position less, as the port does.
+
+    ``weights``: other layers than all, each with a factor.  Without ``squared`` the 2-norms over
+    the channels, as eq. 13 is printed, with the units of :func:`content_loss`.
     """
     wanted = style_moments(style, unbiased=unbiased)
-    return moment_loss(features, wanted, units=units, unbiased=unbiased)
+    return moment_loss(
+        features, wanted, units=units, unbiased=unbiased, weights=weights, squared=squared
+    )
 
 
 def style_moments(
@@ -60,18 +77,32 @@ def moment_loss(
     *,
     units: str = "mean",
     unbiased: bool = False,
+    weights: Mapping[str, float] | None = None,
+    squared: bool = True,
 ) -> Tensor:
     """``style_loss`` against moments that were kept (``style_moments``)."""
     terms = []
-    for layer, (wanted_mean, wanted_std) in wanted.items():
+    for layer, weight in (dict.fromkeys(wanted, 1.0) if weights is None else weights).items():
+        wanted_mean, wanted_std = wanted[layer]
         mean, std = _moments(features[layer], unbiased)
-        term = F.mse_loss(mean, wanted_mean) + F.mse_loss(std, wanted_std)
-        terms.append(term * mean.shape[1] if units == "sum" else term)
+        if squared:
+            term = F.mse_loss(mean, wanted_mean) + F.mse_loss(std, wanted_std)
+            term = term * mean.shape[1] if units == "sum" else term
+        else:
+            term = (_norm(mean, wanted_mean, units) + _norm(std, wanted_std, units)).mean()
+        terms.append(weight * term)
     return torch.stack(terms).sum()
 
 
 def _moments(features: Tensor, unbiased: bool) -> tuple[Tensor, Tensor]:
     return mean_std(features, unbiased=True) if unbiased else fast_mean_std(features)
+
+
+def _norm(found: Tensor, wanted: Tensor, units: str) -> Tensor:
+    """2-norms (N,) of differences, or with units of the mean their roots of mean squares."""
+    differences = (found.float() - wanted.float()).flatten(1)
+    norms = torch.linalg.vector_norm(differences, dim=1)
+    return norms / differences.shape[1] ** 0.5 if units == "mean" else norms
 
 
 def gram(features: Tensor, counts: Tensor | None = None) -> Tensor:

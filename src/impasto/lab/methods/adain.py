@@ -7,6 +7,8 @@ Huang & Belongie, "Arbitrary style transfer in real-time with adaptive instance 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +17,29 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import ModelError, OptionError
+from impasto.lab.losses import STYLE_LAYERS
 from impasto.lab.nets.batchnorm import BatchNorm
 from impasto.lab.nets.blocks import affine, reflected
 from impasto.lab.nets.network import EncoderDecoder
 from impasto.lab.nets.normalization import InstanceNorm
 from impasto.lab.nets.state import difference, read_weights, under_prefix
 from impasto.lab.nets.vgg import VGG
+from impasto.lab.training.config import Method, Tables
 from impasto.lab.training.networks import NetworkRow
+from impasto.lab.training.objective import Paint
 from impasto.lab.training.terms import Batch
 from impasto.models.bundle import Level
 
 LAYER = "relu4_1"
+LAYERS = STYLE_LAYERS
+"""Layers at which AdaIN may align: those behind the first convolution of a block, from which the
+mirrored decoder goes up."""
+CHANNELS = (64, 128, 256, 512)
+"""Of ``LAYERS``."""
+DEPTHS = (1, 3, 5, 9)
+"""Convolutions of the encoder up to each of ``LAYERS``."""
+STRIDES = (1, 1, 2, 2, 4, 4, 4, 4, 8)
+"""Of these convolutions."""
 DECODER: tuple[tuple[str, int, int, bool], ...] = (
     ("1", 512, 256, True),
     ("5", 256, 256, False), ("8", 256, 256, False), ("11", 256, 256, False),
@@ -33,6 +47,22 @@ DECODER: tuple[tuple[str, int, int, bool], ...] = (
     ("21", 128, 64, True), ("25", 64, 64, False), ("28", 64, 3, False),
 )  # fmt: skip
 """Key in pytorch-AdaIN's ``decoder.pth``, channels in and out, whether up-sampling follows."""
+_LAST = DECODER[-1][0]
+_FIRST = {"relu4_1": "1", "relu3_1": "14", "relu2_1": "21", "relu1_1": "28"}
+
+
+@dataclass(frozen=True)
+class AdaINOptions(Method):
+    """``[adain]``."""
+
+    layer: str = LAYER
+    """Layer of VGG at which AdaIN aligns: relu4_1, the paper's, or relu3_1, relu2_1 or relu1_1; the
+    decoder mirrors the encoder up to it."""
+
+    def __post_init__(self) -> None:
+        """Raise ``OptionError`` for another layer."""
+        if self.layer not in LAYERS:
+            raise OptionError(f"layer = {self.layer!r}; it is one of {', '.join(LAYERS)}")
 
 
 class Decoder(nn.Module):
@@ -44,32 +74,38 @@ class Decoder(nn.Module):
     """
 
     def __init__(
-        self, *, channels: int = 512, normalization: Callable[[int], nn.Module] | None = None
+        self,
+        *,
+        layer: str = LAYER,
+        pairs: bool = False,
+        normalization: Callable[[int], nn.Module] | None = None,
     ) -> None:
-        """``channels`` come in; ``normalization`` makes the layer for a number of channels."""
+        """``layer`` of ``LAYERS`` comes in, or two of it side by side; ``normalization`` makes the
+        layer for a number of channels."""
         super().__init__()
-        last = DECODER[-1][0]
-        first = DECODER[0][0]
+        self.layer = layer
+        keys = [key for key, *_ in DECODER]
+        self.rows = DECODER[keys.index(_FIRST[layer]) :]
+        first = self.rows[0][0]
         self.convolutions = nn.ModuleDict(
             {
-                key: nn.Conv2d(channels if key == first else inputs, outputs, 3)
-                for key, inputs, outputs, _ in DECODER
+                key: nn.Conv2d(inputs * 2 if pairs and key == first else inputs, outputs, 3)
+                for key, inputs, outputs, _ in self.rows
             }
         )
         self.normalizations = nn.ModuleDict(
-            {key: normalization(outputs) for key, _, outputs, _ in DECODER if key != last}
+            {key: normalization(outputs) for key, _, outputs, _ in self.rows if key != _LAST}
             if normalization
             else {}
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Picture (N, 3, 8h, 8w), not clipped, from features (N, channels, h, w)."""
-        last = DECODER[-1][0]
-        for key, _, _, up in DECODER:
+        """Picture (N, 3, s h, s w), not clipped, from features (N, C, h, w) of stride s."""
+        for key, _, _, up in self.rows:
             x = self.convolutions[key](reflected(x))
-            if self.normalizations and key != last:
+            if self.normalizations and key != _LAST:
                 x = self.normalizations[key](x)
-            if key != last:
+            if key != _LAST:
                 x = F.relu(x, inplace=True)
             if up:
                 x = F.interpolate(x, scale_factor=2, mode="nearest")
@@ -79,15 +115,19 @@ class Decoder(nn.Module):
 def decoder_from(weights: Mapping[str, Tensor]) -> Decoder:
     """The decoder with weights that have pytorch-AdaIN's keys, or those behind a prefix.
 
-    Raises ``ModelError`` where they do not.
+    It goes up from the deepest of ``LAYERS`` that it has all weights of.  Raises ``ModelError``
+    where there is none.
     """
-    decoder = Decoder()
-    own = decoder.convolutions.state_dict()
-    found = under_prefix(weights, own)
-    if differing := difference(own, found):
-        raise ModelError(f"not a decoder of the pytorch-AdaIN layout: {differing}")
-    decoder.convolutions.load_state_dict(found)
-    return decoder.to(memory_format=torch.channels_last)
+    differing = ""
+    for layer in reversed(LAYERS):
+        decoder = Decoder(layer=layer)
+        own = decoder.convolutions.state_dict()
+        found = under_prefix(weights, own)
+        if not (lacking := difference(own, found)):
+            decoder.convolutions.load_state_dict(found)
+            return decoder.to(memory_format=torch.channels_last)
+        differing = differing or lacking
+    raise ModelError(f"not a decoder of the pytorch-AdaIN layout: {differing}")
 
 
 def load_decoder(path: str | Path) -> Decoder:
@@ -102,15 +142,15 @@ def load_decoder(path: str | Path) -> Decoder:
         raise ModelError(f"{path}: {error}") from error
 
 
-def encoder_of(vgg: VGG) -> VGG:
-    """``vgg`` itself, cut behind relu4_1: the paper's encoder.
+def encoder_of(vgg: VGG, layer: str = LAYER) -> VGG:
+    """``vgg`` itself, cut behind ``layer``: by default the paper's encoder.
 
     Raises ``ModelError`` where it does not reach so far.
     """
-    names = list(vgg.convolutions)
-    if "conv4_1" not in names:
-        raise ModelError(f"this VGG ends at {names[-1]}; the paper's encoder needs conv4_1")
-    for name in names[names.index("conv4_1") + 1 :]:
+    names, last = list(vgg.convolutions), layer.replace("relu", "conv")
+    if last not in names:
+        raise ModelError(f"this VGG ends at {names[-1]}; the encoder needs {last}")
+    for name in names[names.index(last) + 1 :]:
         del vgg.convolutions[name]
     return vgg
 
@@ -118,20 +158,22 @@ def encoder_of(vgg: VGG) -> VGG:
 class AdaINNetwork(EncoderDecoder):
     """Fixed encoder and learned decoder, with the two verbs every network here has."""
 
-    multiple = 8
-    levels = (Level(name=LAYER, channels=512, stride=8),)
-    # Encoder: 3x3 convolutions at strides 1, 1, 2, 2, 4 (four), 8 and three 2x2 poolings; decoder:
-    # its mirror. One cell of 8 px more, since pooled and up-sampled grids move in whole cells.
-    rim = 2 * (1 + 1 + 2 + 2 + 4 * 4 + 8) + (1 + 2 + 4) + 8
-    encoder_rim = 1 + 1 + 2 + 2 + 4 * 4 + 8  # poolings stay within a cell
-
     def __init__(self, vgg: VGG, decoder: Decoder) -> None:
+        """``vgg`` ends at the layer that ``decoder`` goes up from."""
         super().__init__()
         self.vgg, self.decoder = vgg, decoder
+        number = LAYERS.index(decoder.layer)
+        self.multiple = stride = 1 << number
+        self.levels = (Level(name=decoder.layer, channels=CHANNELS[number], stride=stride),)
+        # 3x3 convolutions and 2x2 poolings, which stay within a cell; the decoder is the mirror.
+        # One cell more, since pooled and up-sampled grids move in whole cells.
+        self.encoder_rim = sum(STRIDES[: DEPTHS[number]])
+        self.rim = 2 * self.encoder_rim + (stride - 1) + stride
 
     def encode(self, image: Tensor) -> list[Tensor]:
-        """relu4_1 of ``image`` (N, 3, H, W) in [0, 1], as the only level."""
-        return [self.vgg(image, [LAYER])[LAYER]]
+        """The layer of ``image`` (N, 3, H, W) in [0, 1] that is aligned, as the only level."""
+        layer = self.decoder.layer
+        return [self.vgg(image, [layer])[layer]]
 
     def decode(
         self, features: Sequence[Tensor], scales: Sequence[Tensor], shifts: Sequence[Tensor]
@@ -142,79 +184,73 @@ class AdaINNetwork(EncoderDecoder):
 
 
 def _decoded_target(decoder: Any, batch: Batch) -> Tensor:
-    # The encoder is the judge: AdaIN of its features is the batch's target already.
-    content, _ = _features(batch)
-    picture: Tensor = decoder(torch.cat([batch.target, content[: batch.unaligned]]))
+    (content, _), aligned = _features(batch)
+    picture: Tensor = decoder(torch.cat([aligned, content[: batch.unaligned]]))
     return picture
 
 
 def _decoded_pair(decoder: Any, batch: Batch) -> Tensor:
-    content, style = _features(batch)
+    (content, style), _ = _features(batch)
     alone = content[: batch.unaligned]  # a picture with itself as its style
     pairs = torch.cat([torch.cat([content, style], 1), torch.cat([alone, alone], 1)])
     picture: Tensor = decoder(pairs)
     return picture
 
 
-def _features(batch: Batch) -> tuple[Tensor, Tensor]:
-    if batch.content is None or batch.style is None:
-        raise OptionError("these batches keep no features; make them with Objective(features=True)")
-    return batch.content, batch.style
+def _features(batch: Batch) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    if batch.inner is None or batch.aligned is None:
+        raise OptionError("these batches keep no features; make them with Objective(features=...)")
+    return batch.inner, batch.aligned
 
 
 def _of_vgg(decoder: Any, vgg: VGG) -> AdaINNetwork:
-    return AdaINNetwork(encoder_of(vgg), decoder)
+    return AdaINNetwork(encoder_of(vgg, decoder.layer), decoder)
+
+
+def _row(
+    paint: Paint, assembled: Callable[[Any, VGG], Any] | None, **made: Any
+) -> Callable[..., NetworkRow]:
+    """A row whose decoder is made with ``made``, for the facts about it."""
+    return partial(
+        NetworkRow,
+        build=lambda options: Decoder(layer=options.layer, **made),
+        tables=Tables(method=AdaINOptions, title="adain"),
+        paint=paint,
+        assembled=assembled,
+        part="decoder.",
+        features=lambda options: options.layer,
+        licence="MIT (decoder); the encoder's is that of the VGG file",
+        precision=_DEEP,
+    )
 
 
 # Eighteen convolutions in a row round differently in windows of another size: in bfloat16 tiles
 # were 2 of 255 off the whole picture, where 1 is promised.
 _DEEP = "fp32"
 
-ADAIN = NetworkRow(
+ADAIN = _row(_decoded_target, _of_vgg)(
     name="adain",
     title="The network of Huang & Belongie 2017",
-    architecture="VGG-19 to relu4_1, AdaIN, mirrored decoder",
-    build=lambda _: Decoder(),
-    paint=_decoded_target,
-    assembled=_of_vgg,
-    part="decoder.",
-    features=True,
+    architecture="VGG-19 to {layer}, AdaIN, mirrored decoder",
     alone=True,
-    licence="MIT (decoder); the encoder's is that of the VGG file",
-    precision=_DEEP,
 )
 
-CONCATENATION = NetworkRow(
+CONCATENATION = _row(_decoded_pair, None, pairs=True)(
     name="adain-concat",
     title="Fig. 6 of Huang & Belongie 2017: concatenation in place of AdaIN",
-    architecture="VGG-19 to relu4_1 of content and style side by side, mirrored decoder",
-    build=lambda _: Decoder(channels=1024),
-    paint=_decoded_pair,
-    assembled=None,
-    features=True,
+    architecture="VGG-19 to {layer} of content and style side by side, mirrored decoder",
     remark="its decoder takes the style's whole features, and a bundle only their moments",
 )
 
-BATCH_NORMALIZED = NetworkRow(
+BATCH_NORMALIZED = _row(_decoded_target, _of_vgg, normalization=BatchNorm)(
     name="adain-bn",
     title="Fig. 6 of Huang & Belongie 2017: batch normalization in the decoder",
-    architecture="VGG-19 to relu4_1, AdaIN, mirrored decoder with batch normalization",
-    build=lambda _: Decoder(normalization=BatchNorm),
-    paint=_decoded_target,
-    assembled=_of_vgg,
-    part="decoder.",
-    features=True,
-    licence="MIT (decoder); the encoder's is that of the VGG file",
-    precision=_DEEP,
+    architecture="VGG-19 to {layer}, AdaIN, mirrored decoder with batch normalization",
 )
 
-INSTANCE_NORMALIZED = NetworkRow(
+INSTANCE_NORMALIZED = _row(_decoded_target, None, normalization=InstanceNorm)(
     name="adain-in",
     title="Fig. 6 of Huang & Belongie 2017: instance normalization in the decoder",
-    architecture="VGG-19 to relu4_1, AdaIN, mirrored decoder with instance normalization",
-    build=lambda _: Decoder(normalization=InstanceNorm),
-    paint=_decoded_target,
-    assembled=None,
-    features=True,
+    architecture="VGG-19 to {layer}, AdaIN, mirrored decoder with instance normalization",
     remark="its decoder takes statistics of the whole picture, and a bundle's must be local",
 )

@@ -22,6 +22,7 @@ from impasto.errors import ImageError, ModelError, OptionError
 from impasto.lab.data.sources import SMALLEST, find_sources, read
 from impasto.lab.losses import gram
 from impasto.lab.nets.vgg import VGG
+from impasto.lab.optimize.method import check_layers
 from impasto.lab.training.config import TrainConfig
 from impasto.lab.training.objective import measured_terms, weighted
 from impasto.lab.training.optimizers import precision
@@ -138,9 +139,15 @@ class BuiltInObjective:
         *,
         held: int = 0,
     ) -> None:
-        """``pictures``: (1, 3, H, W) in [0, 1] for each style that is learned; ``held``: how many
-        the network has before them, which are never drawn."""
-        self.config, self.vgg, self.layers = config, vgg, layers
+        """``layers``: its paper's, where the config says no others; ``pictures``: (1, 3, H, W) in
+        [0, 1] for each style that is learned; ``held``: how many the network has before them, which
+        are never drawn."""
+        self.config, self.vgg = config, vgg
+        self.factors = config.loss.style_layers or dict.fromkeys(layers.style, 1.0)
+        self.layers = layers = Layers(
+            config.loss.content_layer or layers.content, tuple(self.factors)
+        )
+        check_layers({layers.content: 1.0, **self.factors}, vgg, "layer")
         with torch.no_grad():
             seen = [vgg(picture, layers.style) for picture in pictures]
             self.wanted: Mapping[str, Tensor] = {
@@ -200,6 +207,7 @@ class BuiltInObjective:
                 for layer, wanted in self.wanted.items()
             },
             volume=(drawn @ self.volumes)[:, None, None],
+            factors=self.factors,
         )
         return measure(self.measured, painted)
 

@@ -21,8 +21,9 @@ from impasto.images.files import write_whole
 from impasto.images.kinds import kind_of, wrong_kind
 from impasto.lab.data.cropping import Crops
 from impasto.lab.data.sources import SMALLEST
+from impasto.lab.losses import STYLE_LAYERS
 from impasto.lab.training.registry import HOMES, load_row
-from impasto.lab.training.terms import GRAM_TERMS, STYLE_TERMS, Term
+from impasto.lab.training.terms import GRAM_TERMS, STYLE_TERMS, Distances, Term
 
 CHOICES = {
     "name": ("muon", "adam"),
@@ -54,6 +55,13 @@ def check_shares(table: object, *names: str) -> None:
     for name in names:
         if not 0 <= getattr(table, name) <= 1:
             raise OptionError(f"{name} = {getattr(table, name)}; it is a share, from 0 to 1")
+
+
+def check_factors(layers: Mapping[str, float]) -> None:
+    """Raise ``OptionError`` unless the factors of ``style_layers`` are above 0."""
+    for layer, factor in layers.items():
+        if not 0 < factor < math.inf:
+            raise OptionError(f"style_layers: {layer} = {factor}; a factor is above 0")
 
 
 @dataclass(frozen=True)
@@ -142,7 +150,7 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class MomentLoss(Loss):
+class UnitLoss(Loss):
     """``[loss]`` where the style loss compares means and deviations."""
 
     style_units: str = "mean"
@@ -153,9 +161,14 @@ class MomentLoss(Loss):
         super().__post_init__()
         check_choice(self, "style_units")
 
+    @property
+    def distances(self) -> Distances:
+        """Layers and norms of the terms ``content`` and ``style``."""
+        return Distances(units=self.style_units)
+
 
 @dataclass(frozen=True)
-class TargetLoss(MomentLoss):
+class TargetLoss(UnitLoss):
     """``[loss]`` of networks for any style."""
 
     content_target: str = "aligned"
@@ -166,6 +179,49 @@ class TargetLoss(MomentLoss):
         """Raise ``OptionError`` for a value out of its range."""
         super().__post_init__()
         check_choice(self, "content_target")
+
+
+@dataclass(frozen=True)
+class GramLoss(Loss):
+    """``[loss]`` of networks with built-in styles, which compares Gram matrices."""
+
+    content_layer: str = ""
+    """Layer of VGG at which the content loss compares; empty: the paper's."""
+    style_layers: dict[str, float] = field(default_factory=dict)
+    """Layers at which the style loss compares, and their factors; empty: the paper's, alike."""
+
+    def __post_init__(self) -> None:
+        """Raise ``OptionError`` for a value out of its range."""
+        super().__post_init__()
+        check_factors(self.style_layers)
+
+
+@dataclass(frozen=True)
+class MomentLoss(TargetLoss):
+    """``[loss]`` where layers and norms are settings, for ablations."""
+
+    content_layer: str = Distances.content_layer
+    """Layer of VGG at which the content loss compares."""
+    squared: bool = Distances.squared
+    """Squares of the distances, as in the code of the paper's authors; false: the 2-norms as eq. 12
+    and 13 print them, with ``style_units = "mean"`` divided by the root of how many numbers are
+    compared."""
+    style_layers: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STYLE_LAYERS, 1.0))
+    """Layers at which the style loss compares, and their factors."""
+
+    def __post_init__(self) -> None:
+        """Raise ``OptionError`` for a value out of its range."""
+        super().__post_init__()
+        if not self.style_layers:
+            raise OptionError("style_layers names no layer; give one or more, such as relu3_1")
+        check_factors(self.style_layers)
+
+    @property
+    def distances(self) -> Distances:
+        """See :class:`UnitLoss`."""
+        return Distances(
+            self.style_units, self.content_layer, self.squared, tuple(self.style_layers.items())
+        )
 
 
 @dataclass(frozen=True)
@@ -303,7 +359,7 @@ class Tables:
 
     terms: tuple[Term, ...] = STYLE_TERMS
     data: type[Data] = PairData
-    loss: type[Loss] = TargetLoss
+    loss: type[Loss] = MomentLoss
     optimizer: type[Optimizer] = Optimizer
     method: type[Method] = Method
     title: str = ""
@@ -333,7 +389,7 @@ def built_in_tables(
     title: str, method: type[Method], *, optimizer: type[Optimizer] = Optimizer, logged: str = ""
 ) -> Tables:
     """The tables of a network with built-in styles."""
-    return Tables(GRAM_TERMS, Data, Loss, optimizer, method, title, (logged,) if logged else ())
+    return Tables(GRAM_TERMS, Data, GramLoss, optimizer, method, title, (logged,) if logged else ())
 
 
 @dataclass(frozen=True)
@@ -422,9 +478,9 @@ class TrainConfig:
         return self.loss.weights.get(term, 0.0)
 
     @property
-    def style_units(self) -> str:
-        """Units of the style loss."""
-        return self.loss.style_units if isinstance(self.loss, MomentLoss) else "mean"
+    def distances(self) -> Distances:
+        """Layers and norms of the terms ``content`` and ``style``."""
+        return self.loss.distances if isinstance(self.loss, UnitLoss) else Distances()
 
     @property
     def keeps_content(self) -> bool:

@@ -62,6 +62,12 @@ class BuiltInRow:
 
     exported = True
 
+    def described(self, options: Any) -> str:
+        """The architecture, and its normalization where that is an option."""
+        normalization = getattr(options, "normalization", "")
+        told = f"; {normalization} normalization" if normalization else ""
+        return f"{self.architecture}{told}"
+
     @property
     def family(self) -> str:
         """The styles that it paints, in words."""
@@ -79,7 +85,7 @@ class NetworkRow:
     Attributes:
         name: as in a config.
         title: for the card.
-        architecture: for the card, in a line.
+        architecture: for the card, in a line, with options of its own table in braces.
         build: makes what is trained, averaged and kept in checkpoints for the options of its own
             table, with random weights.
         tables: of its config; ``Tables(method=OPTIONS, title=NAME)`` gives it a table ``[NAME]``
@@ -92,7 +98,8 @@ class NetworkRow:
             what was learned is the network. None where it is no such network, and not exported.
         part: the name of what is learned inside the assembled network, with a dot; "" where they
             are the same.
-        features: whether ``paint`` asks for the VGG features of a batch.
+        features: the layer of VGG at which ``paint`` asks for the features of a batch
+            (``batch.inner``), by the options of its own table; None: at none.
         objective: what is minimized.
         opened: what its method does to the setup of a run beyond what all do
             (``setup.open_setup``).
@@ -111,7 +118,7 @@ class NetworkRow:
     paint: Paint | None = None
     assembled: Callable[[Any, VGG], Any] | None = _itself
     part: str = ""
-    features: bool = False
+    features: Callable[[Any], str] | None = None
     objective: type[Objective] = Objective
     opened: Callable[..., Any] | None = None
     alone: bool = False
@@ -124,6 +131,14 @@ class NetworkRow:
     def exported(self) -> bool:
         """True if a finished run can be published as a bundle."""
         return self.assembled is not None
+
+    def described(self, options: Any) -> str:
+        """The architecture, with the options that it names."""
+        return self.architecture.format(**vars(options))
+
+    def layer(self, options: Any) -> str:
+        """The layer at which ``paint`` asks for features; empty where it asks for none."""
+        return self.features(options) if self.features else ""
 
     @property
     def painted(self) -> Paint:

@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto.lab.losses import CONTENT_LAYER, STYLE_LAYERS, style_moments
+from impasto.lab.losses import style_moments
 from impasto.lab.nets.blocks import affine
 from impasto.lab.nets.network import align
 from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.vgg import VGG
+from impasto.lab.optimize.method import check_layers
 from impasto.lab.training.config import TrainConfig
 from impasto.lab.training.optimizers import precision
 from impasto.lab.training.terms import UNALIGNED, Batch, Painted, Term, measure
@@ -37,14 +38,18 @@ class Objective:
     least_styles = 2
     """A network that shall take any style learns from one alone to ignore what it is given."""
 
-    def __init__(
-        self, config: TrainConfig, vgg: VGG, *, paint: Paint, features: bool = False
-    ) -> None:
-        """``paint``: what is trained; ``features``: whether it asks for those of a batch."""
-        self.config, self.vgg = config, vgg
+    def __init__(self, config: TrainConfig, vgg: VGG, *, paint: Paint, features: str = "") -> None:
+        """``paint``: what is trained; ``features``: the layer at which it asks for features.
+
+        Raises ``ModelError`` for a layer that is not in ``vgg``.
+        """
+        self.config, self.vgg, self.distances = config, vgg, config.distances
         self.paint, self.features = paint, features
         self.measured = measured_terms(config)
-        self.layers = list(dict.fromkeys(layer for term in self.measured for layer in term.layers))
+        self.layers = self.distances.layers_of(self.measured)
+        asked = [*self.layers, *([features] if features else [])]
+        if asked:
+            check_layers(dict.fromkeys(asked, 1.0), vgg, "layer")
 
     def needs(self, need: str) -> bool:
         """Return True if a measured term asks for this work."""
@@ -65,21 +70,32 @@ class Objective:
         self, contents: Tensor, styles: Tensor, *, part: int, parts: int
     ) -> tuple[Batch, dict[str, Tensor]]:
         """Let the judge look at pairs: their batch, and its features of the styles."""
-        seen = self.vgg(styles, STYLE_LAYERS)
-        content = self.vgg(contents, [CONTENT_LAYER])[CONTENT_LAYER]
+        layer, start = self.distances.content_layer, self.features
+        at = {layer, start} if start else {layer}
+        seen = self.vgg(styles, at.union(name for name, _ in self.distances.style_layers))
+        own = self.vgg(contents, at)
         some, share = quarter_of(len(contents), part, parts)
+        target = adain(own[layer], seen[layer])
+        inner = (own[start], seen[start]) if start else None
         batch = Batch(
             contents,
             styles,
             style_moments(seen),
-            adain(content, seen[CONTENT_LAYER]),
-            content,
-            seen[CONTENT_LAYER] if self.features else None,
+            target,
+            own[layer],
+            inner,
+            self._aligned(target, inner),
             some if self.needs(UNALIGNED) else 0,
             share,
-            content if self.config.keeps_content else None,
+            own[layer] if self.config.keeps_content else None,
         )
         return batch, seen
+
+    def _aligned(self, target: Tensor, inner: tuple[Tensor, Tensor] | None) -> Tensor | None:
+        """AdaIN at the layer that the network starts from: the target itself, if that is there."""
+        if inner is None or self.features == self.distances.content_layer:
+            return None if inner is None else target
+        return adain(*inner)
 
     def paired(self, one: Batch, other: Batch) -> Batch:
         """Pair the photographs of ``one`` with the styles of ``other``: nothing is looked at again.
@@ -88,9 +104,18 @@ class Objective:
         """
         if one.content is None:
             return one
-        target = affine(one.content, *align(one.content, other.wanted[CONTENT_LAYER]))
+        moments = other.wanted[self.distances.content_layer]
+        target = affine(one.content, *align(one.content, moments))
+        inner = None
+        if one.inner is not None and other.inner is not None:
+            inner = one.inner[0], other.inner[1]
         return replace(
-            one, styles=other.styles, wanted=other.wanted, target=target, style=other.style
+            one,
+            styles=other.styles,
+            wanted=other.wanted,
+            target=target,
+            inner=inner,
+            aligned=self._aligned(target, inner),
         )
 
     def at(self, step: int) -> Objective:
@@ -125,8 +150,8 @@ class Objective:
     def measure(self, output: Tensor, batch: Batch, *, unaligned: Tensor) -> dict[str, Tensor]:
         """The terms of pictures that are told apart already (``terms.Painted``)."""
         features = self.vgg(output, self.layers)
-        units = self.config.style_units
-        return measure(self.measured, Painted(batch, output, features, unaligned, units))
+        painted = Painted(batch, output, features, unaligned, self.distances)
+        return measure(self.measured, painted)
 
 
 def quarter_of(count: int, part: int, parts: int) -> tuple[int, float]:

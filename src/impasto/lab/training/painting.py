@@ -100,7 +100,7 @@ def open_run(folder: str | Path, *, vgg: str | Path | None = None) -> RunPainter
     half = in_bf16(config, torch.device("cpu"))
     judge = load_vgg(config.vgg).to(torch.bfloat16 if half else torch.float32)
     learned.eval().to(memory_format=torch.channels_last).requires_grad_(False)
-    objective = row.objective(config, judge, paint=row.painted, features=row.features)
+    objective = row.objective(config, judge, paint=row.painted, features=row.layer(config.method))
     return RunPainter(folder.name, row.name, stages[-1]["iterations"], learned, objective)
 
 

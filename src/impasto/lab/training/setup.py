@@ -213,7 +213,7 @@ def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Ob
     if config.compile:  # for every size of crops its own
         paint = torch.compile(paint, dynamic=False)
         judge.compile(dynamic=False)
-    return row.objective(config, judge, paint=paint, features=row.features)
+    return row.objective(config, judge, paint=paint, features=row.layer(config.method))
 
 
 def _collections(config: TrainConfig, places: dict[str, float]) -> Loaded:

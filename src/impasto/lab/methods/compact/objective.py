@@ -42,7 +42,7 @@ class CompactObjective(Objective):
         vgg: VGG,
         *,
         paint: Paint,
-        features: bool = False,
+        features: str = "",
         teacher: Decoder | None = None,
     ) -> None:
         """``teacher``: by default the decoder that the config names, if it names one."""
@@ -51,7 +51,7 @@ class CompactObjective(Objective):
             teacher = load_decoder(config.loss.teacher)
         if teacher is None:
             self.measured = tuple(term for term in self.measured if term.needs != TEACHER)
-            self.layers = [*dict.fromkeys(name for term in self.measured for name in term.layers)]
+            self.layers = self.distances.layers_of(self.measured)
         else:
             weight = vgg.preprocess.weight
             teacher.to(weight.device, weight.dtype).requires_grad_(False)
@@ -108,8 +108,8 @@ class CompactObjective(Objective):
         """Each term of the loss of such ``pictures``, before its weight."""
         n = len(batch.contents)
         output, unaligned, narrow = pictures.tensor_split([n, n + batch.unaligned])
-        features, units = self.vgg(output, self.layers), self.config.style_units
-        painted = CompactPainted(batch, output, features, unaligned, units, narrow)
+        features = self.vgg(output, self.layers)
+        painted = CompactPainted(batch, output, features, unaligned, self.distances, narrow)
         return measure(self.measured, painted)
 
 

@@ -83,7 +83,7 @@ class ReadingObjective(Objective):
         """The loss to minimize, and each term before its weight."""
         with precision(self.config, batch.styles):
             maps = dict(zip(EYE_LAYERS, learned(batch.styles), strict=True))
-        mapped = Mapped(batch, maps, self.config.style_units)
+        mapped = Mapped(batch, maps, self.distances.units)
         return weighted(self.config, measure(self.measured, mapped))
 
 

@@ -10,7 +10,7 @@ from impasto.lab.methods.compact.reading import READER_TERMS, ReadingObjective
 from impasto.lab.methods.compact.scales import CompactShape
 from impasto.lab.methods.compact.setup import open_compact, open_reader
 from impasto.lab.methods.compact.terms import COMPACT_TERMS
-from impasto.lab.training.config import MomentLoss, StyleOptimizer, Tables
+from impasto.lab.training.config import StyleOptimizer, Tables, UnitLoss
 from impasto.lab.training.networks import NetworkRow
 
 
@@ -42,7 +42,7 @@ READER_ROW = NetworkRow(
     name="reader",
     title="The eye that the compact networks read styles with",
     architecture=f"features of {EYE} channels that tell the maps of VGG-19",
-    tables=Tables(READER_TERMS, loss=MomentLoss, method=EyeMethod, title="reader"),
+    tables=Tables(READER_TERMS, loss=UnitLoss, method=EyeMethod, title="reader"),
     build=lambda _: Eye(EYE),
     paint=paint_batch,
     assembled=None,
