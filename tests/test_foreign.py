@@ -50,8 +50,7 @@ name = "adam"
 warmup = 1
 ema = 0.0
 
-[{title}]
-width = 4
+{table}
 """
 
 
@@ -65,8 +64,11 @@ def work(tmp_path_factory):
     for network, styles, title in (
         ("strokes", "looks", "strokes"),
         ("strokes:WASH", "looks/0.png", "wash"),
+        ("blend", "looks", ""),
     ):
-        text = CONFIG.format(network=network, styles=styles, title=title)
+        table = f"[{title}]\nwidth = 4" if title else ""
+        text = CONFIG.format(network=network, styles=styles, table=table)
+        title = title or network
         (folder / f"{title}.toml").write_text(text)
     for seed, name in enumerate(("street.png", "wave.png")):
         pixels = np.rint(picture(66, 84, seed=seed) * 255).astype(np.uint8)
@@ -121,6 +123,7 @@ def test_they_are_listed(run):
         "strokes: Strokes of half the size\n    any style; exported to a bundle",
         "    --set strokes.width=16",
         "wash: A wash in one style\n    one style; exported to a bundle",
+        "blend: One convolution over both pictures\n    any style; not exported: it lays the",
         "adain: The network of Huang & Belongie 2017\n    any style",
     ):
         assert line in text
@@ -186,12 +189,14 @@ def by_hand(work: Path) -> np.ndarray:
 
 
 def test_they_are_evaluated(work, run, trained):
+    run("lab", "train", "blend.toml", "-o", "blended")
     text = run(
         "lab", "evaluate", "--contents", "photos", "--styles", "looks", "--vgg", "vgg.pth",
         "--model", trained, "--model", "glaze:steps=3", "--model", "strokes:GLAZE:steps=1",
+        "--model", "blended",
         "--size", 64, "--pairs", 1, "--all-files", "--judge-precision", "fp32", "-o", "judged",
     )  # fmt: skip
-    assert "| (content) | strokes | glaze:steps=3 | strokes:GLAZE:steps=1 |" in text
+    assert "| (content) | strokes | glaze:steps=3 | strokes:GLAZE:steps=1 | blended |" in text
 
 
 def test_one_style_by_its_place(work, run):
@@ -207,7 +212,7 @@ def test_one_style_by_its_place(work, run):
         (["strokes.width=wide"], "strokes.width = 'wide' is not of type int"),
         (["strokes.qqq=2"], "has no field 'qqq'; its fields are width"),
         (["strokes.width=0"], "width = 0; it must be 1 or more"),
-        (["network=stroke"], "no network 'stroke'; there are fast, .*, strokes, wash, and any"),
+        (["network=stroke"], "no network 'stroke'; there are fast, .*, blend, strokes, wash, and"),
         (["network=strokes:Strokes"], "is of type type; it must be a NetworkRow"),
         (["network=strokes:NOTHING"], "module 'strokes' has no 'NOTHING'"),
     ],

@@ -117,6 +117,25 @@ STROKES = NetworkRow(
     ),
 )
 
+# Any style, and not affine: it sees the style's picture itself.
+
+
+def _blend(network, batch):
+    pairs = torch.cat([batch.contents, batch.styles], 1)
+    alone = torch.cat([batch.contents[: batch.unaligned]] * 2, 1)
+    return network(torch.cat([pairs, alone]))
+
+
+BLEND = NetworkRow(
+    name="blend",
+    title="One convolution over both pictures",
+    architecture="a convolution",
+    build=lambda options: nn.Conv2d(6, 3, 1),
+    paint=_blend,
+    assembled=None,
+    remark="it lays the style's picture over the photograph",
+)
+
 # One style.
 
 

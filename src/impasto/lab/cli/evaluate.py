@@ -171,7 +171,7 @@ _JUDGED = (
     metavar="NAME|FILE",
     shell_complete=completion.models,
     multiple=True,
-    help="What to judge, by name, file or module:NAME; may be given again. Options of a method: "
+    help="What to judge, by name, file, run folder or module:NAME; may be given again. Options: "
     "gatys:steps=100,start=noise.",
 )
 @click.option(

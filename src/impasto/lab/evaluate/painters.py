@@ -25,6 +25,7 @@ from impasto.lab.evaluate.pairs import Look, Pair
 from impasto.lab.nets.weights import VARIABLE, find_vgg
 from impasto.lab.optimize.painter import Method, MethodPainter
 from impasto.lab.optimize.settings import read_settings
+from impasto.lab.training.painting import is_run, open_run
 from impasto.models import MODELS, Bundle, find_bundle, find_plugin, open_engine, open_plugin
 from impasto.painting import Budget
 from impasto.painting.adain import AdaINPainter
@@ -313,7 +314,8 @@ def open_painters(
     """Open the models to judge, each under a label of its own.
 
     Args:
-        models: names, ``.impasto`` files, or ``module:NAME``. Behind a colon an encoder/decoder
+        models: names, ``.impasto`` files, folders of training runs, which paint with PyTorch what
+            they have learned so far, or ``module:NAME``. Behind a colon an encoder/decoder
             model takes the controls in ``SETTINGS`` (``"adain.impasto:transform=ost"``). Methods of
             the lab are among the names, with options where others than the defaults are wanted
             (``"gatys:steps=100,start=noise"``); they look through the VGG-19 of ``$IMPASTO_VGG``
@@ -332,6 +334,7 @@ def open_painters(
     Example:
         >>> open_painters(["fast", "adain.impasto"], vgg="vgg.pth")         # doctest: +SKIP
     """
+    models = [open_run(model) if _run(model) else model for model in models]
     bundles: dict[int, tuple[str, Bundle, dict[str, str]]] = {}
     if options.decoder is not None:
         bundles[-1] = "adain", adain_bundle(vgg, options.decoder), {}
@@ -450,10 +453,14 @@ def same_model(one: Model, other: Model) -> bool:
     """
     if not all(isinstance(each, str | Path) for each in (one, other)):
         return one is other
-    if _method(one) or _method(other):
+    if any(_method(each) or _run(each) for each in (one, other)):
         return str(one) == str(other)
     (file, settings), (another, others) = _split(one), _split(other)
     return settings == others and find_bundle(file).fingerprint == find_bundle(another).fingerprint
+
+
+def _run(model: Model) -> bool:
+    return isinstance(model, str | Path) and is_run(model)
 
 
 def _method(model: str | Path) -> bool:

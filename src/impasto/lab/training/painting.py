@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class RunPainter:
     Attributes:
         name: of the run folder.
         network: name of the network, as in its config.
+        identity: hash of the checkpoint, 16 hexadecimal digits.
         iterations: steps behind the weights.
         learned: what was trained.
         objective: looks at pictures through VGG, and asks the network for its own.
@@ -37,6 +39,7 @@ class RunPainter:
 
     name: str
     network: str
+    identity: str
     iterations: int
     learned: nn.Module
     objective: Objective
@@ -101,7 +104,16 @@ def open_run(folder: str | Path, *, vgg: str | Path | None = None) -> RunPainter
     judge = load_vgg(config.vgg).to(torch.bfloat16 if half else torch.float32)
     learned.eval().to(memory_format=torch.channels_last).requires_grad_(False)
     objective = row.objective(config, judge, paint=row.painted, features=row.layer(config.method))
-    return RunPainter(folder.name, row.name, stages[-1]["iterations"], learned, objective)
+    with (folder / CHECKPOINT).open("rb") as file:
+        identity = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return RunPainter(
+        folder.resolve().name, row.name, identity, stages[-1]["iterations"], learned, objective
+    )
+
+
+def is_run(folder: str | Path) -> bool:
+    """Return True for the folder of a run that has a checkpoint."""
+    return (Path(folder) / CHECKPOINT).is_file()
 
 
 def _tensor(picture: Picture | Photo) -> Tensor:
