@@ -143,8 +143,8 @@ def evaluate_models(
     Args:
         models: names, ``.impasto`` files, run folders, ``module:NAME``, methods of the lab with
             options if wanted (``"gatys:steps=100"``), and any object with
-            ``stylize(content, style)`` for
-            (H, W, 3) float32 arrays in [0, 1] (:func:`impasto.painting.objects.painter_of`). It
+            ``stylize(content, style)`` for (H, W, 3) float32 arrays in [0, 1]
+            (:func:`impasto.painting.objects.painter_of`). It
             stands in the report under its ``name``, else that of its class; numbers that are there
             under a name and an ``identity`` are not measured again.
         pairs: the pairs and their sizes.
