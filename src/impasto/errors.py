@@ -18,6 +18,7 @@ __all__ = [
     "counted",
     "escaped",
     "interruption",
+    "one_line",
 ]
 
 # Control signs, those that turn the direction of writing or have no shape, halves of surrogate
@@ -75,6 +76,18 @@ def escaped(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(_escape(sign) if _is_control(sign) else sign for sign in text)
+
+
+def one_line(what: object) -> str:
+    """Return the text of anything, such as an error of the system, as one line for a message.
+
+    Example:
+        >>> one_line(FileNotFoundError(2, "No such file", "/tmp/x"))
+        'No such file'
+    """
+    # Without the file name that the system adds, which may be the temporary one.
+    text = getattr(what, "strerror", None) or str(what) or type(what).__name__
+    return escaped(text.strip())
 
 
 def interruption(error: BaseException) -> KeyboardInterrupt | None:

@@ -20,8 +20,7 @@ from impasto.controls import Controls
 from impasto.controls.color.matching import needs_model, needs_picture
 from impasto.controls.masks import bytes_held, check_plane, fit
 from impasto.controls.transforms import OF_MOMENTS
-from impasto.errors import ImageError, ModelError, OptionError, StyleError
-from impasto.images.formats import one_line
+from impasto.errors import ImageError, ModelError, OptionError, StyleError, one_line
 from impasto.images.metadata import fitted
 from impasto.images.options import MIN_SIDE, ReadOptions, SaveOptions, check_size
 from impasto.images.photo import Photo, Picture, fit_photo, read_photo

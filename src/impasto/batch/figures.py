@@ -20,8 +20,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from impasto.controls import Controls
 from impasto.controls.masks import fit
-from impasto.errors import OptionError
-from impasto.images.formats import one_line
+from impasto.errors import OptionError, one_line
 from impasto.images.icc import srgb_profile
 from impasto.images.options import ReadOptions, check_size
 from impasto.images.photo import Photo, Picture, fit_photo, read_photo

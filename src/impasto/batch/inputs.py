@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from impasto.errors import OptionError
+from impasto.errors import OptionError, one_line
 from impasto.images.kinds import refuse_address
 
 STDIO = "-"
@@ -301,7 +301,6 @@ def _empty(folder: str, kind: str, suffixes: Sequence[str]) -> str:
 
 
 def _line(value: object) -> str:
-    from impasto.images.formats import one_line
 
     return one_line(value)
 

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from impasto.batch.inputs import STDIO, Input
 from impasto.batch.names import MAX_BYTES, photo_part, shared_folder, shortened, style_labels
-from impasto.errors import ImageError, OptionError, interruption
+from impasto.errors import ImageError, OptionError, interruption, one_line
 from impasto.images.files import claim, destination
 
 _STDOUT = "<stdout>"
@@ -297,7 +297,6 @@ def error_line(error: BaseException, name: str, target: Path | None = None) -> s
         >>> error_line(OSError(28, "No space left on device"), "street.jpg")
         'street.jpg: No space left on device'
     """
-    from impasto.images.formats import one_line
 
     if (stop := interruption(error)) is not None:
         raise stop

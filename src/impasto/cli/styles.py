@@ -20,7 +20,7 @@ from impasto.cli.options import (
     overwrite_option,
     without_none,
 )
-from impasto.errors import ImageError, StyleError
+from impasto.errors import ImageError, StyleError, one_line
 from impasto.images.options import ReadOptions, SaveOptions
 
 if TYPE_CHECKING:
@@ -106,7 +106,6 @@ def add(
     """
     from dataclasses import replace
 
-    from impasto.images.formats import one_line
     from impasto.styles.files import SUFFIX
     from impasto.styles.library import add_style, check_name
 

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.controls.affine import MAX_ALPHA, check_alpha
-from impasto.errors import ImageError, OptionError
-from impasto.images.formats import one_line
+from impasto.errors import ImageError, OptionError, one_line
 from impasto.images.photo import Picture, read_photo
 from impasto.images.ranges import misfit
 from impasto.images.resizing import MAX_PIXELS, Plane, Stretch, resize_plane, stretched

@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from impasto.errors import ImageError, escaped
+from impasto.errors import ImageError, one_line
 
 
 @dataclass(frozen=True)
@@ -322,13 +322,6 @@ def stream_name(stream: BinaryIO) -> str:
     """The name of a stream, for messages."""
     name = getattr(stream, "name", None)
     return name if isinstance(name, str) else "the stream"
-
-
-def one_line(what: object) -> str:
-    """The text of ``what``, fit for a message of one line."""
-    # Without the file name that the system adds, which may be the temporary one.
-    text = getattr(what, "strerror", None) or str(what) or type(what).__name__
-    return escaped(text.strip())
 
 
 def _parsed(row: FileFormat, stream: BinaryIO) -> Image.Image:

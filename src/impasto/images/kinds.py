@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from impasto.errors import one_line
+
 _HEAD = 4096
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|www\.|data:[a-z]+/", re.IGNORECASE)
 
@@ -140,7 +142,6 @@ def wrong_kind(path: str | os.PathLike[str], wanted: str) -> str:
         >>> wrong_kind("no.pth", "weights")
         'no.pth: no such file; check the path'
     """
-    from impasto.images.formats import one_line
 
     file, name = Path(path), one_line(path)
     try:
@@ -169,7 +170,6 @@ def refuse_address(name: object) -> str:
         >>> refuse_address("https://example.org/a.jpg")
         'https://example.org/a.jpg: nothing is fetched from the web; download it, and give the file'
     """
-    from impasto.images.formats import one_line
 
     if not isinstance(name, str) or not _ADDRESS.match(name) or os.path.lexists(name):
         return ""

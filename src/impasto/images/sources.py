@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.errors import ImageError, OptionError
+from impasto.errors import ImageError, OptionError, one_line
 from impasto.images.arrays import ArrayForm, Photo, array_form, read_array
 from impasto.images.boxes import Told, space_of_boxes, told_by_boxes
 from impasto.images.cicp import ADOBE_GAMMA, ADOBE_RGB, D65, ColorSpace, gamma_space
@@ -33,7 +33,6 @@ from impasto.images.formats import (
     check_raw,
     damaged,
     load,
-    one_line,
     open_by_pillow,
     open_file,
     raw_error,

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.errors import ImageError, ImpastoError, OptionError
+from impasto.errors import ImageError, ImpastoError, OptionError, one_line
 from impasto.images.files import destination, whole_file, write_whole
-from impasto.images.formats import WRITTEN, FileFormat, one_line, stream_name
+from impasto.images.formats import WRITTEN, FileFormat, stream_name
 from impasto.images.icc import srgb_profile
 from impasto.images.metadata import Metadata, fitted, given_metadata, pillow_options
 from impasto.images.options import SaveOptions

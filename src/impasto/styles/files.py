@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.controls.moments import Moments
-from impasto.errors import StyleError
+from impasto.errors import StyleError, one_line
 from impasto.images.files import write_whole
-from impasto.images.formats import one_line
 from impasto.images.kinds import SAFETENSORS, kind_of, wrong_kind
 from impasto.styles.style import Style
 

@@ -16,8 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from impasto import models
-from impasto.errors import StyleError
-from impasto.images.formats import one_line
+from impasto.errors import StyleError, one_line
 from impasto.images.kinds import refuse_address
 from impasto.styles.files import SUFFIX, load_style, read_style, save_style
 from impasto.styles.places import GALLERY, VARIABLE, styles_folder

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from impasto.errors import ImageError, ModelError, OptionError, StyleError, counted
-from impasto.images.formats import one_line
+from impasto.errors import ImageError, ModelError, OptionError, StyleError, counted, one_line
 from impasto.models import MODELS, find_bundle
 from impasto.styles.files import SUFFIX
 from impasto.styles.library import add_style, check_name

@@ -10,9 +10,8 @@ import safetensors.torch
 from torch import Tensor
 from tqdm import tqdm
 
-from impasto.errors import ImageError, ModelError, OptionError
+from impasto.errors import ImageError, ModelError, OptionError, one_line
 from impasto.images.files import write_whole
-from impasto.images.formats import one_line
 from impasto.images.writing import check_target
 from impasto.lab.data.cropping import Crops
 from impasto.lab.data.pictures import Sampler, load_collections

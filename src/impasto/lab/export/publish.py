@@ -11,9 +11,8 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from impasto.errors import ImageError, ModelError, OptionError
+from impasto.errors import ImageError, ModelError, OptionError, one_line
 from impasto.images.files import write_whole
-from impasto.images.formats import one_line
 from impasto.images.writing import check_target
 from impasto.lab.data.pictures import held_out_squares
 from impasto.lab.export.builtin import built_in_losses, built_in_parity, export_built_in

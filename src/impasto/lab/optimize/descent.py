@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.errors import ModelError, OptionError
+from impasto.errors import ModelError, OptionError, one_line
 from impasto.images.files import write_whole
-from impasto.images.formats import one_line
 from impasto.lab.nets.state import read_pickle
 from impasto.painting import Progress, Watch
 
