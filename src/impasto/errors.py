@@ -82,7 +82,7 @@ def one_line(what: object) -> str:
     """Return the text of anything, such as an error of the system, as one line for a message.
 
     Example:
-        >>> one_line(FileNotFoundError(2, "No such file", "/tmp/x"))
+        >>> one_line(FileNotFoundError(2, "No such file", "street.jpg"))
         'No such file'
     """
     # Without the file name that the system adds, which may be the temporary one.
