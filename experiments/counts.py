@@ -12,7 +12,7 @@ from PIL import Image
 from impasto.lab.evaluate.intervals import mean_interval
 from plots import Line, line_plot
 from study import Bench, Experiment, Results, Row, Unit, mean_of, table
-from targets import JUDGED, by_seed, decoder_changes, judged
+from targets import JUDGED, by_seed, decoder_changes, early, judged
 from training import learn, logged, some_of, trainable
 
 
@@ -72,6 +72,7 @@ def _tables(results: Results, what: str) -> str:
     return (
         "Style loss on what was trained on, and means over held-out pairs, over the seeds:\n\n"
         + table(head, rows)
+        + early(results)
     )
 
 
