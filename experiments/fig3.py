@@ -109,7 +109,7 @@ def _tables(results: Results) -> str:
     last = max((int(mark) for mark in results.values("steps")), default=0)
     marks = sorted({1, 10, 50, 100, 200, last} & set(map(int, results.values("steps"))))
     lines = [("the photograph", "content", 0, "content"), ("AdaIN", "adain", 0, "adain")]
-    lines += [(f"Gatys, {m} steps", "gatys", m, "gatys" if m == 500 else "") for m in marks if m]
+    lines += [(f"Gatys, step {m}", "gatys", m, "gatys" if m == 500 else "") for m in marks if m]
     rows = []
     for text, method, steps, paper in lines:
         cells = [text, str(len(_logs(results, "style", method, steps)))]

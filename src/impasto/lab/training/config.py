@@ -173,7 +173,7 @@ class TargetLoss(UnitLoss):
 
     content_target: str = "aligned"
     """Features that the content loss asks for: ``aligned``, those of the photograph with the
-    style's moments, t of the paper, which converges slightly faster; ``content``, its own, f(c)."""
+    style's moments, the paper's t; ``content``, its own, f(c)."""
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
