@@ -314,7 +314,8 @@ def test_an_interrupted_run_goes_on(folder: Path, model: list[str]):
     finally:
         process.kill()
     assert process.returncode == 130
-    there = names(Path("out"))
+    # The interrupt may leave a hidden file, which the next call removes.
+    there = {name for name in names(Path("out")) if not name.startswith(".")}
     assert 3 <= len(there) < 300
     last = run(*words, "--resume", *model).stdout.decode().splitlines()[-1]
     assert last.startswith(f"{300 - len(there)} painted, {len(there)} skipped in ")

@@ -40,7 +40,7 @@ def commands(
 
 
 # Those that write into a folder of their own or go on with a file, which is tested below.
-OTHERWISE = {"lab train", "lab finetune", "lab evaluate"}
+OTHERWISE = {"lab train", "lab finetune", "lab evaluate", "lab score"}
 
 
 def test_every_command_that_writes_has_the_option() -> None:
