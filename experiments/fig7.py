@@ -12,7 +12,7 @@ from PIL import Image
 from impasto.batch.figures import ALPHAS
 from impasto.lab.evaluate.intervals import mean_interval
 from plots import Line, line_plot
-from study import ROOT, Bench, Experiment, Results, Row, Unit, mean_of, table
+from study import ROOT, Bench, Experiment, Results, Row, Unit, mean_of, pair_units, table
 
 COLUMNS = ("style", "content_kept", "ssim")
 SHEET = "strip.jpg"
@@ -24,11 +24,6 @@ class Settings:
 
     pairs: int = 8
     size: int = 128
-
-
-def _units(bench: Bench) -> list[Unit]:
-    pairs = range(len(bench.looks(bench.settings.pairs, bench.settings.size)))
-    return [Unit({"pair": pair}) for pair in pairs]
 
 
 def _measure(unit: Unit, bench: Bench) -> Iterator[Row]:
@@ -84,7 +79,7 @@ EXPERIMENT = Experiment(
     smoke=Settings(pairs=1, size=64),
     keys=("pair",),
     columns=("alpha", *COLUMNS),
-    units=_units,
+    units=pair_units,
     measure=_measure,
     tables=_tables,
     plot=_plot,

@@ -11,7 +11,7 @@ from PIL import Image
 
 from impasto.lab.evaluate.intervals import mean_interval
 from plots import Bar, bar_plot
-from study import ROOT, Bench, Experiment, Results, Row, Unit, mean_of, table
+from study import ROOT, Bench, Experiment, Results, Row, Unit, mean_of, pair_units, table
 
 METHODS = ("none", "cholesky", "eigen", "monge-kantorovich", "luminance")
 NAMES = {
@@ -30,11 +30,6 @@ class Settings:
 
     pairs: int = 8
     size: int = 128
-
-
-def _units(bench: Bench) -> list[Unit]:
-    pairs = range(len(bench.looks(bench.settings.pairs, bench.settings.size)))
-    return [Unit({"pair": pair}) for pair in pairs]
 
 
 def _measure(unit: Unit, bench: Bench) -> Iterator[Row]:
@@ -105,7 +100,7 @@ EXPERIMENT = Experiment(
     smoke=Settings(pairs=1, size=64),
     keys=("pair",),
     columns=("method", "to_content", "to_style", "style"),
-    units=_units,
+    units=pair_units,
     measure=_measure,
     tables=_tables,
     plot=_plot,

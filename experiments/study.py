@@ -256,6 +256,12 @@ class Experiment:
         return (*self.keys, *self.columns, "seconds")
 
 
+def pair_units(bench: Bench) -> list[Unit]:
+    """A unit for each of the pairs of pictures that the settings ask for."""
+    pairs = range(len(bench.looks(bench.settings.pairs, bench.settings.size)))
+    return [Unit({"pair": pair}) for pair in pairs]
+
+
 def run(
     experiment: Experiment,
     bench: Bench,

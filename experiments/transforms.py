@@ -12,7 +12,7 @@ from PIL import Image
 from impasto.controls.transforms import TRANSFORMS, transform
 from impasto.lab.evaluate.intervals import mean_interval
 from plots import Bar, bar_plot
-from study import Bench, Experiment, Results, Row, Unit, gap_of, mean_of, table
+from study import Bench, Experiment, Results, Row, Unit, gap_of, mean_of, pair_units, table
 
 NAMES = ("none", *(row.name for row in TRANSFORMS))
 """``none``: the decoder alone."""
@@ -27,11 +27,6 @@ class Settings:
 
     pairs: int = 200
     size: int = 256
-
-
-def _units(bench: Bench) -> list[Unit]:
-    pairs = range(len(bench.looks(bench.settings.pairs, bench.settings.size)))
-    return [Unit({"pair": pair}) for pair in pairs]
 
 
 def _measure(unit: Unit, bench: Bench) -> Iterator[Row]:
@@ -110,7 +105,7 @@ EXPERIMENT = Experiment(
     smoke=Settings(pairs=1, size=64),
     keys=("pair",),
     columns=("transform", *COLUMNS, "transform_seconds"),
-    units=_units,
+    units=pair_units,
     measure=_measure,
     tables=_tables,
     plot=_plot,

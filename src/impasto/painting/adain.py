@@ -190,19 +190,11 @@ class AdaINPainter:
         """
         row = find_transform(transform)
         contents: Sequence[Sequence[Any]]
-        if row.samples:
-            contents = sample(
-                content,
-                self.engine,
-                amounts.regions,
-                cells=amounts.cells,
-                fewest=amounts.behavior.fewest,
-                watch=watch,
-            )
-        elif content.moments is not None and not any(amounts.regions):
+        if not row.samples and content.moments is not None and not any(amounts.regions):
             contents = [content.moments] * len(styles)
         else:
-            contents = gather(
+            collect = sample if row.samples else gather
+            contents = collect(
                 content,
                 self.engine,
                 amounts.regions,
