@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ModelError,
         OptionError,
         StyleError,
+        VideoError,
     )
     from impasto.images.options import ReadOptions, SaveOptions
     from impasto.images.photo import read_photo
@@ -50,6 +51,7 @@ __all__ = [
     "Style",
     "StyleError",
     "Stylizer",
+    "VideoError",
     "__version__",
     "blend_styles",
     "grid",
@@ -70,6 +72,7 @@ _HOMES = {
         "ModelError",
         "OptionError",
         "StyleError",
+        "VideoError",
     ),
     "impasto.images.options": ("ReadOptions", "SaveOptions"),
     "impasto.images.photo": ("read_photo",),

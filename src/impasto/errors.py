@@ -15,6 +15,7 @@ __all__ = [
     "ModelError",
     "OptionError",
     "StyleError",
+    "VideoError",
     "counted",
     "escaped",
     "interruption",
@@ -57,6 +58,10 @@ class ModelError(ImpastoError):
 
 class EngineError(ImpastoError):
     """An inference engine that is not installed, or that fails."""
+
+
+class VideoError(ImpastoError):
+    """A film or a camera that cannot be read, or a film that cannot be written."""
 
 
 class OptionError(ImpastoError, ValueError):

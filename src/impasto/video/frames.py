@@ -1,0 +1,107 @@
+"""A film as a flow of frames: the values that pass from reading through painting to writing.
+
+Whatever a film is kept in (a container, an animated picture, a folder of pictures, a pipe), reading
+it gives :class:`Frame` after :class:`Frame`, upright and in sRGB; see :class:`Film`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Damage", "Film", "FilmInfo", "Frame", "Pixels"]
+
+Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+"""Whole numbers of 8 or 16 bits, white is 255 or 65535."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A frame of a film.
+
+    Attributes:
+        image: (H, W, 3), upright, sRGB.
+        time: seconds from the film's beginning at which it appears, exact.
+        opacity: (H, W), of the same kind as the image, or None.
+        seconds: how long it is shown; None: until the next one.
+    """
+
+    image: Pixels
+    time: Fraction
+    opacity: Pixels | None = None
+    seconds: Fraction | None = None
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A part of a film that cannot be decoded; the film goes on behind it.
+
+    Attributes:
+        time: of the last frame before it, in seconds; None at the beginning.
+        reason: one line.
+    """
+
+    time: Fraction | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class FilmInfo:
+    """The facts about a film that are known before it is decoded.
+
+    Attributes:
+        name: of the file, for messages.
+        height: of its frames, upright, in pixels.
+        width: of its frames.
+        rate: mean number of frames in a second.
+        seconds: how long it is; None if it does not say.
+        frames: about how many there are; None if it does not say.
+        aspect: width of a pixel over its height, of upright frames.
+        alpha: whether its frames have an opacity.
+        deep: whether its frames have 16 bits.
+        tick: the unit of its times, in seconds: every time is a whole multiple of it.
+        remarks: what is changed or lost in reading, one line each.
+    """
+
+    name: str
+    height: int
+    width: int
+    rate: Fraction
+    seconds: float | None = None
+    frames: int | None = None
+    aspect: Fraction = Fraction(1)
+    alpha: bool = False
+    deep: bool = False
+    tick: Fraction = Fraction(1, 90000)
+    remarks: tuple[str, ...] = ()
+
+
+class Film(Protocol):
+    """A film that is open for reading."""
+
+    @property
+    def info(self) -> FilmInfo:
+        """The facts about it."""
+        ...
+
+    def frames(
+        self, start: Fraction = Fraction(0), end: Fraction | None = None
+    ) -> Iterator[Frame | Damage]:
+        """Decode the frames that appear at ``start`` or later and before ``end``, in seconds.
+
+        May be called again, from another start, unless the film comes from a pipe.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(self, *error: object) -> None: ...

@@ -1,0 +1,1 @@
+"""Pages on the own machine: a small web server whose pages come from this package alone."""
