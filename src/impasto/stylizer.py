@@ -550,6 +550,31 @@ class Stylizer:
             f"{self.name} keeps no styles, it looks at their pictures: give the picture itself"
         )
 
+    def with_threads(self, threads: int) -> Stylizer:
+        """Return the same model in an engine that uses so many threads for a picture.
+
+        Several pictures at once, each in one thread, take less time than one after the other, each
+        in several threads.
+
+        Args:
+            threads: 1 or more.
+
+        Returns:
+            The model, opened again where that is needed; itself if it was not made by :func:`load`
+            or is no trained model.
+
+        Raises:
+            ImpastoError: as :func:`load`.
+
+        Example:
+            >>> model.with_threads(1).engine.name                           # doctest: +SKIP
+            'onnxruntime'
+        """
+        origin = self._origin
+        if origin is None or origin.threads == threads or not hasattr(self.painter, "card"):
+            return self
+        return replace(origin, threads=threads).open(self.identity)
+
     def with_settings(self, **settings: object) -> Stylizer:
         """Return the same model with settings of its own, such as ``steps`` of an optimization.
 

@@ -17,6 +17,7 @@ import re
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import MISSING, Field, dataclass, fields
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar, cast
 
@@ -146,6 +147,23 @@ def numbers(text: str) -> tuple[float, ...]:
         ) from None
 
 
+def seconds(text: str) -> Fraction:
+    """Parse a time, such as 12.5, 0:12 or 1:02:03, as seconds."""
+    from impasto.video.timeline import parse_time
+
+    return parse_time(text)
+
+
+def frame_rate(text: str) -> Fraction:
+    """Parse a number of frames a second, such as 25, 23.976 or 30000/1001."""
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise click.BadParameter(
+            f"{text!r} must be a number of frames a second, such as 25, 23.976 or 30000/1001"
+        ) from None
+
+
 def file_or_stdin(name: str) -> str | BinaryIO:
     """Return the name of a file unchanged, or standard input for ``-``."""
     return sys.stdin.buffer if name == STDIO else name
@@ -272,6 +290,8 @@ _KINDS: dict[str, dict[str, Any]] = {
     "Sequence[Map]": {"type": file_or_stdin, "multiple": True},
     "float | Map": {"type": number_or_file},
     "bytes": {"type": byte_count},
+    "time": {"type": seconds},
+    "rate": {"type": frame_rate},
 }
 
 # What shells complete for a kind, where the field does not say it.

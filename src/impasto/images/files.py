@@ -103,6 +103,47 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
 
 
 @contextmanager
+def whole_path(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A hidden name to write a file under, for libraries that open files by name.
+
+    The file gets its own name when the block ends, without an error.
+
+    Args:
+        path: as for :func:`write_whole`.
+        overwrite: the same.
+
+    Raises:
+        FileExistsError: as :func:`write_whole`.
+        OSError: the same.
+        ValueError: the same.
+
+    Example:
+        >>> with whole_path(Path("clip.mp4"), overwrite=True) as hidden:     # doctest: +SKIP
+        ...     encode(hidden)
+    """
+    target = destination(path) if overwrite else path
+    look_through(target.parent)
+    opened, hidden = _open_hidden(target)
+    handle: int | None = opened
+    try:
+        yield hidden
+        if overwrite:
+            _keep_rights(opened, target)
+        if os.name == "nt":  # where an open file cannot be renamed
+            os.close(opened)
+            handle = None
+        if overwrite:
+            hidden.replace(target)
+        else:
+            _rename_to_new(hidden, target)
+    finally:
+        with suppress(OSError, ValueError):  # the first error is the one to tell
+            hidden.unlink(missing_ok=True)
+        if handle is not None:
+            os.close(handle)
+
+
+@contextmanager
 def claim(path: Path) -> Iterator[bool]:
     """Hold the name of a result while it is made, so that no other call makes it meanwhile.
 

@@ -1,0 +1,104 @@
+"""Options of films, as a value that is checked once, on construction.
+
+Nothing heavy is imported here: the command line builds its options from the fields.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from impasto.errors import OptionError
+from impasto.images.options import SaveOptions, option
+from impasto.painting import Budget
+from impasto.video.timeline import Timeline
+
+__all__ = ["LEVELS", "VideoOptions"]
+
+LEVELS = ("off", "light", "strong")
+"""How calm a film becomes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoOptions:
+    """Options for reading, calming and writing a film.
+
+    Attributes:
+        codec: how the result is coded, a name in :data:`impasto.video.encoding.CODECS`; None: what
+            the suffix of the result asks for.
+        crf: constant rate factor, the quality: lower is better and larger; None: the codec's own.
+        start: the part of the film that is painted begins here, in seconds; None: at its beginning.
+        end: it ends before this; None: at the film's end.
+        steady: "off" paints frame by frame; "light" takes the noise out of what stands still and
+            moves the model's lattice with the picture; "strong" also blends each frame with the one
+            before it, moved as the picture moves.
+        rate: frames a second of numbered pictures.
+        timeline: the styles and the strength over time; None: the same all the time.
+        report: a file for the numbers of how calm the result is (Markdown; a JSON file beside it).
+        keep_partial: after an interruption, leave a film of what is painted, as OUT.partial.SUFFIX.
+        workers: how many threads may be used; None: one for each core.
+        save: quality of results that are pictures; whether a file may be replaced.
+        budget: memory of the whole process, and tiles.
+
+    Raises:
+        OptionError: if a value is out of its range.
+
+    Example:
+        >>> VideoOptions(crf=20).steady
+        'light'
+    """
+
+    codec: str | None = option(
+        None,
+        "Codec: h264, hevc, av1, vp9, prores or ffv1.",
+        metavar="NAME",
+        shown="h264, and vp9 for .webm",
+    )
+    crf: float | None = option(
+        None,
+        "Quality of the codec: lower is better and larger.",
+        metavar="N",
+        shown="the codec's own, such as 20 for h264",
+    )
+    start: Fraction | None = option(
+        None, "Begin here, such as 12 or 0:12.", flag="from", metavar="TIME", kind="time"
+    )
+    end: Fraction | None = option(
+        None, "End before this, such as 0:15.", flag="to", metavar="TIME", kind="time"
+    )
+    steady: str = option(
+        "light", "How calm the film becomes: off, light or strong.", metavar="off|light|strong"
+    )
+    rate: Fraction | None = option(
+        None, "Frames a second of numbered pictures.", metavar="N", kind="rate", shown="25"
+    )
+    timeline: Timeline | None = None
+    report: Path | None = option(
+        None, "Write numbers of how calm the result is (Markdown, and JSON).", metavar="FILE"
+    )
+    keep_partial: bool = option(
+        False, "After an interruption, leave a film of what is painted beside the result."
+    )
+    workers: int | None = None
+    save: SaveOptions = SaveOptions()
+    budget: Budget = Budget()
+
+    def __post_init__(self) -> None:
+        if self.steady not in LEVELS:
+            raise OptionError(f"steady must be one of {', '.join(LEVELS)}, not {self.steady!r}")
+        if self.crf is not None and not 0 <= self.crf <= 63:
+            raise OptionError(f"crf must be a number from 0 to 63, not {self.crf:g}")
+        if self.start is not None and self.start < 0:
+            raise OptionError(f"--from must be 0 or more, not {float(self.start):g}")
+        if self.end is not None and self.end <= (self.start or 0):
+            raise OptionError(
+                f"the film would end ({float(self.end):g} s) before it begins "
+                f"({float(self.start or 0):g} s): give a later --to"
+            )
+        if self.rate is not None and not 0 < self.rate <= 1000:
+            raise OptionError(
+                f"rate must be above 0 and at most 1000 frames a second, not {float(self.rate):g}"
+            )
+        if self.workers is not None and self.workers < 1:
+            raise OptionError(f"the number of threads must be 1 or more, not {self.workers}")
