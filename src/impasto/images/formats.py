@@ -341,8 +341,8 @@ def _refuse_film(picture: Image.Image, row: FileFormat, name: str) -> None:
         raise damaged(name, row.name, error) from error
     if frames > 1:
         raise ImageError(
-            f"{name}: an animated {row.name} of {frames} frames; save the frames as pictures and "
-            "give them one by one"
+            f"{name}: an animated {row.name} of {frames} frames, which is a film; impasto video "
+            "paints films"
         )
 
 

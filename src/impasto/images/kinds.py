@@ -48,6 +48,9 @@ class Kind:
     mend: str = _OTHER
 
 
+FILM = Kind("a film", "impasto video paints films")
+"""Kind of a film, for readers of pictures."""
+
 _WHOLE_NETWORK = "save the network's state dict: torch.save(network.state_dict(), 'NAME.pth')"
 _IN_ZIP: tuple[tuple[str, Kind], ...] = (
     (r"card\.json|(encoder|painter)\.onnx", Kind(BUNDLE)),
@@ -85,6 +88,8 @@ _BY_HEAD: tuple[tuple[bytes, Kind], ...] = (
     (rb"MATLAB 5", Kind("a MATLAB file")),
     (rb"GGUF", Kind("a GGUF file")),
     (rb"%PDF", Kind("a PDF document")),
+    (rb"....ftyp(isom|iso\d|mp4\d|avc1|qt  |M4V|3g[p2]|dash|MSNV|f4v)", FILM),
+    (rb"\x1a\x45\xdf\xa3|RIFF....AVI |YUV4MPEG2 |FLV\x01|OggS", FILM),
     # A protobuf: the version of the format, then the producer or the graph.
     (
         rb"\x08[\x01-\x20](\x12.\w|:|\x1a.\w|\x42)",
@@ -121,7 +126,7 @@ def kind_of(path: str | os.PathLike[str]) -> Kind | None:
         return _zip(file)
     tests: tuple[Callable[[], Kind | None], ...] = (
         lambda: _safetensors(file, head, size),
-        lambda: _by_head(head),
+        lambda: kind_of_head(head),
         lambda: _picture(head),
         lambda: _text(head),
     )
@@ -176,7 +181,13 @@ def refuse_address(name: object) -> str:
     return f"{one_line(name)}: nothing is fetched from the web; download it, and give the file"
 
 
-def _by_head(head: bytes) -> Kind | None:
+def kind_of_head(head: bytes) -> Kind | None:
+    """Find the kind of a file by its first bytes; None for one that is not known.
+
+    Example:
+        >>> kind_of_head(b"%PDF-1.7").name
+        'a PDF document'
+    """
     for magic, kind in _BY_HEAD:
         if re.match(magic, head, re.DOTALL | re.IGNORECASE):
             return kind

@@ -38,7 +38,7 @@ from impasto.images.formats import (
     raw_error,
     stream_name,
 )
-from impasto.images.kinds import refuse_address
+from impasto.images.kinds import FILM, kind_of_head, refuse_address
 from impasto.images.metadata import (
     Metadata,
     metadata_of_picture,
@@ -317,6 +317,8 @@ class OpenPicture:
         if not rows:
             if Path(name).suffix.lower() in RAW_SUFFIXES:
                 raise raw_error(name, f"{Path(name).suffix} by its name")
+            if kind_of_head(head) == FILM:
+                raise ImageError(f"{name}: is {FILM.name}, not a picture; {FILM.mend}")
             known = ", ".join(row.name for row in FORMATS)
             raise ImageError(
                 f"{name}: not a picture in a format that is read ({known}); save it as JPEG or PNG"
