@@ -1,0 +1,126 @@
+"""Containers, opened for reading: their pictures, and the time at which their film begins."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from io import UnsupportedOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+
+from impasto.errors import VideoError, escaped
+from impasto.video.pyav import library, wrapped
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+__all__ = [
+    "UNREADABLE",
+    "Source",
+    "is_address",
+    "is_cover",
+    "is_seekable",
+    "name_of",
+    "open_container",
+    "picture_stream",
+    "tick_of",
+    "zero_of",
+]
+
+Source: TypeAlias = str | Path | BinaryIO
+"""A file, an address such as ``rtsp://...``, or an open binary file."""
+
+UNREADABLE = "is no film that can be read"
+
+# FFmpeg draws texts as films.
+_TEXTS = frozenset(("tty", "bin", "adf", "idf", "xbin"))
+
+
+def open_container(source: Source) -> InputContainer:
+    """Open a container for reading.
+
+    Raises:
+        VideoError: It is none, or FFmpeg does not know it.
+    """
+    av = library()
+    file: Any = source
+    if isinstance(source, str | Path):
+        # With its protocol, a name with a colon is still a name.
+        file = str(source) if is_address(source) else f"file:{source}"
+    elif not is_seekable(source):
+        file = _Pipe(source)
+    name = name_of(source)
+    with wrapped(name, UNREADABLE):
+        container: InputContainer = av.open(file, metadata_errors="replace")
+    if container.format.name in _TEXTS:
+        container.close()
+        raise VideoError(f"{escaped(name)}: {UNREADABLE}: it is a text")
+    return container
+
+
+def picture_stream(container: InputContainer) -> VideoStream | None:
+    """Return the stream of moving pictures; covers are none."""
+    streams = container.streams.video
+    return next((each for each in streams if not is_cover(each)), None)
+
+
+def zero_of(container: InputContainer, stream: VideoStream) -> Fraction:
+    """Return the time of a container at which its film begins, in seconds.
+
+    It is that of the first stream, so that picture and sound stay together. The silence with which
+    encoders of sound begin, before 0, does not count. It is a multiple of the tick of the pictures.
+    """
+    tick = tick_of(stream)
+    starts = [
+        each.start_time * each.time_base
+        for each in container.streams
+        if each.start_time is not None and each.time_base and each.type in ("video", "audio")
+        if each is not stream and not is_cover(each)
+    ]
+    others = max(Fraction(0), min(starts)) if starts else None
+    own = None if stream.start_time is None else stream.start_time * tick
+    known = [each for each in (own, others) if each is not None]
+    return math.floor(min(known, default=Fraction(0)) / tick) * tick
+
+
+def tick_of(stream: Any) -> Fraction:
+    """Return the unit of a stream's times, in seconds."""
+    return stream.time_base or Fraction(1, 1000)
+
+
+def name_of(source: Source) -> str:
+    """Return the name of a source, for messages."""
+    if isinstance(source, str | Path):
+        return str(source)
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) and name != "<stdin>" else "standard input"
+
+
+class _Pipe:
+    """A binary file that is read as its bytes come, and never sought in."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.name = name_of(file)
+        # What is there, without waiting until all that is asked for has come.
+        self.read = getattr(file, "read1", file.read)
+
+
+def is_address(source: Source) -> bool:
+    """True for names with a protocol."""
+    return isinstance(source, str) and "://" in source
+
+
+def is_seekable(source: Source) -> bool:
+    """True if a source can be read more than once."""
+    if isinstance(source, str | Path):
+        return not is_address(source)
+    try:
+        return source.seekable()
+    except (AttributeError, ValueError, UnsupportedOperation):
+        return False
+
+
+def is_cover(stream: Any) -> bool:
+    """True for a still picture that stands for the film."""
+    return bool(stream.disposition & stream.disposition.__class__.attached_pic)
