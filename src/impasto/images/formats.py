@@ -253,7 +253,12 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def open_by_pillow(
-    stream: BinaryIO, rows: Sequence[FileFormat], *, name: str, max_pixels: int
+    stream: BinaryIO,
+    rows: Sequence[FileFormat],
+    *,
+    name: str,
+    max_pixels: int,
+    animated: bool = False,
 ) -> tuple[Image.Image, FileFormat]:
     """Parse the header of the picture in the seekable ``stream``; its pixels are not decoded.
 
@@ -268,6 +273,7 @@ def open_by_pillow(
         rows: the formats that it may have.
         name: what to call it in a message.
         max_pixels: a larger picture is refused.
+        animated: let pictures of several frames through.
 
     Returns:
         What Pillow opened, and its format.
@@ -288,7 +294,7 @@ def open_by_pillow(
             if row is rows[-1]:
                 raise damaged(name, row.name, error) from error
     check_pixels(picture.size, name=name, max_pixels=max_pixels)
-    if row.animated:
+    if row.animated and not animated:
         _refuse_film(picture, row, name)
     if row.name == "JPEG2000" and (layers := _layers(stream)) > _MAX_LAYERS:
         raise ImageError(

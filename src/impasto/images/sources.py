@@ -207,6 +207,15 @@ class OpenPicture:
         return self._size[1] if self._metadata[0] in _ACROSS else self._size[0]
 
     @property
+    def has_opacity(self) -> bool:
+        """Whether something may be seen through it, as its header says."""
+        if self.form is not None:
+            return self.form.channels == 4 or self.form.mask is not None
+        if self._tiff is not None:
+            return self._tiff.has_alpha
+        return self._lazy_picture().has_transparency_data
+
+    @property
     def metadata(self) -> Metadata:
         """All that a result may tell of it."""
         return self._metadata[1]

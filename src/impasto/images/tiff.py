@@ -219,12 +219,21 @@ class DeepTiff:
         """
         return self._deep(self._samples_of(picture, self.samples))
 
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the first of its further samples is an opacity."""
+        return self.samples > self._colors and self._extra in (_ASSOCIATED, _UNASSOCIATED)
+
+    @property
+    def _colors(self) -> int:
+        return 3 if self.photometric == _RGB else 1
+
+    @property
+    def _extra(self) -> int:
+        return self.extra[0] if self.extra else _UNASSOCIATED  # missing: so do others take it
+
     def _deep(self, values: NDArray[Any]) -> Deep:
-        colors = 3 if self.photometric == _RGB else 1
-        has_alpha = self.samples > colors
-        kind = self.extra[0] if self.extra else _UNASSOCIATED  # missing: so do others take it
-        if kind not in (_ASSOCIATED, _UNASSOCIATED):
-            has_alpha = False
+        colors, has_alpha, kind = self._colors, self.has_alpha, self._extra
         values, value_range = values[..., : colors + has_alpha], self.value_range
         white = 65535 if self.dtype.kind == "u" else 1
         if self.dtype.str[1:] in WIDE or (value_range and has_alpha and kind == _ASSOCIATED):

@@ -66,6 +66,7 @@ class FilmInfo:
         deep: whether its frames have 16 bits.
         tick: the unit of its times, in seconds: every time is a whole multiple of it.
         remarks: what is changed or lost in reading, one line each.
+        plays: how often an animated picture is shown, 0 for ever; None for other films.
     """
 
     name: str
@@ -79,6 +80,7 @@ class FilmInfo:
     deep: bool = False
     tick: Fraction = Fraction(1, 90000)
     remarks: tuple[str, ...] = ()
+    plays: int | None = None
 
 
 class Film(Protocol):
