@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin
 
 from impasto.errors import VideoError
-from impasto.images import write_image
-from impasto.video import animated_in, numbered, pictures
-from impasto.video.frames import Damage, Film, Frame
-from impasto.video.pictures import is_pictures, open_pictures
+from impasto.images import SaveOptions, write_image
+from impasto.video import animated_in, animated_out, gif_out, numbered, pictures
+from impasto.video.frames import Damage, Film, FilmInfo, Frame
+from impasto.video.numbered import NumberedTarget
+from impasto.video.pictures import (
+    is_picture_target,
+    is_pictures,
+    open_pictures,
+    open_pictures_target,
+)
 
 F = Fraction
 ANIMATED = ("gif", "webp", "png")
@@ -391,6 +398,254 @@ def test_a_place_without_pictures_is_told(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+# ----------------------------------------------------------------------------------- written
+
+
+def info_of(frames: Sequence[Frame], **facts: Any) -> FilmInfo:
+    """The facts about a film of frames."""
+    height, width = frames[0].image.shape[:2]
+    deep = frames[0].image.dtype == np.uint16
+    alpha = frames[0].opacity is not None
+    return FilmInfo(
+        **{"name": "a film", "height": height, "width": width, "rate": F(25), "deep": deep}
+        | {"alpha": alpha, **facts}
+    )
+
+
+def write(target: Path, frames: Sequence[Frame], **facts: Any) -> tuple[str, ...]:
+    save = facts.pop("save", SaveOptions())
+    writer = open_pictures_target(target, info_of(frames, **facts), save=save)
+    for frame in frames:
+        writer.write(frame)
+    return writer.finish()
+
+
+def film_of(images: Sequence[Any]) -> list[Frame]:
+    return [Frame(np.asarray(each), F(i, 25)) for i, each in enumerate(images)]
+
+
+def painted(number: int, size: tuple[int, int] = (48, 64)) -> NDArray[np.uint8]:
+    """A picture of many colors that moves."""
+    y, x = np.mgrid[0.0 : size[0], 0.0 : size[1]]
+    waves = [np.sin((x + number) / 7 + c) * np.cos(y / (5 + c)) for c in range(3)]
+    return np.rint(127.5 + 127.5 * np.stack(waves, axis=-1)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png", "apng"])
+def test_an_animation_is_written_as_others_read_it(tmp_path: Path, suffix: str) -> None:
+    """Pillow gives the frames, the times and how often it is shown."""
+    frames = film_of([painted(i) for i in range(5)])
+    assert write(tmp_path / f"a.{suffix}", frames, plays=3) == ()
+    most = {"gif": 12, "webp": 12, "png": 0, "apng": 0}[suffix]
+    with Image.open(tmp_path / f"a.{suffix}") as image:
+        assert getattr(image, "n_frames", 0) == 5
+        assert image.info["loop"] == (2 if suffix == "gif" else 3)
+        for number, frame in enumerate(frames):
+            image.seek(number)
+            image.load()
+            assert image.info["duration"] == 40
+            error = np.abs(pixels(image).astype(int) - frame.image).mean()
+            assert error <= most, (number, error)
+    assert {file.name for file in tmp_path.iterdir()} == {f"a.{suffix}"}
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+def test_what_is_written_is_read_again(tmp_path: Path, suffix: str) -> None:
+    """Colors that a GIF holds come back exactly; so do times of an even rate, and opacity."""
+    frames = []
+    for i in range(6):
+        image = np.asarray(shot(i)).copy()
+        opacity = np.full(image.shape[:2], 255, np.uint8)
+        opacity[:, : 2 * i] = 0
+        frames.append(Frame(image, i * F(1, 20), opacity, F(1, 20)))
+    write(tmp_path / f"a.{suffix}", frames, save=SaveOptions(quality=100))
+    found, damage = decoded(film := read(tmp_path / f"a.{suffix}"))
+    assert not damage and film.info.alpha and film.info.plays == 0
+    assert [(f.time, f.seconds) for f in found] == [(f.time, f.seconds) for f in frames]
+    for one, other in zip(found, frames, strict=True):
+        assert one.opacity is not None and other.opacity is not None
+        np.testing.assert_array_equal(one.opacity, other.opacity)
+        seen = one.opacity > 0
+        difference = one.image[seen].astype(int) - other.image[seen]
+        assert np.abs(difference).mean() <= (4 if suffix == "webp" else 0)
+
+
+def test_an_opaque_gif_of_changes_shows_the_same(tmp_path: Path) -> None:
+    """What stands still is not written again, and an unchanged frame takes next to nothing."""
+    frames = film_of(
+        [np.asarray(shot(0)), np.asarray(shot(0)), np.asarray(shot(5)), painted(0)[:16, :24]]
+    )
+    write(tmp_path / "a.gif", frames)
+    found, _ = decoded(film := read(tmp_path / "a.gif"))
+    assert not film.info.alpha and len(found) == 4
+    for one, other in zip(found[:3], frames, strict=False):
+        np.testing.assert_array_equal(one.image, other.image)
+    still = film_of([painted(0, (200, 300))] * 20)
+    write(tmp_path / "still.gif", still)
+    write(tmp_path / "one.gif", still[:1])
+    grown = (tmp_path / "still.gif").stat().st_size - (tmp_path / "one.gif").stat().st_size
+    assert grown < 19 * 64
+
+
+def test_a_gif_keeps_its_colors_until_the_next_shot(tmp_path: Path) -> None:
+    """One palette for each of two shots, so nothing flickers that stands still."""
+    one = [painted(i, (60, 90)) for i in range(4)]
+    other = [np.stack([each[..., 0] // 8 + 200] * 3, axis=-1) for each in one]
+    write(tmp_path / "a.gif", film_of([*one, *other, *one]))
+    data = (tmp_path / "a.gif").read_bytes()
+    begins = [i for i in range(len(data)) if data[i : i + 3] == b"!\xf9\4"]
+    own = [bool(data[i + 8 + 9] & 0x80) for i in begins]
+    assert own[:4] == [False] * 4 and own[4:8] == [True] * 4
+    found, _ = decoded(read(tmp_path / "a.gif"))
+    for frame, image in zip(found, [*one, *other, *one], strict=True):
+        assert np.abs(frame.image.astype(int) - image).mean() < 9
+
+
+@pytest.mark.parametrize(
+    ("suffix", "rate"), [("gif", F(30)), ("gif", F(24000, 1001)), ("webp", F(60)), ("png", F(60))]
+)
+def test_rounded_times_do_not_drift(tmp_path: Path, suffix: str, rate: Fraction) -> None:
+    frames = [Frame(np.asarray(shot(i)), i / rate) for i in range(100)]
+    write(tmp_path / f"a.{suffix}", frames, rate=rate)
+    found, _ = decoded(film := read(tmp_path / f"a.{suffix}"))
+    half = {"gif": F(1, 200), "webp": F(1, 2000), "png": F(0)}[suffix]
+    assert len(found) == 100
+    assert all(abs(a.time - b.time) <= half for a, b in zip(found, frames, strict=True))
+    assert abs(F(film.info.seconds or 0) - 100 / rate) <= half + F(1, 10**9)
+
+
+def test_a_gif_faster_than_browsers_leaves_frames_out(tmp_path: Path) -> None:
+    frames = [Frame(np.asarray(shot(i)), F(i, 60)) for i in range(60)]
+    (remark,) = write(tmp_path / "a.gif", frames, rate=F(60))
+    found, _ = decoded(film := read(tmp_path / "a.gif"))
+    assert remark == f"GIF shows at most 50 frames a second: {60 - len(found)} frames left out"
+    assert 48 <= len(found) <= 50 and abs((film.info.seconds or 0) - 1) <= 0.02
+    assert min(frame.seconds or 0 for frame in found) >= F(2, 100)
+
+
+def test_times_that_differ_are_kept(tmp_path: Path) -> None:
+    times = [F(3), F("3.04"), F("3.5"), F("3.52"), F(5)]
+    frames = [Frame(np.asarray(shot(i)), time) for i, time in enumerate(times)]
+    frames[-1] = Frame(frames[-1].image, times[-1], seconds=F("0.75"))
+    for suffix in ANIMATED:
+        write(tmp_path / f"a.{suffix}", frames)
+        found, _ = decoded(read(tmp_path / f"a.{suffix}"))
+        assert [frame.time + 3 for frame in found] == times
+        assert found[-1].seconds == F("0.75")
+
+
+def test_fractions_that_png_cannot_tell_are_made_up_for(tmp_path: Path) -> None:
+    times = [i * F(90001, 180000) for i in range(40)]
+    write(tmp_path / "a.png", [Frame(np.asarray(shot(i)), time) for i, time in enumerate(times)])
+    found, _ = decoded(read(tmp_path / "a.png"))
+    assert max(abs(frame.time - time) for frame, time in zip(found, times, strict=True)) < F(
+        1, 5000
+    )
+
+
+def test_sixteen_bits_are_written_where_they_can_be(tmp_path: Path) -> None:
+    ramp = np.arange(12 * 16 * 3, dtype=np.uint16).reshape(12, 16, 3) * 113
+    frames = film_of([ramp, ramp[::-1].copy()])
+    assert write(tmp_path / "a.png", frames) == ()
+    assert (tmp_path / "a.png").read_bytes()[24] == 16
+    found, _ = decoded(film := read(tmp_path / "a.png"))
+    assert film.info.remarks == ("its 16 bits a channel are read as 8",)
+    np.testing.assert_array_equal(found[1].image, frames[1].image >> 8)
+    for suffix, name in (("gif", "GIF"), ("webp", "WebP")):
+        assert write(tmp_path / f"a.{suffix}", frames) == (
+            f"{name} holds 8 bits a channel, not 16",
+        )
+    assert write(tmp_path / "%d.png", frames) == write(tmp_path / "%d.tif", frames) == ()
+    for suffix in ("png", "tif"):
+        deep, _ = decoded(read(tmp_path / f"%d.{suffix}"))
+        np.testing.assert_array_equal(deep[0].image, ramp)
+    overwrite = SaveOptions(depth=8, overwrite=True)
+    assert write(tmp_path / "%d.png", frames, save=overwrite) == ()
+    assert not read(tmp_path / "%d.png").info.deep
+
+
+def test_half_transparent_pixels_are_told_for_gif(tmp_path: Path) -> None:
+    opacity = np.linspace(0, 255, 24).astype(np.uint8)[None].repeat(16, axis=0)
+    frames = [Frame(np.asarray(shot(i)), F(i, 25), opacity) for i in range(2)]
+    (remark,) = write(tmp_path / "a.gif", frames)
+    assert remark.startswith("GIF knows no half transparent pixels")
+    found, _ = decoded(read(tmp_path / "a.gif"))
+    np.testing.assert_array_equal(found[0].opacity, np.where(opacity < 128, 0, 255))
+    assert write(tmp_path / "a.webp", frames) == ()
+    np.testing.assert_array_equal(decoded(read(tmp_path / "a.webp"))[0][1].opacity, opacity)
+
+
+def test_an_animation_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    frames = film_of([painted(i) for i in range(3)])
+    for suffix in ANIMATED:
+        writer = open_pictures_target(tmp_path / f"a.{suffix}", info_of(frames))
+        writer.write(frames[0])
+        writer.write(frames[1])
+        assert not (tmp_path / f"a.{suffix}").exists()
+        writer.stop()
+        assert list(tmp_path.iterdir()) == []
+    with pytest.raises(VideoError, match=r"a.gif: there was no frame to write"):
+        open_pictures_target(tmp_path / "a.gif", info_of(frames)).finish()
+    write(tmp_path / "a.gif", frames)
+    with pytest.raises(VideoError, match="exists already"):
+        write(tmp_path / "a.gif", frames)
+    write(tmp_path / "a.gif", frames[:1], save=SaveOptions(overwrite=True))
+    with Image.open(tmp_path / "a.gif") as image:
+        assert getattr(image, "n_frames", 0) == 1
+
+
+def test_names_of_results_say_what_they_are(tmp_path: Path) -> None:
+    folder = tmp_path / "there.d"
+    folder.mkdir()
+    for name in ("a.gif", "A.WEBP", "a.png", "%04d.jpg", "frames", "there.d", "a.jpg"):
+        assert is_picture_target(tmp_path / name), name
+    for name in ("a.mp4", "a.mkv", "a.webm", "a.mov"):
+        assert not is_picture_target(tmp_path / name), name
+    info = info_of(film_of([painted(0)]))
+    for name, message in {
+        "a.jpg": r"one .jpg holds no film; give numbered pictures \(a-%04d.jpg\)",
+        "a-*.png": r"say how the numbers of the pictures are written, such as painted-%04d.png",
+        "a-%d.bmp": r"the suffix '.bmp' is not of a format that is written",
+        "none/a.gif": r"there is no folder",
+    }.items():
+        with pytest.raises(VideoError, match=message):
+            open_pictures_target(tmp_path / name, info)
+    with pytest.raises(VideoError, match="but WebP holds 16,383 on a side"):
+        open_pictures_target(tmp_path / "a.webp", replace(info, width=20_000))
+
+
+def test_numbered_results_are_counted_from_one(tmp_path: Path) -> None:
+    frames = film_of([painted(i) for i in range(3)])
+    write(tmp_path / "new" / "folder", frames)
+    names = [f"frame-{i:06d}.png" for i in (1, 2, 3)]
+    assert sorted(file.name for file in (tmp_path / "new" / "folder").iterdir()) == names
+    found, _ = decoded(read(tmp_path / "new" / "folder"))
+    for one, other in zip(found, frames, strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+    opacity = np.full((48, 64), 99, np.uint8)
+    seen = [Frame(frame.image, frame.time, opacity) for frame in frames]
+    (remark,) = write(tmp_path / "a-%03d.jpg", seen)
+    assert remark == "JPEG holds no opacity: the frames are put onto white"
+    assert (tmp_path / "a-003.jpg").exists()
+    assert write(tmp_path / "a-%03d.webp", seen) == ()
+    again, _ = decoded(read(tmp_path / "a-*.webp"))
+    np.testing.assert_array_equal(again[0].opacity, opacity)
+
+
+def test_a_call_that_goes_on_passes_over_what_is_there(tmp_path: Path) -> None:
+    frames = film_of([painted(i) for i in range(4)])
+    write(tmp_path / "a-%d.png", frames[:2])
+    (tmp_path / "a-03.png").write_bytes(b"another")
+    writer = NumberedTarget(tmp_path / "a-%d.png", info_of(frames))
+    assert writer.done() == {1, 2}
+    writer.skip(2)
+    for frame in frames[2:]:
+        writer.write(frame)
+    assert writer.done() == {1, 2, 3, 4}
+    with pytest.raises(VideoError, match=r"a-1.png: exists already"):
+        write(tmp_path / "a-%d.png", frames[:1])
+
+
 def test_the_examples_hold() -> None:
-    for module in (pictures, numbered, animated_in):
+    for module in (pictures, numbered, animated_in, animated_out, gif_out):
         assert doctest.testmod(module).failed == 0

@@ -208,7 +208,7 @@ class OpenPicture:
 
     @property
     def has_opacity(self) -> bool:
-        """Whether something may be seen through it, as its header says."""
+        """True if something may be seen through it, as its header says."""
         if self.form is not None:
             return self.form.channels == 4 or self.form.mask is not None
         if self._tiff is not None:

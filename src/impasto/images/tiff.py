@@ -221,7 +221,7 @@ class DeepTiff:
 
     @property
     def has_alpha(self) -> bool:
-        """Whether the first of its further samples is an opacity."""
+        """True if the first of its further samples is an opacity."""
         return self.samples > self._colors and self._extra in (_ASSOCIATED, _UNASSOCIATED)
 
     @property

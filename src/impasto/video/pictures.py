@@ -6,19 +6,46 @@ import os
 import re
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 from impasto.errors import ImageError, VideoError, one_line
-from impasto.images.formats import FORMATS, open_file
-from impasto.images.options import check_max_pixels
+from impasto.images.formats import FORMATS, READ_SUFFIXES, open_file
+from impasto.images.options import SaveOptions, check_max_pixels
 from impasto.video.animated_in import open_animation
-from impasto.video.frames import Film
-from impasto.video.numbered import is_pattern, open_numbered
+from impasto.video.animated_out import SUFFIXES, AnimationTarget
+from impasto.video.frames import Film, FilmInfo, Frame
+from impasto.video.numbered import NumberedTarget, is_pattern, open_numbered
 
-__all__ = ["is_pictures", "open_pictures"]
+__all__ = [
+    "PicturesTarget",
+    "is_picture_target",
+    "is_pictures",
+    "open_pictures",
+    "open_pictures_target",
+]
 
 # Films that begin as pictures do: JPEG after JPEG, and sequences in AVIF, which PyAV reads.
 _FILM_SUFFIXES = (".mjpg", ".mjpeg")
 _FILM_BRANDS = (b"ftypavis", b"ftyphevc", b"ftyphevx", b"ftypmsf1")
+
+
+class PicturesTarget(Protocol):
+    """Pictures that a film is written into."""
+
+    deep: bool
+    """True if frames are written with 16 bits a channel; else they are rounded to 8."""
+
+    def write(self, frame: Frame) -> None:
+        """Write the next frame; VideoError if that fails."""
+        ...
+
+    def finish(self) -> tuple[str, ...]:
+        """Write the rest; return what the pictures cannot hold, one line each."""
+        ...
+
+    def stop(self) -> None:
+        """Give up: nothing half written is left."""
+        ...
 
 
 def is_pictures(source: str | os.PathLike[str]) -> bool:
@@ -70,6 +97,50 @@ def open_pictures(
             f"{name}: is a still picture ({kind}), not a film; paint it with: impasto stylize"
         )
     raise VideoError(f"{name}: is neither an animated picture nor a folder or pattern of pictures")
+
+
+def is_picture_target(target: str | os.PathLike[str]) -> bool:
+    """Return True for what :func:`open_pictures_target` takes.
+
+    Args:
+        target: a name with the suffix of a picture; a pattern of such names; a name without a
+            suffix, which is a folder, or a folder that is there.
+
+    Example:
+        >>> names = ("out.gif", "out-%04d.jpg", "frames", "out.jpg", "out.mp4")
+        >>> [is_picture_target(name) for name in names]
+        [True, True, True, True, False]
+    """
+    path = Path(target)
+    suffix = path.suffix.lower()
+    return is_pattern(target) or path.is_dir() or not suffix or suffix in READ_SUFFIXES
+
+
+def open_pictures_target(
+    target: str | os.PathLike[str], info: FilmInfo, *, save: SaveOptions = SaveOptions()
+) -> PicturesTarget:
+    """Open pictures for writing a film into them.
+
+    Args:
+        target: ``.gif``, ``.webp``, ``.png`` or ``.apng`` for an animated picture; for numbered
+            ones a pattern such as ``painted-%04d.png``, or a folder, in which they are called
+            ``frame-000001.png``.
+        info: the facts about the film as it is written.
+        save: quality and depth; whether files are replaced.
+
+    Raises:
+        VideoError: if no pictures can be written there.
+    """
+    path = Path(target)
+    if not (is_pattern(target) or path.is_dir()):
+        if path.suffix.lower() in SUFFIXES:
+            return AnimationTarget(path, info, save)
+        if path.suffix:
+            raise VideoError(
+                f"{one_line(path)}: one {path.suffix} holds no film; give numbered pictures "
+                f"({one_line(path.stem)}-%04d{path.suffix}), or a .gif, .webp, .png or .mp4"
+            )
+    return NumberedTarget(target, info, save)
 
 
 def _picture_kind(path: Path) -> str | None:
