@@ -260,6 +260,31 @@ def test_an_empty_or_foreign_file_is_no_film_of_pictures(tmp_path: Path) -> None
         assert not is_pictures(name)
 
 
+@pytest.mark.parametrize("suffix", ANIMATED)
+def test_damage_of_any_kind_is_an_error_of_ours(tmp_path: Path, suffix: str) -> None:
+    """Bytes changed, left out and put in at random: one line, or frames of the size that is told."""
+    path = save_film(tmp_path / f"a.{suffix}", [shot(i) for i in range(5)], [40] * 5)
+    data = path.read_bytes()
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        changed = bytearray(data)
+        for _ in range(random.integers(1, 6)):
+            at, many = random.integers(len(changed)), random.integers(1, 9)
+            new = random.integers(0, 256, random.integers(0, 9), np.uint8).tobytes()
+            changed[at : at + many] = new
+        path.write_bytes(bytes(changed))
+        try:
+            film = read(path)
+            for each in film.frames():
+                if isinstance(each, Frame):
+                    assert each.image.shape == (film.info.height, film.info.width, 3)
+                    assert (each.opacity is not None) == film.info.alpha
+                else:
+                    assert each.reason and "\n" not in each.reason
+        except VideoError as error:
+            assert str(path) in str(error) and "\n" not in str(error)
+
+
 # ---------------------------------------------------------------------------------- numbered
 
 
