@@ -262,7 +262,7 @@ def test_an_empty_or_foreign_file_is_no_film_of_pictures(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("suffix", ANIMATED)
 def test_damage_of_any_kind_is_an_error_of_ours(tmp_path: Path, suffix: str) -> None:
-    """Bytes changed, left out and put in at random: one line, or frames of the size that is told."""
+    """Bytes changed, left out, put in at random: one line, or frames of the size that is told."""
     path = save_film(tmp_path / f"a.{suffix}", [shot(i) for i in range(5)], [40] * 5)
     data = path.read_bytes()
     for seed in range(60):
