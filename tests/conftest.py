@@ -28,6 +28,8 @@ from onnx import TensorProto, checker, helper, numpy_helper
 # longer than they work, and as many processes as there are cores run tests at once.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from film_files import FilmFiles
+
 from impasto.controls import Controls
 from impasto.controls.affine import Affine
 from impasto.models import MODELS, Bundle, Card, Level, find_bundle, write_bundle
@@ -273,3 +275,9 @@ def tiny_path(tiny_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> 
     path = tmp_path_factory.mktemp("models") / "tiny.impasto"
     write_bundle(tiny_bundle, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> FilmFiles:
+    """Films of all odd kinds by their names, each made when it is first asked for."""
+    return FilmFiles(tmp_path_factory.mktemp("films"))

@@ -130,7 +130,7 @@ class FromFilm:
             arguments = {}
         picture = self._reformatter.reformat(
             frame,
-            format=_FORMATS[name],
+            format=_READ[name],
             width=self._width,
             height=self._height,
             dst_color_range=_FULL,
@@ -142,6 +142,11 @@ class FromFilm:
         if self.alpha:
             image = np.ascontiguousarray(array[..., :3])
             opacity = np.ascontiguousarray(array[..., 3])
+        if self.deep and not frame.format.is_rgb:
+            image = np.minimum(image, _WHITE_OF_SWSCALE)
+            image += image >> 8
+            if opacity is not None:
+                opacity |= opacity >> frame.format.components[-1].bits
         if self.space is not None:
             image = self._converted(image)
         return image, opacity
@@ -157,7 +162,13 @@ class FromFilm:
         return values.astype(np.uint16) if self.deep else values.astype(np.uint8)
 
 
-_FORMATS = {"rgb8": "rgb24", "rgb16": "rgb48le", "rgba8": "rgba", "rgba16": "rgba64le"}
+# swscale takes 16 bits of red, green and blue for 256 times those of 8, wherever they are made of
+# brightness and differences: white is 65280, not 65535.
+_WHITE_OF_SWSCALE = np.uint16(255 << 8)
+
+_PACKED = {"rgb8": "rgb24", "rgb16": "rgb48le", "rgba8": "rgba", "rgba16": "rgba64le"}
+# swscale makes errors in packed pixels of 16 bits (blue is 57 too large beside a pure red).
+_READ = {**_PACKED, "rgb16": "gbrp16le", "rgba16": "gbrap16le"}
 
 
 def matrix_of(frame: VideoFrame) -> int:
@@ -210,7 +221,8 @@ class ToFilm:
         reformatter = self._av.video.reformatter
         self._reformatter = reformatter.VideoReformatter()
         flags = reformatter.Interpolation
-        self._flags = flags.BILINEAR | flags.ACCURATE_RND | flags.FULL_CHR_H_INT
+        # The color of 2 x 2 pixels is their mean.
+        self._flags = flags.AREA | flags.ACCURATE_RND | flags.FULL_CHR_H_INP | flags.FULL_CHR_H_INT
         self._format = self._av.VideoFormat(pixel_format)
         self._alpha = any(each.is_alpha for each in self._format.components)
         self._width, self._height = width, height
@@ -236,15 +248,17 @@ class ToFilm:
             opacity: (H, W); None: all is opaque.
         """
         array: NDArray[Any] = image
+        if array.dtype == np.uint16 and not self._format.is_rgb:
+            array = array - (array >> 8)  # swscale's white
         if self._alpha:
             if opacity is None:
                 opacity = np.full(image.shape[:2], np.iinfo(image.dtype).max, image.dtype)
-            array = np.dstack((image, opacity))
+            array = np.dstack((array, opacity))
         below, right = self._height - array.shape[0], self._width - array.shape[1]
         if below or right:
             array = np.pad(array, ((0, below), (0, right), (0, 0)), mode="edge")
         name = f"{'rgba' if self._alpha else 'rgb'}{8 * array.dtype.itemsize}"
-        frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(array), format=_FORMATS[name])
+        frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(array), format=_PACKED[name])
         frame.color_range, frame.colorspace = _FULL, _RGB
         result: VideoFrame = self._reformatter.reformat(
             frame,

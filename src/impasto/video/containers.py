@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from fractions import Fraction
 from io import UnsupportedOperation
 from pathlib import Path
@@ -33,6 +34,9 @@ Source: TypeAlias = str | Path | BinaryIO
 
 UNREADABLE = "is no film that can be read"
 
+# Bytes 4 to 8 of MP4 and its relatives, whose index may stand at the end.
+_MP4_BEGINNINGS = (b"ftyp", b"mdat", b"wide", b"free")
+
 # FFmpeg draws texts as films.
 _TEXTS = frozenset(("tty", "bin", "adf", "idf", "xbin"))
 
@@ -51,7 +55,7 @@ def open_container(source: Source) -> InputContainer:
     elif not is_seekable(source):
         file = _Pipe(source)
     name = name_of(source)
-    with wrapped(name, UNREADABLE):
+    with wrapped(name, UNREADABLE + _cut_short(source)):
         container: InputContainer = av.open(file, metadata_errors="replace")
     if container.format.name in _TEXTS:
         container.close()
@@ -95,6 +99,16 @@ def name_of(source: Source) -> str:
         return str(source)
     name = getattr(source, "name", None)
     return name if isinstance(name, str) and name != "<stdin>" else "standard input"
+
+
+def _cut_short(source: Source) -> str:
+    """The likely reason for which a file cannot be opened, for a message, or ""."""
+    if not isinstance(source, str | Path) or is_address(source):
+        return ""
+    with suppress(OSError), Path(source).open("rb") as file:
+        if file.read(12)[4:8] in _MP4_BEGINNINGS:
+            return " (if it has been cut short, it has lost its index: record or copy it again)"
+    return ""
 
 
 class _Pipe:

@@ -50,6 +50,7 @@ _CUT_SHORT_PART = Fraction(1, 50)
 # Where both decode it, libvpx gives the opacity too.
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
+_MICROSECONDS = 1_000_000
 _DEFAULT_RATE = Fraction(25)
 
 
@@ -112,22 +113,28 @@ class Decoding:
     @property
     def seconds(self) -> Fraction | None:
         """Length of the film as it says; None if it does not."""
+        ends = []
         if self.stream.duration:
-            start = self.stream.start_time or 0
-            return (start + self.stream.duration) * self.tick - self.zero
+            ends.append(((self.stream.start_time or 0) + self.stream.duration) * self.tick)
         if self._container.duration:
-            return Fraction(self._container.duration, 1_000_000)
-        return None
+            ends.append(self._start + Fraction(self._container.duration, _MICROSECONDS))
+        return max(ends) - self.zero if ends else None
+
+    @property
+    def _start(self) -> Fraction:
+        """The time from which the container counts its length."""
+        if "matroska" in self._container.format.name:
+            return Fraction(0)
+        return Fraction(self._container.start_time or 0, _MICROSECONDS)
 
     @property
     def remarks(self) -> Iterator[str]:
         """Changes and losses, one line each."""
-        name = escaped(self._name)
         others = [each for each in self._container.streams.video if not is_cover(each)][1:]
         if others:
-            yield f"{name}: only the first of its {counted(len(others) + 1, 'film')} is painted"
+            yield f"only the first of its {counted(len(others) + 1, 'film')} is painted"
         if self._graph is not None:
-            yield f"{name}: is interlaced: its fields are joined into whole frames"
+            yield "it is interlaced: its fields are joined into whole frames"
 
     def moments(self, start: Fraction) -> Iterator[Moment | Damage]:
         """Decode all frames, or those from somewhere before ``start`` on."""
@@ -189,7 +196,8 @@ class Decoding:
     def _opened_decoder(self) -> Any:
         context = self.stream.codec_context
         name = _WITH_ALPHA.get(context.codec.canonical_name)
-        if name is not None and self.stream.metadata.get("alpha_mode") == "1":
+        told = {name.lower(): value for name, value in self.stream.metadata.items()}
+        if name is not None and told.get("alpha_mode") == "1":
             with suppress(ValueError):
                 return self._av.CodecContext.create(name, "r")
         context.thread_type = "AUTO"
@@ -291,9 +299,8 @@ class Decoding:
         duration = self._container.duration
         if not duration:
             return
-        says = Fraction(duration, 1_000_000)
-        start = Fraction(self._container.start_time or 0, 1_000_000)
-        found = self._end - start
+        says = Fraction(duration, _MICROSECONDS)
+        found = self._end - self._start
         if found < says - max(_CUT_SHORT, says * _CUT_SHORT_PART):
             text = f"ends after {float(found):.1f} of {float(says):.1f} s: it has been cut short"
             yield Damage(self._last, text)

@@ -8,7 +8,7 @@ the parts can be put one behind the other (:mod:`impasto.video.joining`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ CODECS: dict[str, Codec] = {
             # The look-ahead holds frames in memory; a short one is enough for crf.
             (Encoder("libx264", {"preset": "fast", "rc-lookahead": "10"}),),
             pixels="yuv420p",
-            crf=18,
+            crf=16,
         ),
         Codec(
             "hevc",
@@ -372,6 +372,10 @@ def _check_size(frame: Frame, encoding: Encoding) -> None:
         )
 
 
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def _coded(side: int, even: bool) -> int:
     return side + side % 2 if even else side
 
@@ -392,8 +396,6 @@ def _found(codec: Codec) -> Encoder:
 
 
 def _with_remarks(encoding: Encoding, info: FilmInfo) -> Encoding:
-    from dataclasses import replace
-
     codec = CODECS[encoding.codec]
     size = f"{encoding.width} x {encoding.height}"
     coded = f"{encoding.coded_width} x {encoding.coded_height}"
@@ -406,6 +408,6 @@ def _with_remarks(encoding: Encoding, info: FilmInfo) -> Encoding:
             for row in CODECS.values()
             if row.alpha is not None and row.name in encoding.container.codecs
         ]
-        instead = f": {' and '.join(holds)} hold it" if holds else ""
+        instead = f": {_listed(holds)} {'has' if len(holds) == 1 else 'have'} one" if holds else ""
         remarks.append(f"the opacity is lost, {codec.title} has none{instead}")
     return replace(encoding, remarks=tuple(remarks))

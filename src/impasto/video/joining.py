@@ -42,6 +42,16 @@ _OF_CONTAINERS = re.compile(
     r"bps|number_of_frames|number_of_bytes|_statistics_.*|alpha_mode|source_id|timecode)(-.*)?",
     re.IGNORECASE,
 )
+# Containers whose streams may begin before the film does.
+_WITH_EDITS = frozenset(("mp4", "mov"))
+# The silence before a film's beginning that encoders of sound need, at most, in seconds.
+_PRIMING = Fraction(1, 5)
+# Parts of a second in which MP4 counts; its numbers have 32 bits.
+_FINEST = 1_000_000
+
+# Names and kinds of covers in Matroska, by their codecs.
+_COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
+
 _TEXT_KINDS = frozenset(("subrip", "srt", "mov_text", "webvtt", "ass", "ssa", "text"))
 _NO_LANGUAGE = (None, "", "und")
 
@@ -76,7 +86,7 @@ def join(
         VideoError: A file cannot be read or written, or the parts do not fit the times.
     """
     av = library()
-    joining = _Joining(encoding.container, start, end)
+    joining = _Joining(source, encoding.container, start, end)
     with wrapped(str(target), "cannot be written"):
         pictures = _Pictures(parts, times, encoding, seconds)
         given = None if source is None else open_container(source)
@@ -85,8 +95,7 @@ def join(
                 f"file:{target}",
                 "w",
                 format=encoding.container.format,
-                # Sound that begins before 0 stays there: the pictures must not be moved by it.
-                container_options={**encoding.container.options, "avoid_negative_ts": "disabled"},
+                container_options=_muxer_options(encoding),
             )
             with output:
                 output.flags |= av.container.Flags.bitexact.value
@@ -101,6 +110,15 @@ def join(
             if given is not None:
                 given.close()
     return (*joining.remarks, *_missing(target, joining))
+
+
+def _muxer_options(encoding: Encoding) -> dict[str, str]:
+    # Sound that begins before 0 stays there: the pictures must not be moved by it.
+    options = {**encoding.container.options, "avoid_negative_ts": "disabled"}
+    if encoding.container.format in _WITH_EDITS:
+        # The beginnings of streams are counted in this; as a rule it is 1/1000 s.
+        options["movie_timescale"] = str(min(encoding.tick.denominator, _FINEST))
+    return options
 
 
 class _Pictures:
@@ -120,6 +138,7 @@ class _Pictures:
             raise VideoError(f"the parts have {counted(found, 'frame')}, not {len(times)}")
         mean = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 1 / encoding.rate
         self._seconds = seconds or mean
+        self._has_edits = encoding.container.format in _WITH_EDITS
         # How many places a frame is written before the one that is shown at its place.
         self._depth = max(
             place - rank for numbers in self._numbers for place, rank in enumerate(_ranks(numbers))
@@ -160,6 +179,9 @@ class _Pictures:
                     packet.pts = shown[first + ranks[place]]
                     packet.dts = decoded[first + place]
                     packet.duration = lasts[first + ranks[place]]
+                    if first + place == len(shown) - 1 and self._has_edits:
+                        # MP4 counts the length of a track from the last packet.
+                        packet.duration = shown[-1] + lasts[-1] - packet.pts
                     yield packet.dts * base, packet
             first += len(numbers)
 
@@ -169,6 +191,31 @@ class _Pictures:
 
     def _of(self, film: InputContainer) -> Iterator[Packet]:
         return (packet for packet in film.demux(film.streams.video[0]) if packet.size)
+
+
+class _SampleClock:
+    """Exact times for packets of sound whose container has rounded them, such as Matroska's.
+
+    Args:
+        samples: in each packet.
+        rate: samples in a second.
+    """
+
+    def __init__(self, samples: int, rate: int) -> None:
+        self._samples, self._unit = samples, Fraction(1, rate)
+        self._next: int | None = None
+
+    def set(self, packet: Packet) -> None:
+        """Count the time of a packet in samples, from that of the one before it."""
+        base = packet.time_base
+        given = packet.pts * base / self._unit
+        place = round(given)
+        if self._next is not None and abs(given - self._next) <= base / self._unit:
+            place = self._next
+        packet.time_base = self._unit
+        packet.pts = packet.dts = place
+        packet.duration = self._samples
+        self._next = place + self._samples
 
 
 @dataclass(frozen=True)
@@ -189,6 +236,7 @@ class _Track:
     given: Any
     made: Any
     is_coded_again: bool = False
+    clock: _SampleClock | None = None
 
     def wanted(self) -> _Wanted:
         """Return the facts that the result should keep."""
@@ -205,6 +253,8 @@ class _Track:
         """Return the packet for the result, or None for a text that says nothing."""
         if not self.is_coded_again:
             packet.stream = self.made
+            if self.clock is not None:
+                self.clock.set(packet)
             return packet
         texts = self.given.codec_context.decode2(packet)
         if texts is None or not len(texts):
@@ -220,13 +270,16 @@ class _Joining:
     """All that the result takes from the source but its pictures.
 
     Args:
+        source: the film.
         container: of the result.
         start: the time of the source at which the result begins.
         end: and ends; None: with the source.
     """
 
-    def __init__(self, container: Container, start: Fraction, end: Fraction | None) -> None:
-        self._av = library()
+    def __init__(
+        self, source: Path | None, container: Container, start: Fraction, end: Fraction | None
+    ) -> None:
+        self._source = source
         self._container, self._start, self._end = container, start, end
         self._given: Any = None
         self._shift = Fraction(0)
@@ -280,12 +333,12 @@ class _Joining:
         length = None if self._end is None else self._end - self._start
         if length is not None and begins >= length:
             return False
-        if self._start > 0:
-            if ends <= 0 and packet.duration:
-                return False
-            # A negative time is an edit in MP4; other containers hold none.
-            if begins < 0 and kind == "audio" and "mp4" not in self._muxer:
-                return False
+        if self._start > 0 and ends <= 0 and packet.duration:
+            return False
+        # Without edits, times before 0 can only be the silence before the beginning.
+        earliest = Fraction(0) if self._start > 0 else -_PRIMING
+        if kind == "audio" and self._container.format not in _WITH_EDITS and begins < earliest:
+            return False
         packet.pts = round(begins / base)
         packet.dts = packet.pts if packet.dts is None else packet.dts - round(self._shift / base)
         if kind == "subtitle":
@@ -294,10 +347,6 @@ class _Joining:
             packet.pts = packet.dts = round(begins / base)
             packet.duration = max(0, round((ends - begins) / base))
         return True
-
-    @property
-    def _muxer(self) -> str:
-        return "mp4" if self._container.format in ("mp4", "mov") else self._container.format
 
     def _added(self, stream: Any, output: Any) -> Any:
         """Add a stream to the result, or a remark."""
@@ -309,15 +358,28 @@ class _Joining:
         if stream.type == "video" and not is_cover(stream):
             self._left_out(stream)
             return None
+        if is_cover(stream) and self._container.format not in _WITH_EDITS:
+            self._attach_cover(stream, output)
+            return None
         if _is_held(self._container, stream):
             made = output.add_stream_from_template(stream, opaque=True)
             if stream.type != "attachment":
-                self._tracks.append(_Track(stream, made))
+                self._tracks.append(_Track(stream, made, clock=_clock_of(stream)))
             return made
         if stream.type == "subtitle" and stream.name in _TEXT_KINDS:
             return self._coded_again(stream, output)
         self._left_out(stream)
         return None
+
+    def _attach_cover(self, stream: Any, output: Any) -> None:
+        """Add a cover as Matroska has it: a file."""
+        kind = _COVERS.get(stream.name)
+        if kind is None or self._container.format != "matroska" or self._source is None:
+            self._left_out(stream)
+            return
+        with open_container(self._source) as film:
+            packets = film.demux(film.streams[stream.index])
+            output.add_attachment(*kind, next(bytes(each) for each in packets if each.size))
 
     def _coded_again(self, stream: Any, output: Any) -> Any:
         made = output.add_stream(self._container.texts)
@@ -330,9 +392,8 @@ class _Joining:
     def _left_out(self, stream: Any) -> None:
         context = stream.codec_context
         name = context.codec.canonical_name if context is not None else stream.name
-        kind = {"audio": "sound", "video": "other film", "data": "track of data"}.get(
-            stream.type, stream.type
-        )
+        kinds = {"audio": "sound", "video": "other film", "data": "track of data"}
+        kind = "cover" if is_cover(stream) else kinds.get(stream.type, stream.type)
         what = f"the {kind} ({escaped(name or 'unknown')}"
         language = stream.metadata.get("language")
         if language not in _NO_LANGUAGE:
@@ -360,6 +421,15 @@ class _Joining:
                 }
             )
         return chapters
+
+
+def _clock_of(stream: Any) -> _SampleClock | None:
+    if stream.type != "audio" or stream.codec_context is None:
+        return None
+    samples, rate = stream.codec_context.frame_size, stream.codec_context.sample_rate
+    if not samples or not rate or stream.time_base <= Fraction(1, rate):
+        return None
+    return _SampleClock(samples, rate)
 
 
 def _describe(made: Any, given: Any) -> None:

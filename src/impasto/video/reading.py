@@ -93,12 +93,11 @@ class ContainerFilm:
         self._started = False
 
     def _remarks(self) -> Iterator[str]:
-        for remark in self._colors.remarks:
-            yield f"{escaped(self._name)}: {remark}"
+        yield from self._colors.remarks
         if not self._colors.turn.is_exact:
             yield (
-                f"{escaped(self._name)}: is to be turned by an angle that is no multiple of 90 "
-                "degrees: it is turned by the nearest that is"
+                "it asks to be turned by an angle that is no multiple of 90 degrees: it is turned "
+                "by the nearest that is"
             )
 
     @property
