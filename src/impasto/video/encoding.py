@@ -173,21 +173,23 @@ class Container:
         format: its muxer in FFmpeg.
         codecs: that it holds, the usual one first.
         texts: FFmpeg's encoder for subtitles that it holds.
+        edits: True if its streams may begin before the film does, and are not shown there.
         options: of the muxer.
     """
 
     format: str
     codecs: tuple[str, ...]
     texts: str
+    edits: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
 
 
 _FAST_START = {"movflags": "+faststart"}
 
 CONTAINERS: dict[str, Container] = {
-    ".mp4": Container("mp4", ("h264", "hevc", "av1", "vp9"), "mov_text", _FAST_START),
-    ".m4v": Container("mp4", ("h264", "hevc", "av1", "vp9"), "mov_text", _FAST_START),
-    ".mov": Container("mov", ("h264", "hevc", "prores"), "mov_text", _FAST_START),
+    ".mp4": Container("mp4", ("h264", "hevc", "av1", "vp9"), "mov_text", True, _FAST_START),
+    ".m4v": Container("mp4", ("h264", "hevc", "av1", "vp9"), "mov_text", True, _FAST_START),
+    ".mov": Container("mov", ("h264", "hevc", "prores"), "mov_text", True, _FAST_START),
     ".mkv": Container("matroska", ("h264", "hevc", "av1", "vp9", "prores", "ffv1"), "subrip"),
     ".webm": Container("webm", ("vp9", "av1"), "webvtt"),
 }
