@@ -25,10 +25,10 @@ from impasto.video.pyav import library
 if TYPE_CHECKING:
     from av import VideoFrame
 
-__all__ = ["BT709", "FromFilm", "ToFilm", "Upright", "is_deep", "upright"]
+__all__ = ["FromFilm", "ToFilm", "Upright", "untold_matrix", "upright"]
 
 # Numbers of H.273 (and of FFmpeg).
-BT709 = 1
+BT709, BT601 = 1, 6
 _RGB, _UNSPECIFIED, _YCGCO = 0, 2, 8
 _LIMITED, _FULL = 1, 2
 
@@ -174,12 +174,13 @@ _READ = {**_PACKED, "rgb16": "gbrp16le", "rgba16": "gbrap16le"}
 def matrix_of(frame: VideoFrame) -> int:
     """Return the matrix that swscale has to undo, by its number there."""
     number = int(frame.colorspace)
-    if number in _MATRICES:
-        return _MATRICES[number]
-    width, height = _HIGH_DEFINITION
-    if frame.width >= width or frame.height >= height:
-        return _MATRICES[BT709]
-    return _MATRICES[6]
+    return _MATRICES[number if number in _MATRICES else untold_matrix(frame.height, frame.width)]
+
+
+def untold_matrix(height: int, width: int) -> int:
+    """Return the matrix that players take for that of a film which does not tell it."""
+    many = width >= _HIGH_DEFINITION[0] or height >= _HIGH_DEFINITION[1]
+    return BT709 if many else BT601
 
 
 def _space(frame: VideoFrame) -> ColorSpace | None:
@@ -214,9 +215,10 @@ class ToFilm:
         pixel_format: of the encoder, such as "yuv420p".
         width: of its frames: the last columns and rows are repeated up to it.
         height: of its frames.
+        matrix: its number, where it is not BT.709's.
     """
 
-    def __init__(self, pixel_format: str, width: int, height: int) -> None:
+    def __init__(self, pixel_format: str, width: int, height: int, *, matrix: int = BT709) -> None:
         self._av = library()
         reformatter = self._av.video.reformatter
         self._reformatter = reformatter.VideoReformatter()
@@ -225,12 +227,12 @@ class ToFilm:
         self._flags = flags.AREA | flags.ACCURATE_RND | flags.FULL_CHR_H_INP | flags.FULL_CHR_H_INT
         self._format = self._av.VideoFormat(pixel_format)
         self._alpha = any(each.is_alpha for each in self._format.components)
-        self._width, self._height = width, height
+        self._width, self._height, self._matrix = width, height, matrix
 
     @property
     def tags(self) -> dict[str, int]:
         """Attributes of a codec context that say how the colors are kept."""
-        matrix, area = (_RGB, _FULL) if self._format.is_rgb else (BT709, _LIMITED)
+        matrix, area = (_RGB, _FULL) if self._format.is_rgb else (self._matrix, _LIMITED)
         # 13 is the curve of sRGB; it is kept by no other than RGB, since players expect 1.
         curve = 13 if self._format.is_rgb else BT709
         return {
@@ -266,7 +268,7 @@ class ToFilm:
             interpolation=self._flags,
             src_color_range=_FULL,
             dst_color_range=self.tags["color_range"],
-            **({} if self._format.is_rgb else {"dst_colorspace": BT709}),
+            **({} if self._format.is_rgb else {"dst_colorspace": _MATRICES[self._matrix]}),
         )
         for name, value in self.tags.items():
             setattr(result, name, value)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UNREADABLE",
+    "PipeBytes",
     "Source",
     "is_address",
     "is_cover",
@@ -109,6 +110,29 @@ def _cut_short(source: Source) -> str:
         if file.read(12)[4:8] in _MP4_BEGINNINGS:
             return " (if it has been cut short, it has lost its index: record or copy it again)"
     return ""
+
+
+class PipeBytes:
+    """A file in memory for FFmpeg to write into, without a place to seek to.
+
+    Args:
+        name: for messages.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._data = bytearray()
+
+    def write(self, data: bytes) -> int:
+        """Keep bytes."""
+        self._data += data
+        return len(data)
+
+    def taken(self) -> bytes:
+        """Return what has been kept, and forget it."""
+        data = bytes(self._data)
+        self._data.clear()
+        return data
 
 
 class _Pipe:

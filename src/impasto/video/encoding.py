@@ -24,6 +24,7 @@ __all__ = [
     "Codec",
     "Container",
     "Encoding",
+    "check_size",
     "choose_encoding",
     "prepare_stream",
     "write_part",
@@ -242,6 +243,11 @@ class Encoding:
         return any(mark in self.pixel_format for mark in ("yuva", "gbrap", "bgra"))
 
     @property
+    def is_deep(self) -> bool:
+        """True if more than 8 bits are kept."""
+        return self.pixel_format.endswith("le")
+
+    @property
     def options(self) -> dict[str, str]:
         """Options of the encoder."""
         options = dict(self.encoder.options)
@@ -332,7 +338,7 @@ def write_part(path: Path, frames: Iterable[Frame], encoding: Encoding) -> None:
         prepare_stream(stream, encoding, colors)
         step = 1 / encoding.rate
         for number, frame in enumerate(frames):
-            _check_size(frame, encoding)
+            check_size(frame, encoding.height, encoding.width)
             picture = colors(frame.image, frame.opacity)
             picture.pts, picture.time_base = number, step
             output.mux(_numbered(stream.encode(picture)))
@@ -357,21 +363,26 @@ def prepare_stream(stream: Any, encoding: Encoding, colors: ToFilm) -> None:
         stream.metadata["alpha_mode"] = "1"
 
 
+def check_size(frame: Frame, height: int, width: int) -> None:
+    """Check that a frame has the size of its film.
+
+    Raises:
+        VideoError: It has not.
+    """
+    found = frame.image.shape[:2]
+    if found != (height, width):
+        raise VideoError(
+            f"a frame of {found[1]} x {found[0]} pixels does not fit into a film of "
+            f"{width} x {height}"
+        )
+
+
 def _numbered(packets: list[Any]) -> list[Any]:
     """Packets with whole milliseconds instead of numbers of frames, which Matroska would round."""
     for packet in packets:
         packet.time_base = Fraction(1, 1000)
         packet.duration = 1
     return packets
-
-
-def _check_size(frame: Frame, encoding: Encoding) -> None:
-    height, width = frame.image.shape[:2]
-    if (height, width) != (encoding.height, encoding.width):
-        raise VideoError(
-            f"a frame of {width} x {height} pixels does not fit into a film of "
-            f"{encoding.width} x {encoding.height}"
-        )
 
 
 def _listed(names: list[str]) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from impasto.errors import counted, escaped
-from impasto.video.containers import is_cover, open_container, picture_stream, zero_of
+from impasto.video.containers import PipeBytes, is_cover, open_container, picture_stream, zero_of
 from impasto.video.encoding import Container
 from impasto.video.pyav import library
 
@@ -52,13 +52,20 @@ class SourceTracks:
         container: of the result.
         start: the time of the source at which the result begins.
         end: and ends; None: with the source.
+        is_pipe: the result cannot be sought in.
     """
 
     def __init__(
-        self, source: Path | None, container: Container, start: Fraction, end: Fraction | None
+        self,
+        source: Path | None,
+        container: Container,
+        start: Fraction,
+        end: Fraction | None,
+        *,
+        is_pipe: bool = False,
     ) -> None:
         self._source, self._container = source, container
-        self._start, self._end = start, end
+        self._start, self._end, self._is_pipe = start, end, is_pipe
         self._given: Any = None if source is None else open_container(source)
         self._shift = Fraction(0)
         self._tracks: list[_Track] = []
@@ -66,6 +73,15 @@ class SourceTracks:
         self._chapters: list[dict[str, Any]] = []
         self._metadata: dict[str, str] = {}
         self.remarks: list[str] = []
+
+    @property
+    def names(self) -> list[str]:
+        """The kinds of streams that the source has beside its pictures, such as "audio"."""
+        if self._given is None:
+            return []
+        pictures = picture_stream(self._given)
+        kinds = (each.type for each in self._given.streams if each is not pictures)
+        return sorted({"sound" if kind == "audio" else kind for kind in kinds})
 
     def add_to(self, output: Any) -> None:
         """Add the streams, the chapters and the metadata of the source to the result.
@@ -160,7 +176,8 @@ class SourceTracks:
         """Add a stream to the result, or a remark."""
         if stream.type == "data":
             # The text track of MP4's chapters; they are kept as chapters.
-            if not (self._chapters and stream.discard == stream.discard.__class__.all):
+            discard = getattr(stream, "discard", None)  # PyAV 17 does not tell
+            if not self._chapters or (discard is not None and discard.name != "all"):
                 self._left_out(stream)
             return None
         if stream.type == "video" and not is_cover(stream):
@@ -169,7 +186,7 @@ class SourceTracks:
         if is_cover(stream) and not self._container.edits:
             self._attach_cover(stream, output)
             return None
-        if _is_held(self._container, stream):
+        if _is_held(self._container, stream, is_pipe=self._is_pipe):
             made = output.add_stream_from_template(stream, opaque=True)
             if stream.type != "attachment":
                 self._tracks.append(_Track(stream, made, clock=_clock_of(stream)))
@@ -206,7 +223,8 @@ class SourceTracks:
         language = stream.metadata.get("language")
         if language not in _NO_LANGUAGE:
             what += f", {escaped(language)}"
-        self.remarks.append(f"{what}) is left out: {self._container.format} does not hold it")
+        holder = f"{self._container.format}{' in a pipe' if self._is_pipe else ''}"
+        self.remarks.append(f"{what}) is left out: {holder} does not hold it")
 
     def _moved_chapters(self, given: InputContainer) -> list[dict[str, Any]]:
         chapters = []
@@ -323,10 +341,11 @@ def _of_film(metadata: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in metadata.items() if not _OF_CONTAINERS.fullmatch(name)}
 
 
-def _is_held(container: Container, stream: Any) -> bool:
+def _is_held(container: Container, stream: Any, *, is_pipe: bool) -> bool:
     """Try whether a muxer takes a stream, by a header in memory."""
     av = library()
-    output = av.open(io.BytesIO(), "w", format=container.format)
+    file = PipeBytes("header") if is_pipe else io.BytesIO()
+    output = av.open(file, "w", format=container.format)
     try:
         output.add_stream_from_template(stream, opaque=True)
         output.start_encoding()
