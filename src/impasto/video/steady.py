@@ -1,0 +1,369 @@
+"""Steadiness: frames prepared before a model sees them, and blended after it has painted them.
+
+Painted frame by frame, a film flickers for two reasons. Noise of the picture becomes strokes that
+change with every frame; and the model works on a lattice of its strides (8 pixels), which stands
+still while the picture moves, so that the same thing is painted anew wherever it goes. (The
+statistics are no reason: smoothed in time they make changes of the light flicker more.)
+
+``light``, before painting: what does not move is averaged over time, each pixel as far as it keeps
+its color; and the picture is padded so that the lattice moves with the motion that most of it
+shares (:func:`padded`). After painting: while the camera stands still, what does not change is
+averaged over time as well, so that something large that enters does not repaint the rest at once.
+
+``strong``: what moves is blended with the painting before, moved along the motion of every pixel.
+
+A cut begins anew. Where the picture changes other than by motion nothing is blended: no ghosts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.errors import OptionError
+from impasto.video.motion import (
+    Floats,
+    block_flow,
+    dominant_motion,
+    enlarge,
+    gray,
+    is_cut,
+    match_blocks,
+    origins,
+    reduction,
+    shrink,
+    warp,
+)
+from impasto.video.options import LEVELS
+from impasto.video.pyav import library
+
+__all__ = ["LEVELS", "Prepared", "State", "SteadyInput", "SteadyOutput", "cropped", "padded"]
+
+State: TypeAlias = dict[str, NDArray[Any]]
+
+_CELL = 2
+"""Side, in pixels of the small copy, of the cells for which it is decided whether they changed."""
+
+_CHANGED = 6.0
+"""A change of a cell, in levels of 255, from which on it is not averaged with the frame before."""
+
+_INPUT_SHARE = 0.8
+"""The share of the frames before in the input, where nothing changes."""
+
+_STILL_SHARE = 0.9
+"""The share of the paintings before in the result, where nothing changes or moves."""
+
+_MOVING_SHARE = 0.5
+"""The same, where something moves: more would blur it."""
+
+_STILL = 0.05
+"""A motion of the camera, in pixels, that is no motion."""
+
+_COMMON = 0.4
+"""The part of all motion that must be common for the lattice to follow it; in a zoom or a turn, the
+painting changes less if the lattice stays."""
+
+_GRIP = 0.65
+"""The distance, in pixels, that the picture may move off the lattice before that follows; more than
+a half, so that it does not jump back and forth."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A frame on its way to the model, and what is needed after painting.
+
+    Attributes:
+        image: (H, W, 3) in [0, 1]; denoised in time.
+        offset: rows and columns, each in [0, multiple): where the lattice of the model stands.
+        cut: whether a new shot begins, as with the first frame; never with the level ``off``.
+        share: for each cell of a reduced picture the share in the result of the paintings before,
+            0 to 1; None: no share.
+        flow: (h, w, 2), where what is painted came from, in pixels of a reduced picture; None: it
+            does not move.
+    """
+
+    image: Floats
+    offset: tuple[int, int] = (0, 0)
+    cut: bool = False
+    share: Floats | None = None
+    flow: Floats | None = None
+
+
+class SteadyInput:
+    """The stage before painting. It is given the frames of a film one after the other.
+
+    Args:
+        level: one of :data:`LEVELS`.
+        multiple: the distance of the lattice of the model, in pixels; 1 if it has none.
+
+    Raises:
+        OptionError: if there is no such level.
+        VideoError: if PyAV is not installed, unless the level is ``off``.
+
+    Attributes:
+        multiple: by which to pad frames (:func:`padded`); 1, which pads nothing, if the level is
+            ``off``.
+    """
+
+    def __init__(self, level: str, multiple: int) -> None:
+        _check(level)
+        if level != "off":
+            library()
+        self._level = level
+        self.multiple = 1 if level == "off" else multiple
+        self._last: _Seen | None = None
+        self._position = np.zeros(2)
+        self._corner = np.zeros(2, np.int64)
+
+    def __call__(self, image: Floats) -> Prepared:
+        """Prepare a frame.
+
+        Args:
+            image: (H, W, 3) in [0, 1]; it may be kept, so it must not be changed afterwards.
+        """
+        if self._level == "off":
+            return Prepared(image)
+        seen, last = _Seen.of(image), self._last
+        if last is None or last.image.shape != image.shape:
+            return self._begin(seen)
+        gains = _gains(seen.cells, last.cells)
+        before = gray(last.small * gains)
+        vectors = match_blocks(seen.look, before)
+        if is_cut(seen.look, before, vectors):
+            return self._begin(seen)
+        shift = dominant_motion(seen.look, before, vectors)
+        if shift.common > _COMMON:
+            self._follow(np.array([shift.y, shift.x]) * seen.factor)
+        stands = shift.speed * seen.factor < _STILL
+        kept = _unchanged(seen, last, gains)
+        denoised = _averaged(image, last.image, gains, kept, seen.factor)
+        share, flow = None, None
+        if stands:
+            share = kept * np.float32(_STILL_SHARE)
+        if self._level == "strong":
+            flow = block_flow(seen.look, before, vectors)
+            if stands:
+                flow[np.abs(flow).max(axis=-1) * seen.factor < 2 * _STILL] = 0
+            moving = _found_again(seen.look, before, flow) * np.float32(_MOVING_SHARE)
+            if share is not None:  # only where it does not move
+                share[_cells(np.abs(flow).max(axis=-1)) > 0] = 0
+                moving = np.maximum(moving, share)
+            share = moving
+        self._last = seen if denoised is image else _Seen.of(denoised)
+        return Prepared(denoised, self._lattice(), share=share, flow=flow)
+
+    def state(self) -> State:
+        """Return all that the next frame depends on, for :meth:`restore`."""
+        if self._last is None:
+            return {}
+        return {"image": self._last.image, "position": self._position, "lattice": self._corner}
+
+    def restore(self, state: State) -> None:
+        """Go on, bit for bit, where another stage of the same level was."""
+        self._last = _Seen.of(state["image"]) if state else None
+        self._position = np.array(state["position"]) if state else np.zeros(2)
+        self._corner = np.array(state["lattice"]) if state else np.zeros(2, np.int64)
+
+    def _begin(self, seen: _Seen) -> Prepared:
+        self._last = seen
+        self._position, self._corner = np.zeros(2), np.zeros(2, np.int64)
+        return Prepared(seen.image, cut=True)
+
+    def _follow(self, way: NDArray[np.float64]) -> None:
+        """Let the lattice follow the picture, in whole pixels."""
+        self._position = self._position + way
+        off = np.abs(self._position - self._corner) > _GRIP
+        self._corner = np.where(off, np.rint(self._position).astype(np.int64), self._corner)
+
+    def _lattice(self) -> tuple[int, int]:
+        rows, columns = (self._corner % self.multiple).tolist()
+        return rows, columns
+
+
+class SteadyOutput:
+    """The stage after painting. It is given the paintings of a film one after the other.
+
+    Args:
+        level: as of the stage before painting.
+
+    Raises:
+        OptionError: if there is no such level.
+    """
+
+    def __init__(self, level: str) -> None:
+        _check(level)
+        self._keeps = level != "off"
+        self._last: Floats | None = None
+
+    def __call__(self, prepared: Prepared, painted: Floats) -> Floats:
+        """Blend a painting with those before it.
+
+        Args:
+            prepared: the frame that it was painted from.
+            painted: (H, W, 3) in [0, 1], of the same size; it may be kept.
+
+        Returns:
+            As it was painted, where there is nothing to blend it with.
+        """
+        last, share = self._last, prepared.share
+        result = painted
+        if last is not None and last.shape == painted.shape and share is not None and share.any():
+            height, width = painted.shape[:2]
+            factor = reduction(height, width)
+            if prepared.flow is not None:
+                axes = [enlarge(prepared.flow[..., k], height, width, factor) for k in range(2)]
+                last = warp(last, np.stack(axes, axis=-1) * np.float32(factor))
+            result = _mixed(painted, last, enlarge(share, height, width, factor * _CELL))
+        if self._keeps:
+            self._last = result
+        return result
+
+    def state(self) -> State:
+        """Return all that the next frame depends on, for :meth:`restore`."""
+        return {} if self._last is None else {"painted": self._last}
+
+    def restore(self, state: State) -> None:
+        """Go on, bit for bit, where another stage of the same level was."""
+        self._last = state.get("painted")
+
+
+def padded(image: Floats, offset: tuple[int, int], multiple: int) -> Floats:
+    """Put a reflected border around a picture, which moves the lattice of the model.
+
+    Args:
+        image: (H, W, ...).
+        offset: rows above and columns to the left.
+        multiple: rows above and below together, and columns; 1 adds nothing.
+
+    Returns:
+        (H + multiple, W + multiple, ...), whatever the offset.
+
+    Example:
+        >>> padded(np.zeros((90, 160, 3), np.float32), (3, 0), 8).shape
+        (98, 168, 3)
+    """
+    if multiple == 1:
+        return image
+    sides = [(before, multiple - before) for before in offset]
+    return np.pad(image, sides + [(0, 0)] * (image.ndim - 2), mode="reflect")
+
+
+def cropped(painted: Floats, offset: tuple[int, int], size: tuple[int, int]) -> Floats:
+    """Cut off the border that :func:`padded` has put around.
+
+    Args:
+        painted: (H + multiple, W + multiple, ...).
+        offset: as given to it.
+        size: H and W.
+    """
+    top, left = offset
+    return painted[top : top + size[0], left : left + size[1]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A frame and its reduced copies.
+
+    Attributes:
+        image: (H, W, 3) in [0, 1].
+        factor: by which it is reduced.
+        small: (h, w, 3), the same.
+        look: (h, w), how bright it is, in levels of 255.
+        cells: (h // 2, w // 2, 3) in [0, 1].
+    """
+
+    image: Floats
+    factor: int
+    small: Floats
+    look: Floats
+    cells: Floats
+
+    @classmethod
+    def of(cls, image: Floats) -> _Seen:
+        factor = reduction(*image.shape[:2])
+        small = shrink(image, factor)
+        return cls(image, factor, small, gray(small), shrink(small, _CELL))
+
+
+def _check(level: str) -> None:
+    if level not in LEVELS:
+        raise OptionError(f"steady must be one of {', '.join(LEVELS)}, not {level!r}")
+
+
+def _gains(now: Floats, before: Floats) -> Floats:
+    """By how much each color is brighter than before, as the light or the camera changes it.
+
+    Only if that explains a good part of what has changed; 1 for each color otherwise.
+    """
+    inside = (before > 0.05) & (before < 0.95) & (now < 0.98)
+    gains = np.ones(3, np.float32)
+    for c in range(3):
+        of, to = before[..., c][inside[..., c]], now[..., c][inside[..., c]]
+        if of.size < 16:
+            continue
+        gain = float(np.median(to / of))
+        if abs(gain - 1) < 0.004 or not 0.5 < gain < 2:
+            continue
+        change, rest = np.median(np.abs(to - of)), np.median(np.abs(to - of * gain))
+        if rest < 0.7 * change:
+            gains[c] = gain
+    return gains
+
+
+def _unchanged(seen: _Seen, last: _Seen, gains: Floats) -> Floats:
+    """For each cell, 1 where it looks as before, down to 0 where something has changed.
+
+    A cell has changed if its colors have, and also if its pixels have by more than noise does: a
+    fine pattern that moves has the same colors on the whole. The noise is that of the quietest
+    fifth of the picture.
+    """
+    colors = np.abs(_smooth(seen.cells - last.cells * gains)).max(axis=-1) * np.float32(255)
+    rough = _cells(np.abs(seen.look - gray(last.small * gains)))
+    noise = min(float(np.quantile(rough, 0.2)), 6.0)
+    excess = _smooth(np.maximum(rough - np.float32(2 * noise + 1), 0))
+    return np.asarray(np.clip(1 - (colors + excess) / np.float32(_CHANGED), 0, 1), np.float32)
+
+
+def _found_again(now: Floats, before: Floats, flow: Floats) -> Floats:
+    """For each cell, 1 where a frame looks as the one before, moved, does; down to 0."""
+    height, width = now.shape
+    rest = np.abs(warp(before, flow, cubic=False) - now)
+    x, y = origins(flow)
+    rest[(x < 0) | (x > width - 1) | (y < 0) | (y > height - 1)] = 255
+    return np.asarray(np.clip(1.5 - _smooth(_cells(rest)) / 10, 0, 1), np.float32)
+
+
+def _averaged(image: Floats, last: Floats, gains: Floats, kept: Floats, factor: int) -> Floats:
+    """The input with its noise averaged over time where nothing has changed."""
+    if not kept.any():
+        return image
+    height, width = image.shape[:2]
+    share = enlarge(kept * np.float32(_INPUT_SHARE), height, width, factor * _CELL)
+    return _mixed(image, last, share, gains)
+
+
+def _mixed(image: Floats, last: Floats, share: Floats, gains: Floats | None = None) -> Floats:
+    """``image * (1 - share) + last * gains * share``."""
+    mixed = np.empty_like(image)
+    for c in range(3):
+        plane = last[..., c] * gains[c] if gains is not None else last[..., c].copy()
+        plane -= image[..., c]
+        plane *= share
+        plane += image[..., c]
+        mixed[..., c] = plane
+    return mixed
+
+
+def _cells(plane: Floats) -> Floats:
+    return shrink(plane, _CELL)
+
+
+def _smooth(cells: Floats) -> Floats:
+    """Means of 3 x 3 cells."""
+    sides = [(1, 1), (1, 1)] + [(0, 0)] * (cells.ndim - 2)
+    around = np.pad(cells, sides, mode="edge")
+    rows = around[:-2] + around[1:-1] + around[2:]
+    return np.asarray((rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / 9, np.float32)
