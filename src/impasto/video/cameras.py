@@ -1,0 +1,357 @@
+"""Sources of live pictures: cameras, streams of the network, and films played at their own speed.
+
+All of them come through PyAV, which opens a device as it opens a file. ``lavfi:`` and a graph of
+FFmpeg's filters, such as ``lavfi:testsrc2=size=640x360:rate=30``, stand in for a camera in tests.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from threading import Event
+from time import perf_counter
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.errors import VideoError, escaped, one_line
+from impasto.images.resizing import scaled_size
+from impasto.video.pyav import library
+
+__all__ = ["Camera", "CameraInfo", "Grabbed", "list_cameras", "open_camera"]
+
+Options: TypeAlias = dict[str, str]
+"""Options of FFmpeg, by name."""
+
+LAVFI = "lavfi:"
+"""The beginning of a source that is a graph of filters."""
+
+_ADDRESS = re.compile(r"(rtsps?|rtmps?|https?|srt|tcp|udp)://", re.IGNORECASE)
+
+# An address that answers nothing, and a stream that falls silent. Devices wait for their first
+# picture longer than between two of them.
+_SECONDS_TO_OPEN, _SECONDS_TO_READ = 15.0, 10.0
+
+# Frames are wanted at once, in whole, not smooth.
+_PROMPT = {"fflags": "nobuffer", "flags": "low_delay"}
+
+
+@dataclass(frozen=True)
+class System:
+    """The way to cameras on a system.
+
+    Attributes:
+        format: of FFmpeg, through which cameras are opened.
+        address: of camera N, a pattern with ``{number}`` or with ``{device}``.
+        wishes: options to open a camera with, the best first; the driver may refuse them.
+        permission: the mend where the system does not let a program use the camera.
+    """
+
+    format: str
+    address: str
+    wishes: tuple[Options, ...]
+    permission: str
+
+
+# avfoundation asks for 29.97 frames a second unless told, and fails on cameras that have 30.
+# Most cameras have 1280x720 at 30 only as JPEG, which v4l2 must be asked for.
+_HD = {"video_size": "1280x720", "framerate": "30"}
+_VGA = {"video_size": "640x480", "framerate": "30"}
+_SYSTEMS = {
+    "linux": System(
+        "v4l2",
+        "/dev/video{number}",
+        ({**_HD, "input_format": "mjpeg"}, _VGA, {}),
+        "add yourself to the group 'video' (sudo usermod -aG video $USER) and log in again",
+    ),
+    "darwin": System(
+        "avfoundation",
+        "{number}:none",
+        (_HD, _VGA, {"framerate": "30"}, {}),
+        "allow it in System Settings, Privacy & Security, Camera",
+    ),
+    "win32": System(
+        "dshow",
+        "video={device}",
+        (_HD, _VGA, {}),
+        "allow it in Settings, Privacy & security, Camera",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class CameraInfo:
+    """A camera of this machine.
+
+    Attributes:
+        number: to open it with.
+        device: as the system calls it.
+        name: as its maker calls it.
+    """
+
+    number: int
+    device: str
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Grabbed:
+    """A frame as it came, not yet converted.
+
+    Attributes:
+        number: of the frames before it.
+        captured: the moment at which it was there, in seconds of ``time.perf_counter``.
+        frame: of PyAV.
+        aspect: width of a pixel over its height.
+    """
+
+    number: int
+    captured: float
+    frame: Any
+    aspect: float
+
+    def pixels(self, size: int | None) -> NDArray[np.uint8]:
+        """Convert it to sRGB, upright, with square pixels.
+
+        Args:
+            size: shorter side that a larger frame is reduced to; None leaves it as it is.
+
+        Returns:
+            (H, W, 3).
+        """
+        height, width = self.frame.height, max(1, round(self.frame.width * self.aspect))
+        if size is not None and min(height, width) > size:
+            height, width = scaled_size(height, width, size)
+        image: NDArray[np.uint8] = self.frame.to_ndarray(
+            format="rgb24", width=width, height=height, interpolation="AREA"
+        )
+        turns = round(self.frame.rotation / 90) % 4  # counter-clockwise
+        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+
+class Camera:
+    """An open source of live pictures; made by :func:`open_camera`.
+
+    Attributes:
+        name: for people; the password of an address is left out.
+        height: of its frames as they come, in pixels.
+        width: of its frames.
+        rate: frames in a second, as far as the source says.
+        paced: whether it is played at its own speed, as a film is; the frames of others are there
+            when they are.
+    """
+
+    def __init__(self, container: Any, name: str, *, paced: bool) -> None:
+        self._container, self.name, self.paced = container, name, paced
+        self._stream = container.streams.video[0]
+        self.height, self.width = self._stream.height, self._stream.width
+        self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 30)
+
+    def grab(self, stop: Event) -> Iterator[Grabbed]:
+        """Yield frame after frame as they come, until the source ends.
+
+        Args:
+            stop: ends it, also while it waits for the time of a frame.
+
+        Raises:
+            VideoError: if the source fails, such as a camera that is unplugged.
+        """
+        library_errors = library().error
+        aspect = float(self._stream.sample_aspect_ratio or 1) or 1.0
+        number, begin = 0, None
+        packets = self._container.demux(self._stream)
+        while not stop.is_set():
+            try:
+                packet = next(packets, None)
+                frames = packet.decode() if packet is not None else ()
+            except library_errors.EOFError:
+                return
+            except library_errors.InvalidDataError:
+                continue  # a damaged frame: the next one is nearly there
+            except library_errors.FFmpegError as error:
+                raise VideoError(_broken(self.name, error, live=not self.paced)) from error
+            if packet is None:
+                return
+            for frame in frames:
+                if self.paced:
+                    time = frame.time if frame.time is not None else number / self.rate
+                    begin = perf_counter() - time if begin is None else begin
+                    if stop.wait(max(0.0, begin + time - perf_counter())):
+                        return
+                yield Grabbed(number, perf_counter(), frame, aspect)
+                number += 1
+
+    def close(self) -> None:
+        """Release the camera. No other thread may be reading from it."""
+        self._container.close()
+
+
+def list_cameras() -> tuple[CameraInfo, ...]:
+    """List the cameras of this machine; none of them is opened.
+
+    Raises:
+        VideoError: if PyAV is not installed, or knows no cameras on this system.
+
+    Example:
+        >>> list_cameras()                                                   # doctest: +SKIP
+        (CameraInfo(number=0, device='/dev/video0', name='Integrated Camera'),)
+    """
+    av, system = library(), _system()
+    try:
+        devices = av.enumerate_input_devices(system.format)
+    except ValueError as error:
+        raise VideoError(
+            f"this build of PyAV opens no cameras ({system.format} is missing): install PyAV from "
+            "its wheels (pip install --force-reinstall --only-binary av av)"
+        ) from error
+    except av.error.FFmpegError:  # where devices have no list
+        return ()
+    found: list[CameraInfo] = []
+    for device in devices:
+        kinds = [str(kind) for kind in device.media_types or ()]
+        if kinds and "video" not in kinds:
+            continue
+        digits = re.fullmatch(r"/dev/video(\d+)", device.name)
+        number = int(digits[1]) if digits else len(found)
+        found.append(CameraInfo(number, device.name, device.description or device.name))
+    return tuple(sorted(found, key=lambda each: each.number))
+
+
+def open_camera(source: int | str | os.PathLike[str] = 0) -> Camera:
+    """Open a camera, a stream of the network or a film.
+
+    Args:
+        source: the number of a camera (:func:`list_cameras`), an address such as
+            ``rtsp://host/stream`` or ``http://host/video.mjpg``, a file, or ``lavfi:GRAPH``.
+
+    Raises:
+        VideoError: if it is not there, may not be used, is in use, or has no pictures.
+
+    Example:
+        >>> camera = open_camera("lavfi:testsrc2=size=64x48:rate=30")
+        >>> camera.width, camera.height
+        (64, 48)
+        >>> camera.close()
+    """
+    name = os.fspath(source) if not isinstance(source, int) else source
+    if isinstance(name, int) or re.fullmatch(r"\d+", name):
+        return _open_device(int(name))
+    if name.startswith(LAVFI):
+        container = _opened(name, name.removeprefix(LAVFI), format="lavfi")
+        return _camera(container, name, paced=True)
+    if _ADDRESS.match(name):
+        shown = _without_password(name)
+        options = dict(_PROMPT)
+        if name.lower().startswith("rtsp"):
+            options["rtsp_transport"] = "tcp"  # whole pictures; over UDP some come in pieces
+        container = _opened(shown, name, options=options)
+        return _camera(container, shown, paced=container.duration is not None)
+    if not os.path.lexists(name):
+        raise VideoError(
+            f"{escaped(name)}: there is no such file, and it is neither the number of a camera nor "
+            "an address (rtsp://, http://); `impasto live --list` names the cameras"
+        )
+    return _camera(_opened(escaped(name), f"file:{name}"), escaped(name), paced=True)
+
+
+def _open_device(number: int) -> Camera:
+    system, known = _system(), list_cameras()
+    info = next((each for each in known if each.number == number), None)
+    if info is None and (known or "{device}" in system.address):
+        raise VideoError(_missing(number, known))
+    address = system.address.format(number=number, device=info.device if info else "")
+    name = f"camera {number} ({info.name if info else address})"
+    for wish in system.wishes:
+        try:
+            container = library().open(
+                address,
+                format=system.format,
+                options={**_PROMPT, **wish},
+                timeout=(_SECONDS_TO_OPEN, _SECONDS_TO_READ),
+            )
+        except library().error.FFmpegError as error:
+            if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+                raise VideoError(_missing(number, known)) from error
+            if wish and error.errno not in (errno.EBUSY, errno.EACCES, errno.EPERM):
+                continue  # a size or a rate that it does not have
+            raise VideoError(_refused(name, error)) from error
+        return _camera(container, name, paced=False)
+    raise AssertionError("the last wish is no wish")
+
+
+def _opened(name: str, address: str, **how: Any) -> Any:
+    errors = library().error
+    try:
+        return library().open(address, timeout=(_SECONDS_TO_OPEN, _SECONDS_TO_READ), **how)
+    except (errors.FFmpegError, ValueError) as error:
+        raise VideoError(_refused(name, error)) from error
+
+
+def _camera(container: Any, name: str, *, paced: bool) -> Camera:
+    if not container.streams.video:
+        container.close()
+        raise VideoError(f"{name}: has no pictures in it; give a film or a camera")
+    container.streams.video[0].codec_context.thread_type = "SLICE"  # threads by frame add delay
+    return Camera(container, name, paced=paced)
+
+
+def _system() -> System:
+    system = _SYSTEMS.get(sys.platform)
+    if system is None:
+        raise VideoError(
+            f"cameras of this system ({sys.platform}) are not known; give an address or a file"
+        )
+    return system
+
+
+def _missing(number: int, known: tuple[CameraInfo, ...]) -> str:
+    if not known:
+        return (
+            f"camera {number} is not there, nor any other: connect one, or give an address "
+            "(rtsp://, http://) or a film"
+        )
+    names = ", ".join(f"{each.number} ({escaped(each.name)})" for each in known)
+    return f"there is no camera {number}; there are {names}"
+
+
+def _refused(name: str, error: Exception) -> str:
+    """The line for a source that cannot be opened."""
+    number = getattr(error, "errno", None)
+    if number == errno.EBUSY:
+        return f"{name}: is used by another program: close it first"
+    if number in (errno.EACCES, errno.EPERM):
+        mend = "see its permissions"
+        if name.startswith("camera "):
+            mend = _system().permission
+        return f"{name}: you have no permission to use it: {mend}"
+    mend = "give a film"
+    if _ADDRESS.match(name):
+        mend = "check the address, and that something is sent there"
+    elif name.startswith("camera "):
+        mend = "connect it anew, or try another number (`impasto live --list`)"
+    return f"{name}: cannot be opened ({_reason(error, _SECONDS_TO_OPEN)}): {mend}"
+
+
+def _broken(name: str, error: Exception, *, live: bool) -> str:
+    """The line for a source that fails while it runs."""
+    mend = "was it unplugged, or is the line down?" if live else "the file is damaged there"
+    return f"{name}: gives no more pictures ({_reason(error, _SECONDS_TO_READ)}): {mend}"
+
+
+def _reason(error: Exception, seconds: float) -> str:
+    if isinstance(error, library().error.ExitError):  # of the clock that PyAV sets
+        return f"nothing came for {seconds:g} s"
+    return one_line(error)
+
+
+def _without_password(address: str) -> str:
+    parts = urlsplit(address)
+    if parts.username is None and parts.password is None:
+        return escaped(address)
+    return escaped(urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])))
