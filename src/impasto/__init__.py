@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         OptionError,
         StyleError,
         VideoError,
+        WebError,
     )
     from impasto.images.options import ReadOptions, SaveOptions
     from impasto.images.photo import read_photo
@@ -52,6 +53,7 @@ __all__ = [
     "StyleError",
     "Stylizer",
     "VideoError",
+    "WebError",
     "__version__",
     "blend_styles",
     "grid",
@@ -73,6 +75,7 @@ _HOMES = {
         "OptionError",
         "StyleError",
         "VideoError",
+        "WebError",
     ),
     "impasto.images.options": ("ReadOptions", "SaveOptions"),
     "impasto.images.photo": ("read_photo",),

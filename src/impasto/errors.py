@@ -16,6 +16,7 @@ __all__ = [
     "OptionError",
     "StyleError",
     "VideoError",
+    "WebError",
     "counted",
     "escaped",
     "interruption",
@@ -62,6 +63,10 @@ class EngineError(ImpastoError):
 
 class VideoError(ImpastoError):
     """A film or a camera that cannot be read, or a film that cannot be written."""
+
+
+class WebError(ImpastoError):
+    """A page that cannot be served."""
 
 
 class OptionError(ImpastoError, ValueError):

@@ -1,1 +1,42 @@
-"""Pages on the own machine: a small web server whose pages come from this package alone."""
+"""Pages on the own machine: a small web server whose pages come from this package alone.
+
+====================  =========================================================================
+:mod:`.server`        a socket and a thread that serve an application until its block ends
+:mod:`.guards`        who may ask: our own pages, by our own name; headers of every answer
+:mod:`.newest`        the newest picture, for any number of viewers, none of whom holds it up
+:mod:`.live`          the page of ``impasto live``: its state, its controls, its stream
+``static/``           HTML, CSS and modules of JavaScript, without a byte from elsewhere
+====================  =========================================================================
+
+An application knows nothing of films, cameras and pictures' files: it is given an object with a
+small protocol, such as :class:`impasto.web.live.Stage`. Starlette and uvicorn are the extra
+``web``; :func:`check_installed` comes before the import of any of these modules.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from impasto.errors import WebError
+
+__all__ = ["HOST", "PORT", "check_installed"]
+
+HOST = "127.0.0.1"
+"""The default address: this machine alone."""
+
+PORT = 8484
+"""The port that is tried first if none is asked for."""
+
+
+def check_installed() -> None:
+    """Refuse to go on without the packages that pages need.
+
+    Raises:
+        WebError: with the command that installs them.
+
+    Example:
+        >>> check_installed()
+    """
+    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise WebError(f"the page needs {' and '.join(missing)}: pip install 'impasto[web]'")

@@ -1,0 +1,129 @@
+"""A server in a thread of its own: it lives as long as its block, and is silent."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+import time
+from contextlib import suppress
+from threading import Thread
+from types import TracebackType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from impasto.errors import WebError, one_line
+from impasto.web import HOST, PORT
+from impasto.web.guards import Guard
+
+__all__ = ["PageServer"]
+
+# What is on its way to a slow viewer is old when it gets there: little may be on its way.
+_SEND_BYTES = 32_768
+
+_START_SECONDS, _STOP_SECONDS = 10.0, 5.0
+
+
+class PageServer:
+    """Serves an application from entering its block until leaving it.
+
+    Attributes:
+        address: to open in a browser.
+        loopback: whether only this machine can reach it.
+    """
+
+    def __init__(self, app: ASGIApp, *, host: str = HOST, port: int | None = None) -> None:
+        """Take the port; nothing is answered yet.
+
+        Args:
+            app: the application. It is guarded (:mod:`impasto.web.guards`).
+            host: address of this machine to listen at, as a number or a name.
+            port: 0 for any free one; None for PORT, or any free one if that is taken.
+
+        Raises:
+            WebError: if the address or the port cannot be had.
+        """
+        self.loopback = _is_loopback(host)
+        self._socket = _listening(host, port)
+        number = self._socket.getsockname()[1]
+        shown = f"[{host}]" if ":" in host else host
+        if host in ("0.0.0.0", "::"):  # every address of this machine
+            shown = "127.0.0.1" if host == "0.0.0.0" else "[::1]"
+        self.address = f"http://{shown}:{number}/"
+        config = uvicorn.Config(
+            Guard(app, loopback=self.loopback),
+            http="h11",
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            log_level=logging.ERROR,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = _Server(config)
+        self._thread = Thread(target=self._run, name="page", daemon=True)
+
+    def __enter__(self) -> PageServer:
+        self._thread.start()
+        until = time.monotonic() + _START_SECONDS
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > until:
+                raise WebError(f"{self.address}: the page cannot be served; try another --port")
+            time.sleep(0.005)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # A viewer that takes nothing any more is cut off, which is no error of anyone.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        self._server.should_exit = True
+        self._thread.join(_STOP_SECONDS)
+
+    def _run(self) -> None:
+        with suppress(SystemExit):  # of uvicorn, if it cannot start
+            self._server.run(sockets=[self._socket])
+
+
+class _Server(uvicorn.Server):
+    """Server that leaves no connection open behind it."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:  # of a viewer that takes nothing any more
+                transport.abort()
+
+
+def _listening(host: str, port: int | None) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for number in (PORT, 0) if port is None else (port,):
+        try:
+            found = socket.create_server((host, number), family=family)
+        except OverflowError as error:
+            raise WebError(f"port {number} must be from 0 to 65535") from error
+        except OSError as error:
+            if port is None and number:
+                continue
+            raise WebError(
+                f"{host}, port {number}, cannot be used ({one_line(error)}): give another --port, "
+                "or none for any that is free"
+            ) from error
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
+        return found
+    raise AssertionError("port 0 is free or an error")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
