@@ -41,6 +41,10 @@ _COMMANDS = {
         "impasto.cli.stylize:stylize",
         "Paint photographs in the style of a picture, or of several.",
     ),
+    "live": (
+        "impasto.cli.live:live",
+        "Paint a camera as it runs, on a page in the browser.",
+    ),
     "grid": (
         "impasto.cli.figures:grid",
         "Draw a grid of mixtures of four styles, one at each corner.",

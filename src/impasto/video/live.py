@@ -184,9 +184,9 @@ class LiveFrames:
             end = perf_counter()
             self._works.append(end - begin)
             finished.append(end)
-            while finished[-1] - finished[0] > _WINDOW_SECONDS:
+            while len(finished) > 2 and end - finished[0] > _WINDOW_SECONDS:
                 finished.popleft()
-            span = finished[-1] - finished[0]
+            span = end - finished[0]
             yield LiveFrame(
                 image=pixels,
                 number=grabbed.number,

@@ -1,0 +1,176 @@
+"""A record of live frames: H.264 with the times at which the frames came, safe at any moment.
+
+While it runs it is ``NAME.part.mkv`` beside the result, which plays up to the last second whatever
+ends the call. At the end the packets are put into the file that was asked for, as they are.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.errors import OptionError, VideoError, escaped
+from impasto.images.writing import check_target
+from impasto.video.pyav import library, wrapped
+
+__all__ = ["Recording"]
+
+# The formats of FFmpeg, and what they are told.
+_FORMATS: dict[str, tuple[str, dict[str, str]]] = {
+    ".mp4": ("mp4", {"movflags": "+faststart"}),
+    ".mov": ("mov", {"movflags": "+faststart"}),
+    ".mkv": ("matroska", {}),
+}
+
+# No look-ahead and no frames out of order: each one is in the file when the next one comes.
+_SETTINGS = {"preset": "veryfast", "tune": "zerolatency", "crf": "20"}
+
+# Frames between two that can be jumped to.
+_GROUP = 30
+
+# Matroska counts milliseconds.
+_TICK = Fraction(1, 1000)
+
+# Whatever FFmpeg has is written at once, in pieces of a second at most.
+_AT_ONCE = {"flush_packets": "1", "cluster_time_limit": "1000"}
+
+_BT709 = 1  # of matrix, primaries and transfer, by H.273
+_LIMITED = 1  # FFmpeg's number for values from 16 to 235
+
+
+class Recording:
+    """A film that is written frame by frame, and gets its name at the end of its block.
+
+    It gets it whatever ends the block, since what was recorded until then is worth keeping. The
+    first frame sets the size; later ones are scaled to it. A side that is odd loses a row of
+    pixels, since H.264 has half as many colors as pixels.
+
+    Attributes:
+        path: of the film.
+        frames: how many were written.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+        """Check that the film can be written; nothing is made before the first frame.
+
+        Args:
+            path: of the film: .mp4, .mov or .mkv.
+            overwrite: replace a file that is there.
+
+        Raises:
+            OptionError: if the suffix is none of these.
+            ImageError: if there is no such folder, or the file is there.
+            VideoError: if another call records it, or left it unfinished.
+        """
+        if path.suffix.lower() not in _FORMATS:
+            raise OptionError(
+                f"{escaped(str(path))}: a record is written as {', '.join(_FORMATS)}; give one of "
+                "these suffixes"
+            )
+        check_target(path, overwrite=overwrite)
+        self.path, self.frames = path, 0
+        self._overwrite = overwrite
+        self._part = path.with_name(f"{path.stem}.part.mkv")
+        if self._part.exists():
+            raise VideoError(
+                f"{escaped(str(self._part))}: is there, written by another call or left by one "
+                "that was killed; it plays as it is: rename or remove it first"
+            )
+        self._container: Any = None
+        self._stream: Any = None
+        self._last = -1
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def write(self, image: NDArray[np.uint8], time: float) -> None:
+        """Add a frame.
+
+        Args:
+            image: (H, W, 3), sRGB.
+            time: in seconds; that of the first frame becomes 0. Frames are in order.
+
+        Raises:
+            VideoError: if it cannot be written, as when the disk is full.
+        """
+        with wrapped(str(self._part), "cannot be written"):
+            if self._container is None:
+                self._begin(image.shape[0] // 2 * 2, image.shape[1] // 2 * 2)
+                self._zero = time
+            whole = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
+            frame = library().VideoFrame.from_ndarray(np.ascontiguousarray(whole), format="rgb24")
+            frame = frame.reformat(
+                format="yuv420p",
+                width=self._stream.width,
+                height=self._stream.height,
+                dst_colorspace="ITU709",
+                dst_color_range="MPEG",
+            )
+            self._last = max(self._last + 1, round((time - self._zero) / _TICK))
+            frame.pts, frame.time_base = self._last, _TICK
+            self._container.mux(self._stream.encode(frame))
+        self.frames += 1
+
+    def close(self) -> None:
+        """Finish the film and give it its name; without a frame there is none.
+
+        Raises:
+            VideoError: if that fails; the part then stays, and plays.
+            ImageError: if the name was taken meanwhile.
+        """
+        if self._container is None:
+            return
+        container, self._container = self._container, None
+        with wrapped(str(self._part), "cannot be finished"):
+            container.mux(self._stream.encode())
+            container.close()
+        hidden = self.path.with_name(f".{self.path.stem}.part{self.path.suffix}")
+        try:
+            with wrapped(str(self.path), f"cannot be written; {self._part.name} plays as it is"):
+                self._copy(hidden)
+            check_target(self.path, overwrite=self._overwrite)
+            with wrapped(str(self.path), f"cannot be written; {self._part.name} plays as it is"):
+                hidden.replace(self.path)
+                self._part.unlink()
+        finally:
+            hidden.unlink(missing_ok=True)
+
+    def _begin(self, height: int, width: int) -> None:
+        av = library()
+        self._container = av.open(
+            str(self._part), "w", format="matroska", container_options=_AT_ONCE
+        )
+        stream = self._stream = self._container.add_stream("libx264", rate=30, options=_SETTINGS)
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = _TICK
+        coder = stream.codec_context
+        coder.gop_size = _GROUP
+        coder.colorspace = coder.color_primaries = coder.color_trc = _BT709
+        coder.color_range = _LIMITED
+
+    def _copy(self, target: Path) -> None:
+        """Put the packets of the part into the format that was asked for."""
+        av = library()
+        name, options = _FORMATS[self.path.suffix.lower()]
+        with (
+            av.open(str(self._part)) as source,
+            av.open(str(target), "w", format=name, container_options=options) as result,
+        ):
+            stream = result.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux(video=0):
+                if packet.dts is not None:  # the last one is empty
+                    packet.stream = stream
+                    result.mux(packet)

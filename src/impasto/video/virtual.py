@@ -1,0 +1,83 @@
+"""A camera that other programs can choose, such as those for meetings, by way of pyvirtualcam."""
+
+from __future__ import annotations
+
+import importlib
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from impasto.errors import VideoError, one_line
+
+__all__ = ["VirtualCamera"]
+
+WIDTH, HEIGHT = 1280, 720
+"""Its size in pixels: others come out green or not at all in some programs."""
+
+_RATE = 30
+
+
+class VirtualCamera:
+    """A virtual camera, until its block ends. Frames are fitted into it, with black beside them.
+
+    Attributes:
+        name: of the device, as other programs list it.
+    """
+
+    def __init__(self) -> None:
+        """Open it.
+
+        Raises:
+            VideoError: if pyvirtualcam is not installed, or the system has no such device.
+        """
+        try:
+            module: Any = importlib.import_module("pyvirtualcam")
+        except ImportError as error:
+            raise VideoError(
+                f"a virtual camera needs pyvirtualcam ({one_line(error)}): pip install pyvirtualcam"
+            ) from error
+        try:
+            self._camera = module.Camera(width=WIDTH, height=HEIGHT, fps=_RATE)
+        except (RuntimeError, OSError, ValueError) as error:
+            text = " ".join(str(error).split())  # it lists what it tried on lines of their own
+            raise VideoError(f"no virtual camera can be opened: {one_line(text)}") from error
+        self.name = str(self._camera.device)
+
+    def __enter__(self) -> VirtualCamera:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._camera.close()
+
+    def show(self, image: NDArray[np.uint8]) -> None:
+        """Show a frame, (H, W, 3)."""
+        self._camera.send(fitted(image, HEIGHT, WIDTH))
+
+
+def fitted(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Scale an image into a frame, in the middle and without distortion.
+
+    Args:
+        image: (H, W, 3).
+        height: of the frame.
+        width: of the frame.
+
+    Example:
+        >>> fitted(np.full((10, 10, 3), 9, np.uint8), 20, 40)[10, [0, 9, 10, 29, 30], 0].tolist()
+        [0, 0, 9, 9, 0]
+    """
+    factor = min(height / image.shape[0], width / image.shape[1])
+    high, wide = (max(1, round(side * factor)) for side in image.shape[:2])
+    scaled = Image.fromarray(image).resize((wide, high), Image.Resampling.BILINEAR)
+    frame = np.zeros((height, width, 3), np.uint8)
+    top, left = (height - high) // 2, (width - wide) // 2
+    frame[top : top + high, left : left + wide] = np.asarray(scaled)
+    return frame
