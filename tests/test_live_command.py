@@ -7,6 +7,7 @@ import io
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -180,6 +181,20 @@ def test_page_changes_a_running_call_and_ctrl_c_ends_it(
     assert codec.name == "h264" and codec.tags == (1, 1, 1, 1)
     assert np.median(np.abs(pictures[-1].astype(float) - plain)) <= 4  # but for edges
     assert names() == {"wave.png", "rain.png", "clip.mp4"}
+
+
+def test_ctrl_c_while_an_address_says_nothing(
+    folder: Path, model: list[str], default_signals: None
+):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        with started("--camera", address, "-s", "wave.png", *model) as process:
+            silent.settimeout(20)
+            connection, _ = silent.accept()
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=5)  # FFmpeg would go on for 15 seconds
+            connection.close()
+    assert (process.returncode, err) == (130, "impasto: interrupted\n")
 
 
 def test_killed_record_plays_and_is_not_written_over(folder: Path, model: list[str]):

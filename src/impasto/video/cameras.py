@@ -12,7 +12,8 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from threading import Event
+from queue import SimpleQueue
+from threading import Event, Thread
 from time import perf_counter
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
@@ -37,6 +38,9 @@ _ADDRESS = re.compile(r"(rtsps?|rtmps?|https?|srt|tcp|udp)://", re.IGNORECASE)
 # An address that answers nothing, and a stream that falls silent. Devices wait for their first
 # picture longer than between two of them.
 _SECONDS_TO_OPEN, _SECONDS_TO_READ = 15.0, 10.0
+
+# A stream is looked at for so long to find out what it is; FFmpeg would take five seconds.
+_MICROSECONDS_TO_LOOK = "1000000"
 
 # Frames are wanted at once, in whole, not smooth.
 _PROMPT = {"fflags": "nobuffer", "flags": "low_delay"}
@@ -247,7 +251,7 @@ def open_camera(source: int | str | os.PathLike[str] = 0) -> Camera:
         return _camera(container, name, paced=True)
     if _ADDRESS.match(name):
         shown = _without_password(name)
-        options = dict(_PROMPT)
+        options = {**_PROMPT, "analyzeduration": _MICROSECONDS_TO_LOOK}
         if name.lower().startswith("rtsp"):
             options["rtsp_transport"] = "tcp"  # whole pictures; over UDP some come in pieces
         container = _opened(shown, name, options=options)
@@ -269,12 +273,7 @@ def _open_device(number: int) -> Camera:
     name = f"camera {number} ({info.name if info else address})"
     for wish in system.wishes:
         try:
-            container = library().open(
-                address,
-                format=system.format,
-                options={**_PROMPT, **wish},
-                timeout=(_SECONDS_TO_OPEN, _SECONDS_TO_READ),
-            )
+            container = _container(address, format=system.format, options={**_PROMPT, **wish})
         except library().error.FFmpegError as error:
             if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
                 raise VideoError(_missing(number, known)) from error
@@ -288,9 +287,27 @@ def _open_device(number: int) -> Camera:
 def _opened(name: str, address: str, **how: Any) -> Any:
     errors = library().error
     try:
-        return library().open(address, timeout=(_SECONDS_TO_OPEN, _SECONDS_TO_READ), **how)
+        return _container(address, **how)
     except (errors.FFmpegError, ValueError) as error:
         raise VideoError(_refused(name, error)) from error
+
+
+def _container(address: str, **how: Any) -> Any:
+    """Open it in another thread, since a signal cannot interrupt FFmpeg while it waits."""
+    done: SimpleQueue[Any] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            limits = _SECONDS_TO_OPEN, _SECONDS_TO_READ
+            done.put(library().open(address, timeout=limits, **how))
+        except Exception as error:  # raised again below
+            done.put(error)
+
+    Thread(target=work, name="open", daemon=True).start()
+    found = done.get()
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def _camera(container: Any, name: str, *, paced: bool) -> Camera:
