@@ -21,6 +21,7 @@ from conftest import open_variant, picture
 
 from impasto.controls import Controls
 from impasto.errors import ImpastoError, OptionError, StyleError, VideoError
+from impasto.images.cicp import color_space
 from impasto.images.options import ReadOptions
 from impasto.images.photo import Photo
 from impasto.models import Bundle
@@ -229,6 +230,36 @@ def test_rotated_and_oblong_pixels_are_set_right(tmp_path: Path):
         assert still.pixels(24).shape == (64, 24, 3)
     assert pixels.shape == (128, 48, 3)
     assert pixels[:, :12].min() > 235 and pixels[:, 20:].max() < 25
+
+
+def test_colors_are_those_of_stills(tmp_path: Path):
+    """Of a film in HD that does not tell its matrix, and of one of a phone in HLG with 10 bits."""
+    for name, pixels, tags, red in (
+        ("hd.mkv", "yuv420p", {}, (63, 102, 240)),  # BT.709, limited range
+        ("hlg.mkv", "yuv420p10le", {"color_trc": 18, "color_primaries": 9, "colorspace": 9}, None),
+    ):
+        with av.open(str(tmp_path / name), "w") as container:
+            stream = container.add_stream("ffv1", rate=20)
+            stream.width, stream.height, stream.pix_fmt = 1280, 720, pixels
+            for tag, value in tags.items():
+                setattr(stream.codec_context, tag, value)
+            frame = av.VideoFrame(1280, 720, pixels)
+            for plane, value in zip(frame.planes, red or (721, 512, 512), strict=True):
+                kind = np.uint8 if red else np.uint16
+                plane.update(np.full(plane.buffer_size // kind(0).nbytes, value, kind).tobytes())
+            for tag, value in tags.items():
+                setattr(frame, tag, value)
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        with open_still(str(tmp_path / name)) as still:
+            color = still.pixels(90).reshape(-1, 3).mean(axis=0)
+        assert still.pixels(90).shape == (90, 160, 3)
+        expected: Any = (255, 0, 0)
+        if not red:
+            space = color_space(9, 18)
+            assert space is not None
+            expected = 255 * space.to_srgb(np.full((1, 1, 3), 657 / 876, np.float32))[0, 0]
+        np.testing.assert_allclose(color, expected, atol=1.5)
 
 
 # --- cameras, and what goes wrong with them --------------------------------------------------

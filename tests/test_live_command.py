@@ -25,8 +25,9 @@ from test_cli import COMMAND, imported, names, on_terminal, run, save
 
 from impasto.cli import cli
 from impasto.errors import ImageError, ImpastoError, OptionError, VideoError
+from impasto.video.fitting import fitted
 from impasto.video.recording import Recording
-from impasto.video.virtual import VirtualCamera, fitted
+from impasto.video.virtual import VirtualCamera
 
 av = pytest.importorskip("av", exc_type=ImportError)
 pytest.importorskip("uvicorn")
@@ -288,7 +289,7 @@ def test_record_keeps_times_and_colors(tmp_path: Path):
     # The fourth was less than a millisecond behind the third.
     np.testing.assert_allclose(times, [0, 0.04, 0.13, 0.131, 0.5, 2.25], atol=1e-3)
     for i, picture in enumerate(pictures):
-        assert picture.shape == (48, 64, 3)
+        assert picture.shape == (50, 66, 3)
         mean = picture.reshape(-1, 3).mean(axis=0)
         assert mean[i % 3] >= 250 and sorted(mean)[1] <= 5, mean
     assert codec.tags == (1, 1, 1, 1)

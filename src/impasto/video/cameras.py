@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Event, Thread
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
@@ -23,7 +23,13 @@ from numpy.typing import NDArray
 
 from impasto.errors import VideoError, escaped, one_line
 from impasto.images.resizing import scaled_size
+from impasto.images.writing import quantized
+from impasto.video.colors import FromFilm
+from impasto.video.containers import picture_stream
 from impasto.video.pyav import library
+
+if TYPE_CHECKING:
+    from av import VideoFrame
 
 __all__ = ["Camera", "CameraInfo", "Grabbed", "list_cameras", "open_camera"]
 
@@ -104,6 +110,35 @@ class CameraInfo:
     name: str
 
 
+class Conversion:
+    """Frames in sRGB, upright and with square pixels; what one needed is kept for the next."""
+
+    def __init__(self, aspect: float) -> None:
+        """Begin.
+
+        Args:
+            aspect: width of a pixel over its height.
+        """
+        self._aspect = aspect
+        self._kind: tuple[object, ...] = ()
+        self._convert: FromFilm | None = None
+
+    def __call__(self, frame: VideoFrame, size: int | None) -> NDArray[np.uint8]:
+        """Convert a frame, (H, W, 3); see :meth:`Grabbed.pixels`."""
+        height, width = frame.height, max(1, round(frame.width * self._aspect))
+        if size is not None and min(height, width) > size:
+            height, width = scaled_size(height, width, size)
+        kind = (
+            frame.format.name, frame.width, frame.height, height, width, frame.colorspace,
+            frame.color_range, frame.color_primaries, frame.color_trc, frame.rotation,
+        )  # fmt: skip
+        if self._convert is None or kind != self._kind:
+            self._convert, self._kind = FromFilm(frame, (width, height)), kind
+        image, _ = self._convert(frame)
+        found: NDArray[np.uint8] = quantized(image, 8)
+        return found
+
+
 @dataclass(frozen=True, eq=False)
 class Grabbed:
     """A frame as it came, not yet converted.
@@ -112,13 +147,13 @@ class Grabbed:
         number: of the frames before it.
         captured: the moment at which it was there, in seconds of ``time.perf_counter``.
         frame: of PyAV.
-        aspect: width of a pixel over its height.
+        conversion: that of its source.
     """
 
     number: int
     captured: float
-    frame: Any
-    aspect: float
+    frame: VideoFrame
+    conversion: Conversion
 
     def pixels(self, size: int | None) -> NDArray[np.uint8]:
         """Convert it to sRGB, upright, with square pixels.
@@ -129,14 +164,7 @@ class Grabbed:
         Returns:
             (H, W, 3).
         """
-        height, width = self.frame.height, max(1, round(self.frame.width * self.aspect))
-        if size is not None and min(height, width) > size:
-            height, width = scaled_size(height, width, size)
-        image: NDArray[np.uint8] = self.frame.to_ndarray(
-            format="rgb24", width=width, height=height, interpolation="AREA"
-        )
-        turns = round(self.frame.rotation / 90) % 4  # counter-clockwise
-        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+        return self.conversion(self.frame, size)
 
 
 class Camera:
@@ -151,9 +179,9 @@ class Camera:
             when they are.
     """
 
-    def __init__(self, container: Any, name: str, *, paced: bool) -> None:
-        self._container, self.name, self.paced = container, name, paced
-        self._stream = container.streams.video[0]
+    def __init__(self, container: Any, stream: Any, name: str, *, paced: bool) -> None:
+        self._container, self._stream = container, stream
+        self.name, self.paced = name, paced
         self.height, self.width = self._stream.height, self._stream.width
         self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 30)
 
@@ -167,7 +195,7 @@ class Camera:
             VideoError: if the source fails, such as a camera that is unplugged.
         """
         library_errors = library().error
-        aspect = float(self._stream.sample_aspect_ratio or 1) or 1.0
+        conversion = Conversion(float(self._stream.sample_aspect_ratio or 0) or 1.0)
         number, begin = 0, None
         packets = self._container.demux(self._stream)
         while not stop.is_set():
@@ -188,7 +216,7 @@ class Camera:
                     begin = perf_counter() - time if begin is None else begin
                     if stop.wait(max(0.0, begin + time - perf_counter())):
                         return
-                yield Grabbed(number, perf_counter(), frame, aspect)
+                yield Grabbed(number, perf_counter(), frame, conversion)
                 number += 1
 
     def close(self) -> None:
@@ -311,11 +339,12 @@ def _container(address: str, **how: Any) -> Any:
 
 
 def _camera(container: Any, name: str, *, paced: bool) -> Camera:
-    if not container.streams.video:
+    stream: Any = picture_stream(container)
+    if stream is None:
         container.close()
         raise VideoError(f"{name}: has no pictures in it; give a film or a camera")
-    container.streams.video[0].codec_context.thread_type = "SLICE"  # threads by frame add delay
-    return Camera(container, name, paced=paced)
+    stream.codec_context.thread_type = "SLICE"  # threads by frame add delay
+    return Camera(container, stream, name, paced=paced)
 
 
 def _system() -> System:

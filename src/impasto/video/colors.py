@@ -102,16 +102,18 @@ class FromFilm:
     """Decoded frames in sRGB.
 
     Args:
-        first: the first frame; all others get its size.
+        first: the first frame.
+        size: width and height, before it is turned upright, that all frames get; None: those of the
+            first.
     """
 
-    def __init__(self, first: VideoFrame) -> None:
+    def __init__(self, first: VideoFrame, size: tuple[int, int] | None = None) -> None:
         reformatter = library().video.reformatter
         self._reformatter = reformatter.VideoReformatter()
         flags = reformatter.Interpolation
         # Without these, swscale repeats colors over 2 x 2 pixels, and its numbers are one too low.
         self._flags = flags.BILINEAR | flags.ACCURATE_RND | flags.FULL_CHR_H_INT
-        self._width, self._height = first.width, first.height
+        self._width, self._height = size or (first.width, first.height)
         self.deep, self.alpha = is_deep(first), has_alpha(first)
         self.space = _space(first)
         self.turn = upright(first)

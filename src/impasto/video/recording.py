@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from impasto.errors import OptionError, VideoError, escaped
 from impasto.images.writing import check_target
+from impasto.video.colors import ToFilm
+from impasto.video.fitting import fitted
 from impasto.video.pyav import library, wrapped
 
 __all__ = ["Recording"]
@@ -39,16 +41,15 @@ _TICK = Fraction(1, 1000)
 # Whatever FFmpeg has is written at once, in pieces of a second at most.
 _AT_ONCE = {"flush_packets": "1", "cluster_time_limit": "1000"}
 
-_BT709 = 1  # of matrix, primaries and transfer, by H.273
-_LIMITED = 1  # FFmpeg's number for values from 16 to 235
+_PIXELS = "yuv420p"
 
 
 class Recording:
     """A film that is written frame by frame, and gets its name at the end of its block.
 
     It gets it whatever ends the block, since what was recorded until then is worth keeping. The
-    first frame sets the size; later ones are scaled to it. A side that is odd loses a row of
-    pixels, since H.264 has half as many colors as pixels.
+    first frame sets the size; later ones are fitted into it. A side that is odd gets a row of
+    pixels more, since H.264 has half as many colors as pixels.
 
     Attributes:
         path: of the film.
@@ -108,17 +109,11 @@ class Recording:
         """
         with wrapped(str(self._part), "cannot be written"):
             if self._container is None:
-                self._begin(image.shape[0] // 2 * 2, image.shape[1] // 2 * 2)
-                self._zero = time
-            whole = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
-            frame = library().VideoFrame.from_ndarray(np.ascontiguousarray(whole), format="rgb24")
-            frame = frame.reformat(
-                format="yuv420p",
-                width=self._stream.width,
-                height=self._stream.height,
-                dst_colorspace="ITU709",
-                dst_color_range="MPEG",
-            )
+                self._begin(*image.shape[:2])
+                self._zero, self._shape = time, image.shape
+            if image.shape != self._shape:
+                image = fitted(image, *self._shape[:2])
+            frame = self._to_film(image)
             self._last = max(self._last + 1, round((time - self._zero) / _TICK))
             frame.pts, frame.time_base = self._last, _TICK
             self._container.mux(self._stream.encode(frame))
@@ -150,16 +145,17 @@ class Recording:
 
     def _begin(self, height: int, width: int) -> None:
         av = library()
+        height, width = height + height % 2, width + width % 2
+        self._to_film = ToFilm(_PIXELS, width, height)
         self._container = av.open(
             str(self._part), "w", format="matroska", container_options=_AT_ONCE
         )
         stream = self._stream = self._container.add_stream("libx264", rate=30, options=_SETTINGS)
-        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        stream.height, stream.width, stream.pix_fmt = height, width, _PIXELS
         stream.time_base = stream.codec_context.time_base = _TICK
-        coder = stream.codec_context
-        coder.gop_size = _GROUP
-        coder.colorspace = coder.color_primaries = coder.color_trc = _BT709
-        coder.color_range = _LIMITED
+        stream.codec_context.gop_size = _GROUP
+        for tag, value in self._to_film.tags.items():
+            setattr(stream.codec_context, tag, value)
 
     def _copy(self, target: Path) -> None:
         """Put the packets of the part into the format that was asked for."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from impasto.errors import VideoError, one_line
+from impasto.video.fitting import fitted
 
 __all__ = ["VirtualCamera"]
 
@@ -60,24 +60,3 @@ class VirtualCamera:
     def show(self, image: NDArray[np.uint8]) -> None:
         """Show a frame, (H, W, 3)."""
         self._camera.send(fitted(image, HEIGHT, WIDTH))
-
-
-def fitted(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Scale an image into a frame, in the middle and without distortion.
-
-    Args:
-        image: (H, W, 3).
-        height: of the frame.
-        width: of the frame.
-
-    Example:
-        >>> fitted(np.full((10, 10, 3), 9, np.uint8), 20, 40)[10, [0, 9, 10, 29, 30], 0].tolist()
-        [0, 0, 9, 9, 0]
-    """
-    factor = min(height / image.shape[0], width / image.shape[1])
-    high, wide = (max(1, round(side * factor)) for side in image.shape[:2])
-    scaled = Image.fromarray(image).resize((wide, high), Image.Resampling.BILINEAR)
-    frame = np.zeros((height, width, 3), np.uint8)
-    top, left = (height - high) // 2, (width - wide) // 2
-    frame[top : top + high, left : left + wide] = np.asarray(scaled)
-    return frame
