@@ -11,14 +11,14 @@ import pytest
 
 from impasto.errors import VideoError
 from impasto.video.frames import Frame
-from impasto.video.parts import Encoder, PartFolder
+from impasto.video.parts import PartFolder, PartWriter
 
 ABOUT = {"source": "clip.mp4, 10 bytes", "controls": "alpha=1.0"}
 TIMES = (Fraction(0), Fraction(1001, 30000), Fraction(1, 3))
 
 
 def folder(path: Path, **changes: object) -> PartFolder:
-    return PartFolder(path / "out.mp4", ABOUT, suffix=".mkv", **changes)  # type: ignore[arg-type]
+    return PartFolder(path / "out.mp4", ABOUT, **changes)  # type: ignore[arg-type]
 
 
 def frame(number: int) -> Frame:
@@ -60,9 +60,9 @@ def test_another_film_is_not_gone_on_with(tmp_path: Path) -> None:
     first.add(TIMES, None, None)
     other = {**ABOUT, "controls": "alpha=0.5"}
     with pytest.raises(VideoError, match=r"another controls \(alpha=1.0, now alpha=0.5\).*--over"):
-        PartFolder(tmp_path / "out.mp4", other, suffix=".mkv")
+        PartFolder(tmp_path / "out.mp4", other)
     assert folder(tmp_path).frames == 3  # nothing is lost
-    assert PartFolder(tmp_path / "out.mp4", other, suffix=".mkv", anew=True).frames == 0
+    assert PartFolder(tmp_path / "out.mp4", other, anew=True).frames == 0
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
@@ -81,13 +81,13 @@ def test_the_folder_goes_when_it_holds_nothing(tmp_path: Path) -> None:
     assert not empty.folder.exists()
 
 
-def test_an_encoder_takes_frames_in_their_order(tmp_path: Path) -> None:
+def test_a_writer_takes_frames_in_their_order(tmp_path: Path) -> None:
     seen: list[int] = []
 
     def write(path: Path, frames: Iterator[Frame]) -> None:
         seen.extend(int(each.image[0, 0, 0]) for each in frames)
 
-    encoder = Encoder(write, tmp_path / "part")
+    encoder = PartWriter(write, tmp_path / "part")
     for number in range(40):
         encoder.put(frame(number))
     encoder.close()
@@ -97,23 +97,23 @@ def test_an_encoder_takes_frames_in_their_order(tmp_path: Path) -> None:
     assert encoder.seconds == Fraction(1, 2)
 
 
-def test_the_error_of_an_encoder_reaches_who_feeds_it(tmp_path: Path) -> None:
+def test_the_error_of_a_writer_reaches_who_feeds_it(tmp_path: Path) -> None:
     def write(path: Path, frames: Iterator[Frame]) -> None:
         next(frames)
         raise VideoError("the disk is full")
 
-    encoder = Encoder(write, tmp_path / "part")
+    encoder = PartWriter(write, tmp_path / "part")
     with pytest.raises(VideoError, match="the disk is full"):
         for number in range(100):
             encoder.put(frame(number))
 
 
-def test_an_encoder_can_be_stopped_in_the_middle(tmp_path: Path) -> None:
+def test_a_writer_can_be_stopped_in_the_middle(tmp_path: Path) -> None:
     def write(path: Path, frames: Iterator[Frame]) -> None:
         for _ in frames:
             pass
 
-    encoder = Encoder(write, tmp_path / "part")
+    encoder = PartWriter(write, tmp_path / "part")
     encoder.put(frame(0))
     encoder.stop()
     assert encoder.is_done

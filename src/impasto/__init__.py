@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from impasto.styles.files import load_style, save_style
     from impasto.styles.style import Style, blend_styles
     from impasto.stylizer import Painted, Stylizer, load
+    from impasto.video.film import stylize_video
+    from impasto.video.options import VideoOptions
+    from impasto.video.painting import stylize_frames
 
 __version__ = "0.1.0.dev0"
 
@@ -53,6 +56,7 @@ __all__ = [
     "StyleError",
     "Stylizer",
     "VideoError",
+    "VideoOptions",
     "WebError",
     "__version__",
     "blend_styles",
@@ -62,6 +66,8 @@ __all__ = [
     "read_photo",
     "save_style",
     "strip",
+    "stylize_frames",
+    "stylize_video",
 ]
 
 _HOMES = {
@@ -83,6 +89,9 @@ _HOMES = {
     "impasto.styles.files": ("load_style", "save_style"),
     "impasto.styles.style": ("Style", "blend_styles"),
     "impasto.stylizer": ("Painted", "Stylizer", "load"),
+    "impasto.video.film": ("stylize_video",),
+    "impasto.video.options": ("VideoOptions",),
+    "impasto.video.painting": ("stylize_frames",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

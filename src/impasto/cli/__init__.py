@@ -41,6 +41,10 @@ _COMMANDS = {
         "impasto.cli.stylize:stylize",
         "Paint photographs in the style of a picture, or of several.",
     ),
+    "video": (
+        "impasto.cli.video:video",
+        "Paint a film, with its sound, its times and its colors.",
+    ),
     "live": (
         "impasto.cli.live:live",
         "Paint a camera as it runs, on a page in the browser.",
@@ -74,6 +78,8 @@ _WORDS = {
         ("paint", "transfer", "apply", "run", "convert", "process", "mix", "blend"),
         "impasto stylize",
     ),
+    **dict.fromkeys(("film", "movie", "clip", "animate", "gif"), "impasto video"),
+    **dict.fromkeys(("camera", "webcam", "stream"), "impasto live"),
     **dict.fromkeys(("list", "ls", "gallery", "list-styles"), "impasto styles"),
     **dict.fromkeys(("model", "engines", "engine", "list-models", "info"), "impasto models"),
     "add": "impasto style add",

@@ -17,7 +17,7 @@ from impasto.video.timeline import Timeline
 __all__ = ["LEVELS", "VideoOptions"]
 
 LEVELS = ("off", "light", "strong")
-"""How calm a film becomes."""
+"""Levels of steadiness, from frame by frame to the calmest."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,23 +56,25 @@ class PartFolder:
         target: the result.
         about: what the film is made of, by name: source, styles, options. Parts that were made of
             anything else are not gone on with.
-        suffix: of the parts.
         anew: throw away what another call has begun.
+
+    Attributes:
+        folder: where the parts are.
+        parts: those that are whole.
+        is_new: whether no call has begun this film before.
 
     Raises:
         VideoError: if parts are there that were made of something else, or the folder cannot be
             made.
     """
 
-    def __init__(
-        self, target: Path, about: Mapping[str, str], *, suffix: str, anew: bool = False
-    ) -> None:
+    def __init__(self, target: Path, about: Mapping[str, str], *, anew: bool = False) -> None:
         self.folder = target.with_name(target.name + ".part")
-        self._suffix = suffix
         self._target = target
         try:
             if self.folder.exists():
                 self._check(about, anew)
+            self.is_new = not self.folder.exists()
             if not self.folder.exists():
                 self.folder.mkdir()
                 facts = {"format": _FORMAT, **about}
@@ -103,7 +105,7 @@ class PartFolder:
 
     def path(self, number: int) -> Path:
         """Return the file of a part."""
-        return self.folder / f"{number:06d}{self._suffix}"
+        return self.folder / f"{number:06d}.mkv"
 
     def add(
         self,
@@ -116,7 +118,7 @@ class PartFolder:
         part = Part(self.path(number), times, seconds)
         if state:
             stream = BytesIO()
-            np.savez(stream, **dict(state))
+            np.savez(stream, allow_pickle=False, **state)
             write_whole(self.folder / _STATE.format(number + 1), stream.getvalue(), overwrite=True)
         record = {
             "times": [str(time) for time in times],
@@ -174,7 +176,7 @@ class PartFolder:
             number += 1
 
 
-class Encoder:
+class PartWriter:
     """Encodes one part in a thread of its own, frame by frame as they come.
 
     Args:

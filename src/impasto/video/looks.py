@@ -1,0 +1,178 @@
+"""The look of every frame: styles and strength over time, masks that are films themselves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.controls import Controls
+from impasto.images.arrays import Photo
+from impasto.images.ranges import WHITE
+from impasto.styles.style import Style
+from impasto.video.frames import Film, Frame
+from impasto.video.painting import Look
+from impasto.video.timeline import Timeline
+
+FILM_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
+    *(".3gp", ".ogv", ".wmv", ".flv", ".y4m", ".mxf"),
+)
+"""Suffixes by which a mask, or a map of strength, is known as a film."""
+
+# A mask's frame is looked for from so many seconds before: it may stand that long.
+_BEFORE = Fraction(2)
+
+# Rec. 709: the weights of the sRGB primaries.
+_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+
+def is_film(source: object) -> bool:
+    """Return True for the name of a film.
+
+    Example:
+        >>> is_film("sky.mp4"), is_film("sky.png")
+        (True, False)
+    """
+    if not isinstance(source, str | os.PathLike):
+        return False
+    return Path(source).suffix.lower() in FILM_SUFFIXES
+
+
+class MaskFilm:
+    """A film of a mask, or of a map of strength: white for all of the style, black for none.
+
+    Where its frames have an opacity, that is the mask, as of a picture that is cut out.
+
+    Args:
+        film: open; frames are asked for in the order of their times.
+    """
+
+    def __init__(self, film: Film) -> None:
+        self._film = film
+        self._frames: Iterator[Frame] | None = None
+        self._now: Frame | None = None
+        self._next: Frame | None = None
+
+    def at(self, time: Fraction) -> NDArray[np.float32]:
+        """Return the mask that is seen at a time, (H, W) in [0, 1]; behind its end the last one."""
+        if self._frames is None or (self._now is not None and time < self._now.time):
+            self._open(max(time - _BEFORE, Fraction(0)))
+            if self._now is not None and self._now.time > time:
+                self._open(Fraction(0))
+        while self._next is not None and self._next.time <= time:
+            self._step()
+        if self._now is None:  # its first frame comes later, or it has none
+            return np.zeros((1, 1), np.float32)
+        return _plane(self._now)
+
+    def _open(self, start: Fraction) -> None:
+        self._frames = (each for each in self._film.frames(start) if isinstance(each, Frame))
+        self._next = next(self._frames, None)
+        self._step()
+
+    def _step(self) -> None:
+        assert self._frames is not None
+        self._now, self._next = self._next, next(self._frames, None)
+
+
+class Looks:
+    """Gives the look of the frame that appears at a time.
+
+    Args:
+        styles: of :meth:`impasto.stylizer.Stylizer.prepare`: all that are mixed, or all of the
+            timeline, in the order of ``Timeline.styles``.
+        controls: their pictures read, those that are films replaced by :meth:`split`.
+        timeline: None: the same styles and strength all the time.
+        films: the films among the masks by their numbers, and that of the strength as "alpha".
+    """
+
+    def __init__(
+        self,
+        styles: Sequence[Style | Photo],
+        controls: Controls,
+        timeline: Timeline | None,
+        films: dict[int | str, MaskFilm],
+    ) -> None:
+        self._styles, self._controls, self._timeline = tuple(styles), controls, timeline
+        self._films = films
+
+    @staticmethod
+    def split(
+        controls: Controls, files: ExitStack, open_film: Callable[[Any], Film]
+    ) -> tuple[Controls, dict[int | str, MaskFilm]]:
+        """Open the films among the masks and the strength.
+
+        Args:
+            controls: as a user gives them.
+            files: closes the films.
+            open_film: opens one.
+
+        Returns:
+            Controls with a plain plane in place of every film, and the films.
+
+        Raises:
+            VideoError: if one cannot be read.
+        """
+        films: dict[int | str, MaskFilm] = {}
+        white = np.ones((1, 1), np.float32)
+
+        def opened(source: Any, key: int | str) -> Any:
+            if not is_film(source):
+                return source
+            films[key] = MaskFilm(files.enter_context(open_film(source)))
+            return white
+
+        masks = [opened(mask, number) for number, mask in enumerate(controls.masks)]
+        alpha = opened(controls.alpha, "alpha")
+        if films:
+            controls = replace(controls, masks=masks, alpha=alpha)
+        return controls, films
+
+    def __call__(self, time: Fraction) -> Look:
+        """Return the look of the frame that appears at a time, in seconds."""
+        styles, controls = self._styles, self._controls
+        if self._timeline is not None:
+            moment = self._timeline.at(time)
+            if moment.styles:
+                styles = tuple(self._styles[number] for number in moment.styles)
+                controls = replace(controls, weights=moment.weights if len(styles) > 1 else None)
+            if moment.alpha is not None:
+                controls = replace(controls, alpha=moment.alpha)
+        if not self._films:
+            return Look(styles, controls)
+        if "alpha" in self._films:
+            controls = replace(controls, alpha=self._films["alpha"].at(time))
+        masks = [
+            self._films[number].at(time) if number in self._films else mask
+            for number, mask in enumerate(controls.masks)
+        ]
+        # A style whose mask is empty for a while is not in the picture for as long.
+        seen = [number for number, mask in enumerate(masks) if not _is_empty(mask)]
+        weights = controls.weights
+        if weights is not None:
+            weights = [weights[number] for number in seen]
+        if masks and (not seen or (weights is not None and not any(weights))):
+            return Look((), self._controls)
+        controls = replace(controls, masks=[masks[number] for number in seen], weights=weights)
+        return Look([styles[number] for number in seen] if masks else styles, controls)
+
+
+def _is_empty(mask: Any) -> bool:
+    return isinstance(mask, np.ndarray) and not mask.any()
+
+
+def _plane(frame: Frame) -> NDArray[np.float32]:
+    plane = frame.opacity
+    white = np.float32(WHITE[frame.image.dtype.str[1:]])
+    if plane is not None:
+        return plane.astype(np.float32) / white
+    gray: NDArray[np.float32] = (frame.image.astype(np.float32) @ _LUMA) / white
+    return gray.clip(0, 1)

@@ -1,0 +1,383 @@
+"""Frames through a model: several at once, steadied, and in their order.
+
+A frame takes the same time in one thread whether or not another frame is painted beside it, but two
+threads at one frame wait for each other. So as many frames are painted at once as there are cores,
+each in an engine of one thread.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import count
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.controls import Controls
+from impasto.controls.masks import fit
+from impasto.errors import VideoError
+from impasto.images.arrays import Photo
+from impasto.images.options import ReadOptions
+from impasto.images.photo import fit_photo
+from impasto.images.ranges import FIXED, WHITE, fractions
+from impasto.images.writing import quantized
+from impasto.painting import Budget
+from impasto.painting.plan import process_bytes
+from impasto.styles.style import Style
+from impasto.stylizer import Styles, Stylizer
+from impasto.video.frames import Frame
+from impasto.video.options import VideoOptions
+from impasto.video.steady import Prepared, SteadyInput, SteadyOutput, cropped, padded
+
+State: TypeAlias = Mapping[str, NDArray[Any]]
+
+# Frames that wait for a worker: one, so that none waits for a frame.
+_AHEAD = 1
+# A worker that has less than this paints in tiles so small that most of its work is their rims.
+_LEAST_BYTES = 250_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """The styles and the controls that a frame is painted with.
+
+    Attributes:
+        styles: of :meth:`impasto.stylizer.Stylizer.prepare`; none: the frame stays as it is.
+        controls: one weight and one mask for each style, if any; their pictures read.
+    """
+
+    styles: Sequence[Style | Photo]
+    controls: Controls
+
+
+@dataclass(frozen=True, eq=False)
+class PaintedFrame:
+    """A frame that was painted.
+
+    Attributes:
+        frame: the result.
+        photo: the frame as the model saw it, (H, W, 3) in [0, 1].
+        plain: the result before it was blended with those before it, (H, W, 3) in [0, 1].
+        cut: whether a new shot begins with it.
+        state: what :meth:`FramePainter.restore` needs to go on behind this frame, if asked for.
+    """
+
+    frame: Frame
+    photo: NDArray[np.float32]
+    plain: NDArray[np.float32]
+    cut: bool
+    state: State | None = None
+
+
+@dataclass(frozen=True)
+class Crew:
+    """How many frames are painted at once, and with what.
+
+    Attributes:
+        workers: the number of frames.
+        threads: that the engine uses for each of them.
+        budget: memory and tiles of each.
+    """
+
+    workers: int
+    threads: int
+    budget: Budget
+
+    @classmethod
+    def of(cls, model: Stylizer, height: int, width: int, budget: Budget, cores: int) -> Crew:
+        """Share the cores and the memory among the frames that are painted at once.
+
+        Args:
+            model: the model. What is no trained model paints one frame at a time.
+            height: of the frames, in pixels.
+            width: of the frames.
+            budget: memory of the whole process, and tiles.
+            cores: how many threads may be used.
+
+        Example:
+            >>> Crew.of(model, 720, 1280, Budget(), 2).workers               # doctest: +SKIP
+            2
+        """
+        card = getattr(model.painter, "card", None)
+        if card is None:
+            return cls(1, cores, budget)
+        frame = 4 * 3 * height * width
+        base = process_bytes(card)
+        for workers in range(cores, 1, -1):
+            # Photographs and results in floats, and what steadying keeps of the frame before.
+            held = frame * (2 * workers + _AHEAD + 3)
+            share = (budget.memory - base - held) // workers
+            if share >= min(_LEAST_BYTES, budget.memory // 2):
+                return cls(workers, 1, replace(budget, memory=base + share))
+        share = max(budget.memory - base - frame * (5 + _AHEAD), _LEAST_BYTES)
+        return cls(1, cores, replace(budget, memory=base + share))
+
+
+class FramePainter:
+    """Paints the frames of one film, one after the other; keeps only what steadying needs.
+
+    Args:
+        model: as the crew wants it (:meth:`impasto.stylizer.Stylizer.with_threads`).
+        looks: gives the look of the frame that appears at a time.
+        steady: a name in :data:`impasto.video.steady.LEVELS`.
+        size: shorter side of the results in pixels; None: the frames' own.
+        crew: how many frames are painted at once.
+        deep: whether results have 16 bits.
+    """
+
+    def __init__(
+        self,
+        model: Stylizer,
+        looks: Callable[[Fraction], Look],
+        *,
+        steady: str,
+        size: int | None = None,
+        crew: Crew,
+        deep: bool = False,
+    ) -> None:
+        self._model, self._looks, self._size, self._crew = model, looks, size, crew
+        self._deep = deep
+        self._input: SteadyInput | None = None
+        self._output: SteadyOutput | None = None
+        self._multiple = lattice_of(model)
+        if steady != "off":
+            self._input = SteadyInput(steady, self._multiple)
+            self._output = SteadyOutput(steady)
+
+    def paint(self, frames: Iterable[Frame], *, every: int = 0) -> Iterator[PaintedFrame]:
+        """Paint frames, in their order.
+
+        Args:
+            frames: upright, of one size; taken one by one, as they are needed.
+            every: each so many frames the state is given too; 0 for never.
+
+        Raises:
+            VideoError: if a frame has another size than the first.
+            ImpastoError: as :meth:`impasto.stylizer.Stylizer.paint`.
+        """
+        pending: deque[tuple[_Job, Future[NDArray[np.float32]]]] = deque()
+        shape: tuple[int, ...] = ()
+        with ThreadPoolExecutor(self._crew.workers, "impasto-frame") as pool:
+            try:
+                for index, frame in enumerate(frames, start=1):
+                    shape = shape or frame.image.shape
+                    if frame.image.shape != shape:
+                        raise VideoError(_size_changed(frame, shape))
+                    job = self._prepared(frame, wants_state=bool(every) and index % every == 0)
+                    pending.append((job, pool.submit(self._painted, job)))
+                    if len(pending) > self._crew.workers + _AHEAD:
+                        yield self._finished(*pending.popleft())
+                while pending:
+                    yield self._finished(*pending.popleft())
+            finally:
+                for _, future in pending:
+                    future.cancel()
+
+    def restore(self, state: State) -> None:
+        """Go on behind the frame that gave the state, as if it had just been painted."""
+        if self._input is not None and self._output is not None:
+            self._input.restore(_part(state, "input"))
+            self._output.restore(_part(state, "output"))
+
+    def _prepared(self, frame: Frame, *, wants_state: bool) -> _Job:
+        look = self._looks(frame.time)
+        opacity = None if frame.opacity is None else _floats(frame.opacity)
+        photo = Photo(_floats(frame.image), opacity, f"the frame at {float(frame.time):.2f} s")
+        photo = fit_photo(photo, self._size)
+        if self._input is None:
+            return _Job(frame, photo, look, None, {} if wants_state else None)
+        prepared = self._input(photo.image)
+        state = _named("input", self._input.state()) if wants_state else None
+        return _Job(frame, photo, look, prepared, state)
+
+    def _painted(self, job: _Job) -> NDArray[np.float32]:
+        photo, look = job.photo, job.look
+        if not look.styles or (isinstance(look.controls.alpha, float) and look.controls.alpha == 0):
+            return photo.image
+        image = photo.image if job.prepared is None else job.prepared.image
+        if job.prepared is None or self._multiple == 1:
+            return self._model.paint(
+                image,
+                look.styles,
+                look.controls,
+                opacity=photo.alpha,
+                budget=self._crew.budget,
+            ).image
+        size, offset = (photo.height, photo.width), job.prepared.offset
+
+        def moved(plane: Any) -> NDArray[np.float32]:  # maps are read: arrays, or their windows
+            return padded(fit(plane, *size), offset, self._multiple)
+
+        controls = look.controls
+        if controls.masks or not isinstance(controls.alpha, float):
+            alpha = controls.alpha if isinstance(controls.alpha, float) else moved(controls.alpha)
+            controls = replace(controls, alpha=alpha, masks=[moved(m) for m in controls.masks])
+        painted = self._model.paint(
+            padded(image, offset, self._multiple),
+            look.styles,
+            controls,
+            opacity=None if photo.alpha is None else moved(photo.alpha),
+            budget=self._crew.budget,
+        )
+        return cropped(painted.image, offset, size)
+
+    def _finished(self, job: _Job, future: Future[NDArray[np.float32]]) -> PaintedFrame:
+        plain = future.result()
+        painted, state = plain, job.state
+        if self._output is not None and job.prepared is not None:
+            painted = self._output(job.prepared, plain)
+            if state is not None:
+                state = {**state, **_named("output", self._output.state())}
+        depth = 16 if self._deep else 8
+        opacity = None if job.photo.alpha is None else quantized(job.photo.alpha, depth)
+        frame = replace(job.frame, image=quantized(painted, depth), opacity=opacity)
+        cut = job.prepared is not None and job.prepared.cut
+        return PaintedFrame(frame, job.photo.image, plain, cut, state)
+
+
+def stylize_frames(
+    model: Stylizer,
+    arrays: Iterable[NDArray[Any]],
+    style: Styles,
+    controls: Controls = Controls(),
+    *,
+    steady: str = "light",
+    read: ReadOptions = ReadOptions(),
+    budget: Budget = Budget(),
+    threads: int | None = None,
+) -> Iterator[NDArray[Any]]:
+    """Paint the frames of a film that a program has as arrays.
+
+    Args:
+        model: of :func:`impasto.load`.
+        arrays: (H, W, 3) or (H, W, 4), uint8 or uint16, sRGB, all of one size; taken one by one, a
+            few ahead of the results.
+        style: as for :meth:`impasto.stylizer.Stylizer.stylize`.
+        controls: strength, weights, masks and colors.
+        steady: "off", "light" or "strong": how calm the film becomes.
+        read: the size of the results and of the styles.
+        budget: memory of the whole process, and tiles.
+        threads: how many threads may be used; None: one for each core.
+
+    Returns:
+        For every array one of the same dtype and channels, in their order.
+
+    Raises:
+        VideoError: if an array is no such frame, or has another size than the first.
+        StyleError: as :meth:`impasto.stylizer.Stylizer.stylize`.
+        OptionError: the same, or if steady is no such level.
+
+    Example:
+        >>> painted = stylize_frames(model, frames, "munch-scream")         # doctest: +SKIP
+        >>> for image in painted: show(image)                               # doctest: +SKIP
+    """
+    VideoOptions(steady=steady)  # refuses what is no level
+    given: list[Any] = list(style) if isinstance(style, list | tuple) else [style]
+    model.check(controls, len(given), budget)
+    cores = threads or available_cores()
+    with ExitStack() as files:
+        styles = [model.prepare(each, controls, read) for each in given]
+        controls = controls.opened(files, max_pixels=read.max_pixels)
+        model.check(controls, len(styles), budget)
+        look = Look(styles, controls)
+        stream = iter(arrays)
+        first = next(stream, None)
+        if first is None:
+            return
+        _check_array(first)
+        height, width = first.shape[:2]
+        crew = Crew.of(model, height, width, budget, cores)
+        painter = FramePainter(
+            model.with_threads(crew.threads),
+            lambda time: look,
+            steady=steady,
+            size=read.size,
+            crew=crew,
+            deep=first.dtype.itemsize > 1,
+        )
+        for painted in painter.paint(_framed(first, stream)):
+            frame = painted.frame
+            if frame.opacity is None:
+                yield frame.image
+            else:
+                yield np.dstack([frame.image, frame.opacity])
+
+
+def lattice_of(model: Stylizer) -> int:
+    """Return the distance of the points of a model's lattice in pixels; 1 if it has none."""
+    card = getattr(model.painter, "card", None)
+    return 1 if card is None else int(card.multiple)
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A frame on its way: as it came, in floats at its size, and after the first stage."""
+
+    frame: Frame
+    photo: Photo
+    look: Look
+    prepared: Prepared | None
+    state: State | None
+
+
+def _framed(first: NDArray[Any], others: Iterator[NDArray[Any]]) -> Iterator[Frame]:
+    """Arrays as frames, one a second: the times do not matter."""
+    array: NDArray[Any] | None = first
+    for second in count():
+        if array is None:
+            return
+        _check_array(array)
+        opacity = array[..., 3] if array.shape[2] == 4 else None
+        yield Frame(array[..., :3], Fraction(second), opacity)
+        array = next(others, None)
+
+
+def _floats(values: NDArray[Any]) -> NDArray[np.float32]:
+    white = WHITE[values.dtype.str[1:]]
+    return fractions(values, None, white=white, name="the frame", what="its values")
+
+
+def _check_array(array: Any) -> None:
+    if not isinstance(array, np.ndarray):
+        raise VideoError(f"a frame must be an array, not a {type(array).__name__}")
+    if array.ndim != 3 or array.shape[2] not in (3, 4) or array.dtype.str[1:] not in FIXED:
+        raise VideoError(
+            "a frame must be (H, W, 3) or (H, W, 4) numbers of type uint8 or uint16, not "
+            f"{array.shape} {array.dtype}"
+        )
+
+
+def _size_changed(frame: Frame, shape: tuple[int, ...]) -> str:
+    height, width = frame.image.shape[:2]
+    return (
+        f"the frame at {float(frame.time):.2f} s has {width} x {height} pixels and the first one "
+        f"{shape[1]} x {shape[0]}: a film has one size; cut it there, or scale it before"
+    )
+
+
+def _named(stage: str, state: State) -> dict[str, NDArray[Any]]:
+    return {f"{stage}.{name}": values for name, values in state.items()}
+
+
+def _part(state: State, stage: str) -> dict[str, NDArray[Any]]:
+    before = f"{stage}."
+    return {
+        name.removeprefix(before): values
+        for name, values in state.items()
+        if name.startswith(before)
+    }
