@@ -526,6 +526,17 @@ def test_a_gif_keeps_its_colors_until_the_next_shot(tmp_path: Path) -> None:
         assert np.abs(frame.image.astype(int) - image).mean() < 9
 
 
+def test_a_gif_has_no_colors_for_what_is_not_seen(tmp_path: Path) -> None:
+    """A few colors around which anything may be hidden come back exactly."""
+    image = np.random.default_rng(1).integers(0, 256, (60, 90, 3), np.uint8)
+    image[20:40, 30:60] = painted(0, (20, 30)) // 64 * 64
+    opacity = np.zeros((60, 90), np.uint8)
+    opacity[20:40, 30:60] = 255
+    write(tmp_path / "a.gif", [Frame(image, F(i, 25), opacity) for i in range(2)])
+    found, _ = decoded(read(tmp_path / "a.gif"))
+    np.testing.assert_array_equal(found[1].image[20:40, 30:60], image[20:40, 30:60])
+
+
 @pytest.mark.parametrize(
     ("suffix", "rate"), [("gif", F(30)), ("gif", F(24000, 1001)), ("webp", F(60)), ("png", F(60))]
 )

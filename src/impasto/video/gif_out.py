@@ -63,7 +63,8 @@ class GifWriter:
 
     def encoded(self, image: Pixels, opacity: Pixels | None) -> bytes:
         """Return the part of a frame that is not as the one before it, and its colors."""
-        entries, anew = self._entries(image)
+        seen = None if opacity is None else opacity >= 128
+        entries, anew = self._entries(image, seen)
         if opacity is not None:
             self._half = self._half or bool(((opacity > 0) & (opacity < 255)).any())
             entries[opacity < 128] = _HOLE
@@ -109,10 +110,14 @@ class GifWriter:
             again = min(self._plays - 1, 0xFFFF) if self._plays else 0
             self._file.write(b"!\xff\x0bNETSCAPE2.0\3\1" + struct.pack("<H", again) + b"\0")
 
-    def _entries(self, image: Pixels) -> tuple[NDArray[np.uint8], bool]:
+    def _entries(
+        self, image: Pixels, seen: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.uint8], bool]:
         """Return the entries of the palette for a frame, and whether the palette is a new one."""
         step = math.ceil(math.sqrt(image.shape[0] * image.shape[1] / _LOOKED_AT))
         some, kept = image[::step, ::step], self._palette
+        if seen is not None and (shown := seen[::step, ::step]).any():
+            some = some[shown][None]
         if kept is not None and _error(some, kept) <= _WORSE * self._error + _LEVELS:
             return _nearest(image, kept), False
         own = _palette_of(some)
