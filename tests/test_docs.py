@@ -25,10 +25,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import av
 import click
 import numpy as np
 import pytest
@@ -36,6 +38,7 @@ from PIL import Image
 
 import impasto
 from impasto.cli import cli, main
+from impasto.video.timeline import read_timeline
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("examples", "trained", "recipes", "experiments")
@@ -173,6 +176,14 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with Image.open(path) as image:
             image.reduce(6).save(target)
+    frames = [Image.open(path).reduce(8) for path in (examples / "photos").glob("*.jpg")]
+    frames = [frame.convert("RGB").resize((64, 48)) for frame in frames]
+    frames[0].save(folder / "cat.gif", save_all=True, append_images=frames[1:], duration=200)
+    (folder / "shots").mkdir()
+    for number, frame in enumerate(frames, 1):
+        frame.save(folder / "shots" / f"shot-{number:04d}.png")
+    save_clip(folder / "clip.mp4", [np.asarray(frame) for frame in frames[:4]])
+    (folder / "styles.toml").write_text(next(b.text for b in BLOCKS if "[[style]]" in b.text))
     ramp = np.linspace(0, 255, 64, dtype=np.uint8)[:, None].repeat(64, axis=1)
     Image.fromarray(ramp).save(folder / "ground.png")
     Image.fromarray(255 - ramp).save(folder / "sky.png")
@@ -180,6 +191,16 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (ROOT / name).exists():
             (folder / name).symlink_to(ROOT / name)
     return folder
+
+
+def save_clip(path: Path, frames: list[np.ndarray]) -> None:
+    """Write a film whose frames last four seconds, so that it is long and soon painted."""
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("libx264", rate=Fraction(1, 4))
+        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
+        for frame in frames:
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        film.mux(stream.encode())
 
 
 @pytest.fixture
@@ -439,6 +460,9 @@ def test_toml_is_read(tmp_path: Path) -> None:
 
             (tmp_path / "config.toml").write_text(block.text)
             read_config(tmp_path / "config.toml")
+        elif "style" in values and "at" in values["style"][0]:
+            (tmp_path / "styles.toml").write_text(block.text)
+            assert read_timeline(tmp_path / "styles.toml").styles
 
 
 # ------------------------------------------------------------------------- the checks themselves
