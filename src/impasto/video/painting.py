@@ -78,7 +78,7 @@ class PaintedFrame:
 
 @dataclass(frozen=True)
 class Crew:
-    """How many frames are painted at once, and with what.
+    """The number of frames that are painted at once, and what each of them may use.
 
     Attributes:
         workers: the number of frames.

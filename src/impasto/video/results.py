@@ -1,4 +1,4 @@
-"""Where painted frames go: into parts that become a film, into pictures, or into a stream."""
+"""Results of films: parts that become a film, pictures, or a stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Protocol
 from impasto.errors import ImageError, ImpastoError, VideoError, one_line
 from impasto.images.files import whole_path
 from impasto.images.writing import check_target
-from impasto.video.encoding import Encoding, choose_encoding, write_part
+from impasto.video.encoding import CONTAINERS, Encoding, choose_encoding, write_part
 from impasto.video.frames import FilmInfo
 from impasto.video.joining import join
 from impasto.video.numbered import NumberedTarget
@@ -23,6 +23,7 @@ from impasto.video.painting import PaintedFrame, State
 from impasto.video.parts import Part, PartFolder, PartWriter
 from impasto.video.pictures import is_picture_target, open_pictures_target
 from impasto.video.streams import StreamTarget
+from impasto.video.tracks import SourceTracks
 
 # Parts that are being encoded at a time: the next one begins while the last one is finished.
 _WRITERS = 2
@@ -38,7 +39,7 @@ class Result(Protocol):
 
     @property
     def deep(self) -> bool:
-        """Whether its frames shall have 16 bits."""
+        """True if its frames shall have 16 bits."""
         ...
 
     @property
@@ -58,7 +59,7 @@ class Result(Protocol):
 
     @property
     def is_kept(self) -> bool:
-        """Whether another call can go on with what is written."""
+        """True if another call can go on with what is written."""
         ...
 
     def state(self) -> State:
@@ -115,9 +116,10 @@ def open_result(
         return _Simple(None, stream)
     if is_picture_target(target):
         writer = open_pictures_target(target, facts, save=video.save)
+        lost = _tracks_of(source)
         if isinstance(writer, NumberedTarget):
-            return _Numbered(target, facts, video, about)
-        return _Simple(target, writer)
+            return _Numbered(target, facts, video, about, lost)
+        return _Simple(target, writer, lost)
     encoding = choose_encoding(facts, target.suffix, codec=video.codec, crf=video.crf)
     try:
         check_target(target, overwrite=video.save.overwrite)
@@ -228,9 +230,15 @@ class _Numbered:
     """Numbered pictures, each of them a part of its own; what is recorded is how many are done."""
 
     def __init__(
-        self, target: Path, info: FilmInfo, video: VideoOptions, about: Mapping[str, str]
+        self,
+        target: Path,
+        info: FilmInfo,
+        video: VideoOptions,
+        about: Mapping[str, str],
+        lost: tuple[str, ...],
     ) -> None:
         self.path: Path | None = target
+        self._lost = lost
         # What a call has written that is gone on with behind its last record is written again.
         self._writer = NumberedTarget(target, info, replace(video.save, overwrite=True))
         self.deep = self._writer.deep
@@ -263,7 +271,7 @@ class _Numbered:
 
     def finish(self) -> tuple[str, ...]:
         self._folder.remove()
-        return self._writer.finish()
+        return (*self._writer.finish(), *self._lost)
 
     def stop(self, *, keep: bool) -> None:
         self._folder.remove_if_empty()
@@ -278,8 +286,8 @@ class _Simple:
     until: Fraction | None = None
     is_kept = False
 
-    def __init__(self, path: Path | None, writer: Any) -> None:
-        self.path, self._writer = path, writer
+    def __init__(self, path: Path | None, writer: Any, lost: tuple[str, ...] = ()) -> None:
+        self.path, self._writer, self._lost = path, writer, lost
         self.deep = writer.deep
 
     def state(self) -> State:
@@ -289,8 +297,17 @@ class _Simple:
         self._writer.write(painted.frame)
 
     def finish(self) -> tuple[str, ...]:
-        remarks: tuple[str, ...] = self._writer.finish()
-        return remarks
+        return (*self._writer.finish(), *self._lost)
 
     def stop(self, *, keep: bool) -> None:
         self._writer.stop()
+
+
+def _tracks_of(source: Path | None) -> tuple[str, ...]:
+    """A remark on the sound and the other tracks of a source, which pictures do not hold."""
+    if source is None:
+        return ()
+    tracks = SourceTracks(source, CONTAINERS[".mkv"], Fraction(0), None, is_pipe=True)
+    names = tracks.names
+    tracks.close()
+    return (f"pictures hold no sound: {', '.join(names)} left out",) if names else ()

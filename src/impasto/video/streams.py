@@ -68,7 +68,7 @@ class StreamTarget:
 
     @property
     def deep(self) -> bool:
-        """Whether it takes frames of 16 bits."""
+        """True if it takes frames of 16 bits."""
         return self._writer.deep
 
     def write(self, frame: Frame) -> None:
