@@ -157,6 +157,31 @@ def test_ctrl_c_leaves_nothing_under_the_name_and_a_film_on_request(
     assert times[0] == 0
 
 
+def test_numbered_pictures_go_on_after_kill(clip: Path, tmp_path: Path) -> None:
+    options = (clip, "-s", STYLE, "--to", "3.5")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = run(*options, "-o", whole)
+    assert done.returncode == 0, done.stderr
+    assert "pictures hold no sound: " in done.stderr
+    process = subprocess.Popen(
+        command(*options, "-o", killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    wait_for_parts(tmp_path / "killed.part", 1, process)
+    process.kill()
+    process.wait()
+    begun = (killed / "frame-000001.png").stat().st_mtime_ns
+    assert run(*options, "-o", killed).returncode == 0
+    names = [f"frame-{number:06d}.png" for number in range(1, 36)]
+    assert sorted(each.name for each in killed.iterdir()) == names
+    for name in names:
+        assert (killed / name).read_bytes() == (whole / name).read_bytes()
+    assert (killed / "frame-000001.png").stat().st_mtime_ns == begun  # not painted again
+    again = run(*options, "-o", killed)
+    assert again.returncode == 2
+    assert "picture 1 exists already" in again.stderr
+    assert (killed / "frame-000001.png").stat().st_mtime_ns == begun
+
+
 def test_other_options_do_not_go_on_with_a_film(clip: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
     process = subprocess.Popen(
