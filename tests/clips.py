@@ -68,12 +68,23 @@ def window(
     return np.asarray(part, np.float32)
 
 
-def pan(size: Size, *, dx: float = 2.37, dy: float = 0.61) -> Clip:
-    """The camera moves over a photograph by (dx, dy) pixels a frame."""
-    # As large as the way needs it, and at least 1.5 frames.
-    room = max(1.5, 1 + (abs(dx) * size.count + 2) / size.width)
-    room = max(room, 1 + (abs(dy) * size.count + 2) / size.height)
-    image = photograph("coffee", size.height, size.width, room)
+PAN = (2.37, 0.61)
+"""The motion of the camera, in pixels a frame."""
+
+
+def pan_photograph(size: Size, dx: float = PAN[0], dy: float = PAN[1]) -> Image.Image:
+    """The photograph that a camera moves over: as large as its way needs, at least 1.5 frames."""
+    room = max(
+        1.5,
+        1 + (dx * size.count + 2) / size.width,
+        1 + (dy * size.count + 2) / size.height,
+    )
+    return photograph("coffee", size.height, size.width, room)
+
+
+def pan(size: Size, *, dx: float = PAN[0], dy: float = PAN[1]) -> Clip:
+    """The camera moves over a photograph by (dx, dy) pixels a frame, none of them negative."""
+    image = pan_photograph(size, dx, dy)
     frames = [_levels(window(image, size, t * dx, t * dy)) for t in range(size.count)]
     flow = np.broadcast_to(np.array([dx, dy], np.float32), (size.height, size.width, 2))
     return Clip(frames, [flow] * size.count, [_nowhere(size)] * size.count)

@@ -28,7 +28,7 @@ from impasto.video.steady import (
     padded,
 )
 
-SMALL = Size(192, 320, 14)
+SMALL = Size(192, 320, 12)
 """Smaller than in `benchmarks/steady.py`, whose bars are narrower: in small frames, a pan changes
 more of what the statistics are taken of."""
 

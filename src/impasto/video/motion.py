@@ -17,6 +17,7 @@ wide, and told in pixels of those:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -59,6 +60,9 @@ _TEXTURED = 2.0
 
 _RIDGE = 9.0 * BLOCK**2
 """Texture, in squares of levels over 3 x 3 blocks, below which a block keeps the motion it has."""
+
+_BAND = 20_000
+"""Pixels that are moved at once."""
 
 _WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -108,17 +112,17 @@ def shrink(image: NDArray[Any], factor: int) -> Floats:
         (H // factor, W // factor, ...).
     """
     height, width = image.shape[0] // factor, image.shape[1] // factor
-    small = np.asarray(image[: height * factor, : width * factor], np.float32)
+    part = np.asarray(image[: height * factor, : width * factor], np.float32)
     if factor == 1:
-        return small
-    rows = small[::factor].copy()
-    for k in range(1, factor):
-        rows += small[k::factor]
-    sums = rows[:, ::factor].copy()
-    for k in range(1, factor):
-        sums += rows[:, k::factor]
-    sums *= np.float32(1 / factor**2)
-    return sums
+        return part
+    rows = part[::factor] + part[1::factor]
+    for k in range(2, factor):
+        rows += part[k::factor]
+    # As a product of matrices, which is three times as fast as sums of columns.
+    channels = math.prod(image.shape[2:])
+    weights = np.tile(np.eye(channels, dtype=np.float32), (factor, 1)) / np.float32(factor**2)
+    sums = rows.reshape(height * width, factor * channels) @ weights
+    return np.asarray(sums.reshape(height, width, *image.shape[2:]), np.float32)
 
 
 def gray(image: Floats) -> Floats:
@@ -194,7 +198,7 @@ def dominant_motion(now: Floats, before: Floats, vectors: Floats) -> Shift:
     agree = textured & (np.abs(vectors - middle).max(axis=-1) <= 1.5)
     if not agree.any():
         return _NO_SHIFT
-    x, y = np.rint(vectors[agree].mean(axis=0)).tolist()
+    x, y = vectors[agree].mean(axis=0).tolist()
     now, before = _blurred(now), _blurred(before)
     for _ in range(3):
         moved, seen = _translated(before, x, y)
@@ -205,7 +209,7 @@ def dominant_motion(now: Floats, before: Floats, vectors: Floats) -> Shift:
         total = [float(sums[agree & seen].sum()) for sums in equations]
         step_x, step_y = _solved(*total, ridge=1.0)
         x, y = x + min(max(step_x, -1.0), 1.0), y + min(max(step_y, -1.0), 1.0)
-        if max(abs(step_x), abs(step_y)) < 0.01:
+        if max(abs(step_x), abs(step_y)) < 0.02:
             break
     if max(abs(x - middle[0]), abs(y - middle[1])) > 2:  # a pattern that misled
         x, y = middle.tolist()
@@ -271,11 +275,10 @@ def is_cut(now: Floats, before: Floats, vectors: Floats) -> bool:
     rows, columns = vectors.shape[:2]
     height, width = rows * BLOCK, columns * BLOCK
     here = now[:height, :width]
-    y = np.arange(height)[:, None] + _repeated(vectors[..., 1]).astype(np.intp)
-    x = np.arange(width)[None, :] + _repeated(vectors[..., 0]).astype(np.intp)
+    x, y = (place.astype(np.intp) for place in origins(_repeated(vectors)))
     np.clip(y, 0, before.shape[0] - 1, out=y)
     np.clip(x, 0, before.shape[1] - 1, out=x)
-    there = before[y, x]
+    there = before.ravel().take(y * before.shape[1] + x)
     area = np.float32(BLOCK**2)
     mean_here, mean_there = _block_sums(here) / area, _block_sums(there) / area
     pattern = here - _repeated(mean_here)
@@ -332,11 +335,16 @@ def enlarge(plane: Floats, height: int, width: int, factor: float) -> Floats:
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, box=box))
 
 
-def origins(flow: Floats) -> tuple[Floats, Floats]:
-    """The places where pixels came from: their x and their y, each (H, W)."""
+def origins(flow: Floats, top: int = 0) -> tuple[Floats, Floats]:
+    """The places where pixels came from: their x and their y, each (H, W).
+
+    Args:
+        flow: (H, W, 2), of a picture or of rows of it.
+        top: the first row.
+    """
     height, width = flow.shape[:2]
     x = flow[..., 0] + np.arange(width, dtype=np.float32)
-    y = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    y = flow[..., 1] + np.arange(top, top + height, dtype=np.float32)[:, None]
     return np.asarray(x, np.float32), np.asarray(y, np.float32)
 
 
@@ -352,29 +360,37 @@ def warp(image: Floats, flow: Floats, *, cubic: bool = True) -> Floats:
         As the image; beyond its border the border goes on.
     """
     height, width = flow.shape[:2]
-    x, y = origins(flow)
-    np.clip(x, 0, width - 1, out=x)
-    np.clip(y, 0, height - 1, out=y)
-    corner_x, corner_y = np.floor(x), np.floor(y)
-    left, top = corner_x.astype(np.int32), corner_y.astype(np.int32)
-    first, taps = (-1, _cubic_taps) if cubic else (0, _linear_taps)
-    across, down = taps(x - corner_x), taps(y - corner_y)
-    columns = [np.clip(left + (k + first), 0, width - 1) for k in range(len(across))]
-    rows = [np.clip(top + (k + first), 0, height - 1) * np.int32(width) for k in range(len(down))]
+    reach, taps = (1, _cubic_taps) if cubic else (0, _linear_taps)
     planes = image[..., None] if image.ndim == 2 else image
-    result = np.zeros(planes.shape, np.float32)
-    flat = [np.ascontiguousarray(planes[..., c]).ravel() for c in range(planes.shape[2])]
-    line, taken = np.empty_like(x), np.empty_like(x)
-    for row, weight in zip(rows, down, strict=True):
-        places = [row + column for column in columns]
+    border = (reach, reach + 1)
+    flat = [np.pad(planes[..., c], border, mode="edge").ravel() for c in range(planes.shape[2])]
+    line_length = width + 2 * reach + 1
+    result = np.empty(planes.shape, np.float32)
+    step = max(1, _BAND // width)
+    for top in range(0, height, step):  # in bands, which stay in the cache
+        band = slice(top, top + step)
+        x, y = origins(flow[band], top)
+        np.clip(x, 0, width - 1, out=x)
+        np.clip(y, 0, height - 1, out=y)
+        left, above = np.floor(x), np.floor(y)
+        across, down = taps(x - left), taps(y - above)
+        corner = above.astype(np.intp) * line_length + left.astype(np.intp)
+        places = [
+            [corner + (row * line_length + column) for column in range(len(across))]
+            for row in range(len(down))
+        ]
+        line, taken = np.empty_like(x), np.empty_like(x)
         for c, plane in enumerate(flat):
-            line[...] = 0
-            for place, tap in zip(places, across, strict=True):
-                np.take(plane, place, out=taken, mode="clip")
-                np.multiply(taken, tap, out=taken)
-                np.add(line, taken, out=line)
-            line *= weight
-            result[..., c] += line
+            total = np.zeros_like(x)
+            for row, weight in zip(places, down, strict=True):
+                line[...] = 0
+                for place, tap in zip(row, across, strict=True):
+                    np.take(plane, place, out=taken, mode="clip")
+                    taken *= tap
+                    line += taken
+                line *= weight
+                total += line
+            result[band, :, c] = total
     return result.reshape(image.shape)
 
 
