@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -307,6 +308,25 @@ def test_a_preview_shows_frames_and_writes_no_film(clip: Path, tmp_path: Path) -
     with Image.open(sheet) as picture:
         assert picture.width >= 3 * WIDTH
     assert [each.name for each in tmp_path.iterdir()] == ["look.png"]
+
+
+def test_a_report_counts_every_frame_also_after_a_kill(clip: Path, tmp_path: Path) -> None:
+    options = (clip, "-s", STYLE, "--codec", "ffv1", "--report", tmp_path / "calm.md")
+    process = subprocess.Popen(
+        command(*options, "-o", tmp_path / "out.mkv"), stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    wait_for_parts(tmp_path / "out.mkv.part", 2, process)
+    process.kill()
+    process.wait()
+    done = run(*options, "-o", tmp_path / "out.mkv")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((tmp_path / "calm.json").read_text())
+    assert (facts["frames"], facts["shots"], facts["steady"]) == (45, 1, "light")
+    assert 0 < facts["error"] < 0.3
+    again = run(*options, "-o", tmp_path / "other.mkv")
+    assert again.returncode == 2
+    assert "calm.md: exists already" in again.stderr
 
 
 def test_progress_is_told_frame_by_frame(

@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -29,9 +29,18 @@ from impasto.stylizer import Styles, Stylizer
 from impasto.video.frames import Damage, Film, FilmInfo, Frame
 from impasto.video.looks import Looks
 from impasto.video.options import VideoOptions
-from impasto.video.painting import Crew, FramePainter, PaintedFrame, available_cores
+from impasto.video.painting import (
+    Crew,
+    FramePainter,
+    PaintedFrame,
+    available_cores,
+    floats,
+    named_state,
+    part_of_state,
+)
 from impasto.video.pictures import is_pictures, open_pictures
 from impasto.video.reading import open_film
+from impasto.video.report import FilmReport
 from impasto.video.results import Result, open_result
 from impasto.video.timeline import time_text
 
@@ -160,6 +169,11 @@ class FilmWork:
             cores = video.workers or available_cores()
             self.crew = Crew.of(model, self.height, self.width, video.budget, cores)
             self._model = model.with_threads(self.crew.threads)
+            if video.report is not None and not video.save.overwrite and video.report.exists():
+                raise VideoError(
+                    f"{one_line(video.report)}: exists already; give the report another name, or "
+                    "--overwrite"
+                )
             self._result: Result | None = None
             if target is not None:
                 self._result = self._open_result(source, target, styles, controls, files)
@@ -196,11 +210,9 @@ class FilmWork:
             raise OptionError("there is no result to write: give a target")
         begin, done, resumed = perf_counter(), result.done, result.done
         remarks = list(self.info.remarks)
-        report = None
+        report: FilmReport | None = None
         if self._video.report is not None:
-            from impasto.video.report import Report
-
-            report = Report(self._video.steady)
+            report = FilmReport(self.info.name, self._video.steady)
         start = self._video.start or Fraction(0)
         if result.until is not None:
             start = result.until + self.info.tick
@@ -208,11 +220,13 @@ class FilmWork:
             painter = self.painter(deep=result.deep)
             if result.done:
                 painter.restore(result.state())
+                if report is not None and (sums := part_of_state(result.state(), "report")):
+                    report.restore(sums)
             for painted in painter.paint(self._decoded(start, remarks), every=result.every):
+                if report is not None:
+                    painted = _reported(report, painted)
                 result.put(painted)
                 done += 1
-                if report is not None:
-                    report.add(painted.photo, painted.plain, painted.frame, cut=painted.cut)
                 if watch is not None:
                     watch(Progress(done, max(done, self.frames or 0)))
             if not done:
@@ -222,7 +236,7 @@ class FilmWork:
             result.stop(keep=self._video.keep_partial)
             raise
         if report is not None and self._video.report is not None:
-            report.write(self._video.report, name=self.info.name)
+            report.write(self._video.report)
         seconds = perf_counter() - begin
         return Filmed(result.path, done, resumed, self.height, self.width, seconds, tuple(remarks))
 
@@ -307,6 +321,15 @@ class FilmWork:
         length = self.info.seconds
         end = "" if length is None else f"; the film ends at {time_text(Fraction(length))}"
         return f"{self.info.name}: has no frame at {time_text(start)} or later{end}"
+
+
+def _reported(report: FilmReport, painted: PaintedFrame) -> PaintedFrame:
+    """Take a frame into the report, whose sums are kept with the state of steadying."""
+    result = floats(painted.frame.image)
+    report.add(painted.frame.time, painted.photo, result, painted.plain)
+    if painted.state is None:
+        return painted
+    return replace(painted, state={**painted.state, **named_state("report", report.state())})
 
 
 def _opened(source: Any, rate: Fraction | None, max_pixels: int) -> Film:

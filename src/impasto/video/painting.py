@@ -126,7 +126,7 @@ class FramePainter:
     Args:
         model: as the crew wants it (:meth:`impasto.stylizer.Stylizer.with_threads`).
         looks: gives the look of the frame that appears at a time.
-        steady: a name in :data:`impasto.video.steady.LEVELS`.
+        steady: a name in :data:`impasto.video.options.LEVELS`.
         size: shorter side of the results in pixels; None: the frames' own.
         crew: how many frames are painted at once.
         deep: whether results have 16 bits.
@@ -183,18 +183,18 @@ class FramePainter:
     def restore(self, state: State) -> None:
         """Go on behind the frame that gave the state, as if it had just been painted."""
         if self._input is not None and self._output is not None:
-            self._input.restore(_part(state, "input"))
-            self._output.restore(_part(state, "output"))
+            self._input.restore(part_of_state(state, "input"))
+            self._output.restore(part_of_state(state, "output"))
 
     def _prepared(self, frame: Frame, *, wants_state: bool) -> _Job:
         look = self._looks(frame.time)
-        opacity = None if frame.opacity is None else _floats(frame.opacity)
-        photo = Photo(_floats(frame.image), opacity, f"the frame at {float(frame.time):.2f} s")
+        opacity = None if frame.opacity is None else floats(frame.opacity)
+        photo = Photo(floats(frame.image), opacity, f"the frame at {float(frame.time):.2f} s")
         photo = fit_photo(photo, self._size)
         if self._input is None:
             return _Job(frame, photo, look, None, {} if wants_state else None)
         prepared = self._input(photo.image)
-        state = _named("input", self._input.state()) if wants_state else None
+        state = named_state("input", self._input.state()) if wants_state else None
         return _Job(frame, photo, look, prepared, state)
 
     def _painted(self, job: _Job) -> NDArray[np.float32]:
@@ -234,7 +234,7 @@ class FramePainter:
         if self._output is not None and job.prepared is not None:
             painted = self._output(job.prepared, plain)
             if state is not None:
-                state = {**state, **_named("output", self._output.state())}
+                state = {**state, **named_state("output", self._output.state())}
         depth = 16 if self._deep else 8
         opacity = None if job.photo.alpha is None else quantized(job.photo.alpha, depth)
         frame = replace(job.frame, image=quantized(painted, depth), opacity=opacity)
@@ -324,6 +324,42 @@ def available_cores() -> int:
         return os.cpu_count() or 1
 
 
+def floats(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Return whole numbers of 8 or 16 bits as floats in [0, 1].
+
+    Example:
+        >>> floats(np.array([0, 255], np.uint8))
+        array([0., 1.], dtype=float32)
+    """
+    white = WHITE[values.dtype.str[1:]]
+    return fractions(values, None, white=white, name="the frame", what="its values")
+
+
+def named_state(stage: str, state: State) -> dict[str, NDArray[Any]]:
+    """Return the state of a stage under names of its own, beside those of other stages.
+
+    Example:
+        >>> list(named_state("input", {"offset": np.zeros(2)}))
+        ['input.offset']
+    """
+    return {f"{stage}.{name}": values for name, values in state.items()}
+
+
+def part_of_state(state: State, stage: str) -> dict[str, NDArray[Any]]:
+    """Return what :func:`named_state` was given for a stage; {} if there is nothing.
+
+    Example:
+        >>> list(part_of_state({"input.offset": np.zeros(2)}, "input"))
+        ['offset']
+    """
+    before = f"{stage}."
+    return {
+        name.removeprefix(before): values
+        for name, values in state.items()
+        if name.startswith(before)
+    }
+
+
 @dataclass(frozen=True, eq=False)
 class _Job:
     """A frame on its way: as it came, in floats at its size, and after the first stage."""
@@ -347,11 +383,6 @@ def _framed(first: NDArray[Any], others: Iterator[NDArray[Any]]) -> Iterator[Fra
         array = next(others, None)
 
 
-def _floats(values: NDArray[Any]) -> NDArray[np.float32]:
-    white = WHITE[values.dtype.str[1:]]
-    return fractions(values, None, white=white, name="the frame", what="its values")
-
-
 def _check_array(array: Any) -> None:
     if not isinstance(array, np.ndarray):
         raise VideoError(f"a frame must be an array, not a {type(array).__name__}")
@@ -368,16 +399,3 @@ def _size_changed(frame: Frame, shape: tuple[int, ...]) -> str:
         f"the frame at {float(frame.time):.2f} s has {width} x {height} pixels and the first one "
         f"{shape[1]} x {shape[0]}: a film has one size; cut it there, or scale it before"
     )
-
-
-def _named(stage: str, state: State) -> dict[str, NDArray[Any]]:
-    return {f"{stage}.{name}": values for name, values in state.items()}
-
-
-def _part(state: State, stage: str) -> dict[str, NDArray[Any]]:
-    before = f"{stage}."
-    return {
-        name.removeprefix(before): values
-        for name, values in state.items()
-        if name.startswith(before)
-    }

@@ -41,7 +41,7 @@ from impasto.video.motion import (
 from impasto.video.options import LEVELS
 from impasto.video.pyav import library
 
-__all__ = ["LEVELS", "Prepared", "State", "SteadyInput", "SteadyOutput", "cropped", "padded"]
+__all__ = ["Prepared", "State", "SteadyInput", "SteadyOutput", "cropped", "padded"]
 
 State: TypeAlias = dict[str, NDArray[Any]]
 
