@@ -137,6 +137,7 @@ class FromFilm:
             height=self._height,
             dst_color_range=_FULL,
             interpolation=self._flags,
+            threads=1,
             **arguments,
         )
         array = self.turn(picture.to_ndarray())
@@ -268,6 +269,7 @@ class ToFilm:
             frame,
             format=self._format.name,
             interpolation=self._flags,
+            threads=1,
             src_color_range=_FULL,
             dst_color_range=self.tags["color_range"],
             **({} if self._format.is_rgb else {"dst_colorspace": _MATRICES[self._matrix]}),

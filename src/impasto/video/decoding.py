@@ -40,6 +40,9 @@ __all__ = ["Decoding", "Moment"]
 # what deinterlacing looks at, are behind it then.
 _RUN_UP = Fraction(1)
 
+# Threads of a decoder, each of which holds frames in memory; painting takes longer than decoding.
+_THREADS = 2
+
 # Errors of the container after which there is no more to come.
 _GIVE_UP = 64
 
@@ -200,7 +203,7 @@ class Decoding:
         if name is not None and told.get("alpha_mode") == "1":
             with suppress(ValueError):
                 return self._av.CodecContext.create(name, "r")
-        context.thread_type = "AUTO"
+        context.thread_type, context.thread_count = "AUTO", _THREADS
         return context
 
     def _packets(self) -> Iterator[Any]:

@@ -31,7 +31,10 @@ __all__ = [
 ]
 
 # Threads of an encoder: what it writes depends on their number, so it is not that of the machine.
-_THREADS = 4
+# Each of them holds frames in memory.
+_THREADS = 2
+# Frames that an encoder looks ahead, for the same reason.
+_AHEAD = 5
 # Longer than any part: an encoder begins no group of pictures within one but where a shot begins.
 _LONG_GROUP = 10_000
 
@@ -92,10 +95,9 @@ CODECS: dict[str, Codec] = {
         Codec(
             "h264",
             "H.264",
-            # The look-ahead holds frames in memory; a short one is enough for crf.
-            (Encoder("libx264", {"preset": "fast", "rc-lookahead": "10"}),),
+            (Encoder("libx264", {"preset": "veryfast", "rc-lookahead": f"{_AHEAD}"}),),
             pixels="yuv420p",
-            crf=16,
+            crf=15,
         ),
         Codec(
             "hevc",
@@ -104,9 +106,9 @@ CODECS: dict[str, Codec] = {
                 Encoder(
                     "libx265",
                     {
-                        "preset": "fast",
-                        "x265-params": "log-level=none:open-gop=0:info=0:rc-lookahead=10:"
-                        f"frame-threads=2:pools={_THREADS}",
+                        "preset": "veryfast",
+                        "x265-params": "log-level=none:open-gop=0:info=0:frame-threads=1:"
+                        f"rc-lookahead={_AHEAD}:pools={_THREADS}",
                     },
                 ),
             ),
@@ -118,7 +120,7 @@ CODECS: dict[str, Codec] = {
             "av1",
             "AV1",
             (
-                Encoder("libsvtav1", {"preset": "8", "svtav1-params": "lp=2"}),
+                Encoder("libsvtav1", {"preset": "8", "svtav1-params": "lp=1:lookahead=8"}),
                 Encoder("libaom-av1", {"cpu-used": "6", "row-mt": "1"}),
             ),
             pixels="yuv420p",
@@ -132,7 +134,7 @@ CODECS: dict[str, Codec] = {
             (
                 Encoder(
                     "libvpx-vp9",
-                    {"b": "0", "deadline": "good", "cpu-used": "4", "lag-in-frames": "12"},
+                    {"b": "0", "deadline": "good", "cpu-used": "4", "lag-in-frames": "6"},
                 ),
             ),
             pixels="yuv420p",
