@@ -54,10 +54,16 @@ def copied(
     return frames, encoding, remarks
 
 
-def numbered(count: int = RATE, *, deep: bool = False, alpha: bool = False) -> list[Frame]:
+def numbered(
+    count: int = RATE,
+    *,
+    deep: bool = False,
+    alpha: bool = False,
+    size: tuple[int, int] = (HEIGHT, WIDTH),
+) -> list[Frame]:
     frames = []
     for number in range(count):
-        image: Any = picture(number)
+        image: Any = picture(number, *size)
         opacity: Any = image[..., 0] if alpha else None
         if deep:
             image = image * np.uint16(257) + np.uint16(number)
@@ -284,12 +290,15 @@ def test_every_container_holds_its_codecs(tmp_path: Path, suffix: str, codec: st
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("deep", [False, True])
 def test_the_same_frames_give_the_same_bytes(tmp_path: Path, codec: str, deep: bool) -> None:
-    info = replace(INFO, deep=deep, alpha=codec in ("vp9", "prores", "ffv1"))
+    # In smaller frames x265 reads what it has not written, and codes it a little differently.
+    size = (128, 192)
+    info = replace(INFO, height=size[0], width=size[1], deep=deep)
+    info = replace(info, alpha=codec in ("vp9", "prores", "ffv1"))
     encoding = choose_encoding(info, ".mkv", codec=codec)
     sums = set()
     for name in ("one", "two"):
         path = tmp_path / name
-        write_part(path, numbered(8, deep=deep, alpha=info.alpha), encoding)
+        write_part(path, numbered(8, deep=deep, alpha=info.alpha, size=size), encoding)
         target = tmp_path / f"{name}.mkv"
         times = [Fraction(n, RATE) for n in range(8)]
         join([path], times, target, encoding, source=None)
