@@ -52,7 +52,8 @@ def is_deep(frame: VideoFrame) -> bool:
 
 def has_alpha(frame: VideoFrame) -> bool:
     """True if a frame has an opacity."""
-    return any(each.is_alpha for each in frame.format.components) or frame.format.name == "pal8"
+    # FFmpeg counts palettes as such, though films in 256 colors have none.
+    return any(each.is_alpha for each in frame.format.components) and frame.format.name != "pal8"
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,8 @@ _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 _MICROSECONDS = 1_000_000
 _DEFAULT_RATE = Fraction(25)
+# What is outside is a mistake of the container.
+_SLOWEST, _FASTEST = Fraction(1, 60), Fraction(1000)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,8 @@ class Decoding:
         self._check(stream.codec_context.width, stream.codec_context.height, max_pixels)
         self.tick = tick_of(stream)
         self.zero = zero_of(self._container, stream)
-        self.rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
+        rates = (stream.average_rate, stream.guessed_rate, _DEFAULT_RATE)
+        self.rate = next(rate for rate in rates if rate and _SLOWEST <= rate <= _FASTEST)
         self._decoder = self._opened_decoder()
         self._graph: Any = None
         self._last: Fraction | None = None
@@ -278,12 +281,16 @@ class Decoding:
 
     def _timed(self, frames: Iterator[VideoFrame | Damage]) -> Iterator[Moment | Damage]:
         """Give the frames their times: later than the one before, whatever the file says."""
+        is_damaged = False
         for frame in frames:
             if isinstance(frame, Damage):
-                if self._last is None:
-                    self._damages.append(frame)
-                yield frame
+                if not is_damaged:  # a place without frames is one damage
+                    if self._last is None:
+                        self._damages.append(frame)
+                    yield frame
+                is_damaged = True
                 continue
+            is_damaged = False
             base = frame.time_base or self.tick
             if frame.pts is not None:
                 time = frame.pts * base - self.zero
