@@ -65,6 +65,12 @@ def test_another_film_is_not_gone_on_with(tmp_path: Path) -> None:
     assert PartFolder(tmp_path / "out.mp4", other, anew=True).frames == 0
 
 
+def test_nothing_is_lost_where_no_part_is_whole(tmp_path: Path) -> None:
+    folder(tmp_path).path(0).write_bytes(b"half a fi")
+    other = PartFolder(tmp_path / "out.mp4", {**ABOUT, "controls": "alpha=0.5"})
+    assert (other.frames, other.is_new) == (0, True)
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     strange = tmp_path / "out.mp4.part"
     strange.mkdir()

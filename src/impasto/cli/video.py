@@ -156,7 +156,9 @@ def video(
     from impasto.video.film import FilmWork
 
     with progress_bar("loading the model", None, quiet=task.quiet) as bar:
-        loaded = replace(model, threads=None).load()
+        # Trained models paint several frames at once, each in one thread.
+        one_each = model.bundle() is not None
+        loaded = replace(model, threads=1 if one_each else model.threads).load()
         bar.update()
     style = None if has_styles else list(task.style)
     with FilmWork(loaded, source, target, style, controls, video=video, read=read) as work:

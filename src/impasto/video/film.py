@@ -47,6 +47,10 @@ from impasto.video.timeline import time_text
 __all__ = ["FilmWork", "Filmed", "stylize_video"]
 
 
+# Damaged places of a film that are told one by one.
+_TOLD = 10
+
+
 @dataclass(frozen=True)
 class Filmed:
     """A film that was painted.
@@ -273,12 +277,16 @@ class FilmWork:
         )
 
     def _decoded(self, start: Fraction, remarks: list[str]) -> Iterator[Frame]:
+        damaged = 0
         for each in self._film.frames(start, self._video.end):
-            if isinstance(each, Damage):
-                after = "" if each.time is None else f" after {time_text(each.time)}"
-                remarks.append(f"damaged{after}: {each.reason}; the film goes on behind it")
-            else:
+            if isinstance(each, Frame):
                 yield each
+                continue
+            damaged += 1
+            if damaged <= _TOLD:
+                remarks.append(_damage_line(each))
+        if damaged > _TOLD:
+            remarks.append(f"damaged in {damaged - _TOLD} more places")
 
     def _open_result(
         self,
@@ -338,6 +346,11 @@ def _opened(source: Any, rate: Fraction | None, max_pixels: int) -> Film:
     if not isinstance(source, str | os.PathLike) or not is_pictures(source):
         raise OptionError("rate is for numbered pictures, a film has its own: leave it out")
     return open_pictures(source, rate=rate, max_pixels=max_pixels)
+
+
+def _damage_line(damage: Damage) -> str:
+    after = "" if damage.time is None else f" after {time_text(damage.time)}"
+    return f"damaged{after}: {damage.reason}; the film goes on behind it"
 
 
 def _styles_of(style: Styles | None, video: VideoOptions) -> list[Any]:

@@ -124,8 +124,7 @@ class PartFolder:
             "times": [str(time) for time in times],
             "seconds": None if seconds is None else str(seconds),
         }
-        file = part.path.with_suffix(".json")
-        write_whole(file, json.dumps(record).encode(), overwrite=True)
+        write_whole(self._record(number), json.dumps(record).encode(), overwrite=True)
         (self.folder / _STATE.format(number)).unlink(missing_ok=True)
         self.parts.append(part)
         return part
@@ -153,7 +152,7 @@ class PartFolder:
         other = [name for name in facts if found.get(name) != facts[name]]
         if not other:
             return
-        if anew or not found:
+        if anew or not found or not self._record(0).exists():
             self.remove()
             return
         name = other[0]
@@ -163,9 +162,12 @@ class PartFolder:
             "go on with it, --overwrite to begin anew, or the result another name"
         )
 
+    def _record(self, number: int) -> Path:
+        return self.path(number).with_suffix(".json")
+
     def _whole_parts(self) -> Iterator[Part]:
         number = 0
-        while (file := self.path(number).with_suffix(".json")).exists():
+        while (file := self._record(number)).exists():
             record = json.loads(file.read_text(encoding="utf-8"))
             seconds = record["seconds"]
             yield Part(
