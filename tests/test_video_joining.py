@@ -281,6 +281,17 @@ def test_every_container_holds_its_codecs(tmp_path: Path, suffix: str, codec: st
 
 
 @pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("rate", [Fraction(1, 4), Fraction(240)])
+def test_slow_and_quick_films_are_coded(tmp_path: Path, codec: str, rate: Fraction) -> None:
+    """A slide show has less than a frame a second, which some encoders refuse."""
+    frames = [replace(each, time=each.time * RATE / rate) for each in numbered(3)]
+    target = tmp_path / "film.mkv"
+    assert made(target, frames, replace(INFO, rate=rate), codec=codec) == ()
+    found = facts(target)["times"]
+    assert max(abs(one - two.time) for one, two in zip(found, frames, strict=True)) <= 0.001
+
+
+@pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("deep", [False, True])
 def test_the_same_frames_give_the_same_parts(tmp_path: Path, codec: str, deep: bool) -> None:
     """To the last bit, where the encoder writes nothing that depends on what memory held before."""

@@ -231,6 +231,11 @@ class Encoding:
     remarks: tuple[str, ...] = ()
 
     @property
+    def encoder_rate(self) -> Fraction:
+        """Frames a second as an encoder is told, for its rate control: x265 refuses less than 1."""
+        return max(self.rate, Fraction(1))
+
+    @property
     def coded_width(self) -> int:
         """Width with the column that codecs with even sides need."""
         return _coded(self.width, CODECS[self.codec].even)
@@ -337,9 +342,9 @@ def write_part(path: Path, frames: Iterable[Frame], encoding: Encoding) -> None:
         av.open(f"file:{path}", "w", format="matroska") as output,
     ):
         output.flags |= av.container.Flags.bitexact.value
-        stream = output.add_stream(encoding.encoder.name, rate=encoding.rate)
+        stream = output.add_stream(encoding.encoder.name, rate=encoding.encoder_rate)
         prepare_stream(stream, encoding, colors)
-        step = 1 / encoding.rate
+        step = 1 / encoding.encoder_rate
         for number, frame in enumerate(frames):
             check_size(frame, encoding.height, encoding.width)
             picture = colors(frame.image, frame.opacity)
@@ -354,7 +359,7 @@ def prepare_stream(stream: Any, encoding: Encoding, colors: ToFilm) -> None:
     flags = library().codec.context.Flags
     context.width, context.height = encoding.coded_width, encoding.coded_height
     context.pix_fmt = encoding.pixel_format
-    context.time_base = 1 / encoding.rate
+    context.time_base = 1 / encoding.encoder_rate
     context.sample_aspect_ratio = encoding.aspect
     context.gop_size = _LONG_GROUP
     context.thread_count = _THREADS
