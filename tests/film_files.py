@@ -253,12 +253,12 @@ def _gray_bars(signals: Sequence[float], count: int) -> list[Any]:
     edges = np.linspace(0, WIDTH, len(signals) + 1).round().astype(int)
     for signal, left, right in zip(signals, edges, edges[1:], strict=False):
         luma[:, left:right] = round(64 + 876 * signal)
-    chroma = np.full((HEIGHT // 2, WIDTH // 2), 512, np.uint16)
-    planes = np.concatenate([each.ravel() for each in (luma, chroma, chroma)])
-    array = planes.reshape(-1, WIDTH)
     frames = []
     for _ in range(count):
-        frame = av.VideoFrame.from_ndarray(array, format="yuv420p10le")
+        frame = av.VideoFrame(WIDTH, HEIGHT, "yuv420p10le")
+        for plane, values in zip(frame.planes, (luma, 512, 512), strict=True):
+            rows = np.frombuffer(plane, np.uint16).reshape(plane.height, -1)
+            rows[:, : plane.width] = values
         frame.color_range, frame.colorspace = 1, 9
         frames.append(frame)
     return frames

@@ -32,6 +32,9 @@ BT709, BT601 = 1, 6
 _RGB, _UNSPECIFIED, _YCGCO = 0, 2, 8
 _LIMITED, _FULL = 1, 2
 
+# Flags of swscale, which PyAV has names for from its version 18 on.
+_BILINEAR, _AREA, _FULL_COLORS_OUT, _FULL_COLORS_IN, _ACCURATE = 2, 0x20, 0x2000, 0x4000, 0x40000
+
 # The numbers of matrices, and swscale's for them.
 _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 
@@ -109,11 +112,9 @@ class FromFilm:
     """
 
     def __init__(self, first: VideoFrame, size: tuple[int, int] | None = None) -> None:
-        reformatter = library().video.reformatter
-        self._reformatter = reformatter.VideoReformatter()
-        flags = reformatter.Interpolation
+        self._reformatter = library().video.reformatter.VideoReformatter()
         # Without these, swscale repeats colors over 2 x 2 pixels, and its numbers are one too low.
-        self._flags = flags.BILINEAR | flags.ACCURATE_RND | flags.FULL_CHR_H_INT
+        self._flags = _BILINEAR | _ACCURATE | _FULL_COLORS_OUT
         self._width, self._height = size or (first.width, first.height)
         self.deep, self.alpha = is_deep(first), has_alpha(first)
         self.space = _space(first)
@@ -224,11 +225,9 @@ class ToFilm:
 
     def __init__(self, pixel_format: str, width: int, height: int, *, matrix: int = BT709) -> None:
         self._av = library()
-        reformatter = self._av.video.reformatter
-        self._reformatter = reformatter.VideoReformatter()
-        flags = reformatter.Interpolation
+        self._reformatter = self._av.video.reformatter.VideoReformatter()
         # The color of 2 x 2 pixels is their mean.
-        self._flags = flags.AREA | flags.ACCURATE_RND | flags.FULL_CHR_H_INP | flags.FULL_CHR_H_INT
+        self._flags = _AREA | _ACCURATE | _FULL_COLORS_IN | _FULL_COLORS_OUT
         self._format = self._av.VideoFormat(pixel_format)
         self._alpha = any(each.is_alpha for each in self._format.components)
         self._width, self._height, self._matrix = width, height, matrix

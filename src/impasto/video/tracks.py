@@ -176,8 +176,7 @@ class SourceTracks:
         """Add a stream to the result, or a remark."""
         if stream.type == "data":
             # The text track of MP4's chapters; they are kept as chapters.
-            discard = getattr(stream, "discard", None)  # PyAV 17 does not tell
-            if not self._chapters or (discard is not None and discard.name != "all"):
+            if not self._chapters or stream.discard.name != "all":
                 self._left_out(stream)
             return None
         if stream.type == "video" and not is_cover(stream):
