@@ -1,6 +1,6 @@
 """Measure how calm painted films are, on clips whose motion is known exactly.
 
-The clips are those of `tests/clips.py`: a pan, an object that moves before one, a camera that
+The clips are those of `tests/clips.py`: pans, an object that moves before one, a camera that
 stands still with noise and with light that changes, a zoom, something large that enters; and a cut.
 Each is painted frame by frame and at each level of steadiness. The table has absolute values and,
 behind them, the ratio to frame by frame:
@@ -70,6 +70,7 @@ BARS: tuple[tuple[str, str, str, float], ...] = (
     ("pan", "light", "near", 0.65),
     ("pan", "light", "far", 0.55),
     ("pan", "light", "detail", 0.97),
+    ("slow pan", "light", "near", 1.0),
     ("static + noise", "light", "near", 0.25),
     ("static + exposure", "light", "near", 1.0),
     ("static + exposure", "light", "far", 1.0),
@@ -153,7 +154,7 @@ def measure(
             step = largest_step(images, clip.hidden[-1]) if name == "entering" else 0.0
             row = Row(name, level, *errors(images, clip), step, before, after)
             yield row, images
-        if name == "pan":
+        if name == "pan":  # the one for which that is measured
             images = rigid(clips, clips.Size(*size), paint)
             yield Row(name, "rigid", *errors(images, clip)), images
 

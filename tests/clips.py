@@ -185,6 +185,7 @@ def cut(size: Size) -> tuple[Clip, int]:
 
 CLIPS: dict[str, Callable[[Size], Clip]] = {
     "pan": pan,
+    "slow pan": lambda size: pan(size, dx=0.15, dy=0.05),
     "object": object_on_pan,
     "static + noise": static,
     "static + exposure": lambda size: static(size, noise=1.5, light=0.06),

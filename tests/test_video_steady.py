@@ -28,7 +28,7 @@ from impasto.video.steady import (
     padded,
 )
 
-SMALL = Size(192, 320, 12)
+SMALL = Size(144, 256, 12)
 """Smaller than in `benchmarks/steady.py`, whose bars are narrower: in small frames, a pan changes
 more of what the statistics are taken of."""
 
@@ -137,14 +137,15 @@ def test_something_large_that_enters_does_not_repaint_the_rest_at_once() -> None
 def test_strong_blends_along_the_motion() -> None:
     assert ratio("pan", "strong", 1) <= 0.40
     assert detail(painted("pan", "strong")) >= 0.80 * detail(painted("pan", "off"))
-    assert ratio("zoom", "strong", 1) <= 0.65
+    assert ratio("zoom", "strong", 1) <= 0.70
     assert detail(painted("zoom", "strong")) >= 0.70 * detail(painted("zoom", "off"))
 
 
-def test_light_leaves_a_zoom_as_it_is() -> None:
-    """A lattice that follows what is no common motion would make it worse."""
-    assert ratio("zoom", "light", 1) <= 1.02
-    assert ratio("zoom", "light", 5) <= 1.02
+@pytest.mark.parametrize("name", ["zoom", "slow pan"])
+def test_light_makes_nothing_worse(name: str) -> None:
+    """A lattice that follows what is no common motion, or slower than by pixels, would."""
+    assert ratio(name, "light", 1) <= 1.05
+    assert ratio(name, "light", 5) <= 1.05
 
 
 @pytest.mark.parametrize("level", ["light", "strong"])

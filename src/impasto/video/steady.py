@@ -51,14 +51,23 @@ _CELL = 2
 _CHANGED = 6.0
 """A change of a cell, in levels of 255, from which on it is not averaged with the frame before."""
 
+_NEAR = 2
+"""Cells around one that has changed in which paintings are not averaged either."""
+
 _INPUT_SHARE = 0.8
 """The share of the frames before in the input, where nothing changes."""
 
-_STILL_SHARE = 0.9
-"""The share of the paintings before in the result, where nothing changes or moves."""
+_LONGEST = 9.0
+"""The mean age, in frames, of what is averaged in the result where nothing changes or moves."""
+
+_BLUR = 0.15
+"""The distance, in pixels, that a slow camera may move within that age."""
+
+_QUICK = 0.5
+"""A motion of the camera, in pixels a frame, from which on only `strong` averages paintings."""
 
 _MOVING_SHARE = 0.5
-"""The same, where something moves: more would blur it."""
+"""The share of the paintings before in the result where something moves: more would blur it."""
 
 _STILL = 0.05
 """A motion of the camera, in pixels, that is no motion."""
@@ -66,6 +75,13 @@ _STILL = 0.05
 _COMMON = 0.4
 """The part of all motion that must be common for the lattice to follow it; in a zoom or a turn, the
 painting changes less if the lattice stays."""
+
+_SLOW = 0.35
+"""A motion along an axis, in pixels a frame, up to which the lattice does not follow it: it moves
+by whole pixels, and such steps now and then would be seen more than slow change is."""
+
+_PACE_SHARE = 0.9
+"""The share of the frames before in the mean motion along an axis, by which that is decided."""
 
 _GRIP = 0.65
 """The distance, in pixels, that the picture may move off the lattice before that follows; more than
@@ -116,8 +132,7 @@ class SteadyInput:
         self._level = level
         self.multiple = 1 if level == "off" else multiple
         self._last: _Seen | None = None
-        self._position = np.zeros(2)
-        self._corner = np.zeros(2, np.int64)
+        self._restart()
 
     def __call__(self, image: Floats) -> Prepared:
         """Prepare a frame.
@@ -138,21 +153,21 @@ class SteadyInput:
         shift = dominant_motion(seen.look, before, vectors)
         if shift.common > _COMMON:
             self._follow(np.array([shift.y, shift.x]) * seen.factor)
-        stands = shift.speed * seen.factor < _STILL
+        pace = shift.speed * seen.factor
+        age = _BLUR / max(pace, _BLUR / _LONGEST)
+        slow_share = np.float32(age / (1 + age) if pace < _QUICK else 0)
         kept = _unchanged(seen, last, before, gains)
         self._last = denoised = _averaged(seen, last, gains, kept)
         share, flow = None, None
-        if stands:
-            share = kept * np.float32(_STILL_SHARE)
         if self._level == "strong":
             flow = block_flow(seen.look, before, vectors)
-            if stands:
+            if pace < _STILL:
                 flow[np.abs(flow).max(axis=-1) * seen.factor < 2 * _STILL] = 0
-            moving = _found_again(seen.look, before, flow) * np.float32(_MOVING_SHARE)
-            if share is not None:  # only where it does not move
-                share[_cells(np.abs(flow).max(axis=-1)) > 0] = 0
-                moving = np.maximum(moving, share)
-            share = moving
+            share = _found_again(seen.look, before, flow) * np.float32(_MOVING_SHARE)
+            still = _cells(np.abs(flow).max(axis=-1)) * seen.factor < 2 * _BLUR
+            share = np.maximum(share, _narrowed(kept) * still * slow_share)
+        elif slow_share:
+            share = _narrowed(kept) * slow_share
         return Prepared(denoised.image, self._lattice(), share=share, flow=flow)
 
     def state(self) -> State:
@@ -163,25 +178,40 @@ class SteadyInput:
             "image": self._last.image,
             "small": self._last.small,
             "position": self._position,
+            "pace": self._pace,
             "lattice": self._corner,
         }
 
     def restore(self, state: State) -> None:
         """Go on, bit for bit, where another stage of the same level was."""
-        self._last = _Seen(state["image"], state["small"]) if state else None
-        self._position = np.array(state["position"]) if state else np.zeros(2)
-        self._corner = np.array(state["lattice"]) if state else np.zeros(2, np.int64)
+        self._last = None
+        self._restart()
+        if state:
+            self._last = _Seen(state["image"], state["small"])
+            self._position, self._pace = state["position"], state["pace"]
+            self._corner = state["lattice"]
 
     def _begin(self, seen: _Seen) -> Prepared:
         self._last = seen
-        self._position, self._corner = np.zeros(2), np.zeros(2, np.int64)
+        self._restart()
         return Prepared(seen.image, cut=True)
+
+    def _restart(self) -> None:
+        """Put the lattice where a shot begins, for an axis each: rows, columns."""
+        self._position, self._corner = np.zeros(2), np.zeros(2, np.int64)
+        self._pace = np.full(2, np.nan)
 
     def _follow(self, way: NDArray[np.float64]) -> None:
         """Let the lattice follow the picture, in whole pixels."""
-        self._position = self._position + way
-        off = np.abs(self._position - self._corner) > _GRIP
-        self._corner = np.where(off, np.rint(self._position).astype(np.int64), self._corner)
+        before = np.abs(way) if np.isnan(self._pace).any() else self._pace
+        self._pace = _PACE_SHARE * before + (1 - _PACE_SHARE) * np.abs(way)
+        position = self._position + way
+        off = np.abs(position - self._corner) > _GRIP
+        follows = self._pace >= _SLOW
+        self._corner = np.where(off & follows, np.rint(position).astype(np.int64), self._corner)
+        # A lattice that stands lets go.
+        kept = np.clip(position, self._corner - _GRIP, self._corner + _GRIP)
+        self._position = np.where(follows, position, kept)
 
     def _lattice(self) -> tuple[int, int]:
         rows, columns = (self._corner % self.multiple).tolist()
@@ -340,6 +370,17 @@ def _unchanged(seen: _Seen, last: _Seen, before: Floats, gains: Floats) -> Float
     noise = min(float(np.partition(rough, rough.size // 5, axis=None)[rough.size // 5]), 6.0)
     excess = _smooth(np.maximum(rough - np.float32(2 * noise + 1), 0))
     return np.asarray(np.clip(1 - (colors + excess) / np.float32(_CHANGED), 0, 1), np.float32)
+
+
+def _narrowed(kept: Floats) -> Floats:
+    """The least of the cells around each: what a thing is painted like depends on what is near."""
+    for axis in range(2):
+        padded_cells = np.pad(
+            kept, [(_NEAR, _NEAR) if k == axis else (0, 0) for k in range(2)], mode="edge"
+        )
+        views = np.lib.stride_tricks.sliding_window_view(padded_cells, 2 * _NEAR + 1, axis=axis)
+        kept = views.min(axis=-1)
+    return kept
 
 
 def _found_again(now: Floats, before: Floats, flow: Floats) -> Floats:
