@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -18,7 +19,10 @@ from numpy.typing import NDArray
 import impasto
 from impasto.controls import Controls
 from impasto.errors import OptionError, VideoError
+from impasto.painting import Budget
+from impasto.video.frames import Frame
 from impasto.video.motion import compose, warp
+from impasto.video.painting import Crew, FramePainter, Look, changed
 from impasto.video.steady import (
     LEVELS,
     Prepared,
@@ -257,3 +261,64 @@ def test_a_first_frame_begins_a_shot() -> None:
     assert isinstance(prepared, Prepared)
     assert prepared.cut
     assert prepared.image is frame
+
+
+def looks_of(*looks: Look) -> list[Image]:
+    """A still frame painted in looks, one after the other, in eighths of 255."""
+    frame = (clip("static + noise").frames[0][:96, :128] / 255).astype(np.float32)
+    frames = [Frame(np.rint(frame * 255).astype(np.uint8), Fraction(t)) for t in range(len(looks))]
+    painter = FramePainter(
+        model()[0],
+        lambda time: looks[int(time)],
+        steady="light",
+        crew=Crew(1, 1, Budget()),
+    )
+    return [painted.frame.image.astype(np.float32) / 255 for painted in painter.paint(frames)]
+
+
+def test_a_style_that_changes_does_not_lag_where_nothing_moves() -> None:
+    painter, wave = model()
+    other = painter.style(clips.PHOTOS.parent / "styles" / "night_sky.jpg")
+    one, two = Look([wave], Controls()), Look([other], Controls())
+    alone = looks_of(two)[0]
+    switched = looks_of(one, one, one, two)
+    np.testing.assert_array_equal(switched[3], alone)
+    # A fade lags by no more than a tenth of the way.
+    ways = [
+        Look([wave, other], Controls(weights=[1 - share, share]))
+        for share in np.linspace(0.1, 0.9, 9).tolist()
+    ]
+    fading, sharp = looks_of(one, *ways), [looks_of(way)[0] for way in ways]
+    whole = np.abs(sharp[-1] - sharp[0]).mean()
+    for late, exact in zip(fading[1:], sharp, strict=True):
+        assert np.abs(late - exact).mean() <= 0.15 * whole
+
+
+def test_a_mask_that_moves_does_not_lag() -> None:
+    _, wave = model()
+    masks = np.zeros((4, 96, 128), np.float32)
+    for t, mask in enumerate(masks):
+        mask[:, : 32 + 16 * t] = 1
+    looks = [Look([wave], Controls(masks=[mask])) for mask in masks]
+    last = looks_of(*looks)[-1]
+    alone = looks_of(looks[-1])[0]
+    # Where the mask has come, and where it has not: there the frame stays as it is.
+    np.testing.assert_allclose(last[:, 68:76], alone[:, 68:76], atol=2 / 255)
+    np.testing.assert_array_equal(last[:, 90:], alone[:, 90:])
+
+
+def test_changes_of_looks_are_sums_over_styles() -> None:
+    _, wave = model()
+    other = model()[0].style(clips.PHOTOS.parent / "styles" / "night_sky.jpg")
+    one, half = Look([wave], Controls()), Look([wave], Controls(alpha=0.5))
+    assert changed(one, one, (3, 4)) == 0
+    assert changed(one, Look([wave], Controls()), (3, 4)) == 0
+    assert changed(one, half, (3, 4)) == pytest.approx(0.5)
+    assert changed(one, Look([other], Controls()), (3, 4)) == pytest.approx(2)
+    assert changed(Look([], Controls()), half, (3, 4)) == pytest.approx(0.5)
+    mixed = Look([other, wave], Controls(weights=[0.25, 0.75]))
+    assert changed(one, mixed, (3, 4)) == pytest.approx(0.5)
+    mask = np.zeros((6, 8), np.float32)
+    mask[:, :4] = 1
+    change = changed(one, Look([wave], Controls(masks=[mask])), (3, 4))
+    np.testing.assert_allclose(change, [[0, 0, 1, 1]] * 3, atol=0.06)  # maps are scaled smoothly

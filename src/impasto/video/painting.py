@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from impasto.controls import Controls
 from impasto.controls.masks import fit
+from impasto.controls.regions import StyleMap
 from impasto.errors import VideoError
 from impasto.images.arrays import Photo
 from impasto.images.options import ReadOptions
@@ -55,6 +56,30 @@ class Look:
 
     styles: Sequence[Style | Photo]
     controls: Controls
+
+
+def changed(before: Look, now: Look, shape: tuple[int, int]) -> float | NDArray[np.float32]:
+    """Measure by how much strengths of styles differ between two looks.
+
+    Args:
+        before: one look.
+        now: the other.
+        shape: height and width of the result, if the strengths are maps.
+
+    Returns:
+        The sum of the differences over all styles: a number, or a map.
+    """
+    if before is now:
+        return 0.0
+    amounts: dict[int, Any] = {}
+    for look, sign in ((before, -1), (now, 1)):
+        if look.styles:
+            strengths = StyleMap(look.controls, len(look.styles), *shape)
+            found = strengths.window(slice(0, shape[0]), slice(0, shape[1]))
+            for style, strength in zip(look.styles, found, strict=True):
+                amounts[id(style)] = amounts.get(id(style), 0.0) + sign * strength
+    change = sum(np.abs(amount) for amount in amounts.values())
+    return float(change) if np.ndim(change) == 0 else np.asarray(change, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +171,7 @@ class FramePainter:
         self._deep = deep
         self._input: SteadyInput | None = None
         self._output: SteadyOutput | None = None
+        self._before: Look | None = None
         self._multiple = lattice_of(model)
         if steady != "off":
             self._input = SteadyInput(steady, self._multiple)
@@ -185,6 +211,8 @@ class FramePainter:
         if self._input is not None and self._output is not None:
             self._input.restore(part_of_state(state, "input"))
             self._output.restore(part_of_state(state, "output"))
+            numerator, denominator = part_of_state(state, "look")["time"].tolist()
+            self._before = self._looks(Fraction(numerator, denominator))
 
     def _prepared(self, frame: Frame, *, wants_state: bool) -> _Job:
         look = self._looks(frame.time)
@@ -232,9 +260,19 @@ class FramePainter:
         plain = future.result()
         painted, state = plain, job.state
         if self._output is not None and job.prepared is not None:
-            painted = self._output(job.prepared, plain)
+            share = job.prepared.share
+            change: float | NDArray[np.float32] = 0.0
+            if share is not None and self._before is not None:
+                change = changed(self._before, job.look, (share.shape[0], share.shape[1]))
+            painted = self._output(job.prepared, plain, change)
+            self._before = job.look
             if state is not None:
-                state = {**state, **named_state("output", self._output.state())}
+                time = np.array(job.frame.time.as_integer_ratio(), np.int64)
+                state = {
+                    **state,
+                    **named_state("output", self._output.state()),
+                    **named_state("look", {"time": time}),
+                }
         depth = 16 if self._deep else 8
         opacity = None if job.photo.alpha is None else quantized(job.photo.alpha, depth)
         frame = replace(job.frame, image=quantized(painted, depth), opacity=opacity)

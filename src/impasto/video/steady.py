@@ -66,6 +66,9 @@ _BLUR = 0.15
 _QUICK = 0.5
 """A motion of the camera, in pixels a frame, from which on only `strong` averages paintings."""
 
+_LAG = 0.1
+"""The change of the strengths of styles that may pass within that age."""
+
 _MOVING_SHARE = 0.5
 """The share of the paintings before in the result where something moves: more would blur it."""
 
@@ -233,18 +236,24 @@ class SteadyOutput:
         self._keeps = level != "off"
         self._last: Floats | None = None
 
-    def __call__(self, prepared: Prepared, painted: Floats) -> Floats:
+    def __call__(self, prepared: Prepared, painted: Floats, change: float | Floats = 0.0) -> Floats:
         """Blend a painting with those before it.
 
         Args:
             prepared: the frame that it was painted from.
             painted: (H, W, 3) in [0, 1], of the same size; it may be kept.
+            change: by how much the strengths of styles differ from those of the frame before; from
+                1 on nothing is blended. A number, or a map of the shape of ``prepared.share``.
 
         Returns:
             As it was painted, where there is nothing to blend it with.
         """
         last, share = self._last, prepared.share
         result = painted
+        if share is not None and np.any(change):
+            # A look that changes must not lag behind itself where nothing moves.
+            age = _LAG * (1 - np.minimum(change, 1)) / np.maximum(change, 1e-6)
+            share = np.minimum(share, (age / (1 + age)).astype(np.float32))
         if last is not None and last.shape == painted.shape and share is not None and share.any():
             height, width = painted.shape[:2]
             factor = reduction(height, width)

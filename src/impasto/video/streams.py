@@ -202,7 +202,9 @@ class _Matroska:
                 container_options=_AT_ONCE,
             )
             self._output.flags |= av.container.Flags.bitexact.value
-            self._stream = self._output.add_stream(encoding.encoder.name, rate=encoding.encoder_rate)
+            self._stream = self._output.add_stream(
+                encoding.encoder.name, rate=encoding.encoder_rate
+            )
             prepare_stream(self._stream, encoding, self._colors)
             self._stream.codec_context.time_base = encoding.tick
             self._stream.codec_context.gop_size = max(1, round(encoding.rate))
