@@ -405,6 +405,16 @@ def test_the_rate_factor_is_the_quality(tmp_path: Path) -> None:
     assert sizes[0] > 2 * sizes[1]
 
 
+@pytest.mark.parametrize("codec", CODECS)
+def test_encoders_and_decoders_write_nothing_to_the_terminal(
+    tmp_path: Path, codec: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made(tmp_path / "film.mkv", numbered(3), codec=codec)
+    with open_film(tmp_path / "film.mkv", max_pixels=1_000_000) as film:
+        assert len(list(film.frames())) == 3
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_part_is_one_closed_group_of_pictures(tmp_path: Path) -> None:
     import av
 
