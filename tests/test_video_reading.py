@@ -145,11 +145,19 @@ def test_a_pipe_is_read_once(films: FilmFiles, name: str) -> None:
     path = films(name)
     with open_film(Pipe(path.read_bytes()), max_pixels=PIXELS) as film:  # type: ignore[arg-type]
         assert film.info.name == "standard input"
+        kinds = "sound and subtitles" if name == "tracks.mkv" else "sound"
+        remark = f"the {kinds} of a pipe is left out: give a file for it to be kept"
+        assert film.info.remarks == (remark,)
         found = frames_of(list(film.frames()))
         with pytest.raises(VideoError, match="a pipe can be read only once"):
             list(film.frames())
     assert [number_in(frame.image) for frame in found] == list(range(RATE))
     assert [frame.time for frame in found] == [frame.time for frame in frames_of(read(path))]
+
+
+def test_an_mp4_with_its_index_at_the_end_cannot_come_from_a_pipe(films: FilmFiles) -> None:
+    with pytest.raises(VideoError, match="and MP4 only if its index stands first"):
+        open_film(Pipe(films("plain.mp4").read_bytes()), max_pixels=PIXELS)  # type: ignore[arg-type]
 
 
 def test_plain_frames_from_a_pipe_are_a_film(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "is_address",
     "is_cover",
     "is_seekable",
+    "likely_reason",
     "name_of",
     "open_container",
     "picture_stream",
@@ -37,6 +38,10 @@ UNREADABLE = "is no film that can be read"
 
 # Bytes 4 to 8 of MP4 and its relatives, whose index may stand at the end.
 _MP4_BEGINNINGS = (b"ftyp", b"mdat", b"wide", b"free")
+
+_IN_A_PIPE = (
+    " (from a pipe come YUV4MPEG2, Matroska and MPEG-TS, and MP4 only if its index stands first)"
+)
 
 # FFmpeg draws texts as films.
 _TEXTS = frozenset(("tty", "bin", "adf", "idf", "xbin"))
@@ -56,7 +61,7 @@ def open_container(source: Source) -> InputContainer:
     elif not is_seekable(source):
         file = _Pipe(source)
     name = name_of(source)
-    with wrapped(name, UNREADABLE + _cut_short(source)):
+    with wrapped(name, UNREADABLE + likely_reason(source)):
         container: InputContainer = av.open(file, metadata_errors="replace")
     if container.format.name in _TEXTS:
         container.close()
@@ -102,9 +107,11 @@ def name_of(source: Source) -> str:
     return name if isinstance(name, str) and name != "<stdin>" else "standard input"
 
 
-def _cut_short(source: Source) -> str:
-    """The likely reason for which a file cannot be opened, for a message, or ""."""
-    if not isinstance(source, str | Path) or is_address(source):
+def likely_reason(source: Source) -> str:
+    """Return why a film may be unreadable, for a message, or ""."""
+    if not is_seekable(source):
+        return _IN_A_PIPE if not isinstance(source, str | Path) else ""
+    if not isinstance(source, str | Path):
         return ""
     with suppress(OSError), Path(source).open("rb") as file:
         if file.read(12)[4:8] in _MP4_BEGINNINGS:

@@ -22,6 +22,7 @@ from impasto.video.containers import (
     Source,
     is_cover,
     is_seekable,
+    likely_reason,
     name_of,
     open_container,
     picture_stream,
@@ -52,6 +53,8 @@ _CUT_SHORT_PART = Fraction(1, 50)
 
 # Where both decode it, libvpx gives the opacity too.
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
+_SHOWN = {"audio": "sound", "subtitle": "subtitles"}
 
 _MICROSECONDS = 1_000_000
 _DEFAULT_RATE = Fraction(25)
@@ -112,6 +115,8 @@ class Decoding:
             self._ahead = self._first()
         if self._ahead is None:
             reason = f" ({self._damages[0].reason})" if self._damages else ""
+            if not is_seekable(self._source):
+                reason += likely_reason(self._source)
             raise VideoError(f"{escaped(self._name)}: has no frame that can be decoded{reason}")
         self.first = self._ahead.frame
         self._check(self.first.width, self.first.height, max_pixels)
@@ -132,6 +137,12 @@ class Decoding:
         if "matroska" in self._container.format.name:
             return Fraction(0)
         return Fraction(self._container.start_time or 0, _MICROSECONDS)
+
+    @property
+    def others(self) -> list[str]:
+        """The kinds of streams beside the pictures that players show or play."""
+        kinds = {each.type for each in self._container.streams}
+        return [name for kind, name in _SHOWN.items() if kind in kinds]
 
     @property
     def remarks(self) -> Iterator[str]:

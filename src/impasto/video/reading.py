@@ -88,12 +88,15 @@ class ContainerFilm:
             alpha=self._colors.alpha,
             deep=self._colors.deep,
             tick=decoding.tick,
-            remarks=(*decoding.remarks, *self._remarks()),
+            remarks=(*decoding.remarks, *self._remarks(decoding)),
         )
         self._started = False
 
-    def _remarks(self) -> Iterator[str]:
+    def _remarks(self, decoding: Decoding) -> Iterator[str]:
         yield from self._colors.remarks
+        if self._is_pipe and decoding.others:
+            others = " and ".join(decoding.others)
+            yield f"the {others} of a pipe is left out: give a file for it to be kept"
         if not self._colors.turn.is_exact:
             yield (
                 "it asks to be turned by an angle that is no multiple of 90 degrees: it is turned "
