@@ -400,6 +400,11 @@ KINDS: dict[str, Maker] = {
     "plain.mp4": _film(),
     "plain.mkv": _film(),
     "plain.ts": _film(),
+    "pcm.mkv": _film(sounds=(("pcm_s16le", "eng", 440.0),)),
+    "pcm.avi": _film(
+        options=(("bf", "0"),), sounds=(("pcm_s16le", "eng", 440.0),), tick=Fraction(1, RATE)
+    ),
+    "opus.mkv": _film(sounds=(("libopus", "eng", 440.0),)),
     "long.mp4": _film(times=_LONG),
     "vfr.mp4": _film(times=VFR_TIMES),
     "vfr.mkv": _film(times=VFR_TIMES),

@@ -80,9 +80,9 @@ def sounds(known: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 NAMES = (
-    "plain.mp4 plain.mkv plain.ts vfr.mp4 vfr.mkv rotated90.mp4 rotated180.mp4 pq.mkv full.mp4 "
-    "tracks.mkv tracks.mp4 wide.mp4 wide.mkv edited.mp4 interlaced.mp4 cut-short.mkv "
-    "fragmented.mp4 alpha.webm one-frame.mp4 damaged.mkv late.mkv"
+    "plain.mp4 plain.mkv plain.ts pcm.mkv pcm.avi opus.mkv vfr.mp4 vfr.mkv rotated90.mp4 "
+    "rotated180.mp4 pq.mkv full.mp4 tracks.mkv tracks.mp4 wide.mp4 wide.mkv edited.mp4 "
+    "interlaced.mp4 cut-short.mkv fragmented.mp4 alpha.webm one-frame.mp4 damaged.mkv late.mkv"
 ).split()
 
 

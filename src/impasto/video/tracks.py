@@ -30,7 +30,7 @@ Packet: TypeAlias = Any
 
 # Metadata of a container or a muxer, not of the film.
 _OF_CONTAINERS = re.compile(
-    r"(major_brand|minor_version|compatible_brands|encoder|handler_name|vendor_id|duration|rotate|"
+    r"(major_brand|minor_version|compatible_brands|encoder|software|handler_name|vendor_id|duration|rotate|"
     r"bps|number_of_frames|number_of_bytes|_statistics_.*|alpha_mode|source_id|timecode)(-.*)?",
     re.IGNORECASE,
 )
@@ -41,6 +41,9 @@ _PRIMING = Fraction(1, 5)
 _COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 
 _TEXT_KINDS = frozenset(("subrip", "srt", "mov_text", "webvtt", "ass", "ssa", "text"))
+# The usual places of loudspeakers, by their number.
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+
 _NO_LANGUAGE = (None, "", "und")
 
 
@@ -186,7 +189,7 @@ class SourceTracks:
             self._attach_cover(stream, output)
             return None
         if _is_held(self._container, stream, is_pipe=self._is_pipe):
-            made = output.add_stream_from_template(stream, opaque=True)
+            made = _added_as_it_is(output, stream)
             if stream.type != "attachment":
                 self._tracks.append(_Track(stream, made, clock=_clock_of(stream)))
             return made
@@ -315,9 +318,14 @@ class _SampleClock:
         place = round(given)
         if self._next is not None and abs(given - self._next) <= base / self._unit:
             place = self._next
+        # The last packet may be shown shorter than it is.
+        length = self._samples
+        told = packet.duration * base / self._unit
+        if 0 < told < length - base / self._unit:
+            length = round(told)
         packet.time_base = self._unit
         packet.pts = packet.dts = place
-        packet.duration = self._samples
+        packet.duration = length
         self._next = place + self._samples
 
 
@@ -341,20 +349,30 @@ def _of_film(metadata: dict[str, str]) -> dict[str, str]:
 
 
 def _is_held(container: Container, stream: Any, *, is_pipe: bool) -> bool:
-    """Try whether a muxer takes a stream, by a header in memory."""
+    """Try whether a muxer takes a stream, by a film in memory without packets."""
     av = library()
     file = PipeBytes("header") if is_pipe else io.BytesIO()
     output = av.open(file, "w", format=container.format)
     try:
-        output.add_stream_from_template(stream, opaque=True)
+        _added_as_it_is(output, stream)
         output.start_encoding()
+        output.close()
     except (av.error.FFmpegError, ValueError):
-        return False
-    finally:
-        # A film without packets is none for some muxers.
         with suppress(av.error.FFmpegError, ValueError):
             output.close()
+        return False
     return True
+
+
+def _added_as_it_is(output: Any, stream: Any) -> Any:
+    """Add a stream to a container, whose packets are copied."""
+    made = output.add_stream_from_template(stream, opaque=True)
+    if stream.type == "audio" and stream.codec_context is not None:
+        # MP4 wants to know where the loudspeakers of PCM stand; AVI and Matroska do not tell.
+        given = stream.codec_context.layout
+        if given.name == f"{given.nb_channels} channels" and given.nb_channels in _LAYOUTS:
+            made.codec_context.layout = _LAYOUTS[given.nb_channels]
+    return made
 
 
 def _missing_of(wanted: _Wanted, made: Any) -> Iterator[str]:
