@@ -8,6 +8,7 @@ on.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -124,6 +125,8 @@ class Decoding:
     @property
     def seconds(self) -> Fraction | None:
         """Length of the film as it says; None if it does not."""
+        if (told := _told_end(self._told().get("duration", ""))) is not None:
+            return told - self.zero
         ends = []
         if self.stream.duration:
             ends.append(((self.stream.start_time or 0) + self.stream.duration) * self.tick)
@@ -213,12 +216,15 @@ class Decoding:
     def _opened_decoder(self) -> Any:
         context = self.stream.codec_context
         name = _WITH_ALPHA.get(context.codec.canonical_name)
-        told = {name.lower(): value for name, value in self.stream.metadata.items()}
-        if name is not None and told.get("alpha_mode") == "1":
+        if name is not None and self._told().get("alpha_mode") == "1":
             with suppress(ValueError):
                 return self._av.CodecContext.create(name, "r")
         context.thread_type, context.thread_count = "AUTO", _THREADS
         return context
+
+    def _told(self) -> dict[str, str]:
+        """The metadata of the pictures; the case of its names depends on FFmpeg's version."""
+        return {name.lower(): value for name, value in self.stream.metadata.items()}
 
     def _packets(self) -> Iterator[Any]:
         """All packets of the film's pictures; errors of the container become damages."""
@@ -325,3 +331,12 @@ class Decoding:
         if found < says - max(_CUT_SHORT, says * _CUT_SHORT_PART):
             text = f"ends after {float(found):.1f} of {float(says):.1f} s: it has been cut short"
             yield Damage(self._last, text)
+
+
+def _told_end(text: str) -> Fraction | None:
+    """The end of a track as Matroska tells it, such as "00:01:02.500000000"."""
+    found = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", text)
+    if found is None:
+        return None
+    hours, minutes, seconds = found.groups()
+    return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
