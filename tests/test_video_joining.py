@@ -213,6 +213,55 @@ def test_what_a_container_does_not_hold_is_told(
     assert all("\n" not in each for each in remarks)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_tracks_whose_times_go_back_are_joined(
+    films: FilmFiles, tmp_path: Path, suffix: str
+) -> None:
+    """Broken recordings repeat times; MP4 takes none twice."""
+    import av
+
+    source = tmp_path / "source.mkv"
+    with av.open(str(films("tracks.mkv"))) as film, av.open(str(source), "w") as output:
+        made = {each: output.add_stream_from_template(each, opaque=True) for each in film.streams}
+        for number, packet in enumerate(film.demux()):
+            if not packet.size:
+                continue
+            if packet.stream.type != "video":
+                packet.pts = packet.dts = 100 + 20 * (number // 40)
+            packet.stream = made[packet.stream]
+            output.mux(packet)
+    _, _, remarks = copied(source, tmp_path / f"result{suffix}")
+    assert sounds(facts(tmp_path / f"result{suffix}")) == sounds(facts(source))
+    assert remarks == ()
+
+
+@pytest.mark.parametrize("name", ["tracks.mkv", "tracks.mp4", "plain.ts"])
+def test_a_damaged_source_does_not_cost_the_painted_film(
+    films: FilmFiles, tmp_path: Path, name: str
+) -> None:
+    frames = numbered(10)
+    encoding = choose_encoding(INFO, ".mp4")
+    write_part(tmp_path / "part", frames, encoding)
+    times = [frame.time for frame in frames]
+    data = films(name).read_bytes()
+    rng = np.random.default_rng(3)
+    joined = 0
+    for number in range(12):
+        broken = bytearray(data)
+        for place in rng.integers(1000, len(data), 60):
+            broken[place] = int(rng.integers(0, 256))
+        source, target = tmp_path / f"{number}-{name}", tmp_path / "result.mp4"
+        source.write_bytes(bytes(broken))
+        try:
+            open_film(source, max_pixels=1_000_000).close()
+        except VideoError:
+            continue  # it could not have been painted
+        join([tmp_path / "part"], times, target, encoding, source=source)
+        assert facts(target)["numbers"] == list(range(10))
+        joined += 1
+    assert joined >= 4
+
+
 def test_attachments_and_covers_are_kept(films: FilmFiles, tmp_path: Path) -> None:
     import av
 

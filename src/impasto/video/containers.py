@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from io import UnsupportedOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-from impasto.errors import VideoError, escaped
+from impasto.errors import VideoError, escaped, one_line
 from impasto.video.pyav import library, wrapped
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ __all__ = [
     "likely_reason",
     "name_of",
     "open_container",
+    "packets_of",
     "picture_stream",
     "tick_of",
     "zero_of",
@@ -38,6 +40,9 @@ UNREADABLE = "is no film that can be read"
 
 # Bytes 4 to 8 of MP4 and its relatives, whose index may stand at the end.
 _MP4_BEGINNINGS = (b"ftyp", b"mdat", b"wide", b"free")
+
+# Errors one after the other, after which there is no more to come.
+_GIVE_UP = 64
 
 _IN_A_PIPE = (
     " (from a pipe come YUV4MPEG2, Matroska and MPEG-TS, and MP4 only if its index stands first)"
@@ -92,6 +97,21 @@ def zero_of(container: InputContainer, stream: VideoStream) -> Fraction:
     own = None if stream.start_time is None else stream.start_time * tick
     known = [each for each in (own, others) if each is not None]
     return math.floor(min(known, default=Fraction(0)) / tick) * tick
+
+
+def packets_of(container: InputContainer, *streams: Any) -> Iterator[Any]:
+    """Read all packets of some streams, or of all; where it fails, the reason comes, one line."""
+    av, failed = library(), 0
+    while failed < _GIVE_UP:
+        try:
+            for packet in container.demux(*streams):
+                failed = 0
+                yield packet
+            return
+        except av.error.InvalidDataError as error:
+            failed += 1
+            if failed == 1:
+                yield one_line(error)
 
 
 def tick_of(stream: Any) -> Fraction:

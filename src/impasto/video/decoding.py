@@ -26,6 +26,7 @@ from impasto.video.containers import (
     likely_reason,
     name_of,
     open_container,
+    packets_of,
     picture_stream,
     tick_of,
     zero_of,
@@ -44,9 +45,6 @@ _RUN_UP = Fraction(1)
 
 # Threads of a decoder, each of which holds frames in memory; painting takes longer than decoding.
 _THREADS = 2
-
-# Errors of the container after which there is no more to come.
-_GIVE_UP = 64
 
 # A film that ends so much earlier than it says has been cut short: in seconds, or in parts of it.
 _CUT_SHORT = Fraction(1, 2)
@@ -228,21 +226,15 @@ class Decoding:
 
     def _packets(self) -> Iterator[Any]:
         """All packets of the film's pictures; errors of the container become damages."""
-        failed = 0
-        while failed < _GIVE_UP:
-            try:
-                for packet in self._container.demux():
-                    failed = 0
-                    if packet.pts is not None and packet.time_base:
-                        ends = (packet.pts + (packet.duration or 0)) * packet.time_base
-                        self._end = max(self._end, ends)
-                    if packet.stream is self.stream:
-                        yield packet
-                return
-            except self._av.error.InvalidDataError as error:
-                failed += 1
-                if failed == 1:
-                    yield Damage(self._last, one_line(error))
+        for packet in packets_of(self._container):
+            if isinstance(packet, str):
+                yield Damage(self._last, packet)
+                continue
+            if packet.pts is not None and packet.time_base:
+                ends = (packet.pts + (packet.duration or 0)) * packet.time_base
+                self._end = max(self._end, ends)
+            if packet.stream is self.stream:
+                yield packet
 
     def _decoded(self) -> Iterator[VideoFrame | Damage]:
         """All frames of the film as the decoder gives them, deinterlaced."""

@@ -73,7 +73,12 @@ def join(
             tracks.add_to(output)
             output.start_encoding()
             for packet in _merged(pictures.packets(start), tracks.packets()):
-                output.mux(packet)
+                try:
+                    output.mux(packet)
+                except (av.error.InvalidDataError, av.error.ArgumentError):
+                    tracks.is_damaged = True  # or a packet of the pictures, which would be missed
+        if tracks.is_damaged:
+            pictures.check(target)
         return (*tracks.remarks, *tracks.missing(target))
 
 
@@ -149,6 +154,16 @@ class _Pictures:
                         packet.duration = shown[-1] + lasts[-1] - packet.pts
                     yield packet.dts * base, packet
             first += len(numbers)
+
+    def check(self, target: Path) -> None:
+        """Check that a film has all frames of the parts.
+
+        Raises:
+            VideoError: It has not.
+        """
+        found = len(self._read(target))
+        if found != len(self._times):
+            raise VideoError(f"only {found} of {len(self._times)} frames could be written")
 
     def _read(self, part: Path) -> list[int]:
         with open_container(part) as film:

@@ -209,6 +209,7 @@ class _Matroska:
             self._stream.codec_context.time_base = encoding.tick
             self._stream.codec_context.gop_size = max(1, round(encoding.rate))
             tracks.add_to(self._output)
+            self._output.start_encoding()
         self._others = tracks.packets()
         self._other = next(self._others, None)
 

@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from impasto.errors import counted, escaped
-from impasto.video.containers import PipeBytes, is_cover, open_container, picture_stream, zero_of
+from impasto.video.containers import (
+    PipeBytes,
+    is_cover,
+    open_container,
+    packets_of,
+    picture_stream,
+    zero_of,
+)
 from impasto.video.encoding import Container
 from impasto.video.pyav import library
 
@@ -75,7 +82,14 @@ class SourceTracks:
         self._wanted: list[_Wanted] = []
         self._chapters: list[dict[str, Any]] = []
         self._metadata: dict[str, str] = {}
-        self.remarks: list[str] = []
+        self._remarks: list[str] = []
+        self.is_damaged = False
+
+    @property
+    def remarks(self) -> list[str]:
+        """What has been left out, one line each; ``is_damaged`` adds to it."""
+        damaged = ["some of the sound or the subtitles is damaged and left out"]
+        return [*self._remarks, *(damaged if self.is_damaged else [])]
 
     @property
     def names(self) -> list[str]:
@@ -115,8 +129,10 @@ class SourceTracks:
         tracks = {track.given.index: track for track in self._tracks}
         if not tracks:
             return
-        streams = [track.given for track in self._tracks]
-        for packet in self._given.demux(streams):
+        for packet in packets_of(self._given, [track.given for track in self._tracks]):
+            if isinstance(packet, str):
+                self.is_damaged = True
+                continue
             track = tracks[packet.stream.index]
             if not packet.size:
                 continue
@@ -124,8 +140,12 @@ class SourceTracks:
                 packet.pts = packet.dts = 0
             elif packet.pts is None or not self._is_inside(packet, track.given.type):
                 continue
-            taken = track.taken(packet)
-            if taken is not None and taken.dts is not None:
+            try:
+                taken = track.taken(packet)
+            except library().error.FFmpegError:
+                self.is_damaged = True
+                continue
+            if taken is not None:
                 yield taken.dts * taken.time_base, taken
 
     def missing(self, target: Path) -> Iterator[str]:
@@ -137,8 +157,12 @@ class SourceTracks:
                 yield f"metadata is left out ({', '.join(map(escaped, lost))})"
             if len(film.chapters()) < len(self._chapters):
                 yield f"{counted(len(self._chapters), 'chapter')} are left out"
-            for wanted in self._wanted:
-                yield from _missing_of(wanted, film.streams[wanted.index])
+            index = 0
+            for track, wanted in zip(self._tracks, self._wanted, strict=True):
+                if self._container.edits and not track.count:
+                    continue  # MP4 has no empty tracks
+                index = index + 1 if self._container.edits else wanted.index
+                yield from _missing_of(wanted, film.streams[index])
 
     def close(self) -> None:
         """Close the source."""
@@ -191,16 +215,18 @@ class SourceTracks:
         if _is_held(self._container, stream, is_pipe=self._is_pipe):
             made = _added_as_it_is(output, stream)
             if stream.type != "attachment":
-                self._tracks.append(_Track(stream, made, clock=_clock_of(stream)))
+                self._tracks.append(
+                    _Track(stream, made, self._container.edits, clock=_clock_of(stream))
+                )
             return made
-        if stream.type == "subtitle" and stream.name in _TEXT_KINDS:
+        if stream.type == "subtitle" and _codec_of(stream) in _TEXT_KINDS:
             return self._coded_again(stream, output)
         self._left_out(stream)
         return None
 
     def _attach_cover(self, stream: Any, output: Any) -> None:
         """Add a cover as Matroska has it: a file."""
-        kind = _COVERS.get(stream.name)
+        kind = _COVERS.get(_codec_of(stream))
         if kind is None or self._container.format != "matroska" or self._source is None:
             self._left_out(stream)
             return
@@ -213,20 +239,18 @@ class SourceTracks:
         stream.codec_context.open(strict=False)
         made.codec_context.subtitle_header = stream.codec_context.subtitle_header or b""
         made.time_base = made.codec_context.time_base = Fraction(1, 1000)
-        self._tracks.append(_Track(stream, made, is_coded_again=True))
+        self._tracks.append(_Track(stream, made, self._container.edits, is_coded_again=True))
         return made
 
     def _left_out(self, stream: Any) -> None:
-        context = stream.codec_context
-        name = context.codec.canonical_name if context is not None else stream.name
         kinds = {"audio": "sound", "video": "other film", "data": "track of data"}
         kind = "cover" if is_cover(stream) else kinds.get(stream.type, stream.type)
-        what = f"the {kind} ({escaped(name or 'unknown')}"
+        what = f"the {kind} ({escaped(_codec_of(stream))}"
         language = stream.metadata.get("language")
         if language not in _NO_LANGUAGE:
             what += f", {escaped(language)}"
         holder = f"{self._container.format}{' in a pipe' if self._is_pipe else ''}"
-        self.remarks.append(f"{what}) is left out: {holder} does not hold it")
+        self._remarks.append(f"{what}) is left out: {holder} does not hold it")
 
     def _moved_chapters(self, given: InputContainer) -> list[dict[str, Any]]:
         chapters = []
@@ -262,14 +286,26 @@ class _Wanted:
     disposition: Any
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Track:
-    """A stream of the source, and that of the result which takes its packets."""
+    """A stream of the source, and that of the result which takes its packets.
+
+    Attributes:
+        given: of the source.
+        made: of the result.
+        is_strict: no two of its packets have the same time in the result.
+        is_coded_again: its packets are decoded and encoded.
+        clock: for packets whose times are rounded.
+        count: packets of the result.
+    """
 
     given: Any
     made: Any
+    is_strict: bool
     is_coded_again: bool = False
     clock: _SampleClock | None = None
+    count: int = 0
+    _last: int | None = None
 
     def wanted(self) -> _Wanted:
         """Return the facts that the result should keep."""
@@ -284,19 +320,31 @@ class _Track:
 
     def taken(self, packet: Packet) -> Packet | None:
         """Return the packet for the result, or None for a text that says nothing."""
-        if not self.is_coded_again:
-            packet.stream = self.made
-            if self.clock is not None:
-                self.clock.set(packet)
-            return packet
-        texts = self.given.codec_context.decode2(packet)
-        if texts is None or not len(texts):
-            return None
-        coded: Packet = self.made.codec_context.encode_subtitle(texts)
-        coded.time_base, coded.pts, coded.dts = packet.time_base, packet.pts, packet.pts
-        coded.duration = packet.duration
-        coded.stream = self.made
-        return coded
+        if self.is_coded_again:
+            texts = self.given.codec_context.decode2(packet)
+            if texts is None or not len(texts):
+                return None
+            coded: Packet = self.made.codec_context.encode_subtitle(texts)
+            coded.time_base, coded.pts, coded.dts = packet.time_base, packet.pts, packet.pts
+            coded.duration = packet.duration
+            packet = coded
+        elif self.clock is not None:
+            self.clock.set(packet)
+        self._put_in_order(packet)
+        packet.stream = self.made
+        return packet
+
+    def _put_in_order(self, packet: Packet) -> None:
+        """Give the packet a time of the result, not before that of the last one."""
+        unit = packet.time_base / self.made.time_base
+        packet.pts, packet.dts = round(packet.pts * unit), round(packet.dts * unit)
+        packet.duration = round((packet.duration or 0) * unit)
+        packet.time_base = self.made.time_base
+        if self._last is not None and packet.dts < self._last + self.is_strict:
+            packet.dts = self._last + self.is_strict
+        packet.pts = max(packet.pts, packet.dts)
+        self._last = packet.dts
+        self.count += 1
 
 
 class _SampleClock:
@@ -327,6 +375,13 @@ class _SampleClock:
         packet.pts = packet.dts = place
         packet.duration = length
         self._next = place + self._samples
+
+
+def _codec_of(stream: Any) -> str:
+    """The codec of a stream, or the name of an attachment."""
+    if stream.codec_context is not None:
+        return str(stream.codec_context.codec.canonical_name)
+    return getattr(stream, "name", None) or "unknown"
 
 
 def _clock_of(stream: Any) -> _SampleClock | None:
