@@ -235,7 +235,7 @@ def test_tracks_whose_times_go_back_are_joined(
     assert remarks == ()
 
 
-@pytest.mark.parametrize("name", ["tracks.mkv", "tracks.mp4", "plain.ts"])
+@pytest.mark.parametrize("name", ["tracks.mkv", "tracks.mp4", "plain.ts", "opus.mkv"])
 def test_a_damaged_source_does_not_cost_the_painted_film(
     films: FilmFiles, tmp_path: Path, name: str
 ) -> None:
@@ -489,6 +489,19 @@ def test_parts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match=r"nowhere.*cannot be written"):
         write_part(part, numbered(3), encoding)
         join([part], times[:3], tmp_path / "nowhere" / "a.mp4", encoding, source=None)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_told(films: FilmFiles, tmp_path: Path) -> None:
+    encoding = choose_encoding(INFO, ".mkv")
+    noise = np.random.default_rng(0).integers(0, 256, (40, HEIGHT, WIDTH, 3), np.uint8)
+    frames = [Frame(image, Fraction(n, RATE)) for n, image in enumerate(noise)]
+    write_part(tmp_path / "part", frames, encoding)
+    times, full = [frame.time for frame in frames], Path("/dev/full")
+    with pytest.raises(VideoError, match="/dev/full: cannot be written: No space left on device"):
+        write_part(full, frames, encoding)
+    with pytest.raises(VideoError, match="/dev/full: cannot be written: No space left on device"):
+        join([tmp_path / "part"], times, full, encoding, source=films("tracks.mkv"))
 
 
 def test_numbers_survive_the_coding() -> None:

@@ -112,6 +112,8 @@ def packets_of(container: InputContainer, *streams: Any) -> Iterator[Any]:
             failed += 1
             if failed == 1:
                 yield one_line(error)
+        except IndexError:
+            return  # PyAV, at the end: more streams were found than it knew at the beginning
 
 
 def tick_of(stream: Any) -> Fraction:

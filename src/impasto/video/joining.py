@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto.errors import VideoError, counted
+from impasto.errors import VideoError, counted, one_line
 from impasto.video.containers import open_container
 from impasto.video.encoding import Encoding
 from impasto.video.pyav import library, wrapped
@@ -56,30 +56,55 @@ def join(
     Raises:
         VideoError: A file cannot be read or written, or the parts do not fit the times.
     """
-    av = library()
-    with (
-        wrapped(str(target), "cannot be written"),
-        SourceTracks(source, encoding.container, start, end) as tracks,
-    ):
+    library()
+    with wrapped(str(target), "cannot be written"):
         pictures = _Pictures(parts, times, encoding, seconds)
-        with av.open(
-            f"file:{target}",
-            "w",
-            format=encoding.container.format,
-            container_options=_muxer_options(encoding),
-        ) as output:
-            output.flags |= av.container.Flags.bitexact.value
-            pictures.add_to(output)
-            tracks.add_to(output)
-            output.start_encoding()
-            for packet in _merged(pictures.packets(start), tracks.packets()):
-                try:
-                    output.mux(packet)
-                except (av.error.InvalidDataError, av.error.ArgumentError):
-                    tracks.is_damaged = True  # or a packet of the pictures, which would be missed
-        if tracks.is_damaged:
-            pictures.check(target)
-        return (*tracks.remarks, *tracks.missing(target))
+        with SourceTracks(source, encoding.container, start, end) as tracks:
+            try:
+                return _written(target, pictures, tracks, encoding, start)
+            except _of_the_film() as error:
+                if source is None or isinstance(error, OSError):
+                    raise
+                reason = one_line(error)
+        with SourceTracks(None, encoding.container, start, end) as none:
+            _written(target, pictures, none, encoding, start)
+        return (f"the source is damaged ({reason}): the result has pictures alone",)
+
+
+def _written(
+    target: Path,
+    pictures: _Pictures,
+    tracks: SourceTracks,
+    encoding: Encoding,
+    start: Fraction,
+) -> tuple[str, ...]:
+    """Write the film; return remarks."""
+    with library().open(
+        f"file:{target}",
+        "w",
+        format=encoding.container.format,
+        container_options=_muxer_options(encoding),
+    ) as output:
+        output.flags |= library().container.Flags.bitexact.value
+        pictures.add_to(output)
+        tracks.add_to(output)
+        output.start_encoding()
+        for packet in _merged(pictures.packets(start), tracks.packets()):
+            try:
+                output.mux(packet)
+            except _of_the_film() as error:
+                if isinstance(error, OSError):
+                    raise
+                tracks.is_damaged = True  # or a packet of the pictures, which would be missed
+    if tracks.is_damaged:
+        pictures.check(target)
+    return (*tracks.remarks, *tracks.missing(target))
+
+
+def _of_the_film() -> type[Exception]:
+    """The errors of FFmpeg; those that are errors of the system too have other reasons."""
+    found: type[Exception] = library().error.FFmpegError
+    return found
 
 
 def _muxer_options(encoding: Encoding) -> dict[str, str]:
