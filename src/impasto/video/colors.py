@@ -162,10 +162,16 @@ class FromFilm:
 
     def _converted(self, image: Pixels) -> Pixels:
         assert self.space is not None
-        white = np.float32(np.iinfo(image.dtype).max)
-        values: NDArray[Any] = np.rint(self.space.to_srgb(image.astype(np.float32) / white) * white)
-        return values.astype(np.uint16) if self.deep else values.astype(np.uint8)
+        white, result = np.float32(np.iinfo(image.dtype).max), np.empty_like(image)
+        rows = max(1, _AT_ONCE // image.shape[1])
+        for top in range(0, len(image), rows):
+            values = self.space.to_srgb(image[top : top + rows].astype(np.float32) / white)
+            result[top : top + rows] = np.rint(values * white)
+        return result
 
+
+# Pixels that are converted as real numbers at a time, which take several times their memory.
+_AT_ONCE = 1 << 18
 
 # swscale takes 16 bits of red, green and blue for 256 times those of 8, wherever they are made of
 # brightness and differences: white is 65280, not 65535.

@@ -87,7 +87,7 @@ class SourceTracks:
 
     @property
     def remarks(self) -> list[str]:
-        """What has been left out, one line each; ``is_damaged`` adds to it."""
+        """Losses, one line each; ``is_damaged`` adds to them."""
         damaged = ["some of the sound or the subtitles is damaged and left out"]
         return [*self._remarks, *(damaged if self.is_damaged else [])]
 
