@@ -12,12 +12,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from impasto.errors import OptionError, VideoError, escaped
 from impasto.video.colors import ToFilm
 from impasto.video.frames import FilmInfo, Frame
 from impasto.video.pyav import library, wrapped
+
+if TYPE_CHECKING:
+    from av import VideoFrame
 
 __all__ = [
     "CODECS",
@@ -27,6 +30,7 @@ __all__ = [
     "Encoding",
     "check_size",
     "choose_encoding",
+    "encoded",
     "prepare_stream",
     "write_part",
 ]
@@ -36,6 +40,8 @@ __all__ = [
 _THREADS = 2
 # Frames that an encoder looks ahead, for the same reason.
 _AHEAD = 5
+# No frame is decoded so many seconds before it is shown.
+_HOUR = 3600
 # Longer than any part: an encoder begins no group of pictures within one but where a shot begins.
 _LONG_GROUP = 10_000
 
@@ -349,8 +355,8 @@ def write_part(path: Path, frames: Iterable[Frame], encoding: Encoding) -> None:
             check_size(frame, encoding.height, encoding.width)
             picture = colors(frame.image, frame.opacity)
             picture.pts, picture.time_base = number, step
-            output.mux(_numbered(stream.encode(picture)))
-        output.mux(_numbered(stream.encode(None)))
+            output.mux(_numbered(encoded(stream, picture)))
+        output.mux(_numbered(encoded(stream, None)))
 
 
 def prepare_stream(stream: Any, encoding: Encoding, colors: ToFilm) -> None:
@@ -383,6 +389,19 @@ def check_size(frame: Frame, height: int, width: int) -> None:
             f"a frame of {found[1]} x {found[0]} pixels does not fit into a film of "
             f"{width} x {height}"
         )
+
+
+def encoded(stream: Any, picture: VideoFrame | None) -> list[Any]:
+    """Encode a picture, or all that are left; give the packets times at which they can be decoded.
+
+    x265 gives films of one or two frames times that it has never set.
+    """
+    packets: list[Any] = stream.encode(picture)
+    for packet in packets:
+        early = _HOUR / packet.time_base
+        if packet.dts is None or not packet.pts - early <= packet.dts <= packet.pts:
+            packet.dts = packet.pts
+    return packets
 
 
 def _numbered(packets: list[Any]) -> list[Any]:

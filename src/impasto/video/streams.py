@@ -16,7 +16,7 @@ import numpy as np
 from impasto.errors import counted
 from impasto.video.colors import ToFilm, untold_matrix
 from impasto.video.containers import PipeBytes
-from impasto.video.encoding import CONTAINERS, check_size, choose_encoding, prepare_stream
+from impasto.video.encoding import CONTAINERS, check_size, choose_encoding, encoded, prepare_stream
 from impasto.video.frames import FilmInfo, Frame
 from impasto.video.pyav import library, wrapped
 from impasto.video.tracks import SourceTracks
@@ -220,11 +220,11 @@ class _Matroska:
         picture.pts = round(time / self._encoding.tick)
         picture.time_base = self._encoding.tick
         self._mux_others(time)
-        self._output.mux(self._stream.encode(picture))
+        self._output.mux(encoded(self._stream, picture))
         self._pass_on()
 
     def finish(self) -> tuple[str, ...]:
-        self._output.mux(self._stream.encode(None))
+        self._output.mux(encoded(self._stream, None))
         self._mux_others(None)
         self._close()
         self._pass_on()
