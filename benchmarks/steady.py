@@ -204,8 +204,8 @@ def rigid(clips: Any, size: Any, paint: Callable[[Image], Image]) -> list[Image]
 
 def errors(images: list[Image], clip: Any) -> tuple[float, float, float]:
     """The warping errors, 1 and 5 frames apart, and the detail."""
-    from impasto.video.motion import compose, origins, warp
-    from impasto.video.report import detail
+    from impasto.video.steady.motion import compose, origins, warp
+    from impasto.video.steady.report import detail
 
     found: dict[int, list[float]] = {1: [], 5: []}
     for t in range(FIRST, len(images)):

@@ -219,7 +219,7 @@ def tone(stream: Any, seconds: float) -> Iterator[Any]:
 
 def transcode(clip: Path, target: Path) -> None:
     """Decode to RGB and encode with the settings that Impasto has, and nothing else."""
-    from impasto.video.encoding import choose_encoding, write_part
+    from impasto.video.container.encoding import choose_encoding, write_part
 
     with open_film(clip, max_pixels=10**9) as film:
         encoding = choose_encoding(film.info, ".mp4")

@@ -1,7 +1,7 @@
 """Clips whose motion is known exactly, made of the example photographs.
 
 The motion is the way back: what is at ``(x, y)`` of a frame was at ``(x, y) + flow`` in the frame
-before, as in :mod:`impasto.video.motion`.
+before, as in :mod:`impasto.video.steady.motion`.
 """
 
 from __future__ import annotations

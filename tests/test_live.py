@@ -27,9 +27,8 @@ from impasto.images.photo import Photo
 from impasto.models import Bundle
 from impasto.painting.objects import painter_of
 from impasto.stylizer import Stylizer
-from impasto.video import cameras
-from impasto.video.cameras import Grabbed, list_cameras, open_camera
-from impasto.video.live import LiveFrame, LiveFrames, LiveSettings
+from impasto.video.live import LiveFrame, LiveFrames, LiveSettings, cameras
+from impasto.video.live.cameras import Grabbed, list_cameras, open_camera
 
 av = pytest.importorskip("av", exc_type=ImportError)
 

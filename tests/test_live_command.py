@@ -25,9 +25,9 @@ from test_cli import COMMAND, imported, names, on_terminal, run, save
 
 from impasto.cli import cli
 from impasto.errors import ImageError, ImpastoError, OptionError, VideoError
-from impasto.video.fitting import fitted
-from impasto.video.recording import Recording
-from impasto.video.virtual import VirtualCamera
+from impasto.video.live.fitting import fitted
+from impasto.video.live.recording import Recording
+from impasto.video.live.virtual import VirtualCamera
 
 av = pytest.importorskip("av", exc_type=ImportError)
 pytest.importorskip("uvicorn")
@@ -234,7 +234,7 @@ def test_film_ends_the_call_and_a_terminal_shows_how_it_goes(folder: Path, model
 
 
 def test_cameras_are_listed(folder: Path):
-    from impasto.video.cameras import list_cameras
+    from impasto.video.live.cameras import list_cameras
 
     if list_cameras():
         assert b"0  " in run("live", "--list").stdout
@@ -382,7 +382,7 @@ def test_virtual_camera_that_cannot_be(monkeypatch: pytest.MonkeyPatch, folder: 
 
 def test_page_of_one_call_is_the_camera_of_another():
     """MJPEG over HTTP is what most cameras in networks give."""
-    from impasto.video.cameras import open_camera
+    from impasto.video.live.cameras import open_camera
     from impasto.web.live import live_app
     from impasto.web.newest import Newest
     from impasto.web.server import PageServer

@@ -12,10 +12,10 @@ from film_files import HEIGHT, PQ_LIGHT, WIDTH, FilmFiles, pq_signal
 from numpy.typing import NDArray
 
 from impasto.images.cicp import color_space
-from impasto.video.colors import FromFilm, ToFilm, Upright, upright
-from impasto.video.encoding import choose_encoding, write_part
+from impasto.video.container.colors import FromFilm, ToFilm, Upright, upright
+from impasto.video.container.encoding import choose_encoding, write_part
+from impasto.video.container.joining import join
 from impasto.video.frames import FilmInfo, Frame
-from impasto.video.joining import join
 from impasto.video.reading import open_film
 
 # Kr and Kb of the matrices by their numbers in H.273 (table 4).

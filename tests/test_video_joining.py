@@ -13,9 +13,15 @@ import pytest
 from film_files import HEIGHT, RATE, TEXTS, WIDTH, FilmFiles, facts, number_in, picture
 
 from impasto.errors import OptionError, VideoError
-from impasto.video.encoding import CODECS, CONTAINERS, Encoding, choose_encoding, write_part
+from impasto.video.container.encoding import (
+    CODECS,
+    CONTAINERS,
+    Encoding,
+    choose_encoding,
+    write_part,
+)
+from impasto.video.container.joining import join
 from impasto.video.frames import FilmInfo, Frame
-from impasto.video.joining import join
 from impasto.video.reading import open_film
 
 PART = 12

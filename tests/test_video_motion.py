@@ -10,7 +10,7 @@ import pytest
 from clips import Clip, Size
 from numpy.typing import NDArray
 
-from impasto.video.motion import (
+from impasto.video.steady.motion import (
     BLOCK,
     block_flow,
     compose,

@@ -17,15 +17,19 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from impasto.errors import VideoError
 from impasto.images import SaveOptions, write_image
-from impasto.video import animated_in, animated_out, gif_out, numbered, pictures
+from impasto.video import pictures
 from impasto.video.frames import Damage, Film, FilmInfo, Frame
-from impasto.video.numbered import NumberedTarget
 from impasto.video.pictures import (
+    animated_in,
+    animated_out,
+    gif_out,
     is_picture_target,
     is_pictures,
+    numbered,
     open_pictures,
     open_pictures_target,
 )
+from impasto.video.pictures.numbered import NumberedTarget
 
 F = Fraction
 ANIMATED = ("gif", "webp", "png")

@@ -14,7 +14,7 @@ from clips import Size
 from numpy.typing import NDArray
 
 from impasto.errors import VideoError
-from impasto.video.report import FilmReport, Summary, detail
+from impasto.video.steady.report import FilmReport, Summary, detail
 
 SMALL = Size(96, 160, 12)
 RATE = 4

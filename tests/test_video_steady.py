@@ -21,7 +21,6 @@ from impasto.controls import Controls
 from impasto.errors import OptionError, VideoError
 from impasto.painting import Budget
 from impasto.video.frames import Frame
-from impasto.video.motion import compose, warp
 from impasto.video.painting import Crew, FramePainter, Look, changed
 from impasto.video.steady import (
     LEVELS,
@@ -31,6 +30,7 @@ from impasto.video.steady import (
     cropped,
     padded,
 )
+from impasto.video.steady.motion import compose, warp
 
 SMALL = Size(144, 256, 12)
 """Smaller than in `benchmarks/steady.py`, whose bars are narrower: in small frames, a pan changes

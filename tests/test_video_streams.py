@@ -13,9 +13,9 @@ import pytest
 from film_files import HEIGHT, RATE, WIDTH, FilmFiles, facts, number_in, picture
 
 from impasto.errors import OptionError, VideoError
+from impasto.video.container.streams import StreamTarget
 from impasto.video.frames import FilmInfo, Frame
 from impasto.video.reading import open_film
-from impasto.video.streams import StreamTarget
 
 INFO = FilmInfo("clip", HEIGHT, WIDTH, Fraction(RATE))
 

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from impasto.images.photo import Photo
     from impasto.styles.style import Style
     from impasto.stylizer import Stylizer
-    from impasto.video.cameras import Camera
     from impasto.video.live import LiveFrame, LiveFrames, LiveSettings
-    from impasto.video.recording import Recording
-    from impasto.video.virtual import VirtualCamera
+    from impasto.video.live.cameras import Camera
+    from impasto.video.live.recording import Recording
+    from impasto.video.live.virtual import VirtualCamera
     from impasto.web.live import LiveState
     from impasto.web.newest import Newest
 
@@ -175,10 +175,10 @@ def live(
     check_there([name for name in task.style if not is_pattern(name)])
     if not task.no_page:
         check_installed()
-    from impasto.video.cameras import open_camera
     from impasto.video.live import LiveFrames, LiveSettings
-    from impasto.video.recording import Recording
-    from impasto.video.virtual import VirtualCamera
+    from impasto.video.live.cameras import open_camera
+    from impasto.video.live.recording import Recording
+    from impasto.video.live.virtual import VirtualCamera
 
     if task.mask is not None:
         controls = replace(controls, masks=[task.mask])
@@ -207,7 +207,7 @@ def live(
 
 
 def _list() -> int:
-    from impasto.video.cameras import list_cameras
+    from impasto.video.live.cameras import list_cameras
 
     found = list_cameras()
     if not found:

@@ -40,8 +40,8 @@ from impasto.video.painting import (
 )
 from impasto.video.pictures import is_pictures, open_pictures
 from impasto.video.reading import open_film
-from impasto.video.report import FilmReport
 from impasto.video.results import Result, open_result
+from impasto.video.steady.report import FilmReport
 from impasto.video.timeline import time_text
 
 __all__ = ["FilmWork", "Filmed", "stylize_video"]

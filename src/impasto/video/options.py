@@ -25,8 +25,9 @@ class VideoOptions:
     """Options for reading, calming and writing a film.
 
     Attributes:
-        codec: how the result is coded, a name in :data:`impasto.video.encoding.CODECS`; None: what
-            the suffix of the result asks for.
+        codec: how the result is coded, a name in
+            :data:`impasto.video.container.encoding.CODECS`; None: the usual one for the suffix of
+            the result.
         crf: constant rate factor, the quality: lower is better and larger; None: the codec's own.
         start: the part of the film that is painted begins here, in seconds; None: at its beginning.
         end: it ends before this; None: at the film's end.
@@ -59,7 +60,7 @@ class VideoOptions:
         None,
         "Quality of the codec: lower is better and larger.",
         metavar="N",
-        shown="the codec's own, such as 20 for h264",
+        shown="the codec's own, such as 15 for h264",
     )
     start: Fraction | None = option(
         None, "Begin here, such as 12 or 0:12.", flag="from", metavar="TIME", kind="time"

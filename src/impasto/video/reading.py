@@ -10,9 +10,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from impasto.errors import VideoError, escaped
-from impasto.video.colors import FromFilm
-from impasto.video.containers import Source, is_address, is_seekable, name_of
-from impasto.video.decoding import Decoding
+from impasto.video.container.colors import FromFilm
+from impasto.video.container.decoding import Decoding
+from impasto.video.container.opening import Source, is_address, is_seekable, name_of
 from impasto.video.frames import Damage, Film, FilmInfo, Frame
 from impasto.video.pyav import wrapped
 

@@ -14,16 +14,16 @@ from typing import Any, BinaryIO, Protocol
 from impasto.errors import ImageError, ImpastoError, VideoError, one_line
 from impasto.images.files import whole_path
 from impasto.images.writing import check_target
-from impasto.video.encoding import CONTAINERS, Encoding, choose_encoding, write_part
+from impasto.video.container.encoding import CONTAINERS, Encoding, choose_encoding, write_part
+from impasto.video.container.joining import join
+from impasto.video.container.streams import StreamTarget
+from impasto.video.container.tracks import SourceTracks
 from impasto.video.frames import FilmInfo
-from impasto.video.joining import join
-from impasto.video.numbered import NumberedTarget
 from impasto.video.options import VideoOptions
 from impasto.video.painting import PaintedFrame, State
 from impasto.video.parts import Part, PartFolder, PartWriter
 from impasto.video.pictures import is_picture_target, open_pictures_target
-from impasto.video.streams import StreamTarget
-from impasto.video.tracks import SourceTracks
+from impasto.video.pictures.numbered import NumberedTarget
 
 # Parts that are being encoded at a time: the next one begins while the last one is finished.
 _WRITERS = 2

@@ -14,12 +14,18 @@ from typing import BinaryIO, Protocol
 import numpy as np
 
 from impasto.errors import counted
-from impasto.video.colors import ToFilm, untold_matrix
-from impasto.video.containers import PipeBytes
-from impasto.video.encoding import CONTAINERS, check_size, choose_encoding, encoded, prepare_stream
+from impasto.video.container.colors import ToFilm, untold_matrix
+from impasto.video.container.encoding import (
+    CONTAINERS,
+    check_size,
+    choose_encoding,
+    encoded,
+    prepare_stream,
+)
+from impasto.video.container.opening import PipeBytes
+from impasto.video.container.tracks import SourceTracks
 from impasto.video.frames import FilmInfo, Frame
 from impasto.video.pyav import library, wrapped
-from impasto.video.tracks import SourceTracks
 
 __all__ = ["StreamTarget"]
 
@@ -35,8 +41,8 @@ class StreamTarget:
     Args:
         file: is written to, and never sought in.
         info: of the film.
-        codec: a name in :data:`impasto.video.encoding.CODECS` for a Matroska film; None for
-            YUV4MPEG2.
+        codec: a name in :data:`impasto.video.container.encoding.CODECS` for a Matroska film; None
+            for YUV4MPEG2.
         crf: rate factor of the codec.
         source: the film that sound and all else are taken from; None for none.
         start: the time of the source at which the result begins.

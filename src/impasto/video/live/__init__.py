@@ -28,7 +28,7 @@ from impasto.images.writing import quantized
 from impasto.painting import Budget
 from impasto.styles.style import Style
 from impasto.stylizer import Stylizer
-from impasto.video.cameras import Camera, Grabbed
+from impasto.video.live.cameras import Camera, Grabbed
 
 __all__ = ["LiveFrame", "LiveFrames", "LiveSettings"]
 

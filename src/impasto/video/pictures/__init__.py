@@ -11,10 +11,10 @@ from typing import Protocol
 from impasto.errors import ImageError, VideoError, one_line
 from impasto.images.formats import FORMATS, READ_SUFFIXES, open_file
 from impasto.images.options import SaveOptions, check_max_pixels
-from impasto.video.animated_in import open_animation
-from impasto.video.animated_out import SUFFIXES, AnimationTarget
 from impasto.video.frames import Film, FilmInfo, Frame
-from impasto.video.numbered import NumberedTarget, is_pattern, open_numbered
+from impasto.video.pictures.animated_in import open_animation
+from impasto.video.pictures.animated_out import SUFFIXES, AnimationTarget
+from impasto.video.pictures.numbered import NumberedTarget, is_pattern, open_numbered
 
 __all__ = [
     "PicturesTarget",

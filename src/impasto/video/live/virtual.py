@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import VideoError, one_line
-from impasto.video.fitting import fitted
+from impasto.video.live.fitting import fitted
 
 __all__ = ["VirtualCamera"]
 

@@ -3,9 +3,9 @@
 The warping error of a film is the root mean square by which a frame differs from an earlier one
 that is moved along the motion of the film that was painted, where that was seen before (Ruder et
 al. 2016; Lai et al. 2018): 1 frame apart it tells of flicker, 5 frames apart of strokes that do not
-stay with things. The motion is found in the film itself (:mod:`impasto.video.motion`), so its own
-error stands beside: what of it comes of noise, light and wrong motion. Blur lowers the error;
-therefore the detail that is kept stands beside as well.
+stay with things. The motion is found in the film itself (:mod:`impasto.video.steady.motion`), so
+its own error stands beside: what of it comes of noise, light and wrong motion. Blur lowers the
+error; therefore the detail that is kept stands beside as well.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from impasto.errors import VideoError, escaped, one_line
 from impasto.images.files import write_whole
-from impasto.video.motion import (
+from impasto.video.steady.motion import (
     Floats,
     block_flow,
     compose,

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from impasto.errors import VideoError, escaped, one_line
 from impasto.images.resizing import scaled_size
 from impasto.images.writing import quantized
-from impasto.video.colors import FromFilm
-from impasto.video.containers import picture_stream
+from impasto.video.container.colors import FromFilm
+from impasto.video.container.opening import picture_stream
 from impasto.video.pyav import library
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from impasto.errors import OptionError, VideoError, escaped
 from impasto.images.writing import check_target
-from impasto.video.colors import ToFilm
-from impasto.video.fitting import fitted
+from impasto.video.container.colors import ToFilm
+from impasto.video.live.fitting import fitted
 from impasto.video.pyav import library, wrapped
 
 __all__ = ["Recording"]

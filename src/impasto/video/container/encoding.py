@@ -2,8 +2,8 @@
 
 A part is one closed group of pictures, made by an encoder of its own with fixed threads and without
 dates. So the same frames give the same bytes, whether or not the work was interrupted before, and
-the parts can be put one behind the other (:mod:`impasto.video.joining`). Only x265 and SVT-AV1
-seldom differ in the last bits, since they read memory that they have not written.
+the parts can be put one behind the other (:mod:`impasto.video.container.joining`). Only x265 and
+SVT-AV1 seldom differ in the last bits, since they read memory that they have not written.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.errors import OptionError, VideoError, escaped
-from impasto.video.colors import ToFilm
+from impasto.video.container.colors import ToFilm
 from impasto.video.frames import FilmInfo, Frame
 from impasto.video.pyav import library, wrapped
 

@@ -25,7 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import OptionError
-from impasto.video.motion import (
+from impasto.video.options import LEVELS
+from impasto.video.pyav import library
+from impasto.video.steady.motion import (
     Floats,
     block_flow,
     dominant_motion,
@@ -38,8 +40,6 @@ from impasto.video.motion import (
     shrink,
     warp,
 )
-from impasto.video.options import LEVELS
-from impasto.video.pyav import library
 
 __all__ = ["Prepared", "State", "SteadyInput", "SteadyOutput", "cropped", "padded"]
 

@@ -18,7 +18,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from impasto.errors import VideoError, counted, escaped, one_line
-from impasto.video.containers import (
+from impasto.video.container.opening import (
     UNREADABLE,
     Source,
     is_cover,

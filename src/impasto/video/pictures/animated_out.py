@@ -25,7 +25,7 @@ from impasto.images.options import SaveOptions
 from impasto.images.png import SIGNATURE, chunks_of
 from impasto.images.writing import check_target, quantized, write_image
 from impasto.video.frames import FilmInfo, Frame, Pixels
-from impasto.video.gif_out import GifWriter
+from impasto.video.pictures.gif_out import GifWriter
 
 __all__ = ["SUFFIXES", "AnimationTarget"]
 

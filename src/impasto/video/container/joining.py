@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.errors import VideoError, counted, one_line
-from impasto.video.containers import open_container
-from impasto.video.encoding import Encoding
+from impasto.video.container.encoding import Encoding
+from impasto.video.container.opening import open_container
+from impasto.video.container.tracks import Packet, SourceTracks
 from impasto.video.pyav import library, wrapped
-from impasto.video.tracks import Packet, SourceTracks
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -41,7 +41,7 @@ def join(
     """Write one film of parts, with the sound and all else of its source.
 
     Args:
-        parts: files of :func:`impasto.video.encoding.write_part`, in their order.
+        parts: files of :func:`impasto.video.container.encoding.write_part`, in their order.
         times: of all their frames, in seconds of the source, ascending.
         target: the file to write, which is overwritten; its name does not matter.
         encoding: that of the parts.

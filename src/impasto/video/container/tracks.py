@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from impasto.errors import counted, escaped
-from impasto.video.containers import (
+from impasto.video.container.encoding import Container
+from impasto.video.container.opening import (
     PipeBytes,
     is_cover,
     open_container,
@@ -24,7 +25,6 @@ from impasto.video.containers import (
     picture_stream,
     zero_of,
 )
-from impasto.video.encoding import Container
 from impasto.video.pyav import library
 
 if TYPE_CHECKING:

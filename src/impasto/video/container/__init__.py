@@ -1,0 +1,1 @@
+"""Films in container files, through PyAV: read, encoded in parts, joined, written into pipes."""
