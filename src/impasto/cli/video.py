@@ -18,7 +18,6 @@ from impasto.cli.options import ModelOptions, options_of, progress_bar
 from impasto.controls import Controls
 from impasto.errors import OptionError, counted
 from impasto.images.options import ReadOptions, SaveOptions, option
-from impasto.painting import Budget
 from impasto.video.options import VideoOptions
 from impasto.video.timeline import Timeline, parse_timeline, read_timeline, time_text
 
@@ -112,7 +111,6 @@ class FilmTask:
     controls=Controls,
     read=ReadOptions,
     save=SaveOptions,
-    budget=Budget,
     model=ModelOptions,
     leave_out=("read.keep_gps", "read.value_range", "save.depth"),
 )
@@ -123,7 +121,6 @@ def video(
     controls: Controls,
     read: ReadOptions,
     save: SaveOptions,
-    budget: Budget,
     model: ModelOptions,
 ) -> int:
     """Paint a film in the style of a picture, with its sound, its times and its colors.
@@ -142,7 +139,7 @@ def video(
     impasto video shots/ -s munch-scream --rate 24 -o painted.mp4
     """
     timeline = task.over_time()
-    video = replace(video, timeline=timeline, save=save, budget=budget, workers=model.threads)
+    video = replace(video, timeline=timeline, save=save, workers=model.threads)
     has_styles = timeline is not None and bool(timeline.keys)
     if not task.style and not has_styles:
         raise click.UsageError("there is no style: give -s STYLE, such as -s munch-scream")
@@ -223,7 +220,11 @@ def _preview(work: FilmWork, path: Path, save: SaveOptions) -> int:
     from impasto.video.preview import contact_sheet
 
     check_target(path, overwrite=save.overwrite)
-    frames = [(each.frame.time, each.photo, each.plain) for each in work.sample(_SAMPLES)]
+    frames = [
+        (each.frame.time, each.photo, each.frame.image)
+        for each in work.sample(_SAMPLES)
+        if each.photo is not None
+    ]
     if not frames:
         say(f"impasto: {work.info.name}: has no frame that can be decoded", err=True)
         return FAILED

@@ -30,6 +30,10 @@ QUALITY = SaveOptions.quality
 _STRIP_ENCODERS = {"PNG": encode_png, "TIFF": encode_tiff}
 
 
+# Values in floats at a time.
+_VALUES = 1 << 20
+
+
 @dataclass(frozen=True, eq=False)
 class Rendered:
     """A picture on its way to a file, not yet rounded to whole numbers: the format decides how far.
@@ -155,8 +159,16 @@ def quantized(values: NDArray[Any], depth: int) -> NDArray[Any]:
     """
     dtype, white = (np.uint16, 65535) if depth == 16 else (np.uint8, 255)
     if values.dtype.kind == "f":
-        whole: NDArray[Any] = np.rint(np.clip(values, 0, 1) * white)
-        return whole.astype(dtype)
+        found = np.empty(values.shape, dtype)
+        if values.ndim == 0 or not values.size:
+            found[...] = np.rint(np.clip(values, 0, 1) * white)
+            return found
+        step = max(1, _VALUES // max(1, values[:1].size))
+        for top in range(0, len(values), step):  # copies of all would be three times the picture
+            part = np.clip(values[top : top + step], 0, 1)
+            part *= white
+            found[top : top + step] = np.rint(part, out=part)
+        return found
     if values.dtype.itemsize * 8 == depth:
         return values.astype(dtype)
     if depth == 16:

@@ -221,7 +221,7 @@ class FilmWork:
         if result.until is not None:
             start = result.until + self.info.tick
         try:
-            painter = self.painter(deep=result.deep)
+            painter = self.painter(deep=result.deep, keeps=report is not None)
             if result.done:
                 painter.restore(result.state())
                 if report is not None and (sums := part_of_state(result.state(), "report")):
@@ -255,7 +255,7 @@ class FilmWork:
         if end is None and self.info.seconds is not None:
             end = Fraction(self.info.seconds)
         length = (end - start) if end is not None else Fraction(0)
-        painter = self.painter(steady="off")
+        painter = self.painter(steady="off", keeps=True)
         times = [start + length * (2 * k + 1) / (2 * count) for k in range(count)]
         seen: set[Fraction] = set()
         for time in times if length > 0 else times[:1]:
@@ -265,8 +265,10 @@ class FilmWork:
                 seen.add(frame.time)
                 yield from painter.paint([frame])
 
-    def painter(self, *, steady: str | None = None, deep: bool = False) -> FramePainter:
-        """Return a painter for the frames of this film."""
+    def painter(
+        self, *, steady: str | None = None, deep: bool = False, keeps: bool = False
+    ) -> FramePainter:
+        """Return a painter for the frames of this film; see there for the arguments."""
         return FramePainter(
             self._model,
             self._looks,
@@ -274,6 +276,7 @@ class FilmWork:
             size=self._read.size,
             crew=self.crew,
             deep=deep,
+            keeps=keeps,
         )
 
     def _decoded(self, start: Fraction, remarks: list[str]) -> Iterator[Frame]:
@@ -334,7 +337,8 @@ class FilmWork:
 def _reported(report: FilmReport, painted: PaintedFrame) -> PaintedFrame:
     """Take a frame into the report, whose sums are kept with the state of steadying."""
     result = floats(painted.frame.image)
-    report.add(painted.frame.time, painted.photo, result, painted.plain)
+    if painted.photo is not None:
+        report.add(painted.frame.time, painted.photo, result, painted.plain)
     if painted.state is None:
         return painted
     return replace(painted, state={**painted.state, **named_state("report", report.state())})

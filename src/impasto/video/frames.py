@@ -14,7 +14,10 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Damage", "Film", "FilmInfo", "Frame", "Pixels"]
+__all__ = ["LARGE", "Damage", "Film", "FilmInfo", "Frame", "Pixels"]
+
+LARGE = 4_000_000
+"""Pixels of a frame above which memory counts more than time, as in 4K."""
 
 Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 """Whole numbers of 8 or 16 bits, white is 255 or 65535."""

@@ -40,7 +40,10 @@ class VideoOptions:
         keep_partial: after an interruption, leave a film of what is painted, as OUT.partial.SUFFIX.
         workers: how many threads may be used; None: one for each core.
         save: quality of results that are pictures; whether a file may be replaced.
-        budget: memory of the whole process, and tiles.
+        memory: bytes of main memory that the whole process may use; frames of 4K are painted in
+            tiles for that.
+        tile: paint in tiles of at most this many pixels to a side, as
+            :class:`impasto.painting.Budget`.
 
     Raises:
         OptionError: if a value is out of its range.
@@ -83,9 +86,26 @@ class VideoOptions:
     )
     workers: int | None = None
     save: SaveOptions = SaveOptions()
-    budget: Budget = Budget()
+    memory: int = option(
+        1_500_000_000,
+        "Main memory that the whole process may use, such as 2GB.",
+        metavar="BYTES",
+        kind="bytes",
+    )
+    tile: int | None = option(
+        None,
+        "Paint in tiles of at most N pixels to a side.",
+        metavar="N",
+        shown="what does not fit into --memory, in tiles as large as fit",
+    )
+
+    @property
+    def budget(self) -> Budget:
+        """Memory of the whole process, and tiles."""
+        return Budget(memory=self.memory, tile=self.tile)
 
     def __post_init__(self) -> None:
+        Budget(memory=self.memory, tile=self.tile)  # refuses what is out of its range
         if self.steady not in LEVELS:
             raise OptionError(f"steady must be one of {', '.join(LEVELS)}, not {self.steady!r}")
         if self.crf is not None and not 0 <= self.crf <= 63:

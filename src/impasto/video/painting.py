@@ -33,16 +33,18 @@ from impasto.painting import Budget
 from impasto.painting.plan import process_bytes
 from impasto.styles.style import Style
 from impasto.stylizer import Styles, Stylizer
-from impasto.video.frames import Frame
+from impasto.video.frames import LARGE, Frame
 from impasto.video.options import VideoOptions
 from impasto.video.steady import Prepared, SteadyInput, SteadyOutput, cropped, padded
 
 State: TypeAlias = Mapping[str, NDArray[Any]]
 
-# Frames that wait for a worker: one, so that none waits for a frame.
-_AHEAD = 1
-# A worker that has less than this paints in tiles so small that most of its work is their rims.
-_LEAST_BYTES = 250_000_000
+# A worker that has less than this, beside what its frame needs, paints in tiles so small that most
+# of its work is their rims.
+_LEAST_BYTES = 150_000_000
+# Bytes for each pixel of a frame that decoders and encoders hold (measured with H.264 at 4K), and
+# those of a frame in floats.
+_CODED, _FLOATS = 60, 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,16 +90,15 @@ class PaintedFrame:
 
     Attributes:
         frame: the result.
-        photo: the frame as the model saw it, (H, W, 3) in [0, 1].
+        photo: the frame as it came, at the size of the result, (H, W, 3) in [0, 1]; None unless
+            it was asked for, as the next.
         plain: the result before it was blended with those before it, (H, W, 3) in [0, 1].
-        cut: whether a new shot begins with it.
         state: what :meth:`FramePainter.restore` needs to go on behind this frame, if asked for.
     """
 
     frame: Frame
-    photo: NDArray[np.float32]
-    plain: NDArray[np.float32]
-    cut: bool
+    photo: NDArray[np.float32] | None = None
+    plain: NDArray[np.float32] | None = None
     state: State | None = None
 
 
@@ -109,11 +110,14 @@ class Crew:
         workers: the number of frames.
         threads: that the engine uses for each of them.
         budget: memory and tiles of each.
+        ahead: the number of frames that wait for a worker: one, so that none waits for a frame,
+            unless frames are large.
     """
 
     workers: int
     threads: int
     budget: Budget
+    ahead: int = 1
 
     @classmethod
     def of(cls, model: Stylizer, height: int, width: int, budget: Budget, cores: int) -> Crew:
@@ -133,16 +137,18 @@ class Crew:
         card = getattr(model.painter, "card", None)
         if card is None:
             return cls(1, cores, budget)
-        frame = 4 * 3 * height * width
-        base = process_bytes(card)
-        for workers in range(cores, 1, -1):
-            # Photographs and results in floats, and what steadying keeps of the frame before.
-            held = frame * (2 * workers + _AHEAD + 3)
-            share = (budget.memory - base - held) // workers
-            if share >= min(_LEAST_BYTES, budget.memory // 2):
-                return cls(workers, 1, replace(budget, memory=base + share))
-        share = max(budget.memory - base - frame * (5 + _AHEAD), _LEAST_BYTES)
-        return cls(1, cores, replace(budget, memory=base + share))
+        pixels = height * width
+        base, ahead = process_bytes(card), 0 if pixels > LARGE else 1
+        for workers in range(cores, 0, -1):
+            # Of each worker a photograph and a result; what steadying keeps of the frame before
+            # and after painting, and a frame that is being made.
+            kept = _FLOATS * pixels * (2 * workers + ahead + 3)
+            share = (budget.memory - base - _CODED * pixels - kept) // workers
+            if share >= _LEAST_BYTES + _FLOATS * pixels:
+                break
+        share = max(share, _LEAST_BYTES + _FLOATS * pixels)
+        threads = 1 if workers > 1 else cores
+        return cls(workers, threads, replace(budget, memory=base + share), ahead)
 
 
 class FramePainter:
@@ -155,6 +161,7 @@ class FramePainter:
         size: shorter side of the results in pixels; None: the frames' own.
         crew: how many frames are painted at once.
         deep: whether results have 16 bits.
+        keeps: whether frames are given as floats too, before and after painting.
     """
 
     def __init__(
@@ -166,9 +173,10 @@ class FramePainter:
         size: int | None = None,
         crew: Crew,
         deep: bool = False,
+        keeps: bool = False,
     ) -> None:
         self._model, self._looks, self._size, self._crew = model, looks, size, crew
-        self._deep = deep
+        self._deep, self._keeps = deep, keeps
         self._input: SteadyInput | None = None
         self._output: SteadyOutput | None = None
         self._before: Look | None = None
@@ -198,7 +206,7 @@ class FramePainter:
                         raise VideoError(_size_changed(frame, shape))
                     job = self._prepared(frame, wants_state=bool(every) and index % every == 0)
                     pending.append((job, pool.submit(self._painted, job)))
-                    if len(pending) > self._crew.workers + _AHEAD:
+                    if len(pending) >= self._crew.workers + self._crew.ahead:
                         yield self._finished(*pending.popleft())
                 while pending:
                     yield self._finished(*pending.popleft())
@@ -214,31 +222,39 @@ class FramePainter:
             numerator, denominator = part_of_state(state, "look")["time"].tolist()
             self._before = self._looks(Fraction(numerator, denominator))
 
-    def _prepared(self, frame: Frame, *, wants_state: bool) -> _Job:
-        look = self._looks(frame.time)
+    def _photo(self, frame: Frame) -> Photo:
+        """A frame in floats, at the size of the result."""
         opacity = None if frame.opacity is None else floats(frame.opacity)
         photo = Photo(floats(frame.image), opacity, f"the frame at {float(frame.time):.2f} s")
-        photo = fit_photo(photo, self._size)
-        if self._input is None:
-            return _Job(frame, photo, look, None, {} if wants_state else None)
+        return fit_photo(photo, self._size)
+
+    def _prepared(self, frame: Frame, *, wants_state: bool) -> _Job:
+        look = self._looks(frame.time)
+        if self._input is None:  # floats are made by the worker: they are four times as large
+            return _Job(frame, look, None, None, {} if wants_state else None)
+        photo = self._photo(frame)
         prepared = self._input(photo.image)
         state = named_state("input", self._input.state()) if wants_state else None
-        return _Job(frame, photo, look, prepared, state)
+        return _Job(frame, look, photo.alpha, prepared, state)
 
     def _painted(self, job: _Job) -> NDArray[np.float32]:
-        photo, look = job.photo, job.look
+        look = job.look
         if not look.styles or (isinstance(look.controls.alpha, float) and look.controls.alpha == 0):
-            return photo.image
-        image = photo.image if job.prepared is None else job.prepared.image
+            return self._photo(job.frame).image
+        if job.prepared is None:
+            photo = self._photo(job.frame)
+            image, opacity = photo.image, photo.alpha
+        else:
+            image, opacity = job.prepared.image, job.opacity
         if job.prepared is None or self._multiple == 1:
             return self._model.paint(
                 image,
                 look.styles,
                 look.controls,
-                opacity=photo.alpha,
+                opacity=opacity,
                 budget=self._crew.budget,
             ).image
-        size, offset = (photo.height, photo.width), job.prepared.offset
+        size, offset = (image.shape[0], image.shape[1]), job.prepared.offset
 
         def moved(plane: Any) -> NDArray[np.float32]:  # maps are read: arrays, or their windows
             return padded(fit(plane, *size), offset, self._multiple)
@@ -251,7 +267,7 @@ class FramePainter:
             padded(image, offset, self._multiple),
             look.styles,
             controls,
-            opacity=None if photo.alpha is None else moved(photo.alpha),
+            opacity=None if opacity is None else moved(opacity),
             budget=self._crew.budget,
         )
         return cropped(painted.image, offset, size)
@@ -274,10 +290,14 @@ class FramePainter:
                     **named_state("look", {"time": time}),
                 }
         depth = 16 if self._deep else 8
-        opacity = None if job.photo.alpha is None else quantized(job.photo.alpha, depth)
+        photo = self._photo(job.frame) if self._keeps or job.frame.opacity is not None else None
+        opacity = None
+        if photo is not None and photo.alpha is not None:
+            opacity = quantized(photo.alpha, depth)
         frame = replace(job.frame, image=quantized(painted, depth), opacity=opacity)
-        cut = job.prepared is not None and job.prepared.cut
-        return PaintedFrame(frame, job.photo.image, plain, cut, state)
+        if not self._keeps or photo is None:
+            return PaintedFrame(frame, state=state)
+        return PaintedFrame(frame, photo.image, plain, state)
 
 
 def stylize_frames(
@@ -400,11 +420,11 @@ def part_of_state(state: State, stage: str) -> dict[str, NDArray[Any]]:
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """A frame on its way: as it came, in floats at its size, and after the first stage."""
+    """A frame on its way: as it came, its opacity in floats, and after the first stage."""
 
     frame: Frame
-    photo: Photo
     look: Look
+    opacity: NDArray[np.float32] | None
     prepared: Prepared | None
     state: State | None
 

@@ -31,7 +31,7 @@ _ABOUT = "film.json"
 _STATE = "state-{}.npz"
 
 # Frames that wait for the encoder.
-_WAITING = 4
+_WAITING = 2
 
 
 @dataclass(frozen=True)

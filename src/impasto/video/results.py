@@ -18,14 +18,15 @@ from impasto.video.container.encoding import CONTAINERS, Encoding, choose_encodi
 from impasto.video.container.joining import join
 from impasto.video.container.streams import StreamTarget
 from impasto.video.container.tracks import SourceTracks
-from impasto.video.frames import FilmInfo
+from impasto.video.frames import LARGE, FilmInfo
 from impasto.video.options import VideoOptions
 from impasto.video.painting import PaintedFrame, State
 from impasto.video.parts import Part, PartFolder, PartWriter
 from impasto.video.pictures import is_picture_target, open_pictures_target
 from impasto.video.pictures.numbered import NumberedTarget
 
-# Parts that are being encoded at a time: the next one begins while the last one is finished.
+# Parts that are being encoded at a time: the next one begins while the last one is finished, unless
+# frames are so large that two encoders would need much memory.
 _WRITERS = 2
 
 
@@ -144,6 +145,7 @@ class _Joined:
         self._target, self._encoding, self._video, self._source = target, encoding, video, source
         self.deep = info.deep and encoding.pixel_format.endswith("le")
         self.every = max(1, round(info.rate))
+        self._open_writers = 1 if encoding.width * encoding.height > LARGE else _WRITERS
         self._folder = PartFolder(target, about, anew=video.save.overwrite)
         self.done, self.until = self._folder.frames, self._folder.until
         self._writer: PartWriter | None = None
@@ -164,7 +166,7 @@ class _Joined:
         self._writer.put(painted.frame)
         if len(self._writer.times) == self.every:
             self._close(painted.state)
-        self._record(most=_WRITERS - 1)
+        self._record(most=self._open_writers - 1)
 
     def finish(self) -> tuple[str, ...]:
         self._close(None)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from impasto.errors import OptionError, VideoError, escaped
 from impasto.video.container.colors import ToFilm
-from impasto.video.frames import FilmInfo, Frame
+from impasto.video.frames import LARGE, FilmInfo, Frame
 from impasto.video.pyav import library, wrapped
 
 if TYPE_CHECKING:
@@ -54,11 +54,13 @@ class Encoder:
         name: in FFmpeg.
         options: its options, without the rate factor.
         crf_option: the option that takes the rate factor.
+        large: other options for frames of 4K, for the sake of memory.
     """
 
     name: str
     options: Mapping[str, str] = field(default_factory=dict)
     crf_option: str = "crf"
+    large: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,13 @@ CODECS: dict[str, Codec] = {
         Codec(
             "h264",
             "H.264",
-            (Encoder("libx264", {"preset": "veryfast", "rc-lookahead": f"{_AHEAD}"}),),
+            (
+                Encoder(
+                    "libx264",
+                    {"preset": "veryfast", "rc-lookahead": f"{_AHEAD}"},
+                    large={"rc-lookahead": "1", "bf": "0", "refs": "1"},
+                ),
+            ),
             pixels="yuv420p",
             crf=15,
         ),
@@ -265,6 +273,8 @@ class Encoding:
     def options(self) -> dict[str, str]:
         """Options of the encoder."""
         options = dict(self.encoder.options)
+        if self.width * self.height > LARGE:
+            options.update(self.encoder.large)
         if self.crf is not None:
             options[self.encoder.crf_option] = f"{self.crf:g}"
         if self.codec == "prores":
