@@ -4,8 +4,8 @@
 
 * speed: the whole command's work against the same frames through `model.stylize` one after the
   other (default threads, ONNX Runtime), in turns; at 640 x 360 and 1280 x 720.
-* identity: strength 0, so no model runs, against reading and writing the same film with PyAV alone
-  (decode to RGB, encode with the same codec and settings, nothing between).
+* identity: strength 0, so no model runs, against PyAV's plain transcoding: decode and encode with
+  the same codec and settings, without the way to RGB and back.
 * memory: the peak of a process that paints 60 frames of 3840 x 2160, and what one that paints
   320 x 180 holds at frame 300 and at frame 3,000.
 * steady: how calm `light` and `strong` are, beside frame by frame, on clips whose motion is known
@@ -39,6 +39,7 @@ from PIL import Image
 import impasto
 from impasto.controls import Controls
 from impasto.painting import Progress
+from impasto.video.container.encoding import choose_encoding
 from impasto.video.film import stylize_video
 from impasto.video.options import VideoOptions
 from impasto.video.reading import open_film
@@ -218,12 +219,20 @@ def tone(stream: Any, seconds: float) -> Iterator[Any]:
 
 
 def transcode(clip: Path, target: Path) -> None:
-    """Decode to RGB and encode with the settings that Impasto has, and nothing else."""
-    from impasto.video.container.encoding import choose_encoding, write_part
-
+    """Decode and encode with the codec and the settings that Impasto has, colors as they are."""
     with open_film(clip, max_pixels=10**9) as film:
         encoding = choose_encoding(film.info, ".mp4")
-        write_part(target, film.frames(), encoding)
+    with av.open(str(clip)) as source, av.open(str(target), "w") as container:
+        pictures = source.streams.video[0]
+        pictures.thread_type = "AUTO"
+        stream: Any = container.add_stream(
+            encoding.encoder.name, rate=pictures.average_rate, options=encoding.options
+        )
+        stream.width, stream.height, stream.pix_fmt = pictures.width, pictures.height, "yuv420p"
+        for frame in source.decode(pictures):
+            frame.pict_type = av.video.frame.PictureType.NONE
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
 
 
 def resident() -> int:
