@@ -28,6 +28,8 @@ from impasto.video.pictures.numbered import NumberedTarget
 # Parts that are being encoded at a time: the next one begins while the last one is finished, unless
 # frames are so large that two encoders would need much memory.
 _WRITERS = 2
+# A part is so long that what a kill costs, with the frames on their way, is less than a second.
+_PART_SECONDS = Fraction(4, 5)
 
 
 class Result(Protocol):
@@ -144,7 +146,7 @@ class _Joined:
         self.path: Path | None = target
         self._target, self._encoding, self._video, self._source = target, encoding, video, source
         self.deep = info.deep and encoding.pixel_format.endswith("le")
-        self.every = max(1, round(info.rate))
+        self.every = max(1, int(info.rate * _PART_SECONDS))
         self._open_writers = 1 if encoding.width * encoding.height > LARGE else _WRITERS
         self._folder = PartFolder(target, about, anew=video.save.overwrite)
         self.done, self.until = self._folder.frames, self._folder.until
@@ -244,7 +246,7 @@ class _Numbered:
         # What a call has written that is gone on with behind its last record is written again.
         self._writer = NumberedTarget(target, info, replace(video.save, overwrite=True))
         self.deep = self._writer.deep
-        self.every = max(1, round(info.rate))
+        self.every = max(1, int(info.rate * _PART_SECONDS))
         before = self._writer.done()
         self._folder = PartFolder(target, about, anew=video.save.overwrite)
         if before and self._folder.is_new and not video.save.overwrite:
