@@ -75,7 +75,9 @@ class FilmTask:
         None, "File of styles and strengths over time (TOML).", metavar="FILE"
     )
     preview: Path | None = option(
-        None, "Write a picture of a few frames, photographed and painted, and no film."
+        None,
+        "Write a picture of a few frames, each above its painting, and no film.",
+        metavar="FILE",
     )
     quiet: bool = option(False, "Print errors only.", short="-q")
 
@@ -189,9 +191,9 @@ def _paint(work: FilmWork, film: str, task: FilmTask) -> int:
                     err=True,
                 )
             raise
-    for remark in made.remarks:
-        say(f"impasto: {film}: {remark}", err=True)
     if not task.quiet:
+        for remark in made.remarks:
+            say(f"impasto: {film}: {remark}", err=True)
         painted = made.frames - made.resumed
         rate = f", {painted / made.seconds:.1f} a second" if painted > 1 else ""
         say(
