@@ -379,6 +379,17 @@ def test_mistakes_are_told_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_word_video_may_be_left_out(clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.gif"
+    words = command(clip, "-s", STYLE, "--to", "0.3", "-o", target)
+    words.remove("video")
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "taken as impasto video " in done.stderr
+    with Image.open(target) as picture:
+        assert picture.n_frames == 3
+
+
 def test_a_result_that_exists_is_spared(clip: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
     target.write_bytes(b"mine")

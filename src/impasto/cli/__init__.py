@@ -102,10 +102,10 @@ class Commands(WordedGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the arguments begin with: stylize for names of pictures."""
+        """Find the command that the arguments begin with: stylize for pictures, video for films."""
         name = args[0]
         if name not in self.list_commands(ctx) and not self.hint(ctx, name) and _is_picture(name):
-            args = ["stylize", *args]
+            args = ["video" if _is_film(name) else "stylize", *args]
             if not ctx.resilient_parsing and not {"-q", "--quiet"} & {*args}:
                 say(f"impasto: taken as impasto {shlex.join(args)}", err=True)
         return super().resolve_command(ctx, args)
@@ -172,6 +172,12 @@ def _is_picture(name: str) -> bool:
         or os.sep in name
         or glob.has_magic(name)
     )
+
+
+def _is_film(name: str) -> bool:
+    from impasto.video.options import is_film
+
+    return is_film(name)
 
 
 @click.group(cls=Commands, words=_WORDS, context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,32 +16,15 @@ from impasto.images.arrays import Photo
 from impasto.images.ranges import WHITE
 from impasto.styles.style import Style
 from impasto.video.frames import Film, Frame
+from impasto.video.options import is_film
 from impasto.video.painting import Look
 from impasto.video.timeline import Timeline
-
-FILM_SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
-    *(".3gp", ".ogv", ".wmv", ".flv", ".y4m", ".mxf"),
-)
-"""Suffixes by which a mask, or a map of strength, is known as a film."""
 
 # A mask's frame is looked for from so many seconds before: it may stand that long.
 _BEFORE = Fraction(2)
 
 # Rec. 709: the weights of the sRGB primaries.
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
-
-
-def is_film(source: object) -> bool:
-    """Return True for the name of a film.
-
-    Example:
-        >>> is_film("sky.mp4"), is_film("sky.png")
-        (True, False)
-    """
-    if not isinstance(source, str | os.PathLike):
-        return False
-    return Path(source).suffix.lower() in FILM_SUFFIXES
 
 
 class MaskFilm:

@@ -5,6 +5,7 @@ Nothing heavy is imported here: the command line builds its options from the fie
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,10 +15,29 @@ from impasto.images.options import SaveOptions, option
 from impasto.painting import Budget
 from impasto.video.timeline import Timeline
 
-__all__ = ["LEVELS", "VideoOptions"]
+__all__ = ["FILM_SUFFIXES", "LEVELS", "VideoOptions", "is_film"]
 
 LEVELS = ("off", "light", "strong")
 """Levels of steadiness, from frame by frame to the calmest."""
+
+
+FILM_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
+    *(".3gp", ".ogv", ".wmv", ".flv", ".y4m", ".mxf"),
+)
+"""Suffixes by which a name is known as that of a film: of a mask, say, or in place of a command."""
+
+
+def is_film(source: object) -> bool:
+    """Return True for the name of a film.
+
+    Example:
+        >>> is_film("sky.mp4"), is_film("sky.png")
+        (True, False)
+    """
+    if not isinstance(source, str | os.PathLike):
+        return False
+    return Path(source).suffix.lower() in FILM_SUFFIXES
 
 
 @dataclass(frozen=True, kw_only=True)
