@@ -26,7 +26,7 @@ from PIL import Image
 
 import impasto
 from impasto.batch import figures
-from impasto.cli import cli
+from impasto.cli import _COMMANDS, cli
 from impasto.controls import Controls
 from impasto.controls.color import METHODS
 from impasto.images.options import ReadOptions
@@ -111,7 +111,7 @@ def test_help_imports_nothing_heavy():
 def test_help_has_the_first_line_of_each_command():
     context = click.Context(cli)
     text = " ".join(run("--help").stdout.decode().split())
-    for name in cli.list_commands(context)[:6]:
+    for name in _COMMANDS:
         command = cli.get_command(context, name)
         assert command is not None and f"{name} {command.get_short_help_str(100)}" in text
     assert "lab Command of impasto[lab]; see impasto lab --help." in text

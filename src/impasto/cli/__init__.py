@@ -43,7 +43,7 @@ _COMMANDS = {
     ),
     "video": (
         "impasto.cli.video:video",
-        "Paint a film, with its sound, its times and its colors.",
+        "Paint a film in the style of a picture, with its sound, its times and its colors.",
     ),
     "live": (
         "impasto.cli.live:live",

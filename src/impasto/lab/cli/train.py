@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -18,6 +20,27 @@ if TYPE_CHECKING:
     from impasto.lab.training.config import TrainConfig
 
 _FILE = click.Path(path_type=Path)
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def _interruptible(command: C) -> C:
+    """Let Ctrl-C and `kill` interrupt a command, also one that a shell started in the background.
+
+    A shell has such a command ignore Ctrl-C; `kill` is then the way.
+    """
+
+    @functools.wraps(command)
+    def with_signals(*arguments: Any, **options: Any) -> Any:
+        handler = signal.default_int_handler
+        before = {each: signal.signal(each, handler) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            return command(*arguments, **options)
+        finally:
+            for number, old in before.items():
+                signal.signal(number, old)
+
+    return cast(C, with_signals)
 
 
 @click.command()
@@ -52,6 +75,7 @@ _FILE = click.Path(path_type=Path)
     multiple=True,
     help="Another value for a field of the config, such as iterations=500 or loss.style=2.",
 )
+@_interruptible
 def train(
     config: Path,
     out: Path | None,
@@ -68,7 +92,6 @@ def train(
     the step, writes a checkpoint and stops; the same command goes on from there. In several
     processes: torchrun --nproc-per-node 2 -m impasto lab train CONFIG
     """
-    _set_signals()
     from impasto.lab.training.checkpoints import CHECKPOINT
     from impasto.lab.training.config import read_config
     from impasto.lab.training.places import check_start
@@ -109,6 +132,7 @@ def train(
     help="Steps of 4 pairs.",
 )
 @click.option("--tensorboard", is_flag=True, help="Write the log for TensorBoard too.")
+@_interruptible
 def finetune(
     photographs: Path,
     paintings: Path,
@@ -124,19 +148,12 @@ def finetune(
     impasto lab finetune photos/ paintings/ -o mine --vgg vgg_normalised.pth
     impasto stylize street.jpg one-of-them.jpg --model mine/mine.impasto
     """
-    _set_signals()
     from impasto.lab.methods.compact.finetune import finetune_config
 
     settings = finetune_config(
         photographs, paintings, vgg=vgg, **without_none(model=model, iterations=iterations)
     )
     _run(dataclasses.replace(settings, tensorboard=tensorboard), out, bundle=True)
-
-
-def _set_signals() -> None:
-    # A shell that starts us in the background has us ignore Ctrl-C; `kill` is then the way.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
 
 
 def _run(config: TrainConfig, folder: Path, *, bundle: bool, vgg: Path | None = None) -> None:
