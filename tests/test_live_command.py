@@ -373,7 +373,7 @@ def test_virtual_camera_that_cannot_be(monkeypatch: pytest.MonkeyPatch, folder: 
         "loopback"
     )
     monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
-    with pytest.raises(VideoError, match="pip install pyvirtualcam"):
+    with pytest.raises(VideoError, match="pip install 'impasto\\[camera\\]'"):
         VirtualCamera()
 
 

@@ -129,7 +129,7 @@ class LiveTask:
         None, "Record what is shown: .mp4, .mov or .mkv, without sound.", metavar="FILE"
     )
     virtual_camera: bool = option(
-        False, "Show it as a camera too, for meetings and OBS (pip install pyvirtualcam)."
+        False, "Show it as a camera too, for meetings and OBS (pip install 'impasto[camera]')."
     )
     quiet: bool = option(False, "Print errors only.", short="-q")
 

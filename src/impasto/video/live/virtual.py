@@ -37,7 +37,8 @@ class VirtualCamera:
             module: Any = importlib.import_module("pyvirtualcam")
         except ImportError as error:
             raise VideoError(
-                f"a virtual camera needs pyvirtualcam ({one_line(error)}): pip install pyvirtualcam"
+                f"a virtual camera needs pyvirtualcam ({one_line(error)}): "
+                "pip install 'impasto[camera]'"
             ) from error
         try:
             self._camera = module.Camera(width=WIDTH, height=HEIGHT, fps=_RATE)
