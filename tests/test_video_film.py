@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -412,6 +413,29 @@ def test_a_film_from_a_pipe_to_a_pipe(clip: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (tmp_path / "out.mkv").write_bytes(done.stdout)
     assert len(decoded(tmp_path / "out.mkv")[0]) == 10
+
+
+def test_the_limits_of_a_model_are_found_before_the_first_frame(
+    clip: Path, fast: impasto.Stylizer, tmp_path: Path
+) -> None:
+    class Single:
+        """The model, but without mixtures and exaggeration."""
+
+        limits = replace(fast.limits, several=False, alpha=(0.0, 1.0))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(fast.painter, name)
+
+    model = impasto.Stylizer(Single())
+    for timeline, message in (
+        (parse_timeline(["1=monet-waterlilies"], first=STYLE, fade=Fraction(1)), "mix styles"),
+        (parse_timeline([], ["0=1", "2=1.5"]), "alpha of model 'fast' must lie"),
+    ):
+        style = None if timeline.keys else STYLE
+        with pytest.raises(OptionError, match=message):
+            video = VideoOptions(timeline=timeline)
+            stylize_video(model, clip, tmp_path / "out.mp4", style, video=video)
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_film_is_not_a_style_of_a_timeline_and_a_mixture() -> None:

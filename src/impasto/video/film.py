@@ -143,13 +143,17 @@ class FilmWork:
     ) -> None:
         timeline = video.timeline
         given = _styles_of(style, video)
-        mixed = 1 if timeline is not None and timeline.keys else len(given)
+        mixed = len(given)
+        if timeline is not None and timeline.keys:
+            mixed = 2 if any(key.fade for key in timeline.keys) else 1
         if timeline is not None and timeline.keys and (controls.masks or controls.weights):
             raise OptionError(
                 "masks and weights belong to styles that are mixed all the time: leave them out, "
                 "or the times of the styles"
             )
         model.check(controls, mixed, video.budget)
+        for key in () if timeline is None else timeline.alphas:
+            model.check(replace(controls, alpha=key.alpha), mixed, video.budget)
         self._read, self._video = read, video
         self._files = ExitStack()
         with ExitStack() as files:
