@@ -183,11 +183,12 @@ def _is_film(name: str) -> bool:
 @click.group(cls=Commands, words=_WORDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
-    """Paint a photograph in the style of another picture, offline.
+    """Paint a photograph, or a film, in the style of another picture, offline.
 
     \b
     impasto stylize street.jpg wave.jpg
     impasto street.jpg wave.jpg             (the same)
+    impasto video clip.mp4 -s munch-scream
     """
 
 
