@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import VideoError, one_line
-from impasto.images.files import remove_leftovers, write_whole
+from impasto.images.files import remove_leftovers, whole_file, write_whole
 from impasto.video.frames import Frame
 
 _FORMAT = 1
@@ -117,9 +116,9 @@ class PartFolder:
         number = len(self.parts)
         part = Part(self.path(number), times, seconds)
         if state:
-            stream = BytesIO()
-            np.savez(stream, allow_pickle=False, **state)
-            write_whole(self.folder / _STATE.format(number + 1), stream.getvalue(), overwrite=True)
+            # Straight into the file: of frames of 4K a copy would be hundreds of megabytes.
+            with whole_file(self.folder / _STATE.format(number + 1), overwrite=True) as file:
+                np.savez(file, allow_pickle=False, **state)
         record = {
             "times": [str(time) for time in times],
             "seconds": None if seconds is None else str(seconds),
