@@ -61,7 +61,7 @@ class VideoOptions:
         workers: how many threads may be used; None: one for each core.
         save: quality of results that are pictures; whether a file may be replaced.
         memory: bytes of main memory that the whole process may use; frames of 4K are painted in
-            tiles for that.
+            tiles for that, and take a little more all the same (docs/films.md).
         tile: paint in tiles of at most this many pixels to a side, as
             :class:`impasto.painting.Budget`.
 
