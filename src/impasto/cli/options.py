@@ -15,7 +15,7 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from fractions import Fraction
 from pathlib import Path
@@ -175,6 +175,23 @@ def number_or_file(text: str) -> float | str | BinaryIO:
         return float(text)
     except ValueError:
         return file_or_stdin(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StyleOptions:
+    """The option of the styles that a command paints in.
+
+    Attributes:
+        style: names of styles.
+    """
+
+    style: Sequence[str] = option(
+        (),
+        "Style: a picture, or a name from `impasto styles`. Several styles are mixed.",
+        short="-s",
+        metavar="STYLE",
+        complete="style",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

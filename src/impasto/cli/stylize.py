@@ -23,7 +23,7 @@ from impasto.batch.names import style_labels
 from impasto.batch.outputs import Job, leave_out_results, plan_outputs
 from impasto.cli import FAILED, completion
 from impasto.cli.lines import describe, say
-from impasto.cli.options import ModelOptions, options_of, progress_bar
+from impasto.cli.options import ModelOptions, StyleOptions, options_of, progress_bar
 from impasto.controls import Controls
 from impasto.errors import ImpastoError, OptionError, counted, escaped
 from impasto.images.files import look_through
@@ -46,24 +46,16 @@ _STEPS_OF_ONE_TILE = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class Task(StyleOptions):
     """Options of the styles and results of a call.
 
     Attributes:
-        style: names of styles.
         out: file or folder of the results.
         all_pairs: paint every photograph in each style separately.
         resume: skip results that exist.
         quiet: print errors only.
     """
 
-    style: Sequence[str] = option(
-        (),
-        "Style: a picture, or a name from `impasto styles`. Several styles are mixed.",
-        short="-s",
-        metavar="STYLE",
-        complete="style",
-    )
     out: str | None = option(
         None,
         "File or folder of the result; - for stdout.",

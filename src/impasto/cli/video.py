@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from impasto.batch.inputs import STDIO
 from impasto.cli import FAILED
 from impasto.cli.lines import say
-from impasto.cli.options import ModelOptions, options_of, progress_bar
+from impasto.cli.options import ModelOptions, StyleOptions, options_of, progress_bar
 from impasto.controls import Controls
 from impasto.errors import OptionError, counted
 from impasto.images.options import ReadOptions, SaveOptions, option
@@ -25,18 +26,15 @@ if TYPE_CHECKING:
     from impasto.painting import Progress
     from impasto.video.film import FilmWork
 
-STDIO = "-"
-
 # Frames of a preview.
 _SAMPLES = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilmTask:
+class FilmTask(StyleOptions):
     """Options of the styles and the result of a call.
 
     Attributes:
-        style: names of styles, which are mixed; one of them where styles change over time.
         out: the result.
         style_at: the times at which styles begin.
         alpha_at: strengths at times.
@@ -46,13 +44,6 @@ class FilmTask:
         quiet: print errors only.
     """
 
-    style: Sequence[str] = option(
-        (),
-        "Style: a picture, or a name from `impasto styles`. Several styles are mixed.",
-        short="-s",
-        metavar="STYLE",
-        complete="style",
-    )
     out: str | None = option(
         None,
         "Result: .mp4, .mov, .mkv or .webm, .gif, .webp or .png (animated), a folder or a pattern "

@@ -80,26 +80,12 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
     nameless = handle is not None
     if handle is None:
         handle, hidden = _open_hidden(target)
-    try:
+    with (
+        _named_at_end(handle, hidden, target, overwrite=overwrite, nameless=nameless),
         # A second handle, since closing tells of the last errors and the lock must outlive it.
-        with os.fdopen(os.dup(handle), "wb") as file:
-            yield file
-        if overwrite:
-            _keep_rights(handle, target)
-        if nameless and _name_nameless(handle, hidden, target, overwrite=overwrite):
-            return
-        if os.name == "nt":  # where an open file cannot be renamed
-            os.close(handle)
-            handle = None
-        if overwrite:
-            hidden.replace(target)
-        else:
-            _rename_to_new(hidden, target)
-    finally:
-        with suppress(OSError, ValueError):  # the first error is the one to tell
-            hidden.unlink(missing_ok=True)
-        if handle is not None:
-            os.close(handle)
+        os.fdopen(os.dup(handle), "wb") as file,
+    ):
+        yield file
 
 
 @contextmanager
@@ -123,24 +109,9 @@ def whole_path(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """
     target = destination(path) if overwrite else path
     look_through(target.parent)
-    opened, hidden = _open_hidden(target)
-    handle: int | None = opened
-    try:
+    handle, hidden = _open_hidden(target)
+    with _named_at_end(handle, hidden, target, overwrite=overwrite):
         yield hidden
-        if overwrite:
-            _keep_rights(opened, target)
-        if os.name == "nt":  # where an open file cannot be renamed
-            os.close(opened)
-            handle = None
-        if overwrite:
-            hidden.replace(target)
-        else:
-            _rename_to_new(hidden, target)
-    finally:
-        with suppress(OSError, ValueError):  # the first error is the one to tell
-            hidden.unlink(missing_ok=True)
-        if handle is not None:
-            os.close(handle)
 
 
 @contextmanager
@@ -313,6 +284,32 @@ def _open_hidden(target: Path) -> tuple[int, Path]:
         if _lock(handle) is not False and os.path.lexists(hidden):
             return handle, hidden
         os.close(handle)  # taken for a leftover in the moment before it was locked
+
+
+@contextmanager
+def _named_at_end(
+    handle: int, hidden: Path, target: Path, *, overwrite: bool, nameless: bool = False
+) -> Iterator[None]:
+    """Give a hidden or nameless file its name when the block ends, without an error; close it."""
+    held: int | None = handle
+    try:
+        yield
+        if overwrite:
+            _keep_rights(handle, target)
+        if nameless and _name_nameless(handle, hidden, target, overwrite=overwrite):
+            return
+        if os.name == "nt":  # where an open file cannot be renamed
+            os.close(handle)
+            held = None
+        if overwrite:
+            hidden.replace(target)
+        else:
+            _rename_to_new(hidden, target)
+    finally:
+        with suppress(OSError, ValueError):  # the first error is the one to tell
+            hidden.unlink(missing_ok=True)
+        if held is not None:
+            os.close(held)
 
 
 def _name_nameless(handle: int, hidden: Path, target: Path, *, overwrite: bool) -> bool:

@@ -317,7 +317,7 @@ class FilmWork:
             },
             "timeline": _timeline_facts(video),
         }
-        if isinstance(place, Path) and not files.enter_context(_held(place)):
+        if isinstance(place, Path) and not files.enter_context(claim(place)):
             raise VideoError(f"{one_line(place)}: another call is writing it just now")
         film = source if isinstance(source, str | os.PathLike) and not is_pictures(source) else None
         return open_result(
@@ -386,11 +386,6 @@ def _frames_between(info: FilmInfo, video: VideoOptions) -> int | None:
     end = min(float(video.end), info.seconds) if video.end is not None else info.seconds
     share = (end - float(video.start or 0)) / info.seconds
     return max(1, round(info.frames * max(0.0, min(share, 1.0))))
-
-
-def _held(path: Path) -> Any:
-    """The name of the result, for as long as it is made; nothing where its folder is missing."""
-    return claim(path)
 
 
 def _source_facts(source: Any) -> str:
