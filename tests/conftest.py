@@ -28,6 +28,7 @@ from onnx import TensorProto, checker, helper, numpy_helper
 # longer than they work, and as many processes as there are cores run tests at once.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from browser import chromium
 from film_files import FilmFiles
 
 from impasto.controls import Controls
@@ -281,3 +282,10 @@ def tiny_path(tiny_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> 
 def films(tmp_path_factory: pytest.TempPathFactory) -> FilmFiles:
     """Films of all odd kinds by their names, each made when it is first asked for."""
     return FilmFiles(tmp_path_factory.mktemp("films"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Headless Chromium, for tests marked ``needs_browser``."""
+    with chromium() as found:
+        yield found
