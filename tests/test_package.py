@@ -57,6 +57,19 @@ def test_wheel_holds_the_models_and_the_types(wheel: Path):
     assert roots == {"impasto", f"impasto-{impasto.__version__}.dist-info"}
 
 
+def test_wheel_holds_the_page_and_none_of_its_packages(wheel: Path):
+    page = ROOT / "src/impasto/web/static"
+    wanted = {
+        f"impasto/web/static/{path.relative_to(page).as_posix()}"
+        for path in page.rglob("*")
+        if path.is_file()
+    }
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert "impasto/web/static/page/sample.jpg" in wanted and wanted <= names
+    assert not [name for name in names if "node_modules" in name or name.endswith(".wasm")]
+
+
 def test_runtime_needs_no_pytorch(metadata: Message):
     assert metadata["Version"] == impasto.__version__
     needed = metadata.get_all("Requires-Dist", [])

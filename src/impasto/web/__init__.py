@@ -5,6 +5,7 @@
 :mod:`.guards`        who may ask: our own pages, by our own name; headers of every answer
 :mod:`.newest`        the newest picture, for any number of viewers, none of whom holds it up
 :mod:`.live`          the page of ``impasto live``: its state, its controls, its stream
+:mod:`.site`          the page for photographs as files and facts, the same with a server or without
 ``static/``           HTML, CSS and modules of JavaScript, without a byte from elsewhere
 ====================  =========================================================================
 
