@@ -49,6 +49,14 @@ export interface Affine {
   shift: Float32Array;
 }
 
+/** The strength of each of K styles: K numbers, or K maps of one size, one after the other. */
+export interface Amounts {
+  count: number;
+  /** Of each map; null: the strengths are numbers. */
+  size: { width: number; height: number } | null;
+  data: Float32Array | Float64Array;
+}
+
 /** One level of a model's features. */
 export interface Level {
   name: string;

@@ -1,0 +1,542 @@
+"""The page's arithmetic: its modules give what their Python originals give, in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+from browser import PAGE, needs_browser, served
+from numpy.typing import NDArray
+from PIL import Image
+
+from impasto.controls import affine, moments, plain
+from impasto.errors import OptionError, StyleError
+from impasto.images import resizing
+from impasto.images.arrays import Photo
+from impasto.images.windows import PillowSource, ScaledSource
+from impasto.painting.survey import scaled
+from impasto.painting.tiles import reflected
+
+pytestmark = needs_browser
+
+Run: TypeAlias = Callable[..., Any]
+"""Run the body of an async function in the page; its arguments are the names in it."""
+
+# Arrays go to the page and back as base64 of their bytes: numbers as text would take seconds.
+BRIDGE = """
+const KINDS = { f4: Float32Array, f8: Float64Array, i4: Int32Array, u1: Uint8ClampedArray };
+function toPage(value) {
+  if (Array.isArray(value)) return value.map(toPage);
+  if (value === null || typeof value !== "object") return value;
+  if ("bytes" in value) {
+    const bytes = Uint8Array.from(atob(value.bytes), (c) => c.charCodeAt(0));
+    return new KINDS[value.kind](bytes.buffer);
+  }
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, toPage(each)]));
+}
+function fromPage(value) {
+  if (ArrayBuffer.isView(value)) {
+    const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+    let text = "";
+    for (let i = 0; i < bytes.length; i += 4096) {
+      text += String.fromCharCode(...bytes.subarray(i, i + 4096));
+    }
+    const [kind] = Object.entries(KINDS).find(([, each]) => value instanceof each);
+    return { kind, bytes: btoa(text) };
+  }
+  if (Array.isArray(value)) return value.map(fromPage);
+  if (value === null || typeof value !== "object") return value ?? null;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, fromPage(each)]));
+}
+async function thrown(action) {
+  const { PaintError } = await import("/errors.js");
+  try {
+    await action();
+  } catch (error) {
+    return error instanceof PaintError ? error.message : `not for users: ${error}`;
+  }
+  return "nothing was thrown";
+}
+"""
+
+
+def to_page(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        kind = {"f4": "f4", "f8": "f8", "i4": "i4", "i8": "i4", "u1": "u1"}[value.dtype.str[1:]]
+        whole = np.ascontiguousarray(value, np.dtype(kind))
+        return {"kind": kind, "bytes": base64.b64encode(whole.tobytes()).decode()}
+    if isinstance(value, moments.Moments):
+        return to_page({"mean": value.mean, "std": value.std, "count": value.count})
+    if isinstance(value, slice):
+        return {"start": value.start, "stop": value.stop}
+    if isinstance(value, list | tuple):
+        return [to_page(each) for each in value]
+    if isinstance(value, dict):
+        return {name: to_page(each) for name, each in value.items()}
+    return value
+
+
+def from_page(value: Any) -> Any:
+    if isinstance(value, list):
+        return [from_page(each) for each in value]
+    if isinstance(value, dict):
+        if "bytes" in value:
+            return np.frombuffer(base64.b64decode(value["bytes"]), np.dtype(value["kind"]))
+        return {name: from_page(each) for name, each in value.items()}
+    return value
+
+
+@pytest.fixture(scope="module")
+def run(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Run JavaScript in an empty page beside our modules."""
+    folder: Path = tmp_path_factory.mktemp("empty")
+    (folder / "empty.html").write_text("<!doctype html><title>empty</title>")
+    with served({"/": PAGE, "/test/": folder}) as address:
+        page = browser.new_page()
+        page.goto(f"{address}/test/empty.html")
+
+        def call(script: str, **arguments: Any) -> Any:
+            body = f"const {{ {', '.join(arguments)} }} = toPage(given); {script}"
+            found = page.evaluate(
+                f"async (given) => {{ {BRIDGE} return fromPage(await (async () => {{ {body} }})())"
+                "; }",
+                to_page(arguments),
+            )
+            return from_page(found)
+
+        yield call
+        page.close()
+
+
+def random_moments(rng: np.random.Generator, channels: int) -> moments.Moments:
+    return moments.Moments(rng.normal(size=channels), rng.uniform(0.01, 3, channels), 100.0)
+
+
+def assert_moments(found: Any, wanted: moments.Moments) -> None:
+    np.testing.assert_allclose(found["mean"], wanted.mean, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(found["std"], wanted.std, rtol=1e-10)
+    assert found["count"] == pytest.approx(wanted.count, rel=1e-12)
+
+
+SHAPES = [(1, 1, 1), (2, 1, 3), (3, 5, 7), (16, 33, 18), (4, 64, 96)]
+
+
+def test_moments_with_and_without_weights(run: Run) -> None:
+    rng = np.random.default_rng(1)
+    cases = []
+    for shape in SHAPES:
+        # Far from 0, where sums of squares alone would lose all their digits.
+        features = (rng.normal(size=shape) * 0.01 + 100).astype(np.float32)
+        weights = rng.random(shape[1:])
+        weights[rng.random(shape[1:]) < 0.3] = 0
+        weights.flat[0] = 0.5
+        cases += [(features, None), (features, weights), (features, weights.astype(np.float32))]
+    found = run(
+        """const { moments } = await import("/controls/moments.js");
+        return cases.map(([features, channels, weights]) => moments(features, channels, weights));
+        """,
+        cases=[(features, len(features), weights) for features, weights in cases],
+    )
+    for (features, weights), each in zip(cases, found, strict=True):
+        assert_moments(each, moments.moments(features, weights=weights))
+
+
+def test_moments_gathered_tile_by_tile(run: Run) -> None:
+    rng = np.random.default_rng(2)
+    cases = []
+    for channels, height, width in SHAPES:
+        features = rng.normal(3, 0.1, (channels, height, width)).astype(np.float32)
+        counts = rng.random((height, width))
+        counts[: height // 2] = 0  # so that some tiles do not count at all
+        counts[-1, -1] = 1
+        down, across = sorted({0, height // 2, height}), sorted({0, width // 3, width})
+        cuts = [
+            {"rows": slice(*rows), "columns": slice(*columns)}
+            for rows in pairwise(down)
+            for columns in pairwise(across)
+        ]
+        cases.append((features, counts, cuts))
+    found = run(
+        """const { Gathered } = await import("/controls/moments.js");
+        const { cutOut } = await import("/images/windows.js");
+        return cases.map(([features, [channels, height, width], counts, parts, cuts]) => {
+          const all = [new Gathered(channels), new Gathered(channels), new Gathered(channels)];
+          for (const [k, cut] of cuts.entries()) {
+            all[0].add(features, channels, height, width, null, cut);
+            all[1].add(features, channels, height, width, counts[k], cut);
+            const high = cut.rows.stop - cut.rows.start;
+            const wide = cut.columns.stop - cut.columns.start;
+            all[2].add(parts[k], channels, high, wide, counts[k]);
+          }
+          const whole = all[0].moments;
+          return all.map((each) => ({
+            moments: each.moments, effective: each.effective, own: each.momentsOr(whole) !== whole,
+          }));
+        });""",
+        cases=[
+            (
+                features,
+                features.shape,
+                [counts[cut["rows"], cut["columns"]] for cut in cuts],
+                [features[:, cut["rows"], cut["columns"]] for cut in cuts],
+                cuts,
+            )
+            for features, counts, cuts in cases
+        ],
+    )
+    for (features, counts, _), each in zip(cases, found, strict=True):
+        plain_ones, counted, copied = each
+        assert_moments(plain_ones["moments"], moments.gathered(features))
+        for one in (counted, copied):
+            assert_moments(one["moments"], moments.moments(features, weights=counts))
+            assert one["effective"] == pytest.approx(moments.effective_cells(counts), rel=1e-12)
+            assert one["own"] == moments.enough(moments.effective_cells(counts))
+    assert {each[1]["own"] for each in found} == {False, True}
+
+
+def test_masks_at_the_positions_of_a_level(run: Run) -> None:
+    rng = np.random.default_rng(3)
+    cases = [
+        (rng.random((height * stride, width * stride), np.float32), stride)
+        for stride, height, width in ((1, 3, 4), (2, 1, 1), (4, 5, 3), (8, 16, 9))
+    ]
+    found = run(
+        """const { cellAverage } = await import("/controls/moments.js");
+        return cases.map(([data, height, width, stride]) =>
+          cellAverage({ height, width, data }, stride));""",
+        cases=[(plane, *plane.shape, stride) for plane, stride in cases],
+    )
+    for (plane, stride), each in zip(cases, found, strict=True):
+        wanted = moments.cell_average(plane, stride)
+        assert (each["height"], each["width"]) == wanted.shape
+        np.testing.assert_allclose(each["data"], wanted.ravel(), rtol=1e-12)
+
+
+def test_regions_too_small_have_the_moments_of_the_whole(run: Run) -> None:
+    rng = np.random.default_rng(4)
+    features = rng.normal(size=(3, 8, 8)).astype(np.float32)
+    counts = []
+    for cells in (1, 15, 16, 17, 64):  # just below, at and above the bound
+        hard = np.zeros(64)
+        hard[:cells] = 0.3
+        counts.append(hard.reshape(8, 8))
+    counts.append(rng.random((8, 8)))
+    whole = moments.moments(features)
+    found = run(
+        """const { regionMoments } = await import("/controls/moments.js");
+        return counts.map((each) => {
+          const region = regionMoments(features, 3, each, whole);
+          return { ...region, same: region === whole };
+        });""",
+        features=features,
+        counts=counts,
+        whole=whole,
+    )
+    for each, own in zip(found, counts, strict=True):
+        wanted = moments.region_moments(features, own, whole=whole)
+        assert_moments(each, wanted)
+        assert each["same"] == (wanted is whole)
+
+
+def test_alignment_to_one_style_and_to_several(run: Run) -> None:
+    rng = np.random.default_rng(5)
+    alphas = (0, 1e-3, 0.25, 1, 1.7, 2)
+    pairs = [(random_moments(rng, 64), random_moments(rng, 64)) for _ in alphas]
+    mixtures = []
+    for count, size in ((1, None), (3, None), (1, (5, 7)), (2, (4, 3)), (4, (16, 9))):
+        contents = [random_moments(rng, 6) for _ in range(count)]
+        styles = [random_moments(rng, 6) for _ in range(count)]
+        amounts = rng.random((count, *(size or ())))
+        amounts.reshape(count, -1)[:, 0] = 0
+        mixtures.append((contents, styles, amounts))
+        mixtures.append((contents, styles, amounts.astype(np.float32)))
+    found = run(
+        """const { adain, align } = await import("/controls/affine.js");
+        return {
+          single: single.map(([content, style, alpha]) => adain(content, style, alpha)),
+          mixed: mixed.map(([contents, styles, [count, height, width], data]) =>
+            align(contents, styles, { count, size: height ? { width, height } : null, data })),
+        };""",
+        single=[(*pair, alpha) for pair, alpha in zip(pairs, alphas, strict=True)],
+        mixed=[(x, y, (*amounts.shape, 0, 0)[:3], amounts) for x, y, amounts in mixtures],
+    )
+    for pair, alpha, each in zip(pairs, alphas, found["single"], strict=True):
+        wanted = affine.adain(*pair, alpha=alpha)
+        np.testing.assert_array_equal(each["scale"], wanted.scale.ravel())
+        np.testing.assert_array_equal(each["shift"], wanted.shift.ravel())
+    for mixture, each in zip(mixtures, found["mixed"], strict=True):
+        wanted = affine.align(*mixture)
+        # float32 of the same float64, but for the order of additions
+        np.testing.assert_allclose(each["scale"], wanted.scale.ravel(), rtol=2e-7)
+        np.testing.assert_allclose(each["shift"], wanted.shift.ravel(), rtol=2e-7, atol=1e-9)
+
+
+def test_mixtures_of_styles(run: Run) -> None:
+    rng = np.random.default_rng(6)
+    weights = [None, [3, 1, 0], [1e300, 1e300, 1e-300], [5e-324, 0, 0]]
+    styles = [random_moments(rng, 9) for _ in range(3)]
+    found = run(
+        """const { blend, checkWeights } = await import("/controls/affine.js");
+        return weights.map((each) => [checkWeights(each, 3), blend(styles, each)]);""",
+        weights=weights,
+        styles=styles,
+    )
+    for each, (shares, mixture) in zip(weights, found, strict=True):
+        np.testing.assert_allclose(shares, affine.check_weights(each, 3), rtol=1e-15)
+        wanted = affine.blend(styles, affine.check_weights(each, 3))
+        np.testing.assert_allclose(mixture["mean"], wanted.mean, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(mixture["std"], wanted.std, rtol=1e-12)
+
+
+def test_what_python_refuses_is_refused_with_a_sentence(run: Run) -> None:
+    x, y = (random_moments(np.random.default_rng(7), channels) for channels in (3, 4))
+    bad: list[Any] = [[1], [1, -1], [0, 0], [1, math.nan], [math.inf, 1]]
+    for weights in bad:
+        with pytest.raises(OptionError):
+            affine.check_weights(weights, 2)
+    with pytest.raises(OptionError):
+        affine.check_weights(None, 0)
+    for alpha in (-0.1, 2.1, math.nan):
+        with pytest.raises(OptionError):
+            affine.adain(x, x, alpha=alpha)
+    with pytest.raises(StyleError):
+        affine.adain(x, y)
+    sizes: list[Any] = [0, -1, 2.5]
+    for size in sizes:
+        with pytest.raises(OptionError):
+            resizing.scaled_size(8, 8, size)
+    found = run(
+        """const { adain, blend, checkWeights } = await import("/controls/affine.js");
+        const { moments } = await import("/controls/moments.js");
+        const { scaledSize } = await import("/images/resizing.js");
+        const ones = new Float32Array(4).fill(1);
+        return [
+          ...await Promise.all(bad.map((each) => thrown(() => checkWeights(each, 2)))),
+          await thrown(() => checkWeights(null, 0)),
+          await thrown(() => adain(x, x, -0.1)),
+          await thrown(() => adain(x, x, 2.1)),
+          await thrown(() => adain(x, x, NaN)),
+          await thrown(() => adain(x, y)),
+          await thrown(() => blend([x, y], null)),
+          await thrown(() => scaledSize(8, 8, 0)),
+          await thrown(() => scaledSize(8, 8, -1)),
+          await thrown(() => scaledSize(8, 8, 2.5)),
+          await thrown(() => scaledSize(8, 80_000, 6000)),
+          await thrown(() => moments(new Float32Array(0), 1)),
+          await thrown(() => moments(ones, 1, new Float32Array(4))),
+          await thrown(() => moments(ones, 1, new Float32Array(3).fill(1))),
+        ];""",
+        bad=bad,
+        x=x,
+        y=y,
+    )
+    for sentence in found:
+        assert sentence[0].isupper() and sentence.endswith("."), sentence
+        assert not sentence.startswith("nothing was thrown")
+    assert found[0] == "There must be one weight for each style, not 1 weight for 2 styles."
+
+
+def test_plain_pictures(run: Run) -> None:
+    rng = np.random.default_rng(8)
+    contrasts = [0, 3.9 / 255, 4 / 255, 10 / 255, 16 / 255, 0.5, 1]
+    content, style = random_moments(rng, 5), random_moments(rng, 5)
+    found = run(
+        """const { textureShare, tonedDown } = await import("/controls/plain.js");
+        const { adain } = await import("/controls/affine.js");
+        return contrasts.map((contrast) => {
+          const share = textureShare(contrast);
+          const toned = tonedDown(content, share);
+          return { share, same: toned === content, ...adain(toned, style) };
+        });""",
+        contrasts=contrasts,
+        content=content,
+        style=style,
+    )
+    for contrast, each in zip(contrasts, found, strict=True):
+        share = plain.texture_share(contrast)
+        toned = plain.toned_down(content, share)
+        wanted = affine.adain(toned, style)
+        assert each["share"] == pytest.approx(share, abs=1e-15)
+        assert each["same"] == (toned is content)
+        np.testing.assert_allclose(each["scale"], wanted.scale.ravel(), rtol=1e-6)
+        np.testing.assert_allclose(each["shift"], wanted.shift.ravel(), rtol=1e-6)
+
+
+def smooth(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
+    """A picture with edges and fine detail, and all the way from black to white."""
+    noise = rng.random((height, width, 4))
+    noise[: height // 2, width // 3 :] = rng.random(4)
+    noise[..., 3] = np.where(rng.random((height, width)) < 0.3, 0, noise[..., 3])
+    return (noise * 255.999).astype(np.uint8)
+
+
+def picture_of(pixels: NDArray[np.uint8]) -> Any:
+    height, width = pixels.shape[:2]
+    return {"height": height, "width": width, "data": pixels}
+
+
+def test_windows_of_a_picture(run: Run) -> None:
+    rng = np.random.default_rng(9)
+    clear = smooth(rng, 13, 17)
+    opaque = clear.copy()
+    opaque[..., 3] = 255
+    cuts = [(slice(0, 13), slice(0, 17)), (slice(4, 5), slice(16, 17)), (slice(3, 9), slice(0, 6))]
+    found = run(
+        """const { FloatSource, PixelSource } = await import("/images/windows.js");
+        return pictures.map((picture) => {
+          const source = new PixelSource(picture);
+          const rows = { start: 0, stop: picture.height };
+          const columns = { start: 0, stop: picture.width };
+          const floats = new FloatSource(source.window(rows, columns));
+          return cuts.map((cut) => [source.window(...cut), floats.window(...cut)]);
+        });""",
+        pictures=[picture_of(clear), picture_of(opaque)],
+        cuts=cuts,
+    )
+    for pixels, windows in zip((clear, opaque), found, strict=True):
+        mode = "RGBA" if pixels is clear else "RGB"
+        picture = Image.fromarray(pixels).convert(mode)
+        for cut, both in zip(cuts, windows, strict=True):
+            image, alpha = PillowSource(picture, "a picture").window(*cut)
+            for each in both:
+                assert (each["height"], each["width"]) == image.shape[:2]
+                np.testing.assert_array_equal(each["image"], image.ravel())
+                if alpha is None:
+                    assert each["alpha"] is None
+                else:
+                    np.testing.assert_array_equal(each["alpha"], alpha.ravel())
+
+
+def test_pictures_scaled_as_pillow_scales_them(run: Run) -> None:
+    rng = np.random.default_rng(10)
+    fill = rng.random(3)
+    cases = []
+    sizes = [(40, 31, 20, 15), (40, 31, 7, 90), (200, 301, 16, 24), (9, 8, 100, 77), (1, 1, 3, 2)]
+    for height, width, high, wide in sizes:
+        pixels = smooth(rng, height, width)
+        cuts = [(slice(0, high), slice(0, wide)), (slice(high // 2, high), slice(wide // 3, wide))]
+        for row in (None, fill):
+            cases += [(pixels, high, wide, row, *cut) for cut in cuts]
+    found = run(
+        """const { PixelSource, ScaledSource } = await import("/images/windows.js");
+        return cases.map(([pixels, height, width, fill, rows, columns]) =>
+          new ScaledSource(new PixelSource(pixels), height, width, fill).window(rows, columns));
+        """,
+        cases=[(picture_of(pixels), *rest) for pixels, *rest in cases],
+    )
+    for (pixels, high, wide, own, rows, columns), each in zip(cases, found, strict=True):
+        source = PillowSource(Image.fromarray(pixels), "a picture")
+        image, alpha = ScaledSource(source, high, wide, own).window(rows, columns)
+        assert (each["height"], each["width"]) == image.shape[:2]
+        np.testing.assert_allclose(each["image"], image.ravel(), atol=1e-6)
+        assert alpha is not None
+        np.testing.assert_allclose(each["alpha"], alpha.ravel(), atol=1e-6)
+        if own is None:  # what Pillow itself makes of the whole, whichever way it finds quicker
+            red = Image.fromarray(pixels[..., 0] / np.float32(255))
+            whole = np.asarray(red.resize((wide, high), Image.Resampling.LANCZOS)).clip(0, 1)
+            red_ones = each["image"].reshape(image.shape)[..., 0]
+            np.testing.assert_allclose(red_ones, whole[rows, columns], atol=1e-6)
+
+
+def test_a_large_picture_is_scaled_in_strips(run: Run) -> None:
+    """Of a picture that no strip holds as a whole; Python scales it as a whole."""
+    rng = np.random.default_rng(11)
+    pixels = np.dstack([rng.integers(0, 256, (700, 500, 3)), np.full((700, 500), 255)])
+    found = run(
+        """const { PixelSource, ScaledSource } = await import("/images/windows.js");
+        const source = new PixelSource(picture);
+        const largest = { rows: 0 };
+        const watched = {
+          width: source.width,
+          height: source.height,
+          window(rows, columns) {
+            largest.rows = Math.max(largest.rows, rows.stop - rows.start);
+            return source.window(rows, columns);
+          },
+        };
+        const all = [{ start: 0, stop: 210 }, { start: 0, stop: 150 }];
+        return { ...new ScaledSource(watched, 210, 150, null).window(...all), ...largest };""",
+        picture=picture_of(pixels.astype(np.uint8)),
+    )
+    source = PillowSource(Image.fromarray(pixels[..., :3].astype(np.uint8)), "a picture")
+    wanted, _ = scaled(source, 210, 150).window(slice(0, 210), slice(0, 150))
+    np.testing.assert_allclose(found["image"], wanted.ravel(), atol=1e-6)
+    assert 0 < found["rows"] < 700
+    assert found["alpha"] is None
+
+
+def test_planes_and_sizes_when_scaling(run: Run) -> None:
+    rng = np.random.default_rng(12)
+    planes = [
+        (rng.random(shape, np.float32), *size)
+        for shape, size in (((5, 7), (9, 4)), ((64, 64), (3, 5)), ((2, 3), (2, 3)))
+    ]
+    # Halves among them: 5 * 3 / 2 and the like must be rounded to the even number.
+    sizes = [tuple(map(int, rng.integers(30, 3000, 3))) for _ in range(200)]
+    sizes += [(5, 2, 3), (7, 2, 1), (7, 2, 3), (9, 6, 3), (2, 2, 2), (4000, 3000, 512)]
+    found = run(
+        """const { MAX_PIXELS, resizePlane, scaledSize } = await import("/images/resizing.js");
+        return {
+          planes: planes.map(([data, [height, width], high, wide]) =>
+            resizePlane({ height, width, data }, high, wide)),
+          sizes: sizes.map((each) => scaledSize(...each)),
+          most: MAX_PIXELS,
+        };""",
+        planes=[(plane, plane.shape, *size) for plane, *size in planes],
+        sizes=sizes,
+    )
+    assert found["most"] == resizing.MAX_PIXELS
+    for (plane, *size), each in zip(planes, found["planes"], strict=True):
+        wanted = resizing.resize_plane(plane, *size)
+        assert (each["height"], each["width"]) == wanted.shape
+        np.testing.assert_allclose(each["data"], wanted.ravel(), atol=1e-6)
+    for size, each in zip(sizes, found["sizes"], strict=True):
+        assert (each["height"], each["width"]) == resizing.scaled_size(*size)
+
+
+def test_padding_by_reflection(run: Run) -> None:
+    rng = np.random.default_rng(13)
+    parts = [
+        (slice(0, 8), 2, 4),
+        (slice(0, 20), 8, 1),
+        (slice(5, 40), 16, 9),  # reflected more than once
+        (slice(30, 64), 24, 100),
+    ]
+    photo = Photo(rng.random((9, 100, 3), np.float32), None, "a picture")
+    maps = rng.random((2, 9, 100))
+    rows, columns = slice(5, 40), slice(30, 64)
+    down, across = reflected(rows, 16, 9), reflected(columns, 24, 100)
+    span = slice(int(across.min()), int(across.max()) + 1)
+    assert (down.min(), down.max()) == (0, 8)
+    found = run(
+        """const { paddedMaps, paddedPlanes, reflected, spanOf } =
+          await import("/images/windows.js");
+        const down = reflected(rows, 16, 9);
+        const across = reflected(columns, 24, 100);
+        return {
+          places: parts.map((each) => reflected(...each)),
+          span: spanOf(across),
+          planes: paddedPlanes(image, down, across),
+          maps: paddedMaps(maps, 2, down, across),
+          halves: paddedMaps(Float32Array.from(maps), 2, down, across),
+        };""",
+        parts=parts,
+        rows=rows,
+        columns=columns,
+        image=photo.window(slice(0, 9), span)[0],
+        maps=maps[:, :, span],
+    )
+    for part, places in zip(parts, found["places"], strict=True):
+        np.testing.assert_array_equal(places, reflected(*part))
+    assert found["span"] == {"start": span.start, "stop": span.stop}
+    padded = photo.image.transpose(2, 0, 1)[:, down][:, :, across]
+    np.testing.assert_array_equal(found["planes"], padded.ravel())
+    wanted = maps[:, down][:, :, across]
+    np.testing.assert_array_equal(found["maps"], wanted.ravel())
+    np.testing.assert_array_equal(found["halves"], wanted.astype(np.float32).ravel())
