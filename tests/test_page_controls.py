@@ -15,8 +15,9 @@ from browser import PAGE, needs_browser, served
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.controls import affine, moments, plain
-from impasto.errors import OptionError, StyleError
+from impasto.controls import Controls, affine, coarse, masks, moments, plain
+from impasto.controls.regions import StyleMap, shares
+from impasto.errors import ImageError, OptionError, StyleError
 from impasto.images import resizing
 from impasto.images.arrays import Photo
 from impasto.images.windows import PillowSource, ScaledSource
@@ -287,8 +288,8 @@ def test_mixtures_of_styles(run: Run) -> None:
         weights=weights,
         styles=styles,
     )
-    for each, (shares, mixture) in zip(weights, found, strict=True):
-        np.testing.assert_allclose(shares, affine.check_weights(each, 3), rtol=1e-15)
+    for each, (own, mixture) in zip(weights, found, strict=True):
+        np.testing.assert_allclose(own, affine.check_weights(each, 3), rtol=1e-15)
         wanted = affine.blend(styles, affine.check_weights(each, 3))
         np.testing.assert_allclose(mixture["mean"], wanted.mean, rtol=1e-12, atol=1e-14)
         np.testing.assert_allclose(mixture["std"], wanted.std, rtol=1e-12)
@@ -540,3 +541,282 @@ def test_padding_by_reflection(run: Run) -> None:
     wanted = maps[:, down][:, :, across]
     np.testing.assert_array_equal(found["maps"], wanted.ravel())
     np.testing.assert_array_equal(found["halves"], wanted.astype(np.float32).ravel())
+
+
+def plane_of(values: NDArray[np.float32]) -> Any:
+    return {"height": values.shape[0], "width": values.shape[1], "data": values}
+
+
+def test_masks_read_from_pictures(run: Run) -> None:
+    rng = np.random.default_rng(14)
+    clear = smooth(rng, 5, 7)
+    gray = np.repeat(clear[..., :1], 3, axis=2)
+    off = gray.copy()  # as JPEG makes it
+    off[..., 1] = np.clip(off[..., 1].astype(int) - 3, 0, 255)
+    pictures = [clear, gray, off, clear[..., :3]]
+    found = run(
+        """const { readMask } = await import("/controls/masks.js");
+        return Promise.all(pictures.map(async (picture) => {
+          let plane = null;
+          const error = await thrown(() => { plane = readMask(picture, "sky.png"); });
+          return { plane, error };
+        }));""",
+        pictures=[picture_of(np.asarray(Image.fromarray(x).convert("RGBA"))) for x in pictures],
+    )
+    for pixels, each in zip(pictures[:3], found, strict=False):
+        wanted = masks.read_mask(pixels)
+        assert (each["plane"]["height"], each["plane"]["width"]) == wanted.shape
+        np.testing.assert_allclose(each["plane"]["data"], wanted.ravel(), atol=1e-7)
+    with pytest.raises(ImageError, match="is a picture in color"):
+        masks.read_mask(pictures[3])
+    assert found[3]["plane"] is None
+    assert found[3]["error"].startswith("sky.png is a picture in color")
+
+
+def test_masks_stretched_to_pictures(run: Run) -> None:
+    rng = np.random.default_rng(15)
+    hard = (rng.random((12, 9)) < 0.5).astype(np.float32)
+    planes = [
+        hard,
+        (rng.random((12, 9)) * 2).astype(np.float32),  # a map of strength
+        rng.uniform(0.3, 0.4, (40, 50)).astype(np.float32),
+        np.full((3, 3), 0.7, np.float32),
+        np.array([[0, 1]], np.float32),
+    ]
+    sizes = [(12, 9), (100, 77), (7, 5)]
+    cuts = [
+        (height, width, *cut)
+        for height, width in sizes
+        for cut in (
+            (slice(0, height), slice(0, width)),
+            (slice(height // 2, height), slice(1, width // 2)),
+        )
+    ]
+    found = run(
+        """const { PlaneWindows, fit } = await import("/controls/masks.js");
+        return planes.map((plane) => cuts.map(([height, width, ...cut]) => {
+          const windows = new PlaneWindows(plane, height, width);
+          return [windows.level, windows.window(...cut), fit(plane, height, width)];
+        }));""",
+        planes=[plane_of(plane) for plane in planes],
+        cuts=cuts,
+    )
+    for plane, per_plane in zip(planes, found, strict=True):
+        for (height, width, *cut), (level, part, whole) in zip(cuts, per_plane, strict=True):
+            windows = masks.PlaneWindows(plane, height, width)
+            assert level == windows.level
+            np.testing.assert_allclose(part, windows.window(*cut).ravel(), atol=1e-6)
+            assert (whole["height"], whole["width"]) == (height, width)
+            wanted = masks.fit(plane, height, width).ravel()
+            np.testing.assert_allclose(whole["data"], wanted, atol=1e-6)
+            # The last digit of a sum that is 0 decides whose place it is.
+            np.testing.assert_array_equal(part == 0, windows.window(*cut).ravel() == 0)
+
+
+def test_planes_that_are_no_masks(run: Run) -> None:
+    rng = np.random.default_rng(16)
+    good = [
+        rng.random((2, 3), np.float32),
+        np.array([[-1e-4, 1 + 1e-4]], np.float32),
+        np.array([[2.0001]], np.float32),
+    ]
+    bad = [(math.nan, 1), (math.inf, 1), (-0.1, 1), (1.5, 1), (2.1, 2)]
+    for value, high in bad:
+        with pytest.raises(OptionError):
+            masks.check_plane(np.array([[value]], np.float32), "the mask", high=high)
+    found = run(
+        """const { checkPlane } = await import("/controls/masks.js");
+        return {
+          good: good.map(([plane, high]) => checkPlane(plane, "The mask", high).data),
+          bad: await Promise.all(bad.map(([plane, high]) =>
+            thrown(() => checkPlane(plane, "The mask", high)))),
+          short: await thrown(() => checkPlane({ ...good[0][0], width: 9 }, "The mask")),
+        };""",
+        good=[(plane_of(plane), 2 if plane.max() > 1.5 else 1) for plane in good],
+        bad=[(plane_of(np.array([[value]], np.float32)), high) for value, high in bad],
+    )
+    for plane, each in zip(good, found["good"], strict=True):
+        wanted = masks.check_plane(plane, "the mask", high=2 if plane.max() > 1.5 else 1)
+        np.testing.assert_array_equal(each, wanted.ravel())
+    for sentence in (*found["bad"], found["short"]):
+        assert sentence.startswith(("The mask", "The values of The mask"))
+
+
+def style_maps(rng: np.random.Generator) -> Iterator[tuple[Any, list[float] | None, list[Any]]]:
+    """Strength, weights and masks of all kinds, None for a mask of everywhere."""
+    soft = rng.random((9, 7), np.float32)
+    hard = (rng.random((32, 24)) < 0.5).astype(np.float32)
+    strength = (rng.random((8, 8)) * 2).astype(np.float32)
+    for alpha in (0.0, 0.6, 1.0, strength, np.full((2, 2), 0.3, np.float32)):
+        yield alpha, None, []
+        yield alpha, [3, 1], []
+        yield alpha, [1], [soft]
+        yield alpha, [0, 2], [soft, hard]
+        yield alpha, [1, 2, 3], [soft, None, hard]
+        yield alpha, [1, 2], [None, np.full((3, 3), 0.25, np.float32)]
+
+
+def test_how_much_of_each_style_goes_where(run: Run) -> None:
+    rng = np.random.default_rng(17)
+    height, width, margin, stride = 32, 24, 12, 4
+    rows, columns = slice(0, 56), slice(4, 44)  # of the padded picture, whole cells
+    down, across = reflected(rows, margin, height), reflected(columns, margin, width)
+    cases = [
+        (alpha, weights, planes, len(weights or planes or [1]))
+        for alpha, weights, planes in style_maps(rng)
+    ]
+    found = run(
+        """const { StyleMap } = await import("/controls/regions.js");
+        const { reflected } = await import("/images/windows.js");
+        return cases.map(([alpha, weights, masks, count]) => {
+          const map = new StyleMap({ alpha, weights, masks }, count, height, width);
+          const padded = map.padded(
+            reflected(rows, margin, height), reflected(columns, margin, width));
+          return {
+            window: map.window({ start: 3, stop: 20 }, { start: 0, stop: 24 }),
+            padded,
+            cells: map.cells(padded, stride),
+            regions: map.regions.map((region) =>
+              region && region.window({ start: 3, stop: 20 }, { start: 0, stop: 24 })),
+          };
+        });""",
+        cases=[
+            (
+                alpha if isinstance(alpha, float) else plane_of(alpha),
+                weights,
+                [mask if mask is None else plane_of(mask) for mask in planes],
+                count,
+            )
+            for alpha, weights, planes, count in cases
+        ],
+        height=height,
+        width=width,
+        margin=margin,
+        stride=stride,
+        rows=rows,
+        columns=columns,
+    )
+    everywhere = np.ones((1, 1), np.float32)
+    for (alpha, weights, planes, count), each in zip(cases, found, strict=True):
+        given = [everywhere if mask is None else mask for mask in planes]
+        controls = Controls(alpha=alpha, weights=weights, masks=given)
+        wanted = StyleMap(controls, count, height, width)
+        part = slice(3, 20), slice(0, 24)
+        spread = wanted.window(slice(0, height), slice(0, width))
+        cells = spread
+        if spread.ndim > 1:
+            spread = spread[:, down][:, :, across]
+            cells = moments.cell_average(spread, stride)
+        for name, values in {
+            "window": wanted.window(*part),
+            "padded": spread,
+            "cells": cells,
+        }.items():
+            assert each[name]["count"] == count
+            assert (each[name]["size"] is None) == (values.ndim == 1)
+            if values.ndim > 1:
+                assert each[name]["size"] == {"height": values.shape[1], "width": values.shape[2]}
+            np.testing.assert_allclose(each[name]["data"], values.ravel(), rtol=1e-6, atol=1e-6)
+        for region, own in zip(each["regions"], wanted.regions, strict=True):
+            assert (region is None) == (own is None)
+            if own is not None:
+                np.testing.assert_allclose(region, own.window(*part).ravel(), atol=1e-6)
+
+
+def test_what_styles_of_no_weight_cover_stays_the_photograph(run: Run) -> None:
+    rng = np.random.default_rng(18)
+    weights = np.array([0, 0.5, 0.5])
+    planes = rng.random((3, 50))
+    planes[:, :10] = 0
+    planes[1:, 10:20] = 0
+    found = run(
+        """const { shares } = await import("/controls/regions.js");
+        return shares(weights, planes, new Float64Array(150));""",
+        weights=weights,
+        planes=list(planes),
+    )
+    wanted = shares(weights, planes[:, None])[:, 0]
+    np.testing.assert_allclose(found, wanted.ravel(), rtol=1e-14)
+    assert not found.reshape(3, 50)[:, :20].any()
+
+
+def test_masks_and_strengths_that_do_not_fit(run: Run) -> None:
+    found = run(
+        """const { StyleMap } = await import("/controls/regions.js");
+        const { checkCoarse } = await import("/controls/coarse.js");
+        const plane = { width: 1, height: 1, data: new Float32Array(1) };
+        const make = (changes, count) => thrown(() =>
+          new StyleMap({ alpha: 1, weights: null, masks: [], ...changes }, count, 8, 8));
+        return [
+          await make({ masks: [plane] }, 2),
+          await make({ alpha: 3 }, 1),
+          await make({ weights: [1, 2, 3] }, 2),
+          await thrown(() => checkCoarse(0.5)),
+          await thrown(() => checkCoarse(NaN)),
+          await thrown(() => checkCoarse(5)),
+        ];"""
+    )
+    assert found[0] == "There must be one mask for each style, not 1 for 2."
+    assert found[1] == "The strength must be a number from 0 to 2, not 3."
+    assert found[2] == "There must be one weight for each style, not 3 weights for 2 styles."
+    assert found[3:] == [
+        f"The size of strokes must be a number from 1 to 4, not {value}."
+        for value in ("0.5", "NaN", "5")
+    ]
+
+
+def test_larger_strokes(run: Run) -> None:
+    rng = np.random.default_rng(19)
+    height, width = 48, 37
+    pixels = smooth(rng, height, width)
+    sizes = [(300, 200, 2), (17, 4000, 4), (31, 33, 1.5), (25, 27, 1.25), (4000, 3000, 3.3)]
+    high, wide = coarse.small_size(height, width, 2)
+    painted = rng.random((high, wide, 3), np.float32)
+    mask = rng.random((8, 8), np.float32)
+    mask[:, 4:] = 0
+    cuts = [(slice(0, height), slice(0, width)), (slice(10, 33), slice(7, 37))]
+    found = run(
+        """const { CoarseSource, DETAIL, MAX_COARSE, MIN_SIDE, smallSize } =
+          await import("/controls/coarse.js");
+        const { StyleMap } = await import("/controls/regions.js");
+        const { PixelSource, ScaledSource } = await import("/images/windows.js");
+        const { width, height } = picture;
+        const small = smallSize(height, width, 2);
+        const photograph = new PixelSource(picture);
+        const reduced = new ScaledSource(photograph, small.height, small.width, null);
+        return {
+          sizes: sizes.map((each) => smallSize(...each)),
+          numbers: [DETAIL, MAX_COARSE, MIN_SIDE],
+          windows: [[], [mask]].map((masks) => {
+            const map = new StyleMap({ alpha: 1, weights: null, masks }, 1, height, width);
+            const source = new CoarseSource(
+              photograph, reduced, { ...small, image: painted, alpha: null }, map);
+            return cuts.map((cut) => source.window(...cut));
+          }),
+        };""",
+        sizes=sizes,
+        picture=picture_of(pixels),
+        painted=painted,
+        mask=plane_of(mask),
+        cuts=cuts,
+    )
+    for size, each in zip(sizes, found["sizes"], strict=True):
+        assert (each["height"], each["width"]) == coarse.small_size(*size)
+    wanted_numbers = [np.float32(coarse.DETAIL), coarse.MAX_COARSE, coarse.MIN_SIDE]
+    assert found["numbers"] == wanted_numbers
+    photograph = PillowSource(Image.fromarray(pixels), "a picture")
+    reduced = ScaledSource(photograph, high, wide, None)
+    for own, windows in zip(([], [mask]), found["windows"], strict=True):
+        amounts = StyleMap(Controls(masks=own), 1, height, width)
+        strokes = Photo(painted, None, "strokes")
+        source = coarse.CoarseSource(photograph, reduced, strokes, amounts)
+        for cut, each in zip(cuts, windows, strict=True):
+            image, alpha = source.window(*cut)
+            np.testing.assert_allclose(each["image"], image.ravel(), atol=2e-6)
+            assert alpha is not None
+            np.testing.assert_array_equal(each["alpha"], alpha.ravel())
+            if own:  # the photograph itself outside the mask
+                outside = amounts.window(*cut)[0] == 0
+                kept = each["image"].reshape(image.shape)[outside]
+                assert outside.any()
+                np.testing.assert_array_equal(kept, photograph.window(*cut)[0][outside])
