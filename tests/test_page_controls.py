@@ -16,6 +16,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.controls import Controls, affine, coarse, masks, moments, plain
+from impasto.controls.color import (
+    METHODS,
+    ColorMoments,
+    linear_map,
+    matching,
+    moments_of,
+    palette,
+    palette_map,
+    palette_of,
+    put_luminance,
+)
 from impasto.controls.regions import StyleMap, shares
 from impasto.errors import ImageError, OptionError, StyleError
 from impasto.images import resizing
@@ -74,6 +85,12 @@ def to_page(value: Any) -> Any:
         return {"kind": kind, "bytes": base64.b64encode(whole.tobytes()).decode()}
     if isinstance(value, moments.Moments):
         return to_page({"mean": value.mean, "std": value.std, "count": value.count})
+    if isinstance(value, ColorMoments):
+        return {
+            "weight": value.weight,
+            "mean": to_page(value.mean),
+            "covariance": value.covariance.tolist(),
+        }
     if isinstance(value, slice):
         return {"start": value.start, "stop": value.stop}
     if isinstance(value, list | tuple):
@@ -820,3 +837,273 @@ def test_larger_strokes(run: Run) -> None:
                 kept = each["image"].reshape(image.shape)[outside]
                 assert outside.any()
                 np.testing.assert_array_equal(kept, photograph.window(*cut)[0][outside])
+
+
+def window_of(image: NDArray[np.float32], alpha: NDArray[np.float32] | None) -> Any:
+    return {"height": image.shape[0], "width": image.shape[1], "image": image, "alpha": alpha}
+
+
+def assert_colors(found: Any, wanted: ColorMoments) -> None:
+    assert found["weight"] == pytest.approx(wanted.weight, rel=1e-12)
+    np.testing.assert_allclose(found["mean"], wanted.mean, atol=1e-12)
+    np.testing.assert_allclose(found["covariance"], wanted.covariance, atol=1e-13)
+
+
+def test_the_table_of_color_methods(run: Run) -> None:
+    rows = run("""return (await import("/controls/color/index.js")).METHODS;""")
+    found = {row.pop("name"): row for row in rows}
+    assert len({row.pop("title") for row in rows}) == len(METHODS)
+    assert found == {
+        row.name: {
+            "summary": row.summary,
+            "use": row.use,
+            "stage": row.stage,
+            "clip": row.clip,
+            "needsPicture": matching.needs_picture(row.name),
+        }
+        for row in METHODS
+    }
+
+
+def test_axes_powers_and_turns_of_small_matrices(run: Run) -> None:
+    rng = np.random.default_rng(20)
+    symmetric, near = [], []
+    for size in (1, 2, 3):
+        for spread in (1, 1e-3, 1e-9):
+            base = rng.normal(size=(size, size)) * np.logspace(0, math.log10(spread), size)
+            symmetric.append(base @ base.T)
+            near.append(base)
+            near.append(base[: rng.integers(1, size + 1)])
+            near.append(near[-1].T)
+    symmetric += [np.eye(3), np.zeros((3, 3)), np.diag([3.0, 1.0, 2.0]), np.ones((3, 3))]
+    found = run(
+        """const { eigen, inverse, matrixPower, nearestOrthonormal } =
+          await import("/controls/color/matrices.js");
+        return {
+          symmetric: symmetric.map((each) => [eigen(each), matrixPower(each, 0.5)]),
+          turns: near.map(nearestOrthonormal),
+          nothing: nearestOrthonormal([[0, 0, 0], [0, 2, 0]]),
+          inverse: inverse(square),
+        };""",
+        symmetric=[each.tolist() for each in symmetric],
+        near=[each.tolist() for each in near],
+        square=(square := rng.normal(size=(3, 3))).tolist(),
+    )
+    for matrix, (parts, root) in zip(symmetric, found["symmetric"], strict=True):
+        axes = np.array(parts["axes"])
+        np.testing.assert_allclose(parts["values"], np.linalg.eigvalsh(matrix), atol=1e-14)
+        np.testing.assert_allclose(axes @ axes.T, np.eye(len(axes)), atol=1e-14)
+        np.testing.assert_allclose((axes.T * parts["values"]) @ axes, matrix, atol=1e-14)
+        np.testing.assert_allclose(np.array(root) @ root, matrix, atol=1e-12)
+    for matrix, turn in zip(near, found["turns"], strict=True):
+        left, _, right = np.linalg.svd(matrix, full_matrices=False)
+        np.testing.assert_allclose(turn, left @ right, atol=1e-6)
+        flat = np.array(turn if len(turn) <= len(turn[0]) else np.transpose(turn))
+        np.testing.assert_allclose(flat @ flat.T, np.eye(len(flat)), atol=1e-13)
+    nothing = np.array(found["nothing"])
+    np.testing.assert_allclose(nothing @ nothing.T, np.eye(2), atol=1e-15)
+    np.testing.assert_allclose(nothing[1], [0, 1, 0], atol=1e-15)
+    np.testing.assert_allclose(np.array(found["inverse"]) @ square, np.eye(3), atol=1e-12)
+
+
+def pictures() -> dict[str, NDArray[np.float32]]:
+    """Pictures of all kinds of colors, those without any among them."""
+    rng = np.random.default_rng(21)
+    noise = rng.random((60, 70, 3))
+    turn = np.array([[0.5, 0.3, 0.1], [0.2, 0.4, 0.2], [0.1, 0.2, 0.6]])
+    found = {
+        "noise": noise,
+        "warm": noise @ turn * [1, 0.8, 0.5],
+        "cold": 0.3 + 0.2 * noise @ turn.T,
+        "gray": np.repeat(noise[..., :1], 3, axis=2),
+        "two": np.where(noise[..., :1] < 0.4, [0.9, 0.2, 0.1], [0.1, 0.3, 0.8]),
+        "duotone": noise[..., :1] * [0.5, 0.2, 0.1] + noise[..., 1:2] * [0.1, 0.2, 0.4],
+        "rounded": np.round((0.5 + 0.002 * noise) * 255) / 255,
+        "plain": np.broadcast_to([0.2, 0.5, 0.7], noise.shape),
+    }
+    return {name: picture.astype(np.float32) for name, picture in found.items()}
+
+
+def test_moments_of_colors(run: Run) -> None:
+    rng = np.random.default_rng(22)
+    cases: list[Any] = [(picture, None) for picture in pictures().values()]
+    opacity = rng.random((60, 70), np.float32)
+    opacity[:59] = 0  # whole blocks of nothing
+    cases += [(cases[1][0], opacity), (cases[2][0], rng.random((60, 70), np.float32) * 1e-30)]
+    found = run(
+        """const { ColorMoments, paletteOf } = await import("/controls/color/index.js");
+        return {
+          all: cases.map(([image, weights]) => [
+            ColorMoments.of(image, weights), paletteOf(image, weights)]),
+          none: await thrown(() => ColorMoments.of(cases[0][0], new Float32Array(4200))),
+          negative: await thrown(() =>
+            ColorMoments.of(cases[0][0], new Float32Array(4200).fill(-1))),
+          short: await thrown(() => ColorMoments.of(cases[0][0], new Float32Array(1))),
+          nan: await thrown(() => ColorMoments.of(new Float32Array(30).fill(NaN))),
+        };""",
+        cases=cases,
+    )
+    for (image, weights), (colors, tones) in zip(cases, found["all"], strict=True):
+        assert_colors(colors, moments_of(image, weights))
+        assert_colors(tones, palette_of(image, weights))
+    assert found["none"].startswith("No pixel of the picture counts")
+    assert found["negative"] == "The weights of pixels must be numbers of 0 or more."
+    assert found["short"] == "There are 1 weights for 4200 pixels."
+    assert found["nan"] == "The picture holds numbers that are no colors."
+
+
+def test_maps_from_colors_to_colors(run: Run) -> None:
+    colors = {name: moments_of(picture) for name, picture in pictures().items()}
+    methods = [row.name for row in METHODS if row.stage != "after"]
+    cases = [
+        (have, want, method)
+        for have in colors
+        for want in colors
+        for method in methods
+        if have != want
+    ]
+    found = run(
+        """const { linearMap } = await import("/controls/color/index.js");
+        return {
+          maps: cases.map(([have, want, method]) => linearMap(colors[have], colors[want], method)),
+          after: await thrown(() => linearMap(colors.noise, colors.warm, "only")),
+          unknown: await thrown(() => linearMap(colors.noise, colors.warm, "sepia")),
+        };""",
+        colors=colors,
+        cases=cases,
+    )
+    for (have, want, method), each in zip(cases, found["maps"], strict=True):
+        matrix, offset = linear_map(colors[have], colors[want], method=method)
+        message = f"{have} to {want} by {method}"
+        scale = max(1, np.abs(matrix).max())
+        np.testing.assert_allclose(each["matrix"], matrix, atol=1e-6 * scale, err_msg=message)
+        np.testing.assert_allclose(each["offset"], offset, atol=1e-6 * scale, err_msg=message)
+    assert found["after"].startswith("The color method only acts after")
+    assert found["unknown"].startswith("There is no color method sepia")
+
+
+def test_styles_in_the_colors_of_a_photograph(run: Run) -> None:
+    rng = np.random.default_rng(23)
+    known = pictures()
+    alpha = rng.random((60, 70), np.float32)
+    references = {name: moments_of(known[name]) for name in ("warm", "duotone")}
+    cases = [
+        (style, own, reference, row.name)
+        for style in ("noise", "cold", "gray")
+        for own in (None, alpha)
+        for reference in references
+        for row in METHODS
+        if row.stage != "after"
+    ]
+    found = run(
+        """const { matchColors } = await import("/controls/color/index.js");
+        return cases.map(([window, reference, method]) =>
+          matchColors(window, references[reference], method));""",
+        cases=[(window_of(known[style], own), *rest) for style, own, *rest in cases],
+        references=references,
+    )
+    for (style, own, reference, method), each in zip(cases, found, strict=True):
+        photo = Photo(known[style], own, style)
+        wanted = matching.match_colors(photo, references[reference], method=method)
+        np.testing.assert_allclose(each["image"], wanted.image.ravel(), atol=2e-6)
+        assert (each["height"], each["width"]) == (60, 70)
+
+
+def test_hues_of_the_photograph_with_painted_light(run: Run) -> None:
+    rng = np.random.default_rng(24)
+    painted = np.concatenate([rng.random((40, 50, 3)), rng.integers(0, 2, (40, 50, 3))])
+    photograph = np.concatenate([rng.integers(0, 2, (40, 50, 3)), rng.random((40, 50, 3))])
+    painted, photograph = painted.astype(np.float32), photograph.astype(np.float32)
+    found = run(
+        """const { putLuminance, restoreColors } = await import("/controls/color/index.js");
+        const [put, restored, left] = [painted.slice(), painted.slice(), painted.slice()];
+        putLuminance(put, photograph);
+        restoreColors(restored, photograph, "luminance");
+        restoreColors(left, photograph, "cholesky");
+        const sizes = await thrown(() => putLuminance(put, new Float32Array(3)));
+        return { put, restored, left, sizes };""",
+        painted=painted,
+        photograph=photograph,
+    )
+    wanted = put_luminance(painted, photograph).ravel()
+    np.testing.assert_allclose(found["put"], wanted, atol=1e-7)
+    np.testing.assert_array_equal(found["restored"], found["put"])
+    np.testing.assert_array_equal(found["left"], painted.ravel())
+    assert found["sizes"].startswith("Pictures of 4000 and 1 pixels must have one size")
+
+
+def test_which_pixels_count_in_statistics_of_color(run: Run) -> None:
+    rng = np.random.default_rng(25)
+    soft, ones = rng.random((8, 9), np.float32), np.ones((8, 9), np.float32)
+    small = np.zeros((8, 9), np.float32)
+    small[2, 2:6] = 0.5
+    planes = [None, soft, ones, small, 0 * ones]
+    cases = [(opacity, region) for opacity in planes for region in planes]
+    found = run(
+        """const { pixelCounts } = await import("/controls/color/index.js");
+        return cases.map((each) => pixelCounts(...each));""",
+        cases=cases,
+    )
+    for case, each in zip(cases, found, strict=True):
+        wanted = matching.pixel_counts(*case)
+        if wanted is None:
+            assert each is None
+        else:
+            np.testing.assert_array_equal(each, wanted.ravel())
+
+
+def test_tones_and_back(run: Run) -> None:
+    rng = np.random.default_rng(26)
+    colors = np.concatenate([rng.random((500, 3)), rng.integers(0, 2, (20, 3)), [[-0.5, 2, 0.02]]])
+    tones = palette.to_tones(colors)
+    vivid = tones * rng.uniform(0.5, 4, tones.shape)  # most of them no colors of sRGB
+    found = run(
+        """const { fromTones, toTones } = await import("/controls/color/palette.js");
+        const there = colors.slice();
+        toTones(there, there.length / 3);
+        fromTones(vivid, vivid.length / 3);
+        return { there, vivid };""",
+        colors=colors,
+        vivid=vivid,
+    )
+    np.testing.assert_allclose(found["there"], tones.ravel(), atol=1e-12)
+    wanted = palette.from_tones(vivid)
+    assert (np.abs(palette.from_tones(vivid) - 0.5).max(axis=1) > 0.499).mean() > 0.3
+    np.testing.assert_allclose(found["vivid"], wanted.ravel(), atol=1e-9)
+
+
+def test_palettes_laid_on_a_photograph(run: Run) -> None:
+    rng = np.random.default_rng(27)
+    known = pictures()
+    names = list(known)
+    palettes = {name: palette_of(picture) for name, picture in known.items()}
+    amounts = rng.random((2, 60, 70)) / 2
+    found = run(
+        """const { applyPalettes, paletteMap, paletteTo } =
+          await import("/controls/color/index.js");
+        const maps = names.map((have) => names.map((want) =>
+          paletteMap(palettes[have], palettes[want])));
+        const two = [paletteTo(palettes.warm, noise), maps[1][2]];
+        const size = { width: 70, height: 60 };
+        return {
+          maps,
+          numbers: applyPalettes(warm, two, {
+            count: 2, size: null, data: Float64Array.of(0.75, 0.25) }),
+          spread: applyPalettes(warm, two, { count: 2, size, data: amounts }),
+        };""",
+        names=names,
+        palettes=palettes,
+        warm=known["warm"],
+        noise=window_of(known["noise"], None),
+        amounts=amounts,
+    )
+    for have, row in zip(names, found["maps"], strict=True):
+        for want, each in zip(names, row, strict=True):
+            matrix, offset = palette_map(palettes[have], palettes[want])
+            message = f"{have} to {want}"
+            np.testing.assert_allclose(each["matrix"], matrix, atol=1e-6, err_msg=message)
+            np.testing.assert_allclose(each["offset"], offset, atol=1e-6, err_msg=message)
+    maps = [palette_map(palettes["warm"], palettes[name]) for name in ("noise", "cold")]
+    for name, own in {"numbers": np.array([0.75, 0.25]), "spread": amounts}.items():
+        wanted = matching.apply_palettes(known["warm"], maps, own)
+        np.testing.assert_allclose(found[name], wanted.ravel(), atol=1e-6)
