@@ -465,7 +465,7 @@ def test_pictures_scaled_as_pillow_scales_them(run: Run) -> None:
 def test_a_large_picture_is_scaled_in_strips(run: Run) -> None:
     """Of a picture that no strip holds as a whole; Python scales it as a whole."""
     rng = np.random.default_rng(11)
-    pixels = np.dstack([rng.integers(0, 256, (700, 500, 3)), np.full((700, 500), 255)])
+    pixels = np.dstack([rng.integers(0, 256, (450, 300, 3)), np.full((450, 300), 255)])
     found = run(
         """const { PixelSource, ScaledSource } = await import("/images/windows.js");
         const source = new PixelSource(picture);
@@ -478,14 +478,14 @@ def test_a_large_picture_is_scaled_in_strips(run: Run) -> None:
             return source.window(rows, columns);
           },
         };
-        const all = [{ start: 0, stop: 210 }, { start: 0, stop: 150 }];
-        return { ...new ScaledSource(watched, 210, 150, null).window(...all), ...largest };""",
+        const all = [{ start: 0, stop: 75 }, { start: 0, stop: 50 }];
+        return { ...new ScaledSource(watched, 75, 50, null).window(...all), ...largest };""",
         picture=picture_of(pixels.astype(np.uint8)),
     )
     source = PillowSource(Image.fromarray(pixels[..., :3].astype(np.uint8)), "a picture")
-    wanted, _ = scaled(source, 210, 150).window(slice(0, 210), slice(0, 150))
+    wanted, _ = scaled(source, 75, 50).window(slice(0, 75), slice(0, 50))
     np.testing.assert_allclose(found["image"], wanted.ravel(), atol=1e-6)
-    assert 0 < found["rows"] < 700
+    assert 0 < found["rows"] < 450
     assert found["alpha"] is None
 
 
@@ -984,8 +984,8 @@ def test_maps_from_colors_to_colors(run: Run) -> None:
 
 def test_styles_in_the_colors_of_a_photograph(run: Run) -> None:
     rng = np.random.default_rng(23)
-    known = pictures()
-    alpha = rng.random((60, 70), np.float32)
+    known = {name: picture[:20, :30] for name, picture in pictures().items()}
+    alpha = rng.random((20, 30), np.float32)
     references = {name: moments_of(known[name]) for name in ("warm", "duotone")}
     cases = [
         (style, own, reference, row.name)
@@ -1006,7 +1006,7 @@ def test_styles_in_the_colors_of_a_photograph(run: Run) -> None:
         photo = Photo(known[style], own, style)
         wanted = matching.match_colors(photo, references[reference], method=method)
         np.testing.assert_allclose(each["image"], wanted.image.ravel(), atol=2e-6)
-        assert (each["height"], each["width"]) == (60, 70)
+        assert (each["height"], each["width"]) == (20, 30)
 
 
 def test_hues_of_the_photograph_with_painted_light(run: Run) -> None:
