@@ -1016,10 +1016,10 @@ def test_hues_of_the_photograph_with_painted_light(run: Run) -> None:
     painted, photograph = painted.astype(np.float32), photograph.astype(np.float32)
     found = run(
         """const { putLuminance, restoreColors } = await import("/controls/color/index.js");
-        const [put, restored, left] = [painted.slice(), painted.slice(), painted.slice()];
+        const put = painted.slice();
         putLuminance(put, photograph);
-        restoreColors(restored, photograph, "luminance");
-        restoreColors(left, photograph, "cholesky");
+        const restored = restoreColors(painted.slice(), photograph, "luminance");
+        const left = restoreColors(painted.slice(), photograph, "cholesky");
         const sizes = await thrown(() => putLuminance(put, new Float32Array(3)));
         return { put, restored, left, sizes };""",
         painted=painted,

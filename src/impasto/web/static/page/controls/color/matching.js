@@ -53,9 +53,11 @@ export function matchColors(style, reference, method) {
  * @param {Float32Array} painted (H, W, 3) in [0, 1]; changed where it lies
  * @param {Float32Array} photograph (H, W, 3)
  * @param {string} method any
+ * @returns {Float32Array} `painted`
  */
 export function restoreColors(painted, photograph, method) {
   if (findMethod(method).stage === "both") putLuminance(painted, photograph);
+  return painted;
 }
 
 /**
