@@ -66,6 +66,19 @@ def test_a_mask_from_a_file(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_array_equal(read_mask(stream), read_mask(str(path)))
 
 
+def test_gray_that_is_off_by_four_levels_is_gray() -> None:
+    """Whatever the level: differences of rounded fractions are a little more or less than 4/255."""
+    for off, is_gray in ((4, True), (5, False)):
+        for level in range(0, 250):
+            pixels = np.full((16, 16, 3), level, np.uint8)
+            pixels[..., 1] += off
+            if is_gray:
+                read_mask(pixels)
+            else:
+                with pytest.raises(ImageError, match="up to 5 of 255"):
+                    read_mask(pixels)
+
+
 def test_what_is_no_mask(tmp_path: Path) -> None:
     Image.fromarray(colors()).save(tmp_path / "sky.png")
     with pytest.raises(ImageError, match=r"sky\.png: is a picture in color, .* a gray picture, or"):

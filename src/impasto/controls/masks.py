@@ -22,8 +22,9 @@ from impasto.images.windows import Source
 _ROWS = 256
 # Masks of fewer pixels are kept as numbers, which need not be decoded again.
 _SMALL = 16_000_000
-# What JPEG makes of grey: its three channels need not stay equal to the last bit.
-_GREY_SPREAD = 4 / 255
+# What JPEG makes of gray: its three channels need not stay equal to the last bit. Half a level more
+# than 4, since these are differences of rounded numbers.
+_GREY_SPREAD = 4.5 / 255
 
 
 class PictureMask:
