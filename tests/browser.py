@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,6 +56,15 @@ def chromium(*arguments: str) -> Iterator[Any]:
             browser.close()
 
 
+@dataclass
+class Answer:
+    """An answer of the server of :func:`served`."""
+
+    path: str
+    status: int
+    bytes: int
+
+
 class _Handler(SimpleHTTPRequestHandler):
     extensions_map: ClassVar[dict[str, str]] = {
         **SimpleHTTPRequestHandler.extensions_map,
@@ -65,6 +75,7 @@ class _Handler(SimpleHTTPRequestHandler):
     }
     roots: Mapping[str, Path]
     headers_added: Mapping[str, str]
+    answers: list[Answer]
     protocol_version = "HTTP/1.1"
 
     def translate_path(self, path: str) -> str:
@@ -73,6 +84,14 @@ class _Handler(SimpleHTTPRequestHandler):
             if name.startswith(prefix):
                 return str(self.roots[prefix] / name[len(prefix) :].lstrip("/"))
         return str(Path("/nowhere"))
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        self.answers.append(Answer(unquote(urlsplit(self.path).path), int(code), 0))
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if keyword == "Content-Length":
+            self.answers[-1].bytes = int(value)
+        super().send_header(keyword, value)
 
     def end_headers(self) -> None:
         for name, value in self.headers_added.items():
@@ -84,14 +103,23 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def served(roots: Mapping[str, Path], headers: Mapping[str, str] | None = None) -> Iterator[str]:
+def served(
+    roots: Mapping[str, Path],
+    headers: Mapping[str, str] | None = None,
+    answers: list[Answer] | None = None,
+) -> Iterator[str]:
     """Serve folders as a plain static server does, and yield the address, without a slash.
 
     Args:
         roots: folders by the beginning of their addresses, such as ``{"/": PAGE}``.
         headers: added to every answer.
+        answers: gets each answer, in order.
     """
-    own = {"roots": roots, "headers_added": headers or {}}
+    own = {
+        "roots": roots,
+        "headers_added": headers or {},
+        "answers": [] if answers is None else answers,
+    }
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), own))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

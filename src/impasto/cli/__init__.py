@@ -49,6 +49,10 @@ _COMMANDS = {
         "impasto.cli.live:live",
         "Paint a camera as it runs, on a page in the browser.",
     ),
+    "page": (
+        "impasto.cli.page:page",
+        "Publish the page that paints in the visitors' browsers.",
+    ),
     "grid": (
         "impasto.cli.figures:grid",
         "Draw a grid of mixtures of four styles, one at each corner.",
@@ -80,6 +84,7 @@ _WORDS = {
     ),
     **dict.fromkeys(("film", "movie", "clip", "animate", "gif"), "impasto video"),
     **dict.fromkeys(("camera", "webcam", "stream"), "impasto live"),
+    **dict.fromkeys(("website", "site", "html", "publish"), "impasto page build"),
     **dict.fromkeys(("list", "ls", "gallery", "list-styles"), "impasto styles"),
     **dict.fromkeys(("model", "engines", "engine", "list-models", "info"), "impasto models"),
     "add": "impasto style add",

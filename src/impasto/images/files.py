@@ -115,6 +115,53 @@ def whole_path(path: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 @contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder to fill: it takes the place of another when the block ends, without an error.
+
+    Args:
+        path: the folder; that around it must exist. If it is there, it is replaced, with all that
+            is in it. A symbolic link stays, as for :func:`write_whole`.
+
+    Raises:
+        BlockingIOError: if another running call fills it.
+        OSError: if it cannot be written.
+        ValueError: if the name holds a zero byte.
+
+    Example:
+        >>> with whole_folder(Path("site")) as hidden:                       # doctest: +SKIP
+        ...     (hidden / "index.html").write_text("ready")
+    """
+    target = destination(path)
+    digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
+    hidden, before = (
+        target.with_name(f"{_PREFIX}{part}-{digest}{_SUFFIX}") for part in ("folder", "before")
+    )
+    with claim(target) as ours:
+        if not ours:
+            raise BlockingIOError(errno.EAGAIN, "another call writes it at this moment")
+        # What is left of a killed call, since nobody else may be at work here.
+        if before.is_dir() and not target.exists():
+            before.rename(target)
+        for left in (hidden, before):
+            if left.is_dir():
+                shutil.rmtree(left)
+        hidden.mkdir()
+        try:
+            yield hidden
+            if target.exists():
+                target.rename(before)
+            try:
+                hidden.rename(target)
+            except OSError:
+                if before.is_dir():
+                    before.rename(target)
+                raise
+        finally:
+            for left in (hidden, before):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
 def claim(path: Path) -> Iterator[bool]:
     """Hold the name of a result while it is made, so that no other call makes it meanwhile.
 

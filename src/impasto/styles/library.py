@@ -238,6 +238,7 @@ def list_styles(
     model: str | None = None,
     folder: str | os.PathLike[str] | None = None,
     like: str = "*",
+    own: bool = True,
 ) -> tuple[Entry, ...]:
     """List the styles by name: the user's, then those of the gallery.
 
@@ -247,6 +248,7 @@ def list_styles(
         model: only those that fit the model of this identity; all by default.
         folder: of the user's styles; by default :func:`styles_folder`.
         like: only those whose name fits this shell-like pattern (``*``, ``?``, ``[...]``).
+        own: also the user's, not those of the gallery alone.
 
     Returns:
         One entry a file, including files that cannot be used, with the reason.
@@ -258,7 +260,7 @@ def list_styles(
     entries = []
     taken = set()
     for path, gallery in _files("*", folder):
-        if not fnmatch.fnmatchcase(path.stem, like):
+        if not (own or gallery) or not fnmatch.fnmatchcase(path.stem, like):
             continue
         entry = _entry(path, gallery=gallery)
         # The model of a file that cannot be read is taken from its shelf.

@@ -6,6 +6,8 @@
 :mod:`.newest`        the newest picture, for any number of viewers, none of whom holds it up
 :mod:`.live`          the page of ``impasto live``: its state, its controls, its stream
 :mod:`.site`          the page for photographs as files and facts, the same with a server or without
+:mod:`.packages`      packages of others that a page of files has, and their versions and sums
+:mod:`.build`         the page as a folder of files, for `impasto page build`
 ``static/``           HTML, CSS and modules of JavaScript, without a byte from elsewhere
 ====================  =========================================================================
 

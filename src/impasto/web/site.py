@@ -117,8 +117,9 @@ class SiteLimits:
 def page_files() -> dict[str, Path]:
     """The page's own files by their addresses, relative to the page.
 
-    Types are left out. The worker ``sw.js`` is among them, to which ``impasto page build`` adds
-    the list of all files; a served page has no use for it.
+    Types are left out. The worker ``sw.js`` is among them, to which ``impasto page build`` adds the
+    list of all files. As it stands it removes itself, and what a page of files had kept at the
+    address of the server.
 
     Example:
         >>> page_files()["base.css"].name
@@ -216,11 +217,7 @@ def gallery(model: Model, home: Home, *, own: bool = False) -> list[dict[str, An
     card = model.card
     if card.styles:
         return [_style_row(card.name, name, _in_words(name), None) for name in card.styles]
-    found = [
-        entry
-        for entry in list_styles(model=model.identity)
-        if entry.style is not None and (own or entry.gallery)
-    ]
+    found = [each for each in list_styles(model=model.identity, own=own) if each.style is not None]
     return [
         _style_row(
             card.name,

@@ -1,0 +1,100 @@
+"""Command ``impasto page``: the page that paints in browsers, as a folder of files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from impasto.cli import completion
+from impasto.cli.groups import WordedGroup
+from impasto.cli.lines import describe, say
+from impasto.cli.options import progress_bar
+
+# What people type for a command, and what they mean.
+_WORDS = {
+    **dict.fromkeys(
+        ("make", "create", "export", "write", "static", "publish"), "impasto page build"
+    ),
+    **dict.fromkeys(("serve", "run", "open", "start"), "impasto serve"),
+}
+
+
+@click.group(cls=WordedGroup, words=_WORDS)
+def page() -> None:
+    """Publish the page that paints in the visitors' browsers.
+
+    \b
+    impasto page build site
+    """
+
+
+@page.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME|FILE",
+    shell_complete=completion.models,
+    help="Model of the page; repeat it for more. The page begins with the first  "
+    "[default: fast and quality]",
+)
+@click.option(
+    "--packages",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Folder with the packages onnxruntime-web and mediabunny, as npm pack or npm install "
+    "has put them there  [default: this one]",
+)
+@click.option("--webgpu", is_flag=True, help="Add the build for graphics cards: 27 MB more.")
+@click.option("--no-films", is_flag=True, help="Leave out what films are painted with.")
+@click.option(
+    "--own-styles", is_flag=True, help="Add the styles that you have added to the gallery's."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def build(
+    out: Path,
+    models: Sequence[str],
+    packages: Path | None,
+    webgpu: bool,
+    no_films: bool,
+    own_styles: bool,
+    quiet: bool,
+) -> None:
+    """Write the page into the folder OUT, for any server of plain files.
+
+    Everything is painted in the visitor's browser, which also keeps the page for the next time:
+    it opens without a network. An earlier page in OUT is replaced; files in it that are not of the
+    page stay. It is made of two packages of npm too; where they are not found, the command that
+    gets them is told.
+
+    \b
+    impasto page build site
+    impasto page build site --model fast --packages packages
+    """
+    from impasto.models import find_bundle
+    from impasto.styles.library import list_styles
+    from impasto.web.build import PAGE_MODELS, BuildOptions, build_page
+
+    bundles = [find_bundle(name) for name in models or PAGE_MODELS]
+    count = sum(len(list_styles(model=each.identity, own=own_styles)) for each in bundles)
+    options = BuildOptions(
+        packages=packages or BuildOptions.packages,
+        webgpu=webgpu,
+        films=not no_films,
+        own_styles=own_styles,
+    )
+    with progress_bar("painting thumbnails", count, quiet=quiet) as bar:
+
+        def watch(style: str) -> None:
+            describe(bar, style)
+            bar.update()
+
+        built = build_page(out, bundles, options, watch=watch)
+    if not quiet:
+        say(
+            f"{out}: {built.files} files, {built.bytes / 1e6:.1f} MB, of which a first visit loads "
+            f"{built.first_bytes / 1e6:.1f} MB (gzip)"
+        )
