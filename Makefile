@@ -25,7 +25,10 @@ STAMP := $(shell $(PYTHON) -c 'import hashlib, pathlib, sys; \
 DEMO_READY := .venv/ready-$(STAMP)
 TEST_READY := .venv-test/ready-$(STAMP)
 
-.PHONY: help demo test check long fuzz kills soak paper clean python
+# Packages of the page, for its types and its tests; nobody needs them to use Impasto.
+PACKAGES := node_modules/ready-$(shell cksum package-lock.json 2>/dev/null | cut -d ' ' -f 1)
+
+.PHONY: help demo test check packages long fuzz kills soak paper clean python
 
 help:
 	@echo "make demo    install the runtime (no PyTorch) into .venv and stylize an example"
@@ -36,15 +39,29 @@ help:
 	@echo "make kills   end 40 batches by signals at random moments, and look what is left"
 	@echo "make soak    5,000 calls of random sizes in each engine: is memory flat? takes half an hour"
 	@echo "make paper   every experiment of docs/experiments.md in small, in BUDGET=$(BUDGET) minutes, into runs/paper"
-	@echo "make clean   remove both environments, the demo's picture and the caches"
+	@echo "make clean   remove both environments, node_modules, the demo's picture and the caches"
 
 demo: $(DEMO_READY)
 	@.venv/bin/python -m impasto stylize $(CONTENT) --style $(STYLE) -o $(RESULT) --overwrite
 
-check: $(TEST_READY)
+check: $(TEST_READY) packages
 	.venv-test/bin/python -m ruff check .
 	.venv-test/bin/python -m mypy
 	.venv-test/bin/lint-imports
+	@if command -v node >/dev/null && [ -f node_modules/typescript/bin/tsc ]; then \
+		echo "tsc -p ."; node node_modules/typescript/bin/tsc -p .; \
+	else echo "the types of the page are not checked: they need Node and npm"; fi
+
+# A link leads to the packages of another checkout, which are not ours to change.
+packages:
+	@if [ -e $(PACKAGES) ] || [ -L node_modules ]; then :; \
+	elif ! command -v npm >/dev/null; then \
+		echo "npm is not here: tests that need the packages of the page will be skipped"; \
+	else \
+		echo "setting up node_modules (kept until package-lock.json changes) ..."; \
+		if npm ci --ignore-scripts --silent; then touch $(PACKAGES); else \
+		echo "npm ci failed: tests that need the packages of the page may be skipped"; fi; \
+	fi
 
 test: check
 	.venv-test/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal
@@ -88,4 +105,4 @@ python:
 			"name another: make PYTHON=python3.12 demo" >&2; exit 1; }
 
 clean:
-	rm -rf .venv .venv-test demo.png .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-test node_modules demo.png .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
