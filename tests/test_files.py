@@ -23,7 +23,13 @@ from impasto.cli.signals import Stopped, stopping
 from impasto.controls.moments import Moments
 from impasto.errors import ImageError, StyleError, interruption
 from impasto.images import files
-from impasto.images.files import claim, remove_leftovers, whole_file, write_whole
+from impasto.images.files import (
+    claim,
+    remove_leftovers,
+    whole_file,
+    whole_folder,
+    write_whole,
+)
 from impasto.images.options import SaveOptions
 from impasto.images.writing import write_image
 from impasto.styles.files import save_style
@@ -356,6 +362,55 @@ def test_without_locks_every_call_may_have_every_name(folder: Path, monkeypatch:
 
 
 # --- signals ---------------------------------------------------------------------------------
+
+
+def test_a_folder_is_replaced_as_a_whole_or_not_at_all(folder: Path):
+    def fill(path: Path, text: str, *, fail: bool = False) -> None:
+        with whole_folder(path) as hidden:
+            (hidden / text).write_text(text)
+            with pytest.raises(BlockingIOError, match="another call"), whole_folder(path):
+                raise AssertionError
+            if fail:
+                raise OSError(errno.ENOSPC, "full")
+
+    fill(Path("site"), "one")
+    (folder / "link").symlink_to("site")
+    for path, text in ((Path("site"), "two"), (Path("link"), "three")):
+        fill(path, text)
+        assert [each.name for each in (folder / "site").iterdir()] == [text]
+    with pytest.raises(OSError, match="full"):
+        fill(Path("site"), "four", fail=True)
+    assert [each.name for each in (folder / "site").iterdir()] == ["three"]
+    assert sorted(each.name for each in folder.iterdir()) == ["link", "site"]
+    os.chdir("site")
+    fill(Path(), "five")
+    assert [each.name for each in (folder / "site").iterdir()] == ["five"]
+
+
+@pytest.mark.parametrize("renames", [0, 1])
+def test_a_folder_that_a_killed_call_left_half_replaced_is_there_again(folder: Path, renames: int):
+    """The call is killed when it has put the old folder aside, or before."""
+    fill = f"""
+import os, signal
+from pathlib import Path
+from impasto.images import files
+rename, done = Path.rename, []
+def kill(self, target):
+    if len(done) == {renames}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    done.append(rename(self, target))
+Path.rename = kill
+with files.whole_folder(Path("site")) as hidden:
+    (hidden / "new").write_text("new")
+"""
+    (folder / "site").mkdir()
+    (folder / "site" / "old").write_text("old")
+    assert subprocess.run([sys.executable, "-c", fill], check=False).returncode == -signal.SIGKILL
+    assert (folder / "site").is_dir() == (renames == 0)
+    with pytest.raises(ZeroDivisionError), whole_folder(Path("site")):
+        _ = 1 / 0
+    assert [each.name for each in (folder / "site").iterdir()] == ["old"]
+    assert [each.name for each in folder.iterdir()] == ["site"]
 
 
 @pytest.mark.usefixtures("default_signals")

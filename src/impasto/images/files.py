@@ -131,7 +131,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         >>> with whole_folder(Path("site")) as hidden:                       # doctest: +SKIP
         ...     (hidden / "index.html").write_text("ready")
     """
-    target = destination(path)
+    target = destination(path.absolute())  # "." has no name otherwise
     digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
     hidden, before = (
         target.with_name(f"{_PREFIX}{part}-{digest}{_SUFFIX}") for part in ("folder", "before")
