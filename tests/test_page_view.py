@@ -833,7 +833,7 @@ def test_pictures_that_are_no_masks_are_refused_with_a_sentence(opened, site):
     (site[1] / "words.png").write_text("no picture")
     complaints = [load(view, name) for name in ("color.png", "words.png")]
     assert complaints[0] == (
-        "PaintError: color.png is a picture in color, whose channels differ by up to 190 of 255: "
+        "PaintError: color.png is a picture in color, whose channels differ by up to 190 of 255; "
         "a mask is a gray picture, or one with an alpha channel."
     )
     assert complaints[1].startswith("PaintError: words.png ")

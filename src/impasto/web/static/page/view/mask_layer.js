@@ -18,7 +18,7 @@ export class MaskLayer extends EventTarget {
    */
   constructor(width, height, value = 0) {
     super();
-    const size = maskSize(width, height);
+    const size = maskSize({ width, height });
     this.width = size.width;
     this.height = size.height;
     /** Row by row. Whoever writes here says so by `changed`. */

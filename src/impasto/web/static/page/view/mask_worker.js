@@ -2,13 +2,13 @@
 /** A worker that reads one mask; see mask_file.js. */
 
 import { sentence } from "../errors.js";
-import { readMask } from "./mask_file.js";
+import { openMask } from "./mask_file.js";
 
 const scope = /** @type {Worker} */ (/** @type {unknown} */ (self));
 
 scope.onmessage = async (/** @type {MessageEvent} */ { data }) => {
   try {
-    const mask = await readMask(data.file, data.picture);
+    const mask = await openMask(data.file, data.picture);
     scope.postMessage({ mask }, [mask.values.buffer]);
   } catch (error) {
     scope.postMessage({ problem: sentence(error) });
