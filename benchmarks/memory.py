@@ -4,8 +4,10 @@ python benchmarks/memory.py                          # 4, 16 and 100 megapixels,
 python benchmarks/memory.py --models fast --formats tif --megapixels 4 100
 python benchmarks/memory.py --depth 16 --mask        # 16 bits a channel, a mask of the same size
 python benchmarks/memory.py --memory 512000000 1000000000       # is a budget kept?
+python benchmarks/memory.py --engine onnxruntime --rows experiments/results/memory/pictures.csv
 
-Exit code 1 if a peak is more than 10 % above the budget of memory.
+`python experiments page` makes the tables of docs/controls.md of those rows. Exit code 1 if a peak
+is more than 10 % above the budget of memory.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter, process_time
+from typing import Any
 
 import numpy as np
 from PIL import Image
+from rows import RowFile
 
 from impasto import Budget
 
@@ -30,6 +34,9 @@ HEAD = (
     *("model", "format", "pixels", "budget", "tile", "peak MB", "s / Mpx", "x first"),
     *("CPU s / Mpx", "x first", "read + write"),
 )
+FOUND = ("engine", "precision", "tile", "peak")
+COLUMNS = ("model", "format", "megapixels", "depth", "mask", "budget", *FOUND)
+"""Of the rows that are kept: bytes, no times, which other work on the machine changes."""
 LEGEND = """\
 budget        MB of memory that may be used
 peak MB       largest resident memory of a process that loads the model and paints the picture
@@ -60,7 +67,11 @@ def main() -> None:
     add("--tile", metavar="N", type=int, help="force tiles of that many pixels")
     add("--depth", type=int, choices=(8, 16), default=8, help="bits a channel")
     add("--mask", action="store_true", help="paint within a mask as large as the picture")
+    add("--rows", type=Path, metavar="FILE", help="keep peaks in a CSV, measure the others")
     options = parser.parse_args()
+    file = RowFile(options.rows, COLUMNS)
+    asked = {"engine": options.engine, "precision": options.precision}
+    asked = {name: value for name, value in asked.items() if value is not None}
     rows, kept = [], True  # tiles that are asked for may need more than the budget
     with tempfile.TemporaryDirectory() as folder:
         for suffix in options.formats:
@@ -68,7 +79,13 @@ def main() -> None:
             for model, budget in itertools.product(options.models, options.memory):
                 first = None
                 for source, millions in zip(pictures, options.megapixels, strict=True):
+                    cells = {"model": Path(model).stem, "format": suffix, "budget": budget,
+                             "megapixels": f"{millions:g}", "depth": options.depth,
+                             "mask": "yes" if options.mask else "no"}  # fmt: skip
+                    if file.has(**cells, **asked):
+                        continue
                     found = measure(source, model, budget, options)
+                    file.add([cells | {name: found[name] or "" for name in FOUND}])
                     kept = kept and (options.tile or found["peak"] <= 1.1 * budget)
                     rate = found["seconds"] / millions
                     work = found["work"] / millions
@@ -84,7 +101,8 @@ def main() -> None:
             for source in pictures:
                 source.unlink()
                 mask_of(source).unlink()
-    print(table(rows), LEGEND, sep="\n\n")
+    if rows:
+        print(table(rows), LEGEND, sep="\n\n")
     sys.exit(not kept)
 
 
@@ -118,7 +136,7 @@ def write(path: Path, row: np.ndarray, side: int, depth: int) -> Path:
     return path
 
 
-def measure(source: Path, model: str, budget: int, options: argparse.Namespace) -> dict[str, float]:
+def measure(source: Path, model: str, budget: int, options: argparse.Namespace) -> dict[str, Any]:
     target = source.with_name(f"painted{source.suffix}")
     job = {
         "source": str(source), "target": str(target), "model": model, "engine": options.engine,
@@ -128,7 +146,7 @@ def measure(source: Path, model: str, budget: int, options: argparse.Namespace) 
     command = [sys.executable, __file__, "--paint", json.dumps(job)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     target.unlink()
-    found: dict[str, float] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
@@ -147,6 +165,7 @@ def paint(job: dict[str, str]) -> None:
     start = perf_counter()
     copy(job["source"], job["target"])
     result = {"seconds": seconds, "work": work, "peak": peak, "tile": written.tile}
+    result |= {"engine": model.engine.name, "precision": model.engine.precision}
     result["copy"] = perf_counter() - start
     print(json.dumps(result))
 

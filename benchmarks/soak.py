@@ -2,6 +2,7 @@
 
 python benchmarks/soak.py                            # 5,000 calls in each engine, 16 to 512 px
 python benchmarks/soak.py --engine openvino --calls 300 --warm 100 --largest 64
+python benchmarks/soak.py --rows experiments/results/memory/soak.csv    # for docs/controls.md
 
 Exit code 1 if the memory at the last call is more than 10 % above that at the call number --warm,
 or if a call that is made again gives other bytes.
@@ -21,6 +22,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rows import RowFile
+
+COLUMNS = ("model", "engine", "largest", "threads", "calls", "call", "bytes")
+"""Of the rows that are kept: memory at every tenth of the calls."""
 
 GROWTH = 1.10
 """The most that memory at the last call may be, over that when all was warm."""
@@ -141,15 +146,23 @@ def main() -> None:
     add("--warm", type=int, default=500, metavar="N", help="compare with this call (default: 500)")
     add("--largest", type=int, default=512, metavar="PIXELS", help="longest side (default: 512)")
     add("--threads", type=int, default=2, metavar="N", help="default: 2")
+    add("--rows", type=Path, metavar="FILE", help="keep the course in a CSV, measure the others")
     add("--here", action="store_true", help="in this process, and print the result as JSON")
     options = parser.parse_args()
     numbers = {name: getattr(options, name) for name in ("calls", "warm", "largest", "threads")}
     if options.here:
         return print(json.dumps(asdict(soak(options.model, options.engine[0], **numbers))))
-    fine = True
+    fine, file = True, RowFile(options.rows, COLUMNS)
     for engine in options.engine:
+        cells = {"model": options.model, "engine": engine, **numbers}
+        del cells["warm"]
+        if file.has(**cells):
+            continue
         found = in_process(options.model, engine, **numbers)
         fine = fine and found.fine
+        tenths = [options.calls * k // 10 for k in range(1, 11)]
+        both = zip(tenths, found.course, strict=True)
+        file.add([{**cells, "call": call, "bytes": held} for call, held in both])
         print(*report(engine, found, options.calls, options.warm), sep="\n", flush=True)
     sys.exit(not fine)
 
