@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import batches
+import behavior
 import borders
+import coarse
 import counts
 import fig1
 import fig3
@@ -26,10 +28,12 @@ import fig7
 import fig8
 import fig9
 import fig10
+import methods
 import swap
 import table1
 import targets
 import transforms
+import yardstick
 from impasto.errors import ImpastoError, OptionError
 from impasto.images.files import write_whole
 from impasto.lab.cli.evaluate import folders
@@ -55,6 +59,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         transforms.EXPERIMENT,
         swap.EXPERIMENT,
         borders.EXPERIMENT,
+        coarse.EXPERIMENT,
+        behavior.EXPERIMENT,
+        yardstick.EXPERIMENT,
+        methods.EXPERIMENT,
     )
 }
 
@@ -84,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     add("--styles", action="append", metavar="DIR[=SHARE]", help="paintings (the examples)")
     add("--all-files", action="store_true", help="judge on any files, not on the held-out tenth")
     add("--vgg", type=Path, metavar="FILE", help="normalized VGG-19 (default: as in training)")
+    add("--decoder", type=Path, metavar="FILE", help="of the paper's network (that in trained/)")
     add("--budget", type=float, metavar="MINUTES", help="time, for all that is run together")
     add("--seeds", type=int, metavar="N", help="seeds of what is trained")
     add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting")
@@ -130,6 +139,7 @@ def _run(options: argparse.Namespace) -> None:
         contents=folders(options.contents or [str(ROOT / "examples" / "photos")]),
         styles=folders(options.styles or [str(ROOT / "examples" / "styles")]),
         vgg=options.vgg,
+        decoder=options.decoder,
         all_files=options.all_files or not own,  # of a few examples a tenth is none
     )
     end = None if options.budget is None else time.monotonic() + 60 * options.budget
@@ -150,7 +160,7 @@ def _run(options: argparse.Namespace) -> None:
 def _pages(*, check: bool) -> int:
     """Write the pages, or tell how many are not as they would be written."""
     stale = 0
-    pages = sorted((ROOT / "docs").glob("*.md"))
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     for path, text in made_pages(list(EXPERIMENTS.values()), pages).items():
         if path.exists() and path.read_text() == text:
             continue

@@ -1,87 +1,124 @@
-"""Larger strokes (``coarse``): numbers of several factors and shares of detail on held-out pairs.
-
-Means over the pairs of what ``impasto lab evaluate`` measures, and a sheet of pictures to judge by
-eye.
-
-Example::
-
-    python experiments/coarse.py --contents photos/ --styles paintings/ --vgg vgg_normalised.pth
-"""
+"""Larger strokes (``coarse``): several factors and shares of detail, on held-out pairs."""
 
 from __future__ import annotations
 
-import argparse
-from collections import defaultdict
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from PIL import Image
+
+from impasto.controls import Controls, coarse
+from impasto.lab.evaluate.intervals import mean_interval
+from plots import Bar, bar_plot
+from study import Bench, Experiment, Results, Row, Unit, mean_of, pair_units, table
+
+COLUMNS = ("style", "content", "wasserstein", "ssim", "edges")
+HEAD = ("style loss", "content loss", "sliced Wasserstein", "SSIM", "edges")
 
 
-def main() -> None:
-    """Read the command line, paint and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--contents", action="append", required=True, help="folder of photographs")
-    parser.add_argument("--styles", action="append", required=True, help="folder of paintings")
-    parser.add_argument("--vgg", required=True, help="weights of VGG-19, the judge")
-    parser.add_argument("--model", default="quality")
-    parser.add_argument("--pairs", type=int, default=30)
-    parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--factor", type=float, action="append", help="default: 2, 3, 4")
-    parser.add_argument("--detail", type=float, action="append", help="default: 0, 0.5, 0.7, 1")
-    parser.add_argument("--sheet", type=Path, help="write the first six pairs to this file")
-    options = parser.parse_args()
+@dataclass(frozen=True)
+class Settings:
+    """Held-out ``pairs`` of ``size`` px; each factor, ``studied`` with each share of detail."""
 
-    import numpy as np
-    import torch
-    from PIL import Image
+    pairs: int = 30
+    size: int = 512
+    model: str = "quality"
+    factors: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0)
+    studied: float = 2.0
+    details: tuple[float, ...] = (0.0, 1.0)
 
+
+def cases(settings: Settings) -> list[tuple[float, float]]:
+    """Factors of the strokes with shares of detail, in the order of the table."""
+    found = {(factor, coarse.DETAIL) for factor in settings.factors}
+    found |= {(settings.studied, detail) for detail in settings.details}
+    return sorted(found)
+
+
+@contextmanager
+def given_back(detail: float) -> Iterator[None]:
+    """Give back that share of the photograph's detail; a constant of the package else."""
+    usual = coarse.DETAIL
+    coarse.DETAIL = detail
+    try:
+        yield
+    finally:
+        coarse.DETAIL = usual
+
+
+@cache
+def _model(name: str) -> Any:
     import impasto
-    from impasto.controls import coarse
-    from impasto.lab import load_vgg
-    from impasto.lab.evaluate.painters import Pictures
-    from impasto.lab.evaluate.pairs import draw_pairs, look_at
-    from impasto.lab.evaluate.run import Judge
 
-    stylizer = impasto.load(options.model)
-    judge = Judge(load_vgg(options.vgg), precision="fp32")
-    cases = [(1.0, 0.0)] + [
-        (factor, detail)
-        for factor in options.factor or (2.0, 3.0, 4.0)
-        for detail in options.detail or (0.0, 0.5, 0.7, 1.0)
+    return impasto.load(name, engine="onnxruntime", precision="fp32")
+
+
+def _measure(unit: Unit, bench: Bench) -> Iterator[Row]:
+    settings: Settings = bench.settings
+    look = bench.looks(settings.pairs, settings.size)[int(unit.key["pair"])]
+    model = _model(settings.model)
+    style, pictures = model.style(look.style, size=None), []
+    for factor, detail in cases(settings):
+        with given_back(detail):
+            pictures.append(model.paint(look.content, style, Controls(coarse=factor)).image)
+    judged = bench.judged(look, pictures)
+    for (factor, detail), numbers in zip(cases(settings), judged, strict=True):
+        cells = {column: numbers[column] for column in COLUMNS}
+        yield {"coarse": f"{factor:g}", "detail": f"{detail:g}", **cells}
+
+
+def _named(results: Results) -> list[tuple[str, str, str]]:
+    """Factor, share of detail and name of each case, as they stand in the rows."""
+    found = []
+    for factor, detail in dict.fromkeys((row["coarse"], row["detail"]) for row in results.rows):
+        share = "" if float(factor) == 1 else f", {100 * float(detail):.0f} % of the detail"
+        used = " (this is used)" if share and float(detail) == coarse.DETAIL else ""
+        found.append((factor, detail, f"`--coarse {factor}`{share}{used}"))
+    return found
+
+
+def _tables(results: Results) -> str:
+    rows = [
+        [name, *(mean_of(results.numbers(c, coarse=factor, detail=detail), 3) for c in COLUMNS)]
+        for factor, detail, name in _named(results)
     ]
-    drawn = draw_pairs(
-        dict.fromkeys(options.contents, 1.0),
-        dict.fromkeys(options.styles, 1.0),
-        count=options.pairs,
+    pairs, settings = len(results.values("pair")), results.settings
+    return (
+        f"Means over {pairs} held-out pairs at {settings['size']} px with `{settings['model']}`, "
+        "in single precision:\n\n"
+        f"{table(['', *HEAD], rows)}"
     )
-    sums: dict[tuple[float, float], dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    rows = []
-    for pair in drawn.pairs:
-        look = look_at(pair, options.size)
-        style = stylizer.style(look.style, size=None)
-        made = []
-        for factor, detail in cases:
-            coarse.DETAIL = detail  # a constant of the package, which is what is studied here
-            controls = impasto.Controls(coarse=factor)
-            made.append(stylizer.paint(look.content, style, controls).image)
-        with torch.no_grad():
-            numbers = judge(
-                look.content, look.style, [Pictures(each, clipped=True) for each in made]
-            )
-        for case, values in zip(cases, numbers, strict=True):
-            for name, value in values.items():
-                sums[case][name] += value / len(drawn.pairs)
-        if len(rows) < 6:
-            rows.append(np.hstack([look.content, look.style, *made]))
-            if options.sheet:
-                pixels = np.rint(np.vstack(rows) * 255).astype(np.uint8)
-                Image.fromarray(pixels).save(options.sheet)
-    names = ("style", "content", "wasserstein", "ssim", "edges")
-    print(f"{'K':>4} {'detail':>7} " + " ".join(f"{name:>11}" for name in names))
-    for (factor, detail), values in sums.items():
-        print(
-            f"{factor:>4g} {detail:>7g} "
-            + " ".join(f"{values.get(name, float('nan')):>11.3f}" for name in names)
-        )
 
 
-if __name__ == "__main__":
-    main()
+def _plot(results: Results) -> Image.Image:
+    bars = []
+    for factor, detail, _ in _named(results):
+        share = "" if float(factor) == 1 else f" + {detail}"
+        for column in ("style", "ssim"):
+            values = results.numbers(column, coarse=factor, detail=detail)
+            mean = sum(values) / len(values)
+            bars.append(Bar(f"{factor}{share}", column, mean, mean_interval(values)))
+    return bar_plot(bars, title="Larger strokes: factor + share of detail", y="style loss, SSIM")
+
+
+EXPERIMENT = Experiment(
+    name="coarse",
+    title="Larger strokes",
+    about=(
+        "`--coarse` paints a picture at 1/K of its size, enlarges it, gives a share of the "
+        "photograph's fine detail back and paints it again. What does that cost, and how large "
+        "should the share be? Style, content and sliced Wasserstein distance are better the lower "
+        "they are; SSIM and edges say how much of the photograph is left."
+    ),
+    settings=Settings,
+    smoke=Settings(pairs=1, size=64, factors=(1.0, 2.0), details=(0.0,)),
+    keys=("pair",),
+    columns=("coarse", "detail", *COLUMNS),
+    units=pair_units,
+    measure=_measure,
+    tables=_tables,
+    plot=_plot,
+)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import behavior
+import coarse
 import fig1
+import methods
+import peaks
 import transforms
+import yardstick
 from impasto.images.files import write_whole
 from study import RESULTS, ROOT, ROWS, Experiment, Results
 
@@ -19,8 +25,21 @@ TABLES: dict[str, tuple[Experiment, Callable[[Results], str]]] = {
     "fig1 leads": (fig1.EXPERIMENT, fig1.lead_table),
     "fig1 conclusion": (fig1.EXPERIMENT, fig1.lead_text),
     "transforms": (transforms.EXPERIMENT, transforms.EXPERIMENT.tables),
+    "coarse": (coarse.EXPERIMENT, coarse.EXPERIMENT.tables),
+    "behavior": (behavior.EXPERIMENT, behavior.EXPERIMENT.tables),
+    "methods": (methods.EXPERIMENT, methods.EXPERIMENT.tables),
+    "yardstick pairs": (yardstick.EXPERIMENT, yardstick.legend),
+    "yardstick": (yardstick.EXPERIMENT, yardstick.size_tables),
+    "yardstick losses": (yardstick.EXPERIMENT, yardstick.losses),
+    "yardstick verdict": (yardstick.EXPERIMENT, yardstick.verdict),
 }
 """Parts of other pages, between ``<!-- made of results: NAME -->`` and an end mark."""
+MEMORY: dict[str, tuple[str, Callable[[peaks.Rows], str]]] = {
+    "memory sizes": ("pictures.csv", peaks.sizes),
+    "memory budgets": ("pictures.csv", peaks.budgets),
+    "memory soak": ("soak.csv", peaks.soak),
+}
+"""Parts that are made of rows of benchmarks, in the folder ``memory`` of the results."""
 _MARK = re.compile(r"(<!-- made of results: ([\w ]+) -->\n)(.*?)(\n<!-- end -->)", re.DOTALL)
 
 HEAD = (ROOT / "experiments" / "page.md").read_text()
@@ -45,10 +64,13 @@ def facts(experiment: Experiment, results: Results) -> str:
         f"Photographs: {', '.join(about['contents'])}; paintings: {', '.join(about['styles'])}; "
         f"judged on {files[about['files']]} files; "
     )
+    weights = f"VGG-19: {about['vgg']}"
+    if "decoder" in about:
+        weights += f"; decoder of AdaIN: {about['decoder']}"
     return (
         f"*`python experiments {experiment.name}`: {done} of {about['units']} units, "
         f"{results.minutes():.1f} minutes of work ({settings}). "
-        f"{pictures if experiment.drawn else ''}VGG-19: {about['vgg']}.*"
+        f"{pictures if experiment.drawn else ''}{weights}.*"
     )
 
 
@@ -83,7 +105,21 @@ def made_pages(experiments: Sequence[Experiment], pages: Sequence[Path]) -> Mapp
 
 
 def _table(match: re.Match[str]) -> str:
-    experiment, made = TABLES[match[2]]
+    text = _made_of_memory(match[2]) if match[2] in MEMORY else _made_of_results(match[2])
+    return match[0] if text is None else match[1] + text + match[4]
+
+
+def _made_of_results(name: str) -> str | None:
+    experiment, made = TABLES[name]
     if not (RESULTS / experiment.name / ROWS).exists():
-        return match[0]
-    return match[1] + made(experiment.read(RESULTS / experiment.name)) + match[4]
+        return None
+    return made(experiment.read(RESULTS / experiment.name))
+
+
+def _made_of_memory(name: str) -> str | None:
+    file, made = MEMORY[name]
+    path = RESULTS / "memory" / file
+    if not path.exists():
+        return None
+    with path.open(newline="") as opened:
+        return made(list(csv.DictReader(opened)))

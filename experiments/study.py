@@ -64,12 +64,14 @@ class Places:
         contents: folders of photographs, and how often each is drawn from.
         styles: folders of paintings, the same.
         vgg: the normalized VGG-19; None: what training finds (``find_vgg``).
+        decoder: of the paper's network; None: the one in ``trained/``.
         all_files: judge on any files, not on the held-out tenth alone.
     """
 
     contents: Mapping[str, float]
     styles: Mapping[str, float]
     vgg: Path | None = None
+    decoder: Path | None = None
     all_files: bool = False
 
 
@@ -90,12 +92,18 @@ class Bench:
         for name in ("vgg", "judge", "network", "stylizer"):
             if opened is not None and name in vars(opened):
                 setattr(self, name, getattr(opened, name))
+        self._pairs: dict[int, Sequence[Any]] = {}
         self._looks: dict[tuple[int, int], list[Any]] = {}
 
     @cached_property
     def vgg_file(self) -> Path:
         """The file of the normalized VGG-19."""
         return find_vgg(self.places.vgg, normalised=True)
+
+    @property
+    def decoder_file(self) -> Path:
+        """The file of the decoder of the paper's network."""
+        return self.places.decoder or DECODER
 
     @cached_property
     def vgg(self) -> Any:
@@ -113,10 +121,10 @@ class Bench:
 
     @cached_property
     def network(self) -> Any:
-        """The paper's network with the decoder in ``trained/``."""
+        """The paper's network."""
         from impasto.lab.methods.adain import AdaINNetwork, encoder_of, load_decoder
 
-        return AdaINNetwork(encoder_of(self.vgg), load_decoder(DECODER)).eval()
+        return AdaINNetwork(encoder_of(self.vgg), load_decoder(self.decoder_file)).eval()
 
     @cached_property
     def stylizer(self) -> Any:
@@ -125,15 +133,15 @@ class Bench:
         from impasto.models import open_engine
         from impasto.stylizer import stylizer_of
 
-        bundle = adain_bundle(self.vgg_file, DECODER)
+        bundle = adain_bundle(self.vgg_file, self.decoder_file)
         return stylizer_of(bundle, open_engine(bundle, name="onnxruntime", precision="fp32"))
 
-    def looks(self, count: int, size: int) -> list[Any]:
-        """Pairs of pictures to judge on, squares of ``size`` pixels (``evaluate.pairs.Look``)."""
-        if (count, size) in self._looks:
-            return self._looks[count, size]
+    def pairs(self, count: int) -> Sequence[Any]:
+        """Files of the pairs to judge on (``evaluate.pairs.Pair``); fewer if there are no more."""
+        if count in self._pairs:
+            return self._pairs[count]
         from impasto.lab import PairOptions
-        from impasto.lab.evaluate.pairs import draw_pairs, look_at
+        from impasto.lab.evaluate.pairs import draw_pairs
 
         options = PairOptions(
             contents=self.places.contents,
@@ -141,7 +149,16 @@ class Bench:
             count=count,
             held_out=not self.places.all_files,
         )
-        looks = [look_at(pair, size) for pair in draw_pairs(options).pairs]
+        self._pairs[count] = draw_pairs(options).pairs
+        return self._pairs[count]
+
+    def looks(self, count: int, size: int) -> list[Any]:
+        """Pairs of pictures to judge on, squares of ``size`` pixels (``evaluate.pairs.Look``)."""
+        if (count, size) in self._looks:
+            return self._looks[count, size]
+        from impasto.lab.evaluate.pairs import look_at
+
+        looks = [look_at(pair, size) for pair in self.pairs(count)]
         self._looks[count, size] = looks
         return looks
 
@@ -156,13 +173,15 @@ class Bench:
 
     def record(self) -> dict[str, Any]:
         """Facts that rows depend on, without the folders of this machine."""
-        digest = hashlib.sha256(self.vgg_file.read_bytes()).hexdigest()[:8]
+        weights = {"vgg": self.vgg_file}
+        if self.places.decoder is not None:
+            weights["decoder"] = self.places.decoder
         return {
             "settings": dataclasses.asdict(self.settings),
             "contents": _names(self.places.contents),
             "styles": _names(self.places.styles),
             "files": "all" if self.places.all_files else "held out",
-            "vgg": f"{self.vgg_file.name} ({digest})",
+            **{name: _digested(file) for name, file in weights.items()},
         }
 
 
@@ -379,20 +398,31 @@ def _check(folder: Path, about: dict[str, Any]) -> None:
     """Keep what the rows depend on; ``OptionError`` where there are rows that depend on others."""
     path = folder / SETTINGS
     if (folder / ROWS).exists() and path.exists():
-        before = _fixed(json.loads(path.read_text()))
-        for name, value in _fixed(json.loads(json.dumps(about))).items():
-            if before.get(name) != value:
+        before, now = (_fixed(each) for each in (json.loads(path.read_text()), _as_read(about)))
+        for name in before | now:
+            if before.get(name) != now.get(name):
                 raise OptionError(
-                    f"{folder}: was made with {name} = {before.get(name)}, not {value}; give the "
-                    "same options, or another folder"
+                    f"{folder}: was made with {name} = {before.get(name)}, not {now.get(name)}; "
+                    "give the same options, or another folder"
                 )
     write_whole(path, (json.dumps(about, indent=1) + "\n").encode(), overwrite=True)
+
+
+def _digested(file: Path) -> str:
+    """Name and digest of a file of weights."""
+    return f"{file.name} ({hashlib.sha256(file.read_bytes()).hexdigest()[:8]})"
 
 
 def _names(folders: Mapping[str, float]) -> list[str]:
     """Names of folders, with their shares where these differ."""
     even = len(set(folders.values())) == 1
     return [Path(each).name + ("" if even else f" {share:g}") for each, share in folders.items()]
+
+
+def _as_read(about: dict[str, Any]) -> dict[str, Any]:
+    """Facts as they come back from their file."""
+    found: dict[str, Any] = json.loads(json.dumps(about))
+    return found
 
 
 def _fixed(about: dict[str, Any]) -> dict[str, Any]:

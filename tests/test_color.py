@@ -33,6 +33,7 @@ from impasto.controls.color.palette import from_tones, to_tones
 from impasto.errors import ImageError, OptionError
 from impasto.images.photo import Photo, read_photo
 from impasto.images.resizing import resize
+from port import coral, square_root
 
 Floats = NDArray[np.float64]
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -94,17 +95,6 @@ def check_match(found: NDArray[Any], wanted: NDArray[Any], *, atol: float = 1e-6
         strict=True,
     ):
         np.testing.assert_allclose(each, other, rtol=0, atol=atol)
-
-
-def root_by_iteration(matrix: Floats) -> Floats:
-    """The principal square root as Denman & Beavers (1976) find it, without any eigenvector."""
-    root, inverse = matrix, np.eye(3)
-    for _ in range(60):
-        root, inverse = (
-            (root + np.linalg.inv(inverse)) / 2,
-            (inverse + np.linalg.inv(root)) / 2,
-        )
-    return root
 
 
 def some_covariance(seed: int) -> Floats:
@@ -185,19 +175,6 @@ def test_matching_real_pictures(method: str, photo: Path) -> None:
         check_match(match(resize(read_photo(path).image, 80), content, method=method), content)
 
 
-def published_coral(style: Floats, content: Floats) -> Floats:
-    """``preserve_color`` of the authors' code, as its formulas stand there, in double precision."""
-    (source, source_mean, source_spread), (_, mean, spread) = (
-        (flat, flat.mean(axis=1, keepdims=True), flat.std(axis=1, ddof=1, keepdims=True))
-        for flat in (each.reshape(-1, 3).T for each in (style, content))
-    )
-    standard = (source - source_mean) / source_spread
-    target = (content.reshape(-1, 3).T - mean) / spread
-    roots = [root_by_iteration(each @ each.T + np.eye(3)) for each in (standard, target)]
-    moved = roots[1] @ np.linalg.inv(roots[0]) @ standard
-    return (moved * spread + mean).T.reshape(style.shape)
-
-
 @pytest.mark.parametrize("sides", [(96, 96), (96, 192), (128, 64)], ids="{0[0]}-{0[1]}".format)
 @pytest.mark.parametrize("photo", PHOTOS[:2], ids=lambda path: path.stem)
 def test_coral_is_the_published_one(photo: Path, sides: tuple[int, int]) -> None:
@@ -206,7 +183,7 @@ def test_coral_is_the_published_one(photo: Path, sides: tuple[int, int]) -> None
     for path in STYLES[:3]:
         style = read_photo(path)
         style = replace(style, image=resize(style.image, sides[1]))
-        wanted = published_coral(style.image.astype(float), content.image.astype(float))
+        wanted = coral(style.image.astype(float), content.image.astype(float))
         found = match_colors(style, moments_of(content.image), method="coral").image
         assert 10 * np.log10(1 / np.square(found - wanted).mean()) > 100
 
@@ -248,11 +225,11 @@ def test_the_maps_are_those_of_the_paper(seed: int) -> None:
     cholesky, eigen, monge = (linear_map(one, two, method=name)[0] for name in LINEAR)
     expected = np.linalg.cholesky(want) @ np.linalg.inv(np.linalg.cholesky(have))
     np.testing.assert_allclose(cholesky, expected, rtol=1e-9, atol=1e-9)
-    root = root_by_iteration(have)
-    expected = root_by_iteration(want) @ np.linalg.inv(root)
+    root = square_root(have)
+    expected = square_root(want) @ np.linalg.inv(root)
     np.testing.assert_allclose(eigen, expected, rtol=1e-9, atol=1e-9)
     inverse = np.linalg.inv(root)
-    expected = inverse @ root_by_iteration(root @ want @ root) @ inverse
+    expected = inverse @ square_root(root @ want @ root) @ inverse
     np.testing.assert_allclose(monge, expected, rtol=1e-9, atol=1e-9)
 
 

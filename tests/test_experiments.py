@@ -21,15 +21,22 @@ import torch
 from lab_parts import vgg_weights
 from PIL import Image
 
+import behavior
+import coarse
 import impasto
+import methods
 import pages
 import study
+import yardstick
 from borders import BANDS, by_distance
 from fig1 import equalized
 from fig3 import crossing
 from impasto.controls.transforms import TRANSFORMS
 from impasto.errors import OptionError
 from impasto.lab.data.pictures import load_collections
+from impasto.lab.evaluate.painters import PainterOptions, open_painters
+from impasto.lab.evaluate.pairs import Pair
+from impasto.lab.evaluate.run import measure
 from plots import Bar, Line, bar_plot, line_plot
 from study import Bench, Experiment, Places, Results, Unit, gap_of, mean_of, run
 from training import some_of, trainable
@@ -283,6 +290,80 @@ def test_an_experiment_that_trains(tmp_path: Path) -> None:
     assert losses[0] == losses[1]
     done = command("targets", *further, "crop=48", "-o", tmp_path / "other")
     assert done.returncode == 1 and "has crop = 32, not 48; give another --work" in done.stderr
+
+
+# --- experiments of models and methods, in one process
+
+
+class Smoke:
+    """Runs experiments in their smoke form, on the examples and a VGG of random weights."""
+
+    def __init__(self, folder: Path) -> None:
+        torch.save(vgg_weights(), folder / "vgg.pth")
+        photos, styles = (str(ROOT / "examples" / name) for name in ("photos", "styles"))
+        places = Places({photos: 1.0}, {styles: 1.0}, folder / "vgg.pth", all_files=True)
+        self.folder, self.bench = folder, Bench(None, places, folder)
+
+    def __call__(self, experiment: Experiment) -> Results:
+        work, settings = self.folder / "work" / experiment.name, experiment.smoke
+        self.bench = Bench(settings, self.bench.places, work, opened=self.bench)
+        found = run(experiment, self.bench, self.folder / experiment.name, say=str)
+        assert found is not None
+        pages.write_results(experiment, found, self.folder / experiment.name)
+        return found
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
+    return Smoke(tmp_path_factory.mktemp("smoke"))
+
+
+def test_the_models_that_ship_are_judged_as_the_command_judges_them(smoke: Smoke) -> None:
+    found = smoke(yardstick.EXPERIMENT)
+    models = ["(content)", "adain", "quality", "fast"]
+    assert [row["model"] for row in found.rows] == models
+    (photograph,) = found.where(model="(content)")
+    assert float(photograph["ssim"]) == pytest.approx(1) and float(photograph["content_kept"]) == 0
+    text = yardstick.size_tables(found)
+    assert "**1 pairs at 64 px**" in text and "| the bar beside adain | quality | fast |" in text
+    style = [found.numbers("style", model=model)[0] for model in models]
+    assert f"x{style[2] / style[1]:.2f}" in text
+    assert f"style loss {style[3] / style[1]:.2f}," in yardstick.verdict(found).splitlines()[1]
+    # Painting once is what the experiment of larger strokes begins with, on the same pair.
+    strokes = smoke(coarse.EXPERIMENT)
+    assert [(row["coarse"], row["detail"]) for row in strokes.rows] == [
+        ("1", "0.7"),
+        ("2", "0"),
+        ("2", "0.7"),
+    ]
+    assert strokes.numbers("style", coarse=1)[0] == pytest.approx(style[2], rel=1e-3)
+    assert len(set(strokes.numbers("ssim"))) == 3
+    assert coarse.coarse.DETAIL == 0.7
+    assert "70 % of the detail (this is used)" in coarse.EXPERIMENT.tables(strokes)
+
+
+def test_the_published_programs_are_met_by_any_weights(smoke: Smoke) -> None:
+    found = smoke(behavior.EXPERIMENT)
+    assert len(found.rows) == 5 and min(found.numbers("with")) > 55
+    assert found.numbers("without", case="strength 0")[0] < 40  # the photograph itself
+
+
+def test_methods_paint_in_processes_of_their_own(smoke: Smoke) -> None:
+    found = smoke(methods.EXPERIMENT)
+    photograph, fast, gatys = found.rows
+    assert float(photograph["ssim"]) == pytest.approx(1) and photograph["peak_bytes"] == ""
+    assert gatys["steps"] == "2" and fast["steps"] == ""
+    for row in (fast, gatys):
+        assert float(row["cpu_seconds"]) > 0 and 5e7 < float(row["peak_bytes"]) < 4e9
+    # The same pair, as the command has it painted and judged.
+    pair = Pair(*(ROOT / "examples" / name for name in (methods.PHOTO, methods.STYLE)))
+    options = PainterOptions(engine="onnxruntime")
+    painters = open_painters(["fast"], vgg=smoke.bench.vgg_file, options=options)
+    (line,) = measure(painters, smoke.bench.judge, pair, 64)
+    for column in methods.COLUMNS:
+        assert float(fast[column]) == pytest.approx(line.values[column], rel=1e-3)
+    text = methods.EXPERIMENT.tables(found)
+    assert "| `gatys`, 2 steps | nothing |" in text
 
 
 # --- pages

@@ -24,7 +24,7 @@ name, size, vgg, *files = sys.argv[1:]
 size = int(size)
 content, style = (resize(read_photo(file).image, size)[:size, :size] for file in files)
 # The quicker one: a processor that emulates bfloat16 takes minutes. Single precision holds a tenth
-# more (benchmarks/methods.py).
+# more.
 method = impasto.load(name, vgg=vgg, precision="bf16" if has_bf16(torch.device("cpu")) else "fp32")
 # One gradient a stage: every stage searches for patches before its first.
 method.stylize(content, style, steps=getattr(method.painter.method.options(), "scales", 1))

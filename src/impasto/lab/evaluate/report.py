@@ -314,10 +314,10 @@ def markdown(
         of_size = {(row.metric, row.model): row for row in summary if row.size == size}
         models = list(dict.fromkeys(row.model for row in summary if row.size == size))
         count = max(row.pairs for row in of_size.values())
-        parts.append(f"## {count} pairs at {size} px\n\n{_size_table(of_size, models)}")
+        parts.append(f"## {count} pairs at {size} px\n\n{size_table(of_size, models)}")
         if reference is not None:
             parts.append(_difference_table(of_size, models, reference))
-            parts.append(_bar_table(of_size, models, reference))
+            parts.append(bar_table(of_size, models, reference))
         parts.append(folder_table([row for row in by_folder if row.size == size]))
     legend = (
         f"Means over the pairs, in square brackets the {100 * LEVEL:.0f} % bootstrap interval of "
@@ -333,7 +333,13 @@ def markdown(
     return "# Evaluation\n\n" + "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _size_table(rows: Mapping[tuple[str, str], Summary], models: Sequence[str]) -> str:
+def size_table(rows: Mapping[tuple[str, str], Summary], models: Sequence[str]) -> str:
+    """The table of one size for people: a column of the report a line, models side by side.
+
+    Args:
+        rows: by column and model, of one size.
+        models: in their order.
+    """
     lines = [
         "| | better | " + " | ".join(models) + " |",
         "| --- | --- | " + " | ".join("---:" for _ in models) + " |",
@@ -398,9 +404,16 @@ def _difference_cell(row: Summary, digits: int) -> str:
     return f"{row.difference:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]{sure}"
 
 
-def _bar_table(
+def bar_table(
     rows: Mapping[tuple[str, str], Summary], models: Sequence[str], reference: str
 ) -> str:
+    """The table of one size that says which model meets which criterion; empty without any.
+
+    Args:
+        rows: by column and model, of one size.
+        models: in their order.
+        reference: the one that the others are compared with.
+    """
     judged = [model for model in models if model not in (reference, CONTENT_NAME)]
     if not judged:
         return ""

@@ -1,0 +1,216 @@
+"""The models that ship beside AdaIN, judged as ``impasto lab evaluate`` judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from impasto.lab.evaluate.intervals import mean_interval
+from impasto.lab.evaluate.lines import BAR, METRICS, Line
+from impasto.lab.evaluate.painters import CONTENT_NAME
+from impasto.lab.evaluate.pairs import Pair
+from impasto.lab.evaluate.report import (
+    Summary,
+    bar_table,
+    by_style_folder,
+    folder_table,
+    passes,
+    size_table,
+    summarize,
+)
+from impasto.stylizer import Stylizer
+from plots import Bar, bar_plot
+from study import Bench, Experiment, Results, Row, Unit, table
+
+REFERENCE = "adain"
+MODELS = ("quality", "fast")
+COLUMNS = tuple(row.name for row in METRICS if row.name not in ("seconds", "lpips"))
+"""Columns of the report but for the time, which other work on the machine changes."""
+
+RATIOS = {
+    "content": "content loss",
+    "style": "style loss",
+    "wasserstein": "sliced Wasserstein distance",
+    "gram": "Gram distance",
+    "colors": "distance in colors",
+}
+"""Columns that are told in words."""
+
+_Table = Mapping[tuple[str, str], Summary]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Held-out ``pairs`` of each of ``sizes``."""
+
+    sizes: tuple[int, ...] = (256, 512)
+    pairs: tuple[int, ...] = (200, 40)
+
+
+def _units(bench: Bench) -> list[Unit]:
+    settings: Settings = bench.settings
+    return [
+        Unit({"size": size, "pair": pair})
+        for size, count in zip(settings.sizes, settings.pairs, strict=True)
+        for pair in range(len(bench.pairs(count)))
+    ]
+
+
+@cache
+def _painters(adain: Stylizer, vgg: Path) -> Sequence[Any]:
+    from impasto.lab.evaluate.painters import (
+        JudgedAdaIN,
+        JudgedContent,
+        PainterOptions,
+        open_painters,
+    )
+
+    options = PainterOptions(engine="onnxruntime", precision="fp32")
+    reference: Any = adain.painter
+    models = open_painters(MODELS, vgg=vgg, options=options)
+    return JudgedContent(), JudgedAdaIN(reference, REFERENCE), *models
+
+
+def _measure(unit: Unit, bench: Bench) -> Iterator[Row]:
+    from impasto.lab.evaluate.run import measure
+
+    pair = bench.pairs(max(bench.settings.pairs))[int(unit.key["pair"])]
+    painters = _painters(bench.stylizer, bench.vgg_file)
+    for line in measure(painters, bench.judge, pair, int(unit.key["size"])):
+        numbers = {name: line.values[name] for name in COLUMNS if name in line.values}
+        about = {"model": line.model, "identity": line.identity}
+        yield {**about, "paintings": _folder(pair, bench), **numbers}
+
+
+def _folder(pair: Pair, bench: Bench) -> str:
+    """Name of the folder that a pair's style was drawn from."""
+    places = sorted(map(Path, bench.places.styles), key=lambda place: -len(place.parts))
+    return next(place.name for place in places if pair.style.is_relative_to(place))
+
+
+def _lines(results: Results) -> list[Line]:
+    """The rows as the lines of a report; a pair's number stands for its files."""
+    return [
+        Line(
+            model=row["model"],
+            identity=row["identity"],
+            size=int(row["size"]),
+            pair=Pair(Path(row["pair"]), Path(row["paintings"]) / row["pair"]),
+            values={name: float(row[name]) for name in COLUMNS if row[name]},
+        )
+        for row in results.rows
+    ]
+
+
+def _by_size(results: Results) -> dict[int, _Table]:
+    """Summaries by column and model, size by size."""
+    found: dict[int, dict[tuple[str, str], Summary]] = {}
+    for row in summarize(_lines(results), reference=REFERENCE):
+        found.setdefault(row.size, {})[row.metric, row.model] = row
+    return found
+
+
+def legend(results: Results) -> str:
+    """A paragraph on pairs, engine and cells."""
+    return (
+        f"Held-out pairs of seed 0: {_counts(results)}. All models in single precision on ONNX "
+        f"Runtime, judged in single precision. `{REFERENCE}` is the reference; `{CONTENT_NAME}` is "
+        "the photograph as it is. A cell has the mean, its 95 % bootstrap interval in square "
+        "brackets, the median in round ones, then the mean beside AdaIN's (x times, or + and -) "
+        "and the share of pairs in which the model is the better one."
+    )
+
+
+def size_tables(results: Results) -> str:
+    """Table, bars and folders of each size."""
+    models, parts = results.values("model"), []
+    folders = by_style_folder(_lines(results), results.values("paintings"))
+    for size, rows in _by_size(results).items():
+        count = rows["ssim", REFERENCE].pairs
+        tables = [size_table(rows, models), bar_table(rows, models, REFERENCE)]
+        tables.append(folder_table([row for row in folders if row.size == size]))
+        parts += [f"**{count} pairs at {size} px**", *filter(None, tables)]
+    return "\n\n".join(parts)
+
+
+def losses(results: Results) -> str:
+    """Means of content and style loss in a small table."""
+    tables, columns = _by_size(results), (*MODELS, REFERENCE)
+    rows = [
+        [
+            f"{name} loss, {size} px",
+            *(f"{summary[name, model].mean:.2f}" for model in columns),
+        ]
+        for size, summary in tables.items()
+        for name in ("style", "content")
+    ]
+    head = ["", *(f"`{model}`" for model in MODELS), "AdaIN"]
+    return f"Losses on held-out pairs, {_counts(results)} (lower is better):\n\n{table(head, rows)}"
+
+
+def _counts(results: Results) -> str:
+    tables = _by_size(results)
+    counts = [f"{rows['ssim', REFERENCE].pairs} at {size} px" for size, rows in tables.items()]
+    return " and ".join(counts)
+
+
+def verdict(results: Results) -> str:
+    """A line a model on what the tables say of it."""
+    tables, lines = _by_size(results), []
+    for model in MODELS:
+        parts = []
+        for size, rows in tables.items():
+            missed = [each.metric for each in BAR if not passes(each, rows[each.metric, model])]
+            ratios = [
+                f"{words} {rows[name, model].mean / rows[name, REFERENCE].mean:.2f}"
+                for name, words in RATIOS.items()
+            ]
+            ssim = rows["ssim", model].mean - rows["ssim", REFERENCE].mean
+            met = f"misses the bar in {', '.join(missed)}" if missed else "meets the bar"
+            parts.append(
+                f"at {size} px it {met}: {', '.join(ratios)} times AdaIN's, SSIM {ssim:+.2f}"
+            )
+        lines.append(f"* `{model}`: {'; '.join(parts)}.")
+    return "\n".join(lines)
+
+
+def _tables(results: Results) -> str:
+    return "\n\n".join([legend(results), size_tables(results), verdict(results)])
+
+
+def _plot(results: Results) -> Image.Image:
+    bars = []
+    for size in results.values("size"):
+        for model in MODELS:
+            for name in ("content", "style", "wasserstein"):
+                theirs = results.numbers(name, size=size, model=REFERENCE)
+                base = sum(theirs) / len(theirs)
+                values = [v / base for v in results.numbers(name, size=size, model=model)]
+                mean = sum(values) / len(values)
+                bars.append(Bar(f"{model}, {size} px", name, mean, mean_interval(values)))
+    return bar_plot(bars, title="The models that ship", y="times AdaIN's mean")
+
+
+EXPERIMENT = Experiment(
+    name="yardstick",
+    title="The models that ship, beside AdaIN",
+    about=(
+        "`quality` and `fast` on pairs that no training here has seen, measured by the code of "
+        "`impasto lab evaluate`, whose columns docs/evaluation.md explains. The bar: nearer to the "
+        "target and to the style than AdaIN, crisper, and not by a gain that only the training "
+        "loss sees."
+    ),
+    settings=Settings,
+    smoke=Settings(sizes=(64,), pairs=(1,)),
+    keys=("size", "pair"),
+    columns=("model", "identity", "paintings", *COLUMNS),
+    units=_units,
+    measure=_measure,
+    tables=_tables,
+    plot=_plot,
+)
