@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterator
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from browser import PAGE, needs_browser, served
+from click.testing import CliRunner
+from conftest import picture
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
+from test_metadata import check_exif, exif_data, exif_of
 
-from conftest import picture
+from impasto.cli import cli
+from impasto.images.exif import parse_exif
 from impasto.images.photo import read_photo
+from impasto.images.resizing import scaled_size
 
 pytestmark = needs_browser
 
@@ -24,7 +32,12 @@ Pixels = NDArray[np.uint8]
 # Files cross as base64; functions of the page are called by their module and name.
 SCRIPT = """
 const modules = {};
-window.bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+window.bytesOf = (text) => {
+  const letters = atob(text);
+  const bytes = new Uint8Array(letters.length);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = letters.charCodeAt(at);
+  return bytes;
+};
 window.textOf = async (blob) => {
   const bytes = new Uint8Array(await blob.arrayBuffer());
   let text = "";
@@ -114,7 +127,6 @@ def test_pictures_of_all_orientations_come_out_upright(page: Any, format: str) -
 
 def display_p3() -> bytes:
     """A profile of the primaries of Display P3, with the gamma 2.2."""
-    import struct
 
     def fixed(*values: float) -> bytes:
         return b"XYZ " + bytes(4) + struct.pack(">3i", *(round(65536 * v) for v in values))
@@ -177,8 +189,6 @@ def test_a_wide_transparent_picture_is_converted_too(page: Any) -> None:
 
 
 def test_a_size_is_that_of_the_shorter_side(page: Any) -> None:
-    from impasto.images.resizing import scaled_size
-
     data = file_of(sample(45, 70), "JPEG", exif=turned_exif(8), quality=95)
     for size in (16, 25, 90):
         found = decoded(page, data, size)
@@ -289,3 +299,216 @@ def test_a_worker_can_decode(page: Any) -> None:
         encoded(data),
     )
     assert found == [40, 56]
+
+
+# Results.
+
+
+def painted(page: Any, image: Pixels, format: str, quality: int = 92, original: bytes = b"") -> Any:
+    """The file that `encode` and `withMetadata` make of (H, W, 4)."""
+    return page.evaluate(
+        """async ([pixels, width, height, format, quality, original]) => told(async () => {
+          const { encode, withMetadata } = await load("images/encoding");
+          const data = new Uint8ClampedArray(bytesOf(pixels).buffer);
+          const blob = await encode({ width, height, data }, format, quality);
+          const whole = await withMetadata(blob, new Blob([bytesOf(original)]));
+          return { data: await textOf(whole), type: whole.type, same: whole === blob };
+        })""",
+        [encoded(image.tobytes()), image.shape[1], image.shape[0], format, quality,
+         encoded(original)],
+    )  # fmt: skip
+
+
+def with_opacity(image: Image.Image) -> Pixels:
+    """Some pixels transparent, some half, each with a color."""
+    alpha = np.linspace(-80, 335, image.height * image.width).clip(0, 255).round()
+    return np.dstack([np.asarray(image), alpha.reshape(image.height, -1).astype(np.uint8)])
+
+
+def opaque(image: Image.Image) -> Pixels:
+    return np.asarray(image.convert("RGBA"))
+
+
+def opened(found: Any) -> Image.Image:
+    image = Image.open(io.BytesIO(base64.b64decode(found["data"])))
+    image.load()
+    return image
+
+
+@pytest.mark.parametrize("size", [(1, 1), (40, 57), (700, 600)])
+def test_a_png_has_every_bit(page: Any, size: tuple[int, int]) -> None:
+    for pixels, mode in ((opaque(sample(*size)), "RGB"), (with_opacity(sample(*size)), "RGBA")):
+        found = painted(page, pixels, "png")
+        image = opened(found)
+        assert (image.mode, found["type"]) == (mode, "image/png")
+        assert np.array_equal(np.asarray(image.convert("RGBA")), pixels)
+        assert image.info["srgb"] == 1
+        usual = len(file_of(Image.fromarray(pixels[..., : len(mode)])))
+        assert len(base64.b64decode(found["data"])) < 1.2 * usual + 100
+
+
+def test_jpeg_has_the_quality_and_white_behind_what_is_transparent(page: Any) -> None:
+    pixels = with_opacity(sample(64, 96))
+    fine, coarse = (painted(page, pixels, "jpeg", quality) for quality in (98, 20))
+    assert len(coarse["data"]) < len(fine["data"]) / 3
+    image = opened(fine)
+    assert (image.format, image.mode) == ("JPEG", "RGB")
+    white = Image.new("RGBA", image.size, "white")
+    wanted = Image.alpha_composite(white, Image.fromarray(pixels)).convert("RGB")
+    assert np.abs(np.asarray(image).astype(int) - np.asarray(wanted)).mean() < 3
+
+
+def test_webp_keeps_transparency(page: Any) -> None:
+    pixels = with_opacity(sample(64, 96))
+    found = painted(page, pixels, "webp", 95)
+    image = opened(found)
+    assert (image.format, image.mode, found["type"]) == ("WEBP", "RGBA", "image/webp")
+    assert np.array_equal(np.asarray(image)[..., 3], pixels[..., 3])
+
+
+def test_what_a_format_cannot_hold_is_refused(page: Any) -> None:
+    found = painted(page, opaque(Image.new("RGB", (16_400, 1))), "webp")
+    assert found["error"] == "PaintError"
+    assert "16400 x 1 pixels as WebP: choose PNG" in found["sentence"]
+
+
+RESOLUTION = {
+    0x011A: (5, struct.pack("<II", 300, 1)),
+    0x011B: (5, struct.pack("<II", 150, 1)),
+    0x0128: (3, struct.pack("<H", 2)),
+}
+FORMATS = {"jpg": "jpeg", "png": "png", "webp": "webp"}
+
+
+@pytest.fixture(scope="module")
+def photographs() -> dict[str, bytes]:
+    """Photographs on their side with all kinds of EXIF data."""
+    exif = exif_data(orientation=6, main=RESOLUTION)
+    formats = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
+    return {kind: file_of(sample(), format, exif=exif) for kind, format in formats.items()}
+
+
+@pytest.mark.parametrize("result", FORMATS)
+@pytest.mark.parametrize("kind", FORMATS)
+def test_results_tell_what_those_of_the_command_tell(
+    page: Any,
+    photographs: dict[str, bytes],
+    tiny_path: Path,
+    tmp_path: Path,
+    kind: str,
+    result: str,
+) -> None:
+    photograph, by_command = tmp_path / f"in.{kind}", tmp_path / f"command.{result}"
+    photograph.write_bytes(photographs[kind])
+    sample().save(tmp_path / "style.png")
+    words = ["stylize", photograph, tmp_path / "style.png", "-o", by_command, "--model", tiny_path]
+    assert CliRunner().invoke(cli, [str(each) for each in words]).exit_code == 0
+    by_page = tmp_path / f"page.{result}"
+    pixels = opaque(sample().rotate(-90, expand=True))
+    found = painted(page, pixels, FORMATS[result], original=photographs[kind])
+    by_page.write_bytes(base64.b64decode(found["data"]))
+    check_exif(by_page)
+    one, two = (parse_exif(exif_of(path)) for path in (by_command, by_page))
+    assert (one.order, one.main, one.shot, one.place) == (two.order, two.main, two.shot, {})
+    assert (two.whole, two.dpi) == (True, (150, 300))  # turned, as the picture is
+    with Image.open(by_command) as a, Image.open(by_page) as b:
+        assert dict(a.getexif()) | {0x8769: 0} == dict(b.getexif()) | {0x8769: 0}
+        assert dict(a.getexif().get_ifd(0x8769)) == dict(b.getexif().get_ifd(0x8769))
+        assert not b.getexif().get_ifd(0x8825)
+    read_photo(by_page)
+
+
+def test_transparent_webp_and_png_get_metadata_too(page: Any, tmp_path: Path) -> None:
+    original = file_of(sample(), "JPEG", exif=exif_data(">"))
+    pixels = with_opacity(sample())
+    for suffix, format in (("webp", "webp"), ("png", "png")):
+        path = tmp_path / f"a.{suffix}"
+        found = painted(page, pixels, format, original=original)
+        path.write_bytes(base64.b64decode(found["data"]))
+        assert parse_exif(exif_of(path)).order == ">"
+        with Image.open(path) as image:
+            assert np.array_equal(np.asarray(image)[..., 3], pixels[..., 3])
+
+
+def test_damaged_exif_data_fail_no_result(page: Any) -> None:
+    """What Python keeps of each is kept, and there is always a picture."""
+    whole = exif_data(orientation=6)
+    rng = np.random.default_rng(0)
+    pixels = opaque(sample(16, 16))
+    kept = 0
+    for number in range(60):
+        exif = bytearray(whole)
+        for place in rng.integers(6, len(exif), 1 + number % 8):
+            exif[place] = rng.integers(256)
+        data = bytes(exif[: rng.integers(12, len(exif))] if number % 3 == 0 else exif)
+        photograph = file_of(sample(16, 24), "PNG")
+        chunk = b"eXIf" + data[6:]
+        crc = zlib.crc32(chunk)
+        chunk = struct.pack(">I", len(data) - 6) + chunk + struct.pack(">I", crc)
+        photograph = photograph[:33] + chunk + photograph[33:]
+        found = painted(page, pixels, "jpeg", original=photograph)
+        image = opened(found)
+        assert image.size == (16, 16)
+        wanted = parse_exif(data).kept(place=False)
+        wanted = wanted.turned() if int(parse_exif(data).number(0x0112) or 1) >= 5 else wanted
+        got = parse_exif(image.info.get("exif", b""))
+        assert (got.main, got.shot, got.place) == (wanted.main, wanted.shot, {}), number
+        kept += bool(got.main)
+        assert decoded(page, photograph).shape in ((16, 24, 4), (24, 16, 4))
+    assert kept > 20
+
+
+def test_a_result_without_metadata_stays_as_it_is(page: Any) -> None:
+    pixels = opaque(sample(16, 16))
+    for original in (b"", b"no picture", file_of(sample(16, 16)), file_of(sample(16, 16), "GIF")):
+        assert painted(page, pixels, "jpeg", original=original)["same"]
+
+
+def zipped(page: Any, files: list[tuple[str, bytes]]) -> zipfile.ZipFile:
+    data = page.evaluate(
+        """async (files) => {
+          const { zip } = await load("images/zip");
+          const blobs = files.map(([name, text]) => ({ name, blob: new Blob([bytesOf(text)]) }));
+          return textOf(await zip(blobs));
+        }""",
+        [(name, encoded(data)) for name, data in files],
+    )
+    return zipfile.ZipFile(io.BytesIO(base64.b64decode(data)))
+
+
+def test_an_archive_holds_the_files_under_their_names(page: Any) -> None:
+    files = [
+        ("straße-東京.png", bytes(range(256)) * 1000),
+        ("boat.jpg", b"one"),
+        ("Boat.jpg", b"two"),
+        ("boat.jpg", b"three"),
+        ("../up.jpg", b""),
+        ("no suffix", b"four"),
+        ("", b"five"),
+    ]
+    archive = zipped(page, files)
+    assert archive.testzip() is None
+    assert archive.namelist() == [
+        "straße-東京.png",
+        "boat.jpg",
+        "Boat-2.jpg",
+        "boat-3.jpg",
+        ".._up.jpg",
+        "no suffix",
+        "picture",
+    ]
+    assert [archive.read(name) for name in archive.namelist()] == [data for _, data in files]
+    assert {each.compress_type for each in archive.infolist()} == {zipfile.ZIP_STORED}
+    assert zipped(page, []).namelist() == []
+
+
+def test_an_archive_of_more_than_4_gb_is_refused(page: Any) -> None:
+    found = page.evaluate(
+        """() => told(async () => {
+          const { zip } = await load("images/zip");
+          const large = { name: "a.png", blob: { size: 2.2e9 } };
+          return zip([large, large]);
+        })"""
+    )
+    assert found["error"] == "PaintError"
+    assert "2 pictures of 4.4 GB are more than one ZIP file holds (4 GB)" in found["sentence"]
