@@ -28,7 +28,14 @@ from impasto.images.ranges import ValueRange, misfit
 from impasto.images.resizing import Plane, scaled_size
 from impasto.images.sources import OpenPicture, open_picture
 from impasto.images.windows import PaintedTile, Source
-from impasto.images.writing import check_depth, check_target, format_of, result_bytes, write_tiles
+from impasto.images.writing import (
+    check_depth,
+    check_target,
+    format_of,
+    result_bytes,
+    result_format,
+    write_tiles,
+)
 from impasto.models import (
     DEFAULT_MODEL,
     MODELS,
@@ -45,7 +52,7 @@ from impasto.painting.builtin import BuiltInPainter
 from impasto.painting.objects import painter_of
 from impasto.painting.palette import paint_palette
 from impasto.painting.survey import scaled
-from impasto.styles.library import find_style, find_trained
+from impasto.styles.library import find_kept, find_style, find_trained, is_name
 from impasto.styles.style import Style
 
 if TYPE_CHECKING:
@@ -660,6 +667,29 @@ class Stylizer:
             )
         return Path(style)
 
+    def kept(self, name: str) -> Style:
+        """Return the style that is kept or built in under a name; no path is looked at.
+
+        For names from outside, such as those that a server is sent.
+
+        Args:
+            name: of a style.
+
+        Raises:
+            StyleError: if there is no such style, or this model keeps none.
+
+        Example:
+            >>> model.kept("munch-scream").name                             # doctest: +SKIP
+            'munch-scream'
+        """
+        if self.limits.styles:
+            if not is_name(name) and name not in self._came_with:
+                raise StyleError(f"there is no style {one_line(name)!r}")
+            return self._built_in(name)
+        if not self.limits.keeps_styles:
+            raise StyleError(f"{self.name} keeps no styles: send a picture")
+        return find_kept(name, model=self.identity, model_name=self.name)
+
     def check(self, controls: Controls, styles: int, budget: Budget) -> None:
         """Refuse what this model cannot do, before any work.
 
@@ -760,7 +790,8 @@ class Stylizer:
         depth = _depth(save, picture.depth, target)
         maps: tuple[Any, ...] = (controls.alpha, *controls.masks)
         masks = [mask for mask in maps if not isinstance(mask, float)]
-        whole, row = result_bytes(target, height, width, 4, depth)
+        format = result_format(target, save)
+        whole, row = result_bytes(target, format, height, width, 4, depth)
         rows = sum(bytes_held(mask)[1] * mask.shape[0] // height for mask in masks)
         held = whole + sum(bytes_held(mask)[0] for mask in masks), row + rows
         if controls.color is not None and not needs_model(controls.color):
@@ -782,7 +813,7 @@ class Stylizer:
         Args:
             content: of :meth:`encode_picture`.
             picture: that it was made of.
-            target: a file, or a binary stream.
+            target: a file, or a binary stream, which gets ``save.format``.
             styles: of :meth:`prepare`.
             controls: strength, weights, masks and colors, their pictures read.
             save: quality and depth of the result.
@@ -816,7 +847,7 @@ class Stylizer:
             depth=_depth(save, source.depth, path),
             save=save,
         )
-        _, left_out = fitted(picture.metadata, format_of(path).name)
+        _, left_out = fitted(picture.metadata, result_format(target, save).name)
         remark = "; ".join(filter(None, (picture.remark, *left_out)))
         return Written(path, source.width, source.height, remark, content.side, *seconds)
 
@@ -955,7 +986,7 @@ def _joined(tiles: Iterator[PaintedTile], source: Source, encode_seconds: float)
 
 def _depth(save: SaveOptions, depth: int, target: Path | None) -> int:
     """Bits a channel of a result: as asked for, or as deep as photograph and format are."""
-    return save.depth or (depth if format_of(target).deep else 8)
+    return save.depth or (depth if result_format(target, save).deep else 8)
 
 
 def _listed(values: Any) -> list[Any]:

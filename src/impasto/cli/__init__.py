@@ -49,6 +49,10 @@ _COMMANDS = {
         "impasto.cli.live:live",
         "Paint a camera as it runs, on a page in the browser.",
     ),
+    "serve": (
+        "impasto.cli.serve:serve",
+        "Serve a page that paints, and its interface for programs.",
+    ),
     "page": (
         "impasto.cli.page:page",
         "Publish the page that paints in the visitors' browsers.",
@@ -85,6 +89,7 @@ _WORDS = {
     **dict.fromkeys(("film", "movie", "clip", "animate", "gif"), "impasto video"),
     **dict.fromkeys(("camera", "webcam", "stream"), "impasto live"),
     **dict.fromkeys(("website", "site", "html", "publish"), "impasto page build"),
+    **dict.fromkeys(("server", "web", "gui", "ui", "api", "http"), "impasto serve"),
     **dict.fromkeys(("list", "ls", "gallery", "list-styles"), "impasto styles"),
     **dict.fromkeys(("model", "engines", "engine", "list-models", "info"), "impasto models"),
     "add": "impasto style add",

@@ -98,6 +98,8 @@ class SaveOptions:
         depth: bits a channel, 8 or 16, which is for PNG and TIFF; None: 16 where the photograph has
             more than 8 and the format holds them.
         overwrite: replace a file that is there.
+        format: of a result that goes into a stream: "png", "jpeg", "webp", "avif" or "tiff"; None:
+            PNG. That of a file follows from its name.
 
     Raises:
         OptionError: if a number is out of its range.
@@ -115,6 +117,7 @@ class SaveOptions:
         shown="16 where photograph and format have them",
     )
     overwrite: bool = option(False, "Replace files that exist.")
+    format: str | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:

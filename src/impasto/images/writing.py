@@ -104,7 +104,7 @@ def write_image(
         check_target(path, overwrite=save.overwrite)
         _write_file(path, _encoded(image, one_line(path), row, save), save.overwrite)
         return
-    row = _row_of(format or "png")
+    row = _row_of(format) if format else result_format(None, save)
     check_depth(save.depth, row)
     _write_stream(target, _encoded(image, stream_name(target), row, save))
 
@@ -130,6 +130,26 @@ def format_of(target: str | os.PathLike[str] | None) -> FileFormat:
         f"{one_line(path)}: the suffix {path.suffix!r} is not of a format that is written; "
         f"use one of {known}"
     )
+
+
+def result_format(target: Path | BinaryIO | None, save: SaveOptions) -> FileFormat:
+    """The format of a result: by the name of its file, or for a stream as it is asked for.
+
+    Args:
+        target: a file, or a stream, for which None stands too.
+        save: has the format of a stream.
+
+    Raises:
+        ImageError: as :func:`format_of`.
+        OptionError: if there is no such format.
+
+    Example:
+        >>> result_format(None, SaveOptions(format="webp")).name
+        'WEBP'
+    """
+    if isinstance(target, Path) or save.format is None:
+        return format_of(target if isinstance(target, Path) else None)
+    return _row_of(save.format)
 
 
 def check_depth(depth: int | None, format: FileFormat) -> None:
@@ -362,10 +382,10 @@ _ROWS = 16
 
 
 def result_bytes(
-    target: Path | None, height: int, width: int, channels: int, depth: int
+    target: Path | None, format: FileFormat, height: int, width: int, channels: int, depth: int
 ) -> tuple[int, int]:
     """Bytes that a result holds in memory: as a whole, and for each row of pixels of a tile."""
-    if target is not None and format_of(target).name in _WRITERS:
+    if target is not None and format.name in _WRITERS:
         return 0, width * channels * depth // 8
     return 3 * height * width * channels, 0  # itself, Pillow's copy, and what is compressed of it
 
@@ -386,7 +406,7 @@ def write_tiles(
     Args:
         tiles: row by row from the top, from left to right.
         target: a file, of which PNG and TIFF are written strip by strip and the others encoded by
-            Pillow; or a stream, which gets a PNG in full or nothing.
+            Pillow; or a stream, which gets ``save.format`` in full or nothing.
         height: of the picture, in pixels.
         width: of the picture.
         alpha: whether the tiles have an opacity.
@@ -406,7 +426,7 @@ def write_tiles(
         (6, 4)
     """
     channels = 4 if alpha else 3
-    row = format_of(target if isinstance(target, Path) else None)
+    row = result_format(target, save)
     metadata, _ = fitted(metadata, row.name)
     bands = _bands(tiles, width, channels, depth)
 
@@ -419,21 +439,26 @@ def write_tiles(
             writer.write(band)
         writer.close()
 
-    if not isinstance(target, Path):
+    if isinstance(target, Path):
+        check_target(target, overwrite=save.overwrite)
+        if row.name in _WRITERS:
+            with _naming_target(target), whole_file(target, overwrite=save.overwrite) as file:
+                write_bands(_WRITERS[row.name], file)
+            return
+    elif row.name in _WRITERS:
         encoded = io.BytesIO()
-        write_bands(PngWriter, encoded)
+        write_bands(_WRITERS[row.name], encoded)
         _write_stream(target, encoded.getbuffer())
-        return
-    check_target(target, overwrite=save.overwrite)
-    if row.name in _WRITERS:
-        with _naming_target(target), whole_file(target, overwrite=save.overwrite) as file:
-            write_bands(_WRITERS[row.name], file)
         return
     whole = np.empty((height, width, channels), np.uint8)
     for top, band in bands:
         whole[top : top + len(band)] = band
-    data = _by_pillow(_pillow(whole), one_line(target), row, metadata, save.quality)
-    _write_file(target, data, save.overwrite)
+    name = one_line(target) if isinstance(target, Path) else stream_name(target)
+    data = _by_pillow(_pillow(whole), name, row, metadata, save.quality)
+    if isinstance(target, Path):
+        _write_file(target, data, save.overwrite)
+    else:
+        _write_stream(target, data)
 
 
 def _bands(

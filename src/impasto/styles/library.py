@@ -108,11 +108,9 @@ def find_style(
         if style is not None:
             return style
         if not path.exists():
-            names = [each.name for each in list_styles(model=model, folder=folder) if each.style]
-            near = difflib.get_close_matches(source, names, n=1)
             raise StyleError(
                 f"there is no style {source!r}, nor a file of that name; "
-                + (f"did you mean {near[0]!r}? " if near else "")
+                + _near(source, model, folder)
                 + "`impasto styles` lists all styles, `impasto style add` adds one"
             )
     if path.suffix.lower() == SUFFIX:
@@ -120,6 +118,49 @@ def find_style(
         check_fits(style, model=model, model_name=model_name)
         return style
     return path
+
+
+def find_kept(
+    name: str,
+    *,
+    model: str,
+    model_name: str = "",
+    folder: str | os.PathLike[str] | None = None,
+) -> Style:
+    """Return the style that is kept under a name; a text that is none names nothing, and no file.
+
+    Args:
+        name: as whoever asks gives it, from wherever.
+        model: the identity of the model that the style is for.
+        model_name: the name of that model, for messages.
+        folder: of the user's styles; by default :func:`styles_folder`.
+
+    Raises:
+        StyleError: if there is no style of that name, or it is for another model, or its file is
+            damaged.
+
+    Example:
+        >>> find_kept("/etc/hostname", model="0" * 16)
+        Traceback (most recent call last):
+        impasto.errors.StyleError: there is no style '/etc/hostname'
+    """
+    style = None
+    if is_name(name):
+        style = _load_named(name, model=model, model_name=model_name, folder=folder)
+    if style is None:
+        near = _near(name, model, folder).removesuffix(" ")
+        raise StyleError(f"there is no style {one_line(name)!r}" + (f"; {near}" if near else ""))
+    return style
+
+
+def is_name(name: str) -> bool:
+    """Return True for a text that can be the name of a style, and no path.
+
+    Example:
+        >>> is_name("great-wave"), is_name("./great-wave")
+        (True, False)
+    """
+    return len(name) <= MAX_NAME and _NAME.fullmatch(name) is not None
 
 
 def find_trained(
@@ -350,6 +391,13 @@ def remove_style(
                 f"{one_line(entry.path)}: cannot be removed ({one_line(error)})"
             ) from error
     return own
+
+
+def _near(name: str, model: str, folder: str | os.PathLike[str] | None) -> str:
+    """The question whether a name near to an unknown one is meant; "" if there is none."""
+    names = [each.name for each in list_styles(model=model, folder=folder) if each.style]
+    near = difflib.get_close_matches(name[:MAX_NAME], names, n=1)
+    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def _load_named(

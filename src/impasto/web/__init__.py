@@ -31,8 +31,11 @@ PORT = 8484
 """The port that is tried first if none is asked for."""
 
 
-def check_installed() -> None:
+def check_installed(*others: str) -> None:
     """Refuse to go on without the packages that pages need.
+
+    Args:
+        others: modules that a page needs beside those that all need.
 
     Raises:
         WebError: with the command that installs them.
@@ -40,6 +43,7 @@ def check_installed() -> None:
     Example:
         >>> check_installed()
     """
-    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
+    needed = ("starlette", "uvicorn", *others)
+    missing = [name.replace("_", "-") for name in needed if find_spec(name) is None]
     if missing:
         raise WebError(f"the page needs {' and '.join(missing)}: pip install 'impasto[web]'")

@@ -7,16 +7,22 @@ page must come from ours.
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
+import re
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
+from urllib.parse import quote
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Guard", "refusal"]
+from impasto.errors import OptionError
+
+__all__ = ["Guard", "Token", "check_token", "refusal"]
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -29,36 +35,109 @@ HEADERS = {
 }
 """Headers of every answer that does not set them itself."""
 
+_TOKEN = re.compile(r"[A-Za-z0-9._~-]{8,200}")
+
+_POLICY_VIOLATION = 1008
+
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 class Guard:
     """Application around an application: refuses what :func:`refusal` refuses, adds the headers."""
 
-    def __init__(self, app: ASGIApp, *, loopback: bool = True) -> None:
+    def __init__(self, app: ASGIApp, *, loopback: bool = True, policy: str = "") -> None:
         """Guard an application.
 
         Args:
             app: that is guarded.
             loopback: it is served to this machine alone.
+            policy: Content-Security-Policy of its pages; "" for that of :data:`HEADERS`.
         """
         self._app, self._loopback = app, loopback
+        self._headers = {**HEADERS, **({"Content-Security-Policy": policy} if policy else {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, as ASGI has it."""
-        if scope["type"] != "http":  # there are no sockets of the web here
+        if scope["type"] not in ("http", "websocket"):
             return
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        line = refusal(scope["method"], Headers(scope=scope), loopback=self._loopback)
-        answer = PlainTextResponse(line + "\n", 403) if line else self._app
-        await answer(scope, receive, with_headers)
+        # A socket of the web begins as a request by GET that no page can make without its origin.
+        method = scope.get("method", "GET")
+        line = refusal(method, Headers(scope=scope), loopback=self._loopback)
+        if not line:
+            await self._app(scope, receive, with_headers)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+        else:
+            await PlainTextResponse(line + "\n", 403)(scope, receive, with_headers)
+
+
+class Token:
+    """Application around an application: who asks must know a word.
+
+    Programs send ``Authorization: Bearer TOKEN``. A browser opens the page as ``/?token=TOKEN``
+    and gets it as a cookie, so that it is in no address, and pictures and sockets have it too.
+    """
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        """Guard an application by a token of :func:`check_token`."""
+        self._app, self._token = app, token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, as ASGI has it."""
+        if scope["type"] not in ("http", "websocket"):
+            return
+        asked, server = HTTPConnection(scope), scope.get("server") or ("", 0)
+        cookie = f"impasto-{server[1]}"  # cookies do not know of ports
+        scheme, _, word = asked.headers.get("authorization", "").partition(" ")
+        if self._is_it(asked.cookies.get(cookie, "")) or (
+            scheme.lower() == "bearer" and self._is_it(word.strip())
+        ):
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            return
+        answer: Response
+        if self._is_it(QueryParams(scope["query_string"]).get("token", "")):
+            answer = RedirectResponse(quote(scope["path"], safe="/"), 303)
+            answer.set_cookie(cookie, self._token, httponly=True, samesite="lax")
+        else:
+            line = "this server wants its token: open the address that it has printed, or send "
+            answer = JSONResponse(
+                {"error": f"{line}the header Authorization: Bearer TOKEN"},
+                401,
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        await answer(scope, receive, send)
+
+    def _is_it(self, word: str) -> bool:
+        return hmac.compare_digest(word.encode(), self._token.encode())
+
+
+def check_token(token: str) -> str:
+    """Refuse what is no token, and return what is: 8 letters and digits or more.
+
+    Raises:
+        OptionError: saying what a token is.
+
+    Example:
+        >>> check_token("open-sesame")
+        'open-sesame'
+    """
+    if not _TOKEN.fullmatch(token):
+        raise OptionError(
+            "a token is made of 8 or more letters (a to z), digits, and - . _ ~, so that it can be "
+            "part of an address"
+        )
+    return token
 
 
 def refusal(method: str, headers: Mapping[str, str], *, loopback: bool = True) -> str:

@@ -22,6 +22,9 @@ __all__ = ["PageServer"]
 # What is on its way to a slow viewer is old when it gets there: little may be on its way.
 _SEND_BYTES = 32_768
 
+# Each is a file that is open, and most that anybody can hold open.
+_CONNECTIONS = 250
+
 _START_SECONDS, _STOP_SECONDS = 10.0, 5.0
 
 
@@ -33,28 +36,43 @@ class PageServer:
         loopback: whether only this machine can reach it.
     """
 
-    def __init__(self, app: ASGIApp, *, host: str = HOST, port: int | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        host: str = HOST,
+        port: int | None = None,
+        policy: str = "",
+        live: bool = True,
+        message_bytes: int = 0,
+    ) -> None:
         """Take the port; nothing is answered yet.
 
         Args:
             app: the application. It is guarded (:mod:`impasto.web.guards`).
             host: address of this machine to listen at, as a number or a name.
             port: 0 for any free one; None for PORT, or any free one if that is taken.
+            policy: as for :class:`impasto.web.guards.Guard`.
+            live: what is sent is of the moment, so that little of it may be on its way.
+            message_bytes: the largest message of a WebSocket; 0: there are none.
 
         Raises:
             WebError: if the address or the port cannot be had.
         """
         self.loopback = _is_loopback(host)
-        self._socket = _listening(host, port)
+        self._socket = _listening(host, port, _SEND_BYTES if live else None)
         number = self._socket.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         if host in ("0.0.0.0", "::"):  # every address of this machine
             shown = "127.0.0.1" if host == "0.0.0.0" else "[::1]"
         self.address = f"http://{shown}:{number}/"
         config = uvicorn.Config(
-            Guard(app, loopback=self.loopback),
+            Guard(app, loopback=self.loopback, policy=policy),
             http="h11",
-            ws="none",
+            ws="websockets-sansio" if message_bytes else "none",
+            ws_max_size=message_bytes,
+            ws_per_message_deflate=False,  # pictures are compressed already
+            limit_concurrency=_CONNECTIONS,
             loop="asyncio",
             lifespan="off",
             log_config=None,
@@ -87,6 +105,10 @@ class PageServer:
         self._server.should_exit = True
         self._thread.join(_STOP_SECONDS)
 
+    def wait(self) -> None:
+        """Wait until the server ends, which it does by itself only if something is wrong."""
+        self._thread.join()
+
     def _run(self) -> None:
         with suppress(SystemExit):  # of uvicorn, if it cannot start
             self._server.run(sockets=[self._socket])
@@ -103,7 +125,7 @@ class _Server(uvicorn.Server):
                 transport.abort()
 
 
-def _listening(host: str, port: int | None) -> socket.socket:
+def _listening(host: str, port: int | None, send_bytes: int | None) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in (PORT, 0) if port is None else (port,):
         try:
@@ -117,7 +139,8 @@ def _listening(host: str, port: int | None) -> socket.socket:
                 f"{host}, port {number}, cannot be used ({one_line(error)}): give another --port, "
                 "or none for any that is free"
             ) from error
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
+        if send_bytes is not None:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_bytes)
         return found
     raise AssertionError("port 0 is free or an error")
 

@@ -1,0 +1,155 @@
+"""Command ``impasto serve``: the page, painted by this machine, and its interface for programs."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import click
+
+from impasto.cli.lines import say
+from impasto.cli.options import ModelOptions, options_of
+from impasto.errors import ModelError, OptionError
+from impasto.images.options import option
+from impasto.painting import Budget
+from impasto.web import HOST, PORT, check_installed
+from impasto.web.limits import Limits
+
+# A server has several models, and cuts pictures as it likes.
+_LEFT_OUT = ("budget.tile", "engine.model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeTask:
+    """Options of the address and of what is served there.
+
+    Attributes:
+        host: to listen at.
+        port: of it.
+        model: names or files of models.
+        token: that requests must have.
+        open: open the page in a browser.
+        quiet: print errors only.
+    """
+
+    host: str = option(
+        HOST,
+        "Address of this machine to serve at; 0.0.0.0 for all, so that other machines can paint "
+        "here.",
+        metavar="ADDRESS",
+    )
+    port: int | None = option(
+        None,
+        "Port; 0 for any that is free.",
+        metavar="N",
+        shown=f"{PORT}, or any that is free",
+    )
+    model: Sequence[str] = option(
+        (),
+        "Model to serve: a name from `impasto models`, or an .impasto file; of several the first "
+        "is the default.",
+        metavar="NAME|FILE",
+        complete="model",
+        shown="all that ship with the package",
+    )
+    token: str = option(
+        "",
+        "Word that every request must have: 8 or more letters and digits.",
+        metavar="WORD",
+    )
+    open: bool = option(False, "Open the page in a browser.")
+    quiet: bool = option(False, "Print errors only.", short="-q")
+
+
+@click.command()
+@options_of(task=ServeTask, limits=Limits, engine=ModelOptions, budget=Budget, leave_out=_LEFT_OUT)
+def serve(task: ServeTask, limits: Limits, engine: ModelOptions, budget: Budget) -> int:
+    """Serve the page, and paint what it and other programs send.
+
+    Nothing that is sent is kept, and no address is fetched. The page is served to this machine
+    alone, unless --host says otherwise. Ctrl-C ends it.
+
+    Programs send forms to /api/stylize; /openapi.json describes it all.
+
+    \b
+    impasto serve --open
+    impasto serve --host 0.0.0.0 --token open-sesame
+    curl -F content=@street.jpg -F style=munch-scream http://127.0.0.1:8484/api/stylize -o out.jpg
+    """
+    check_installed("python_multipart", "websockets")
+    from impasto.web.guards import check_token
+
+    if task.token:
+        check_token(task.token)
+    from impasto.video.painting import available_cores
+    from impasto.web.api import Api
+    from impasto.web.frames import MAX_FRAME_BYTES
+    from impasto.web.page import POLICY, page_app
+    from impasto.web.painting import Models, Served, Studio
+    from impasto.web.places import Places
+    from impasto.web.server import PageServer
+
+    jobs, threads = _shared(engine.threads, available_cores())
+    served = []
+    for name in task.model or _shipped():
+        options = replace(engine, model=name, threads=threads)
+        bundle = options.bundle()
+        if bundle is None:
+            raise ModelError(f"{name!r} is a method without a bundle, and only models are served")
+        served.append(Served(bundle.card, bundle.identity, options.load))
+    models = Models(served)
+    places = Places(jobs, limits.queue, limits.seconds)
+    studio = Studio(models, limits, memory=budget.memory, jobs=jobs)
+    log = None if task.quiet else partial(say, err=True)
+    app = page_app(Api(studio, limits, places), models, token=task.token, log=log)
+    server = PageServer(
+        app,
+        host=task.host,
+        port=task.port,
+        policy=POLICY,
+        live=False,
+        message_bytes=MAX_FRAME_BYTES,
+    )
+    with server:
+        address = server.address + (f"?token={task.token}" if task.token else "")
+        if not task.quiet:
+            say(f"{address} is the page; Ctrl-C ends it")
+            if not server.loopback and not task.token:
+                say(
+                    "impasto: everyone who can reach this machine can paint here; --token WORD "
+                    "lets in only those who know it",
+                    err=True,
+                )
+        if task.open:
+            import webbrowser
+
+            webbrowser.open(address)
+        try:
+            server.wait()
+        except KeyboardInterrupt as stopped:
+            if getattr(stopped, "number", signal.SIGINT) != signal.SIGINT:
+                raise
+        finally:
+            places.close()
+    return 0
+
+
+def _shared(threads: int | None, cores: int) -> tuple[int, int]:
+    """Pictures that are painted at once, and the threads of each.
+
+    Several pictures, each in one thread, take less time than one after the other in all of them.
+    """
+    if threads is not None and threads < 1:
+        raise OptionError(f"threads is {threads}; give 1 or more")
+    each = threads or 1
+    return max(1, cores // each), each
+
+
+def _shipped() -> list[str]:
+    """Models that ship, the default first."""
+    from impasto.models import DEFAULT_MODEL, MODELS
+
+    names = [row.name for row in MODELS if row.path is not None]
+    return sorted(names, key=lambda name: name != DEFAULT_MODEL)

@@ -1,0 +1,45 @@
+"""Limits of a server: bytes, pixels, time, and how much waits. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from impasto.errors import OptionError
+from impasto.images.options import check_max_pixels, option
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Limits that a server keeps to, whatever it is asked for.
+
+    Attributes:
+        max_bytes: of the body of a request; a larger one is refused before it is sent.
+        max_pixels: of a picture that is sent, and of a result.
+        seconds: that sending a request, painting it, and taking the answer may each take.
+        queue: requests that may wait for their turn; more are told to come again.
+
+    Raises:
+        OptionError: if a number is out of its range.
+
+    Example:
+        >>> Limits(queue=2).max_bytes
+        32000000
+    """
+
+    max_bytes: int = option(
+        32_000_000, "Refuse larger requests, such as 32MB.", metavar="BYTES", kind="bytes"
+    )
+    max_pixels: int = option(50_000_000, "Refuse larger pictures and results.", metavar="N")
+    seconds: int = option(
+        120, "Seconds that a request may take to arrive, and then to be painted.", metavar="N"
+    )
+    queue: int = option(8, "Requests that may wait while others are painted.", metavar="N")
+
+    def __post_init__(self) -> None:
+        check_max_pixels(self.max_pixels)
+        for name, least in (("max_bytes", 1), ("seconds", 1), ("queue", 0)):
+            value = getattr(self, name)
+            if value < least:
+                raise OptionError(f"{name} is {value}; give {least} or more")

@@ -1,0 +1,192 @@
+"""The served page: its files, its gallery, and the interface that it asks, as one application.
+
+===============================  ===============================================================
+``GET /``                        the page; its files are those of ``site.page_files()``
+``GET /site.json``               tells the page that this machine paints
+``GET /models/NAME/styles.json`` the gallery of a model
+``GET /models/NAME/styles/...``  a thumbnail, painted when it is first asked for
+``/api/...``                     :mod:`impasto.web.api`
+===============================  ===============================================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from impasto.errors import ImpastoError
+from impasto.painting import Content
+from impasto.web import site
+from impasto.web.api import NOT_KEPT, Api, refused
+from impasto.web.figures import Figures
+from impasto.web.guards import Token
+from impasto.web.painting import Models
+
+__all__ = ["POLICY", "page_app"]
+
+POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; "
+    "media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+"""Content-Security-Policy of the page: not a byte from another origin."""
+
+# Painted thumbnails are a few kB each.
+_THUMBNAILS = 512
+
+
+def page_app(
+    api: Api, models: Models, *, token: str = "", log: Callable[[str], None] | None = None
+) -> ASGIApp:
+    """Make the application of the page and its interface.
+
+    Args:
+        api: the interface.
+        models: that are served; the page begins with the first.
+        token: that every request must have; "" for none.
+        log: takes a line for every request, in which no picture is named.
+
+    Example:
+        >>> app = page_app(api, models, log=print)                           # doctest: +SKIP
+    """
+    files = site.page_files()
+    thumbnails, one = _Thumbnails(models), asyncio.Lock()
+
+    async def file(request: Request) -> Response:
+        path = files.get(request.path_params.get("path", "") or site.ENTRY)
+        if path is None:
+            raise HTTPException(404)
+        return FileResponse(path)
+
+    async def about(request: Request) -> Response:
+        limits = site.SiteLimits(bytes=api.limits.max_bytes, pixels=api.limits.max_pixels)
+        found = site.describe("server", list(models), limits=limits, token=bool(token))
+        return JSONResponse(found, headers=NOT_KEPT)
+
+    async def styles(request: Request) -> Response:
+        name = request.path_params["model"]
+        try:
+            rows = await run_in_threadpool(site.gallery, models.find(name), "server", own=True)
+        except ImpastoError as error:
+            raise HTTPException(404, str(error)) from error
+        return JSONResponse(rows, headers=NOT_KEPT)
+
+    async def thumbnail(request: Request) -> Response:
+        names = request.path_params["model"], request.path_params["style"]
+        try:
+            async with one:  # more threads would take the cores from what somebody waits for
+                data = await run_in_threadpool(thumbnails.paint, *names)
+        except ImpastoError as error:
+            raise HTTPException(404, str(error)) from error
+        return Response(data, media_type="image/webp")
+
+    app: ASGIApp = Starlette(
+        routes=[
+            *api.routes,
+            Route(f"/{site.SITE}", about),
+            Route("/" + site.styles_address("{model}"), styles),
+            Route("/" + site.thumbnail_address("{model}", "{style}"), thumbnail),
+            Route("/{path:path}", file),
+        ],
+        exception_handlers={HTTPException: _told, ImpastoError: _refused, Exception: _failed},
+    )
+    return _Logged(Token(app, token) if token else app, api.figures, log)
+
+
+class _Thumbnails:
+    """Thumbnails of styles, painted one after the other, and kept: they depend on no request."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._samples: dict[str, Content] = {}
+        self._painted: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+
+    def paint(self, model: str, style: str) -> bytes:
+        """The thumbnail of a style, as a WebP file.
+
+        Raises:
+            ImpastoError: if there is no such style, or model.
+        """
+        stylizer = self._models.open(model)
+        found = stylizer.kept(style)
+        data = self._painted.get((model, style))
+        if data is None:
+            if model not in self._samples:
+                self._samples[model] = site.encoded_sample(stylizer)
+            data = site.thumbnail(stylizer, found, self._samples[model])
+            self._painted[model, style] = data
+            if len(self._painted) > _THUMBNAILS:
+                self._painted.popitem(last=False)
+        return data
+
+
+class _Logged:
+    """Application around an application: counts the answers, and tells of each in a line."""
+
+    def __init__(self, app: ASGIApp, figures: Figures, log: Callable[[str], None] | None) -> None:
+        self._app, self._figures, self._log = app, figures, log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, as ASGI has it."""
+        if scope["type"] not in ("http", "websocket"):
+            return
+        begin, status = time.monotonic(), 0
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._figures.answers[status] += 1
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            if self._log is not None and scope["path"].startswith("/api/"):
+                self._log(_line(scope, status, time.monotonic() - begin))
+
+
+# Whatever else somebody asks for may be the name of a picture.
+_KNOWN = ("/api/stylize", "/api/styles", "/api/models", "/api/health", "/api/frames")
+
+
+def _line(scope: Scope, status: int, seconds: float) -> str:
+    client = (scope.get("client") or ["?"])[0]
+    path = scope["path"] if scope["path"] in _KNOWN else "/api/..."
+    what = scope.get("method", "WebSocket")
+    told = str(status) if status else "closed"  # a socket, or whoever left before the answer
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+    return f"{stamp} {client} {what} {path} {told} {seconds:.3f} s"
+
+
+# Starlette's own words for what a path or a method that there is not comes to.
+_WORDS = {
+    "Not Found": "there is nothing here: /openapi.json tells what there is",
+    "Method Not Allowed": "that cannot be done here: /openapi.json tells what can",
+}
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    line = _WORDS.get(error.detail, error.detail)
+    headers = {**NOT_KEPT, **(error.headers or {})}
+    return JSONResponse({"error": line}, error.status_code, headers=headers)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    return refused(error)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    line = "something went wrong in the server itself, which its terminal tells more about"
+    return JSONResponse({"error": line}, 500, headers=NOT_KEPT)

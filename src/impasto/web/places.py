@@ -1,0 +1,185 @@
+"""Places for requests: a few are painted at once, a few more wait, and all others are refused.
+
+A request has its place from its first byte until its answer has been taken, so that memory is
+bounded by the number of places. Who leaves, frees the place: what waits is dropped, and what is
+being painted ends at its next step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from threading import Event
+from typing import TypeVar
+
+from impasto.errors import OptionError, WebError, counted
+from impasto.painting import Progress
+
+__all__ = ["BusyError", "Left", "Places", "Turn"]
+
+T = TypeVar("T")
+
+# The time that work takes is that of the last few.
+_REMEMBERED = 20
+
+
+class BusyError(WebError):
+    """All places are taken.
+
+    Attributes:
+        seconds: after which one should be free.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"too much is waiting to be painted: ask again in {seconds} s")
+        self.seconds = seconds
+
+
+class Left(Exception):
+    """Whoever asked has left."""
+
+
+class Turn:
+    """The turn of a piece of work, which asks between its steps whether it may go on."""
+
+    def __init__(self, seconds: float) -> None:
+        """Begin a turn that has so many seconds."""
+        self._limit, self._until = seconds, time.monotonic() + seconds
+        self._left = Event()
+
+    def end(self) -> None:
+        """End the turn: whoever asked has left."""
+        self._left.set()
+
+    def check(self, progress: Progress | None = None) -> None:
+        """Go on, or not; a :data:`impasto.painting.Watch`.
+
+        Raises:
+            Left: after :meth:`end`.
+            OptionError: if the time is up.
+
+        Example:
+            >>> Turn(10).check()
+        """
+        if self._left.is_set():
+            raise Left
+        if time.monotonic() > self._until:
+            raise OptionError(
+                f"painting takes longer than the {counted(round(self._limit), 'second')} that "
+                "there are here: give a smaller size"
+            )
+
+
+class Places:
+    """Places of a server, for one event loop.
+
+    Attributes:
+        jobs: pieces of work that are done at once.
+        queue: pieces of work that may wait.
+        painting: pieces of work that are being done.
+    """
+
+    def __init__(self, jobs: int, queue: int, seconds: float) -> None:
+        """Make the places.
+
+        Args:
+            jobs: pieces of work that are done at once, each in a thread.
+            queue: pieces that may wait.
+            seconds: that one may take.
+        """
+        self.jobs, self.queue, self.painting = jobs, queue, 0
+        self._seconds = seconds
+        self._taken = 0
+        self._turns: deque[asyncio.Future[None]] = deque()
+        self._works: deque[float] = deque(maxlen=_REMEMBERED)
+        self._pool = ThreadPoolExecutor(jobs, "impasto-paint")
+
+    @property
+    def taken(self) -> int:
+        """Places that are taken, whether anything is painted there or not."""
+        return self._taken
+
+    @property
+    def waiting(self) -> int:
+        """Pieces of work that wait for their turn."""
+        return len(self._turns)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Take a place for the block.
+
+        Raises:
+            BusyError: if none is free.
+        """
+        if self._taken >= self.jobs + self.queue:
+            raise BusyError(self.patience())
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+    def patience(self) -> int:
+        """Seconds until a place should be free: what is there, by the time that work takes."""
+        mean = sum(self._works) / len(self._works) if self._works else 1.0
+        return max(1, math.ceil(mean * (self.painting + self.waiting) / self.jobs / 2))
+
+    async def run(self, work: Callable[[Turn], T]) -> T:
+        """Do a piece of work in a thread when its turn comes, first come first served.
+
+        If the task is cancelled, what waits is dropped and what is being done ends at its next
+        step. Its thread is free for others then, and not before.
+
+        Args:
+            work: is given the turn, to ask whether it may go on.
+        """
+        if self.painting >= self.jobs or self._turns:
+            waiter = asyncio.get_running_loop().create_future()
+            self._turns.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                if not waiter.cancelled():  # its turn had just come
+                    self._done()
+                elif waiter in self._turns:
+                    self._turns.remove(waiter)
+                raise
+        else:
+            self.painting += 1
+        begin, turn = time.monotonic(), Turn(self._seconds)
+        loop = asyncio.get_running_loop()
+
+        def finished(_: Future[T]) -> None:
+            with suppress(RuntimeError):  # the server has ended meanwhile
+                loop.call_soon_threadsafe(self._done, time.monotonic() - begin)
+
+        try:
+            future = self._pool.submit(work, turn)
+        except BaseException:  # after close()
+            self._done()
+            raise
+        future.add_done_callback(finished)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(future))
+        except asyncio.CancelledError:
+            turn.end()
+            raise
+
+    def close(self) -> None:
+        """Take no more work, and wait for none."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _done(self, seconds: float | None = None) -> None:
+        if seconds is not None:
+            self._works.append(seconds)
+        while self._turns:
+            waiter = self._turns.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self.painting -= 1
