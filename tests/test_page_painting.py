@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -12,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import PACKAGES, PAGE, needs_browser, needs_packages, served
-from conftest import picture
+from conftest import make_tiny, picture
 from numpy.typing import NDArray
+from PIL import Image
 
+from impasto.controls import Controls
 from impasto.controls.affine import Affine
 from impasto.controls.moments import Moments
 from impasto.models import MODELS, find_bundle
@@ -22,23 +25,25 @@ from impasto.models.engine import open_engine
 from impasto.painting.plan import cut_tiles, far_from_borders, reach_of
 from impasto.styles.files import read_style, style_bytes
 from impasto.styles.style import Style
+from impasto.stylizer import Stylizer, stylizer_of
 
 pytestmark = [needs_browser, needs_packages]
 
 NAMES = ("fast", "quality")
+GALLERY = Path(MODELS[0].path or "").parent / "gallery"
 
 
 def write_site(folder: Path) -> None:
     """What `impasto page build` writes beside the page: models, styles and `site.json`."""
     rows = []
-    for name in NAMES:
-        bundle = find_bundle(name)
+    for name in (*NAMES, "tiny"):
+        bundle = make_tiny() if name == "tiny" else find_bundle(name)
         place = folder / name
         place.mkdir()
         for part, graph in bundle.parts.items():
             (place / f"{part}.onnx").write_bytes(graph)
         (place / "card.json").write_text(json.dumps(asdict(bundle.card)))
-        files = sorted((Path(MODELS[0].path or "").parent / "gallery" / name).iterdir())
+        files = [] if name == "tiny" else sorted((GALLERY / name).iterdir())
         styles = [
             {
                 "name": file.stem,
@@ -214,7 +219,7 @@ def test_style_files_are_those_of_python(page: Any, name: str) -> None:
 
 
 def test_style_files_of_python_are_read(page: Any) -> None:
-    path = Path(MODELS[0].path or "").parent / "gallery/fast/munch-scream.safetensors"
+    path = GALLERY / "fast/munch-scream.safetensors"
     data = path.read_bytes()
     wanted = read_style(data)
     name, model, means, stds, again = run(
@@ -329,3 +334,520 @@ def test_graphs_give_what_they_give_in_python(page: Any, name: str) -> None:
     ]
     wanted = engine.decode(features, unchanged)
     assert np.allclose(unpacked(found["image"], "<f4"), wanted.ravel(), atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def painter(page: Any) -> Any:
+    """The page with its painter, as ``painter``, and what makes photographs and looks for it."""
+    page.evaluate(
+        f"""async () => {{
+          {PACKING}
+          const {{ openPainter }} = await import("/page/painters/open.js");
+          globalThis.painter = await openPainter();
+          globalThis.photoOf = ({{ id, file, width, height }}) =>
+            ({{ id, name: id, file: new File([toBytes(file)], id), width, height }});
+          const planeOf = (plane) => plane && ({{ ...plane, data: toFloats(plane.data) }});
+          globalThis.lookOf = (look) => ({{
+            ...look,
+            masks: look.masks.map(planeOf),
+            alpha: typeof look.alpha === "number" ? look.alpha : planeOf(look.alpha),
+          }});
+        }}"""
+    )
+    return page
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, Stylizer]:
+    bundles = {name: find_bundle(name) for name in NAMES}
+    return {
+        name: stylizer_of(bundle, open_engine(bundle, name="onnxruntime", threads=1))
+        for name, bundle in bundles.items()
+    }
+
+
+Pixels = NDArray[np.uint8]
+
+
+def pixels_of(height: int, width: int, *, seed: int = 0) -> Pixels:
+    return np.rint(picture(height, width, seed=seed) * 255).astype(np.uint8)
+
+
+def png(pixels: Pixels) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def photo(pixels: Pixels, name: str) -> dict[str, Any]:
+    height, width = pixels.shape[:2]
+    return {"id": name, "file": packed(png(pixels)), "width": width, "height": height}
+
+
+def plane(values: NDArray[np.float32]) -> dict[str, Any]:
+    height, width = values.shape
+    return {"height": height, "width": width, "data": packed(values.astype(np.float32))}
+
+
+def look(model: str, *styles: str, **changed: Any) -> dict[str, Any]:
+    return {
+        "model": model,
+        "styles": list(styles),
+        "weights": [1] * len(styles),
+        "masks": [],
+        "alpha": 1,
+        "color": None,
+        "coarse": 1,
+        "styleSize": 512,
+        **changed,
+    }
+
+
+def painted(painter: Any, pixels: Pixels, wanted: dict[str, Any], *, name: str) -> Pixels:
+    """Paint in the browser, and read the file that is saved."""
+    found = run(
+        painter,
+        """
+        const options = { size: null, format: "png", quality: 90 };
+        const blob = await painter.save(photoOf(given.photo), lookOf(given.look), options);
+        return toText(new Uint8Array(await blob.arrayBuffer()));
+        """,
+        {"photo": photo(pixels, name), "look": wanted},
+    )
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(found))))
+
+
+def difference(one: Pixels, two: Pixels) -> int:
+    assert one.shape == two.shape
+    return int(np.abs(one.astype(int) - two).max())
+
+
+SIZES = [(64, 64), (256, 256), (300, 511)]
+MIX = ("munch-scream", "klimt-kiss", "marc-girl-with-cat")
+
+
+def soft_halves(height: int, width: int) -> list[NDArray[np.float32]]:
+    """Two masks of other sizes than the picture, which overlap and leave a corner free."""
+    across = np.linspace(-1, 2, 40, dtype=np.float32).clip(0, 1)
+    left = np.tile(1 - across, (30, 1))
+    right = np.tile(across, (height, 1))[:, np.arange(width) * 40 // width]
+    right[: height // 4, -width // 4 :] = 0
+    return [left, right]
+
+
+def cases(height: int, width: int) -> dict[str, dict[str, Any]]:
+    """Controls of Python by what they show."""
+    ramp = np.linspace(0, 1.5, 50, dtype=np.float32)[:, None] * np.ones(20, np.float32)
+    return {
+        "one": {},
+        "stronger": {"alpha": 1.4},
+        "weights": {"weights": [3, 0, 1]},
+        "alpha map": {"alpha": ramp},
+        "masks": {"masks": soft_halves(height, width)},
+        "luminance": {"color": "luminance", "alpha": 0.8},
+        "coarse": {"coarse": 2.0},
+        "all": {
+            "weights": [1, 2],
+            "masks": soft_halves(height, width),
+            "alpha": ramp,
+            "color": "luminance",
+            "coarse": 1.5,
+        },
+    }
+
+
+def styles_for(controls: dict[str, Any]) -> tuple[str, ...]:
+    count = len(controls.get("weights", ())) or len(controls.get("masks", ())) or 1
+    return MIX[:count]
+
+
+def look_for(model: str, controls: dict[str, Any]) -> dict[str, Any]:
+    changed = dict(controls)
+    if "masks" in changed:
+        changed["masks"] = [plane(mask) for mask in changed["masks"]]
+    if isinstance(changed.get("alpha"), np.ndarray):
+        changed["alpha"] = plane(changed["alpha"])
+    return look(model, *styles_for(controls), **changed)
+
+
+def in_python(
+    model: Stylizer, pixels: Pixels, styles: Any, controls: Controls, **options: Any
+) -> Pixels:
+    image = pixels[..., :3].astype(np.float32) / 255
+    if pixels.shape[2] == 4:
+        options["opacity"] = pixels[..., 3].astype(np.float32) / 255
+    found = model.paint(image, styles, controls, **options).image
+    return np.rint(found * 255).astype(np.uint8)
+
+
+def gallery(model: Stylizer, names: tuple[str, ...]) -> list[Any]:
+    return [model.find(name) for name in names]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_pictures_are_those_of_python(
+    painter: Any, models: dict[str, Stylizer], name: str, size: tuple[int, int]
+) -> None:
+    pixels = pixels_of(*size, seed=1)
+    for what, controls in cases(*size).items():
+        if name == "quality" and max(size) > 64 and what not in ("one", "all"):
+            continue  # the other model has shown it
+        styles = gallery(models[name], styles_for(controls))
+        wanted = in_python(models[name], pixels, styles, Controls(**controls))
+        found = painted(painter, pixels, look_for(name, controls), name=f"{name} {size}")
+        assert difference(found, wanted) <= 2, what
+
+
+def test_what_is_transparent_stays_and_does_not_count(
+    painter: Any, models: dict[str, Stylizer]
+) -> None:
+    pixels = np.dstack([pixels_of(120, 90, seed=2), np.full((120, 90), 255, np.uint8)])
+    pixels[:50, :40, 3] = 0
+    pixels[:50, :40, :3] = (255, 0, 255)  # a color that would be seen in the statistics
+    pixels[50:70, :40, 3] = np.linspace(10, 250, 20, dtype=np.uint8)[:, None]
+    styles = gallery(models["fast"], MIX[:1])
+    wanted = in_python(models["fast"], pixels, styles, Controls())
+    found = painted(painter, pixels, look("fast", MIX[0]), name="cut out")
+    assert np.array_equal(found[..., 3], pixels[..., 3])
+    assert np.array_equal(found[:50, :40, :3], pixels[:50, :40, :3])
+    assert difference(found[..., :3], wanted) <= 2
+
+
+def test_a_picture_without_contrast_is_given_a_tone_and_no_pattern(
+    painter: Any, models: dict[str, Stylizer]
+) -> None:
+    for spread in (0, 9):
+        pixels = np.full((80, 96, 3), (90, 120, 200), np.uint8)
+        pixels[40:] += np.uint8(spread)
+        wanted = in_python(models["fast"], pixels, gallery(models["fast"], MIX[:1]), Controls())
+        found = painted(painter, pixels, look("fast", MIX[0]), name=f"plain {spread}")
+        assert difference(found, wanted) <= 2
+
+
+def test_strength_0_is_the_photograph_bit_for_bit(painter: Any) -> None:
+    pixels = np.random.default_rng(4).integers(0, 256, (70, 50, 3), dtype=np.uint8)
+    half = np.tile(np.repeat(np.float32([0, 1]), 25), (70, 1))
+    left = painted(painter, pixels, look("fast", MIX[0], masks=[plane(half)]), name="noise")
+    assert np.array_equal(left[:, :25], pixels[:, :25])
+    assert difference(left[:, 25:], pixels[:, 25:]) > 20
+    for changed in ({"alpha": 0}, {"alpha": 0, "coarse": 3}, {"alpha": 0, "color": "luminance"}):
+        found = painted(painter, pixels, look("fast", MIX[0], **changed), name="noise")
+        assert np.array_equal(found, pixels), changed
+
+
+def add_style(painter: Any, data: bytes, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = run(
+        painter,
+        "return painter.addStyle(new File([toBytes(given.data)], given.name), given.name);",
+        {"data": packed(data), "name": name},
+    )
+    return found
+
+
+def saved_style(painter: Any, name: str, model: str, size: int = 512) -> bytes:
+    text = run(
+        painter,
+        """
+        const blob = await painter.saveStyle(given.name, given.model, given.size);
+        return toText(new Uint8Array(await blob.arrayBuffer()));
+        """,
+        {"name": name, "model": model, "size": size},
+    )
+    return base64.b64decode(text)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_own_pictures_are_read_as_styles(
+    painter: Any, models: dict[str, Stylizer], name: str
+) -> None:
+    style = pixels_of(90, 130, seed=5)[..., ::-1] // 2
+    clear = np.dstack([style, np.full(style.shape[:2], 255, np.uint8)])
+    clear[:30, :50] = 0
+    pixels = pixels_of(64, 80, seed=1)
+    for picture_of, size in ((style, 512), (style, 64), (clear, 64)):
+        info = add_style(painter, png(picture_of), "My style.png")
+        assert (info["title"], info["own"], info["picture"]) == ("My style", True, True)
+        made = models[name].style(Image.fromarray(picture_of), size=size)
+        wanted = in_python(models[name], pixels, made, Controls())
+        found = painted(painter, pixels, look(name, info["id"], styleSize=size), name="small")
+        assert difference(found, wanted) <= 2
+        # What is saved is what Python reads and paints the same with.
+        kept = read_style(saved_style(painter, info["id"], name, size))
+        assert (kept.name, kept.model, kept.model_name) == (
+            "My style.png",
+            models[name].identity,
+            name,
+        )
+        assert 120 < max(Image.open(io.BytesIO(kept.thumbnail or b"")).size) <= 128
+        assert difference(in_python(models[name], pixels, kept, Controls()), wanted) <= 1
+
+
+COLORS = ("monge-kantorovich", "cholesky", "eigen", "coral", "only")
+
+
+def test_color_methods_that_need_the_picture_of_a_style(
+    painter: Any, models: dict[str, Stylizer]
+) -> None:
+    style = pixels_of(80, 80, seed=6) // 2 + 40
+    pixels = pixels_of(96, 64, seed=1)
+    info = add_style(painter, png(style), "colors.png")
+    source = models["fast"].prepare(Image.fromarray(style), Controls(color="eigen"))
+    for color in COLORS:
+        controls = Controls(color=color, alpha=0.9)
+        wanted = in_python(models["fast"], pixels, source, controls)
+        found = painted(
+            painter, pixels, look("fast", info["id"], color=color, alpha=0.9), name="colors"
+        )
+        assert difference(found, wanted) <= 2, color
+
+
+def test_style_files_are_taken_and_given(painter: Any, models: dict[str, Stylizer]) -> None:
+    data = (GALLERY / "fast/monet-waterlilies.safetensors").read_bytes()
+    assert saved_style(painter, "monet-waterlilies", "fast") == data
+    info = add_style(painter, data, "mine.safetensors")
+    assert (info["own"], info["picture"]) == (True, False)
+    assert saved_style(painter, info["id"], "fast") == data
+    pixels = pixels_of(64, 64)
+    assert np.array_equal(
+        painted(painter, pixels, look("fast", info["id"]), name="64"),
+        painted(painter, pixels, look("fast", "monet-waterlilies"), name="64"),
+    )
+    listed = {
+        name: [each["id"] for each in run(painter, "return painter.styles(given);", name)]
+        for name in NAMES
+    }
+    assert info["id"] in listed["fast"] and info["id"] not in listed["quality"]
+    assert len(set(listed["fast"])) > 40 and "munch-scream" in listed["quality"]
+
+
+def refused(page: Any, body: str, argument: Any = None) -> tuple[str, str]:
+    name, message = run(
+        page,
+        f"""
+        try {{ {body} }} catch (error) {{ return [error.name, error.message]; }}
+        return ["none", ""];
+        """,
+        argument,
+    )
+    return name, message
+
+
+def test_what_cannot_be_done_is_said_in_one_sentence(painter: Any) -> None:
+    paint = """
+        const options = { size: null };
+        await painter.paint(photoOf(given.photo), lookOf(given.look), options);
+    """
+    small = photo(pixels_of(64, 64), "photo")
+    cases = [
+        (look("fast", "no-such-style"), "There is no style 'no-such-style' for the model 'fast'."),
+        (look("slow", MIX[0]), "This page has no model 'slow', but fast, quality, tiny."),
+        (look("fast", MIX[0], color="cholesky"), "of 'Munch Scream' only its numbers are here"),
+        (look("fast", MIX[0], weights=[1, 2]), "one weight for each style"),
+        (look("fast", MIX[0], color="sepia"), "There is no color method sepia"),
+    ]
+    for wanted, part in cases:
+        name, message = refused(painter, paint, {"photo": small, "look": wanted})
+        assert name == "PaintError" and part in message and "\n" not in message, message
+    tiny = {"photo": photo(pixels_of(12, 40), "tiny.png"), "look": look("fast", MIX[0])}
+    name, message = refused(painter, paint, tiny)
+    assert (name, message) == (
+        "PaintError",
+        "tiny.png has 40 x 12 pixels: at least 16 x 16 are needed.",
+    )
+    add = "await painter.addStyle(new File([toBytes(given.data)], given.name), given.name);"
+    nothing = np.zeros((40, 40, 4), np.uint8)
+    quality = GALLERY / "quality/klimt-kiss.safetensors"
+    other = quality.read_bytes().replace(b"a8e5ec0eb821d1b6", b"a8e5ec0eb821d1b7")
+    for data, file, part in (
+        (png(nothing), "nothing.png", "nothing.png is transparent everywhere"),
+        (b"no picture", "words.jpg", "words.jpg"),
+        (b"no style", "words.safetensors", "words.safetensors is not a style that can be used"),
+        (other, "other.safetensors", "other.safetensors was made for the model 'quality' (a8e5"),
+    ):
+        name, message = refused(painter, add, {"data": packed(data), "name": file})
+        assert name == "PaintError" and part in message, message
+
+
+# Paints pictures whole and in tiles, with features kept and not, and where memory runs out.
+TILED = """
+  const { openRuntime } = await import("/page/models/runtime.js");
+  const { Model } = await import("/page/models/model.js");
+  const { paintPixels, styleMoments } = await import("/page/painting/adain.js");
+  const { PixelSource } = await import("/page/images/windows.js");
+  const site = await (await fetch("/site.json")).json();
+  const wasm = new URL(site.runtime.wasm, document.baseURI).href;
+  const runtime = await openRuntime({ wasm, webgpu: null });
+  const row = site.models.find((each) => each.name === given.model);
+  const model = await Model.open(row, document.baseURI, runtime);
+  const { width, height } = given;
+  const source = (text) => new PixelSource({
+    width, height, data: new Uint8ClampedArray(toBytes(text).buffer),
+  });
+  const styles = [];
+  for (const text of given.styles) styles.push({ moments: await styleMoments(model, source(text)) });
+  const controls = (changed) => ({
+    alpha: 1, weights: null, color: null, coarse: 1, ...changed,
+    masks: changed.masks.map((mask) => mask && { ...mask, data: toFloats(mask.data) }),
+  });
+  const apart = (one, two) =>
+    one.data.reduce((most, each, i) => Math.max(most, Math.abs(each - two.data[i])), 0);
+  let refused = 0;
+  const scarce = Object.assign(Object.create(model), {
+    encode(planes, ...size) {
+      if (planes.length <= 3 * given.most) return model.encode(planes, ...size);
+      refused++;
+      throw new RangeError("Array buffer allocation failed");
+    },
+  });
+  const ways = {
+    kept: [model, { tile: given.tile }],
+    "not kept": [model, { tile: given.tile, memory: 1 }],
+    scarce: [scarce, {}],
+  };
+  const found = {};
+  for (const [name, { pixels, changed }] of Object.entries(given.cases)) {
+    const own = styles.slice(0, changed.masks.length || 1);
+    const whole = await paintPixels(model, source(pixels), own, controls(changed));
+    for (const way of given.ways) {
+      const [painter, limits] = ways[way];
+      let content = null;
+      const shares = [];
+      const options = {
+        ...limits, keep: (each) => { content = each; }, watch: (share) => { shares.push(share); },
+      };
+      const tiled = await paintPixels(painter, source(pixels), own, controls(changed), options);
+      const again = await paintPixels(painter, source(pixels), own, controls(changed), { content });
+      found[`${name}, ${way}`] = {
+        apart: apart(whole, tiled), again: apart(tiled, again), tiles: content.tiles.length,
+        kept: content.features !== null, last: shares.at(-1),
+        rising: shares.every((each, i) => i === 0 || each >= shares[i - 1]),
+      };
+    }
+  }
+  return { found, refused };
+"""
+
+
+def tiled(page: Any, model: str, ways: list[str], sizes: tuple[int, int, int, int]) -> Any:
+    height, width, tile, most = sizes
+    opaque = np.full((height, width), 255, np.uint8)
+    pixels = np.dstack([pixels_of(height, width, seed=7), opaque])
+    clear = pixels.copy()
+    clear[height // 3 : height // 2, width // 3 : width * 2 // 3, 3] = 0
+    styles = [np.dstack([pixels_of(height, width, seed=seed) // 2, opaque]) for seed in (8, 9)]
+    mask = plane(soft_halves(height, width)[1])
+    cases = {
+        "one": {"pixels": packed(pixels), "changed": {"masks": []}},
+        "clear": {"pixels": packed(clear), "changed": {"masks": []}},
+        "masks": {"pixels": packed(pixels), "changed": {"masks": [mask, None]}},
+        "coarse": {"pixels": packed(pixels), "changed": {"masks": [], "coarse": 2}},
+    }
+    given = {
+        "model": model,
+        "height": height,
+        "width": width,
+        "tile": tile,
+        "most": most,
+        "ways": ways,
+        "styles": [packed(style) for style in styles],
+        "cases": cases if model == "tiny" else {"one": cases["one"]},
+    }
+    return run(page, TILED, given)
+
+
+@pytest.mark.parametrize(
+    ("model", "ways", "sizes"),
+    [
+        ("tiny", ["kept", "not kept", "scarce"], (330, 410, 64, 320 * 320)),
+        ("fast", ["not kept"], (200, 240, 128, 0)),
+    ],
+    ids=["tiny", "fast"],
+)
+def test_a_picture_in_tiles_is_that_in_one_piece(
+    page: Any, model: str, ways: list[str], sizes: tuple[int, int, int, int]
+) -> None:
+    answer = tiled(page, model, ways, sizes)
+    for what, facts in answer["found"].items():
+        assert facts["apart"] <= 1 and facts["again"] <= 1, what
+        assert facts["tiles"] > 1 and facts["rising"] and facts["last"] == 1, what
+        assert facts["kept"] is what.endswith(", kept"), what
+    assert (answer["refused"] > 0) is ("scarce" in ways)
+
+
+def test_a_picture_for_which_no_memory_suffices_is_refused(page: Any) -> None:
+    name, message = refused(
+        page,
+        """
+        const { paintPixels } = await import("/page/painting/adain.js");
+        const { PixelSource } = await import("/page/images/windows.js");
+        const data = new Uint8ClampedArray(4 * 600 * 400).map((_, i) => i % 255);
+        const encode = () => { throw new Error("failed to call OrtRun(): std::bad_alloc"); };
+        const source = new PixelSource({ width: 600, height: 400, data });
+        const controls = { alpha: 1, weights: null, masks: [], color: null, coarse: 1 };
+        await paintPixels({ card: given, encode }, source, [{ moments: [] }], controls);
+        """,
+        asdict(find_bundle("fast").card),
+    )
+    assert (name, message) == (
+        "PaintError",
+        "A picture of 600 x 400 pixels needs more memory than this browser gives: choose a smaller "
+        "size.",
+    )
+
+
+def test_the_newest_picture_wins_and_work_can_be_cancelled(painter: Any) -> None:
+    found = run(
+        painter,
+        """
+        const large = photoOf(given.large);
+        const small = photoOf(given.small);
+        const wanted = lookOf(given.look);
+        const outcome = (promise) => promise.then(
+          ({ bitmap }) => [bitmap.width, bitmap.height], (error) => error.name);
+        const strength = (alpha) => ({ ...wanted, alpha });
+        const paint = (photo, alpha, options = {}) =>
+          outcome(painter.paint(photo, strength(alpha), { size: null, ...options }));
+        // One that takes long, two that are overtaken, and the newest.
+        const many = await Promise.all([
+          paint(large, 1), paint(small, 0.5), paint(small, 0.6), paint(small, 0.7),
+        ]);
+        // A small one that runs already is finished.
+        const first = paint(small, 0.8);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        const pair = await Promise.all([first, paint(small, 0.9)]);
+        // Files that are saved wait for their turn, and none takes the place of another.
+        const save = (alpha) => painter.save(small, strength(alpha), {
+          size: null, format: "jpeg", quality: 90 }).then((blob) => blob.type);
+        const saves = await Promise.all([save(0.2), save(0.3), paint(small, 0.4)]);
+        const shares = [];
+        const controller = new AbortController();
+        const start = performance.now();
+        const cancelled = paint(large, 1.1, {
+          signal: controller.signal,
+          watch(share) { shares.push(share); controller.abort(); },
+        });
+        const stopped = await cancelled;
+        const reduced = await paint(large, 1, { size: 100 });
+        const bitmap = await createImageBitmap(small.file);
+        const frames = await Promise.all([1, 0.5].map(async (alpha) =>
+          painter.paintFrame(await createImageBitmap(small.file), strength(alpha))));
+        bitmap.close();
+        painter.forget(large);
+        return {
+          many, pair, saves, stopped, shares: shares.length, reduced,
+          frames: frames.map(({ width, height }) => [width, height]),
+        };
+        """,
+        {
+            "large": photo(pixels_of(1000, 1200), "large"),
+            "small": photo(pixels_of(64, 80), "overtaken"),
+            "look": look("fast", MIX[0]),
+        },
+    )
+    assert found["many"] == ["AbortError", "AbortError", "AbortError", [80, 64]]
+    assert found["pair"][1] == [80, 64]
+    assert found["saves"] == ["image/jpeg", "image/jpeg", [80, 64]]
+    assert found["stopped"] == "AbortError" and found["shares"] == 1
+    assert found["reduced"] == [120, 100]
+    assert found["frames"] == [[80, 64], [80, 64]]
