@@ -1,0 +1,69 @@
+// @ts-check
+import { DEFAULTS, RANGES } from "../state/settings.js";
+import { find, make, percent } from "./dom.js";
+import { Slider } from "./slider.js";
+
+/** @typedef {import("../state/session.js").Session} Session */
+
+/**
+ * Strength, which is always at hand, and the strokes: their size, and the network that paints.
+ *
+ * @param {Session} session
+ */
+export function strokes(session) {
+  const { store } = session;
+  const alpha = new Slider({
+    label: "Strength",
+    range: RANGES.alpha,
+    start: DEFAULTS.alpha,
+    words: percent,
+    turned: (value, transient) => store.set({ alpha: value }, { transient }),
+  });
+  find("strength", HTMLElement).append(alpha.element);
+
+  const coarse = new Slider({
+    label: "Stroke size",
+    range: RANGES.coarse,
+    start: DEFAULTS.coarse,
+    words: (value) => `${value} ×`,
+    turned: (value, transient) => store.set({ coarse: value }, { transient }),
+    hint: "How many times as large the strokes become.",
+  });
+  const styleSize = new Slider({
+    label: "Style size",
+    range: RANGES.styleSize,
+    start: DEFAULTS.styleSize,
+    words: (value) => `${value} px`,
+    turned: (value, transient) => store.set({ styleSize: value }, { transient }),
+    hint: "",
+  });
+  const hint = make("p", { className: "hint" });
+  styleSize.element.append(hint);
+
+  const models = make("fieldset", { className: "choices" }, make("legend", {}, "Painter"));
+  for (const { name, title } of session.painter.site.models) {
+    const input = make("input", { type: "radio", name: "model", value: name });
+    input.addEventListener("change", () => store.set({ model: name }));
+    models.append(make("label", { className: "choice" }, input, make("span", {}, title)));
+  }
+  models.hidden = session.painter.site.models.length < 2;
+  find("part-strokes", HTMLElement).append(coarse.element, styleSize.element, models);
+
+  function show() {
+    const { settings } = store;
+    alpha.value = settings.alpha;
+    coarse.value = settings.coarse;
+    styleSize.value = settings.styleSize;
+    const pictures = session.chosen.some(({ picture }) => picture);
+    styleSize.disabled = !pictures;
+    hint.textContent = pictures
+      ? "Shorter side that the picture of the style is reduced to: smaller gives finer strokes."
+      : "For styles that are pictures of your own: those of the gallery were read once.";
+    for (const input of models.querySelectorAll("input")) {
+      input.checked = input.value === settings.model;
+    }
+  }
+  store.addEventListener("change", show);
+  session.addEventListener("styles", show);
+  show();
+}
