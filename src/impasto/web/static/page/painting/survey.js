@@ -4,11 +4,10 @@
  * painting/survey.py.
  */
 import { enough } from "../controls/moments.js";
-import { merged, momentsOf, paletteOf } from "../controls/color/index.js";
+import { ColorMoments, paletteOf } from "../controls/color/index.js";
 import { ScaledSource } from "../images/windows.js";
 
 /**
- * @typedef {import("../types").ColorMoments} ColorMoments
  * @typedef {import("../types").Source} Source
  * @typedef {import("../types").Span} Span
  * @typedef {{rows: Span, columns: Span}} Area
@@ -61,7 +60,7 @@ class Counts {
       this._count += total;
     }
     const found = look(image, counts);
-    this.colors = this.colors === null ? found : merged(this.colors, found);
+    this.colors = this.colors === null ? found : this.colors.merge(found);
   }
 
   get enough() {
@@ -79,7 +78,9 @@ class Counts {
  * @returns {Survey}
  */
 export function survey(source, regions, color, tiles) {
-  const look = color === "only" ? paletteOf : momentsOf;
+  /** @param {Float32Array} image @param {Float32Array | null} counts */
+  const moments = (image, counts) => ColorMoments.of(image, counts);
+  const look = color === "only" ? paletteOf : moments;
   const [everywhere, visible, fill] = [new Counts(), new Counts(), new Counts()];
   const parts = regions.map(() => new Counts());
   let [low, high] = [Infinity, -Infinity];
@@ -93,7 +94,7 @@ export function survey(source, regions, color, tiles) {
         if (each > high) high = each;
         if (each <= 0) hidden = true;
       }
-      fill.add(image, alpha, momentsOf);
+      fill.add(image, alpha, moments);
     }
     if (color === null) continue;
     everywhere.add(image, null, look);
