@@ -26,7 +26,7 @@ const ROWS = 64;
  *
  * @typedef {object} Survey
  * @property {boolean} opacity whether some of the picture counts less than the rest
- * @property {number[] | null} fill the mean color of what can be seen, for the rest; null if
+ * @property {Float64Array | null} fill the mean color of what can be seen, for the rest; null if
  *   nothing is to be filled
  * @property {ColorMoments[]} colors for each style those of the photograph that a color method
  *   takes; empty without one
