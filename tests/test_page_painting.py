@@ -685,7 +685,9 @@ TILED = """
     width, height, data: new Uint8ClampedArray(toBytes(text).buffer),
   });
   const styles = [];
-  for (const text of given.styles) styles.push({ moments: await styleMoments(model, source(text)) });
+  for (const text of given.styles) {
+    styles.push({ moments: await styleMoments(model, source(text)) });
+  }
   const controls = (changed) => ({
     alpha: 1, weights: null, color: null, coarse: 1, ...changed,
     masks: changed.masks.map((mask) => mask && { ...mask, data: toFloats(mask.data) }),
@@ -812,6 +814,13 @@ def test_the_newest_picture_wins_and_work_can_be_cancelled(painter: Any) -> None
         const many = await Promise.all([
           paint(large, 1), paint(small, 0.5), paint(small, 0.6), paint(small, 0.7),
         ]);
+        // A preview comes before what it is a preview of.
+        const order = [];
+        const noted = (promise, name) => promise.then((size) => (order.push(name), size));
+        await Promise.all([
+          noted(paint(small, 0.25), "first"), noted(paint(large, 0.35, { size: 64 }), "preview"),
+          noted(paint(large, 0.35, { size: 128 }), "whole"),
+        ]);
         // A small one that runs already is finished.
         const first = paint(small, 0.8);
         await new Promise((resolve) => setTimeout(resolve, 1));
@@ -835,7 +844,7 @@ def test_the_newest_picture_wins_and_work_can_be_cancelled(painter: Any) -> None
         bitmap.close();
         painter.forget(large);
         return {
-          many, pair, saves, stopped, shares: shares.length, reduced,
+          many, pair, order, saves, stopped, shares: shares.length, reduced,
           frames: frames.map(({ width, height }) => [width, height]),
         };
         """,
@@ -846,6 +855,7 @@ def test_the_newest_picture_wins_and_work_can_be_cancelled(painter: Any) -> None
         },
     )
     assert found["many"] == ["AbortError", "AbortError", "AbortError", [80, 64]]
+    assert found["order"] == ["first", "preview", "whole"]
     assert found["pair"][1] == [80, 64]
     assert found["saves"] == ["image/jpeg", "image/jpeg", [80, 64]]
     assert found["stopped"] == "AbortError" and found["shares"] == 1

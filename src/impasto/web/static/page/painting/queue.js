@@ -10,16 +10,19 @@
 
 const RANKS = /** @type {Kind[]} */ (["frame", "paint", "save"]);
 
+/** A result of more pixels takes so long that a newer one ends it. */
+const LONG_PIXELS = 1_000_000;
+
 /** A job that waits or runs. */
 export class Job {
   /**
    * @param {Kind} kind
-   * @param {boolean} long whether a newer picture to be shown ends it while it runs
+   * @param {number} pixels of the result
    * @param {(job: Job) => Promise<unknown>} work
    */
-  constructor(kind, long, work) {
+  constructor(kind, pixels, work) {
     this.kind = kind;
-    this.long = long;
+    this.pixels = pixels;
     this.work = work;
     this.ended = false;
     /** @type {(value: any) => void} */
@@ -50,8 +53,8 @@ export class Queue {
 
   /**
    * Do some work when its turn comes. The newest picture to be shown takes the place of those that
-   * wait, and of one that takes long; a short one is finished, so that something is seen while a
-   * slider moves.
+   * wait, but for smaller ones, which are its previews, and of one that takes long; a short one is
+   * finished, so that something is seen while a slider moves.
    *
    * @template T
    * @param {Job} job
@@ -59,8 +62,11 @@ export class Queue {
    */
   add(job) {
     if (job.kind === "paint") {
-      for (const other of this._waiting.filter((each) => each.kind === "paint")) this.end(other);
-      if (this._running?.kind === "paint" && this._running.long) this.end(this._running);
+      const { pixels } = job;
+      const shown = this._waiting.filter((each) => each.kind === "paint" && each.pixels >= pixels);
+      for (const other of shown) this.end(other);
+      const running = this._running;
+      if (running?.kind === "paint" && running.pixels > LONG_PIXELS) this.end(running);
     }
     const promise = new Promise((resolve, reject) => {
       job.resolve = resolve;

@@ -4,7 +4,7 @@
  * is done with them. Lives in the worker.
  */
 import { PaintError } from "../errors.js";
-import { findMethod } from "../controls/color/index.js";
+import { needsModel, needsPicture } from "../controls/color/index.js";
 import { MIN_SIDE } from "../controls/coarse.js";
 import { decodePixels } from "../images/decoding.js";
 import { encode, withMetadata } from "../images/encoding.js";
@@ -169,7 +169,7 @@ export class Studio {
     const key = `${place} ${lookKey(look)}`;
     if (this._last?.key === key) return this._last.pixels;
     this._last = null;
-    const fetching = this._models.has(look.model) || isPalette(look) ? 0 : FETCHING_SHARE;
+    const fetching = this._models.has(look.model) || !needsModel(look.color) ? 0 : FETCHING_SHARE;
     if (fetching > 0) await this._model(look.model, part(watch, 0, fetching));
     const pixels = await this._photograph(place, photo, whole === "" ? null : size);
     await watch(fetching);
@@ -213,13 +213,13 @@ export class Studio {
    * @returns {Promise<Pixels>}
    */
   async _painted(source, look, watch, key = null) {
-    if (isPalette(look)) {
+    if (!needsModel(look.color)) {
       const pictures = [];
       for (const id of look.styles) pictures.push((await this._picture(id, look)).picture);
       return collected(paintPalette(source, pictures, look, watch), source);
     }
     const model = await this._model(look.model);
-    const matching = look.color !== null && findMethod(look.color).needsPicture;
+    const matching = needsPicture(look.color);
     /** @type {StyleValue[]} */
     const styles = [];
     for (const id of look.styles) {
@@ -408,15 +408,6 @@ export class Studio {
     this._pixels.set(key, pixels, pixels.data.length);
     return pixels;
   }
-}
-
-/**
- * Whether only colors change, for which no model is needed.
- *
- * @param {Look} look
- */
-function isPalette({ color }) {
-  return color !== null && findMethod(color).stage === "after";
 }
 
 /**

@@ -4,7 +4,7 @@
  * painting/survey.py.
  */
 import { enough } from "../controls/moments.js";
-import { ColorMoments, paletteOf } from "../controls/color/index.js";
+import { ColorMoments, needsModel, paletteOf } from "../controls/color/index.js";
 import { ScaledSource } from "../images/windows.js";
 
 /**
@@ -34,6 +34,9 @@ const ROWS = 64;
 
 /** @type {Survey} a picture of which all can be seen */
 export const OPAQUE = { opacity: false, fill: null, colors: [] };
+
+/** @type {(image: Float32Array, counts: Float32Array | null) => ColorMoments} */
+const colorsOf = (image, counts) => ColorMoments.of(image, counts);
 
 /** Colors of the pixels that count, and how many pixels these are worth. */
 class Counts {
@@ -78,9 +81,7 @@ class Counts {
  * @returns {Survey}
  */
 export function survey(source, regions, color, tiles) {
-  /** @param {Float32Array} image @param {Float32Array | null} counts */
-  const moments = (image, counts) => ColorMoments.of(image, counts);
-  const look = color === "only" ? paletteOf : moments;
+  const look = needsModel(color) ? colorsOf : paletteOf;
   const [everywhere, visible, fill] = [new Counts(), new Counts(), new Counts()];
   const parts = regions.map(() => new Counts());
   let [low, high] = [Infinity, -Infinity];
@@ -94,7 +95,7 @@ export function survey(source, regions, color, tiles) {
         if (each > high) high = each;
         if (each <= 0) hidden = true;
       }
-      fill.add(image, alpha, moments);
+      fill.add(image, alpha, colorsOf);
     }
     if (color === null) continue;
     everywhere.add(image, null, look);

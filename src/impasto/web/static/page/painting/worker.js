@@ -17,9 +17,6 @@ import { Studio } from "./studio.js";
 /** The worker itself, which the types of the page do not know. */
 const scope = /** @type {MessagePort} */ (/** @type {unknown} */ (globalThis));
 
-/** A result of more pixels takes so long that a newer one ends it. */
-const LONG_PIXELS = 1_000_000;
-
 const queue = new Queue();
 
 /** @type {Map<number, Job>} */
@@ -87,7 +84,7 @@ async function answer(id, call, given) {
 function started(id, call, given) {
   const kind = QUEUED[call];
   if (kind === undefined) return CALLS[call](given, () => {});
-  const job = new Job(kind, isLong(given), (own) =>
+  const job = new Job(kind, pixelsOfResult(given), (own) =>
     CALLS[call](given, async (share) => {
       scope.postMessage({ id, share });
       await own.turn();
@@ -98,11 +95,11 @@ function started(id, call, given) {
 }
 
 /** @param {any} given */
-function isLong({ photo, size }) {
-  if (!photo) return false;
+function pixelsOfResult({ photo, size }) {
+  if (!photo) return 0;
   const { width, height } = photo;
   const scale = size ? size / Math.min(width, height) : 1;
-  return width * height * scale * scale > LONG_PIXELS;
+  return width * height * scale * scale;
 }
 
 /**
