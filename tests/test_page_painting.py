@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import PACKAGES, PAGE, needs_browser, needs_packages, served
+from browser import PACKAGES, PAGE, chromium, needs_browser, needs_packages, served
 from conftest import make_tiny, picture
 from numpy.typing import NDArray
 from PIL import Image
@@ -72,12 +72,21 @@ def write_site(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The page's modules, both models and the engine, served as a plain static server does."""
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     write_site(folder)
-    roots = {"/": folder, "/page/": PAGE, "/runtime/": PACKAGES / "onnxruntime-web/dist"}
-    with served(roots) as found:
+    return folder
+
+
+def roots_of(site: Path) -> dict[str, Path]:
+    """The page's modules, its models and the engine, by their addresses."""
+    return {"/": site, "/page/": PAGE, "/runtime/": PACKAGES / "onnxruntime-web/dist"}
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    """All of it, served as a plain static server does."""
+    with served(roots_of(site)) as found:
         yield found
 
 
@@ -338,7 +347,13 @@ def test_graphs_give_what_they_give_in_python(page: Any, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def painter(page: Any) -> Any:
-    """The page with its painter, as ``painter``, and what makes photographs and looks for it."""
+    """The page with its painter."""
+    open_painter(page)
+    return page
+
+
+def open_painter(page: Any) -> None:
+    """Open ``painter`` in a page, and give it what makes photographs and looks for it."""
     page.evaluate(
         f"""async () => {{
           {PACKING}
@@ -354,7 +369,6 @@ def painter(page: Any) -> Any:
           }});
         }}"""
     )
-    return page
 
 
 @pytest.fixture(scope="module")
@@ -861,3 +875,74 @@ def test_the_newest_picture_wins_and_work_can_be_cancelled(painter: Any) -> None
     assert found["stopped"] == "AbortError" and found["shares"] == 1
     assert found["reduced"] == [120, 100]
     assert found["frames"] == [[80, 64], [80, 64]]
+
+
+POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; "
+    "media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self'"
+)
+
+
+def test_an_isolated_page_paints_the_same_in_several_threads_under_its_policy(
+    browser: Any, address: str, painter: Any, site: Path
+) -> None:
+    pixels = pixels_of(64, 64)
+    wanted = painted(painter, pixels, look("fast", MIX[0]), name="64")
+    headers = {
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Embedder-Policy": "require-corp",
+        "Content-Security-Policy": POLICY,
+    }
+    with served(roots_of(site), headers) as isolated:
+        context = browser.new_context()
+        page = context.new_page()
+        refused_by_policy: list[str] = []
+        page.on("console", lambda message: refused_by_policy.append(message.text))
+        page.goto(f"{isolated}/index.html")
+        assert page.evaluate("crossOriginIsolated")
+        threads, cores = run(
+            page,
+            """
+            const { threadCount } = await import("/page/models/runtime.js");
+            return [threadCount(), navigator.hardwareConcurrency];
+            """,
+        )
+        assert threads == min(4, cores)
+        open_painter(page)
+        found = painted(page, pixels, look("fast", MIX[0]), name="64")
+        context.close()
+    assert refused_by_policy == []
+    assert difference(found, wanted) <= 1
+
+
+def test_graphics_cards_are_used_where_there_are_real_ones(address: str) -> None:
+    flags = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
+    with chromium(*flags) as browser:
+        page = browser.new_page()
+        page.goto(f"{address}/index.html")
+        if not run(page, "return Boolean(await navigator.gpu?.requestAdapter());"):
+            pytest.skip("this Chromium has no adapter, not even one in software")
+        chosen, provider, apart = run(
+            page,
+            """
+            const { openRuntime } = await import("/page/models/runtime.js");
+            const { Model } = await import("/page/models/model.js");
+            const at = (name) => new URL(`/runtime/${name}`, document.baseURI).href;
+            const wasm = at("ort.wasm.min.mjs");
+            const webgpu = at("ort.webgpu.min.mjs");
+            const site = await (await fetch("/site.json")).json();
+            const encoded = async (runtime) => {
+              const model = await Model.open(site.models[0], document.baseURI, runtime);
+              const planes = Float32Array.from({ length: 3 * 32 * 32 }, (_, i) => (i % 97) / 96);
+              return (await model.encode(planes, 32, 32)).features[0].data;
+            };
+            // This one computes on the processor, where the other build is quicker.
+            const one = await openRuntime({ wasm, webgpu });
+            const other = await openRuntime({ wasm, webgpu }, { software: true });
+            const [a, b] = [await encoded(one), await encoded(other)];
+            const apart = a.reduce((most, each, i) => Math.max(most, Math.abs(each - b[i])), 0);
+            return [one.provider, other.provider, apart];
+            """,
+        )
+    assert (chosen, provider) == ("wasm", "webgpu")
+    assert apart < 1e-3
