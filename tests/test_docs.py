@@ -39,6 +39,7 @@ from PIL import Image
 import impasto
 from impasto.cli import cli, main
 from impasto.video.timeline import read_timeline
+from impasto.web.packages import FILMS, RUNTIME
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("examples", "trained", "recipes", "experiments")
@@ -324,6 +325,8 @@ def check_command(text: str, *, complete: bool) -> None:
         for word in words[2:]:
             option = word.partition("=")[0]
             assert not option.startswith("--") or option in listed, f"{words[1]} has no {option}"
+    elif words[:2] == ["npm", "pack"]:
+        assert words[2:] == [f"{each.name}@{each.version}" for each in (RUNTIME, FILMS)]
     else:
         known = ("pip", "git", "make", "cd", "cat", "torchrun", "python")
         assert words[0] in known, f"{text!r} starts an unknown program"

@@ -299,6 +299,8 @@ def test_all_addresses_of_the_folder_are_there(folder: Path):
     named += [icon["src"] for icon in manifest["icons"]]
     assert set(named) <= there and found["version"] == facts["version"]
     assert set(facts["first"]) <= there
+    modules = {path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*.js")} - {"sw.js"}
+    assert modules <= set(facts["first"]), "all of them, also those that a first visit asks not for"
     bundle = find_bundle("fast")
     assert (folder / "models/fast/encoder.onnx").read_bytes() == bundle.encoder
     for icon in manifest["icons"][1:]:

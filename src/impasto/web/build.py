@@ -25,7 +25,7 @@ from impasto.models.card import write_card
 from impasto.models.engine import open_engine
 from impasto.styles.library import list_styles
 from impasto.stylizer import stylizer_of
-from impasto.web.packages import FILMS, RUNTIME, WEBGPU, Package, read_packages
+from impasto.web.packages import FILMS, RUNTIME, WEBGPU, read_packages
 from impasto.web.site import (
     ENTRY,
     SAMPLE,
@@ -53,7 +53,7 @@ _LIST = "self.SITE = "  # what the worker begins with
 _RUNTIME = "runtime"
 
 # What a first visit needs of our own files: all but pictures, which it asks for when it shows them.
-_FIRST = (".html", ".css", ".js", ".json", ".svg", ".webmanifest")
+_FIRST = (".html", ".css", ".js", ".svg", ".webmanifest")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -121,7 +121,7 @@ def build_page(
     foreign = _foreign_files(out)
     packages = [RUNTIME, *([WEBGPU] if options.webgpu else []), *([FILMS] if options.films else [])]
     taken = read_packages(packages, options.packages)
-    files = {f"{_RUNTIME}/{name}": data for name, data in taken.items()}
+    files = {_placed(name): data for name, data in taken.items()}
     files |= {name: path.read_bytes() for name, path in page_files().items() if name != WORKER}
     for bundle in models:
         files |= _model_files(bundle, options, watch)
@@ -132,11 +132,13 @@ def build_page(
             "device",
             models,
             version=version,
-            runtime=Runtime(_address(RUNTIME), _address(WEBGPU) if options.webgpu else None),
-            films=_address(FILMS) if options.films else None,
+            runtime=Runtime(
+                _placed(RUNTIME.files[0]), _placed(WEBGPU.files[0]) if options.webgpu else None
+            ),
+            films=_placed(FILMS.files[0]) if options.films else None,
         )
     )
-    first = [name for name in files if _is_first(name, models[0])]
+    first = _first(models[0])
     files[WORKER] = _listed(files, first, version) + worker
     try:
         if clash := sorted({*map(str, foreign)} & files.keys()):
@@ -236,15 +238,12 @@ def _model_files(
     return files
 
 
-def _is_first(name: str, model: Bundle) -> bool:
-    """Whether a first visit needs a file, to paint in a style of the gallery."""
-    folder = folder_of(model.card.name)
-    if name.startswith(f"{_RUNTIME}/"):
-        return Path(name).name in {Path(each).name for each in RUNTIME.files}
-    if name.startswith("models/"):
-        graphs = {f"{folder}/encoder.onnx", f"{folder}/decoder.onnx"}
-        return name in {*graphs, f"{folder}/card.json", styles_address(model.card.name)}
-    return name == SAMPLE or name.endswith(_FIRST)
+def _first(model: Bundle) -> list[str]:
+    """Files that a first visit needs, to paint in styles of the gallery: no reader of styles."""
+    own = [name for name in page_files() if name.endswith(_FIRST) and name != WORKER]
+    folder, styles = folder_of(model.card.name), styles_address(model.card.name)
+    parts = [f"{folder}/{part}" for part in ("card.json", "encoder.onnx", "decoder.onnx")]
+    return [*own, SITE, SAMPLE, *map(_placed, RUNTIME.files), *parts, styles]
 
 
 def _listed(files: Mapping[str, bytes], first: Sequence[str], version: str) -> bytes:
@@ -271,8 +270,9 @@ def _copy(foreign: Sequence[Path], before: Path, folder: Path) -> None:
         shutil.copy2(before / path, folder / path, follow_symlinks=False)
 
 
-def _address(package: Package) -> str:
-    return f"{_RUNTIME}/{Path(package.files[0]).name}"
+def _placed(file: str) -> str:
+    """The address of a file of a package, by its name there."""
+    return f"{_RUNTIME}/{Path(file).name}"
 
 
 def _json(value: object) -> bytes:
