@@ -418,21 +418,48 @@ def test_first_visit_is_small_and_the_second_loads_nothing(folder: Path, visitor
     assert {url for url in visitor.asked if not url.startswith(address)} == set()
 
 
+PAINT = """async (style) => {
+  const { openPainter } = await import("./painters/open.js");
+  const painter = await openPainter();
+  const file = await (await fetch(painter.site.sample)).blob();
+  const shown = await createImageBitmap(file);
+  const photo = { id: "1", name: "sample.jpg", file, width: shown.width, height: shown.height };
+  const look = {
+    model: painter.site.models[0].name, styles: [style], weights: [1], masks: [],
+    alpha: 1, color: null, coarse: 1, styleSize: 512,
+  };
+  const { bitmap } = await painter.paint(photo, look, { size: 128 });
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  const pen = canvas.getContext("2d");
+  pen.drawImage(bitmap, 0, 0);
+  const { data } = pen.getImageData(0, 0, bitmap.width, bitmap.height);
+  return [bitmap.width, bitmap.height, [...data]];
+}"""
+
+
 @needs_browser
 @needs_packages
 @needs_page
-def test_page_opens_offline_with_the_server_gone(folder: Path, visitor: Visitor):
+def test_page_opens_and_paints_offline_with_the_server_gone(
+    folder: Path, visitor: Visitor, fast: Stylizer
+):
     with served({"/": folder}) as origin:
         page = visitor.open(f"{origin}/")
         visitor.until_kept(page, folder, f"{origin}/")
         title = page.title()
         page.close()
     visitor.context.set_offline(True)
-    page = visitor.open(f"{origin}/#with=settings")
+    page = visitor.open(f"{origin}/#alpha=0.5")
     assert page.title() == title
-    assert page.evaluate("fetch('site.json').then((answer) => answer.json())")["home"] == "device"
     if not (PAGE / "painters" / "open.js").is_file():
-        pytest.skip("nothing paints in the page yet")
+        pytest.skip("nothing paints in this checkout's page")
+    width, height, data = page.evaluate(PAINT, "munch-scream")
+    painted = np.array(data, np.float32).reshape(height, width, 4)[..., :3]
+    wanted = np.asarray(fast.stylize(PAGE / "sample.jpg", "munch-scream", size=128), np.float32)
+    assert painted.shape == wanted.shape
+    assert np.abs(painted - wanted).mean() < 1  # of 255; browsers decode JPEG in another way
+    photograph = np.asarray(Image.open(PAGE / "sample.jpg").resize((width, height)), np.float32)
+    assert np.abs(painted - photograph).mean() > 10
 
 
 @pytest.fixture
