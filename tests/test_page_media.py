@@ -271,9 +271,9 @@ def test_a_smaller_size_is_even_on_both_sides(page: Any, tmp_path: Path) -> None
     write_film(source, Settings(size=(300, 534), times=(Fraction(0), Fraction(1, 30)), sounds=()))
     add_panel(page, "film")
     open_film(page, source)
-    titles = page.get_by_label("Shorter side").locator("option").all_inner_texts()
-    assert titles == ["256 px", "300 px (the film's)"]
-    page.get_by_label("Shorter side").select_option("256")
+    titles = page.get_by_label("Size").locator("option").all_inner_texts()
+    assert titles == ["256 px", "300 px (full)"]
+    page.get_by_label("Size").select_option("256")
     press(page, "Paint the film")
     until(page, "panel.state === 'done'")
     with page.expect_download() as waiting:

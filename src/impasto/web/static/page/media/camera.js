@@ -2,7 +2,8 @@
 /** `<camera-panel>`: what a camera sees, painted as it comes. */
 
 import { PaintError, cancelled, sentence } from "../errors.js";
-import { button, choice, clock, download, make, megabytes, within } from "./elements.js";
+import { make } from "../panel/dom.js";
+import { button, choice, clock, download, frame, megabytes, setShape, within } from "./elements.js";
 import { FrameLoop } from "./frame_loop.js";
 import { Recorder, stamp } from "./recorder.js";
 
@@ -50,11 +51,12 @@ export class CameraPanel extends HTMLElement {
   #video = make("video", { muted: true, playsInline: true });
   #frame = new OffscreenCanvas(2, 2);
   #canvas = make("canvas", { className: "media-picture", width: 2, height: 2 });
+  #picture = frame(this.#canvas);
   #rate = make("output", { className: "camera-panel-rate" });
   #recording = make("output", { className: "camera-panel-recording" });
   #idle = make("div", { className: "media-welcome" });
   #promise = make("p", { className: "media-faint" });
-  #asking = make("p", { className: "media-waiting" }, "Waiting for your permission …");
+  #asking = make("p", { className: "media-waiting" });
   #alarm = make("div", { className: "media-alarm" });
   #message = make("p", { className: "alarm" });
   #kept = make("div", { className: "media-kept" });
@@ -65,6 +67,9 @@ export class CameraPanel extends HTMLElement {
 
   constructor() {
     super();
+    this.#picture.append(
+      make("div", { className: "media-figures" }, this.#recording, this.#rate),
+    );
     this.#canvas.setAttribute("role", "img");
     this.#canvas.setAttribute("aria-label", "What the camera sees, painted");
     this.#rate.setAttribute("aria-live", "off");
@@ -73,7 +78,7 @@ export class CameraPanel extends HTMLElement {
     this.#message.setAttribute("role", "alert");
     this.#kept.setAttribute("role", "status");
     this.#idle.append(
-      make("h2", null, "Paint what your camera sees"),
+      make("h2", {}, "Paint what your camera sees"),
       button("Start the camera", () => void this.start(), "main large"),
       this.#promise,
     );
@@ -97,9 +102,8 @@ export class CameraPanel extends HTMLElement {
   }
 
   connectedCallback() {
-    const figures = make("div", { className: "media-figures" }, this.#recording, this.#rate);
     this.replaceChildren(
-      make("div", { className: "media-stage" }, this.#canvas, figures, this.#idle, this.#asking,
+      make("div", { className: "media-stage" }, this.#picture, this.#idle, this.#asking,
         this.#alarm),
       make("div", { className: "media-foot" }, this.#kept, this.#bar),
     );
@@ -251,6 +255,7 @@ export class CameraPanel extends HTMLElement {
     if (!this.#recorder && (canvas.width !== painted.width || canvas.height !== painted.height)) {
       canvas.width = painted.width;
       canvas.height = painted.height;
+      setShape(this.#picture, painted.width, painted.height);
     }
     const context = canvas.getContext("2d", { alpha: false });
     if (!context) return;
@@ -261,7 +266,8 @@ export class CameraPanel extends HTMLElement {
     }
     const [left, top] = [(canvas.width - width) / 2, (canvas.height - height) / 2];
     context.drawImage(painted, left, top, width, height);
-    this.#canvas.hidden = false;
+    this.#picture.hidden = false;
+    this.#asking.hidden = true;
   }
 
   async #switchCamera() {
@@ -319,7 +325,7 @@ export class CameraPanel extends HTMLElement {
       this.#kept.hidden = true;
     }, "media-close");
     close.setAttribute("aria-label", "Close");
-    this.#kept.replaceChildren(make("span", null, words), ...actions, close);
+    this.#kept.replaceChildren(make("span", {}, words), ...actions, close);
     this.#kept.hidden = false;
   }
 
@@ -335,18 +341,20 @@ export class CameraPanel extends HTMLElement {
     this.#state = state;
     this.dataset.state = state;
     this.#idle.hidden = state !== "idle";
-    this.#asking.hidden = state !== "asking";
+    this.#asking.hidden = state !== "asking" && (state !== "live" || !this.#picture.hidden);
+    this.#asking.textContent =
+      state === "asking" ? "Waiting for your permission …" : "Painting the first frame …";
     this.#alarm.hidden = state !== "failed";
     this.#bar.hidden = state !== "live";
-    if (state !== "live") this.#canvas.hidden = true;
+    if (state !== "live") this.#picture.hidden = true;
     this.#showFigures();
   }
 
   #showFigures() {
     const live = this.#state === "live";
     const { rate } = this;
-    this.#rate.hidden = !live;
-    this.#rate.textContent = rate ? `${rate.toFixed(1)} frames/s` : "Painting the first frame …";
+    this.#rate.hidden = !live || !rate;
+    if (rate) this.#rate.textContent = `${rate.toFixed(1)} frames/s`;
     this.#recording.hidden = !this.#recorder;
     if (this.#recorder) this.#recording.textContent = `● ${clock(this.#recorder.seconds)}`;
     this.#record.hidden = !Recorder.works;

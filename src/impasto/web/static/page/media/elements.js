@@ -1,21 +1,7 @@
 // @ts-check
 /** What both panels are made of. */
 
-/**
- * A new element.
- *
- * @template {keyof HTMLElementTagNameMap} K
- * @param {K} name
- * @param {Partial<HTMLElementTagNameMap[K]> | null} properties
- * @param {...(Node | string)} children
- * @returns {HTMLElementTagNameMap[K]}
- */
-export function make(name, properties = null, ...children) {
-  const element = document.createElement(name);
-  Object.assign(element, properties);
-  element.append(...children);
-  return element;
-}
+import { make } from "../panel/dom.js";
 
 /**
  * A button.
@@ -39,10 +25,10 @@ export function button(text, act, className = "") {
  * @param {(value: string) => void} choose
  */
 export function choice(label, values, chosen, choose) {
-  const select = make("select", {});
+  const select = make("select");
   select.append(...values.map(([value, title]) => new Option(title, value, false, value === chosen)));
   select.addEventListener("change", () => choose(select.value));
-  const element = make("label", { className: "media-choice" }, make("span", null, label), select);
+  const element = make("label", { className: "media-choice" }, make("span", {}, label), select);
   return { element, select };
 }
 
@@ -58,6 +44,21 @@ export function download(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
+/**
+ * A picture as large as the stage lets it be, with what lies upon it. Its shape is set by
+ * {@link setShape}.
+ *
+ * @param {...HTMLElement} children
+ */
+export function frame(...children) {
+  return make("div", { className: "media-frame" }, ...children);
+}
+
+/** @param {HTMLElement} element of `frame` @param {number} width @param {number} height */
+export function setShape(element, width, height) {
+  element.style.setProperty("--ratio", String(width / height));
+}
+
 /** @param {number} seconds such as 75.2, in "1:15" */
 export function clock(seconds) {
   const whole = Math.max(0, Math.round(seconds));
@@ -68,8 +69,8 @@ export function clock(seconds) {
 
 /** @param {number} bytes */
 export function megabytes(bytes) {
-  const millions = bytes / 1e6;
-  return `${millions < 10 ? millions.toFixed(1) : Math.round(millions)} MB`;
+  const millions = Math.max(0.1, bytes / 1e6);
+  return `${millions < 10 ? millions.toFixed(1) : Math.round(millions)}\u00a0MB`;
 }
 
 /**

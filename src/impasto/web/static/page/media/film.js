@@ -3,7 +3,8 @@
 
 import { PaintError, cancelled, sentence } from "../errors.js";
 import { Film } from "./conversion.js";
-import { button, choice, clock, download, make, megabytes } from "./elements.js";
+import { make } from "../panel/dom.js";
+import { button, choice, clock, download, frame, megabytes, setShape } from "./elements.js";
 
 /** @typedef {import("../types").Look} Look */
 /** @typedef {import("../types").Painter} Painter */
@@ -46,13 +47,14 @@ export class FilmPanel extends HTMLElement {
 
   #canvas = make("canvas", { className: "media-picture", width: 2, height: 2 });
   #player = make("video", { className: "media-picture", controls: true, loop: true });
+  #picture = frame(this.#canvas, this.#player);
   #empty = make("div", { className: "media-welcome film-panel-drop" });
   #reading = make("p", { className: "media-waiting" }, "Reading the film …");
   #alarm = make("div", { className: "media-alarm" });
   #message = make("p", { className: "alarm" });
   #facts = make("p", { className: "film-panel-facts" });
   #place = make("input", { type: "range", min: "0", max: "1", step: "any", value: "0.25" });
-  #time = make("output", null, "0:00");
+  #time = make("output", {}, "0:00");
   #sizes = make("span");
   #ready = make("div", { className: "film-panel-ready" });
   #line = make("progress", { max: 1, value: 0 });
@@ -77,7 +79,7 @@ export class FilmPanel extends HTMLElement {
     this.#input.setAttribute("aria-label", "Film");
     const choose = () => this.#input.click();
     this.#empty.append(
-      make("h2", null, "Paint a film"),
+      make("h2", {}, "Paint a film"),
       button("Choose a film", choose, "main large"),
       make("p", { className: "media-faint" },
         "Or drop one here. It becomes an MP4 with the same frames and the same sound, without " +
@@ -130,8 +132,8 @@ export class FilmPanel extends HTMLElement {
 
   connectedCallback() {
     this.replaceChildren(
-      make("div", { className: "media-stage" }, this.#canvas, this.#player, this.#empty,
-        this.#reading, this.#alarm),
+      make("div", { className: "media-stage" }, this.#picture, this.#empty, this.#reading,
+        this.#alarm),
       make("div", { className: "media-foot" }, this.#ready, this.#painting, this.#done, this.#input),
     );
     this.#showState("empty");
@@ -192,6 +194,7 @@ export class FilmPanel extends HTMLElement {
       }
       this.#film = film;
       this.#offerSizes(film);
+      setShape(this.#picture, film.width, film.height);
       const shape = `${film.width} × ${film.height}`;
       const sound = film.hasSound ? "sound kept" : "no sound";
       const facts = [film.name, shape, clock(film.seconds), `${round(film.rate)} frames/s`];
@@ -276,9 +279,9 @@ export class FilmPanel extends HTMLElement {
     sizes.push(own);
     if (!sizes.includes(this.#size)) this.#size = Math.min(SIZE, own);
     const titles = sizes.map((size) => /** @type {[string, string]} */ ([
-      String(size), size === own ? `${size} px (the film's)` : `${size} px`,
+      String(size), size === own ? `${size} px (full)` : `${size} px`,
     ]));
-    const { element } = choice("Shorter side", titles, String(this.#size), (value) => {
+    const { element } = choice("Size", titles, String(this.#size), (value) => {
       this.#size = Number(value);
       this.#preview();
     });
@@ -344,6 +347,7 @@ export class FilmPanel extends HTMLElement {
     }
     canvas.getContext("2d", { alpha: false })?.drawImage(painted, 0, 0);
     canvas.hidden = false;
+    this.#picture.hidden = false;
   }
 
   /** @param {unknown} error */
@@ -363,7 +367,10 @@ export class FilmPanel extends HTMLElement {
     this.#painting.hidden = state !== "painting";
     this.#done.hidden = state !== "done";
     this.#player.hidden = state !== "done";
-    if (state !== "painting" && state !== "ready") this.#canvas.hidden = true;
+    // Behind the player, the last frame stays until the film is loaded.
+    if (state !== "painting" && state !== "ready" && state !== "done") this.#canvas.hidden = true;
+    this.#canvas.ariaHidden = String(state === "done");
+    this.#picture.hidden = this.#canvas.hidden && this.#player.hidden;
     const label = state === "painting" ? "The frame that was painted last" : "A frame, painted";
     this.#canvas.setAttribute("aria-label", label);
   }
