@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import itertools
+import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -475,44 +477,80 @@ def test_pictures_that_were_closed_are_not_drawn(opened):
     view.shown()  # nothing is thrown, see `opened`
 
 
-def test_two_photographs_of_12_megapixels_never_block_the_page(opened):
-    view = opened(device_scale_factor=1)
-    figures = view.do(
+PAIR = """async () => {
+  const bitmaps = [];
+  for (const hue of [20, 200]) {
+    const canvas = new OffscreenCanvas(4000, 3000);
+    const context = canvas.getContext("2d");
+    for (let x = 0; x < 4000; x += 10) {
+      context.fillStyle = `hsl(${hue + x / 40} 60% ${30 + (x % 50)}%)`;
+      context.fillRect(x, 0, 10, 3000);
+    }
+    bitmaps.push(await createImageBitmap(canvas));
+  }
+  await drawn();
+  window.bitmaps = bitmaps;
+}"""
+
+
+@contextmanager
+def longest_task(browser: Any, view: View) -> Iterator[Callable[[], float]]:
+    """How long the page's main thread worked at most in one task, in ms of its own time.
+
+    Its own, since on a machine that does other things at the same time a task may wait for long.
+    """
+    found: list[float] = []
+    browser.start_tracing(page=view.page, categories=["disabled-by-default-devtools.timeline"])
+    yield lambda: found[0]
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    main = {
+        (each["pid"], each["tid"])
+        for each in events
+        if each["name"] == "thread_name" and each["args"]["name"] == "CrRendererMain"
+    }
+    found.append(
+        max(
+            each.get("tdur", 0) / 1000  # a task that is not ended has none
+            for each in events
+            if each["name"] == "RunTask" and (each["pid"], each["tid"]) in main
+        )
+    )
+
+
+def test_two_photographs_of_12_megapixels_never_block_the_page(browser, opened):
+    view = opened()
+    view.do(PAIR)
+    with longest_task(browser, view) as longest:
+        view.do(
+            """async () => {
+              [view.photograph, view.painting] = bitmaps;
+              for (let i = 0; i < 60; i++) {
+                if (i < 20) view.split = i / 20;
+                else if (i < 40) view.zoomBy(1.1, 200, 200);
+                else view.panBy(5, 3);
+                await new Promise(requestAnimationFrame);
+              }
+              await new Promise((done) => setTimeout(done, 200));
+            }"""
+        )
+    assert longest() < 50
+
+
+def test_largest_and_softest_brush_never_blocks_the_page(browser, opened):
+    view = opened()
+    view.do(PAIR)
+    view.do(
         """async () => {
-          const bitmaps = [];
-          for (const hue of [20, 200]) {
-            const canvas = new OffscreenCanvas(4000, 3000);
-            const context = canvas.getContext("2d");
-            for (let x = 0; x < 4000; x += 10) {
-              context.fillStyle = `hsl(${hue + x / 40} 60% ${30 + (x % 50)}%)`;
-              context.fillRect(x, 0, 10, 3000);
-            }
-            bitmaps.push(await createImageBitmap(canvas));
-          }
+          view.photograph = bitmaps[0];
+          Object.assign(brush, { size: 2500, softness: 1, layer: new MaskLayer(4000, 3000) });
           await drawn();
-          const tasks = [];
-          new PerformanceObserver((list) => {
-            for (const entry of list.getEntries()) tasks.push(entry.duration);
-          }).observe({ type: "longtask" });
-          const frames = [];
-          let last = performance.now();
-          [view.photograph, view.painting] = bitmaps;
-          for (let i = 0; i < 90; i++) {
-            if (i < 30) view.split = i / 30;
-            else if (i < 60) view.zoomBy(1.1, 200, 200);
-            else view.panBy(5, 3);
-            await new Promise(requestAnimationFrame);
-            frames.push(performance.now() - last);
-            last = performance.now();
-          }
-          await new Promise((done) => setTimeout(done, 300));
-          return { tasks, frames };
         }"""
     )
-    # A whole photograph reduced at once takes some hundred milliseconds here. Other processes of
-    # a busy machine are in these times too, so the bar of 50 ms is for nine frames of ten.
-    assert max(figures["tasks"], default=0) < 200
-    assert np.percentile(figures["frames"], 90) < 50
+    with longest_task(browser, view) as longest:
+        view.drag((50, 50), (550, 350), (50, 350), (550, 50))
+        view.do("drawn")
+    assert view.plane().mean() > 0.5
+    assert longest() < 50
 
 
 # --- masks --------------------------------------------------------------------------------------
@@ -764,7 +802,7 @@ def deep(path: Path) -> None:
 
 
 def large(path: Path) -> None:
-    Image.fromarray(soft(2000, 3000)).save(path)
+    Image.fromarray(soft(1000, 1500)).save(path)
 
 
 def all_gray(path: Path) -> None:

@@ -27,12 +27,17 @@ export class Stroke {
     // The edge of the hardest brush is as wide as a pixel of the layer, so it has no steps.
     this._outer = radius + pixel / 2;
     this._inner = Math.max(0, Math.min(radius * (1 - softness), radius - pixel / 2));
-    /** Curves are painted in pieces that are short beside the brush. */
-    this._spacing = Math.max(pixel, radius / 4);
+    /** Points that are nearer beside a large brush are not worth the work of a piece. */
+    this._spacing = radius / 32;
+    /** How far straight pieces may lie beside the curve, and how long they are at most. */
+    this._tolerance = Math.max(pixel / 4, radius / 64);
+    this._longest = 8 * radius;
     /** For every place of the layer the square of its distance from the stroke. */
     this._nearest = new Float32Array(layer.width * layer.height).fill(Infinity);
-    /** @type {Point | null} The last point of the pointer. */
+    /** @type {Point | null} The last point of the pointer that counted. */
     this._last = null;
+    /** @type {Point | null} The one after it, if that was too near. */
+    this._passed = null;
     /** @type {Point} Where the curve has come to. */
     this._at = { x: 0, y: 0 };
     /** @type {Point[]} What is to be painted still. */
@@ -48,6 +53,9 @@ export class Stroke {
     if (this._last === null) {
       this._at = point;
       this._path.push(point);
+    } else if (distance(this._last, point) < this._spacing) {
+      this._passed = point;
+      return;
     } else {
       const corner = this._last;
       const middle = { x: (corner.x + point.x) / 2, y: (corner.y + point.y) / 2 };
@@ -57,6 +65,7 @@ export class Stroke {
       this._curve(back ? middle : corner, middle);
     }
     this._last = point;
+    this._passed = null;
   }
 
   /** Paint what was led so far. */
@@ -73,7 +82,8 @@ export class Stroke {
 
   /** Paint it to its end. */
   end() {
-    if (this._last) this._line(this._last);
+    const last = this._passed ?? this._last;
+    if (last) this._line(last);
     this.paint();
   }
 
@@ -91,7 +101,10 @@ export class Stroke {
   _curve(control, end) {
     const start = this._at;
     const length = distance(start, control) + distance(control, end);
-    const pieces = Math.max(1, Math.ceil(length / this._spacing));
+    const bend = Math.hypot(start.x - 2 * control.x + end.x, start.y - 2 * control.y + end.y) / 4;
+    const pieces = Math.ceil(
+      Math.max(1, Math.sqrt(bend / this._tolerance), length / this._longest),
+    );
     if (this._path.length === 0) this._path.push(start);
     for (let i = 1; i <= pieces; i++) {
       const t = i / pieces;
@@ -104,7 +117,8 @@ export class Stroke {
 
   /** @param {Point} end */
   _line(end) {
-    if (distance(this._at, end) > 0) this._curve(end, end);
+    const start = this._at;
+    this._curve({ x: (start.x + end.x) / 2, y: (start.y + end.y) / 2 }, end);
   }
 
   /**
@@ -126,30 +140,30 @@ export class Stroke {
     const [dx, dy] = [b.x - a.x, b.y - a.y];
     const square = dx * dx + dy * dy;
     const [most, least] = [outer * outer, this._inner * this._inner];
+    const steepness = 1 / (outer - this._inner);
     for (let row = top; row < bottom; row++) {
       const y = (row + 0.5) * down - a.y;
       for (let column = left, i = row * width + left; column < right; column++, i++) {
-        if (nearest[i] <= least) continue; // covered wholly
+        const before = nearest[i];
+        if (before <= least) continue; // covered wholly
         const x = (column + 0.5) * across - a.x;
         let along = square > 0 ? (x * dx + y * dy) / square : 0;
-        along = along < 0 ? 0 : along > 1 ? 1 : along;
-        const [u, v] = [x - along * dx, y - along * dy];
+        if (along < 0) along = 0;
+        else if (along > 1) along = 1;
+        const u = x - along * dx;
+        const v = y - along * dy;
         const near = u * u + v * v;
-        if (near >= most || near >= nearest[i]) continue;
+        if (near >= most || near >= before) continue;
         nearest[i] = near;
-        values[i] = from[i] + (goal - from[i]) * this._coverage(near);
+        const share = (outer - Math.sqrt(near)) * steepness;
+        const coverage = share >= 1 ? 1 : share * share * (3 - 2 * share);
+        values[i] = from[i] + (goal - from[i]) * coverage;
       }
     }
     changed.left = Math.min(changed.left, left);
     changed.top = Math.min(changed.top, top);
     changed.right = Math.max(changed.right, right);
     changed.bottom = Math.max(changed.bottom, bottom);
-  }
-
-  /** @param {number} square of the distance from the stroke */
-  _coverage(square) {
-    const share = (this._outer - Math.sqrt(square)) / (this._outer - this._inner);
-    return share >= 1 ? 1 : share * share * (3 - 2 * share);
   }
 }
 
