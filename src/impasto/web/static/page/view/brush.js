@@ -3,8 +3,8 @@
  * <mask-brush>: paints a MaskLayer over a compare-view. One finger, the pen or the mouse paints;
  * two fingers, the wheel, the middle button, or Space with the mouse move the view.
  *
- * Events: `maskchange` (detail: {before: MaskLayer}) at the end of a stroke; `sizechange` and
- * `erasechange` when a key turned these.
+ * Events: `maskchange` (detail: {before: MaskLayer}) at the end of a stroke; `brushchange` when
+ * a key turned its size or the eraser.
  */
 
 import { deviceSize } from "./device_size.js";
@@ -337,7 +337,7 @@ export class MaskBrush extends HTMLElement {
       this.size = Math.min(Math.max(width, height), Math.max(1, wanted));
     }
     if (erase !== undefined) this.erase = erase;
-    this.dispatchEvent(new Event(size === undefined ? "erasechange" : "sizechange"));
+    this.dispatchEvent(new Event("brushchange"));
   }
 
   // --- drawing --------------------------------------------------------------------------------
