@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import shlex
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pytest
 from browser import PAGE, needs_browser, served
+from click.testing import CliRunner
 from PIL import Image
 
 from impasto.cli.options import ModelOptions, StyleOptions
@@ -58,10 +60,8 @@ def run(browser: Any) -> Iterator[Run]:
         page.goto(f"{address}/errors.js")  # any page of this origin
 
         def in_page(body: str, given: Any = None) -> Any:
-            return page.evaluate(
-                f"async (given) => {{ const at = (name) => import(`/state/${{name}}.js`);\n{body} }}",
-                given,
-            )
+            at = "const at = (name) => import(`/state/${name}.js`);"
+            return page.evaluate(f"async (given) => {{ {at}\n{body} }}", given)
 
         yield in_page
         page.close()
@@ -84,7 +84,7 @@ def test_defaults_are_those_of_the_command(run: Run) -> None:
     assert page["size"] == defaults["size"]
     assert page["styleSize"] == defaults["style_size"]
     assert quality == defaults["quality"]
-    assert page["model"] == load.__defaults__[0]
+    assert page["model"] == inspect.signature(load).parameters["model"].default
 
 
 @pytest.mark.parametrize("name", ["alpha", "coarse"])
@@ -276,8 +276,6 @@ def test_the_line_paints_what_it_says(run: Run, tmp_path: Path) -> None:
     Image.fromarray(half).save(tmp_path / mask)
     settings = {**SETTINGS, "model": "fast", "alpha": 0.8, "size": 32}
     line = line_of(run, settings, photos=[photo], masks=[mask], out=out, quality=90)
-    from click.testing import CliRunner
-
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         done = CliRunner().invoke(stylize, shlex.split(line)[2:])
@@ -309,7 +307,8 @@ STORE = """
 const { Store } = await at('store');
 const store = new Store(given);
 const seen = [];
-store.addEventListener('change', ({ detail }) => seen.push([store.settings.alpha, detail.transient]));
+store.addEventListener('change', ({ detail }) =>
+  seen.push([store.settings.alpha, detail.transient]));
 let time = 0;
 const set = (patch, transient = false) => store.set(patch, { transient, now: (time += 10_000) });
 """
@@ -474,7 +473,8 @@ def test_what_was_painted_is_shown_again_without_painting(run: Run) -> None:
     assert painted(
         run,
         """
-        paintings.paint(wish('a'), { transient: false }); await finish(); await rest(); await finish();
+        paintings.paint(wish('a'), { transient: false });
+        await finish(); await rest(); await finish();
         paintings.paint(wish('b'), { transient: false }); await finish();
         log.length = 0;
         paintings.paint(wish('a'), { transient: false });
