@@ -13,7 +13,7 @@ from PIL import Image
 from impasto.controls import Controls, coarse
 from impasto.lab.evaluate.intervals import mean_interval
 from plots import Bar, bar_plot
-from study import Bench, Experiment, Results, Row, Unit, mean_of, pair_units, table
+from study import Bench, Experiment, Results, Row, Unit, gap_of, mean_of, pair_units, table
 
 COLUMNS = ("style", "content", "wasserstein", "ssim", "edges")
 HEAD = ("style loss", "content loss", "sliced Wasserstein", "SSIM", "edges")
@@ -89,8 +89,26 @@ def _tables(results: Results) -> str:
     return (
         f"Means over {pairs} held-out pairs at {settings['size']} px with `{settings['model']}`, "
         "in single precision:\n\n"
-        f"{table(['', *HEAD], rows)}"
+        f"{table(['', *HEAD], rows)}\n\n{_gaps(results)}"
     )
+
+
+def _gaps(results: Results) -> str:
+    """Lines on what each factor changes, pair by pair."""
+    lines = []
+    for factor, detail, name in _named(results):
+        if float(factor) == 1 or float(detail) != coarse.DETAIL:
+            continue
+        style, ssim = (
+            gap_of(
+                results.numbers(column, coarse=factor, detail=detail),
+                results.numbers(column, coarse="1"),
+            )
+            for column in ("style", "ssim")
+        )
+        short = name.split(",")[0]
+        lines.append(f"* {short} less `--coarse 1`, pair by pair: style loss {style}, SSIM {ssim}.")
+    return "\n".join(lines)
 
 
 def _plot(results: Results) -> Image.Image:
