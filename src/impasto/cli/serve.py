@@ -66,7 +66,7 @@ class ServeTask:
 @click.command()
 @options_of(task=ServeTask, limits=Limits, engine=ModelOptions, budget=Budget, leave_out=_LEFT_OUT)
 def serve(task: ServeTask, limits: Limits, engine: ModelOptions, budget: Budget) -> int:
-    """Serve the page, and paint what it and other programs send.
+    """Serve a page that paints, and its interface for programs.
 
     Nothing that is sent is kept, and no address is fetched. The page is served to this machine
     alone, unless --host says otherwise. Ctrl-C ends it.

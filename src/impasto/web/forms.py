@@ -135,7 +135,7 @@ class FormField:
                 return tuple(float(each) for each in numbers)
         if self.kind == "str" and given:
             return given
-        raise OptionError(f"{self.name} must be {_WORDS[self.kind]}, not {one_line(given[:100])!r}")
+        raise OptionError(f"{self.name} must be {_WORDS[self.kind]}, not {escaped(given[:100])!r}")
 
 
 _WORDS = {

@@ -60,13 +60,12 @@ def page_app(
         >>> app = page_app(api, models, log=print)                           # doctest: +SKIP
     """
     files = site.page_files()
+    if site.ENTRY in files:
+        files = {"": files[site.ENTRY], **files}
     thumbnails, one = _Thumbnails(models), asyncio.Lock()
 
     async def file(request: Request) -> Response:
-        path = files.get(request.path_params.get("path", "") or site.ENTRY)
-        if path is None:
-            raise HTTPException(404)
-        return FileResponse(path)
+        return FileResponse(files[request.url.path.removeprefix("/")])
 
     async def about(request: Request) -> Response:
         limits = site.SiteLimits(bytes=api.limits.max_bytes, pixels=api.limits.max_pixels)
@@ -96,7 +95,7 @@ def page_app(
             Route(f"/{site.SITE}", about),
             Route("/" + site.styles_address("{model}"), styles),
             Route("/" + site.thumbnail_address("{model}", "{style}"), thumbnail),
-            Route("/{path:path}", file),
+            *(Route(f"/{address}", file) for address in files),
         ],
         exception_handlers={HTTPException: _told, ImpastoError: _refused, Exception: _failed},
     )
