@@ -120,9 +120,7 @@ def form(parts: Sequence[Part]) -> tuple[bytes, str]:
         if isinstance(value, str):
             data = value.encode()
         else:
-            file, data = (
-                (value.name, value.read_bytes()) if isinstance(value, Path) else value
-            )
+            file, data = (value.name, value.read_bytes()) if isinstance(value, Path) else value
             head += f'; filename="{file}"'
         body += f"--{_BOUNDARY}\r\nContent-Disposition: {head}\r\n\r\n".encode() + data + b"\r\n"
     return body + f"--{_BOUNDARY}--\r\n".encode(), f"multipart/form-data; boundary={_BOUNDARY}"

@@ -100,6 +100,8 @@ def serve(task: ServeTask, limits: Limits, engine: ModelOptions, budget: Budget)
             raise ModelError(f"{name!r} is a method without a bundle, and only models are served")
         served.append(Served(bundle.card, bundle.identity, options.load))
     models = Models(served)
+    if engine != ModelOptions(threads=engine.threads):
+        models.open(None)  # what cannot be is told now; else models are loaded when they are needed
     places = Places(jobs, limits.queue, limits.seconds)
     studio = Studio(models, limits, memory=budget.memory, jobs=jobs)
     log = None if task.quiet else partial(say, err=True)
