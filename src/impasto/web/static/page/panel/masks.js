@@ -53,7 +53,7 @@ export function masks(session, brush) {
     input.addEventListener("change", () => useBrush());
     ways.append(make("label", {}, input, make("span", {}, make("b", {}, text))));
   }
-  const tools = make("div", { className: "tool-row" });
+  const tools = make("div", { className: "tool-grid" });
   /**
    * @param {string} name
    * @param {string} text
@@ -66,9 +66,9 @@ export function masks(session, brush) {
   };
   tool("fill", "Fill", () => change((layer) => layer.fill(1)));
   tool("invert", "Invert", () => change((layer) => layer.invert()));
+  tool("close", "Remove", () => remove());
   tool("open", "Load", () => chooser.click());
   tool("save", "Save", () => void saveMasks());
-  tool("close", "Remove", () => remove());
   const keys = make(
     "p",
     { className: "hint keys-hint" },
@@ -214,7 +214,7 @@ export function masks(session, brush) {
         const now = edited === style.id;
         const layer = photo && store.mask(photo.id, style.id);
         const where = planes[index]
-          ? "where it is painted"
+          ? "only where painted"
           : layer?.isEmpty
             ? "nothing painted yet: everywhere"
             : "everywhere";

@@ -8,6 +8,8 @@ import { complain, say } from "./notice.js";
 /** @typedef {import("./save.js").Work} Work */
 
 const ZOOM_STEP = 1.5;
+/** What takes less is not worth a word beside the thin line. */
+const SPOKEN_OF_MS = 600;
 /** Lines about the progress are said to screen readers no more often. */
 const SAID_MS = 4000;
 
@@ -32,6 +34,8 @@ export function stage(session, compare) {
   let preview = false;
   let failed = false;
   let said = 0;
+  let begun = 0;
+  let later = 0;
   /** @type {string | undefined} */
   let photo;
 
@@ -57,18 +61,27 @@ export function stage(session, compare) {
 
   /** @type {Shown | null} */
   let shown = null;
+  const { dataset } = document.body;
+  paintings.addEventListener("wanted", () => (dataset.painted = ""));
   paintings.addEventListener("painted", (event) => {
     shown = /** @type {CustomEvent<Shown>} */ (event).detail;
     if (shown.photo !== photos.current) return;
     compare.pictureSize = session.sizeOf(shown.photo);
     compare.painting = shown.bitmap;
     preview = !shown.whole;
+    dataset.painted = preview ? "preview" : "whole";
     failed = false;
     show();
     if (shown.whole) say("Painted.");
   });
   paintings.addEventListener("progress", (event) => {
-    share = /** @type {CustomEvent<number | null>} */ (event).detail;
+    const next = /** @type {CustomEvent<number | null>} */ (event).detail;
+    if (share === null && next !== null) {
+      begun = performance.now();
+      later = window.setTimeout(show, SPOKEN_OF_MS);
+    }
+    if (next === null) clearTimeout(later);
+    share = next;
     show();
   });
   paintings.addEventListener("problem", (event) => {
@@ -93,7 +106,8 @@ export function stage(session, compare) {
       bar.setAttribute("aria-valuenow", String(Math.round(100 * now)));
     }
     const resumable = preview && share === null && !failed && !paintings.rests;
-    state.hidden = now === null && !resumable;
+    const long = work !== null || performance.now() - begun >= SPOKEN_OF_MS;
+    state.hidden = now === null ? !resumable : !long;
     if (work) line.textContent = `${work.line}, ${percent(work.share)}`;
     else if (share !== null) line.textContent = `Painting the whole picture, ${percent(share)}`;
     else if (resumable) line.textContent = "A preview";

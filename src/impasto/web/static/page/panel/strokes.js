@@ -44,7 +44,8 @@ export function strokes(session) {
   for (const { name, title } of session.painter.site.models) {
     const input = make("input", { type: "radio", name: "model", value: name });
     input.addEventListener("change", () => store.set({ model: name }));
-    models.append(make("label", { className: "choice" }, input, make("span", {}, title)));
+    const words = make("span", {}, inWords(name), make("small", {}, title));
+    models.append(make("label", { className: "choice" }, input, words));
   }
   models.hidden = session.painter.site.models.length < 2;
   find("part-strokes", HTMLElement).append(coarse.element, styleSize.element, models);
@@ -66,4 +67,9 @@ export function strokes(session) {
   store.addEventListener("change", show);
   session.addEventListener("styles", show);
   show();
+}
+
+/** @param {string} name */
+function inWords(name) {
+  return name.charAt(0).toUpperCase() + name.slice(1);
 }

@@ -36,8 +36,8 @@ const KEPT_BYTES = 160e6;
  */
 
 /**
- * Fires `painted` (detail: Shown), `progress` (detail: the share of the whole picture, or null at
- * its end), and `problem` (detail: the error).
+ * Fires `wanted` when another picture is, `painted` (detail: Shown), `progress` (detail: the share
+ * of the whole picture, or null at its end), and `problem` (detail: the error).
  */
 export class Paintings extends EventTarget {
   /** @type {Painter} */
@@ -69,6 +69,7 @@ export class Paintings extends EventTarget {
    */
   paint(wish, { transient }) {
     this.#wish = wish;
+    this.#tell("wanted", null);
     this.#stopWhole();
     if (!transient) this.#preview?.abort();
     if (this.#showKept(wish, "whole")) {
