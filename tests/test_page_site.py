@@ -31,10 +31,6 @@ from impasto.stylizer import Stylizer
 from impasto.web import packages, site
 from impasto.web.build import BuildOptions, build_page
 
-needs_page = pytest.mark.skipif(
-    not (PAGE / "index.html").is_file(), reason="the page is not in this checkout"
-)
-
 
 @pytest.fixture(scope="module")
 def fast() -> Stylizer:
@@ -338,7 +334,7 @@ class Visitor:
 
     def until(self, page: Any, condition: str) -> None:
         """Wait until a condition holds in the page, which may load itself again meanwhile."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 40
         while time.monotonic() < end:
             with contextlib.suppress(Exception):  # it is loading
                 if page.evaluate(condition):
@@ -364,7 +360,7 @@ class Visitor:
         """Wait until all is kept that a first visit needs."""
         facts = facts_of(folder)
         wanted = {urljoin(address, each) for each in facts["first"] if each != "index.html"}
-        end = time.monotonic() + 60
+        end = time.monotonic() + 40
         while time.monotonic() < end:
             kept = self.kept(page)
             if len(kept) == 1 and wanted | {address} <= set(next(iter(kept.values()))):
@@ -383,7 +379,6 @@ def visitor(browser: Any) -> Iterator[Visitor]:
 
 @needs_browser
 @needs_packages
-@needs_page
 def test_first_visit_is_small_and_the_second_loads_nothing(folder: Path, visitor: Visitor):
     """In a folder of a plain server, without a byte from elsewhere."""
     answers: list[Answer] = []
@@ -428,7 +423,7 @@ PAINT = """async ([style, picture]) => {
     model: painter.site.models[0].name, styles: [style], weights: [1], masks: [],
     alpha: 1, color: null, coarse: 1, styleSize: 512,
   };
-  const { bitmap } = await painter.paint(photo, look, { size: 128 });
+  const { bitmap } = await painter.paint(photo, look, { size: null });
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   const pen = canvas.getContext("2d");
   pen.drawImage(bitmap, 0, 0);
@@ -439,7 +434,6 @@ PAINT = """async ([style, picture]) => {
 
 @needs_browser
 @needs_packages
-@needs_page
 def test_page_opens_and_paints_offline_with_the_server_gone(
     folder: Path, visitor: Visitor, fast: Stylizer
 ):
@@ -451,21 +445,31 @@ def test_page_opens_and_paints_offline_with_the_server_gone(
     visitor.context.set_offline(True)
     page = visitor.open(f"{origin}/#alpha=0.5")
     assert page.title() == title
-    if not (PAGE / "painters" / "open.js").is_file():
-        pytest.skip("nothing paints in this checkout's page")
-    sample = io.BytesIO()
-    Image.open(PAGE / "sample.jpg").save(sample, "PNG")  # JPEG is decoded in different ways
-    given = base64.b64encode(sample.getvalue()).decode()
+    photograph = Image.open(PAGE / "sample.jpg").resize((192, 128))
+    file = io.BytesIO()
+    photograph.save(file, "PNG")  # JPEG is decoded in different ways
+    given = base64.b64encode(file.getvalue()).decode()
     width, height, data = page.evaluate(PAINT, ["munch-scream", given])
     painted = np.array(data, np.float32).reshape(height, width, 4)[..., :3]
-    wanted = np.asarray(fast.stylize(PAGE / "sample.jpg", "munch-scream", size=128), np.float32)
+    wanted = np.asarray(fast.stylize(photograph, "munch-scream"), np.float32)
     assert painted.shape == wanted.shape
     assert np.abs(painted - wanted).max() <= 2  # of 255
 
 
 @pytest.fixture
-def small(tmp_path: Path, few: Path, tiny_bundle: Bundle) -> Callable[..., Path]:
-    """Builds a page of a few kB into one folder, as often as it is called."""
+def small(
+    tmp_path: Path, few: Path, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Builds a page of a few files into one folder, as often as it is called.
+
+    Its worker and what puts that in its place are those of the page.
+    """
+    index = tmp_path / "index.html"
+    script = '<script type="module" src="isolation.js"></script>'
+    index.write_text(f"<!doctype html><title>small</title>{script}<body>")
+    files = {name: path for name, path in site.page_files().items() if "/" not in name}
+    del files["main.js"]
+    monkeypatch.setattr("impasto.web.build.page_files", lambda: {**files, "index.html": index})
 
     def made(**options: Any) -> Path:
         return build_page(
@@ -476,7 +480,6 @@ def small(tmp_path: Path, few: Path, tiny_bundle: Bundle) -> Callable[..., Path]
 
 
 @needs_browser
-@needs_page
 def test_new_version_replaces_what_was_kept(visitor: Visitor, small: Callable[..., Path]):
     folder = small()
     before = facts_of(folder)
@@ -508,7 +511,6 @@ def test_new_version_replaces_what_was_kept(visitor: Visitor, small: Callable[..
 
 
 @needs_browser
-@needs_page
 def test_version_that_is_not_whole_replaces_nothing(visitor: Visitor, small: Callable[..., Path]):
     folder = small()
     before = facts_of(folder)
@@ -534,7 +536,6 @@ def test_version_that_is_not_whole_replaces_nothing(visitor: Visitor, small: Cal
 
 
 @needs_browser
-@needs_page
 def test_page_loads_itself_again_once_and_never_under_the_hands(
     visitor: Visitor, small: Callable[..., Path]
 ):
@@ -565,7 +566,6 @@ def test_page_loads_itself_again_once_and_never_under_the_hands(
 
 
 @needs_browser
-@needs_page
 def test_server_at_the_same_address_removes_worker_and_what_it_kept(
     visitor: Visitor, small: Callable[..., Path], tmp_path: Path, tiny_bundle: Bundle
 ):
@@ -573,9 +573,8 @@ def test_server_at_the_same_address_removes_worker_and_what_it_kept(
     with served({"/": folder}) as origin:
         page = visitor.open(f"{origin}/")
         visitor.until_kept(page, folder, f"{origin}/")
-        # As `impasto serve` gives the page: its files as they are, and another site.json.
-        for name, path in site.page_files().items():
-            (folder / name).write_bytes(path.read_bytes())
+        # As `impasto serve` gives the page: its worker as it is, and another site.json.
+        (folder / "sw.js").write_bytes(site.page_files()["sw.js"].read_bytes())
         of_server = site.describe("server", [tiny_bundle])
         (folder / "site.json").write_text(json.dumps(of_server))
         page.close()
