@@ -16,6 +16,7 @@ from browser import PACKAGES, PAGE, needs_browser, needs_packages, served
 from film_files import HEIGHT, FilmFiles, Settings, facts, number_in, write_film
 from numpy.typing import NDArray
 from PIL import Image
+from test_page_painting import write_site
 
 from impasto.video.frames import Frame
 
@@ -677,3 +678,148 @@ def test_what_goes_wrong_with_the_camera_ends_it_with_a_sentence(page: Any) -> N
         }"""
     )
     assert "The camera has gone" in page.get_by_role("alert").inner_text()
+
+
+# Both.
+
+
+def serious_issues(page: Any) -> list[str]:
+    """What axe-core finds that keeps people out."""
+    if not page.evaluate("Boolean(window.axe)"):
+        page.add_script_tag(path=str(PACKAGES / "axe-core/axe.min.js"))
+    found: list[str] = page.evaluate(
+        """async () => {
+          const { violations } = await axe.run(panel);
+          return violations
+            .filter(({ impact }) => ["serious", "critical"].includes(impact))
+            .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html)}`);
+        }"""
+    )
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_state_keeps_people_out(page: Any, films: FilmFiles, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    start_camera(page)
+    press(page, "Record")
+    page.wait_for_timeout(500)
+    assert serious_issues(page) == []
+    press(page, "Stop")
+    page.get_by_role("button", name="Save the film").wait_for()
+    assert serious_issues(page) == []
+    page.evaluate("panel.remove()")
+    add_panel(page, "film")
+    assert serious_issues(page) == []
+    open_film(page, films("plain.mp4"))
+    assert serious_issues(page) == []
+    page.evaluate("window.pause = 200")
+    press(page, "Paint the film")
+    until(page, "panel.state === 'painting'")
+    assert serious_issues(page) == []
+    page.evaluate("window.pause = 0")
+    until(page, "panel.state === 'done'")
+    assert serious_issues(page) == []
+    open_film(page, films("sound.m4a"))
+    assert serious_issues(page) == []
+
+
+# With the painter of the page itself.
+
+
+@pytest.fixture(scope="module")
+def real_page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A page as `impasto page build` lays it out, with its painter opened."""
+    folder = tmp_path_factory.mktemp("site")
+    write_site(folder)
+    (folder / "panels.html").write_text(HTML)
+    roots = {
+        "/": PAGE,
+        "/base.css": PAGE.parent / "base.css",
+        "/packages": PACKAGES / "mediabunny/dist/bundles",
+        "/runtime": PACKAGES / "onnxruntime-web/dist",
+        "/fast": folder / "fast",
+        "/site.json": folder / "site.json",
+        "/panels.html": folder / "panels.html",
+    }
+    with served(roots) as address:
+        context = browser.new_context(permissions=["camera"], accept_downloads=True)
+        found = context.new_page()
+        found.goto(f"{address}/panels.html")
+        found.evaluate(SCRIPT)
+        found.evaluate(STREAMS)
+        found.evaluate(
+            """async () => {
+              const { openPainter } = await import("./painters/open.js");
+              const real = await openPainter();
+              const [style] = await real.styles("fast");
+              look.styles = [style.id];
+              window.painter = {
+                home: real.home,
+                site: real.site,
+                async paintFrame(frame, look) {
+                  frames.sizes.push([frame.width, frame.height]);
+                  frames.now += 1;
+                  frames.most = Math.max(frames.most, frames.now);
+                  try {
+                    const painted = await real.paintFrame(frame, look);
+                    frames.all += 1;
+                    return painted;
+                  } finally {
+                    frames.now -= 1;
+                  }
+                },
+              };
+            }"""
+        )
+        yield found
+        context.close()
+
+
+def test_the_camera_is_painted_in_a_style_at_3_frames_a_second(real_page: Any) -> None:
+    """Or at most of what the painter does alone, where the machine has much else to do."""
+    alone = real_page.evaluate(
+        """async () => {
+          const paint = async () => {
+            const canvas = new OffscreenCanvas(342, 256);
+            const noise = new ImageData(342, 256);
+            noise.data.forEach((_, at) => {
+              noise.data[at] = at % 4 === 3 ? 255 : (at * at) % 251;
+            });
+            canvas.getContext("2d").putImageData(noise, 0, 0);
+            (await painter.paintFrame(canvas.transferToImageBitmap(), look)).close();
+          };
+          await paint();
+          const began = performance.now();
+          for (let n = 0; n < 6; n++) await paint();
+          return 6000 / (performance.now() - began);
+        }"""
+    )
+    real_page.evaluate("Object.assign(frames, { all: 0, most: 0 })")
+    add_panel(real_page, "camera")
+    press(real_page, "Start the camera")
+    until(real_page, "frames.all > 3", 60)
+    until(real_page, f"panel.rate >= {min(3, 0.6 * alone)}")
+    print(f"alone {alone:.1f}, camera {real_page.evaluate('panel.rate'):.1f} frames/s")
+    assert real_page.evaluate("frames.sizes.at(-1)") == [342, 256]
+    assert real_page.evaluate("frames.most") <= 2
+    shown = picture_of(real_page.evaluate("shown(document.querySelector('canvas'))"))
+    assert shown.shape == (256, 342, 3)
+    assert shown.std() > 10
+    real_page.evaluate("panel.remove()")
+    assert real_page.evaluate("running()") == 0
+
+
+def test_a_film_is_painted_in_a_style(real_page: Any, tmp_path: Path) -> None:
+    source, result = tmp_path / "boat.mp4", tmp_path / "result.mp4"
+    write_film(source, Settings(times=tuple(Fraction(n, 30) for n in range(6))))
+    add_panel(real_page, "film")
+    painted_film(real_page, source, result)
+    times, images = read_film(source)
+    found, painted = read_film(result)
+    assert found == pytest.approx(times, abs=2e-4)
+    assert sound_of(result) == sound_of(source)
+    for image, original in zip(painted, images, strict=True):
+        assert image.shape == original.shape
+        assert 12 < np.abs(image.astype(int) - original).mean() < 120  # painted, not lost
+    real_page.evaluate("panel.remove()")

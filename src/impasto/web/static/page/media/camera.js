@@ -12,9 +12,10 @@ import { Recorder, stamp } from "./recorder.js";
 /** @typedef {"idle" | "asking" | "live" | "failed"} State */
 
 /** Shorter sides of painted frames, in pixels. */
-const SIZES = [256, 384, 512];
+const SIZES = [192, 256, 384, 512];
+const SIZE = 256;
 /** Asked of a camera: a snapshot has that size. */
-const WIDTH = 1280;
+const WIDTH = 960;
 const HEIGHT = 720;
 /** A page that nobody has seen for so long lets go of the camera, in milliseconds. */
 const UNSEEN = 20_000;
@@ -31,7 +32,7 @@ export class CameraPanel extends HTMLElement {
   #painter = null;
   /** @type {Look | null} */
   #look = null;
-  #size = SIZES[0];
+  #size = SIZE;
   /** @type {State} */
   #state = "idle";
   /** Counts starts and stops, so that what is late is told from what is wanted. */
