@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import PAGE, needs_browser, served
+from browser import PACKAGES, PAGE, needs_browser, needs_packages, served
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -178,7 +178,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]
     folder = tmp_path_factory.mktemp("view")
     for name, text in (("index.html", HTML), ("view.css", CSS), ("view.js", JS)):
         (folder / name).write_text(text)
-    roots = {"/": folder, "/page": PAGE, "/static": PAGE.parent}
+    roots = {"/": folder, "/page": PAGE, "/static": PAGE.parent, "/packages": PACKAGES}
     with served(roots, {"Content-Security-Policy": POLICY}) as address:
         yield address, folder
 
@@ -551,6 +551,20 @@ def test_largest_and_softest_brush_never_blocks_the_page(browser, opened):
         view.do("drawn")
     assert view.plane().mean() > 0.5
     assert longest() < 50
+
+
+@needs_packages
+def test_axe_finds_nothing_to_complain_about(opened):
+    view = opened()
+    view.picture(noise(400, 600))
+    view.picture(noise(400, 600, seed=1), "painting")
+    mixing(view, 4)
+    view.page.add_script_tag(url="/packages/axe-core/axe.min.js")
+    for mask in ("null", "new MaskLayer(600, 400, 0.5)"):
+        view.do(f"async () => {{ brush.layer = {mask}; await drawn(); }}")
+        found = view.do("async () => (await axe.run()).violations")
+        # That pages have a heading is for the page to see to.
+        assert [each["help"] for each in found if each["id"] != "page-has-heading-one"] == []
 
 
 # --- masks --------------------------------------------------------------------------------------

@@ -388,6 +388,7 @@ export class MaskBrush extends HTMLElement {
   _drawRing(box, corner) {
     const shown = this._view?.shownSize;
     this._ring.hidden = this._place === null || !shown?.width;
+    this.classList.toggle("mask-brush-rests", this._place === null);
     if (!shown || !this._place) return;
     const scale = box.width / shown.width;
     const size = Math.max(4, this._size * scale);

@@ -268,7 +268,7 @@ export class MixPad extends HTMLElement {
     this._handle.setAttribute("aria-valuenow", String(Math.round(weights[0] * 100)));
     this._handle.setAttribute("aria-valuetext", parts.join(", "));
     this._corners.forEach((corner, index) => {
-      corner.setAttribute("aria-label", `Only ${this._styles[index].title}`);
+      corner.setAttribute("aria-label", `Only ${this._styles[index].title}, now ${shares[index]}`);
       corner.classList.toggle("mix-pad-heavy", weights[index] === most);
       const share = corner.querySelector("span");
       if (share) share.textContent = shares[index];
