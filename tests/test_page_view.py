@@ -70,10 +70,11 @@ const found = {
   bitmap: async (name) => createImageBitmap(await (await fetch(name)).blob()),
   file: async (name) => new File([await (await fetch(name)).blob()], name),
   // What a canvas shows, as base64 of RGBA.
-  shown: (selector) => {
+  shown: (selector, top, rows) => {
     const canvas = document.querySelector(selector);
-    const { width, height } = canvas;
-    const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+    const width = canvas.width;
+    const height = rows ?? canvas.height;
+    const { data } = canvas.getContext("2d").getImageData(0, top, width, height);
     return { width, height, data: found.packed(data) };
   },
   packed: (data) => {
@@ -114,9 +115,13 @@ class View:
         Image.fromarray(pixels).save(self._folder / name)
         self.do(f"async () => {{ view.{side} = await bitmap('/{name}'); await drawn(); }}")
 
-    def shown(self, selector: str = ".compare-view-canvas") -> Pixels:
-        """What a canvas shows, (H, W, 4)."""
-        found = self.do(f"async () => {{ await drawn(); return shown('{selector}'); }}")
+    def shown(
+        self, selector: str = ".compare-view-canvas", top: int = 0, rows: int | None = None
+    ) -> Pixels:
+        """What a canvas shows, (H, W, 4), or some rows of it."""
+        found = self.do(
+            "async (part) => { await drawn(); return shown(...part); }", [selector, top, rows]
+        )
         data = np.frombuffer(base64.b64decode(found["data"]), np.uint8)
         return data.reshape(found["height"], found["width"], 4)
 
@@ -284,7 +289,7 @@ def test_divider_parts_photograph_and_painting_to_the_pixel(opened):
     view.picture(flat(100, 200, 0, 0, 255), "painting")  # stretched to the photograph
     for split in (0, 0.25, 0.6181, 1):
         view.do("(split) => { view.split = split; }", split)
-        row = view.shown()[400, :, :3]
+        row = view.shown(top=400, rows=1)[0, :, :3]
         assert len(row) == 1200
         at = round(split * 1200)
         assert np.all(row[:at] == (255, 0, 0)) and np.all(row[at:] == (0, 0, 255))
@@ -296,7 +301,7 @@ def test_one_picture_alone_has_no_divider(opened):
     divider = view.page.locator(".compare-view-divider")
     view.picture(flat(20, 30, 255, 0, 0))
     assert not divider.is_visible()
-    assert np.all(view.shown()[200, :, 0] == 255)
+    assert np.all(view.shown(top=200, rows=1)[..., 0] == 255)
     view.picture(flat(20, 30, 0, 0, 255), "painting")
     assert divider.is_visible()
     view.do("async () => { view.photograph = view.painting = null; await drawn(); }")
@@ -446,6 +451,24 @@ def test_fingers_pinch_pan_and_move_the_divider(opened):
     view.page.touchscreen.tap(300, 200)
     view.page.touchscreen.tap(300, 200)
     assert view.do("() => view.fitted")
+
+
+def test_pinch_on_a_touchpad_zooms_where_the_browser_is_safari(opened):
+    view = opened()
+    view.picture(noise(400, 600))
+    before = view.do("() => view.toPicture(437, 111)")
+    view.do(
+        """() => {
+          for (const [kind, scale] of [["start", 1], ["change", 1.5], ["change", 3], ["end", 3]]) {
+            const event = new Event(`gesture${kind}`, { bubbles: true, cancelable: true });
+            Object.assign(event, { scale, clientX: 437, clientY: 111 });
+            document.querySelector(".compare-view-canvas").dispatchEvent(event);
+          }
+        }"""
+    )
+    assert view.do("() => view.scale") == pytest.approx(3)
+    after = view.do("() => view.toPicture(437, 111)")
+    assert (after["x"], after["y"]) == pytest.approx((before["x"], before["y"]), abs=0.3)
 
 
 def test_resizing_fits_again_or_keeps_the_middle(opened):
@@ -709,6 +732,8 @@ def test_brush_keys_turn_size_and_eraser_and_paint(opened):
     plane = view.plane()
     assert plane[200, 320:380].min() == 1 and plane[200, 430:].max() == 0
     assert view.events() == ["maskchange"]
+    press("+")
+    assert view.do("() => view.scale") == 1.25
 
 
 def test_fingers_on_the_brush_paint_alone_and_zoom_in_twos(opened):

@@ -29,6 +29,8 @@ export class MaskBrush extends HTMLElement {
     super();
     /** @type {CompareView | null} */
     this._view = null;
+    /** @type {(() => void) | undefined} Ends what the view hears of this element. */
+    this._untouched = undefined;
     /** @type {MaskLayer | null} */
     this._layer = null;
     this._size = 100;
@@ -72,6 +74,8 @@ export class MaskBrush extends HTMLElement {
     this._view?.removeEventListener("viewchange", this._redrawn);
     this._view?.classList.remove("compare-view-brushed");
     this._view = view;
+    this._untouched?.();
+    this._untouched = view?.gestures.listenToTouchpad(this);
     view?.addEventListener("viewchange", this._redrawn);
     this._settle();
   }
@@ -174,9 +178,6 @@ export class MaskBrush extends HTMLElement {
       if (this._stroke || this._byKeys) return;
       this._place = null;
       this._redraw();
-    });
-    this.addEventListener("wheel", (event) => this._view?.gestures.wheel(event), {
-      passive: false,
     });
     this.addEventListener("contextmenu", (event) => event.preventDefault());
     this.addEventListener("blur", () => {
@@ -287,7 +288,7 @@ export class MaskBrush extends HTMLElement {
     else if (event.key === "Escape" && this._stroke) this._drop();
     else if (focused && event.key.startsWith("Arrow")) this._step(event);
     else if (event.key === " " && (focused || event.target === document.body)) this._spaceDown();
-    else return;
+    else if (!focused || !this._view.zoomByKey(event.key)) return;
     event.preventDefault();
   }
 

@@ -233,6 +233,21 @@ export class CompareView extends HTMLElement {
     this._moved();
   }
 
+  /**
+   * Zoom by + and -, to the whole picture by 0, and to 100 % by 1.
+   *
+   * @param {string} key
+   * @returns {boolean} whether it is one of these
+   */
+  zoomByKey(key) {
+    if (key === "+" || key === "=") this.zoomTo(this.scale * ZOOM_STEP);
+    else if (key === "-" || key === "_") this.zoomTo(this.scale / ZOOM_STEP);
+    else if (key === "0") this.fit();
+    else if (key === "1") this.zoomTo(1);
+    else return false;
+    return true;
+  }
+
   /** @param {number} clientX */
   divideAt(clientX) {
     const { left, right } = this._seen();
@@ -284,31 +299,19 @@ export class CompareView extends HTMLElement {
         this.classList.toggle("compare-view-held", this._gestures.count > 0 && this.movable);
       });
     }
-    this.addEventListener("wheel", (event) => this._gestures.wheel(event), { passive: false });
+    this._gestures.listenToTouchpad(this);
     this.addEventListener("keydown", (event) => this._key(event));
   }
 
   /** @param {KeyboardEvent} event */
   _key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !this._placement.width) return;
-    const zoom = this._zoomKey(event.key);
     const turn = event.target === this._divider ? this._splitKey(event) : null;
     const pan = event.target === this._canvas ? this._panKey(event) : null;
-    if (zoom) zoom();
-    else if (turn !== null) this._splitByUser(turn);
+    if (turn !== null) this._splitByUser(turn);
     else if (pan) this.panBy(pan[0], pan[1]);
-    else return;
+    else if (!this.zoomByKey(event.key)) return;
     event.preventDefault();
-  }
-
-  /** @param {string} key */
-  _zoomKey(key) {
-    const by = (/** @type {number} */ factor) => () => this.zoomTo(this.scale * factor);
-    if (key === "+" || key === "=") return by(ZOOM_STEP);
-    if (key === "-" || key === "_") return by(1 / ZOOM_STEP);
-    if (key === "0") return () => this.fit();
-    if (key === "1") return () => this.zoomTo(1);
-    return null;
   }
 
   /** @param {KeyboardEvent} event */

@@ -1,11 +1,14 @@
 // @ts-check
-/** Pointers and the wheel -> panning, zooming and dividing of a compare-view. */
+/** Pointers, wheel and touchpad -> panning, zooming and dividing of a compare-view. */
 
 /** Pixels that a finger or a mouse may move in a click. */
 const STILL = 6;
 /** Milliseconds and pixels between the clicks of a double click. */
 const TWICE_MS = 350;
 const TWICE_PX = 28;
+
+/** Events of Safari for a pinch. */
+const PINCHES = ["gesturestart", "gesturechange", "gestureend"];
 
 /**
  * What is moved.
@@ -33,6 +36,8 @@ export class Gestures {
     this._start = { x: 0, y: 0 };
     this._still = true;
     this._click = { x: 0, y: 0, time: -Infinity };
+    /** Scale of a pinch on a touchpad so far. */
+    this._pinched = 1;
   }
 
   /** How many pointers are down. */
@@ -99,8 +104,39 @@ export class Gestures {
     if (twice) this._view.zoomInOrOut(click.x, click.y);
   }
 
+  /**
+   * Zoom by the wheel and the touchpad over an element.
+   *
+   * @param {HTMLElement} element
+   * @returns {() => void} ends that
+   */
+  listenToTouchpad(element) {
+    const wheel = (/** @type {WheelEvent} */ event) => this._wheel(event);
+    const pinch = (/** @type {Event} */ event) => this._pinch(event);
+    element.addEventListener("wheel", wheel, { passive: false });
+    for (const kind of PINCHES) element.addEventListener(kind, pinch);
+    return () => {
+      element.removeEventListener("wheel", wheel);
+      for (const kind of PINCHES) element.removeEventListener(kind, pinch);
+    };
+  }
+
+  /**
+   * A pinch on a touchpad, as Safari tells of it, which also tells of fingers on a screen so.
+   *
+   * @param {Event} event
+   */
+  _pinch(event) {
+    event.preventDefault(); // zooms the page
+    const pinch = /** @type {Event & {scale: number, clientX: number, clientY: number}} */ (event);
+    const before = event.type === "gesturestart" ? pinch.scale : this._pinched;
+    this._pinched = pinch.scale;
+    if (this.count || !(before > 0)) return;
+    this._view.zoomBy(pinch.scale / before, pinch.clientX, pinch.clientY);
+  }
+
   /** @param {WheelEvent} event */
-  wheel(event) {
+  _wheel(event) {
     event.preventDefault();
     // Lines and pages are some mice's way to count. A pinch on a touchpad comes with Ctrl.
     const unit = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1;
