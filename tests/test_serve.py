@@ -12,15 +12,16 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from bad_files import png
 from PIL import Image
 from served import Part, Server, form, serving
 from test_cli import imported, run, save
@@ -28,14 +29,15 @@ from test_cli import imported, run, save
 import impasto
 from impasto.cli import cli
 from impasto.errors import ImpastoError
+from impasto.images.photo import read_photo
 from impasto.styles.files import read_style, style_bytes
+from impasto.styles.style import make_thumbnail
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
 pytest.importorskip("python_multipart")
 connect = pytest.importorskip("websockets.sync.client").connect
-
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+broken = pytest.importorskip("websockets.exceptions")
 
 EXIF = Image.Exif()
 EXIF.update({0x0112: 1, 0x010F: "Camera", 0x8825: {1: "N", 2: (50.0, 4.0, 59.0)}})
@@ -187,7 +189,9 @@ def test_names_of_any_kind(server: Server, files: Path):
         assert headers["content-disposition"].endswith(f"filename*=UTF-8''{wanted}"), name
 
 
-def test_style_is_read_once_and_its_file_takes_its_place(server: Server, files: Path):
+def test_style_is_read_once_and_its_file_takes_its_place(
+    server: Server, files: Path, fast: impasto.Stylizer
+):
     status, headers, style = server.post("/api/styles", [("style", files / "rain.jpg")])
     assert status == 200 and 'filename="rain.safetensors"' in headers["content-disposition"]
     _, by_picture = server.stylize(("content", files / "harbor.png"), ("style", files / "rain.jpg"))
@@ -197,25 +201,23 @@ def test_style_is_read_once_and_its_file_takes_its_place(server: Server, files: 
     assert by_picture == by_file
     assert len(style) < 20_000
     # It is the file that the command line keeps, but for the name.
-    run("style", "add", "rain-1", files / "rain.jpg", "--model", "fast")
-    run("style", "export", "rain-1", "--model", "fast", "-o", files / "kept.safetensors")
-    kept = read_style((files / "kept.safetensors").read_bytes())
-    found = read_style(style)
-    assert found.thumbnail == kept.thumbnail and found.note == kept.note == "rain.jpg"
-    for mine, theirs in zip(found.moments, kept.moments, strict=True):
-        assert np.allclose(mine.mean, theirs.mean, atol=1e-4)
+    photo = replace(read_photo(files / "rain.jpg"), name="rain.jpg")
+    kept = replace(
+        fast.style(photo), model_name="fast", note="rain.jpg", thumbnail=make_thumbnail(photo)
+    )
+    assert style == style_bytes(kept)
     # A kept one by its name; one of another model is refused.
     status, _, kept_data = server.post("/api/styles", [("style", "munch-scream")])
-    assert status == 200 and kept_data == style_bytes(impasto.load("fast").kept("munch-scream"))
+    assert status == 200 and kept_data == style_bytes(fast.kept("munch-scream"))
     assert "another model" in server.refused(
         ("content", files / "harbor.png"), ("model", "tiny"), ("style", ("a.safetensors", style))
     )
 
 
-def test_models_and_styles(server: Server):
+def test_models_and_styles(server: Server, fast: impasto.Stylizer):
     models = server.json("/api/models")
     assert [each["name"] for each in models] == ["fast", "tiny"]
-    assert models[0]["identity"] == impasto.load("fast").identity
+    assert models[0]["identity"] == fast.identity
     styles = {each["name"]: each for each in server.json("/api/styles?model=fast")}
     assert styles["munch-scream"]["title"] == "The Scream"
     assert [each["name"] for each in server.json("/api/styles")] == list(styles)
@@ -316,19 +318,15 @@ def test_requests_that_are_refused(server: Server, files: Path, parts: list[Part
 
 
 def test_bombs_are_refused_from_their_headers(server: Server, files: Path):
-    """900 megapixels of black in 109 kB, as photograph, style and mask."""
-    bomb = io.BytesIO()
-    Image.new("1", (30_000, 30_000)).save(bomb, "PNG")
-    file = "bomb.png", bomb.getvalue()
-    begin = time.monotonic()
+    """2,500 megapixels that are never decoded, as photograph, style and mask."""
+    file = "bomb.png", png(50_000, 50_000)
     for parts in (
         [("content", file), ("style", "munch-scream")],
         [("content", files / "harbor.png"), ("style", file)],
         [("content", files / "harbor.png"), ("style", "munch-scream"), ("mask", file)],
     ):
         line = server.refused(*parts)
-        assert line.startswith("bomb.png: 30000 x 30000 = 900,000,000 pixels, more than")
-    assert time.monotonic() - begin < 20
+        assert line.startswith("bomb.png: 50000 x 50000 = 2,500,000,000 pixels, more than")
 
 
 def test_other_kinds_of_requests(server: Server):
@@ -557,12 +555,11 @@ def test_live_frames_are_bounded(server: Server):
         with live(server) as late:
             assert "there are 8 live pictures here" in json.loads(late.recv())["error"]
     assert eventually(lambda: server.json("/api/health")["sockets"] == 0)
-    with live(server) as client, pytest.raises(ConnectionClosed):
+    with live(server) as client, pytest.raises(broken.ConnectionClosed):
         client.send(bytes(9_000_000))
         client.recv()
-    for options in ({"origin": "http://evil.example"}, {"additional_headers": {"Host": "evil"}}):
-        with pytest.raises(InvalidStatus, match="403"), live(server, **options):
-            pass
+    with pytest.raises(broken.InvalidStatus, match="403"):
+        live(server, origin="http://evil.example").__enter__()
 
 
 # --- the command -----------------------------------------------------------------------------
@@ -611,7 +608,7 @@ def test_token(tiny_path: Path, files: Path):
         with live(server, additional_headers=bearer) as client:
             client.send("{}")
             assert "style is missing" in client.recv()
-        with pytest.raises(InvalidStatus, match="403"), live(server):
+        with pytest.raises(broken.InvalidStatus, match="403"), live(server):
             pass
         status, headers, _ = server.ask("/?token=open-sesame")
         assert status == 303 and headers["location"] == "/"
