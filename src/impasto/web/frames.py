@@ -7,8 +7,9 @@ The first message is a look: a JSON object of the fields of ``POST /api/stylize`
 Every binary message is a frame: a picture of any format. It is answered by a JPEG, or by a text:
 ``{"frame": N, "dropped": true}`` if a newer one came before it could be painted, or
 ``{"frame": N, "error": LINE}``. N counts the frames from 0. JPEGs come in the order of their
-frames, so each belongs to the oldest frame that has no answer yet. Nothing is queued: of frames
-that come while one is painted, the newest is painted next.
+frames, so each belongs to the oldest frame that has no answer yet. Nothing is queued: two frames
+may be without an answer, of which one is painted while the other waits, and the newest takes the
+place of the one that waits.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import deque
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -37,6 +39,9 @@ MAX_FRAME_BYTES = 8_000_000
 _SOCKETS = 8
 
 _IDLE_SECONDS = 600
+
+# One is painted while the next is on its way.
+_UNANSWERED = 2
 
 _TRY_AGAIN_LATER = 1013
 
@@ -83,9 +88,8 @@ class Frames:
                 text, flow.look = flow.look, None
                 if text is not None:
                     look = await self._prepared(socket, text, files)
-                frame, flow.frame = flow.frame, None
-                if frame is not None:
-                    await self._answer(socket, look, *frame)
+                while flow.frames and flow.look is None:
+                    await self._answer(socket, flow, look)
 
     async def _prepared(self, socket: WebSocket, text: str, files: ExitStack) -> FrameLook | None:
         try:
@@ -97,10 +101,10 @@ class Frames:
         await _say(socket, ready=True)
         return look
 
-    async def _answer(
-        self, socket: WebSocket, look: FrameLook | None, number: int, frame: bytes
-    ) -> None:
+    async def _answer(self, socket: WebSocket, flow: _Flow, look: FrameLook | None) -> None:
         begin = time.perf_counter()
+        number, frame = flow.frames.popleft()
+        flow.painting = True
         try:
             if look is None:
                 raise OptionError('send a look first, such as {"style": "munch-scream"}')
@@ -109,8 +113,10 @@ class Frames:
                 lambda turn: self._studio.paint_frame(found, frame, turn)
             )
         except (ImpastoError, MemoryError) as error:
+            flow.painting = False
             await _say(socket, frame=number, error=str(error) or "not enough memory")
             return
+        flow.painting = False
         self._figures.frames += 1
         self._figures.pixels += painted.size[0] * painted.size[1]
         self._figures.seconds += time.perf_counter() - begin
@@ -122,16 +128,26 @@ class _Flow:
 
     Attributes:
         look: the newest, as a text.
-        frame: the newest, with its number.
-        frames: how many have come.
-        news: set when there is one of them.
+        frames: those that wait, with their numbers; the newest is last.
+        count: how many have come.
+        painting: whether one is being painted.
+        news: set when there is anything.
     """
 
     def __init__(self) -> None:
         self.look: str | None = None
-        self.frame: tuple[int, bytes] | None = None
-        self.frames = 0
+        self.frames: deque[tuple[int, bytes]] = deque()
+        self.count, self.painting = 0, False
         self.news = asyncio.Event()
+
+    def add(self, frame: bytes) -> int | None:
+        """Take a frame, and return the number of one that is left out for it."""
+        left_out = None
+        if len(self.frames) + self.painting >= _UNANSWERED and self.frames:
+            left_out, _ = self.frames.popleft()
+        self.frames.append((self.count, frame))
+        self.count += 1
+        return left_out
 
 
 async def _receive(socket: WebSocket, flow: _Flow) -> None:
@@ -146,10 +162,9 @@ async def _receive(socket: WebSocket, flow: _Flow) -> None:
             if data is None:
                 flow.look = message.get("text") or ""
             else:
-                if flow.frame is not None:
-                    await _say(socket, frame=flow.frame[0], dropped=True)
-                flow.frame = flow.frames, data
-                flow.frames += 1
+                left_out = flow.add(data)
+                if left_out is not None:
+                    await _say(socket, frame=left_out, dropped=True)
             flow.news.set()
 
 

@@ -126,8 +126,7 @@ export class ServerPainter {
     const start = performance.now();
     const stop = new AbortController();
     const ended = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-    await this._turn(signal);
-    this._painting = { whole: size === null, stop };
+    await this._turn({ whole: size === null, stop }, signal);
     try {
       watch?.(0);
       const fields = await this._fields(photo, look, size);
@@ -187,12 +186,13 @@ export class ServerPainter {
   }
 
   /**
-   * Wait until no other preview is painted.
+   * Wait until nothing else is painted to be shown.
    *
+   * @param {{whole: boolean, stop: AbortController}} painting
    * @param {AbortSignal} [signal]
    * @returns {Promise<void>}
    */
-  async _turn(signal) {
+  async _turn(painting, signal) {
     signal?.throwIfAborted();
     this._next?.end();
     if (this._painting?.whole) this._painting.stop.abort();
@@ -206,7 +206,7 @@ export class ServerPainter {
           start: () => {
             this._next = null;
             signal?.removeEventListener("abort", end);
-            this._painting = { whole: false, stop: new AbortController() }; // so nobody is first
+            this._painting = painting; // at once, so that nobody else is first
             resolve();
           },
           end,
@@ -214,6 +214,8 @@ export class ServerPainter {
         this._next = next;
         signal?.addEventListener("abort", end, { once: true });
       });
+    } else {
+      this._painting = painting;
     }
   }
 
@@ -354,19 +356,19 @@ export class ServerPainter {
  * @returns {Promise<Blob>}
  */
 async function reduced(file, width, height, name) {
-  const size = {
-    resizeWidth: Math.max(1, Math.round(width)),
-    resizeHeight: Math.max(1, Math.round(height)),
-  };
   let bitmap;
   try {
-    bitmap = await createImageBitmap(file, { ...size, resizeQuality: "high" });
+    // Whole: with an EXIF orientation browsers do not agree which side resizing means.
+    bitmap = await createImageBitmap(file);
   } catch {
     throw new PaintError(`${name} cannot be read by this browser: save it as JPEG or PNG.`);
   }
-  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-  const context = /** @type {ImageBitmapRenderingContext} */ (canvas.getContext("bitmaprenderer"));
-  context.transferFromImageBitmap(bitmap);
+  const size = [width, height].map((side) => Math.max(1, Math.round(side)));
+  const canvas = new OffscreenCanvas(size[0], size[1]);
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, 0, 0, size[0], size[1]);
+  bitmap.close();
   const type = file.type === "image/jpeg" ? "image/jpeg" : "image/png";
   return canvas.convertToBlob({ type, quality: SENT });
 }
