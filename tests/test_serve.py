@@ -39,6 +39,8 @@ pytest.importorskip("python_multipart")
 connect = pytest.importorskip("websockets.sync.client").connect
 broken = pytest.importorskip("websockets.exceptions")
 
+ROOT = Path(__file__).parents[1]
+
 EXIF = Image.Exif()
 EXIF.update({0x0112: 1, 0x010F: "Camera", 0x8825: {1: "N", 2: (50.0, 4.0, 59.0)}})
 
@@ -565,32 +567,63 @@ def test_live_frames_are_bounded(server: Server):
 # --- the command -----------------------------------------------------------------------------
 
 
-def test_examples_of_the_interface(server: Server, files: Path, tmp_path: Path):
-    """Each operation of the OpenAPI document has a line for curl, which does what it says."""
+@pytest.fixture
+def examples(files: Path, tmp_path: Path) -> Path:
+    """A folder with the files that examples name."""
+    for name, own in (
+        ("street.jpg", "street.jpg"),
+        ("wave.jpg", "wave.png"),
+        ("sky.png", "left.png"),
+    ):
+        shutil.copy(files / own, tmp_path / name)  # what a file is, its bytes say
+    return tmp_path
+
+
+def curl(line: str, folder: Path) -> bytes:
+    """Run an example; what it prints."""
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
-    for name in ("street.jpg", "wave.png"):
-        shutil.copy(files / name, tmp_path)
-    (tmp_path / "wave.png").rename(tmp_path / "wave.jpg")  # what a file is, its bytes say
+    words = shlex.split(line)
+    assert words[0] == "curl"
+    done = subprocess.run(
+        ["curl", "-sS", "--fail-with-body", *words[1:]],
+        cwd=folder, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, (line, done.stdout, done.stderr)
+    return done.stdout
+
+
+def test_examples_of_the_interface(server: Server, examples: Path):
+    """Each operation of the OpenAPI document has a line for curl, which does what it says."""
     paths = server.json("/openapi.json")["paths"]
-    lines = [
-        operation["x-codeSamples"][0]["source"] for path in paths.values()
-        for operation in path.values()
-    ]  # fmt: skip
+    operations = [each for path in paths.values() for each in path.values()]
+    lines = [each["x-codeSamples"][0]["source"] for each in operations]
     assert len(lines) == 5 and all(f"http://127.0.0.1:{server.port}/" in line for line in lines)
     for line in lines:
-        words = shlex.split(line)
-        assert words[0] == "curl"
-        done = subprocess.run(
-            ["curl", "-sS", "--fail-with-body", *words[1:]],
-            cwd=tmp_path, capture_output=True, timeout=60, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, (line, done.stdout, done.stderr)
-        if "-o" not in words:
-            assert json.loads(done.stdout)
-    with Image.open(tmp_path / "painted.jpg") as image:
+        printed = curl(line, examples)
+        assert " -o " in line or json.loads(printed)
+    with Image.open(examples / "painted.jpg") as image:
         assert image.format == "JPEG" and image.size == (96, 72)
-    assert read_style((tmp_path / "wave.safetensors").read_bytes()).model
+    assert read_style((examples / "wave.safetensors").read_bytes()).model
+
+
+def test_examples_of_the_page(server: Server, examples: Path, monkeypatch: pytest.MonkeyPatch):
+    """Every line for curl of docs/server.md, in their order, and its program."""
+    monkeypatch.chdir(examples)
+    text = (ROOT / "docs" / "server.md").read_text(encoding="utf-8")
+    text = text.replace("127.0.0.1:8484", f"127.0.0.1:{server.port}")
+    lines = re.findall(r"^curl .*$", text, re.MULTILINE)
+    assert len(lines) >= 12
+    for line in lines:
+        printed = curl(line, examples)
+        if "/api/stylize" not in line and " -o " not in line:
+            assert json.loads(printed), line
+    for program in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(program, "docs/server.md", "exec"), {})
+    for name in ("painted.jpg", "painted.png", "mixed.jpg", "sky.jpg", "frame.jpg",
+                 "street-munch-scream.jpg"):  # fmt: skip
+        with Image.open(examples / name) as image:
+            image.load()
 
 
 def test_token(tiny_path: Path, files: Path):
