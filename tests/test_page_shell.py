@@ -437,7 +437,7 @@ def serious(page: Any) -> list[str]:
 def test_axe_finds_nothing_serious_in_any_state(
     visit: Callable[..., Visit], size: dict[str, int]
 ) -> None:
-    here = visit(viewport=size)
+    here = visit(viewport=size, reduced_motion="reduce")  # no color is on its way
     here.see("#sample-styles li")
     found = {"welcome": serious(here.page)}
     here.bring(as_file("a.jpg", small_photo()), as_file("b.jpg", small_photo(seed=1)))
