@@ -377,6 +377,20 @@ def visitor(browser: Any) -> Iterator[Visitor]:
     found.context.close()
 
 
+def refused(page: Any, address: str) -> str:
+    """The directive of the page's policy that refuses an address."""
+    found: str = page.evaluate(
+        """async (address) => {
+          const told = new Promise((done) =>
+            addEventListener("securitypolicyviolation", (event) => done(event.violatedDirective)));
+          await fetch(address).catch(() => undefined);
+          return Promise.race([told, new Promise((done) => setTimeout(done, 2000, "nothing"))]);
+        }""",
+        address,
+    )
+    return found
+
+
 @needs_browser
 @needs_packages
 def test_first_visit_is_small_and_the_second_loads_nothing(folder: Path, visitor: Visitor):
@@ -410,6 +424,9 @@ def test_first_visit_is_small_and_the_second_loads_nothing(folder: Path, visitor
         assert sum(each.bytes for each in answers if each.status == 200) == 0
         assert {each.path for each in answers} <= {"/paint/sw.js"}  # is there a new version?
         assert page.evaluate("performance.navigation.type") == 0, "loaded once"
+        # The first load, before the worker, has the policy in the page itself.
+        meta = "document.querySelector('meta[http-equiv=Content-Security-Policy]').content"
+        assert page.evaluate(meta) in site.POLICY
     assert {url for url in visitor.asked if not url.startswith(address)} == set()
 
 
@@ -445,6 +462,7 @@ def test_page_opens_and_paints_offline_with_the_server_gone(
     visitor.context.set_offline(True)
     page = visitor.open(f"{origin}/#alpha=0.5")
     assert page.title() == title
+    assert "connect-src" in refused(page, "https://example.org/")
     photograph = Image.open(PAGE / "sample.jpg").resize((192, 128))
     file = io.BytesIO()
     photograph.save(file, "PNG")  # JPEG is decoded in different ways
@@ -466,7 +484,7 @@ def small(
     """
     index = tmp_path / "index.html"
     script = '<script type="module" src="isolation.js"></script>'
-    index.write_text(f"<!doctype html><title>small</title>{script}<body>")
+    index.write_text(f"<!doctype html><head><title>small</title>{script}</head><body>")
     files = {name: path for name, path in site.page_files().items() if "/" not in name}
     del files["main.js"]
     monkeypatch.setattr("impasto.web.build.page_files", lambda: {**files, "index.html": index})

@@ -86,10 +86,11 @@ def serve(task: ServeTask, limits: Limits, engine: ModelOptions, budget: Budget)
     from impasto.video.painting import available_cores
     from impasto.web.api import Api
     from impasto.web.frames import MAX_FRAME_BYTES
-    from impasto.web.page import POLICY, page_app
+    from impasto.web.page import page_app
     from impasto.web.painting import Models, Served, Studio
     from impasto.web.places import Places
     from impasto.web.server import PageServer
+    from impasto.web.site import POLICY
 
     jobs, threads = _shared(engine.threads, available_cores())
     served = []

@@ -28,6 +28,7 @@ from impasto.stylizer import stylizer_of
 from impasto.web.packages import FILMS, RUNTIME, WEBGPU, read_packages
 from impasto.web.site import (
     ENTRY,
+    POLICY,
     SAMPLE,
     SITE,
     Runtime,
@@ -123,6 +124,7 @@ def build_page(
     taken = read_packages(packages, options.packages)
     files = {_placed(name): data for name, data in taken.items()}
     files |= {name: path.read_bytes() for name, path in page_files().items() if name != WORKER}
+    files[ENTRY] = _guarded(files[ENTRY])
     for bundle in models:
         files |= _model_files(bundle, options, watch)
     worker = page_files()[WORKER].read_bytes()
@@ -246,11 +248,19 @@ def _first(model: Bundle) -> list[str]:
     return [*own, SITE, SAMPLE, *map(_placed, RUNTIME.files), *parts, styles]
 
 
+def _guarded(page: bytes) -> bytes:
+    """Put the policy into the page itself: a plain server sends no header with it."""
+    policy = "; ".join(part for part in POLICY.split("; ") if not part.startswith("frame-"))
+    meta = f'<head>\n  <meta http-equiv="Content-Security-Policy" content="{policy}">'
+    return page.replace(b"<head>", meta.encode(), 1)
+
+
 def _listed(files: Mapping[str, bytes], first: Sequence[str], version: str) -> bytes:
     # The smallest come first: the page is whole before what it paints with.
     facts = {
         "version": version,
         "entry": ENTRY,
+        "policy": POLICY,
         "first": sorted(first, key=lambda name: len(files[name])),
         "files": {name: [_sum([data]), len(data)] for name, data in sorted(files.items())},
     }

@@ -32,14 +32,7 @@ from impasto.web.figures import Figures
 from impasto.web.guards import Token
 from impasto.web.painting import Models
 
-__all__ = ["POLICY", "page_app"]
-
-POLICY = (
-    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; "
-    "media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
-)
-"""Content-Security-Policy of the page: not a byte from another origin."""
+__all__ = ["page_app"]
 
 # Painted thumbnails are a few kB each.
 _THUMBNAILS = 512

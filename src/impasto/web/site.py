@@ -35,6 +35,7 @@ from impasto.stylizer import Stylizer
 
 __all__ = [
     "ENTRY",
+    "POLICY",
     "SAMPLE",
     "SITE",
     "THUMBNAIL_SIDE",
@@ -55,6 +56,13 @@ __all__ = [
 STATIC = Path(__file__).parent / "static"
 
 ENTRY, SITE, SAMPLE = "index.html", "site.json", "sample.jpg"
+
+POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; "
+    "media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+"""Content-Security-Policy of the page: not a byte from another origin."""
 
 THUMBNAIL_SIDE = 160
 """Sides of a thumbnail of the gallery, in pixels."""

@@ -15,6 +15,7 @@
    * @typedef {object} Site
    * @property {string} version
    * @property {string} entry address of the page itself
+   * @property {string} policy its Content-Security-Policy
    * @property {string[]} first addresses of what a first visit needs
    * @property {Record<string, [string, number]>} files SHA-256 and bytes of each, by address
    *
@@ -184,7 +185,7 @@
     }
 
     /**
-     * Fetch a file, with the headers that isolate the page.
+     * Fetch a file, with the headers that guard and isolate the page.
      *
      * @param {string} address
      */
@@ -198,6 +199,7 @@
         headers: {
           ...(type ? { "Content-Type": type } : {}),
           "Content-Length": String(site.files[address][1]),
+          "Content-Security-Policy": site.policy,
           "Cross-Origin-Opener-Policy": "same-origin",
           // Not "credentialless", which not all browsers know.
           "Cross-Origin-Embedder-Policy": "require-corp",
