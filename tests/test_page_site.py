@@ -24,12 +24,13 @@ from browser import PACKAGES, PAGE, ROOT, Answer, needs_browser, needs_packages,
 from PIL import Image
 
 import impasto
+from impasto.cli import cli
 from impasto.errors import WebError
 from impasto.models import Bundle, find_bundle
 from impasto.styles.files import read_style
 from impasto.stylizer import Stylizer
 from impasto.web import packages, site
-from impasto.web.build import BuildOptions, build_page
+from impasto.web.build import PAGE_MODELS, BuildOptions, build_page
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +177,13 @@ def facts_of(folder: Path) -> dict[str, Any]:
     line = (folder / "sw.js").read_text().splitlines()[0]
     found: dict[str, Any] = json.loads(line.removeprefix("self.SITE = ").removesuffix(";"))
     return found
+
+
+def test_help_names_the_models_of_the_page():
+    from click.testing import CliRunner
+
+    shown = CliRunner().invoke(cli, ["page", "build", "--help"]).output
+    assert f"[default: {' and '.join(PAGE_MODELS)}]" in shown
 
 
 def test_no_packages_gives_the_line_with_npm_pack(tmp_path: Path):
