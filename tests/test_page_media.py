@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -17,6 +18,7 @@ from film_files import HEIGHT, FilmFiles, Settings, facts, number_in, write_film
 from numpy.typing import NDArray
 from PIL import Image
 from test_page_painting import write_site
+from test_page_shell import POLICY
 
 from impasto.video.frames import Frame
 
@@ -84,7 +86,6 @@ HTML = """<!doctype html>
 <meta name="viewport" content="width=device-width">
 <link rel="stylesheet" href="base.css">
 <link rel="stylesheet" href="media/media.css">
-<style>body { height: 100dvh }</style>
 </html>
 """
 
@@ -100,7 +101,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "/packages": PACKAGES / "mediabunny/dist/bundles",
         "/panels.html": blank / "panels.html",
     }
-    with served(roots) as found:
+    with served(roots, POLICY) as found:
         yield found
 
 
@@ -130,6 +131,7 @@ def add_panel(page: Any, name: str) -> None:
           await import(`./media/${name}.js`);
           const panel = document.createElement(`${name}-panel`);
           Object.assign(panel, { painter, look, site });
+          document.body.style.height = "100vh";
           document.body.append(panel);
           window.panel = panel;
         }""",
@@ -138,7 +140,11 @@ def add_panel(page: Any, name: str) -> None:
 
 
 def until(page: Any, condition: str, seconds: float = 20) -> None:
-    page.wait_for_function(condition, timeout=1000 * seconds)
+    """Wait for a condition: playwright's own way evaluates a text, which the page forbids."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(f"() => Boolean({condition})"):
+        assert time.monotonic() < end, f"waited {seconds} s for {condition}"
+        page.wait_for_timeout(30)
 
 
 def picture_of(found: Any) -> NDArray[np.uint8]:
@@ -686,7 +692,7 @@ def test_what_goes_wrong_with_the_camera_ends_it_with_a_sentence(page: Any) -> N
 def serious_issues(page: Any) -> list[str]:
     """What axe-core finds that keeps people out."""
     if not page.evaluate("Boolean(window.axe)"):
-        page.add_script_tag(path=str(PACKAGES / "axe-core/axe.min.js"))
+        page.evaluate((PACKAGES / "axe-core/axe.min.js").read_text())
     found: list[str] = page.evaluate(
         """async () => {
           const { violations } = await axe.run(panel);
@@ -742,7 +748,7 @@ def real_page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "/site.json": folder / "site.json",
         "/panels.html": folder / "panels.html",
     }
-    with served(roots) as address:
+    with served(roots, POLICY) as address:
         context = browser.new_context(permissions=["camera"], accept_downloads=True)
         found = context.new_page()
         found.goto(f"{address}/panels.html")
