@@ -419,16 +419,18 @@ def look(model: str, *styles: str, **changed: Any) -> dict[str, Any]:
     }
 
 
-def painted(painter: Any, pixels: Pixels, wanted: dict[str, Any], *, name: str) -> Pixels:
+def painted(
+    painter: Any, pixels: Pixels, wanted: dict[str, Any], *, name: str, size: int | None = None
+) -> Pixels:
     """Paint in the browser, and read the file that is saved."""
     found = run(
         painter,
         """
-        const options = { size: null, format: "png", quality: 90 };
+        const options = { size: given.size, format: "png", quality: 90 };
         const blob = await painter.save(photoOf(given.photo), lookOf(given.look), options);
         return toText(new Uint8Array(await blob.arrayBuffer()));
         """,
-        {"photo": photo(pixels, name), "look": wanted},
+        {"photo": photo(pixels, name), "look": wanted, "size": size},
     )
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(found))))
 
@@ -513,6 +515,16 @@ def test_pictures_are_those_of_python(
         wanted = in_python(models[name], pixels, styles, Controls(**controls))
         found = painted(painter, pixels, look_for(name, controls), name=f"{name} {size}")
         assert difference(found, wanted) <= 2, what
+
+
+def test_pictures_of_another_size_are_those_of_python(
+    painter: Any, models: dict[str, Stylizer]
+) -> None:
+    pixels = pixels_of(300, 211, seed=3)
+    for size in (96, 150, 260):
+        found = painted(painter, pixels, look("fast", MIX[0]), name="sized", size=size)
+        wanted = models["fast"].stylize(Image.fromarray(pixels), MIX[0], size=size)
+        assert difference(found, np.asarray(wanted)) <= 2, size
 
 
 def test_what_is_transparent_stays_and_does_not_count(

@@ -167,7 +167,7 @@ def test_preview_is_reduced_before_it_is_sent(run: Any, files: Path, fast: impas
           return fetched(address, options);
         };
         const scream = look(["munch-scream"]);
-        const { bitmap, seconds } = await painter.paint(turned, scream, { size: 36 });
+        const { bitmap, seconds } = await painter.paint(turned, scream, { size: 36, preview: true });
         globalThis.fetch = fetched;
         const { width, height } = bitmap;
         return { width, height, seconds, sizes, data: await data(bitmap) };
@@ -237,10 +237,10 @@ def test_newest_preview_wins(run: Any, files: Path):
         """
         const street = photo(...given, "street.jpg", 96, 72);
         const all = [0, 0.2, 0.4, 0.6, 0.8].map((alpha) =>
-          painter.paint(street, look(["munch-scream"], { alpha }), { size: 48 }));
+          painter.paint(street, look(["munch-scream"], { alpha }), { size: 48, preview: true }));
         const small = (await Promise.allSettled(all)).map((each) => each.reason?.name ?? "painted");
         const full = painter.paint(street, look(["munch-scream"]), { size: null });
-        const next = painter.paint(street, look(["munch-scream"]), { size: 48 });
+        const next = painter.paint(street, look(["munch-scream"]), { size: 48, preview: true });
         const large = (await Promise.allSettled([full, next])).map(
           (each) => each.reason?.name ?? "painted");
         const stop = new AbortController();
@@ -291,11 +291,11 @@ def test_refusals_are_sentences(run: Any, files: Path):
         const street = photo(...given.street, "street.jpg", 96, 72);
         const large = new Blob([new Uint8Array(1_100_000)], { type: "image/jpeg" });
         return [
-          await refused(painter.paint(street, look(["nobody"]), { size: 48 })),
+          await refused(painter.paint(street, look(["nobody"]), { size: 48, preview: true })),
           await refused(painter.save({ ...street, file: large }, look(["munch-scream"]),
             { size: null, format: "png", quality: 90 })),
           await refused(painter.paint({ ...street, id: "x", file: file("AAAA", "image/jpeg") },
-            look(["munch-scream"]), { size: 48 })),
+            look(["munch-scream"]), { size: 48, preview: true })),
           await refused(painter.addStyle(file(...given.odd), "odd.safetensors")),
           await refused(painter.styles("slow")),
         ];

@@ -189,6 +189,8 @@ export interface Painting {
 export interface PaintOptions {
   /** Shorter side of the result in pixels; null: the photograph's. */
   size: number | null;
+  /** A preview, whose photograph is reduced quickly; else as the command line reduces it. */
+  preview?: boolean;
   signal?: AbortSignal;
   /** Called with the share that is done, in [0, 1]. */
   watch?: (share: number) => void;

@@ -102,9 +102,9 @@ export class DevicePainter {
    * @param {PaintOptions} options
    * @returns {Promise<Painting>}
    */
-  async paint(photo, look, { size, signal, watch }) {
+  async paint(photo, look, { size, preview = false, signal, watch }) {
     const start = performance.now();
-    const bitmap = await this._call("paint", { photo, look, size }, { signal, watch });
+    const bitmap = await this._call("paint", { photo, look, size, preview }, { signal, watch });
     return { bitmap, seconds: (performance.now() - start) / 1000 };
   }
 

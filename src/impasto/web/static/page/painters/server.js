@@ -122,14 +122,14 @@ export class ServerPainter {
    * @param {PaintOptions} options
    * @returns {Promise<Painting>}
    */
-  async paint(photo, look, { size, signal, watch }) {
+  async paint(photo, look, { size, preview = false, signal, watch }) {
     const start = performance.now();
     const stop = new AbortController();
     const ended = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-    await this._turn({ whole: size === null, stop }, signal);
+    await this._turn({ whole: !preview, stop }, signal);
     try {
       watch?.(0);
-      const fields = await this._fields(photo, look, size);
+      const fields = await this._fields(photo, look, size, { preview });
       const opaque = photo.file.type === "image/jpeg";
       fields.push(["format", opaque ? "jpeg" : "png"], ["quality", SHOWN]);
       const answer = await send("api/stylize", fields, ended);
@@ -150,7 +150,7 @@ export class ServerPainter {
    */
   async save(photo, look, { size, signal, watch, format, quality }) {
     watch?.(0);
-    const fields = await this._fields(photo, look, size, { whole: true });
+    const fields = await this._fields(photo, look, size);
     fields.push(["format", format], ["quality", String(quality)]);
     const answer = await send("api/stylize", fields, signal);
     const blob = await answer.blob();
@@ -225,13 +225,14 @@ export class ServerPainter {
    * @param {Photo} photo
    * @param {Look} look
    * @param {number | null} size
-   * @param {{whole?: boolean}} [options] whole: the file itself is sent, with its metadata
+   * @param {{preview?: boolean}} [options] preview: the photograph is reduced before it is sent;
+   *   else the file itself is sent, with its metadata
    * @returns {Promise<Field[]>}
    */
-  async _fields(photo, look, size, { whole = false } = {}) {
+  async _fields(photo, look, size, { preview = false } = {}) {
     const side = Math.min(photo.width, photo.height);
     const fields = await lookFields(look, await this._styleFields(look));
-    if (!whole && size !== null && size < side) {
+    if (preview && size !== null && size < side) {
       fields.push(["content", await this._preview(photo, size), photo.name]);
       return fields;
     }

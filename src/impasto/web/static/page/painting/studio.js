@@ -8,7 +8,8 @@ import { needsModel, needsPicture } from "../controls/color/index.js";
 import { MIN_SIDE } from "../controls/coarse.js";
 import { decodePixels } from "../images/decoding.js";
 import { encode, withMetadata } from "../images/encoding.js";
-import { PixelSource } from "../images/windows.js";
+import { scaledSize } from "../images/resizing.js";
+import { FloatSource, PixelSource } from "../images/windows.js";
 import { Model, fetchBytes, isOutOfMemory } from "../models/model.js";
 import { openRuntime } from "../models/runtime.js";
 import { fromBase64, readStyle, styleBytes } from "../models/style_file.js";
@@ -16,6 +17,7 @@ import { collected, paintPixels, part, styleMoments, styleSource } from "./adain
 import { Kept } from "./kept.js";
 import { paintPalette } from "./palette.js";
 import { featureBytes } from "./plan.js";
+import { scaled } from "./survey.js";
 
 /**
  * @typedef {import("../types").Look} Look
@@ -83,8 +85,8 @@ export class Studio {
     this._moments = new Map();
     /** @type {Kept<{picture: Source, matched: Map<string, Moments[]>}>} */
     this._pictures = new Kept(PICTURES_KEPT);
-    /** @type {Kept<Pixels>} */
-    this._pixels = new Kept(PIXELS_KEPT);
+    /** @type {Kept<Source>} */
+    this._photographs = new Kept(PIXELS_KEPT);
     /** @type {Kept<Content>} */
     this._contents = new Kept(FEATURES_KEPT);
     /** @type {{key: string, pixels: Pixels} | null} the last picture that was painted */
@@ -159,22 +161,23 @@ export class Studio {
    *
    * @param {Photo} photo
    * @param {Look} look
-   * @param {number | null} size shorter side of the result; null: the photograph's
+   * @param {{size: number | null, preview?: boolean}} options `size`: shorter side of the result;
+   *   null: the photograph's
    * @param {Watch} watch
    * @returns {Promise<Pixels>} which are kept, and must not be changed
    */
-  async paint(photo, look, size, watch) {
-    const whole = size === null || size === Math.min(photo.width, photo.height) ? "" : size;
-    const place = `${photo.id} ${whole}`;
+  async paint(photo, look, { size, preview = false }, watch) {
+    const whole = size === null || size === Math.min(photo.width, photo.height);
+    const place = `${photo.id} ${whole ? "" : `${size}${preview ? " preview" : ""}`}`;
     const key = `${place} ${lookKey(look)}`;
     if (this._last?.key === key) return this._last.pixels;
     this._last = null;
     const fetching = this._models.has(look.model) || !needsModel(look.color) ? 0 : FETCHING_SHARE;
     if (fetching > 0) await this._model(look.model, part(watch, 0, fetching));
-    const pixels = await this._photograph(place, photo, whole === "" ? null : size);
+    const source = await this._photograph(place, photo, whole ? null : size, preview);
     await watch(fetching);
     const rest = part(watch, fetching, 1);
-    const result = await this._painted(new PixelSource(pixels), look, rest, `${place} ${look.model}`);
+    const result = await this._painted(source, look, rest, `${place} ${look.model}`);
     if (result.width * result.height <= RESULT_PIXELS) this._last = { key, pixels: result };
     return result;
   }
@@ -189,7 +192,7 @@ export class Studio {
    * @returns {Promise<Blob>}
    */
   async save(photo, look, { size, format, quality }, watch) {
-    const pixels = await this.paint(photo, look, size, watch);
+    const pixels = await this.paint(photo, look, { size }, watch);
     await watch(1);
     return withMetadata(await encode(pixels, format, quality), photo.file);
   }
@@ -229,7 +232,7 @@ export class Studio {
       content: key === null ? null : this._contents.get(key),
       keep: (content) => key !== null && this._contents.set(key, content, heldBytes(content)),
       watch,
-      held: this._pixels.held + this._contents.held + 4 * source.width * source.height,
+      held: this._photographs.held + this._contents.held + 4 * source.width * source.height,
     });
   }
 
@@ -240,7 +243,7 @@ export class Studio {
    */
   forget(id) {
     const own = (/** @type {string} */ key) => key.startsWith(`${id} `);
-    this._pixels.forget(own);
+    this._photographs.forget(own);
     this._contents.forget(own);
     if (this._last && own(this._last.key)) this._last = null;
   }
@@ -398,15 +401,29 @@ export class Studio {
    * @param {string} key
    * @param {Photo} photo
    * @param {number | null} size
-   * @returns {Promise<Pixels>}
+   * @param {boolean} preview
+   * @returns {Promise<Source>}
    */
-  async _photograph(key, photo, size) {
-    const known = this._pixels.get(key);
+  async _photograph(key, photo, size, preview) {
+    const known = this._photographs.get(key);
     if (known) return known;
-    const pixels = await decodePixels(photo.file, size);
-    checkSide(pixels, photo.name);
-    this._pixels.set(key, pixels, pixels.data.length);
-    return pixels;
+    let source;
+    if (size === null || preview) {
+      // For a preview the browser's own way of reducing will do: it is the quickest.
+      const pixels = await decodePixels(photo.file, size);
+      checkSide(pixels, photo.name);
+      source = new PixelSource(pixels);
+      this._photographs.set(key, source, pixels.data.length);
+    } else {
+      const whole = await this._photograph(`${photo.id} `, photo, null, false);
+      const { height, width } = scaledSize(whole.height, whole.width, size);
+      checkSide({ height, width }, photo.name);
+      const reduced = scaled(whole, height, width);
+      const floats = reduced.window({ start: 0, stop: height }, { start: 0, stop: width });
+      source = new FloatSource(floats);
+      this._photographs.set(key, source, floats.image.byteLength + (floats.alpha?.byteLength ?? 0));
+    }
+    return source;
   }
 }
 

@@ -40,8 +40,8 @@ const CALLS = {
     studio.forget(photo);
   },
   saveStyle: ({ id, model, styleSize }) => studio.saveStyle(id, model, styleSize),
-  paint: async ({ photo, look, size }, watch) =>
-    bitmapOf(await studio.paint(photo, look, size, watch)),
+  paint: async ({ photo, look, size, preview }, watch) =>
+    bitmapOf(await studio.paint(photo, look, { size, preview }, watch)),
   save: ({ photo, look, options }, watch) => studio.save(photo, look, options, watch),
   frame: async ({ frame, look }) => bitmapOf(await studio.paintFrame(pixelsOf(frame), look)),
 };

@@ -135,8 +135,8 @@ export class Paintings extends EventTarget {
     const size = small ? wish.size : PREVIEW;
     let bitmap = null;
     try {
-      const look = wish.look();
-      ({ bitmap } = await this.#painter.paint(wish.photo, look, { size, signal: stop.signal }));
+      const options = { size, preview: !small, signal: stop.signal };
+      ({ bitmap } = await this.#painter.paint(wish.photo, wish.look(), options));
     } catch (error) {
       if (!cancelled(error) && this.#wish && isSame(this.#wish, wish)) this.#tell("problem", error);
     }
