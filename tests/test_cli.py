@@ -564,6 +564,23 @@ def test_reader_that_goes_away(folder: Path, model: list[str], out: str):
     assert (done.returncode, done.stderr) == (1, b"")
 
 
+def test_format_of_standard_output(folder: Path, model: list[str]):
+    """As it is asked for; of a file its name says it."""
+    data = Path("street.jpg").read_bytes()
+    words = ["-", "wave.png", "-o", "-", "--format", "jpeg", *model]
+    done = run("stylize", *words, stdin=data)
+    with Image.open(io.BytesIO(done.stdout)) as image:
+        assert image.format == "JPEG" and image.size == (52, 40)
+    run("stylize", "street.jpg", "wave.png", "-o", "made.jpg", *model)
+    assert np.array_equal(pixels(done.stdout), pixels(Path("made.jpg")))
+    done = run("stylize", "street.jpg", "wave.png", "--format", "jpeg", *model, code=2)
+    assert b"--format is for standard output" in done.stderr
+    done = run("stylize", *words[: -len(model) - 1], "gif", *model, stdin=data, code=2)
+    assert b"format 'gif' is not written" in done.stderr
+    done = run("stylize", *words, "--depth", "16", stdin=data, code=2)
+    assert b"JPEG holds 8 bits a channel" in done.stderr
+
+
 def test_closed_streams(folder: Path, model: list[str]):
     line = " ".join([*COMMAND, "stylize", "street.jpg", "wave.png", "-o", "out.png", *model])
     done = subprocess.run(["sh", "-c", f"{line} <&- >&- 2>&-"], timeout=60, check=False)

@@ -33,7 +33,14 @@ if TYPE_CHECKING:
     from impasto.painting import Progress
     from impasto.stylizer import Stylizer
 
-_EXCLUDED = ("controls.weights", "controls.masks", "read.size", "read.keep_gps", "save.depth")
+_EXCLUDED = (
+    "controls.weights",
+    "controls.masks",
+    "read.size",
+    "read.keep_gps",
+    "save.depth",
+    "save.format",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -260,11 +260,15 @@ def stylize(
         others=files,
         labels=labels,
     )
+    if save.format is not None and outputs.place != STDIO:
+        raise click.UsageError(
+            "--format is for standard output (-o -); the suffix of a file says its format"
+        )
     total = len(inputs) * len(mixtures)
     if method != MethodOptions():
         method.check(model.model, total, overwrite=save.overwrite)
     if save.depth == 16:
-        _check_depth(job for jobs in outputs.jobs(inputs, mixtures) for job in jobs)
+        _check_depth((job for jobs in outputs.jobs(inputs, mixtures) for job in jobs), save)
 
     from impasto.batch.run import Tally, prepare_styles, run
 
@@ -418,12 +422,12 @@ def _check_together(task: Task, controls: Controls, save: SaveOptions) -> None:
         )
 
 
-def _check_depth(jobs: Iterable[Job]) -> None:
+def _check_depth(jobs: Iterable[Job], save: SaveOptions) -> None:
     """Check before painting that the formats of all results have 16 bits."""
-    from impasto.images.writing import check_depth, format_of
+    from impasto.images.writing import check_depth, result_format
 
     for job in jobs:
-        check_depth(16, format_of(job.target))
+        check_depth(16, result_format(job.target, save))
 
 
 def _check_whole(model: Stylizer, budget: Budget) -> None:

@@ -117,7 +117,12 @@ class SaveOptions:
         shown="16 where photograph and format have them",
     )
     overwrite: bool = option(False, "Replace files that exist.")
-    format: str | None = None
+    format: str | None = option(
+        None,
+        "Format of a result for standard output: png, jpeg, webp, avif or tiff.",
+        metavar="NAME",
+        shown="png",
+    )
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:

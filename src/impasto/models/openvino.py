@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib
-import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from impasto.errors import EngineError, ModelError
 from impasto.models.bundle import Bundle, Port, check_graphs
 from impasto.models.engine import Engine, GraphEngine, environment, error_line
+from impasto.models.memory import give_back_memory
 
 # Precision -> INFERENCE_PRECISION_HINT and the name of the processor's capability in OpenVINO.
 _PRECISIONS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16")}
@@ -103,7 +102,7 @@ class _Graph:
             self._sizes = sizes
             self._changes += 1
             if self._changes % _CHANGES == 0:
-                _give_back()
+                give_back_memory()
 
 
 def _port(output: Any) -> Port:
@@ -115,12 +114,6 @@ def _port(output: Any) -> Port:
         elif shape[1].is_static:
             channels = int(shape[1].get_length())
     return Port(frozenset(output.names), channels)
-
-
-def _give_back() -> None:
-    """Return memory that is free to the system, where the C library is one that can (glibc)."""
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
-        trim(0)
 
 
 _LOCK = Lock()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import Any, BinaryIO, Protocol
 from impasto.errors import ImageError, ImpastoError, VideoError, one_line
 from impasto.images.files import whole_path
 from impasto.images.writing import check_target
+from impasto.models.memory import give_back_memory
 from impasto.video.container.encoding import CONTAINERS, Encoding, choose_encoding, write_part
 from impasto.video.container.joining import join
 from impasto.video.container.streams import StreamTarget
@@ -206,7 +206,7 @@ class _Joined:
             self._closing.popleft()
             self._folder.add(tuple(writer.times), writer.seconds, state)
             if self._open_writers == 1:
-                _give_back_memory()
+                give_back_memory()
 
     def _join(self, target: Path, *, overwrite: bool, end: Fraction | None) -> tuple[str, ...]:
         parts: list[Part] = self._folder.parts
@@ -318,12 +318,3 @@ def _tracks_of(source: Path | None) -> tuple[str, ...]:
     names = tracks.names
     tracks.close()
     return (f"pictures hold no sound: {', '.join(names)} left out",) if names else ()
-
-
-def _give_back_memory() -> None:
-    """Have the C library give back what the encoder of a part held, where it can (glibc).
-
-    Each part has threads of its own, whose freed memory is not used again by those of the next.
-    """
-    with suppress(OSError, AttributeError, TypeError):  # TypeError: Windows
-        ctypes.CDLL(None).malloc_trim(0)

@@ -31,8 +31,8 @@ _MAX_NAME = 200
 
 _VALUES: dict[str, type[Any]] = {"controls": Controls, "read": ReadOptions, "save": SaveOptions}
 
-# A server has one limit for all, and replaces no file.
-_LEFT_OUT = ("read.max_pixels", "save.overwrite")
+# A server has one limit for all, and replaces no file; a format is one of every result here.
+_LEFT_OUT = ("read.max_pixels", "save.overwrite", "save.format")
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
@@ -105,12 +105,12 @@ class FormField:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is, or may be, a file."""
+        """True if it is, or may be, a file."""
         return "Map" in self.kind
 
     @property
     def repeats(self) -> bool:
-        """Whether it may be given more than once."""
+        """True if it may be given more than once."""
         return self.kind == "Sequence[Map]"
 
     def parse(self, given: str | Upload) -> Any:

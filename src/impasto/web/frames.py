@@ -124,7 +124,7 @@ class Frames:
 
 
 class _Flow:
-    """What has come and is not painted yet.
+    """The flow of what has come and is not painted yet.
 
     Attributes:
         look: the newest, as a text.

@@ -21,6 +21,7 @@ from impasto.images.resizing import scaled_size
 from impasto.images.sources import open_picture
 from impasto.images.writing import check_depth, quantized, result_format, write_image
 from impasto.models import Card
+from impasto.models.memory import give_back_memory
 from impasto.painting import Budget
 from impasto.painting.plan import memory_at_once, process_bytes
 from impasto.styles.files import SUFFIX, read_style, style_bytes
@@ -147,7 +148,7 @@ class FrameLook:
 
 
 class Studio:
-    """What the threads of a server do: nothing is kept from one call to the next."""
+    """The work of a server's threads: nothing is kept from one call to the next."""
 
     def __init__(self, models: Models, limits: Limits, *, memory: int, jobs: int) -> None:
         """Share the memory among the pictures that are painted at once.
@@ -168,6 +169,12 @@ class Studio:
             ImpastoError: naming what is wrong with the request.
             Left: see :meth:`Turn.check`.
         """
+        try:
+            return self._painted(asked, turn)
+        finally:
+            give_back_memory()  # requests are of all sizes, and a server runs for weeks
+
+    def _painted(self, asked: Asked, turn: Turn) -> Answer:
         if asked.content is None:
             raise OptionError("content is missing: send a photograph as the file content")
         model = self.models.open(asked.model)
