@@ -8,6 +8,15 @@
 :mod:`.site`          the page for photographs as files and facts, the same with a server or without
 :mod:`.packages`      packages of others that a page of files has, and their versions and sums
 :mod:`.build`         the page as a folder of files, for `impasto page build`
+:mod:`.page`          the same page as an application, for `impasto serve`
+:mod:`.api`           what it asks, and other programs too: forms in, pictures out
+:mod:`.frames`        live frames over a WebSocket
+:mod:`.forms`         fields of a request, generated from those of the option values
+:mod:`.openapi`       the description of all this, generated from the same
+:mod:`.painting`      requests through models, in threads, within limits of memory
+:mod:`.places`        how much is painted at once, and waits; who leaves frees a place
+:mod:`.limits`        the numbers of all that
+:mod:`.figures`       what a server has done, without a name of any picture
 ``static/``           HTML, CSS and modules of JavaScript, without a byte from elsewhere
 ====================  =========================================================================
 
