@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -128,3 +129,27 @@ def served(
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def longest_task(browser: Any, page: Any) -> Iterator[Callable[[], float]]:
+    """How long the page's main thread worked at most in one task, in ms of its own time.
+
+    Its own, since on a machine that does other things at the same time a task may wait for long.
+    """
+    found: list[float] = []
+    browser.start_tracing(page=page, categories=["disabled-by-default-devtools.timeline"])
+    yield lambda: found[0]
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    main = {
+        (each["pid"], each["tid"])
+        for each in events
+        if each["name"] == "thread_name" and each["args"]["name"] == "CrRendererMain"
+    }
+    found.append(
+        max(
+            each.get("tdur", 0) / 1000  # a task that is not ended has none
+            for each in events
+            if each["name"] == "RunTask" and (each["pid"], each["tid"]) in main
+        )
+    )

@@ -14,7 +14,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import PACKAGES, PAGE, ROOT, needs_browser, needs_packages, served
+from browser import (
+    PACKAGES,
+    PAGE,
+    ROOT,
+    longest_task,
+    needs_browser,
+    needs_packages,
+    served,
+)
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -310,7 +318,7 @@ def test_pictures_are_saved_in_every_format_with_what_they_tell(
     shown = here.pictures()[1]
     for title, suffix, kind in (("JPEG", "jpg", "JPEG"), ("PNG", "png", "PNG"),
                                 ("WebP", "webp", "WEBP")):  # fmt: skip
-        here.page.click(f"#part-save >> text={title}")
+        here.page.click(f"#part-save label:has-text('{title}')")
         name, content = here.saved(lambda: here.page.click("text=Save the picture"))
         assert name == f"a-munch-scream.{suffix}"
         with Image.open(io.BytesIO(content)) as image:
@@ -414,6 +422,34 @@ def test_what_cannot_be_read_gets_one_sentence(visit: Callable[..., Visit]) -> N
     here.see("#view:not([hidden])")
     here.see("#notice:not([hidden])")
     assert here.page.locator("#strip li").count() == 1
+
+
+def test_nothing_heavy_is_done_by_the_page_itself(
+    browser: Any, visit: Callable[..., Visit], tmp_path: Path
+) -> None:
+    """With 12 megapixels brought, turned, masked and taken back."""
+    photo = tmp_path / "large.jpg"
+    noise = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8)
+    Image.fromarray(noise).resize((4000, 3000), Image.Resampling.BICUBIC).save(photo)
+    here = visit("#size=480")
+    here.see("#sample-styles li")
+    with longest_task(browser, here.page) as longest:
+        here.bring(photo)
+        here.rest()
+        for alpha in (0.2, 0.4, 0.6):
+            here.turn("Strength", alpha)
+        here.choose("The Kiss")
+        here.rest()
+        here.tab("masks")
+        here.page.click("text=Paint where The Kiss goes")
+        here.page.click("text=Fill")
+        here.page.mouse.move(500, 300)
+        here.page.mouse.down()
+        here.page.mouse.move(600, 500, steps=10)
+        here.page.mouse.up()
+        here.page.click("#undo")
+        here.rest()
+    assert longest() < 50
 
 
 # --- for everybody -------------------------------------------------------------------------------

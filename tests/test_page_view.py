@@ -5,15 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import itertools
-import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browser import PACKAGES, PAGE, needs_browser, needs_packages, served
+from browser import PACKAGES, PAGE, longest_task, needs_browser, needs_packages, served
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -516,34 +514,10 @@ PAIR = """async () => {
 }"""
 
 
-@contextmanager
-def longest_task(browser: Any, view: View) -> Iterator[Callable[[], float]]:
-    """How long the page's main thread worked at most in one task, in ms of its own time.
-
-    Its own, since on a machine that does other things at the same time a task may wait for long.
-    """
-    found: list[float] = []
-    browser.start_tracing(page=view.page, categories=["disabled-by-default-devtools.timeline"])
-    yield lambda: found[0]
-    events = json.loads(browser.stop_tracing())["traceEvents"]
-    main = {
-        (each["pid"], each["tid"])
-        for each in events
-        if each["name"] == "thread_name" and each["args"]["name"] == "CrRendererMain"
-    }
-    found.append(
-        max(
-            each.get("tdur", 0) / 1000  # a task that is not ended has none
-            for each in events
-            if each["name"] == "RunTask" and (each["pid"], each["tid"]) in main
-        )
-    )
-
-
 def test_two_photographs_of_12_megapixels_never_block_the_page(browser, opened):
     view = opened()
     view.do(PAIR)
-    with longest_task(browser, view) as longest:
+    with longest_task(browser, view.page) as longest:
         view.do(
             """async () => {
               [view.photograph, view.painting] = bitmaps;
@@ -569,7 +543,7 @@ def test_largest_and_softest_brush_never_blocks_the_page(browser, opened):
           await drawn();
         }"""
     )
-    with longest_task(browser, view) as longest:
+    with longest_task(browser, view.page) as longest:
         view.drag((50, 50), (550, 350), (50, 350), (550, 50))
         view.do("drawn")
     assert view.plane().mean() > 0.5

@@ -2,7 +2,7 @@
 /** The photographs that were brought, and which of them is looked at. */
 
 import { PaintError, sentence } from "../errors.js";
-import { openPhoto } from "../images/decoding.js";
+import { open } from "./opening.js";
 
 /** @typedef {import("../types").Photo} Photo */
 
@@ -14,7 +14,6 @@ import { openPhoto } from "../images/decoding.js";
 
 /** Pictures for showing are kept of so many photographs; others are decoded again. */
 const KEPT_BITMAPS = 3;
-const THUMBNAIL = 128;
 
 /** Fires `change` when photographs come or go, or another one is looked at. */
 export class Photos extends EventTarget {
@@ -48,8 +47,8 @@ export class Photos extends EventTarget {
     let first = true;
     for (const { file, name } of files) {
       try {
-        const { photo, bitmap } = await openPhoto(file, name);
-        const entry = { photo, thumbnail: await reduced(bitmap) };
+        const { photo, bitmap, thumbnail } = await open(file, name);
+        const entry = { photo, thumbnail: drawn(thumbnail) };
         this.#entries.push(entry);
         if (first) {
           first = false;
@@ -108,7 +107,8 @@ export class Photos extends EventTarget {
       this.#keep(photo.id, kept);
       return kept;
     }
-    const { bitmap } = await openPhoto(photo.file, photo.name);
+    const { bitmap, thumbnail } = await open(photo.file, photo.name);
+    thumbnail.close();
     this.#keep(photo.id, bitmap);
     return bitmap;
   }
@@ -129,25 +129,12 @@ export class Photos extends EventTarget {
   }
 }
 
-/**
- * The middle of a picture, small and square.
- *
- * @param {ImageBitmap} bitmap
- * @returns {Promise<HTMLCanvasElement>}
- */
-async function reduced(bitmap) {
-  const side = Math.min(bitmap.width, bitmap.height);
-  const small = await createImageBitmap(
-    bitmap,
-    Math.floor((bitmap.width - side) / 2),
-    Math.floor((bitmap.height - side) / 2),
-    side,
-    side,
-    { resizeWidth: THUMBNAIL, resizeHeight: THUMBNAIL, resizeQuality: "medium" },
-  );
+/** @param {ImageBitmap} bitmap which is closed */
+function drawn(bitmap) {
   const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = THUMBNAIL;
-  canvas.getContext("2d")?.drawImage(small, 0, 0);
-  small.close();
+  canvas.width = bitmap.width;
+  canvas.height = bitmap.height;
+  canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+  bitmap.close();
   return canvas;
 }
