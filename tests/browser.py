@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -132,24 +132,25 @@ def served(
 
 
 @contextmanager
-def longest_task(browser: Any, page: Any) -> Iterator[Callable[[], float]]:
-    """How long the page's main thread worked at most in one task, in ms of its own time.
+def main_thread_tasks(browser: Any, page: Any) -> Iterator[list[float]]:
+    """How long the tasks of the page's main thread worked, in ms of the thread's own time.
 
     Its own, since on a machine that does other things at the same time a task may wait for long.
+
+    Yields:
+        The times, which are there when the block has ended.
     """
     found: list[float] = []
     browser.start_tracing(page=page, categories=["disabled-by-default-devtools.timeline"])
-    yield lambda: found[0]
+    yield found
     events = json.loads(browser.stop_tracing())["traceEvents"]
     main = {
         (each["pid"], each["tid"])
         for each in events
         if each["name"] == "thread_name" and each["args"]["name"] == "CrRendererMain"
     }
-    found.append(
-        max(
-            each.get("tdur", 0) / 1000  # a task that is not ended has none
-            for each in events
-            if each["name"] == "RunTask" and (each["pid"], each["tid"]) in main
-        )
-    )
+    found += [
+        each.get("tdur", 0) / 1000  # a task that is not ended has none
+        for each in events
+        if each["name"] == "RunTask" and (each["pid"], each["tid"]) in main
+    ]
