@@ -75,13 +75,19 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         Image.new("RGB", (160, 160), "#a05030").save(thumbnail, "WEBP")
         for row in rows:
             (out / row["thumbnail"]).write_bytes(thumbnail.getvalue())
-    site = describe("device", [bundle], runtime=Runtime("runtime/ort.wasm.min.mjs"))
+    site = describe(
+        "device",
+        [bundle],
+        runtime=Runtime("runtime/ort.wasm.min.mjs"),
+        films="films/mediabunny.min.mjs",
+    )
     (out / "site.json").write_text(json.dumps(site))
     roots = {
         "/": PAGE,
         "/site.json": out / "site.json",
         "/models/fast/": folder,
         "/runtime/": PACKAGES / "onnxruntime-web/dist",
+        "/films/": PACKAGES / "mediabunny/dist/bundles",
         "/base.css": PAGE.parent / "base.css",
         "/icon.svg": PAGE.parent / "icon.svg",
     }

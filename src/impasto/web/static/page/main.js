@@ -76,7 +76,7 @@ function build(session, problem) {
   });
 
   const modes = live(session, openPart);
-  welcome(session, { camera: () => modes.open("camera"), tried });
+  welcome(session, { camera: () => void modes.startCamera(), tried });
 
   const showState = () => {
     const first = photos.entries.length === 0;

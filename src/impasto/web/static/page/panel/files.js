@@ -47,7 +47,8 @@ export function files({ photos, styles, film }) {
     event.dataTransfer?.types.includes("Files") ?? false;
 
   document.addEventListener("dragover", (event) => {
-    if (!hasFiles(event)) return;
+    if (event.defaultPrevented) end(); // an element takes them
+    if (!hasFiles(event) || event.defaultPrevented) return;
     event.preventDefault();
     const styles = overPanel(event);
     document.body.dataset.drop = styles ? "style" : "photo";
@@ -57,10 +58,10 @@ export function files({ photos, styles, film }) {
   document.addEventListener("dragleave", (event) => {
     if (event.relatedTarget === null) end(); // left the window
   });
+  document.addEventListener("drop", end, { capture: true });
   document.addEventListener("drop", (event) => {
-    if (!hasFiles(event)) return;
+    if (!hasFiles(event) || event.defaultPrevented) return;
     event.preventDefault();
-    end();
     sort([...(event.dataTransfer?.files ?? [])], overPanel(event));
   });
 

@@ -1,4 +1,5 @@
 // @ts-check
+import { quoted } from "../state/command.js";
 import { find } from "./dom.js";
 import { complain } from "./notice.js";
 
@@ -22,6 +23,11 @@ export function live(session, openPart) {
   let mode = "photo";
   /** @type {import("../media/camera.js").CameraPanel | import("../media/film.js").FilmPanel | null} */
   let panel = null;
+
+  const films = session.painter.site.films !== null;
+  for (const input of inputs) {
+    if (input.value === "film" && !films && input.parentElement) input.parentElement.hidden = true;
+  }
 
   /** @param {Mode} next */
   async function open(next) {
@@ -76,7 +82,16 @@ export function live(session, openPart) {
   }
   return {
     open: (/** @type {Mode} */ next) => void open(next),
+    /** Start the camera at once: one has asked for it. */
+    startCamera: async () => {
+      await open("camera");
+      if (panel && "start" in panel) void panel.start();
+    },
     openFilm: async (/** @type {File} */ file) => {
+      if (!films) {
+        complain(`This page paints no films: impasto video ${quoted(file.name)} does.`);
+        return;
+      }
       await open("film");
       if (panel && "open" in panel) void panel.open(file);
     },

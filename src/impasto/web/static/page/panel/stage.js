@@ -43,16 +43,15 @@ export function stage(session, compare) {
     const { current } = photos;
     if (current?.id === photo) return;
     photo = current?.id;
-    if (!current) {
-      compare.photograph = compare.painting = null;
-      return;
-    }
+    // At once: pictures of a photograph that is taken out are closed.
+    compare.photograph = null;
+    if (!current || shown?.photo !== current) compare.painting = null;
+    if (!current) return;
     try {
       const bitmap = await photos.bitmap(current);
       if (photos.current !== current) return;
       compare.pictureSize = session.sizeOf(current);
       compare.photograph = bitmap;
-      if (shown?.photo !== current) compare.painting = null;
       compare.fit();
     } catch (error) {
       complain(error);

@@ -23,6 +23,7 @@ export function welcome(session, { camera, tried }) {
     painter.home === "device"
       ? "Your pictures do not leave this device."
       : `Your pictures are painted by the machine at ${location.host} and are not kept.`;
+  promise.classList.toggle("is-private", painter.home === "device");
   promise.hidden = false;
   find("use-camera", HTMLButtonElement).addEventListener("click", camera);
 
