@@ -106,7 +106,7 @@ export class Session extends EventTarget {
     const ids = this.#galleryIds();
     const first = FIRST_STYLES.find((style) => ids.includes(style)) ?? this.styles[0]?.id;
     const start = { ...DEFAULTS, model: models[0], styles: first ? [first] : [] };
-    const colors = METHODS.filter((each) => !each.needsPicture).map(({ name }) => name);
+    const colors = METHODS.map(({ name }) => name).filter((name) => this.#isForAll(name));
     const read = readLink(hash, start, { models, styles: ids, colors });
     this.store.set(read.settings);
     return read;
@@ -114,7 +114,10 @@ export class Session extends EventTarget {
 
   /** The part of an address behind `#` that gives these settings. */
   get link() {
-    return writeLink(this.store.settings, this.#galleryIds());
+    const { settings } = this.store;
+    // What needs the picture of a style is nothing without the style, which no link brings.
+    const color = this.#isForAll(settings.color) ? settings.color : null;
+    return writeLink({ ...settings, color }, this.#galleryIds());
   }
 
   /**
@@ -248,6 +251,11 @@ export class Session extends EventTarget {
     this.photos.remove(photo.id);
     this.paintings.forget(photo);
     this.store.forget(photo.id);
+  }
+
+  /** @param {string | null} color whether it does without the pictures of the styles */
+  #isForAll(color) {
+    return !METHODS.some(({ name, needsPicture }) => name === color && needsPicture);
   }
 
   #galleryIds() {
