@@ -167,7 +167,8 @@ def test_preview_is_reduced_before_it_is_sent(run: Any, files: Path, fast: impas
           return fetched(address, options);
         };
         const scream = look(["munch-scream"]);
-        const { bitmap, seconds } = await painter.paint(turned, scream, { size: 36, preview: true });
+        const options = { size: 36, preview: true };
+        const { bitmap, seconds } = await painter.paint(turned, scream, options);
         globalThis.fetch = fetched;
         const { width, height } = bitmap;
         return { width, height, seconds, sizes, data: await data(bitmap) };
