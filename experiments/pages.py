@@ -19,7 +19,7 @@ from impasto.images.files import write_whole
 from study import RESULTS, ROOT, ROWS, Experiment, Results
 
 PAGE = ROOT / "docs" / "experiments.md"
-TABLES: dict[str, tuple[Experiment, Callable[[Results], str]]] = {
+TABLES: dict[str, tuple[Experiment, Callable[[Results], str | None]]] = {
     "fig1 run": (fig1.EXPERIMENT, lambda results: facts(fig1.EXPERIMENT, results)),
     "fig1 curves": (fig1.EXPERIMENT, fig1.curve_table),
     "fig1 leads": (fig1.EXPERIMENT, fig1.lead_table),
@@ -33,7 +33,10 @@ TABLES: dict[str, tuple[Experiment, Callable[[Results], str]]] = {
     "yardstick losses": (yardstick.EXPERIMENT, yardstick.losses),
     "yardstick verdict": (yardstick.EXPERIMENT, yardstick.verdict),
 }
-"""Parts of other pages, between ``<!-- made of results: NAME -->`` and an end mark."""
+"""Parts of other pages, between ``<!-- made of results: NAME -->`` and an end mark.
+
+Where a function gives None, a page keeps what it has.
+"""
 MEMORY: dict[str, tuple[str, Callable[[peaks.Rows], str]]] = {
     "memory sizes": ("pictures.csv", peaks.sizes),
     "memory budgets": ("pictures.csv", peaks.budgets),

@@ -138,9 +138,15 @@ def size_tables(results: Results) -> str:
     return "\n\n".join(parts)
 
 
-def losses(results: Results) -> str:
-    """Means of content and style loss in a small table."""
+def losses(results: Results) -> str | None:
+    """Means of content and style loss in a small table; None until the run is whole.
+
+    A few pairs are no verdict for the front page, which keeps the numbers that it has.
+    """
     tables, columns = _by_size(results), (*MODELS, REFERENCE)
+    wanted = dict(zip(Settings().sizes, Settings().pairs, strict=True))
+    if any(len(results.where(size=s, model=REFERENCE)) < n for s, n in wanted.items()):
+        return None
     rows = [
         [
             f"{name} loss, {size} px",

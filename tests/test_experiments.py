@@ -329,6 +329,7 @@ def test_the_models_that_ship_are_judged_as_the_command_judges_them(smoke: Smoke
     style = [found.numbers("style", model=model)[0] for model in models]
     assert f"x{style[2] / style[1]:.2f}" in text
     assert f"style loss {style[3] / style[1]:.2f}," in yardstick.verdict(found).splitlines()[1]
+    assert yardstick.losses(found) is None  # of so few pairs
     # Painting once is what the experiment of larger strokes begins with, on the same pair.
     strokes = smoke(coarse.EXPERIMENT)
     assert [(row["coarse"], row["detail"]) for row in strokes.rows] == [
@@ -340,6 +341,27 @@ def test_the_models_that_ship_are_judged_as_the_command_judges_them(smoke: Smoke
     assert len(set(strokes.numbers("ssim"))) == 3
     assert coarse.coarse.DETAIL == 0.7
     assert "70 % of the detail (this is used)" in coarse.EXPERIMENT.tables(strokes)
+
+
+def test_the_front_page_has_the_losses_of_a_whole_run() -> None:
+    settings, rows = yardstick.Settings(), []
+    styles = {"(content)": 9.0, "adain": 0.5, "quality": 0.75, "fast": 1.0}
+    for size, count in zip(settings.sizes, settings.pairs, strict=True):
+        for pair in range(count):
+            cells = {"size": str(size), "pair": str(pair), "identity": "", "paintings": "a"}
+            for model, style in styles.items():
+                numbers = {"style": f"{style}", "content": f"{2 * style}", "ssim": "0.5"}
+                rows.append(
+                    dict.fromkeys(yardstick.COLUMNS, "") | cells | {"model": model} | numbers
+                )
+    text = yardstick.losses(Results("yardstick", rows, {}))
+    assert text is not None
+    assert text.splitlines()[0] == (
+        "Losses on held-out pairs, 200 at 256 px and 40 at 512 px (lower is better):"
+    )
+    assert "| style loss, 256 px | 0.75 | 1.00 | 0.50 |" in text
+    assert "| content loss, 512 px | 1.50 | 2.00 | 1.00 |" in text
+    assert yardstick.losses(Results("yardstick", rows[4:], {})) is None
 
 
 def test_the_published_programs_are_met_by_any_weights(smoke: Smoke) -> None:
