@@ -100,8 +100,8 @@ def welcome(page: Any) -> None:
 
 
 def painted(page: Any) -> None:
-    """A photograph in a style."""
-    bring(page, "rocket.jpg", "coffee.jpg", "astronaut.jpg")
+    """A photograph in a style, and two others."""
+    bring(page, "coffee.jpg", "astronaut.jpg", "rocket.jpg")
 
 
 def mixed(page: Any) -> None:
