@@ -190,19 +190,23 @@ def _tables(results: Results) -> str:
         found = sorted(results.where(size=size), key=lambda row: order.index(row["method"]))
         rows = []
         for row in found:
-            needs = [_three(row["cpu_seconds"]), _three(row["peak_bytes"], 1e9)]
+            needs = [_digits(row["cpu_seconds"]), _digits(row["peak_bytes"], 1e9)]
             losses = [f"{float(row[column]):.2f}" for column in COLUMNS]
             rows.append([_title(row), METHODS[row["method"]].trained, *needs, *losses])
         parts.append(f"{size} x {size} px:\n\n{table(HEAD, rows, text_columns=2)}")
+        painted = [row["method"] for row in found]
+        missing = [METHODS[name].title for name in order if name not in painted]
+        if missing:
+            parts.append(f"Not painted at {size} px: {', '.join(missing)}.")
     return "\n\n".join(parts)
 
 
-def _three(text: str, unit: float = 1.0) -> str:
-    """Two or three digits, and no powers of ten."""
+def _digits(text: str, unit: float = 1.0) -> str:
+    """Two digits or more, and no powers of ten."""
     if not text:
         return ""
     value = float(text) / unit
-    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
+    return f"{value:.{2 if value < 1 else 1 if value < 10 else 0}f}"
 
 
 def _plot(results: Results) -> Image.Image:
@@ -222,8 +226,8 @@ EXPERIMENT = Experiment(
         "defaults but for layers: `gatys` and `cnnmrf` look through the normalized VGG-19 to "
         "relu4_1, which is the judge as well. Each picture is painted by a process of its own in "
         "single precision with one thread, models on ONNX Runtime: CPU seconds from both pictures "
-        "to the painted one, which other work on the machine changes little, and the largest "
-        "resident memory. One pair is a picture of the methods and no verdict."
+        "to the painted one, which other work on the machine changes less than a clock's, and the "
+        "largest resident memory. One pair is a picture of the methods and no verdict."
     ),
     settings=Settings,
     smoke=Settings(
