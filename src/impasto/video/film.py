@@ -234,6 +234,7 @@ class FilmWork:
                 if report is not None:
                     painted = _reported(report, painted)
                 result.put(painted)
+                del painted  # of 4K, a frame with its state has hundreds of megabytes
                 done += 1
                 if watch is not None:
                     watch(Progress(done, max(done, self.frames or 0)))

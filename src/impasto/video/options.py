@@ -60,8 +60,8 @@ class VideoOptions:
         keep_partial: after an interruption, leave a film of what is painted, as OUT.partial.SUFFIX.
         workers: how many threads may be used; None: one for each core.
         save: quality of results that are pictures; whether a file may be replaced.
-        memory: bytes of main memory that the whole process may use; frames of 4K are painted in
-            tiles for that, and take a little more all the same (docs/films.md).
+        memory: bytes of main memory that the whole process may use; frames of 4K, which just fit
+            into the default, are painted in tiles for that (docs/films.md).
         tile: paint in tiles of at most this many pixels to a side, as
             :class:`impasto.painting.Budget`.
 

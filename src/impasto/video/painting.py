@@ -41,7 +41,7 @@ State: TypeAlias = Mapping[str, NDArray[Any]]
 
 # A worker that has less than this, beside what its frame needs, paints in tiles so small that most
 # of its work is their rims.
-_LEAST_BYTES = 150_000_000
+_LEAST_BYTES = 120_000_000
 # Bytes for each pixel of a frame that decoders and encoders hold (measured with H.264 at 4K), and
 # those of a frame in floats.
 _CODED, _FLOATS = 60, 12
@@ -206,6 +206,7 @@ class FramePainter:
                         raise VideoError(_size_changed(frame, shape))
                     job = self._prepared(frame, wants_state=bool(every) and index % every == 0)
                     pending.append((job, pool.submit(self._painted, job)))
+                    del frame, job  # the next is decoded and prepared beside what is still needed
                     if len(pending) >= self._crew.workers + self._crew.ahead:
                         yield self._finished(*pending.popleft())
                 while pending:

@@ -31,7 +31,7 @@ from impasto.video.container.opening import (
     tick_of,
     zero_of,
 )
-from impasto.video.frames import Damage
+from impasto.video.frames import LARGE, Damage
 from impasto.video.pyav import library, wrapped
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ __all__ = ["Decoding", "Moment"]
 _RUN_UP = Fraction(1)
 
 # Threads of a decoder, each of which holds frames in memory; painting takes longer than decoding.
-_THREADS = 2
+_THREADS, _THREADS_LARGE = 2, 1
 
 # A film that ends so much earlier than it says has been cut short: in seconds, or in parts of it.
 _CUT_SHORT = Fraction(1, 2)
@@ -217,7 +217,9 @@ class Decoding:
         if name is not None and self._told().get("alpha_mode") == "1":
             with suppress(ValueError):
                 return self._av.CodecContext.create(name, "r")
-        context.thread_type, context.thread_count = "AUTO", _THREADS
+        large = context.width * context.height > LARGE
+        context.thread_type = "AUTO"
+        context.thread_count = _THREADS_LARGE if large else _THREADS
         return context
 
     def _told(self) -> dict[str, str]:

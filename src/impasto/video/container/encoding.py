@@ -36,8 +36,8 @@ __all__ = [
 ]
 
 # Threads of an encoder: what it writes depends on their number, so it is not that of the machine.
-# Each of them holds frames in memory.
-_THREADS = 2
+# Each of them holds frames in memory, so large frames have one: painting takes much longer.
+_THREADS, _THREADS_LARGE = 2, 1
 # Frames that an encoder looks ahead, for the same reason.
 _AHEAD = 5
 # No frame is decoded so many seconds before it is shown.
@@ -270,10 +270,15 @@ class Encoding:
         return self.pixel_format.endswith("le")
 
     @property
+    def is_large(self) -> bool:
+        """True if its frames are so large that memory counts more than time."""
+        return self.width * self.height > LARGE
+
+    @property
     def options(self) -> dict[str, str]:
         """Options of the encoder."""
         options = dict(self.encoder.options)
-        if self.width * self.height > LARGE:
+        if self.is_large:
             options.update(self.encoder.large)
         if self.crf is not None:
             options[self.encoder.crf_option] = f"{self.crf:g}"
@@ -378,7 +383,7 @@ def prepare_stream(stream: Any, encoding: Encoding, colors: ToFilm) -> None:
     context.time_base = 1 / encoding.encoder_rate
     context.sample_aspect_ratio = encoding.aspect
     context.gop_size = _LONG_GROUP
-    context.thread_count = _THREADS
+    context.thread_count = _THREADS_LARGE if encoding.is_large else _THREADS
     context.flags |= flags.bitexact.value | flags.closed_gop.value
     context.options = encoding.options
     for name, value in colors.tags.items():

@@ -91,6 +91,10 @@ _GRIP = 0.65
 a half, so that it does not jump back and forth."""
 
 
+_STRIP = 128
+"""Rows that are averaged at once."""
+
+
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """A frame on its way to the model, and what is needed after painting.
@@ -260,7 +264,7 @@ class SteadyOutput:
             if prepared.flow is not None:
                 axes = [enlarge(prepared.flow[..., k], height, width, factor) for k in range(2)]
                 last = warp(last, np.stack(axes, axis=-1) * np.float32(factor))
-            result = _mixed(painted, last, enlarge(share, height, width, factor * _CELL))
+            result = _mixed(painted, last, share, factor * _CELL)
         if self._keeps:
             self._last = result
         return result
@@ -406,23 +410,35 @@ def _averaged(seen: _Seen, last: _Seen, gains: Floats, kept: Floats) -> _Seen:
     if not kept.any():
         return seen
     share = kept * np.float32(_INPUT_SHARE)
-    images = []
-    for now, before, factor in (
-        (seen.image, last.image, seen.factor * _CELL),
-        (seen.small, last.small, _CELL),
-    ):
-        before = before if (gains == 1).all() else before * gains
-        height, width = now.shape[:2]
-        images.append(_mixed(now, before, enlarge(share, height, width, factor)))
-    return _Seen(*images)
+    image = _mixed(seen.image, last.image, share, seen.factor * _CELL, gains)
+    return _Seen(image, _mixed(seen.small, last.small, share, _CELL, gains))
 
 
-def _mixed(image: Floats, other: Floats, share: Floats) -> Floats:
-    """``image * (1 - share) + other * share``."""
-    mixed = other - image
-    for c in range(3):  # faster than by broadcasting
-        mixed[..., c] *= share
-    mixed += image
+def _mixed(
+    image: Floats, other: Floats, share: Floats, factor: int, gains: Floats | None = None
+) -> Floats:
+    """``image * (1 - share) + other * gains * share``, in strips: frames may be large.
+
+    Args:
+        image: (H, W, 3).
+        other: the same.
+        share: for each cell of ``factor`` pixels.
+        factor: the side of cells.
+        gains: for each color; None for 1.
+    """
+    if gains is not None and (gains == 1).all():
+        gains = None
+    height, width = image.shape[:2]
+    mixed = np.empty_like(image)
+    for top in range(0, height, _STRIP):
+        rows = slice(top, min(top + _STRIP, height))
+        part = mixed[rows]
+        before = other[rows] if gains is None else other[rows] * gains
+        np.subtract(before, image[rows], out=part)
+        shares = enlarge(share, height, width, factor, part=rows)
+        for c in range(3):  # faster than by broadcasting
+            part[..., c] *= shares
+        part += image[rows]
     return mixed
 
 

@@ -314,7 +314,9 @@ def block_flow(now: Floats, before: Floats, vectors: Floats) -> Floats:
     return _between_blocks(nodes, height, width)
 
 
-def enlarge(plane: Floats, height: int, width: int, factor: float) -> Floats:
+def enlarge(
+    plane: Floats, height: int, width: int, factor: float, *, part: slice | None = None
+) -> Floats:
     """Scale a map of a reduced picture to the picture's size, straight between its values.
 
     Args:
@@ -322,17 +324,19 @@ def enlarge(plane: Floats, height: int, width: int, factor: float) -> Floats:
         height: of the result; ``h * factor``, or a little more, where the last values go on.
         width: the same.
         factor: how many pixels of the result a value stands for.
+        part: rows of the result that are wanted; None: all of them.
     """
     rows, columns = plane.shape
+    top, bottom, _ = (part or slice(None)).indices(height)
     if (rows, columns) == (height, width):
-        return plane
+        return plane[top:bottom]
     below = max(0, -(-height // int(factor)) - rows)
     behind = max(0, -(-width // int(factor)) - columns)
     if below or behind:
         plane = np.pad(plane, ((0, below), (0, behind)), mode="edge")
     image = Image.fromarray(np.ascontiguousarray(plane, np.float32))
-    box = (0.0, 0.0, width / factor, height / factor)
-    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, box=box))
+    box = (0.0, top / factor, width / factor, bottom / factor)
+    return np.asarray(image.resize((width, bottom - top), Image.Resampling.BILINEAR, box=box))
 
 
 def origins(flow: Floats, top: int = 0) -> tuple[Floats, Floats]:
