@@ -168,9 +168,12 @@ EMBEDDED = [row.name for row in MODELS if row.path is not None]
 RECIPES = Path(__file__).parents[1] / "recipes"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session", autouse=True)
 def default_signals() -> Iterator[None]:
-    """Handle signals as in a terminal: nohup ignores SIGHUP, a shell's background SIGINT."""
+    """Handle signals as in a terminal: nohup ignores SIGHUP, a shell's background SIGINT.
+
+    What a test starts inherits what is ignored.
+    """
     ignored = [
         number
         for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT))

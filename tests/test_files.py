@@ -413,7 +413,6 @@ with files.whole_folder(Path("site")) as hidden:
     assert [each.name for each in folder.iterdir()] == ["site"]
 
 
-@pytest.mark.usefixtures("default_signals")
 def test_a_signal_clears_up_even_if_it_comes_twice(folder: Path, system: str):
     with (
         pytest.raises(Stopped),
@@ -429,7 +428,6 @@ def test_a_signal_clears_up_even_if_it_comes_twice(folder: Path, system: str):
     assert names() == set()
 
 
-@pytest.mark.usefixtures("default_signals")
 def test_an_error_that_a_signal_has_caused_is_no_failure_of_a_picture():
     def load() -> None:
         try:
@@ -448,7 +446,6 @@ def test_an_error_that_a_signal_has_caused_is_no_failure_of_a_picture():
     assert interruption(ImageError("a.png: cannot be read")) is None
 
 
-@pytest.mark.usefixtures("default_signals")
 def test_signals_are_as_before_afterwards_and_what_is_ignored_stays_so():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

@@ -9,7 +9,6 @@ import pytest
 from killed_calls import SIGNALS, check
 
 
-@pytest.mark.usefixtures("default_signals")
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 def test_calls_that_are_ended_leave_whole_pictures_only(tiny_path: Path):
     model = ("--model", str(tiny_path), "--engine", "onnxruntime")

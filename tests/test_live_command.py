@@ -133,9 +133,7 @@ def frames_of(path: Path) -> tuple[list[float], list[np.ndarray], Any]:
 # --- the command -----------------------------------------------------------------------------
 
 
-def test_page_changes_a_running_call_and_ctrl_c_ends_it(
-    folder: Path, model: list[str], default_signals: None
-):
+def test_page_changes_a_running_call_and_ctrl_c_ends_it(folder: Path, model: list[str]):
     words = ["--camera", BARS, "-s", "wave.png", "-s", "rain.png", "--port", "0"]
     with started(*words, "--record", "clip.mp4", *model) as process:
         assert process.stdout is not None
@@ -184,9 +182,7 @@ def test_page_changes_a_running_call_and_ctrl_c_ends_it(
     assert names() == {"wave.png", "rain.png", "clip.mp4"}
 
 
-def test_ctrl_c_while_an_address_says_nothing(
-    folder: Path, model: list[str], default_signals: None
-):
+def test_ctrl_c_while_an_address_says_nothing(folder: Path, model: list[str]):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         with started("--camera", address, "-s", "wave.png", *model) as process:

@@ -122,8 +122,9 @@ CODECS: dict[str, Codec] = {
                     "libx265",
                     {
                         "preset": "veryfast",
+                        # The analysis for weighted prediction reads memory that nobody wrote.
                         "x265-params": "log-level=none:open-gop=0:info=0:frame-threads=1:"
-                        f"rc-lookahead={_AHEAD}:pools={_THREADS}",
+                        f"weightp=0:rc-lookahead={_AHEAD}:pools={_THREADS}",
                     },
                 ),
             ),
