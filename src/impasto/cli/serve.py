@@ -83,6 +83,7 @@ def serve(task: ServeTask, limits: Limits, engine: ModelOptions, budget: Budget)
 
     if task.token:
         check_token(task.token)
+    from impasto.models.memory import share_memory
     from impasto.video.painting import available_cores
     from impasto.web.api import Api
     from impasto.web.frames import MAX_FRAME_BYTES
@@ -92,6 +93,7 @@ def serve(task: ServeTask, limits: Limits, engine: ModelOptions, budget: Budget)
     from impasto.web.server import PageServer
     from impasto.web.site import POLICY
 
+    share_memory()
     jobs, threads = _shared(engine.threads, available_cores())
     served = []
     for name in task.model or _shipped():
