@@ -83,8 +83,8 @@ def serve(task: ServeTask, limits: Limits, engine: ModelOptions, budget: Budget)
 
     if task.token:
         check_token(task.token)
+    from impasto.models.engine import available_cores
     from impasto.models.memory import share_memory
-    from impasto.video.painting import available_cores
     from impasto.web.api import Api
     from impasto.web.frames import MAX_FRAME_BYTES
     from impasto.web.page import page_app

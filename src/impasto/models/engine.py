@@ -392,3 +392,11 @@ def _row(name: str | None) -> EngineRow:
 
 def _any_of(words: Sequence[str]) -> str:
     return " or ".join(words)
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1

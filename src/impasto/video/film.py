@@ -23,6 +23,7 @@ from impasto.images.files import claim
 from impasto.images.options import MIN_SIDE, ReadOptions
 from impasto.images.photo import Photo
 from impasto.images.resizing import scaled_size
+from impasto.models.engine import available_cores
 from impasto.painting import Progress, Watch
 from impasto.styles.style import Style
 from impasto.stylizer import Styles, Stylizer
@@ -33,7 +34,6 @@ from impasto.video.painting import (
     Crew,
     FramePainter,
     PaintedFrame,
-    available_cores,
     floats,
     named_state,
     part_of_state,

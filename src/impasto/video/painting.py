@@ -7,7 +7,6 @@ each in an engine of one thread.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,6 +28,7 @@ from impasto.images.options import ReadOptions
 from impasto.images.photo import fit_photo
 from impasto.images.ranges import FIXED, WHITE, fractions
 from impasto.images.writing import quantized
+from impasto.models.engine import available_cores
 from impasto.painting import Budget
 from impasto.painting.plan import process_bytes
 from impasto.styles.style import Style
@@ -373,14 +373,6 @@ def lattice_of(model: Stylizer) -> int:
     """Return the distance of the points of a model's lattice in pixels; 1 if it has none."""
     card = getattr(model.painter, "card", None)
     return 1 if card is None else int(card.multiple)
-
-
-def available_cores() -> int:
-    """Return the number of cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1
 
 
 def floats(values: NDArray[Any]) -> NDArray[np.float32]:

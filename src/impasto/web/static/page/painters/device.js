@@ -1,6 +1,7 @@
 // @ts-check
 /** Painting in this browser: what is asked for goes to a worker, and comes back as pictures. */
 import { PaintError, cancelled, sentence } from "../errors.js";
+import { ofGallery } from "./gallery.js";
 
 /**
  * @typedef {import("../types").Look} Look
@@ -51,15 +52,8 @@ export class DevicePainter {
   async styles(model) {
     /** @type {{name: string, title: string, thumbnail: string}[]} */
     const gallery = await this._call("gallery", { model });
-    const kept = gallery.map(({ name, title, thumbnail }) => ({
-      id: name,
-      title,
-      thumbnail,
-      own: false,
-      picture: false,
-    }));
     const own = this._own.filter((each) => each.model === null || each.model === model);
-    return [...own.map((each) => each.info), ...kept];
+    return [...own.map((each) => each.info), ...ofGallery(gallery)];
   }
 
   /**

@@ -1,8 +1,10 @@
 // @ts-check
 /** Painting by the machine behind the page: what is asked for goes there, and comes back. */
+import { needsPicture } from "../controls/color/index.js";
 import { PaintError, cancelled } from "../errors.js";
 import { readStyle } from "../models/style_file.js";
 import { formOf, jsonOf, lookFields } from "./fields.js";
+import { ofGallery } from "./gallery.js";
 import { LiveFrames } from "./live_frames.js";
 
 /**
@@ -27,9 +29,6 @@ const THUMBNAIL_SIDE = 160;
 /** Times that a server which has no place is asked again, and the longest wait in between. */
 const TRIES = 6;
 const PATIENCE_MS = 5000;
-
-/** The color method that needs no picture of a style. */
-const NEEDS_NO_PICTURE = "luminance";
 
 /**
  * A style that the user brought.
@@ -73,15 +72,8 @@ export class ServerPainter {
     if (row === undefined) throw new PaintError(`This server has no model ${model}.`);
     /** @type {SiteStyle[]} */
     const gallery = await (await ask(row.styles)).json();
-    const kept = gallery.map(({ name, title, thumbnail }) => ({
-      id: name,
-      title,
-      thumbnail,
-      own: false,
-      picture: false,
-    }));
     const own = this._own.filter((each) => each.model === null || each.model === row.identity);
-    return [...own.map((each) => each.info), ...kept];
+    return [...own.map((each) => each.info), ...ofGallery(gallery)];
   }
 
   /**
@@ -272,8 +264,7 @@ export class ServerPainter {
         /** @type {Field} */
         let field = ["style", id];
         if (own !== undefined) {
-          const needsPicture = color !== null && color !== NEEDS_NO_PICTURE;
-          const whole = own.model !== null || needsPicture;
+          const whole = own.model !== null || needsPicture(color);
           const file = whole ? own.file : await this._styleFile(id, model, styleSize);
           field = ["style", file, whole ? own.name : `${own.info.title}.safetensors`];
         }
