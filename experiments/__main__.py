@@ -33,6 +33,7 @@ import swap
 import table1
 import targets
 import transforms
+import weave
 import yardstick
 from impasto.errors import ImpastoError, OptionError
 from impasto.images.files import write_whole
@@ -62,6 +63,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         coarse.EXPERIMENT,
         behavior.EXPERIMENT,
         yardstick.EXPERIMENT,
+        weave.EXPERIMENT,
         methods.EXPERIMENT,
     )
 }
@@ -95,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     add("--decoder", type=Path, metavar="FILE", help="of the paper's network (that in trained/)")
     add("--budget", type=float, metavar="MINUTES", help="time, for all that is run together")
     add("--seeds", type=int, metavar="N", help="seeds of what is trained")
+    add("--painter", action="append", metavar="NAME|FILE", help="with weave: whom to measure")
     add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting")
     add("--smoke", action="store_true", help="settings that take seconds; nothing can be concluded")
     add("-o", "--out", type=Path, metavar="DIR", help="default: runs/experiments")
@@ -127,6 +130,10 @@ def settings_of(experiment: Experiment, options: argparse.Namespace) -> Any:
         except tomllib.TOMLDecodeError:
             read = value
         changes[name] = tuple(read) if isinstance(read, list) else read
+    if options.painter:
+        if "painters" not in fields:
+            raise OptionError(f"{experiment.name} takes no --painter; weave does")
+        changes["painters"] = tuple(options.painter)
     return dataclasses.replace(settings, **changes)
 
 

@@ -33,7 +33,7 @@ PUBLISHED: dict[str, dict[str, Any]] = tomllib.loads(
     (ROOT / "experiments" / "published.toml").read_text()
 )
 ROWS, SETTINGS = "rows.csv", "settings.json"
-GROWING = ("seeds", "pairs", "decoders")
+GROWING = ("seeds", "pairs", "decoders", "painters", "adain", "photographs", "paintings")
 """Settings that add units to those that there are, and may be raised in a folder."""
 
 Row: TypeAlias = Mapping[str, str | float]
