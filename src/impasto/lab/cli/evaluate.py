@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,13 @@ _SIDES = (
         shell_complete=completion.files,
         multiple=True,
         help="Styles; as --contents.",
+    ),
+    click.option(
+        "--standard",
+        metavar="FOLDER",
+        type=_FILE,
+        help="Instead of --contents and --styles: the standard pictures, in photos/crisp and "
+        "paintings/crisp below the folder, at 256 and 512 px unless --size is given.",
     ),
     click.option(
         "--config",
@@ -193,6 +201,7 @@ _JUDGED = (
 def evaluate(
     contents: tuple[str, ...],
     styles: tuple[str, ...],
+    standard: Path | None,
     config: Path | None,
     vgg: Path | None,
     out: Path,
@@ -212,14 +221,15 @@ def evaluate(
     \b
     impasto lab evaluate --contents photos --styles paintings \\
         --vgg vgg_normalised.pth --decoder decoder.pth --model quality --model fast -o judged
+    impasto lab evaluate --standard data --vgg vgg_normalised.pth --model mine.impasto -o judged
     """
     from impasto.lab.evaluate.painters import PainterOptions
     from impasto.lab.evaluate.run import evaluate_models
 
     painters = without_none(**_take(options, "decoder", "engine", "precision", "threads"))
-    drawn, vgg = _drawn_from(contents, styles, config, vgg, sizes, pairs, options)
+    drawn, vgg = _drawn_from(_Sides(contents, styles, standard, config), vgg, sizes, pairs, options)
     if drawn is None:
-        raise click.UsageError("give --contents and --styles, or --config")
+        raise click.UsageError("give --contents and --styles, or --standard, or --config")
     if vgg is None:
         raise click.UsageError("give --vgg, or --config")
     found = evaluate_models(
@@ -247,6 +257,7 @@ def score(
     pictures: tuple[str, ...],
     contents: tuple[str, ...],
     styles: tuple[str, ...],
+    standard: Path | None,
     config: Path | None,
     vgg: Path | None,
     out: Path,
@@ -268,7 +279,7 @@ def score(
     """
     from impasto.lab.evaluate.run import score_pictures
 
-    drawn, vgg = _drawn_from(contents, styles, config, vgg, sizes, pairs, options)
+    drawn, vgg = _drawn_from(_Sides(contents, styles, standard, config), vgg, sizes, pairs, options)
     if vgg is None:
         raise click.UsageError("give --vgg, or --config")
     folders_of: dict[str, str] = {}
@@ -290,10 +301,18 @@ def score(
     _say_report(found)
 
 
+@dataclass(frozen=True)
+class _Sides:
+    """Options that say where pictures come from."""
+
+    contents: tuple[str, ...]
+    styles: tuple[str, ...]
+    standard: Path | None
+    config: Path | None
+
+
 def _drawn_from(
-    contents: tuple[str, ...],
-    styles: tuple[str, ...],
-    config: Path | None,
+    given: _Sides,
     vgg: Path | None,
     sizes: tuple[int, ...],
     pairs: int | str | None,
@@ -302,20 +321,35 @@ def _drawn_from(
     """The pairs, and the weights of the judge; None for pairs where no folders are given.
 
     Raises:
-        UsageError: if one side of the pairs is given without the other, or their number alone.
+        UsageError: if one side of the pairs is given without the other, or their number alone, or
+            the standard set with folders.
     """
     from impasto.lab.evaluate.pairs import PairOptions
 
-    sides: dict[str, Any] = {"contents": folders(contents), "styles": folders(styles)}
-    if config is not None:
+    sides: dict[str, Any] = {
+        "contents": folders(given.contents),
+        "styles": folders(given.styles),
+    }
+    if given.config is not None:
         from impasto.lab.training.config import read_config
 
-        read = read_config(config)
-        sides = {name: side or getattr(read.data, name) for name, side in sides.items()}
+        read = read_config(given.config)
         vgg = vgg or Path(read.vgg)
+        if given.standard is None:
+            sides = {name: side or getattr(read.data, name) for name, side in sides.items()}
     draw = without_none(sizes=sizes or None, **_take(options, "seed", "held_out"))
     if pairs is not None:
         draw["count"] = None if pairs == _ALL else pairs
+    if given.standard is not None:
+        from impasto.lab.evaluate.standard import SIZES, standard_folders
+
+        if given.contents or given.styles or draw.get("held_out") is False:
+            raise click.UsageError(
+                "--standard has pictures of its own; leave out --contents, --styles, --all-files"
+            )
+        places = standard_folders(given.standard)
+        sides = {name: {str(p): 1.0} for name, p in zip(sides, places, strict=True)}
+        draw.setdefault("sizes", SIZES)
     missing = [name for name, side in sides.items() if not side]
     if len(missing) == len(sides) and not draw:
         return None, vgg

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 from impasto.errors import OptionError
 from impasto.images.files import write_whole
 from impasto.lab.evaluate.pairs import Pair
+from impasto.lab.evaluate.weave import PERIODS
 from impasto.lab.losses import STYLE_LAYERS
 
 
@@ -65,6 +66,10 @@ METRICS: tuple[Metric, ...] = (
     Metric("identity_psnr", "dB", "higher", "difference", 2, "alpha = 0 by the network alone"),
     Metric("clipped", "share", "lower", "difference", 4, "pixels that clipping changes"),
     Metric("checkerboard", "dB", "lower", "difference", 2, "highest frequencies over content's"),
+    *(
+        Metric(f"weave_{p}", "dB", "lower", "difference", 2, f"lines every {p} px, smooth places")
+        for p in PERIODS
+    ),
     Metric("seconds", "s", "lower", "ratio", 3, "to paint it, its style looked at anew"),
     Metric("lpips", "", "lower", "difference", 3, "LPIPS with the content (weights of the user)"),
 )

@@ -45,6 +45,7 @@ class FolderMean:
         mean: over these pairs.
         share: of the sum over all pairs, from 0 to 1.
         pairs: how many.
+        low, high: ends of the interval of the mean; None for a single pair.
     """
 
     size: int
@@ -54,6 +55,8 @@ class FolderMean:
     mean: float
     share: float
     pairs: int
+    low: float | None = None
+    high: float | None = None
 
 
 def by_style_folder(lines: Sequence[Line], folders: Iterable[str | Path]) -> list[FolderMean]:
@@ -83,9 +86,8 @@ def by_style_folder(lines: Sequence[Line], folders: Iterable[str | Path]) -> lis
         for place in sorted(of_place):
             have = of_place[place]
             share = sum(have) / total if total else 0.0
-            found.append(
-                FolderMean(size, str(place), model, name, statistics.fmean(have), share, len(have))
-            )
+            mean, ends = statistics.fmean(have), mean_interval(have) or (None, None)
+            found.append(FolderMean(size, str(place), model, name, mean, share, len(have), *ends))
     return found
 
 
@@ -96,8 +98,9 @@ def folder_table(rows: Sequence[FolderMean]) -> str:
     models = [m for m in dict.fromkeys(row.model for row in rows) if m != CONTENT_NAME]
     cells = {(row.folder, row.model, row.metric): row for row in rows}
     lines = [
-        f"Where it comes from: {', '.join(BADNESS)} by folder of the styles; in brackets the share "
-        "that a folder has of the sum over all pairs.",
+        f"Where it comes from: {', '.join(BADNESS)} by folder of the styles; in square brackets "
+        "the interval of the mean, in round ones the share that a folder has of the sum over all "
+        "pairs.",
         "",
         "| styles of | pairs | " + " | ".join(models) + " |",
         "| --- | ---: | " + " | ".join("---:" for _ in models) + " |",
@@ -112,7 +115,11 @@ def folder_table(rows: Sequence[FolderMean]) -> str:
 
 
 def _folder_cell(row: FolderMean) -> str:
-    return f"{row.mean:.{metric(row.metric).digits}f} ({100 * row.share:.0f} %)"
+    digits = metric(row.metric).digits
+    text = f"{row.mean:.{digits}f}"
+    if row.low is not None and row.high is not None:
+        text += f" [{row.low:.{digits}f}, {row.high:.{digits}f}]"
+    return f"{text} ({100 * row.share:.0f} %)"
 
 
 @dataclass(frozen=True)
@@ -315,6 +322,7 @@ def markdown(
         models = list(dict.fromkeys(row.model for row in summary if row.size == size))
         count = max(row.pairs for row in of_size.values())
         parts.append(f"## {count} pairs at {size} px\n\n{size_table(of_size, models)}")
+        parts.append(layer_table(of_size, models))
         if reference is not None:
             parts.append(_difference_table(of_size, models, reference))
             parts.append(bar_table(of_size, models, reference))
@@ -340,12 +348,23 @@ def size_table(rows: Mapping[tuple[str, str], Summary], models: Sequence[str]) -
         rows: by column and model, of one size.
         models: in their order.
     """
+    names = [row.name for row in METRICS if not row.by_layer]
+    names += [name for name in ("fid", "artfid") if any(key[0] == name for key in rows)]
+    return _side_by_side(rows, models, names)
+
+
+def layer_table(rows: Mapping[tuple[str, str], Summary], models: Sequence[str]) -> str:
+    """The columns that :func:`size_table` leaves out: what is summed there, layer by layer."""
+    return _side_by_side(rows, models, [row.name for row in METRICS if row.by_layer])
+
+
+def _side_by_side(
+    rows: Mapping[tuple[str, str], Summary], models: Sequence[str], names: Sequence[str]
+) -> str:
     lines = [
         "| | better | " + " | ".join(models) + " |",
         "| --- | --- | " + " | ".join("---:" for _ in models) + " |",
     ]
-    names = [row.name for row in METRICS if not row.by_layer]
-    names += [name for name in ("fid", "artfid") if any(key[0] == name for key in rows)]
     for name in names:
         cells = [rows.get((name, model)) for model in models]
         if not any(cells):
@@ -355,7 +374,7 @@ def size_table(rows: Mapping[tuple[str, str], Summary], models: Sequence[str]) -
         digits = next((row.digits for row in METRICS if row.name == name), 2)
         texts = ["" if cell is None else _cell(cell, digits) for cell in cells]
         lines.append(f"| {name}{unit} | {first.better} | " + " | ".join(texts) + " |")
-    return "\n".join(lines)
+    return "\n".join(lines) if len(lines) > 2 else ""
 
 
 def _cell(row: Summary, digits: int) -> str:

@@ -56,6 +56,7 @@ from impasto.lab.evaluate.report import (
     write_tables,
 )
 from impasto.lab.evaluate.sheets import write_sheets
+from impasto.lab.evaluate.weave import FEWEST, smooth_places, weave
 from impasto.lab.nets.normalization import adain
 from impasto.lab.nets.vgg import VGG, load_vgg
 from impasto.lab.optimize.devices import DTYPES
@@ -382,6 +383,9 @@ class Judge:
         }
         if self.perceptual is not None:
             columns["lpips"] = self.perceptual(seen, photograph.expand(n, -1, -1, -1))
+        if int(smooth_places(photograph).sum()) >= FEWEST:
+            woven = weave(seen, photograph, painting)
+            columns |= {f"weave_{period}": values for period, values in woven.items()}
         found = []
         for i in range(n):
             of_this = {layer: x[i + 2 : i + 3] for layer, x in features.items()}

@@ -56,7 +56,8 @@ def spectra(image: Tensor, places: Tensor | None = None) -> Tensor:
 
     Args:
         image: (N, 3, H, W) in [0, 1].
-        places: windows that are looked at, (N, rows, columns); None for all.
+        places: windows that are looked at, (N, rows, columns), or (1, rows, columns) for all
+            pictures; None for every window.
 
     Returns:
         Spectra with the frequency 0 first on both axes; NaN where there are fewer than ``FEWEST``
@@ -66,7 +67,7 @@ def spectra(image: Tensor, places: Tensor | None = None) -> Tensor:
     # In float32, which is exact to a thousandth of what is not seen.
     weights = torch.outer(line, line).float()
     for i, windows in enumerate(_windows(luma(image).float())):
-        chosen = windows.flatten(0, 1) if places is None else windows[places[i]]
+        chosen = windows.flatten(0, 1) if places is None else windows[places[i % len(places)]]
         if len(chosen) < FEWEST:
             found.append(torch.full_like(line, torch.nan).expand(SIDE, SIDE))
             continue
@@ -128,8 +129,8 @@ def weave(image: Tensor, content: Tensor, style: Tensor) -> dict[int, Tensor]:
 
     Args:
         image: painted pictures, (N, 3, H, W) in [0, 1].
-        content: the photographs, of the same size.
-        style: the styles, (N, 3, h, w).
+        content: the photographs, of the same size; or one for all.
+        style: the styles, (N, 3, h, w); or one for all.
 
     Returns:
         0 for no more than the style has; NaN where a photograph has too few smooth places.
