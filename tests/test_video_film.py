@@ -282,6 +282,33 @@ def test_arrays_come_back_as_they_are(fast: impasto.Stylizer) -> None:
     assert (deep.shape, deep.dtype) == ((HEIGHT, WIDTH, 4), np.uint16)
 
 
+def test_frames_in_floats_are_painted_as_pictures_in_floats(fast: impasto.Stylizer) -> None:
+    arrays = [frame.astype(np.float32) / 255 for frame in frames_of_pan(5)]
+    arrays = [np.dstack([frame, np.full((HEIGHT, WIDTH), 0.75, np.float32)]) for frame in arrays]
+    painted = list(stylize_frames(fast, arrays, STYLE, steady="off"))
+    for got, array in zip(painted, arrays, strict=True):
+        assert got.dtype == np.float32
+        assert np.array_equal(got, fast.stylize(array, STYLE))
+    steady = list(stylize_frames(fast, arrays, STYLE, steady="light"))
+    whole = [np.rint(array * 255).astype(np.uint8) for array in arrays]
+    for got, again in zip(steady, stylize_frames(fast, whole, STYLE, steady="light"), strict=True):
+        assert np.array_equal(np.rint(got * 255), again)
+
+
+def test_each_frame_can_have_controls_of_its_own(fast: impasto.Stylizer) -> None:
+    arrays = frames_of_pan(4)
+    masks = [np.linspace(0, edge, WIDTH, dtype=np.float32)[None].clip(0, 1) for edge in (1, 2, 3)]
+    controls = [Controls(masks=[mask]) for mask in masks] + [Controls(alpha=0)]
+    painted = list(stylize_frames(fast, arrays, STYLE, iter(controls), steady="off"))
+    for got, array, mask in zip(painted, arrays, masks, strict=False):
+        assert np.array_equal(got, fast.stylize(array, STYLE, masks=[mask]))
+    assert np.array_equal(painted[3], arrays[3])
+    with pytest.raises(VideoError, match="fewer controls than frames"):
+        list(stylize_frames(fast, arrays, STYLE, controls[:3], steady="off"))
+    with pytest.raises(VideoError, match="fewer controls than frames"):
+        list(stylize_frames(fast, arrays, STYLE, []))
+
+
 def test_frames_are_painted_at_once_and_keep_their_order(fast: impasto.Stylizer) -> None:
     arrays = frames_of_pan(12)
     one = list(stylize_frames(fast, arrays, STYLE, threads=1))
@@ -308,7 +335,7 @@ def test_frames_are_taken_as_they_are_needed(fast: impasto.Stylizer) -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ([np.zeros((32, 32, 3))], "uint8 or uint16"),
+        ([np.zeros((32, 32, 3))], "uint8, uint16 or float32"),
         ([np.zeros((32, 32), np.uint8)], r"\(32, 32\)"),
         ([np.zeros((32, 32, 3), np.uint8), np.zeros((32, 48, 3), np.uint8)], "48 x 32.*32 x 32"),
     ],

@@ -19,8 +19,8 @@ __all__ = ["LARGE", "Damage", "Film", "FilmInfo", "Frame", "Pixels"]
 LARGE = 4_000_000
 """Pixels of a frame above which memory counts more than time, as in 4K."""
 
-Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
-"""Whole numbers of 8 or 16 bits, white is 255 or 65535."""
+Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+"""Whole numbers of 8 or 16 bits, white is 255 or 65535; from programs also floats in [0, 1]."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import count
+from itertools import chain, count, repeat
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -42,6 +42,9 @@ State: TypeAlias = Mapping[str, NDArray[Any]]
 # A worker that has less than this, beside what its frame needs, paints in tiles so small that most
 # of its work is their rims.
 _LEAST_BYTES = 120_000_000
+# Kinds of numbers that programs have frames in.
+_KINDS = (*FIXED, "f4")
+_TOO_FEW = "there are fewer controls than frames: give one for each frame"
 # Bytes for each pixel of a frame that decoders and encoders hold (measured with H.264 at 4K), and
 # those of a frame in floats.
 _CODED, _FLOATS = 60, 12
@@ -160,7 +163,7 @@ class FramePainter:
         steady: a name in :data:`impasto.video.options.LEVELS`.
         size: shorter side of the results in pixels; None: the frames' own.
         crew: how many frames are painted at once.
-        deep: whether results have 16 bits.
+        deep: whether results have 16 bits; those of frames in floats are floats.
         keeps: whether frames are given as floats too, before and after painting.
     """
 
@@ -290,12 +293,13 @@ class FramePainter:
                     **named_state("output", self._output.state()),
                     **named_state("look", {"time": time}),
                 }
-        depth = 16 if self._deep else 8
+        depth, exact = 16 if self._deep else 8, job.frame.image.dtype.kind == "f"
         photo = self._photo(job.frame) if self._keeps or job.frame.opacity is not None else None
-        opacity = None
+        opacity: Any = None
         if photo is not None and photo.alpha is not None:
-            opacity = quantized(photo.alpha, depth)
-        frame = replace(job.frame, image=quantized(painted, depth), opacity=opacity)
+            opacity = photo.alpha if exact else quantized(photo.alpha, depth)
+        image: Any = painted if exact else quantized(painted, depth)
+        frame = replace(job.frame, image=image, opacity=opacity)
         if not self._keeps or photo is None:
             return PaintedFrame(frame, state=state)
         return PaintedFrame(frame, photo.image, plain, state)
@@ -305,7 +309,7 @@ def stylize_frames(
     model: Stylizer,
     arrays: Iterable[NDArray[Any]],
     style: Styles,
-    controls: Controls = Controls(),
+    controls: Controls | Iterable[Controls] = Controls(),
     *,
     steady: str = "light",
     read: ReadOptions = ReadOptions(),
@@ -316,10 +320,11 @@ def stylize_frames(
 
     Args:
         model: of :func:`impasto.load`.
-        arrays: (H, W, 3) or (H, W, 4), uint8 or uint16, sRGB, all of one size; taken one by one, a
-            few ahead of the results.
+        arrays: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1], sRGB, all of one size;
+            taken one by one, a few ahead of the results.
         style: as for :meth:`impasto.stylizer.Stylizer.stylize`.
-        controls: strength, weights, masks and colors.
+        controls: strength, weights, masks and colors; or those of every frame, such as masks that
+            move, taken one by one too. The styles are prepared for the first.
         steady: "off", "light" or "strong": how calm the film becomes.
         read: the size of the results and of the styles.
         budget: memory of the whole process, and tiles.
@@ -329,23 +334,44 @@ def stylize_frames(
         For every array one of the same dtype and channels, in their order.
 
     Raises:
-        VideoError: if an array is no such frame, or has another size than the first.
+        VideoError: if an array is no such frame, or has another size than the first, or there are
+            fewer controls than frames.
         StyleError: as :meth:`impasto.stylizer.Stylizer.stylize`.
         OptionError: the same, or if steady is no such level.
 
     Example:
         >>> painted = stylize_frames(model, frames, "munch-scream")         # doctest: +SKIP
         >>> for image in painted: show(image)                               # doctest: +SKIP
+        >>> moving = (Controls(masks=[mask]) for mask in masks)             # doctest: +SKIP
+        >>> painted = stylize_frames(model, frames, "wave", moving)         # doctest: +SKIP
     """
     VideoOptions(steady=steady)  # refuses what is no level
     given: list[Any] = list(style) if isinstance(style, list | tuple) else [style]
-    model.check(controls, len(given), budget)
+    own = repeat(controls) if isinstance(controls, Controls) else iter(controls)
+    leading = next(own, None)
+    if leading is None:
+        raise VideoError(_TOO_FEW)
+    model.check(leading, len(given), budget)
     cores = threads or available_cores()
     with ExitStack() as files:
-        styles = [model.prepare(each, controls, read) for each in given]
-        controls = controls.opened(files, max_pixels=read.max_pixels)
-        model.check(controls, len(styles), budget)
-        look = Look(styles, controls)
+        styles = [model.prepare(each, leading, read) for each in given]
+
+        def opened(each: Controls) -> Look:
+            each = each.opened(files, max_pixels=read.max_pixels)
+            model.check(each, len(styles), budget)
+            return Look(styles, each)
+
+        if isinstance(controls, Controls):
+            looks: Iterator[Look] = repeat(opened(controls))
+        else:
+            looks = map(opened, chain([leading], own))
+
+        def look_at(time: Fraction) -> Look:
+            look = next(looks, None)
+            if look is None:
+                raise VideoError(_TOO_FEW)
+            return look
+
         stream = iter(arrays)
         first = next(stream, None)
         if first is None:
@@ -355,7 +381,7 @@ def stylize_frames(
         crew = Crew.of(model, height, width, budget, cores)
         painter = FramePainter(
             model.with_threads(crew.threads),
-            lambda time: look,
+            look_at,
             steady=steady,
             size=read.size,
             crew=crew,
@@ -376,7 +402,7 @@ def lattice_of(model: Stylizer) -> int:
 
 
 def floats(values: NDArray[Any]) -> NDArray[np.float32]:
-    """Return whole numbers of 8 or 16 bits as floats in [0, 1].
+    """Return whole numbers of 8 or 16 bits as floats in [0, 1]; floats are checked and copied.
 
     Example:
         >>> floats(np.array([0, 255], np.uint8))
@@ -437,9 +463,9 @@ def _framed(first: NDArray[Any], others: Iterator[NDArray[Any]]) -> Iterator[Fra
 def _check_array(array: Any) -> None:
     if not isinstance(array, np.ndarray):
         raise VideoError(f"a frame must be an array, not a {type(array).__name__}")
-    if array.ndim != 3 or array.shape[2] not in (3, 4) or array.dtype.str[1:] not in FIXED:
+    if array.ndim != 3 or array.shape[2] not in (3, 4) or array.dtype.str[1:] not in _KINDS:
         raise VideoError(
-            "a frame must be (H, W, 3) or (H, W, 4) numbers of type uint8 or uint16, not "
+            "a frame must be (H, W, 3) or (H, W, 4) numbers of type uint8, uint16 or float32, not "
             f"{array.shape} {array.dtype}"
         )
 

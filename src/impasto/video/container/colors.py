@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.images.cicp import ColorSpace, color_space
+from impasto.images.ranges import WHITE
 from impasto.video.frames import Pixels
 from impasto.video.pyav import library
 
@@ -162,7 +163,7 @@ class FromFilm:
 
     def _converted(self, image: Pixels) -> Pixels:
         assert self.space is not None
-        white, result = np.float32(np.iinfo(image.dtype).max), np.empty_like(image)
+        white, result = np.float32(WHITE[image.dtype.str[1:]]), np.empty_like(image)
         rows = max(1, _AT_ONCE // image.shape[1])
         for top in range(0, len(image), rows):
             values = self.space.to_srgb(image[top : top + rows].astype(np.float32) / white)
@@ -263,7 +264,7 @@ class ToFilm:
             array = array - (array >> 8)  # swscale's white
         if self._alpha:
             if opacity is None:
-                opacity = np.full(image.shape[:2], np.iinfo(image.dtype).max, image.dtype)
+                opacity = np.full(image.shape[:2], WHITE[image.dtype.str[1:]], image.dtype)
             array = np.dstack((array, opacity))
         below, right = self._height - array.shape[0], self._width - array.shape[1]
         if below or right:
