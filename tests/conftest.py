@@ -158,8 +158,15 @@ def psnr(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
     return float("inf") if error == 0 else -10 * math.log10(error)
 
 
-VARIANTS = [(row.name, each) for row in ENGINES if row.installed for each in row.precisions]
-"""Every engine that is installed at each of its precisions."""
+VARIANTS = [
+    (row.name, each)
+    for row in ENGINES
+    if row.installed
+    for each in row.precisions
+    if each != "int8"
+]
+"""Every engine that is installed at each of its precisions but int8, which has graphs of its own
+that are further from the others: test_int8.py tests them."""
 
 EMBEDDED = [row.name for row in MODELS if row.path is not None]
 """The models in this checkout."""

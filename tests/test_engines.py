@@ -178,7 +178,7 @@ def test_ctrl_c_works_after_models_have_come_and_gone(row: Any, tiny_path: Path)
 def test_a_card_may_ask_for_a_precision(tiny_bundle: Bundle, asked: str) -> None:
     bundle = replace(tiny_bundle, card=replace(tiny_bundle.card, precision=asked))
     for row in INSTALLED:
-        usable = import_module(row.module).supported() & set(row.precisions)
+        usable = import_module(row.module).supported() & {"fp32", "bf16"}
         plain = open_engine(tiny_bundle, name=row.name).precision
         engine = open_engine(bundle, name=row.name)
         assert engine.precision == (asked if asked in usable else plain)

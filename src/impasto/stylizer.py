@@ -171,8 +171,8 @@ def load(
             (:func:`impasto.painting.objects.painter_of`).
         engine: a name in :data:`impasto.models.ENGINES`; by default the best one installed. For a
             method of the lab a device of PyTorch, such as ``cpu`` or ``cuda``.
-        precision: ``fp32`` or ``bf16``; by default what the model asks for, or the engine
-            prefers on this processor.
+        precision: ``fp32``, ``bf16`` or ``int8``; by default what the model asks for, or the
+            engine prefers on this processor (:func:`impasto.models.engine.default_precision`).
         threads: how many threads may be used, 1 or more; by default one for each core.
         vgg: for methods of the lab: a file of VGG-19; by default what ``$IMPASTO_VGG`` names, or
             what `impasto lab fetch vgg19` has fetched.

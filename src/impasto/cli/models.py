@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def models(files: tuple[str, ...]) -> None:
     """List the models and engines, or describe .impasto files."""
     from impasto.models import DEFAULT_MODEL, ENGINES, MODELS, find_bundle, plugins
+    from impasto.models.engine import default_engine
 
     for file in files:
         _print_entry(file, _card_facts(find_bundle(file).card), marked=False)
@@ -46,7 +47,7 @@ def models(files: tuple[str, ...]) -> None:
         say()
     say("Engines (--engine NAME; * is the default)")
     say()
-    default = next((row for row in ENGINES if row.installed), None)
+    default = default_engine()
     for engine in ENGINES:
         state = "installed" if engine.installed else f"not installed: pip install {engine.pip}"
         facts = [engine.summary, f"{state}; {', '.join(engine.precisions)}"]
@@ -77,7 +78,28 @@ def _card_facts(card: Card, *, size: int = 0) -> list[str]:
         kind,
         f"trained on: {card.data} ({card.iterations:,} iterations)",
         f"licence: {card.licence}",
+        *_precision_facts(card),
     ]
+
+
+def _precision_facts(card: Card) -> list[str]:
+    """How near the graphs in int8 are, and what the model runs in here if nothing is asked for."""
+    from impasto.models.engine import default_engine, default_precision, usable_precisions
+
+    row = default_engine()
+    try:
+        usable = usable_precisions(row)
+    except ImpastoError as error:  # cards can be read without an engine
+        return [f"engine {row.name} cannot be used: {escaped(str(error))}"]
+    offered = [each for each in usable if each != "int8" or card.int8]
+    chosen = default_precision(row, card, usable)
+    others = [each for each in offered if each != chosen]
+    remark = f" by default; also {', '.join(others)}" if others else ""
+    facts = [f"precision here, with {row.name}: {chosen}{remark}"]
+    if card.int8:
+        near = ", ".join(f"{name} {value:.1f} dB" for name, value in card.int8_psnr.items())
+        facts.append(f"int8: PSNR to single precision {near} ({card.int8})")
+    return facts
 
 
 def _plugin_facts(plugin: EntryPoint) -> list[str]:

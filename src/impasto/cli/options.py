@@ -201,7 +201,7 @@ class ModelOptions:
     Attributes:
         model: name or file of the model; None for the default, as in the others.
         engine: name of the inference engine.
-        precision: fp32 or bf16.
+        precision: fp32, bf16 or int8.
         threads: number of threads.
     """
 
@@ -216,7 +216,7 @@ class ModelOptions:
         None, "Inference engine.", metavar="NAME", shown="the fastest installed"
     )
     precision: str | None = option(
-        None, "Precision: fp32 or bf16.", metavar="P", shown="the engine's choice"
+        None, "Precision: fp32, bf16 or int8.", metavar="P", shown="the engine's choice"
     )
     threads: int | None = option(None, "Number of threads.", metavar="N", shown="one for each core")
 

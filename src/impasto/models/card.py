@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from impasto.errors import ModelError
@@ -17,12 +17,19 @@ CONTROLS = ("alpha", "several", "masks")
 and masks."""
 
 PRECISIONS = ("fp32", "bf16")
-"""Numeric precisions that engines may run a model in."""
+"""Numeric precisions that a card may ask for: those in which engines run the graphs as they are."""
 
 # Fields that only some models use. Cards of the others omit them, so that the bytes of existing
 # bundles do not change.
 _BUILT_IN = ("styles", "controls", "pixel_bytes")
-_OPTIONAL = ("precision", "reader_macs_512", "style_numbers", "bank_channels")
+_OPTIONAL = (
+    "precision",
+    "reader_macs_512",
+    "style_numbers",
+    "bank_channels",
+    "int8",
+    "int8_psnr",
+)
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,9 @@ class Card:
             those of the encoder; 0: the model has no reader and uses the style's own moments.
         precision: default precision, a name in ``PRECISIONS``; "" for the engine's first. For deep
             networks whose pictures bfloat16 changes visibly.
+        int8: how the graphs in int8 were made, in a line; "" for a model without them.
+        int8_psnr: how near their pictures are to those in single precision, in dB: ``mean`` and
+            ``min`` over the pairs that the line names.
         format: number of the bundle's format.
 
     Raises:
@@ -111,6 +121,8 @@ class Card:
     pixel_bytes: int = 0
     reader_macs_512: int = 0
     precision: str = ""
+    int8: str = ""
+    int8_psnr: dict[str, float] = field(default_factory=dict)
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -138,7 +150,7 @@ class Card:
             )
         if self.multiple < 1:
             raise ModelError(f"'multiple' must be 1 or more, not {self.multiple}")
-        for field in (
+        for count in (
             "rim",
             "encoder_rim",
             "parameters",
@@ -150,12 +162,19 @@ class Card:
             "pixel_bytes",
             "reader_macs_512",
         ):
-            if getattr(self, field) < 0:
-                raise ModelError(f"'{field}' must be 0 or more, not {getattr(self, field)}")
+            if getattr(self, count) < 0:
+                raise ModelError(f"'{count}' must be 0 or more, not {getattr(self, count)}")
         if self.styles and self.reader_macs_512:
             raise ModelError(
                 f"the card of model {self.name!r} names built-in styles, so it cannot have a "
                 "reader: 'reader_macs_512' must be 0"
+            )
+        if self.int8_psnr and not self.int8:
+            raise ModelError("'int8_psnr' needs 'int8', which says how the graphs were made")
+        if self.int8 and self.styles:
+            raise ModelError(
+                f"the card of model {self.name!r} names built-in styles, so it cannot have graphs "
+                "in int8: leave 'int8' out"
             )
         if self.margin % self.multiple:
             raise ModelError(
@@ -174,6 +193,9 @@ class Card:
         for name, loss in self.losses.items():
             if not _is_number(loss):
                 raise ModelError(f"loss {name!r} must be a finite number, not {_kind(loss)}")
+        for name, psnr in self.int8_psnr.items():
+            if not _is_number(psnr):
+                raise ModelError(f"PSNR {name!r} must be a finite number, not {_kind(psnr)}")
 
 
 def read_card(text: str | bytes) -> Card:
@@ -240,18 +262,18 @@ _KINDS: dict[str, tuple[type, ...]] = {
 def _fields(raw: object, shape: type[Card] | type[Level], where: str) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise ModelError(f"{where} must be a JSON object, not {_kind(raw)}")
-    known = {field.name: field for field in fields(shape)}
+    known = {each.name: each for each in fields(shape)}
     for name in raw:
         if name not in known:
             raise ModelError(f"{where} has an unknown field {name!r}")
-    for name, field in known.items():
+    for name, each in known.items():
         if name not in raw:
-            if field.default is MISSING:
+            if each.default is each.default_factory is MISSING:
                 raise ModelError(f"{where} has no {name!r}")
             continue
         # Annotations are text in this file, so the table above is keyed by text.
-        if not isinstance(raw[name], _KINDS[str(field.type)]) or isinstance(raw[name], bool):
-            raise ModelError(f"{name!r} in {where} must be {field.type}, not {_kind(raw[name])}")
+        if not isinstance(raw[name], _KINDS[str(each.type)]) or isinstance(raw[name], bool):
+            raise ModelError(f"{name!r} in {where} must be {each.type}, not {_kind(raw[name])}")
     return dict(raw)
 
 

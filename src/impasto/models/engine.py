@@ -22,6 +22,8 @@ from impasto.controls.affine import Affine
 from impasto.controls.moments import Moments
 from impasto.errors import EngineError, OptionError
 from impasto.models.bundle import BUILT_IN_OUTPUTS, Bundle, Card
+from impasto.models.gains import WORTH, find_gain
+from impasto.models.processor import instructions
 
 Encoded: TypeAlias = tuple[tuple[NDArray[np.float32], ...], tuple[Moments, ...]]
 """An encoder's features, one map (C, h, w) a level, finest first; and their moments."""
@@ -32,7 +34,7 @@ class Engine(Protocol):
 
     Attributes:
         name: its row in ``ENGINES``.
-        precision: ``fp32`` or ``bf16``, the precision that its convolutions run in.
+        precision: ``fp32``, ``bf16`` or ``int8``, the precision that its convolutions run in.
     """
 
     name: str
@@ -115,7 +117,7 @@ class EngineRow:
         imports: the module of its library.
         pip: the requirement that ``pip install`` takes for it.
         precisions: those that it offers, most preferred first: the default is the first one that
-            the processor supports.
+            the processor supports, or ``int8`` (:func:`default_precision`).
         summary: a line for people.
     """
 
@@ -141,7 +143,7 @@ ENGINES: tuple[EngineRow, ...] = (
         module="impasto.models.openvino",
         imports="openvino",
         pip='"impasto[openvino]"',
-        precisions=("bf16", "fp32"),
+        precisions=("bf16", "fp32", "int8"),
         summary="OpenVINO, the fastest on most processors",
     ),
     EngineRow(
@@ -149,7 +151,7 @@ ENGINES: tuple[EngineRow, ...] = (
         module="impasto.models.onnxruntime",
         imports="onnxruntime",
         pip="onnxruntime",
-        precisions=("fp32",),
+        precisions=("fp32", "int8"),
         summary="ONNX Runtime, always there",
     ),
 )
@@ -167,8 +169,7 @@ def open_engine(
     Args:
         bundle: the model.
         name: a name in ``ENGINES``; by default the first of them that is installed.
-        precision: ``fp32`` or ``bf16``; by default the one on the model's card, or the first in
-            the engine's row, that this processor supports.
+        precision: ``fp32``, ``bf16`` or ``int8``; by default that of :func:`default_precision`.
         threads: how many threads one run may use, 1 or more; by default one for each core.
 
     Returns:
@@ -178,7 +179,8 @@ def open_engine(
         OptionError: if the name or the precision is unknown, or threads is below 1.
         EngineError: if the engine is not installed or does not start, or the processor does not
             support the precision.
-        ModelError: if the bundle's graphs are damaged or do not fit its card.
+        ModelError: if the bundle's graphs are damaged or do not fit its card, or it has none in
+            int8 where that is asked for.
 
     Example:
         >>> engine = open_engine(find_bundle("fast"), name="onnxruntime")    # doctest: +SKIP
@@ -193,6 +195,29 @@ def open_engine(
         )
     if not row.installed:
         raise EngineError(f"engine {row.name!r} is not installed; pip install {row.pip}")
+    usable = usable_precisions(row)
+    if precision is not None and precision not in usable:
+        raise EngineError(
+            f"this processor does not support {precision} with engine {row.name!r}; "
+            f"choose {_any_of(usable)}"
+        )
+    if precision is None:
+        precision = default_precision(row, bundle.card, usable)
+    opener: Any = importlib.import_module(row.module)
+    engine: Engine = opener.open_graphs(bundle, precision=precision, threads=threads)
+    return engine
+
+
+def usable_precisions(row: EngineRow) -> list[str]:
+    """Return the precisions of an engine that this processor supports, most preferred first.
+
+    Raises:
+        EngineError: if the engine's library does not start.
+
+    Example:
+        >>> usable_precisions(ENGINES[-1])
+        ['fp32', 'int8']
+    """
     try:
         opener: Any = importlib.import_module(row.module)
         supported: frozenset[str] = opener.supported()
@@ -201,16 +226,33 @@ def open_engine(
             f"engine {row.name!r} is installed but does not start ({error_line(error)}); "
             f"pip install --force-reinstall {row.pip}"
         ) from error
-    usable = [each for each in row.precisions if each in supported]
-    if precision is not None and precision not in usable:
-        raise EngineError(
-            f"this processor does not support {precision} with engine {row.name!r}; "
-            f"choose {_any_of(usable)}"
-        )
-    if precision is None:
-        precision = bundle.card.precision if bundle.card.precision in usable else usable[0]
-    engine: Engine = opener.open_graphs(bundle, precision=precision, threads=threads)
-    return engine
+    return [each for each in row.precisions if each in supported]
+
+
+def default_precision(row: EngineRow, card: Card, usable: Sequence[str]) -> str:
+    """Choose the precision that a model runs in where none is asked for.
+
+    That is the one on its card; else ``int8`` where the model has such graphs and the table of
+    measured gains (:mod:`impasto.models.gains`) says that they are worth it on this processor;
+    else the first. With AMX, which computes in bfloat16 as fast, it is never ``int8``.
+
+    Args:
+        row: the engine.
+        card: of the model.
+        usable: precisions of the engine that this processor supports, most preferred first.
+
+    Example:
+        >>> default_precision(ENGINES[-1], find_bundle("fast").card, ["fp32"])  # doctest: +SKIP
+        'fp32'
+    """
+    if card.precision in usable:
+        return card.precision
+    first, known = usable[0], instructions()
+    if not card.int8 or "int8" not in usable or (first == "bf16" and "amx" in known):
+        return first
+    measured = find_gain(row.name, known)
+    worth = measured is not None and measured.before == first and measured.gain >= WORTH
+    return "int8" if worth else first
 
 
 Run: TypeAlias = Callable[
@@ -378,10 +420,20 @@ def error_line(error: BaseException, *, last: bool = False) -> str:
     return text if len(text) <= 200 else text[:199] + "…"
 
 
+def default_engine() -> EngineRow:
+    """Return the row of the engine that models are opened with where none is asked for.
+
+    Example:
+        >>> default_engine() in ENGINES
+        True
+    """
+    # The last one is a dependency of the package; if it is missing, its own error says so.
+    return next((row for row in ENGINES if row.installed), ENGINES[-1])
+
+
 def _row(name: str | None) -> EngineRow:
     if name is None:
-        # The last one is a dependency of the package; if it is missing, its own error says so.
-        return next((row for row in ENGINES if row.installed), ENGINES[-1])
+        return default_engine()
     for row in ENGINES:
         if row.name == name:
             return row

@@ -1,4 +1,4 @@
-"""Engine of ONNX Runtime, in single precision: small, portable, the reference for the others."""
+"""Engine of ONNX Runtime: small, portable, in single precision the reference for the others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FATAL = 4
 
 def supported() -> frozenset[str]:
     """Return the precisions that this processor supports."""
-    return frozenset({"fp32"})
+    return frozenset({"fp32", "int8"})
 
 
 def open_graphs(bundle: Bundle, *, precision: str, threads: int | None) -> Engine:
@@ -23,7 +23,7 @@ def open_graphs(bundle: Bundle, *, precision: str, threads: int | None) -> Engin
     runtime = _library()
     sessions = {
         part: _session(runtime, bundle.card.name, part, graph, threads)
-        for part, graph in bundle.parts.items()
+        for part, graph in bundle.graphs(precision).items()
     }
     ports = {
         part: (

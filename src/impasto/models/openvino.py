@@ -18,7 +18,8 @@ from impasto.models.engine import Engine, GraphEngine, environment, error_line
 from impasto.models.memory import give_back_memory
 
 # Precision -> INFERENCE_PRECISION_HINT and the name of the processor's capability in OpenVINO.
-_PRECISIONS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16")}
+# Graphs in int8 say themselves what is computed in int8; the hint is for the rest of them.
+_PRECISIONS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16"), "int8": ("f32", "INT8")}
 
 # Prepared operations that a graph keeps, the last used. Every size of pictures needs some of its
 # own, and OpenVINO would keep 5,000, a MB for every size that was ever seen. So many are enough for
@@ -51,7 +52,7 @@ def open_graphs(bundle: Bundle, *, precision: str, threads: int | None) -> Engin
         options["INFERENCE_NUM_THREADS"] = str(threads)
     compiled = {
         part: _Graph(core, bundle.card.name, part, graph, options)
-        for part, graph in bundle.parts.items()
+        for part, graph in bundle.graphs(precision).items()
     }
     check_graphs(bundle.card, {part: graph.ports for part, graph in compiled.items()})
     graphs = {part: graph.run for part, graph in compiled.items()}

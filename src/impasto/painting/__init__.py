@@ -217,7 +217,7 @@ class Runner(Protocol):
 
     @property
     def precision(self) -> str:
-        """``fp32`` or ``bf16``."""
+        """``fp32``, ``bf16`` or ``int8``."""
         ...
 
 

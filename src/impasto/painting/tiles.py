@@ -222,8 +222,8 @@ def encode(
     if len(content.tiles) == 1:
         features, moments = engine.encode(content.planes if planes is None else planes)
         if engine.precision != "fp32":
-            # Half the digits: a scale that is rounded to the other side is 0.4 % off, and the last
-            # digit of the graph's own sums, in float32, would decide that.
+            # Half the digits or less: a number that is rounded to the other side is 0.4 % off, and
+            # the last digit of the graph's own sums, in float32, would decide that.
             moments = tuple(gathered(each) for each in features)
         if content.survey.opacity:
             visible = [Gathered(level.channels) for level in levels]

@@ -31,7 +31,15 @@ from impasto.lab.data.sources import (
     split,
 )
 
-__all__ = ["Collection", "Loaded", "Sampler", "held_out_squares", "is_held_out", "load_collections"]
+__all__ = [
+    "Collection",
+    "Loaded",
+    "Sampler",
+    "held_out_squares",
+    "is_held_out",
+    "load_collections",
+    "squares",
+]
 
 THREADS = min(16, os.cpu_count() or 1)
 """Of a sampler; decoding and resizing leave Python's lock to others."""
@@ -188,7 +196,12 @@ def held_out_squares(places: Mapping[str, float], *, n: int, size: int, seed: in
 
     The largest square of each; places are drawn from by their shares, with ``seed``.
     """
-    loaded = load_collections(places, shorter=size, held_out=True, memory=0.0)
+    return squares(places, n=n, size=size, seed=seed, held_out=True)
+
+
+def squares(places: Mapping[str, float], *, n: int, size: int, seed: int, held_out: bool) -> Tensor:
+    """As :func:`held_out_squares`, of either side of the held-out split."""
+    loaded = load_collections(places, shorter=size, held_out=held_out, memory=0.0)
     crops = Crops(side=size, smallest=1.0)
     sampler = Sampler(loaded.collections, list(places.values()), crops=crops, seed=seed)
     return sampler.batch(n)

@@ -1,0 +1,478 @@
+"""Graphs in int8: how they are made, what they compute, where they are chosen."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from conftest import make_tiny, paint, picture, psnr
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+import impasto
+from impasto.cli import cli
+from impasto.errors import ModelError, StyleError
+from impasto.images.photo import read_photo
+from impasto.images.resizing import resize
+from impasto.models import Bundle, Card, find_bundle, gains, processor, read_bundle, write_bundle
+from impasto.models import engine as engines
+from impasto.models.card import read_card, write_card
+from impasto.models.engine import ENGINES, default_precision, open_engine
+from impasto.models.gains import GAINS, GainRow, find_gain
+from impasto.models.processor import instructions
+from impasto.painting import Budget
+from impasto.styles.library import list_styles
+from impasto.stylizer import Stylizer, stylizer_of
+from impasto.web import site
+
+pytest.importorskip("torch", reason="graphs in int8 are made by the lab, which needs PyTorch")
+
+from impasto.lab.export import int8
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+PHOTOS, STYLES = EXAMPLES / "photos", EXAMPLES / "styles"
+INSTALLED = [row for row in ENGINES if row.installed]
+by_name = pytest.mark.parametrize("engine", [row.name for row in INSTALLED])
+SHIPPED = ["fast", "quality"]
+Opener = Callable[[str, str, str], Stylizer]
+
+
+def planes(height: int, width: int, *, seed: int = 0) -> NDArray[np.float32]:
+    return np.ascontiguousarray(picture(height, width, seed=seed).transpose(2, 0, 1))
+
+
+def photograph(name: str, size: int) -> NDArray[np.float32]:
+    return resize(read_photo(PHOTOS / name).image, size)
+
+
+@pytest.fixture(scope="module")
+def made(tiny_bundle: Bundle) -> Bundle:
+    """The tiny model with graphs in int8."""
+    exact = stylizer_of(tiny_bundle, open_engine(tiny_bundle, name="onnxruntime", precision="fp32"))
+    styles = [exact.style(picture(48, 48, seed=seed)) for seed in range(6)]
+    return int8.with_int8(tiny_bundle, [planes(64, 64, seed=9), planes(64, 64, seed=8)], styles)
+
+
+@pytest.fixture(scope="session")
+def quantized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Bundle]:
+    """The models that ship, with the graphs in int8 that they have or that a little work gives."""
+    found: dict[str, Bundle] = {}
+
+    def bundle_of(name: str) -> Bundle:
+        if name not in found:
+            bundle = find_bundle(name)
+            if not bundle.card.int8:
+                exact = stylizer_of(
+                    bundle, open_engine(bundle, name="onnxruntime", precision="fp32")
+                )
+                calibration = int8.Calibration(photographs=6, styles=3, side=160)
+                photographs = int8.squares(
+                    {str(PHOTOS): 1.0}, n=6, size=160, seed=0, held_out=False
+                )
+                contents = [
+                    int8.content_planes(exact, each)
+                    for each in photographs.permute(0, 2, 3, 1).contiguous().numpy()
+                ]
+                styles = sorted(int8.calibration_styles(exact, None), key=int8.loudness)[::-2]
+                bundle = int8.with_int8(bundle, contents, styles, calibration)
+            found[name] = bundle
+        return found[name]
+
+    return bundle_of
+
+
+@pytest.fixture(scope="session")
+def opened(quantized: Callable[[str], Bundle]) -> Opener:
+    """A function that opens a model that ships: name, engine, precision."""
+    found: dict[tuple[str, str, str], Stylizer] = {}
+
+    def open_once(name: str, engine: str, precision: str) -> Stylizer:
+        key = name, engine, precision
+        if key not in found:
+            bundle = quantized(name)
+            found[key] = stylizer_of(
+                bundle, open_engine(bundle, name=engine, precision=precision, threads=1)
+            )
+        return found[key]
+
+    return open_once
+
+
+# --- what the graphs compute ------------------------------------------------------------------
+
+
+def constants(graph: bytes) -> dict[str, NDArray[np.generic]]:
+    found = onnx.load_from_string(graph).graph
+    return {each.name: numpy_helper.to_array(each) for each in found.initializer}
+
+
+def test_only_inner_convolutions_are_quantized(made: Bundle) -> None:
+    for part, graph in (("encoder", made.encoder_int8), ("decoder", made.decoder_int8)):
+        found = onnx.load_from_string(graph).graph
+        makers = {name: node for node in found.node for name in node.output}
+        kinds = []
+        for node in found.node:
+            if node.op_type == "Conv":
+                before = makers.get(node.input[1])
+                kinds.append(before is not None and before.op_type == "DequantizeLinear")
+        assert kinds == ([False, True] if part == "encoder" else [True, False])
+        others = {node.op_type for node in found.node} - {"QuantizeLinear", "DequantizeLinear"}
+        assert "Conv" in others and "QLinearConv" not in others
+        assert "Cast" not in others
+
+
+@by_name
+def test_known_answer_of_a_quantized_convolution(
+    made: Bundle, tiny_bundle: Bundle, engine: str
+) -> None:
+    """The second convolution of the encoder, worked out in whole numbers from its constants."""
+    found = constants(made.encoder_int8)
+    weights = next(each for name, each in found.items() if each.dtype == np.int8 and each.ndim == 4)
+    exact_weights = constants(tiny_bundle.encoder)["mixer_1"].astype(np.float64)
+    steps = np.abs(exact_weights).reshape(48, -1).max(axis=1) / 63.5  # 7 bits of the 8
+    scaled = exact_weights / steps[:, None, None, None]
+    assert np.abs(weights - scaled).max() <= 1.01 and np.abs(weights).max() <= 64
+
+    image = planes(32, 32, seed=4)
+    (first, second), own = open_engine(made, name=engine, precision="int8").encode(image)
+    wanted, _ = open_engine(made, name="onnxruntime", precision="fp32").encode(image)
+    np.testing.assert_allclose(first, wanted[0], atol=1e-5)  # the first one is exact
+
+    graph = onnx.load_from_string(made.encoder_int8).graph
+    node = [each for each in graph.node if each.op_type == "Conv"][1]
+    makers = {name: each for each in graph.node for name in each.output}
+    scale_in, zero_in = (found[name] for name in makers[node.input[0]].input[1:3])
+    scale_w = found[makers[node.input[1]].input[1]]
+    quantizer = next(each for each in graph.node if node.output[0] in each.input)
+    scale_out, zero_out = (found[name] for name in quantizer.input[1:3])
+    deep = first.reshape(12, 8, 2, 8, 2).transpose(2, 4, 0, 1, 3).reshape(48, 8, 8)
+    whole = np.clip(np.rint(deep / scale_in) + zero_in, 0, 255) - float(zero_in)
+    sums = np.einsum("oi,ihw->ohw", weights[:, :, 0, 0].astype(np.float64), whole)
+    real = sums * float(scale_in) * scale_w.astype(np.float64)[:, None, None]
+    low, high = (float(scale_out) * (end - float(zero_out)) for end in (0, 255))
+    answer = np.clip(np.rint(real / float(scale_out)) * float(scale_out), low, high)
+    # Half a step may fall to either side in another order of products.
+    assert np.abs(second - answer).max() <= 1.01 * float(scale_out)
+    assert (np.abs(second - answer) < 1e-5).mean() > 0.98
+    # Moments are those of what is really there, not rounded themselves.
+    np.testing.assert_allclose(own[1].mean, second.mean(axis=(1, 2)), atol=1e-5)
+    np.testing.assert_allclose(own[1].std, second.std(axis=(1, 2)), atol=1e-3)
+
+
+@by_name
+@pytest.mark.parametrize("name", SHIPPED)
+def test_pictures_are_near_those_in_single_precision(
+    opened: Opener, name: str, engine: str
+) -> None:
+    exact, other = opened(name, "onnxruntime", "fp32"), opened(name, engine, "int8")
+    assert (other.engine.precision, other.identity) == ("int8", exact.identity)
+    styles = int8.judged_styles(int8.calibration_styles(exact, None))[::2]
+    photographs = [photograph(name, 192) for name in ("chelsea.jpg", "coffee.jpg")]
+    found = int8.distances(exact, other, photographs, styles)
+    assert min(found) >= 30 and np.mean(found) >= 36, found
+
+
+@by_name
+def test_tiles_are_the_whole(opened: Opener, engine: str) -> None:
+    model = opened("fast", engine, "int8")
+    image, style = picture(400, 560, seed=2), model.find("munch-scream")
+    whole = paint(model, image, style).image
+    tiled = paint(model, image, style, budget=Budget(tile=256)).image
+    assert np.abs(whole - tiled).max() <= 1 / 255
+
+
+@by_name
+def test_a_result_is_the_same_every_time_and_flat_pictures_are_flat(
+    opened: Opener, engine: str
+) -> None:
+    exact, model = opened("fast", "onnxruntime", "fp32"), opened("fast", engine, "int8")
+    style = model.find("munch-scream")
+    flat = np.full((96, 96, 3), 0.4, np.float32)
+    one, two = (paint(model, flat, style).image for _ in range(2))
+    assert np.array_equal(one, two)
+    spread = np.ptp(paint(exact, flat, style).image, axis=(0, 1)).max()
+    assert np.ptp(one, axis=(0, 1)).max() <= spread + 4 / 255
+
+
+def test_styles_are_interchangeable(opened: Opener) -> None:
+    exact = opened("fast", "onnxruntime", "fp32")
+    other = opened("fast", "onnxruntime", "int8")
+    wave = STYLES / "wave.jpg"
+    ours, theirs = exact.style(wave), other.style(wave)
+    assert ours.model == theirs.model
+    cup = photograph("coffee.jpg", 192)
+    painted = [
+        paint(model, cup, style).image for model in (exact, other) for style in (ours, theirs)
+    ]
+    for each in painted[1:]:
+        assert psnr(painted[0], each) >= 30
+    # A style of the gallery, made in single precision, is found and used as it is.
+    assert other.find("klimt-kiss") == exact.find("klimt-kiss")
+
+
+# --- the bundle -------------------------------------------------------------------------------
+
+
+def test_a_bundle_keeps_its_identity_and_its_graphs(
+    made: Bundle, tiny_bundle: Bundle, tmp_path: Path
+) -> None:
+    assert made.identity == tiny_bundle.identity and made.parts == tiny_bundle.parts
+    write_bundle(made, tmp_path / "one.impasto")
+    write_bundle(made, tmp_path / "two.impasto")
+    assert (tmp_path / "one.impasto").read_bytes() == (tmp_path / "two.impasto").read_bytes()
+    again = read_bundle(tmp_path / "one.impasto")
+    assert again == made
+    assert again.graphs("int8")["encoder"] == made.encoder_int8 != made.encoder
+    assert again.graphs("fp32") == again.graphs("bf16") == again.parts
+    with zipfile.ZipFile(tmp_path / "one.impasto") as archive:
+        names = archive.namelist()
+    assert names[-2:] == ["encoder.int8.onnx", "decoder.int8.onnx"]
+
+
+def test_bundles_without_int8_are_written_as_before(tiny_bundle: Bundle) -> None:
+    assert "int8" not in write_card(tiny_bundle.card)
+
+
+def test_a_bundle_that_lost_its_graphs_is_refused(made: Bundle, tmp_path: Path) -> None:
+    write_bundle(made, tmp_path / "whole.impasto")
+    with (
+        zipfile.ZipFile(tmp_path / "whole.impasto") as whole,
+        zipfile.ZipFile(tmp_path / "less.impasto", "w") as less,
+    ):
+        for name in whole.namelist()[:-1]:
+            less.writestr(name, whole.read(name))
+    with pytest.raises(ModelError, match=r"it has no decoder\.int8\.onnx"):
+        read_bundle(tmp_path / "less.impasto")
+
+
+@by_name
+def test_a_model_without_graphs_in_int8_says_so(tiny_bundle: Bundle, engine: str) -> None:
+    with pytest.raises(ModelError, match=r"'tiny' has no graphs in int8: .*impasto lab quantize"):
+        open_engine(tiny_bundle, name=engine, precision="int8")
+
+
+@by_name
+def test_damaged_graphs_in_int8(made: Bundle, engine: str) -> None:
+    broken = replace(made, encoder_int8=made.encoder_int8[: len(made.encoder_int8) // 2])
+    with pytest.raises(ModelError, match="the encoder of model 'tiny' is damaged"):
+        open_engine(broken, name=engine, precision="int8")
+    open_engine(broken, name=engine, precision="fp32")
+
+
+def test_cards(made: Bundle) -> None:
+    card = replace(made.card, int8_psnr={"mean": 40.0, "min": 35.5})
+    assert read_card(write_card(card)) == card
+    assert card.int8 == "6 styles on 2 photographs, percentile 99.999"
+    with pytest.raises(ModelError, match="'int8_psnr' needs 'int8'"):
+        replace(card, int8="")
+    with pytest.raises(ModelError, match="PSNR 'min' must be a finite number"):
+        replace(card, int8_psnr={"min": float("nan")})
+    with pytest.raises(ModelError, match="cannot have graphs in int8"):
+        Card(**{**vars(card), "levels": (), "styles": ("wave",)})
+
+
+def test_bundles_that_ship_grow_by_little(
+    quantized: Callable[[str], Bundle], tmp_path: Path
+) -> None:
+    grown = 0
+    for name in SHIPPED:
+        bundle = quantized(name)
+        write_bundle(bundle, tmp_path / f"{name}.impasto")
+        plain = replace(
+            bundle,
+            card=replace(bundle.card, int8="", int8_psnr={}),
+            encoder_int8=b"",
+            decoder_int8=b"",
+        )
+        write_bundle(plain, tmp_path / f"{name}-plain.impasto")
+        sizes = [(tmp_path / f"{name}{end}.impasto").stat().st_size for end in ("", "-plain")]
+        grown += sizes[0] - sizes[1]
+    assert 0 < grown <= 2.5e6
+
+
+# --- the command that makes them --------------------------------------------------------------
+
+
+def test_quantize_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        int8.quantize_bundle,
+        "__kwdefaults__",
+        int8.quantize_bundle.__kwdefaults__
+        | {"calibration": int8.Calibration(photographs=2, styles=2, pictures=3, judged_side=96)},
+    )
+    source, target = tmp_path / "tiny.impasto", tmp_path / "small.impasto"
+    write_bundle(make_tiny(), source)
+    command = ["lab", "quantize", str(source), str(PHOTOS), "-o", str(target)]
+    with pytest.raises(StyleError, match=r"no style for model 'tiny' .*folder of paintings"):
+        CliRunner().invoke(cli, command, catch_exceptions=False, standalone_mode=False)
+    assert not target.exists()
+    done = CliRunner().invoke(cli, [*command, "--paintings", str(STYLES)], catch_exceptions=False)
+    assert re.search(
+        r"small\.impasto: 0\.\d\d MB in int8, PSNR to single precision \d\d\.\d dB, \d\d\.\d dB",
+        done.output,
+    )
+    bundle = read_bundle(target)
+    assert bundle.card.int8 == (
+        "3 styles on 2 photographs, percentile 99.999; PSNR of 9 pairs at 96 px"
+    )
+    psnr_found = bundle.card.int8_psnr
+    assert psnr_found["mean"] >= int8.LEAST_MEAN and psnr_found["min"] >= int8.LEAST_MIN
+    assert bundle.parts == make_tiny().parts
+    # The same file again: what it had is replaced.
+    again = CliRunner().invoke(
+        cli, [*command[:2], str(target), *command[3:], "--paintings", str(STYLES), "--overwrite"]
+    )
+    assert again.exit_code == 0 and read_bundle(target) == bundle
+    said = CliRunner().invoke(cli, ["models", str(target)]).output
+    assert "int8: PSNR to single precision mean" in " ".join(said.split())
+
+
+def test_pictures_that_are_too_far_are_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(int8, "LEAST_MEAN", 99.0)
+    write_bundle(make_tiny(), tmp_path / "tiny.impasto")
+    with pytest.raises(ModelError, match=r"are \d\d\.\d dB from .* 99 and 30 are needed"):
+        int8.quantize_bundle(
+            tmp_path / "tiny.impasto",
+            PHOTOS,
+            tmp_path / "out.impasto",
+            paintings=STYLES,
+            calibration=int8.Calibration(photographs=1, styles=1, pictures=2, judged_side=64),
+        )
+    assert not (tmp_path / "out.impasto").exists()
+
+
+def test_loud_styles_are_judged_first() -> None:
+    model = impasto.load("fast", engine="onnxruntime", precision="fp32", threads=1)
+    styles = [each.style for each in list_styles(model=model.identity) if each.style is not None]
+    found = int8.judged_styles(styles)
+    assert len(found) == 10 and len({each.name for each in found}) == 10
+    loud = sorted((float(s.moments[-1].std.mean()) for s in styles), reverse=True)[:5]
+    assert [float(s.moments[-1].std.mean()) for s in found[:5]] == loud
+
+
+# --- where they are chosen --------------------------------------------------------------------
+
+ZEN_3 = {"sse2", "avx", "avx2", "fma"}
+SKYLAKE_X = ZEN_3 | {"avx512f", "avx512bw", "avx512dq", "avx512vl"}
+ICE_LAKE = SKYLAKE_X | {"avx512_vnni"}
+ZEN_4 = ICE_LAKE | {"avx512_bf16"}
+SAPPHIRE_RAPIDS = ZEN_4 | {"amx_int8", "amx_bf16", "amx_tile"}
+
+
+def test_instructions_of_processors() -> None:
+    assert instructions({"sse2"}) == instructions(set()) == ()
+    assert instructions(ZEN_3)[-1] == "avx2"
+    assert instructions(SKYLAKE_X)[-1] == "avx512"
+    assert instructions(ICE_LAKE)[-1] == "avx512_vnni"
+    assert instructions(ZEN_4) == ("avx2", "avx512", "avx512_vnni", "avx512_bf16")
+    assert instructions(SAPPHIRE_RAPIDS)[-1] == "amx"
+    assert instructions(ZEN_3 | {"avx_vnni"}) == ("avx2",)
+
+
+def test_flags_are_read_or_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for text, wanted in (
+        ("processor\t: 0\nflags\t\t: fpu avx2 fma\n\nprocessor\t: 1\n", {"fpu", "avx2", "fma"}),
+        ("processor\t: 0\nFeatures\t: fp asimd asimddp\n", set()),
+    ):
+        (tmp_path / "cpuinfo").write_text(text)
+        monkeypatch.setattr(processor, "_CPUINFO", tmp_path / "cpuinfo")
+        processor.processor_flags.cache_clear()
+        assert processor.processor_flags() == wanted
+    monkeypatch.setattr(processor, "_CPUINFO", tmp_path / "none")
+    processor.processor_flags.cache_clear()
+    assert processor.processor_flags() == frozenset() and instructions() == ()
+    monkeypatch.undo()
+    processor.processor_flags.cache_clear()
+
+
+ROWS = (
+    GainRow("onnxruntime", "avx512_vnni", "fp32", fast=1.2, quality=1.9),
+    GainRow("openvino", "avx2", "fp32", fast=1.3, quality=1.5),
+    GainRow("openvino", "avx512_bf16", "bf16", fast=1.1, quality=1.4),
+)
+
+
+@pytest.mark.parametrize(
+    ("flags", "usable", "engine", "wanted"),
+    [
+        (ZEN_3, "fp32 int8", "onnxruntime", "fp32"),  # not measured there
+        (ICE_LAKE, "fp32 int8", "onnxruntime", "int8"),
+        (ZEN_4, "fp32 int8", "onnxruntime", "int8"),
+        (SAPPHIRE_RAPIDS, "fp32 int8", "onnxruntime", "int8"),  # it has no bfloat16
+        (ZEN_3, "fp32 int8", "openvino", "int8"),
+        (ICE_LAKE, "fp32 int8", "openvino", "int8"),
+        (ZEN_4, "bf16 fp32 int8", "openvino", "bf16"),  # 1.1: not enough for every model
+        (ZEN_4, "fp32 int8", "openvino", "fp32"),  # measured against bfloat16
+        (SAPPHIRE_RAPIDS, "bf16 fp32 int8", "openvino", "bf16"),
+        (set(), "fp32 int8", "openvino", "fp32"),  # nothing is known
+    ],
+)
+def test_default_precision(
+    made: Bundle,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: set[str],
+    usable: str,
+    engine: str,
+    wanted: str,
+) -> None:
+    monkeypatch.setattr(gains, "GAINS", ROWS)
+    monkeypatch.setattr(engines, "instructions", lambda: instructions(flags))
+    row = next(row for row in ENGINES if row.name == engine)
+    found = usable.split()
+    assert default_precision(row, made.card, found) == wanted
+    # A model without such graphs, or one that asks for a precision, is as before.
+    assert default_precision(row, make_tiny().card, found) == found[0]
+    asks = replace(made.card, precision="fp32")
+    assert default_precision(row, asks, found) == "fp32"
+
+
+def test_with_amx_bfloat16_stays(made: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = GainRow("openvino", "avx512_bf16", "bf16", fast=3.0, quality=3.0)
+    monkeypatch.setattr(gains, "GAINS", (large,))
+    row = next(row for row in ENGINES if row.name == "openvino")
+    for flags, wanted in ((ZEN_4, "int8"), (SAPPHIRE_RAPIDS, "bf16")):
+        monkeypatch.setattr(engines, "instructions", lambda flags=flags: instructions(flags))
+        assert default_precision(row, made.card, ["bf16", "fp32", "int8"]) == wanted
+
+
+def test_default_is_what_is_opened(made: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "instructions", lambda: instructions(ICE_LAKE))
+    monkeypatch.setattr(gains, "GAINS", ROWS)
+    assert open_engine(made, name="onnxruntime").precision == "int8"
+    assert open_engine(made, name="onnxruntime", precision="fp32").precision == "fp32"
+    monkeypatch.setattr(engines, "instructions", lambda: ())
+    assert open_engine(made, name="onnxruntime").precision == "fp32"
+
+
+def test_table_of_gains_is_sound() -> None:
+    names = [name for name, _ in processor.INSTRUCTIONS]
+    assert {row.instructions for row in GAINS} <= set(names)
+    assert {row.engine for row in GAINS} <= {row.name for row in ENGINES}
+    keys = [(row.engine, row.instructions) for row in GAINS]
+    assert len(set(keys)) == len(keys)
+    assert find_gain("openvino", ("avx2", "avx512")) is find_gain("openvino", ("avx2",))
+
+
+# --- the page ---------------------------------------------------------------------------------
+
+
+def test_page_of_files_names_the_graphs(made: Bundle, tiny_bundle: Bundle) -> None:
+    (row,) = site.describe("device", [made])["models"]
+    folder = "models/tiny"
+    assert row["int8"] == {
+        "encoder": f"{folder}/encoder.int8.onnx",
+        "decoder": f"{folder}/decoder.int8.onnx",
+    }
+    assert row["encoder"] == f"{folder}/encoder.onnx"
+    (plain,) = site.describe("device", [tiny_bundle])["models"]
+    (served,) = site.describe("server", [made])["models"]
+    assert plain["int8"] is served["int8"] is None
