@@ -7,9 +7,8 @@
 
 Precisions take turns, picture by picture, in one thread, and a row has the ratio of medians of CPU
 seconds, which other work on the machine disturbs least. OpenVINO is measured in a process for each
-of `--isa`, the most that ONEDNN_MAX_CPU_ISA lets it use; ONNX Runtime has no such switch. A
-processor without an instruction set cannot show it: the column "processor" says what the one
-measured has.
+of `--isa` that the processor has, the most that ONEDNN_MAX_CPU_ISA lets it use; ONNX Runtime has no
+such switch.
 
 Pictures are compared with those of ONNX Runtime in single precision: 10 styles of the gallery, the
 loudest 5 among them, on 3 photographs of the held-out tenth of the folder. Losses are those of
@@ -39,13 +38,16 @@ from impasto.models import ENGINES, find_bundle
 from impasto.models.engine import usable_precisions
 from impasto.models.processor import instructions
 
-ISAS = ("AVX2", "AVX512_CORE", "ALL")
+# Names of ONEDNN_MAX_CPU_ISA, and what a processor needs to have for them.
+ISAS = {"AVX2": "avx2", "AVX512_CORE": "avx512", "ALL": None}
 SPEEDS = ("model", "engine", "isa", "processor", "precision", "size", "times")
 PICTURES = (
     *("model", "engine", "processor", "pairs", "psnr_mean", "psnr_min", "step", "tiles"),
     *("content", "style"),
 )
 STYLE = "munch-scream"
+# Sides of the pictures that are judged, in pixels.
+_JUDGED = 256
 # Nothing moves by more than this between neighbors in places that are called flat.
 _FLAT = 1 / 255
 
@@ -59,7 +61,13 @@ def main() -> None:
     add("--models", nargs="+", metavar="NAME|FILE", default=["fast", "quality"])
     installed = [row.name for row in ENGINES if row.installed]
     add("--engines", nargs="+", metavar="NAME", default=installed)
-    add("--isa", nargs="+", metavar="NAME", default=list(ISAS), help="default: %(default)s")
+    add(
+        "--isa",
+        nargs="+",
+        choices=ISAS,
+        default=list(ISAS),
+        help="those that are not here are left out",
+    )
     add("--size", type=int, default=512, metavar="N", help="side of pictures, in pixels")
     add("--turns", type=int, default=7, metavar="N")
     add("--photographs", type=Path, metavar="FOLDER", help="compare pictures too")
@@ -74,6 +82,8 @@ def main() -> None:
     for model in options.models:
         for engine in options.engines:
             for isa in options.isa if engine == "openvino" else ["ALL"]:
+                if ISAS[isa] not in (None, *instructions()):
+                    continue
                 show(speeds, SPEEDS, measured(model, engine, isa, options))
     if options.photographs is not None:
         for model in options.models:
@@ -197,7 +207,7 @@ def losses(exact: Stylizer, other: Stylizer, options: argparse.Namespace) -> dic
 
     judge = load_vgg(options.vgg)
     folders = ({str(each): 1.0} for each in (options.photographs, options.paintings))
-    pairs = zip(*held_out_pairs(*folders, n=options.pairs, size=options.size), strict=True)
+    pairs = zip(*held_out_pairs(*folders, n=options.pairs, size=_JUDGED), strict=True)
     sums = {exact: np.zeros(2), other: np.zeros(2)}
     with torch.no_grad():
         for photograph, painting in pairs:

@@ -13,6 +13,7 @@ import coarse
 import fig1
 import methods
 import peaks
+import precisions
 import transforms
 import yardstick
 from impasto.images.files import write_whole
@@ -37,12 +38,14 @@ TABLES: dict[str, tuple[Experiment, Callable[[Results], str | None]]] = {
 
 Where a function gives None, a page keeps what it has.
 """
-MEMORY: dict[str, tuple[str, Callable[[peaks.Rows], str]]] = {
-    "memory sizes": ("pictures.csv", peaks.sizes),
-    "memory budgets": ("pictures.csv", peaks.budgets),
-    "memory soak": ("soak.csv", peaks.soak),
+MEASURED: dict[str, tuple[str, Callable[[peaks.Rows], str]]] = {
+    "memory sizes": ("memory/pictures.csv", peaks.sizes),
+    "memory budgets": ("memory/pictures.csv", peaks.budgets),
+    "memory soak": ("memory/soak.csv", peaks.soak),
+    "int8 speed": ("int8/speed.csv", precisions.speeds),
+    "int8 pictures": ("int8/pictures.csv", precisions.pictures),
 }
-"""Parts that are made of rows of benchmarks, in the folder ``memory`` of the results."""
+"""Parts that are made of rows of benchmarks, which are among the results."""
 _MARK = re.compile(r"(<!-- made of results: ([\w ]+) -->\n)(.*?)(\n<!-- end -->)", re.DOTALL)
 
 HEAD = (ROOT / "experiments" / "page.md").read_text()
@@ -108,7 +111,7 @@ def made_pages(experiments: Sequence[Experiment], pages: Sequence[Path]) -> Mapp
 
 
 def _table(match: re.Match[str]) -> str:
-    text = _made_of_memory(match[2]) if match[2] in MEMORY else _made_of_results(match[2])
+    text = _measured(match[2]) if match[2] in MEASURED else _made_of_results(match[2])
     return match[0] if text is None else match[1] + text + match[4]
 
 
@@ -119,9 +122,9 @@ def _made_of_results(name: str) -> str | None:
     return made(experiment.read(RESULTS / experiment.name))
 
 
-def _made_of_memory(name: str) -> str | None:
-    file, made = MEMORY[name]
-    path = RESULTS / "memory" / file
+def _measured(name: str) -> str | None:
+    file, made = MEASURED[name]
+    path = RESULTS / file
     if not path.exists():
         return None
     with path.open(newline="") as opened:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from browser import PACKAGES, PAGE, needs_browser, needs_packages, served
 from click.testing import CliRunner
 from conftest import make_tiny, paint, picture, psnr
 from numpy.typing import NDArray
@@ -462,6 +466,22 @@ def test_table_of_gains_is_sound() -> None:
     assert find_gain("openvino", ("avx2", "avx512")) is find_gain("openvino", ("avx2",))
 
 
+def test_tables_of_rows() -> None:
+    import precisions
+
+    cells = {"engine": "openvino", "isa": "ALL", "processor": "avx2", "model": "fast"}
+    rows = [cells | {"precision": "int8", "times": "1.40"}]
+    rows = [cells | {"precision": "fp32", "times": "1.00"}, *rows]
+    assert precisions.speeds(rows).splitlines()[0::2] == [
+        "| engine | processor | `ONEDNN_MAX_CPU_ISA` | model | fp32 | int8 |",
+        "| OpenVINO | avx2 | ALL | `fast` | 1.00 | 1.40 |",
+    ]
+    found = {"pairs": "30", "psnr_mean": "39.4", "psnr_min": "35.3", "step": "1.0", "tiles": "0.1"}
+    shown = precisions.pictures([cells | found | {"content": "1.001", "style": ""}])
+    wanted = "| `fast` | OpenVINO | 30 | 39.4 | 35.3 | 1.0 | 0.1 | 1.001 |  |"
+    assert shown.splitlines()[2] == wanted
+
+
 # --- the page ---------------------------------------------------------------------------------
 
 
@@ -474,5 +494,89 @@ def test_page_of_files_names_the_graphs(made: Bundle, tiny_bundle: Bundle) -> No
     }
     assert row["encoder"] == f"{folder}/encoder.onnx"
     (plain,) = site.describe("device", [tiny_bundle])["models"]
-    (served,) = site.describe("server", [made])["models"]
-    assert plain["int8"] is served["int8"] is None
+    (of_server,) = site.describe("server", [made])["models"]
+    assert plain["int8"] is of_server["int8"] is None
+
+
+PAINTED = """async ({ pixels, moments, width, height }) => {
+  const { Runtime, openRuntime } = await import("/page/models/runtime.js");
+  const { Model } = await import("/page/models/model.js");
+  const { paintPixels } = await import("/page/painting/adain.js");
+  const { PixelSource } = await import("/page/images/windows.js");
+  const bytes = (text) => Uint8Array.from(atob(text), (each) => each.charCodeAt(0));
+  const doubles = (text) => new Float64Array(bytes(text).buffer);
+  const { models: [row], runtime: builds } = await (await fetch("/site.json")).json();
+  const wasm = new URL(builds.wasm, document.baseURI).href;
+  const runtime = await openRuntime({ wasm, webgpu: null });
+  const data = new Uint8ClampedArray(bytes(pixels).buffer);
+  const source = () => new PixelSource({ width, height, data });
+  const styles = [
+    { moments: moments.map(([mean, std]) => ({ mean: doubles(mean), std: doubles(std) })) },
+  ];
+  const controls = { alpha: 1, weights: null, masks: [], color: null, coarse: 1 };
+  const text = ({ data }) => {
+    let found = "";
+    for (let i = 0; i < data.length; i += 8192) {
+      found += String.fromCharCode(...data.subarray(i, i + 8192));
+    }
+    return btoa(found);
+  };
+  const found = {};
+  for (const [name, each] of [["int8", row], ["fp32", { ...row, int8: null }]]) {
+    const model = await Model.open(each, document.baseURI, runtime);
+    found[name] = {
+      precision: model.precision,
+      whole: text(await paintPixels(model, source(), styles, controls)),
+      tiled: text(await paintPixels(model, source(), styles, controls, { tile: 256 })),
+    };
+  }
+  found.card = new Runtime({}, "webgpu", 1).precision(row);
+  return found;
+}"""
+
+
+@needs_browser
+@needs_packages
+def test_browsers_paint_in_int8_as_python_does(made: Bundle, browser: Any, tmp_path: Path) -> None:
+    width, height = 448, 320
+    exact, model = (
+        stylizer_of(made, open_engine(made, name="onnxruntime", precision=each))
+        for each in ("fp32", "int8")
+    )
+    style = exact.style(picture(64, 64, seed=3))
+    image = np.rint(picture(height, width, seed=2) * 255).astype(np.uint8)
+    facts = site.describe("device", [made], runtime=site.Runtime("runtime/ort.wasm.min.mjs"))
+    folder = tmp_path / "models" / "tiny"
+    folder.mkdir(parents=True)
+    (tmp_path / "site.json").write_text(json.dumps(facts))
+    (tmp_path / "index.html").write_text("<!doctype html><link rel=icon href=data:,>")
+    (folder / "card.json").write_text(write_card(made.card))
+    for part in ("encoder", "decoder"):
+        (folder / f"{part}.onnx").write_bytes(made.graphs("fp32")[part])
+        (folder / f"{part}.int8.onnx").write_bytes(made.graphs("int8")[part])
+
+    def packed(values: NDArray[Any]) -> str:
+        return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
+
+    opaque = np.dstack([image, np.full((height, width), 255, np.uint8)])
+    moments = [[packed(each.mean), packed(each.std)] for each in style.moments]
+    given = {"pixels": packed(opaque), "moments": moments, "width": width, "height": height}
+    roots = {"/": tmp_path, "/page/": PAGE, "/runtime/": PACKAGES / "onnxruntime-web/dist"}
+    with served(roots) as address:
+        page = browser.new_page()
+        page.goto(f"{address}/index.html")
+        found = page.evaluate(PAINTED, given)
+        page.close()
+    assert found["card"] == "fp32"  # graphics cards compute in floating point
+    for precision, painter in (("int8", model), ("fp32", exact)):
+        assert found[precision]["precision"] == precision
+        wanted = painter.paint(image.astype(np.float32) / 255, style).image
+        whole, tiled = (
+            np.frombuffer(base64.b64decode(found[precision][each]), np.uint8)
+            .reshape(height, width, 4)[..., :3]
+            .astype(np.float32)
+            / 255
+            for each in ("whole", "tiled")
+        )
+        assert np.abs(whole - tiled).max() <= 1 / 255 + 1e-6
+        assert np.abs(whole - wanted).max() <= 2 / 255 + 1e-6

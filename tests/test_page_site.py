@@ -14,6 +14,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -253,6 +254,18 @@ def test_earlier_page_is_replaced_and_foreign_files_in_it_stay(
     with pytest.raises(WebError, match=r"mine\.txt: is not of the page.*move yours"):
         build_page(out, [tiny_bundle], BuildOptions(packages=few))
     assert facts_of(out)["version"] == with_films.version
+
+
+def test_first_visit_loads_the_graphs_in_int8(tmp_path: Path, few: Path, tiny_bundle: Bundle):
+    card = replace(tiny_bundle.card, int8="by hand")
+    small = replace(tiny_bundle, card=card, encoder_int8=b"one", decoder_int8=b"two")
+    build_page(tmp_path / "site", [small], BuildOptions(packages=few))
+    facts, folder = facts_of(tmp_path / "site"), tmp_path / "site" / "models" / "tiny"
+    assert (folder / "encoder.int8.onnx").read_bytes() == b"one"
+    assert (folder / "decoder.int8.onnx").read_bytes() == b"two"
+    assert (folder / "encoder.onnx").read_bytes() == tiny_bundle.encoder  # for graphics cards
+    graphs = {Path(name).name for name in facts["first"] if name.endswith(".onnx")}
+    assert graphs == {"encoder.int8.onnx", "decoder.int8.onnx"}
 
 
 def test_page_that_cannot_be_written_whole_leaves_the_old_one(

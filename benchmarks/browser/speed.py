@@ -7,7 +7,8 @@
 Both paint the same pixels in one page of headless Chromium, taking turns, in one thread of
 WebAssembly with SIMD: ours from pixels to pixels with a style of the gallery, theirs with the
 smaller ("separable") of their transformer networks and a random style, from pixels to pixels too.
-Without the folder of the peer, ours alone is measured.
+Without the folder of the peer, ours alone is measured. A model with graphs in int8 takes turns with
+itself in single precision too.
 
 Needs Chromium, playwright and the packages of the page (npm ci).
 """
@@ -42,6 +43,7 @@ OURS = """async ({ name, style }) => {
   const wasm = new URL(site.runtime.wasm, base).href;
   const runtime = await openRuntime({ wasm, webgpu: null });
   const model = await Model.open(row, base, runtime);
+  const exact = row.int8 ? await Model.open({ ...row, int8: null }, base, runtime) : null;
   const styles = await (await fetch(new URL(row.styles, base))).json();
   const file = styles.find((each) => each.name === style).file;
   const { moments } = readStyle(fromBase64(file), style);
@@ -55,7 +57,11 @@ OURS = """async ({ name, style }) => {
   };
   globalThis.ours = (size) =>
     paintPixels(model, new PixelSource(pixelsOf(size)), [{ moments }], controls);
-  return [runtime.provider, runtime.threads];
+  if (exact) {
+    globalThis.fp32 = (size) =>
+      paintPixels(exact, new PixelSource(pixelsOf(size)), [{ moments }], controls);
+  }
+  return [runtime.provider, runtime.threads, model.precision];
 }"""
 
 THEIRS = """async ({ folder, network }) => {
@@ -120,28 +126,34 @@ def measure(page: Any, names: list[str], sizes: list[int]) -> None:
                     turns[name].append(seconds)
         medians = {name: statistics.median(each) for name, each in turns.items()}
         line = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in medians.items())
-        if "theirs" in medians:
-            line += f": {medians['theirs'] / medians['ours']:.1f} times as fast"
+        for name in names[1:]:
+            line += f"; {medians[name] / medians['ours']:.2f} times as fast as {name}"
         print(f"{size:>5} px: {line}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peer", type=Path, help="folder with the peer, as the docstring says")
-    parser.add_argument("--model", default="fast", help="name of our model")
+    parser.add_argument("--model", default="fast", help="name or file of our model")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="sides in pixels")
     parser.add_argument("--site", type=Path, help="folder of `impasto page build`")
     options = parser.parse_args()
     missing = find_peer(options.peer)
     beside = {} if missing else {"/peer/": options.peer}
     with opened(options.model, options.site, beside) as page:
-        provider, threads = page.evaluate(OURS, {"name": options.model, "style": STYLE})
-        print(f"ours: model {options.model!r}, ONNX Runtime, {provider}, {threads} thread")
+        provider, threads, precision = page.evaluate(
+            OURS, {"name": Path(options.model).stem, "style": STYLE}
+        )
+        print(
+            f"ours: model {options.model!r}, ONNX Runtime, {provider}, {threads} thread, "
+            f"{precision}"
+        )
         if missing:
             print(f"theirs: skipped, since {missing}")
         else:
             open_theirs(page)
-        measure(page, ["ours"] if missing else ["ours", "theirs"], options.sizes)
+        names = ["ours", *(["fp32"] if precision != "fp32" else [])]
+        measure(page, names if missing else [*names, "theirs"], options.sizes)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ browser ("device") or by the machine behind the page ("server"). Its own files a
     models/NAME/styles.json                  gallery()
     models/NAME/styles/STYLE.webp            thumbnail()
     models/NAME/card.json, encoder.onnx ...  of a page that paints in the browser
+    models/NAME/encoder.int8.onnx ...        its graphs in int8, where it has them
 """
 
 from __future__ import annotations
@@ -274,6 +275,7 @@ def encoded_sample(stylizer: Stylizer) -> Content:
 def _model_row(home: Home, model: Model) -> dict[str, Any]:
     card = model.card
     folder = folder_of(card.name) if home == "device" else None
+    graphs = {part: f"{folder}/{part}.int8.onnx" for part in ("encoder", "decoder")}
     return {
         "name": card.name,
         "title": card.title,
@@ -281,6 +283,7 @@ def _model_row(home: Home, model: Model) -> dict[str, Any]:
         "card": folder and f"{folder}/card.json",
         "encoder": folder and f"{folder}/encoder.onnx",
         "decoder": folder and f"{folder}/decoder.onnx",
+        "int8": graphs if folder and card.int8 else None,
         "reader": f"{folder}/reader.onnx" if folder and card.reader_macs_512 else None,
         "styles": styles_address(card.name),
     }

@@ -7,6 +7,7 @@ import { PaintError } from "../errors.js";
  * @typedef {import("../types").Card} Card
  * @typedef {import("../types").Moments} Moments
  * @typedef {import("../types").SiteModel} SiteModel
+ * @typedef {import("./runtime.js").Precision} Precision
  * @typedef {import("./runtime.js").Runtime} Runtime
  * @typedef {import("./runtime.js").Session} Session
  * @typedef {import("./runtime.js").Tensor} Tensor
@@ -33,14 +34,16 @@ export class Model {
   /**
    * @param {Card} card
    * @param {string} identity styles are valid for one
+   * @param {Precision} precision of its convolutions
    * @param {Runtime} runtime
    * @param {Session} encoder
    * @param {Session} decoder
    * @param {() => Promise<Uint8Array>} fetchReader
    */
-  constructor(card, identity, runtime, encoder, decoder, fetchReader) {
+  constructor(card, identity, precision, runtime, encoder, decoder, fetchReader) {
     this.card = card;
     this.identity = identity;
+    this.precision = precision;
     this._runtime = runtime;
     this._encoder = encoder;
     this._decoder = decoder;
@@ -65,15 +68,17 @@ export class Model {
       shares[part] = share;
       watch?.((shares[0] + shares[1]) / 2);
     };
+    const precision = runtime.precision(row);
+    const graphs = precision === "int8" && row.int8 ? row.int8 : row;
     const [card, encoder, decoder] = await Promise.all([
       fetchBytes(at(row.card)),
-      fetchBytes(at(row.encoder), watching(0)),
-      fetchBytes(at(row.decoder), watching(1)),
+      fetchBytes(at(graphs.encoder), watching(0)),
+      fetchBytes(at(graphs.decoder), watching(1)),
     ]);
     const fetchReader = () => fetchBytes(at(row.reader));
     const facts = JSON.parse(new TextDecoder().decode(card));
     const sessions = [await runtime.open(encoder), await runtime.open(decoder)];
-    return new Model(facts, row.identity, runtime, sessions[0], sessions[1], fetchReader);
+    return new Model(facts, row.identity, precision, runtime, sessions[0], sessions[1], fetchReader);
   }
 
   /** Whether styles are read with a graph of their own, or used as their moments are. */

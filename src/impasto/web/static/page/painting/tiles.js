@@ -192,6 +192,15 @@ export async function encode(content, model, watch) {
   if (content.tiles.length === 1) {
     const whole = { rows: { start: 0, stop: height }, columns: { start: 0, stop: width } };
     let { features, moments } = await model.encode(content.planes(whole), height, width);
+    if (model.precision !== "fp32") {
+      // As in tiles.py: the last digit of the graph's own sums, in float32, would decide to which
+      // side numbers are rounded, and tiles would differ from the whole.
+      moments = features.map(({ channels, height: high, width: wide, data }) => {
+        const exact = new Gathered(channels);
+        exact.add(data, channels, high, wide, null);
+        return exact.moments;
+      });
+    }
     const opacity = content.opacity(whole);
     if (opacity !== null) {
       moments = moments.map((everywhere, i) => {
