@@ -20,14 +20,16 @@ from torch import Tensor
 
 from impasto.errors import ImpastoError, ModelError, OptionError
 from impasto.lab.methods.compact.reader import PREFIX
+from impasto.lab.training.builtin import split_styles
 from impasto.lab.training.checkpoints import (
     CHECKPOINT,
+    STYLES,
     names_of,
     weights_from,
     write_checkpoint,
 )
 from impasto.lab.training.config import read_config, write_config
-from impasto.lab.training.networks import find_network
+from impasto.lab.training.networks import BuiltInRow, find_network
 
 _AXES = f"{PREFIX}axes."
 
@@ -76,11 +78,17 @@ def mix_runs(sources: Sequence[tuple[str | Path, float]], folder: str | Path) ->
             "one, so that it can be exported"
         )
     config = read_config(configs[0])
-    part = getattr(find_network(config.network), "part", "")
+    row = find_network(config.network)
+    part = getattr(row, "part", "")
 
     files = [_file(source) for source, _ in sources]
     weights, histories = zip(*(weights_from(file, part=part) for file in files), strict=True)
     names = [names_of(file) for file in files]
+    if isinstance(row, BuiltInRow):
+        network = row.build(config.method, len(names[0]))
+        for each in weights:
+            if (styles := each.pop(STYLES, None)) is not None:  # of a bundle, in one table
+                each |= split_styles(network, styles)
     for (source, _), those, styles in zip(sources, weights, names, strict=True):
         _check_alike(source, those, weights[0])
         if styles != names[0]:

@@ -10,6 +10,7 @@ from lab_parts import changed, make_config, vgg_weights, write_pictures
 import impasto
 from impasto.cli import cli
 from impasto.errors import ModelError, OptionError
+from impasto.lab.export.publish import publish_run
 from impasto.lab.training.checkpoints import read_checkpoint, weights_from, write_checkpoint
 from impasto.lab.training.config import read_config
 from impasto.lab.training.loop import train
@@ -121,3 +122,35 @@ def test_what_does_not_belong_together_is_not_mixed(runs, tmp_path):
     assert not (tmp_path / "mixed").exists()
     with pytest.raises(OptionError, match="exists; name another folder"):
         mix_runs([(large, 1.0), (small, 1.0)], small)
+
+
+@pytest.mark.parametrize("network", ["stylebank", "cin"])
+def test_a_bundle_of_built_in_styles_is_mixed_with_a_run(network, tmp_path):
+    torch.save(vgg_weights(), tmp_path / "vgg.pth")
+    paintings = write_pictures(tmp_path / "paintings", 2, seed=1)
+    config = make_config(
+        network=network,
+        vgg=str(tmp_path / "vgg.pth"),
+        contents={str(write_pictures(tmp_path / "photos", 12)): 1.0},
+        styles={f"{name}={paintings / f'{name}.png'}": 1.0 for name in "01"},
+        width=4,
+        style_side=64,
+        iterations=1,
+        batch=2,
+        crop=32,
+        preview_every=0,
+        warmup=1,
+        score_pairs=2,
+        score_size=64,
+    )
+    train(config, tmp_path / "run")
+    train(changed(config, seed=5), tmp_path / "other")
+    bundle = tmp_path / "other.impasto"
+    publish_run(tmp_path / "other", bundle)
+    mixed = mix_runs([(tmp_path / "run", 1.0), (bundle, 3.0)], tmp_path / "mixed")
+    wanted = mix_runs([(tmp_path / "run", 1.0), (tmp_path / "other", 3.0)], tmp_path / "wanted")
+    found, wanted = weights_from(mixed)[0], weights_from(wanted)[0]
+    for name, weight in wanted.items():  # a bundle has half precision
+        torch.testing.assert_close(found[name], weight, rtol=1e-3, atol=1e-4)
+    publish_run(mixed.parent, tmp_path / "mixed.impasto")
+    assert impasto.load(tmp_path / "mixed.impasto").card.styles == ("0", "1")
