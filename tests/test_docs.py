@@ -325,6 +325,8 @@ def check_command(text: str, *, complete: bool) -> None:
         for word in words[2:]:
             option = word.partition("=")[0]
             assert not option.startswith("--") or option in listed, f"{words[1]} has no {option}"
+    elif words[0] == "docker":
+        check_docker(words)
     elif words[:2] == ["npm", "pack"]:
         assert words[2:] == [f"{each.name}@{each.version}" for each in (RUNTIME, FILMS)]
     else:
@@ -334,6 +336,20 @@ def check_command(text: str, *, complete: bool) -> None:
         # What a checkout has, must be there; what a run leaves, needs not.
         if re.match(r"(configs|trained|examples|recipes|experiments|docs|benchmarks)/\w", word):
             assert (ROOT / word).exists(), f"{text!r}: there is no {word}"
+
+
+def check_docker(words: list[str]) -> None:
+    """Check the command in a container, and the extras that an image is built with."""
+    assert words[1] in ("build", "run", "inspect", "stop")
+    if words[1] == "run":
+        last = len(words) - words[::-1].index("impasto")
+        parse(words[last:], complete=True)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals and words[words.index(word) - 1] == "--build-arg":
+            assert f"ARG {name}=" in (ROOT / "Dockerfile").read_text()
+            extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+            assert set(filter(None, value.split(","))) <= set(extras["optional-dependencies"])
 
 
 def parse(arguments: list[str], *, complete: bool) -> click.Context | None:
