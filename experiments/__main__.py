@@ -1,6 +1,7 @@
 """Tables and figures of the AdaIN paper, and small experiments around it, as commands.
 
 python experiments NAME --contents photos/ --styles paintings/ --vgg vgg_normalised.pth
+python experiments yardstick --standard data/ --vgg vgg_normalised.pth --decoder decoder.pth
 python experiments all --smoke --budget 10 -o runs/paper
 python experiments page
 """
@@ -37,9 +38,9 @@ import weave
 import yardstick
 from impasto.errors import ImpastoError, OptionError
 from impasto.images.files import write_whole
-from impasto.lab.cli.evaluate import folders
+from options import add_places, places_of
 from pages import made_pages, write_results
-from study import RESULTS, ROOT, Bench, Experiment, Places, run
+from study import RESULTS, ROOT, Bench, Experiment, run
 
 EXPERIMENTS: dict[str, Experiment] = {
     each.name: each
@@ -90,11 +91,7 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument
     names = [*EXPERIMENTS, "all", "list", "page"]
     add("name", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
-    add("--contents", action="append", metavar="DIR[=SHARE]", help="photographs (the examples)")
-    add("--styles", action="append", metavar="DIR[=SHARE]", help="paintings (the examples)")
-    add("--all-files", action="store_true", help="judge on any files, not on the held-out tenth")
-    add("--vgg", type=Path, metavar="FILE", help="normalized VGG-19 (default: as in training)")
-    add("--decoder", type=Path, metavar="FILE", help="of the paper's network (that in trained/)")
+    add_places(made)
     add("--budget", type=float, metavar="MINUTES", help="time, for all that is run together")
     add("--seeds", type=int, metavar="N", help="seeds of what is trained")
     add("--painter", action="append", metavar="NAME|FILE", help="with weave: whom to measure")
@@ -141,14 +138,7 @@ def _run(options: argparse.Namespace) -> None:
     chosen = list(EXPERIMENTS.values()) if options.name == "all" else [EXPERIMENTS[options.name]]
     out: Path = options.out or ROOT / "runs" / "experiments"
     work: Path = options.work or out / "work"
-    own = options.contents and options.styles
-    places = Places(
-        contents=folders(options.contents or [str(ROOT / "examples" / "photos")]),
-        styles=folders(options.styles or [str(ROOT / "examples" / "styles")]),
-        vgg=options.vgg,
-        decoder=options.decoder,
-        all_files=options.all_files or not own,  # of a few examples a tenth is none
-    )
+    places = places_of(options)
     end = None if options.budget is None else time.monotonic() + 60 * options.budget
     bench = None
     for number, experiment in enumerate(chosen):

@@ -31,7 +31,8 @@ TABLES: dict[str, tuple[Experiment, Callable[[Results], str | None]]] = {
     "methods": (methods.EXPERIMENT, methods.EXPERIMENT.tables),
     "yardstick pairs": (yardstick.EXPERIMENT, yardstick.legend),
     "yardstick": (yardstick.EXPERIMENT, yardstick.size_tables),
-    "yardstick losses": (yardstick.EXPERIMENT, yardstick.losses),
+    "yardstick overview": (yardstick.EXPERIMENT, yardstick.overview),
+    "yardstick front": (yardstick.EXPERIMENT, yardstick.front),
     "yardstick verdict": (yardstick.EXPERIMENT, yardstick.verdict),
 }
 """Parts of other pages, between ``<!-- made of results: NAME -->`` and an end mark.

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from impasto.lab.evaluate.intervals import mean_interval
-from impasto.lab.evaluate.lines import BAR, METRICS, Line
+from impasto.lab.evaluate.lines import BAR, METRICS, Line, metric
 from impasto.lab.evaluate.painters import CONTENT_NAME
 from impasto.lab.evaluate.pairs import Pair
 from impasto.lab.evaluate.report import (
@@ -23,6 +23,7 @@ from impasto.lab.evaluate.report import (
     size_table,
     summarize,
 )
+from impasto.lab.losses import STYLE_LAYERS
 from impasto.stylizer import Stylizer
 from plots import Bar, bar_plot
 from study import Bench, Experiment, Results, Row, Unit, table
@@ -41,6 +42,21 @@ RATIOS = {
 }
 """Columns that are told in words."""
 
+OVERVIEW = {
+    "style": "style loss",
+    **{f"style_{layer}": f"- of it at {layer}" for layer in STYLE_LAYERS},
+    "content": "content loss",
+    "gram": "Gram distance",
+    "wasserstein": "sliced Wasserstein distance",
+    "colors": "distance in colors",
+    "ssim": "likeness to the photograph (SSIM)",
+    "edges": "likeness of its edges",
+    "weave_4": "weave of 4 px, dB",
+    "weave_8": "weave of 8 px, dB",
+    "weave_16": "weave of 16 px, dB",
+}
+"""Rows of the table for everybody."""
+
 _Table = Mapping[tuple[str, str], Summary]
 
 
@@ -49,7 +65,7 @@ class Settings:
     """Held-out ``pairs`` of each of ``sizes``."""
 
     sizes: tuple[int, ...] = (256, 512)
-    pairs: tuple[int, ...] = (200, 40)
+    pairs: tuple[int, ...] = (100, 100)
 
 
 def _units(bench: Bench) -> list[Unit]:
@@ -62,7 +78,7 @@ def _units(bench: Bench) -> list[Unit]:
 
 
 @cache
-def _painters(adain: Stylizer, vgg: Path) -> Sequence[Any]:
+def painters(adain: Stylizer, vgg: Path) -> Sequence[Any]:
     from impasto.lab.evaluate.painters import (
         JudgedAdaIN,
         JudgedContent,
@@ -80,8 +96,8 @@ def _measure(unit: Unit, bench: Bench) -> Iterator[Row]:
     from impasto.lab.evaluate.run import measure
 
     pair = bench.pairs(max(bench.settings.pairs))[int(unit.key["pair"])]
-    painters = _painters(bench.stylizer, bench.vgg_file)
-    for line in measure(painters, bench.judge, pair, int(unit.key["size"])):
+    who = painters(bench.stylizer, bench.vgg_file)
+    for line in measure(who, bench.judge, pair, int(unit.key["size"])):
         numbers = {name: line.values[name] for name in COLUMNS if name in line.values}
         about = {"model": line.model, "identity": line.identity}
         yield {**about, "paintings": _folder(pair, bench), **numbers}
@@ -93,7 +109,7 @@ def _folder(pair: Pair, bench: Bench) -> str:
     return next(place.name for place in places if pair.style.is_relative_to(place))
 
 
-def _lines(results: Results) -> list[Line]:
+def lines_of(results: Results) -> list[Line]:
     """The rows as the lines of a report; a pair's number stands for its files."""
     return [
         Line(
@@ -110,7 +126,7 @@ def _lines(results: Results) -> list[Line]:
 def _by_size(results: Results) -> dict[int, _Table]:
     """Summaries by column and model, size by size."""
     found: dict[int, dict[tuple[str, str], Summary]] = {}
-    for row in summarize(_lines(results), reference=REFERENCE):
+    for row in summarize(lines_of(results), reference=REFERENCE):
         found.setdefault(row.size, {})[row.metric, row.model] = row
     return found
 
@@ -129,7 +145,7 @@ def legend(results: Results) -> str:
 def size_tables(results: Results) -> str:
     """Table, bars and folders of each size."""
     models, parts = results.values("model"), []
-    folders = by_style_folder(_lines(results), results.values("paintings"))
+    folders = by_style_folder(lines_of(results), results.values("paintings"))
     for size, rows in _by_size(results).items():
         count = rows["ssim", REFERENCE].pairs
         tables = [size_table(rows, models), bar_table(rows, models, REFERENCE)]
@@ -138,25 +154,45 @@ def size_tables(results: Results) -> str:
     return "\n\n".join(parts)
 
 
-def losses(results: Results) -> str | None:
-    """Means of content and style loss in a small table; None until the run is whole.
+def overview(results: Results) -> str:
+    """What is better and what is worse than AdaIN's, both sizes in one table."""
+    tables = _by_size(results)
+    columns = [(size, model) for size in tables for model in (REFERENCE, *MODELS)]
+    rows = []
+    for name, words in OVERVIEW.items():
+        found = [tables[size].get((name, model)) for size, model in columns]
+        if any(found):
+            rows.append([words, metric(name).better, *(_judged(cell) for cell in found)])
+    head = ["", "good is"]
+    head += [f"{'AdaIN' if m == REFERENCE else f'`{m}`'}, {size} px" for size, m in columns]
+    sources = [", ".join(results.about[side]) for side in ("contents", "styles")]
+    return (
+        f"Means over held-out pairs, {_counts(results)}; photographs of {sources[0]}, paintings of "
+        f"{sources[1]}. **Better** or worse: than AdaIN's on the same pairs, where the 95 % "
+        "interval of the difference leaves no doubt.\n\n" + table(head, rows, text_columns=2)
+    )
+
+
+def _judged(cell: Summary | None) -> str:
+    """A mean, and whether it is better than the reference's."""
+    if cell is None:
+        return ""
+    text = f"{cell.mean:.{metric(cell.metric).digits}f}"
+    low, high = cell.difference_low, cell.difference_high
+    if low is None or high is None or low <= 0 <= high:
+        return text
+    return f"{text} **better**" if (low > 0) == (cell.better == "higher") else f"{text} worse"
+
+
+def front(results: Results) -> str | None:
+    """The overview; None until the run is whole.
 
     A few pairs are no verdict for the front page, which keeps the numbers that it has.
     """
-    tables, columns = _by_size(results), (*MODELS, REFERENCE)
     wanted = dict(zip(Settings().sizes, Settings().pairs, strict=True))
     if any(len(results.where(size=s, model=REFERENCE)) < n for s, n in wanted.items()):
         return None
-    rows = [
-        [
-            f"{name} loss, {size} px",
-            *(f"{summary[name, model].mean:.2f}" for model in columns),
-        ]
-        for size, summary in tables.items()
-        for name in ("style", "content")
-    ]
-    head = ["", *(f"`{model}`" for model in MODELS), "AdaIN"]
-    return f"Losses on held-out pairs, {_counts(results)} (lower is better):\n\n{table(head, rows)}"
+    return overview(results)
 
 
 def _counts(results: Results) -> str:
@@ -186,7 +222,7 @@ def verdict(results: Results) -> str:
 
 
 def _tables(results: Results) -> str:
-    return "\n\n".join([legend(results), size_tables(results), verdict(results)])
+    return "\n\n".join([overview(results), legend(results), size_tables(results), verdict(results)])
 
 
 def _plot(results: Results) -> Image.Image:

@@ -27,6 +27,8 @@ import impasto
 import methods
 import pages
 import study
+import weave as woven
+import worst
 import yardstick
 from borders import BANDS, by_distance
 from fig1 import equalized
@@ -329,7 +331,16 @@ def test_the_models_that_ship_are_judged_as_the_command_judges_them(smoke: Smoke
     style = [found.numbers("style", model=model)[0] for model in models]
     assert f"x{style[2] / style[1]:.2f}" in text
     assert f"style loss {style[3] / style[1]:.2f}," in yardstick.verdict(found).splitlines()[1]
-    assert yardstick.losses(found) is None  # of so few pairs
+    assert yardstick.front(found) is None  # of so few pairs
+    assert f"| style loss | lower | {style[1]:.3f} |" in yardstick.overview(found)
+    # The worst pairs are painted again, by the numbers of the rows.
+    drawn = worst.sheet(found, smoke.bench, model="quality", size=64)
+    assert drawn.width <= 1600 and drawn.height > 64
+    with pytest.raises(OptionError, match="no pairs at 128 px; their sizes are 64"):
+        worst.sheet(found, smoke.bench, model="quality", size=128)
+    other = Results(found.name, found.rows, found.about | {"vgg": "another"})
+    with pytest.raises(OptionError, match=r"the results have vgg = another, not vgg\.pth"):
+        worst.sheet(other, smoke.bench, model="quality", size=64)
     # Painting once is what the experiment of larger strokes begins with, on the same pair.
     strokes = smoke(coarse.EXPERIMENT)
     assert [(row["coarse"], row["detail"]) for row in strokes.rows] == [
@@ -343,25 +354,70 @@ def test_the_models_that_ship_are_judged_as_the_command_judges_them(smoke: Smoke
     assert "70 % of the detail (this is used)" in coarse.EXPERIMENT.tables(strokes)
 
 
-def test_the_front_page_has_the_losses_of_a_whole_run() -> None:
-    settings, rows = yardstick.Settings(), []
-    styles = {"(content)": 9.0, "adain": 0.5, "quality": 0.75, "fast": 1.0}
+def judged_rows(settings: yardstick.Settings) -> list[dict[str, str]]:
+    """Rows in which `quality` has 1.5 times AdaIN's style loss, and a better SSIM by 0.1."""
+    styles = {"(content)": 9.0, "adain": 0.5, "quality": 0.75, "fast": 0.5}
+    ssims = {"(content)": 1.0, "adain": 0.4, "quality": 0.5, "fast": 0.4}
+    rows = []
     for size, count in zip(settings.sizes, settings.pairs, strict=True):
         for pair in range(count):
             cells = {"size": str(size), "pair": str(pair), "identity": "", "paintings": "a"}
             for model, style in styles.items():
-                numbers = {"style": f"{style}", "content": f"{2 * style}", "ssim": "0.5"}
+                numbers = {
+                    "style": f"{style * (1 + pair % 3)}",
+                    "content": "2",
+                    "ssim": f"{ssims[model]}",
+                    "weave_4": "1.5" if pair % 2 and model == "fast" else "",
+                }
+                if model == "fast":  # better or worse by chance
+                    numbers["style"] = f"{style * (1 + pair % 3) + 0.1 * (-1) ** pair}"
                 rows.append(
                     dict.fromkeys(yardstick.COLUMNS, "") | cells | {"model": model} | numbers
                 )
-    text = yardstick.losses(Results("yardstick", rows, {}))
-    assert text is not None
-    assert text.splitlines()[0] == (
-        "Losses on held-out pairs, 200 at 256 px and 40 at 512 px (lower is better):"
+    return rows
+
+
+def test_the_overview_says_what_is_better_and_what_is_worse() -> None:
+    settings = yardstick.Settings(sizes=(256, 512), pairs=(12, 6))
+    about = {"contents": ["photos 0.5", "more 1"], "styles": ["paintings"]}
+    text = yardstick.overview(Results("yardstick", judged_rows(settings), about)).splitlines()
+    assert text[0].startswith(
+        "Means over held-out pairs, 12 at 256 px and 6 at 512 px; photographs of photos 0.5, "
+        "more 1, paintings of paintings. **Better**"
     )
-    assert "| style loss, 256 px | 0.75 | 1.00 | 0.50 |" in text
-    assert "| content loss, 512 px | 1.50 | 2.00 | 1.00 |" in text
-    assert yardstick.losses(Results("yardstick", rows[4:], {})) is None
+    assert text[2] == (
+        "| | good is | AdaIN, 256 px | `quality`, 256 px | `fast`, 256 px | AdaIN, 512 px | "
+        "`quality`, 512 px | `fast`, 512 px |"
+    ).replace("| | good", "|  | good")
+    rows = {line.split(" | ")[0]: line for line in text[4:]}
+    assert rows["| style loss"] == (
+        "| style loss | lower | 1.000 | 1.500 worse | 1.000 | 1.000 | 1.500 worse | 1.000 |"
+    )
+    ssim = "0.400 | 0.500 **better** | 0.400"
+    assert rows["| likeness to the photograph (SSIM)"].endswith(f"| higher | {ssim} | {ssim} |")
+    assert rows["| weave of 4 px, dB"] == "| weave of 4 px, dB | lower |  |  | 1.50 |  |  | 1.50 |"
+    assert "| Gram distance" not in rows  # not measured
+
+
+def test_the_front_page_has_the_overview_of_a_whole_run() -> None:
+    rows, about = judged_rows(yardstick.Settings()), {"contents": ["a"], "styles": ["b"]}
+    whole = Results("yardstick", rows, about)
+    assert yardstick.front(whole) == yardstick.overview(whole)
+    assert yardstick.front(Results("yardstick", rows[4:], about)) is None
+
+
+def test_weave_and_flat_pictures_of_painters(smoke: Smoke) -> None:
+    found = smoke(woven.EXPERIMENT)
+    assert [(row["painter"], row["kind"]) for row in found.rows] == [
+        ("(content)", "weave"), ("fast", "flat"), ("fast", "weave"),
+    ]  # fmt: skip
+    photograph, flat, painted = found.rows
+    for period in woven.PERIODS:
+        assert abs(float(photograph[period])) < 1.5 and painted[period]
+    assert 0 <= float(flat["ring"]) <= float(flat["spread"]) < 64 and float(flat["ground"]) > 0
+    text = woven.EXPERIMENT.tables(found)
+    assert "1 photographs x 1 paintings at 192 px" in text
+    assert f"| `fast` | {float(flat['spread']):.1f} ({float(flat['spread']):.1f}) |" in text
 
 
 def test_the_published_programs_are_met_by_any_weights(smoke: Smoke) -> None:

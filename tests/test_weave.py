@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 pytest.importorskip("torch", reason="the lab needs PyTorch")
 
 import torch
+from lab_parts import vgg_weights
 from torch import Tensor
 
 from impasto.lab.evaluate import weave
 from impasto.lab.evaluate.flat import deviation, ground_spread, shapes
+from impasto.lab.evaluate.painters import Pictures
+from impasto.lab.evaluate.run import JudgeOptions
 
 SIDE = 192
 
@@ -25,6 +30,12 @@ def gray(plane: Tensor) -> Tensor:
 def grid() -> tuple[Tensor, Tensor]:
     y, x = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
     return y, x
+
+
+def array(image: Tensor) -> NDArray[np.float32]:
+    """A picture as painters give it."""
+    found: NDArray[np.float32] = image[0].permute(1, 2, 0).numpy()
+    return found
 
 
 def ramp() -> Tensor:
@@ -150,6 +161,22 @@ def test_a_weave_that_the_style_has_is_none() -> None:
     assert weave.weave(stronger, ramp(), canvas)[4].item() == pytest.approx(
         told(0.04, lines=4) - told(0.01, lines=4), abs=0.1
     )
+
+
+def test_the_judge_gives_the_weave_where_there_are_smooth_places(tmp_path: Path) -> None:
+    torch.save(vgg_weights(), tmp_path / "vgg.pth")
+    judge = JudgeOptions(vgg=tmp_path / "vgg.pth", precision="fp32").load()
+    content, style = ramp(), gray(0.5 + 0.1 * noise(SIDE))
+    images = [content, content + waves(8, amplitude=0.02), content * torch.nan]
+    made = [Pictures(array(image), clipped=True) for image in images]
+    found = judge(array(content), array(style), made)
+    for numbers, image in zip(found[:2], images, strict=False):
+        for period, value in weave.weave(image, content, style).items():
+            assert numbers[f"weave_{period}"] == pytest.approx(value.item(), abs=1e-6)
+    assert found[1]["weave_8"] - found[0]["weave_8"] == pytest.approx(told(0.02, lines=8), abs=0.1)
+    assert math.isnan(found[2]["weave_4"])  # broken, and not left out
+    (rough,) = judge(array(style), array(content), [Pictures(array(style), clipped=True)])
+    assert not {"weave_4", "weave_8", "weave_16"} & rough.keys() and "ssim" in rough
 
 
 def test_deviation_of_flat_pictures() -> None:

@@ -359,7 +359,8 @@ def test_a_report_holds_everything(options):
     assert lines_in(out) == [(line.key, line.values) for line in lines]
     assert len(lines) == 3 * 4  # the photograph, the reference, the model
     for line in lines:
-        wanted = {row.name for row in METRICS} - {"lpips"}
+        # Too small for places that are smooth.
+        wanted = {row.name for row in METRICS if not row.name.startswith("weave")} - {"lpips"}
         if line.model == "(content)":
             wanted -= {"identity_psnr", "clipped", "seconds"}
             assert line.values["ssim"] == line.values["edges"] == 1
