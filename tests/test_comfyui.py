@@ -73,7 +73,7 @@ class Nodes:
 
     @cache  # noqa: B019 - the nodes live as long as the tests
     def model(self, name: str = "fast") -> Any:
-        return self("Impasto_Model", model=name, engine="onnxruntime")
+        return self("Impasto_Model", model=name, engine="onnxruntime", precision="automatic")
 
     def style(self, gallery: str = "munch-scream", **inputs: Any) -> Any:
         return self("Impasto_Style", **{"gallery": gallery, "own": "", "size": 512, **inputs})
@@ -362,6 +362,19 @@ def test_what_cannot_be_painted_is_said_in_a_line(
     assert "\n" not in str(raised.value)
 
 
+def test_a_model_is_loaded_as_it_is_asked_for(nodes: Nodes) -> None:
+    model = nodes("Impasto_Model", model="fast", engine="onnxruntime", precision="fp32")
+    assert (model.name, model.engine.name, model.engine.precision) == (
+        "fast",
+        "onnxruntime",
+        "fp32",
+    )
+    offered = options_of(nodes, "Impasto_Model", "precision")
+    assert offered[0] == "automatic" and {"fp32", "bf16"} < set(offered)
+    with pytest.raises(impasto.ImpastoError, match="precision 'bf16'"):
+        nodes("Impasto_Model", model="fast", engine="onnxruntime", precision="bf16")
+
+
 def test_values_that_do_not_fit_each_other_are_refused(nodes: Nodes, scream: Any) -> None:
     quality = nodes.model("quality")
     other = nodes.style(model=quality)
@@ -484,7 +497,7 @@ def test_nodes_of_the_old_kind_paint_the_same(
         return result
 
     photo = pan(1)
-    model = call("Impasto_Model", model="fast", engine="onnxruntime")
+    model = call("Impasto_Model", model="fast", engine="onnxruntime", precision="fp32")
     style = call("Impasto_Style", gallery="munch-scream", own="", size=512, model=model)
     painted = call("Impasto_Stylize", images=photo, style=style, **OPTIONS)
     assert torch.equal(painted, nodes.stylize(photo, scream))
@@ -510,8 +523,9 @@ def test_importing_the_nodes_loads_no_engine(tmp_path: Path) -> None:
         "print([name for name in ('onnxruntime', 'openvino', 'av') if name in sys.modules])\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=HERE, capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", script], cwd=HERE, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(impasto.__file__).parents[1])},
+    )  # fmt: skip
     assert done.stdout.strip() == "[]"
 
 
@@ -673,6 +687,7 @@ def test_the_nodes_run_in_comfyui_itself(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(HERE / "comfyui_real.py"), os.environ["IMPASTO_COMFYUI"]],
         cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        env={**os.environ, "PYTHONPATH": str(Path(impasto.__file__).parents[1])},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "all is well"

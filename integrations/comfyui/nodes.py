@@ -94,9 +94,13 @@ class Node:
     stamp: Callable[..., Any] | None = None
 
 
-def load_model(model: str, engine: str) -> Stylizer:
+def load_model(model: str, engine: str, precision: str) -> Stylizer:
     """Load a model that ships with Impasto, or one in models/impasto."""
-    return impasto.load(_place(model), engine=None if engine == AUTOMATIC else engine)
+    return impasto.load(
+        _place(model),
+        engine=None if engine == AUTOMATIC else engine,
+        precision=None if precision == AUTOMATIC else precision,
+    )
 
 
 def make_style(
@@ -300,6 +304,11 @@ def _engines() -> list[str]:
     return [AUTOMATIC, *(row.name for row in ENGINES)]
 
 
+def _precisions() -> list[str]:
+    offered = [each for row in ENGINES for each in row.precisions]
+    return [AUTOMATIC, *dict.fromkeys(offered)]
+
+
 def _gallery() -> list[str]:
     return list(dict.fromkeys(entry.name for entry in list_styles(own=False)))
 
@@ -359,6 +368,13 @@ NODES = (
                 "The library that runs the model; automatic: the best one installed.",
                 default=AUTOMATIC,
                 choices=_engines,
+            ),
+            Socket(
+                "precision",
+                "COMBO",
+                "The precision that it computes in; automatic: what fits model and processor.",
+                default=AUTOMATIC,
+                choices=_precisions,
             ),
         ),
         output=("model", MODEL),
