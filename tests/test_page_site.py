@@ -256,16 +256,15 @@ def test_earlier_page_is_replaced_and_foreign_files_in_it_stay(
     assert facts_of(out)["version"] == with_films.version
 
 
-def test_first_visit_loads_the_graphs_in_int8(tmp_path: Path, few: Path, tiny_bundle: Bundle):
+def test_first_visit_loads_the_decoder_in_int8(tmp_path: Path, few: Path, tiny_bundle: Bundle):
     card = replace(tiny_bundle.card, int8="by hand")
-    small = replace(tiny_bundle, card=card, encoder_int8=b"one", decoder_int8=b"two")
+    small = replace(tiny_bundle, card=card, decoder_int8=b"small")
     build_page(tmp_path / "site", [small], BuildOptions(packages=few))
     facts, folder = facts_of(tmp_path / "site"), tmp_path / "site" / "models" / "tiny"
-    assert (folder / "encoder.int8.onnx").read_bytes() == b"one"
-    assert (folder / "decoder.int8.onnx").read_bytes() == b"two"
-    assert (folder / "encoder.onnx").read_bytes() == tiny_bundle.encoder  # for graphics cards
+    assert (folder / "decoder.int8.onnx").read_bytes() == b"small"
+    assert (folder / "decoder.onnx").read_bytes() == tiny_bundle.decoder  # for graphics cards
     graphs = {Path(name).name for name in facts["first"] if name.endswith(".onnx")}
-    assert graphs == {"encoder.int8.onnx", "decoder.int8.onnx"}
+    assert graphs == {"encoder.onnx", "decoder.int8.onnx"}
 
 
 def test_page_that_cannot_be_written_whole_leaves_the_old_one(

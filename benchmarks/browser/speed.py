@@ -7,8 +7,8 @@
 Both paint the same pixels in one page of headless Chromium, taking turns, in one thread of
 WebAssembly with SIMD: ours from pixels to pixels with a style of the gallery, theirs with the
 smaller ("separable") of their transformer networks and a random style, from pixels to pixels too.
-Without the folder of the peer, ours alone is measured. A model with graphs in int8 takes turns with
-itself in single precision too.
+Without the folder of the peer, ours alone is measured. A model with a decoder in int8 takes turns
+with itself in single precision too.
 
 Needs Chromium, playwright and the packages of the page (npm ci).
 """
@@ -43,7 +43,9 @@ OURS = """async ({ name, style }) => {
   const wasm = new URL(site.runtime.wasm, base).href;
   const runtime = await openRuntime({ wasm, webgpu: null });
   const model = await Model.open(row, base, runtime);
-  const exact = row.int8 ? await Model.open({ ...row, int8: null }, base, runtime) : null;
+  const exact = row.decoder_int8
+    ? await Model.open({ ...row, decoder_int8: null }, base, runtime)
+    : null;
   const styles = await (await fetch(new URL(row.styles, base))).json();
   const file = styles.find((each) => each.name === style).file;
   const { moments } = readStyle(fromBase64(file), style);

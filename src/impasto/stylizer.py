@@ -45,7 +45,7 @@ from impasto.models import (
     find_plugin,
     open_plugin,
 )
-from impasto.models.engine import Engine, open_engine
+from impasto.models.engine import AUTO, Engine, open_engine
 from impasto.painting import Budget, Content, Painter, Unencoded, Watch
 from impasto.painting.adain import AdaINPainter
 from impasto.painting.builtin import BuiltInPainter
@@ -172,7 +172,8 @@ def load(
         engine: a name in :data:`impasto.models.ENGINES`; by default the best one installed. For a
             method of the lab a device of PyTorch, such as ``cpu`` or ``cuda``.
         precision: ``fp32``, ``bf16`` or ``int8``; by default what the model asks for, or the
-            engine prefers on this processor (:func:`impasto.models.engine.default_precision`).
+            engine prefers on this processor. ``auto`` takes ``int8`` where that is faster, as
+            measured (:func:`impasto.models.engine.fastest_precision`).
         threads: how many threads may be used, 1 or more; by default one for each core.
         vgg: for methods of the lab: a file of VGG-19; by default what ``$IMPASTO_VGG`` names, or
             what `impasto lab fetch vgg19` has fetched.
@@ -196,7 +197,7 @@ def load(
             open_plugin(plugin),
             plugin.name,
             engine=engine,
-            precision=precision,
+            precision=None if precision == AUTO else precision,
             threads=threads,
             vgg=vgg,
         )

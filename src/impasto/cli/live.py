@@ -19,7 +19,7 @@ import click
 from impasto.batch.inputs import check_there, find_styles, is_pattern
 from impasto.batch.names import style_labels
 from impasto.cli.lines import describe, say
-from impasto.cli.options import ModelOptions, options_of, overwrite_option, progress_bar
+from impasto.cli.options import FilmModelOptions, options_of, overwrite_option, progress_bar
 from impasto.controls import Controls
 from impasto.errors import ImpastoError, OptionError, VideoError, counted, escaped
 from impasto.images.options import ReadOptions, check_size, option
@@ -139,12 +139,12 @@ class LiveTask:
     task=LiveTask,
     controls=Controls,
     read=ReadOptions,
-    engine=ModelOptions,
+    engine=FilmModelOptions,
     leave_out=_LEFT_OUT,
 )
 @overwrite_option("Replace the file of --record if it exists.")
 def live(
-    task: LiveTask, controls: Controls, read: ReadOptions, engine: ModelOptions, overwrite: bool
+    task: LiveTask, controls: Controls, read: ReadOptions, engine: FilmModelOptions, overwrite: bool
 ) -> int:
     """Paint a camera as it runs, on a page in the browser.
 
@@ -225,7 +225,7 @@ def _prepared(
     task: LiveTask,
     controls: Controls,
     read: ReadOptions,
-    model: ModelOptions,
+    model: FilmModelOptions,
 ) -> tuple[Stylizer, dict[str, Style | Photo], Controls]:
     """Load the model, and make all that frames need: styles by their labels, and open maps."""
     from impasto.batch.run import prepare_styles

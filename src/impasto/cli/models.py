@@ -83,8 +83,13 @@ def _card_facts(card: Card, *, size: int = 0) -> list[str]:
 
 
 def _precision_facts(card: Card) -> list[str]:
-    """How near the graphs in int8 are, and what the model runs in here if nothing is asked for."""
-    from impasto.models.engine import default_engine, default_precision, usable_precisions
+    """How near the decoder in int8 is, and what the model runs in here if nothing is asked for."""
+    from impasto.models.engine import (
+        default_engine,
+        default_precision,
+        fastest_precision,
+        usable_precisions,
+    )
 
     row = default_engine()
     try:
@@ -92,10 +97,11 @@ def _precision_facts(card: Card) -> list[str]:
     except ImpastoError as error:  # cards can be read without an engine
         return [f"engine {row.name} cannot be used: {escaped(str(error))}"]
     offered = [each for each in usable if each != "int8" or card.int8]
-    chosen = default_precision(row, card, usable)
-    others = [each for each in offered if each != chosen]
-    remark = f" by default; also {', '.join(others)}" if others else ""
-    facts = [f"precision here, with {row.name}: {chosen}{remark}"]
+    chosen, fastest = default_precision(card, usable), fastest_precision(row, card, usable)
+    films = f", {fastest} for films and cameras" if fastest != chosen else ""
+    others = [each for each in offered if each not in (chosen, fastest)]
+    also = f"; also {', '.join(others)}" if others else ""
+    facts = [f"precision here, with {row.name}: {chosen} by default{films}{also}"]
     if card.int8:
         near = ", ".join(f"{name} {value:.1f} dB" for name, value in card.int8_psnr.items())
         facts.append(f"int8: PSNR to single precision {near} ({card.int8})")

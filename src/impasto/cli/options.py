@@ -238,6 +238,21 @@ class ModelOptions:
         return find_bundle(self.model or DEFAULT_MODEL)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FilmModelOptions(ModelOptions):
+    """The same for films and cameras, which want the fastest precision.
+
+    Attributes:
+        precision: fp32, bf16, int8 or auto.
+    """
+
+    precision: str | None = option(
+        "auto",
+        "Precision: fp32, bf16, int8, or auto, the fastest as measured.",
+        metavar="P",
+    )
+
+
 def progress_bar(
     label: str, total: int | None, *, quiet: bool, done: int = 0, below: int = 0
 ) -> tqdm[NoReturn]:

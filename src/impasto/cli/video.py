@@ -15,7 +15,7 @@ import click
 from impasto.batch.inputs import STDIO
 from impasto.cli import FAILED
 from impasto.cli.lines import say
-from impasto.cli.options import ModelOptions, StyleOptions, options_of, progress_bar
+from impasto.cli.options import FilmModelOptions, StyleOptions, options_of, progress_bar
 from impasto.controls import Controls
 from impasto.errors import OptionError, counted
 from impasto.images.options import ReadOptions, SaveOptions, option
@@ -104,7 +104,7 @@ class FilmTask(StyleOptions):
     controls=Controls,
     read=ReadOptions,
     save=SaveOptions,
-    model=ModelOptions,
+    model=FilmModelOptions,
     leave_out=("read.keep_gps", "read.value_range", "save.depth"),
 )
 def video(
@@ -114,7 +114,7 @@ def video(
     controls: Controls,
     read: ReadOptions,
     save: SaveOptions,
-    model: ModelOptions,
+    model: FilmModelOptions,
 ) -> int:
     """Paint a film in the style of a picture, with its sound, its times and its colors.
 

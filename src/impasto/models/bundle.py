@@ -13,9 +13,9 @@ The file is a zip archive. That of a model for any style has these members:
     style. Inputs ``image``, the style, as that of the encoder, ``counts`` (1, 1, h, w), the weight
     of each block of ``Card.multiple`` pixels, 0 or more, and for each level i the style's own
     ``mean_i`` and ``std_i`` (1, C, 1, 1); outputs ``wanted_mean_i`` and ``wanted_std_i``.
-``encoder.int8.onnx``, ``decoder.int8.onnx``
-    only if ``Card.int8`` says how they were made: encoder and decoder with the same inputs and
-    outputs, whose convolutions compute in int8. Styles are those of the model's other graphs.
+``decoder.int8.onnx``
+    only if ``Card.int8`` says how it was made: the decoder with the same inputs and output, whose
+    convolutions compute in int8. The other graphs, and with them styles, are the same for both.
 ``card.json``
     the :class:`Card`: the model's network, requirements and origin.
 
@@ -75,7 +75,7 @@ MAX_STYLE_BYTES = 1 << 24
 
 CARD, GRAPH, STYLE = "card.json", "{}.onnx", "styles/{}.safetensors"
 
-_INT8 = ("encoder_int8", "decoder_int8")
+_INT8 = "decoder.int8"
 
 BUILT_IN_OUTPUTS = {
     "painter": "painted",
@@ -101,7 +101,6 @@ class Bundle:
         reader: ``reader.onnx`` as bytes; empty for a model without a reader.
         bank: ``bank.onnx`` as bytes; empty where styles are no banks.
         styles: the files of the built-in styles as bytes.
-        encoder_int8: ``encoder.int8.onnx`` as bytes; empty where ``Card.int8`` is.
         decoder_int8: ``decoder.int8.onnx`` as bytes; empty where ``Card.int8`` is.
     """
 
@@ -112,7 +111,6 @@ class Bundle:
     reader: bytes = b""
     bank: bytes = b""
     styles: tuple[bytes, ...] = ()
-    encoder_int8: bytes = b""
     decoder_int8: bytes = b""
 
     @cached_property
@@ -124,28 +122,28 @@ class Bundle:
         """Return the graphs that an engine runs in a precision, under the names of ``parts``.
 
         Args:
-            precision: as for :func:`impasto.models.open_engine`. In ``int8`` the reader is the
-                same as in the others.
+            precision: as for :func:`impasto.models.open_engine`. In ``int8`` only the decoder is
+                another one.
 
         Raises:
-            ModelError: if the model has no graphs in int8.
+            ModelError: if the model has no decoder in int8.
         """
         if precision != "int8":
             return self.parts
         if not self.card.int8:
             raise ModelError(
-                f"model {self.card.name!r} has no graphs in int8: choose another precision, or "
-                "add them with impasto lab quantize"
+                f"model {self.card.name!r} has no decoder in int8: choose another precision, or "
+                "add one with impasto lab quantize"
             )
-        return {**self.parts, "encoder": self.encoder_int8, "decoder": self.decoder_int8}
+        return {**self.parts, "decoder": self.decoder_int8}
 
     @cached_property
     def identity(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of all graphs.
 
         A style is valid for exactly the models of one identity. Neither the card counts nor the
-        built-in styles that are kept beside the graphs, nor graphs in int8, which are other forms
-        of the same.
+        built-in styles that are kept beside the graphs, nor the decoder in int8, which is another
+        form of the same.
         """
         return _digest(self.parts.values())
 
@@ -185,9 +183,11 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
         with zipfile.ZipFile(source) as archive:
             card = read_card(_member(archive, CARD, MAX_CARD_BYTES))
             graphs = {
-                part: _member(archive, GRAPH.format(part.replace("_", ".")), MAX_GRAPH_BYTES)
-                for part in (*_part_names(card), *(_INT8 if card.int8 else ()))
+                part: _member(archive, GRAPH.format(part), MAX_GRAPH_BYTES)
+                for part in _part_names(card)
             }
+            if card.int8:
+                graphs["decoder_int8"] = _member(archive, GRAPH.format(_INT8), MAX_GRAPH_BYTES)
             count = len(card.styles) if card.style_numbers else 0
             styles = tuple(
                 _member(archive, STYLE.format(number), MAX_STYLE_BYTES) for number in range(count)
@@ -240,7 +240,7 @@ def bundle_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pat
 def write_bundle(bundle: Bundle, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write a bundle atomically; the same bundle always gives the same bytes.
 
-    Those of graphs in int8 are the same wherever the same version of zlib packs them.
+    Those of a decoder in int8 are the same wherever the same version of zlib packs it.
 
     Args:
         bundle: the bundle.
@@ -264,12 +264,10 @@ def write_bundle(bundle: Bundle, path: str | os.PathLike[str], *, overwrite: boo
         **{GRAPH.format(part): graph for part, graph in bundle.parts.items()},
         **{STYLE.format(number): style for number, style in enumerate(bundle.styles)},
     }
-    packed = {}
-    if bundle.card.int8:
-        packed = {GRAPH.format(part.replace("_", ".")): getattr(bundle, part) for part in _INT8}
+    packed = {GRAPH.format(_INT8): bundle.decoder_int8} if bundle.card.int8 else {}
     try:
         # Stored, not deflated: weights hardly shrink, and deflate's bytes depend on the zlib used.
-        # Only those in int8, of which few values are frequent, lose a fifth.
+        # Only those in int8, of which few values are frequent, lose a quarter.
         with (
             whole_file(target, overwrite=overwrite) as file,
             zipfile.ZipFile(file, "w", compression=zipfile.ZIP_STORED) as archive,
@@ -278,8 +276,9 @@ def write_bundle(bundle: Bundle, path: str | os.PathLike[str], *, overwrite: boo
                 info = zipfile.ZipInfo(name, date_time=_DATE)
                 info.create_system = 3
                 info.external_attr = 0o644 << 16
-                kind = zipfile.ZIP_DEFLATED if name in packed else zipfile.ZIP_STORED
-                archive.writestr(info, data, compress_type=kind, compresslevel=9)
+                if name in packed:
+                    info.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(info, data)
     except FileExistsError as error:
         raise ModelError(str(target_exists(target))) from error
     except OSError as error:

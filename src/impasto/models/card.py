@@ -90,8 +90,8 @@ class Card:
             those of the encoder; 0: the model has no reader and uses the style's own moments.
         precision: default precision, a name in ``PRECISIONS``; "" for the engine's first. For deep
             networks whose pictures bfloat16 changes visibly.
-        int8: how the graphs in int8 were made, in a line; "" for a model without them.
-        int8_psnr: how near their pictures are to those in single precision, in dB: ``mean`` and
+        int8: how the decoder in int8 was made, in a line; "" for a model without one.
+        int8_psnr: how near its pictures are to those in single precision, in dB: ``mean`` and
             ``min`` over the pairs that the line names.
         format: number of the bundle's format.
 
@@ -170,11 +170,11 @@ class Card:
                 "reader: 'reader_macs_512' must be 0"
             )
         if self.int8_psnr and not self.int8:
-            raise ModelError("'int8_psnr' needs 'int8', which says how the graphs were made")
+            raise ModelError("'int8_psnr' needs 'int8', which says how the decoder was made")
         if self.int8 and self.styles:
             raise ModelError(
-                f"the card of model {self.name!r} names built-in styles, so it cannot have graphs "
-                "in int8: leave 'int8' out"
+                f"the card of model {self.name!r} names built-in styles, so it cannot have a "
+                "decoder in int8: leave 'int8' out"
             )
         if self.margin % self.multiple:
             raise ModelError(

@@ -34,7 +34,8 @@ class Engine(Protocol):
 
     Attributes:
         name: its row in ``ENGINES``.
-        precision: ``fp32``, ``bf16`` or ``int8``, the precision that its convolutions run in.
+        precision: ``fp32``, ``bf16`` or ``int8``, the precision that convolutions run in, of
+            ``int8`` those of the decoder.
     """
 
     name: str
@@ -117,7 +118,7 @@ class EngineRow:
         imports: the module of its library.
         pip: the requirement that ``pip install`` takes for it.
         precisions: those that it offers, most preferred first: the default is the first one that
-            the processor supports, or ``int8`` (:func:`default_precision`).
+            the processor supports.
         summary: a line for people.
     """
 
@@ -135,6 +136,9 @@ class EngineRow:
         # A folder of that name in the working directory counts as a package too, without a file.
         return spec is not None and spec.origin is not None
 
+
+AUTO = "auto"
+"""Asks for the precision that :func:`fastest_precision` chooses."""
 
 # Most preferred first: the default is the first one that is installed.
 ENGINES: tuple[EngineRow, ...] = (
@@ -169,7 +173,9 @@ def open_engine(
     Args:
         bundle: the model.
         name: a name in ``ENGINES``; by default the first of them that is installed.
-        precision: ``fp32``, ``bf16`` or ``int8``; by default that of :func:`default_precision`.
+        precision: ``fp32``, ``bf16`` or ``int8``, or ``auto`` for that of
+            :func:`fastest_precision`; by default the one on the model's card, or the first in the
+            engine's row, that this processor supports.
         threads: how many threads one run may use, 1 or more; by default one for each core.
 
     Returns:
@@ -179,8 +185,8 @@ def open_engine(
         OptionError: if the name or the precision is unknown, or threads is below 1.
         EngineError: if the engine is not installed or does not start, or the processor does not
             support the precision.
-        ModelError: if the bundle's graphs are damaged or do not fit its card, or it has none in
-            int8 where that is asked for.
+        ModelError: if the bundle's graphs are damaged or do not fit its card, or it has no
+            decoder in int8 where that is asked for.
 
     Example:
         >>> engine = open_engine(find_bundle("fast"), name="onnxruntime")    # doctest: +SKIP
@@ -189,20 +195,22 @@ def open_engine(
     row = _row(name)
     if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise OptionError(f"threads must be a whole number of 1 or more, not {threads!r}")
-    if precision is not None and precision not in row.precisions:
+    if precision not in (None, AUTO, *row.precisions):
         raise OptionError(
             f"engine {row.name!r} has no precision {precision!r}; choose {_any_of(row.precisions)}"
         )
     if not row.installed:
         raise EngineError(f"engine {row.name!r} is not installed; pip install {row.pip}")
     usable = usable_precisions(row)
-    if precision is not None and precision not in usable:
+    if precision not in (None, AUTO, *usable):
         raise EngineError(
             f"this processor does not support {precision} with engine {row.name!r}; "
             f"choose {_any_of(usable)}"
         )
     if precision is None:
-        precision = default_precision(row, bundle.card, usable)
+        precision = default_precision(bundle.card, usable)
+    elif precision == AUTO:
+        precision = fastest_precision(row, bundle.card, usable)
     opener: Any = importlib.import_module(row.module)
     engine: Engine = opener.open_graphs(bundle, precision=precision, threads=threads)
     return engine
@@ -229,12 +237,28 @@ def usable_precisions(row: EngineRow) -> list[str]:
     return [each for each in row.precisions if each in supported]
 
 
-def default_precision(row: EngineRow, card: Card, usable: Sequence[str]) -> str:
+def default_precision(card: Card, usable: Sequence[str]) -> str:
     """Choose the precision that a model runs in where none is asked for.
 
-    That is the one on its card; else ``int8`` where the model has such graphs and the table of
-    measured gains (:mod:`impasto.models.gains`) says that they are worth it on this processor;
-    else the first. With AMX, which computes in bfloat16 as fast, it is never ``int8``.
+    That is the one on its card, or the first of the engine: it is fast and next to exact.
+
+    Args:
+        card: of the model.
+        usable: precisions of the engine that this processor supports, most preferred first.
+
+    Example:
+        >>> default_precision(find_bundle("fast").card, ["fp32", "int8"])    # doctest: +SKIP
+        'fp32'
+    """
+    return card.precision if card.precision in usable else usable[0]
+
+
+def fastest_precision(row: EngineRow, card: Card, usable: Sequence[str]) -> str:
+    """Choose the precision that a model runs in where many frames are to be painted soon.
+
+    That is ``int8`` where the model has such a decoder and the table of measured gains
+    (:mod:`impasto.models.gains`) says that they are worth it on this processor; else that of
+    :func:`default_precision`. With AMX, which computes in bfloat16 as fast, it is never ``int8``.
 
     Args:
         row: the engine.
@@ -242,13 +266,13 @@ def default_precision(row: EngineRow, card: Card, usable: Sequence[str]) -> str:
         usable: precisions of the engine that this processor supports, most preferred first.
 
     Example:
-        >>> default_precision(ENGINES[-1], find_bundle("fast").card, ["fp32"])  # doctest: +SKIP
-        'fp32'
+        >>> card = find_bundle("fast").card                                  # doctest: +SKIP
+        >>> fastest_precision(ENGINES[-1], card, ["fp32", "int8"])           # doctest: +SKIP
+        'int8'
     """
-    if card.precision in usable:
-        return card.precision
-    first, known = usable[0], instructions()
-    if not card.int8 or "int8" not in usable or (first == "bf16" and "amx" in known):
+    first, known = default_precision(card, usable), instructions()
+    asked = first == card.precision
+    if asked or not card.int8 or "int8" not in usable or (first == "bf16" and "amx" in known):
         return first
     measured = find_gain(row.name, known)
     worth = measured is not None and measured.before == first and measured.gain >= WORTH

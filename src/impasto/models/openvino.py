@@ -18,7 +18,7 @@ from impasto.models.engine import Engine, GraphEngine, environment, error_line
 from impasto.models.memory import give_back_memory
 
 # Precision -> INFERENCE_PRECISION_HINT and the name of the processor's capability in OpenVINO.
-# Graphs in int8 say themselves what is computed in int8; the hint is for the rest of them.
+# A decoder in int8 says itself what is computed in int8; the hint is for the rest.
 _PRECISIONS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16"), "int8": ("f32", "INT8")}
 
 # Prepared operations that a graph keeps, the last used. Every size of pictures needs some of its

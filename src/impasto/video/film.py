@@ -309,6 +309,7 @@ class FilmWork:
         about = {
             "source": _source_facts(source),
             "model": self._model.identity,
+            "precision": self._model.engine.precision,
             "styles": _digest([each for style in styles for each in _arrays(style)]),
             "controls": _controls_facts(controls),
             "size": f"{self.width} x {self.height}",

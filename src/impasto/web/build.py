@@ -227,9 +227,7 @@ def _model_files(
     own = options.own_styles
     files = {f"{folder_of(name)}/{part}.onnx": graph for part, graph in bundle.parts.items()}
     if bundle.card.int8:
-        graphs = bundle.graphs("int8")
-        for part in ("encoder", "decoder"):
-            files[f"{folder_of(name)}/{part}.int8.onnx"] = graphs[part]
+        files[f"{folder_of(name)}/decoder.int8.onnx"] = bundle.decoder_int8
     files[f"{folder_of(name)}/card.json"] = write_card(bundle.card).encode()
     files[styles_address(name)] = _json(gallery(bundle, "device", own=own))
     # In single precision, the same on every machine.
@@ -247,12 +245,12 @@ def _model_files(
 def _first(model: Bundle) -> list[str]:
     """Files that a first visit needs, to paint in styles of the gallery: no reader of styles.
 
-    Graphs in int8, where the model has them; those in single precision are for graphics cards.
+    The decoder in int8, where the model has one; the other is for graphics cards.
     """
     own = [name for name in page_files() if name.endswith(_FIRST) and name != WORKER]
     folder, styles = folder_of(model.card.name), styles_address(model.card.name)
-    graph = "{}/{}.int8.onnx" if model.card.int8 else "{}/{}.onnx"
-    parts = [f"{folder}/card.json", *(graph.format(folder, x) for x in ("encoder", "decoder"))]
+    decoder = "decoder.int8.onnx" if model.card.int8 else "decoder.onnx"
+    parts = [f"{folder}/{part}" for part in ("card.json", "encoder.onnx", decoder)]
     return [*own, SITE, SAMPLE, *map(_placed, RUNTIME.files), *parts, styles]
 
 

@@ -10,7 +10,7 @@ browser ("device") or by the machine behind the page ("server"). Its own files a
     models/NAME/styles.json                  gallery()
     models/NAME/styles/STYLE.webp            thumbnail()
     models/NAME/card.json, encoder.onnx ...  of a page that paints in the browser
-    models/NAME/encoder.int8.onnx ...        its graphs in int8, where it has them
+    models/NAME/decoder.int8.onnx            its decoder in int8, where it has one
 """
 
 from __future__ import annotations
@@ -275,7 +275,6 @@ def encoded_sample(stylizer: Stylizer) -> Content:
 def _model_row(home: Home, model: Model) -> dict[str, Any]:
     card = model.card
     folder = folder_of(card.name) if home == "device" else None
-    graphs = {part: f"{folder}/{part}.int8.onnx" for part in ("encoder", "decoder")}
     return {
         "name": card.name,
         "title": card.title,
@@ -283,7 +282,7 @@ def _model_row(home: Home, model: Model) -> dict[str, Any]:
         "card": folder and f"{folder}/card.json",
         "encoder": folder and f"{folder}/encoder.onnx",
         "decoder": folder and f"{folder}/decoder.onnx",
-        "int8": graphs if folder and card.int8 else None,
+        "decoder_int8": f"{folder}/decoder.int8.onnx" if folder and card.int8 else None,
         "reader": f"{folder}/reader.onnx" if folder and card.reader_macs_512 else None,
         "styles": styles_address(card.name),
     }

@@ -184,11 +184,11 @@ def import_(vgg: Path, decoder: Path, out: Path, overwrite: bool) -> None:
 def quantize(
     model: str, photographs: Path, out: Path, paintings: Path | None, overwrite: bool
 ) -> None:
-    """Add graphs in int8 to a model, a name or an .impasto file: --precision int8 runs them.
+    """Add a decoder in int8 to a model, a name or an .impasto file: --precision int8 runs it.
 
-    They are calibrated with the folder PHOTOGRAPHS, in all styles that the gallery has for the
-    model, and compared with single precision on a tenth of the photographs that is held out. Styles
-    stay valid: the other graphs are not changed.
+    It is calibrated with the folder PHOTOGRAPHS, in all styles that the gallery has for the model,
+    and compared with single precision on a tenth of the photographs that is held out. Styles stay
+    valid: the other graphs are not changed.
     """
     from impasto.lab.export.int8 import quantize_bundle
     from impasto.models import bundle_file
@@ -202,9 +202,8 @@ def quantize(
         overwrite=overwrite,
         watch=lambda line: say(f"{line} ...", err=True),
     )
-    grown = len(bundle.encoder_int8) + len(bundle.decoder_int8)
     say(
-        f"{out}: {grown / 1e6:.2f} MB in int8, PSNR to single precision "
+        f"{out}: {len(bundle.decoder_int8) / 1e6:.2f} MB in int8, PSNR to single precision "
         f"{bundle.card.int8_psnr['mean']:.1f} dB, {bundle.card.int8_psnr['min']:.1f} dB at least"
     )
 

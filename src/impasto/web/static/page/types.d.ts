@@ -112,8 +112,8 @@ export interface SiteModel {
   card: string | null;
   encoder: string | null;
   decoder: string | null;
-  /** The same in int8, where the model has them. */
-  int8: { encoder: string; decoder: string } | null;
+  /** The decoder in int8, where the model has one. */
+  decoder_int8: string | null;
   reader: string | null;
   /** Where the list of its styles is: `SiteStyle[]` as JSON. */
   styles: string;

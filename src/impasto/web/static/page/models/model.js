@@ -34,7 +34,7 @@ export class Model {
   /**
    * @param {Card} card
    * @param {string} identity styles are valid for one
-   * @param {Precision} precision of its convolutions
+   * @param {Precision} precision of its decoder
    * @param {Runtime} runtime
    * @param {Session} encoder
    * @param {Session} decoder
@@ -69,11 +69,10 @@ export class Model {
       watch?.((shares[0] + shares[1]) / 2);
     };
     const precision = runtime.precision(row);
-    const graphs = precision === "int8" && row.int8 ? row.int8 : row;
     const [card, encoder, decoder] = await Promise.all([
       fetchBytes(at(row.card)),
-      fetchBytes(at(graphs.encoder), watching(0)),
-      fetchBytes(at(graphs.decoder), watching(1)),
+      fetchBytes(at(row.encoder), watching(0)),
+      fetchBytes(at(precision === "int8" ? row.decoder_int8 : row.decoder), watching(1)),
     ]);
     const fetchReader = () => fetchBytes(at(row.reader));
     const facts = JSON.parse(new TextDecoder().decode(card));

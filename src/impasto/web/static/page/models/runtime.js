@@ -50,14 +50,14 @@ export class Runtime {
   }
 
   /**
-   * The precision that a model runs in: on a processor int8, where it has such graphs, since they
-   * are half as large and nearly twice as fast in WebAssembly. Cards have no instructions for them.
+   * The precision that a model paints in: on a processor int8, where it has such a decoder, since
+   * that is half as large and faster in WebAssembly. Cards have no instructions for it.
    *
    * @param {SiteModel} model
    * @returns {Precision}
    */
   precision(model) {
-    return this.provider === "wasm" && model.int8 ? "int8" : "fp32";
+    return this.provider === "wasm" && model.decoder_int8 ? "int8" : "fp32";
   }
 
   /**
