@@ -155,7 +155,7 @@ def size_tables(results: Results) -> str:
 
 
 def overview(results: Results) -> str:
-    """What is better and what is worse than AdaIN's, both sizes in one table."""
+    """Table of what is better and what is worse than AdaIN's, both sizes side by side."""
     tables = _by_size(results)
     columns = [(size, model) for size in tables for model in (REFERENCE, *MODELS)]
     rows = []

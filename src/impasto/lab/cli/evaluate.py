@@ -199,10 +199,6 @@ _JUDGED = (
 @click.option("--threads", type=int, help="Of the models  [default: one for each core]")
 @_with(_JUDGED)
 def evaluate(
-    contents: tuple[str, ...],
-    styles: tuple[str, ...],
-    standard: Path | None,
-    config: Path | None,
     vgg: Path | None,
     out: Path,
     models: tuple[str, ...],
@@ -227,7 +223,8 @@ def evaluate(
     from impasto.lab.evaluate.run import evaluate_models
 
     painters = without_none(**_take(options, "decoder", "engine", "precision", "threads"))
-    drawn, vgg = _drawn_from(_Sides(contents, styles, standard, config), vgg, sizes, pairs, options)
+    sides = _Sides(**_take(options, "contents", "styles", "standard", "config"))
+    drawn, vgg = _drawn_from(sides, vgg, sizes, pairs, options)
     if drawn is None:
         raise click.UsageError("give --contents and --styles, or --standard, or --config")
     if vgg is None:
@@ -255,10 +252,6 @@ def evaluate(
 @_with(_JUDGED)
 def score(
     pictures: tuple[str, ...],
-    contents: tuple[str, ...],
-    styles: tuple[str, ...],
-    standard: Path | None,
-    config: Path | None,
     vgg: Path | None,
     out: Path,
     sizes: tuple[int, ...],
@@ -279,7 +272,8 @@ def score(
     """
     from impasto.lab.evaluate.run import score_pictures
 
-    drawn, vgg = _drawn_from(_Sides(contents, styles, standard, config), vgg, sizes, pairs, options)
+    sides = _Sides(**_take(options, "contents", "styles", "standard", "config"))
+    drawn, vgg = _drawn_from(sides, vgg, sizes, pairs, options)
     if vgg is None:
         raise click.UsageError("give --vgg, or --config")
     folders_of: dict[str, str] = {}
