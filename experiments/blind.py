@@ -1,6 +1,6 @@
 """Judgment by eye without names: two painters side by side, shuffled; then the count.
 
-python experiments/blind.py sheets --standard data/ --vgg vgg_normalised.pth --decoder decoder.pth -o runs/blind
+python experiments/blind.py sheets runs/blind --standard data/ --vgg vgg_normalised.pth --decoder decoder.pth
 python experiments/blind.py reveal runs/blind answers.txt
 
 A line of answers is the number of a comparison and the better picture, `17 A`, or `17 =`.
@@ -92,6 +92,8 @@ def main() -> None:
     try:
         if options.step == "sheets":
             _sheets(options)
+        elif options.answers is None:
+            raise OptionError("give the file of the answers behind the folder")
         else:
             print(reveal(options.folder, options.answers.read_text()))
     except (ImpastoError, OSError) as error:
@@ -101,17 +103,14 @@ def main() -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="blind", description=(__doc__ or "").splitlines()[0])
-    steps = made.add_subparsers(dest="step", required=True, metavar="sheets|reveal")
-    sheets = steps.add_parser("sheets", help="draw numbered sheets")
-    add_places(sheets)
-    add = sheets.add_argument
+    add = made.add_argument
+    add("step", choices=("sheets", "reveal"), help="draw numbered sheets; or count the answers")
+    add("folder", type=Path, help="of the sheets; a new one")
+    add("answers", type=Path, nargs="?", help="a file: `17 A`, `18 B`, `19 =`, line by line")
+    add_places(made)
     add("--painter", action="append", metavar="NAME|FILE", help="two (default: adain, quality)")
     for name, value in vars(Settings()).items():
         add(f"--{name}", type=int, default=value, metavar="N", help=f"(default: {value})")
-    add("-o", "--out", type=Path, required=True, metavar="DIR", help="a new folder")
-    shown = steps.add_parser("reveal", help="tell who painted what, and count the answers")
-    shown.add_argument("folder", type=Path, help="of the sheets")
-    shown.add_argument("answers", type=Path, help="a file: `17 A`, `18 B`, `19 =`, line by line")
     return made
 
 
@@ -139,7 +138,7 @@ def draw_comparisons(
 
 def _sheets(options: argparse.Namespace) -> None:
     settings = Settings(**{name: getattr(options, name) for name in vars(Settings())})
-    out: Path = options.out
+    out: Path = options.folder
     if (out / KEY).exists():
         raise OptionError(f"{out}: has sheets already; give another folder")
     places = places_of(options)

@@ -1,6 +1,6 @@
 """Sheet of the worst pairs of a model: photograph, style, AdaIN and the models side by side.
 
-python experiments/worst.py --standard data/ --vgg vgg_normalised.pth --decoder decoder.pth -o docs/images/worst.jpg
+python experiments/worst.py --standard data/ --vgg vgg_normalised.pth --decoder decoder.pth -o worst.jpg
 """  # noqa: E501
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ def test_sheets_are_drawn_and_answers_counted(
     torch.save(vgg_weights(), tmp_path / "vgg.pth")
     out = tmp_path / "sheets"
     words = [
-        "blind", "sheets", "--painter", "fast", "--painter", "quality", "--vgg",
-        tmp_path / "vgg.pth", "--photographs", 2, "--paintings", 2, "--size", 64, "-o", out,
+        "blind", "sheets", out, "--painter", "fast", "--painter", "quality", "--vgg",
+        tmp_path / "vgg.pth", "--photographs", 2, "--paintings", 2, "--size", 64,
     ]  # fmt: skip
     monkeypatch.setattr("sys.argv", [str(word) for word in words])
     blind.main()
