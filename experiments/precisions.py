@@ -13,7 +13,7 @@ _PRECISIONS = ("fp32", "bf16", "int8")
 
 
 def speeds(rows: Rows) -> str:
-    """How many times as fast as in single precision, a line for each engine and model."""
+    """Speeds in times that of single precision, a line for each engine and model."""
     there = [name for name in _PRECISIONS if any(row["precision"] == name for row in rows)]
     found: dict[tuple[str, ...], dict[str, str]] = {}
     for row in rows:
@@ -28,7 +28,7 @@ def speeds(rows: Rows) -> str:
 
 
 def pictures(rows: Rows) -> str:
-    """What int8 does to pictures, a line for each model and engine."""
+    """Changes of pictures in int8, a line for each model and engine."""
     head = ["model", "engine", "pairs", "PSNR, dB", "at least", "step", "tiles", "content", "style"]
     columns = ("pairs", "psnr_mean", "psnr_min", "step", "tiles", "content", "style")
     lines = [

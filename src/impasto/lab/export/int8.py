@@ -228,7 +228,7 @@ def judged_styles(styles: Sequence[Style]) -> list[Style]:
 
 
 def loudness(style: Style) -> float:
-    """How far a style drives features: its mean deviation at the deepest level."""
+    """Loudness of a style: its mean deviation at the deepest level."""
     return float(style.moments[-1].std.mean())
 
 
