@@ -13,6 +13,11 @@ PHOTOGRAPHS ?=
 PAINTINGS ?=
 VGG ?=
 
+# What `make gallery` is given beside those: options of `impasto lab gallery`, and where it works.
+#     make gallery PAINTINGS=paintings/ PHOTOGRAPHS=photos/ VGG=vgg_normalised.pth
+OPTIONS ?=
+GALLERY_WORK ?= runs/gallery
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -28,7 +33,7 @@ TEST_READY := .venv-test/ready-$(STAMP)
 # Packages of the page, for its types and its tests; nobody needs them to use Impasto.
 PACKAGES := node_modules/ready-$(shell cksum package-lock.json 2>/dev/null | cut -d ' ' -f 1)
 
-.PHONY: help demo test check packages long fuzz kills soak paper container-check clean python
+.PHONY: help demo test check packages long fuzz kills soak paper container-check gallery clean python
 
 help:
 	@echo "make demo    install the runtime (no PyTorch) into .venv and stylize an example"
@@ -40,6 +45,7 @@ help:
 	@echo "make soak    5,000 calls of random sizes in each engine: is memory flat? takes half an hour"
 	@echo "make paper   every experiment of docs/experiments.md in small, in BUDGET=$(BUDGET) minutes, into runs/paper"
 	@echo "make container-check   perform the Dockerfile's steps without an engine, and try the result"
+	@echo "make gallery PAINTINGS=... PHOTOGRAPHS=... VGG=...   tune the styles that ship, in hours; go on where it stopped"
 	@echo "make clean   remove both environments, node_modules, the demo's picture and the caches"
 
 demo: $(DEMO_READY)
@@ -88,6 +94,15 @@ container-check: $(TEST_READY)
 	@if command -v hadolint >/dev/null; then echo "hadolint Dockerfile"; hadolint Dockerfile; \
 	else echo "hadolint is not here: the Dockerfile is not linted"; fi
 	.venv-test/bin/python containers/rehearse.py
+
+# At low priority, since it takes hours. What is through is kept: the same command goes on.
+gallery: $(TEST_READY)
+	@if [ -z "$(PAINTINGS)" ] || [ -z "$(PHOTOGRAPHS)" ]; then \
+		echo "make gallery needs the paintings and photographs to tune their styles on:" \
+			"make gallery PAINTINGS=folder PHOTOGRAPHS=folder VGG=file" >&2; exit 1; fi
+	nice -n 10 .venv-test/bin/python -m impasto lab gallery $(PAINTINGS) --overwrite \
+		$(PHOTOGRAPHS:%=--photographs %) $(VGG:%=--vgg %) --work $(GALLERY_WORK) $(OPTIONS)
+	nice -n 10 .venv-test/bin/python docs/draw_gallery.py
 
 $(DEMO_READY): WHAT := .
 $(TEST_READY): WHAT := .[heic,lab,openvino,test]

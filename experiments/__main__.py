@@ -30,6 +30,7 @@ import fig8
 import fig9
 import fig10
 import methods
+import prices
 import swap
 import table1
 import targets
@@ -66,6 +67,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         yardstick.EXPERIMENT,
         weave.EXPERIMENT,
         methods.EXPERIMENT,
+        prices.EXPERIMENT,
     )
 }
 

@@ -14,6 +14,7 @@ import fig1
 import methods
 import peaks
 import precisions
+import prices
 import transforms
 import yardstick
 from impasto.images.files import write_whole
@@ -29,6 +30,7 @@ TABLES: dict[str, tuple[Experiment, Callable[[Results], str | None]]] = {
     "coarse": (coarse.EXPERIMENT, coarse.EXPERIMENT.tables),
     "behavior": (behavior.EXPERIMENT, behavior.EXPERIMENT.tables),
     "methods": (methods.EXPERIMENT, methods.EXPERIMENT.tables),
+    "prices": (prices.EXPERIMENT, prices.EXPERIMENT.tables),
     "yardstick pairs": (yardstick.EXPERIMENT, yardstick.legend),
     "yardstick": (yardstick.EXPERIMENT, yardstick.size_tables),
     "yardstick overview": (yardstick.EXPERIMENT, yardstick.overview),

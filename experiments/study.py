@@ -89,7 +89,7 @@ class Bench:
     ) -> None:
         """``opened``: the bench of an experiment before, whose networks are gone on with."""
         self.settings, self.places, self.work = settings, places, work
-        for name in ("vgg", "judge", "network", "stylizer"):
+        for name in ("vgg", "judge", "network", "bundle", "stylizer"):
             if opened is not None and name in vars(opened):
                 setattr(self, name, getattr(opened, name))
         self._pairs: dict[int, Sequence[Any]] = {}
@@ -127,14 +127,20 @@ class Bench:
         return AdaINNetwork(encoder_of(self.vgg), load_decoder(self.decoder_file)).eval()
 
     @cached_property
+    def bundle(self) -> Any:
+        """The same, exported."""
+        from impasto.lab.evaluate.painters import adain_bundle
+
+        return adain_bundle(self.vgg_file, self.decoder_file)
+
+    @cached_property
     def stylizer(self) -> Any:
         """The same, as its users get it."""
-        from impasto.lab.evaluate.painters import adain_bundle
         from impasto.models import open_engine
         from impasto.stylizer import stylizer_of
 
-        bundle = adain_bundle(self.vgg_file, self.decoder_file)
-        return stylizer_of(bundle, open_engine(bundle, name="onnxruntime", precision="fp32"))
+        engine = open_engine(self.bundle, name="onnxruntime", precision="fp32")
+        return stylizer_of(self.bundle, engine)
 
     def pairs(self, count: int) -> Sequence[Any]:
         """Files of the pairs to judge on (``evaluate.pairs.Pair``); fewer if there are no more."""

@@ -26,6 +26,7 @@ import coarse
 import impasto
 import methods
 import pages
+import prices
 import study
 import weave as woven
 import worst
@@ -318,6 +319,20 @@ class Smoke:
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
     return Smoke(tmp_path_factory.mktemp("smoke"))
+
+
+def test_prices_of_content_are_told_beside_adain(smoke: Smoke) -> None:
+    found = smoke(prices.EXPERIMENT)
+    assert [(row["model"], row["price"]) for row in found.rows] == [
+        ("adain", "untuned"),
+        ("fast", "untuned"),
+        ("fast", "10"),
+        ("fast", "1"),
+    ]
+    (theirs,) = found.numbers("style_loss", model="adain")
+    (own,) = found.numbers("style_loss", model="fast", price="1")
+    (line,) = (row for row in prices.EXPERIMENT.tables(found).splitlines() if "| 1 |" in row)
+    assert line.startswith(f"| `fast` | 1 | {own / theirs:.2f} |")
 
 
 def test_the_models_that_ship_are_judged_as_the_command_judges_them(smoke: Smoke) -> None:

@@ -100,7 +100,8 @@ _WORDS = {
     **{
         name: f"impasto lab {name}"
         for name in (
-            "train", "finetune", "evaluate", "export", "import", "decoder", "fetch", "methods"
+            "train", "finetune", "tune", "evaluate", "export", "import", "decoder", "fetch",
+            "methods",
         )
     },
 }  # fmt: skip

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from impasto.batch.inputs import STDIO
-from impasto.cli import FAILED, completion
+from impasto.cli import FAILED, completion, plugged_in
 from impasto.cli.groups import WordedGroup
 from impasto.cli.lines import say
 from impasto.cli.options import (
@@ -61,7 +61,20 @@ def style() -> None:
     """
 
 
-@style.command()
+class _Add(click.Command):
+    """Command whose help says what else makes styles, where that is plugged in."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        if "lab" in plugged_in():
+            formatter.write_paragraph()
+            formatter.write_text(
+                "`impasto lab tune PICTURE --add NAME` takes minutes for a style, and comes nearer "
+                "to its strokes."
+            )
+
+
+@style.command(cls=_Add)
 @click.argument("name")
 @click.argument("picture", shell_complete=completion.files)
 @click.option(
@@ -248,6 +261,8 @@ def _print_facts(entry: Entry) -> None:
     else:
         channels = ", ".join(str(level.mean.size) for level in entry.style.moments)
         say(f"    channels of its levels: {channels}")
+    if entry.style.tuned is not None:
+        say(f"    tuned: {entry.style.tuned}")
     size_kb = entry.path.stat().st_size / 1000
     where = "the gallery" if entry.gallery else entry.path
     say(f"    {size_kb:.1f} kB in {where}")

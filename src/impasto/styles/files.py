@@ -18,6 +18,7 @@ from impasto.errors import StyleError, one_line
 from impasto.images.files import write_whole
 from impasto.images.kinds import SAFETENSORS, kind_of, wrong_kind
 from impasto.styles.style import Style
+from impasto.styles.tuned import read_tuned, tuned_text
 
 FORMAT = 1
 """The number of the format written here, and the only one that is read."""
@@ -85,6 +86,8 @@ def style_bytes(style: Style) -> bytes:
         "note": style.note,
         "thumbnail": base64.b64encode(style.thumbnail or b"").decode(),
     }
+    if style.tuned is not None:  # others have the bytes that they had before there was tuning
+        metadata["tuned"] = tuned_text(style.tuned)
     data = _encode(tensors, metadata)
     try:  # a style that could not be read again is not written
         read_style(data)
@@ -180,6 +183,7 @@ def read_style(data: bytes) -> Style:
         note=metadata["note"],
         thumbnail=thumbnail or None,
         model_name=metadata["model_name"],
+        tuned=read_tuned(metadata.get("tuned", "")),
     )
 
 

@@ -3,7 +3,8 @@
 A style file is a safetensors file, ``NAME.safetensors``: for each level i the tensors ``mean_i``
 and ``std_i`` (C,) float32, or for a style of a model with built-in styles the tensor
 ``parameters`` (P,) float16 or float32, and as metadata ``format``, ``name``, ``model`` (the
-identity of the model it fits), ``model_name``, ``note`` and ``thumbnail`` (base64, "" for none).
+identity of the model it fits), ``model_name``, ``note`` and ``thumbnail`` (base64, "" for none); a
+tuned style has ``tuned`` too (:mod:`impasto.styles.tuned`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from impasto.controls.moments import Moments
 from impasto.controls.transforms import Samples
 from impasto.errors import OptionError, StyleError, counted
 from impasto.images.photo import Photo, Picture, read_photo
+from impasto.styles.tuned import Tuned
 
 THUMBNAIL_SIDE = 128
 """Longer side of a thumbnail, in pixels."""
@@ -46,6 +48,7 @@ class Style:
             empty unless it was made for one. They are not written to files.
         parameters: numbers of a style that was trained with or for a model with built-in styles,
             such as a bank of filters, (P,); it has no moments. None for other styles.
+        tuned: how it was tuned, or None.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Style:
     model_name: str = ""
     samples: tuple[Samples, ...] = field(default=(), repr=False)
     parameters: NDArray[np.float16 | np.float32] | None = field(default=None, repr=False)
+    tuned: Tuned | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Style):
@@ -79,7 +83,7 @@ class Style:
         return hash(self._metadata())  # without the arrays, which may be equal in different dtypes
 
     def _metadata(self) -> tuple[object, ...]:
-        return (self.name, self.model, self.note, self.thumbnail, self.model_name)
+        return (self.name, self.model, self.note, self.thumbnail, self.model_name, self.tuned)
 
 
 def blend_styles(styles: Sequence[Style], weights: Sequence[float]) -> Style:

@@ -13,7 +13,9 @@ from impasto.cli.lines import say
 from impasto.cli.options import overwrite_option
 from impasto.lab import require_torch
 from impasto.lab.cli.evaluate import evaluate, score
+from impasto.lab.cli.gallery import gallery
 from impasto.lab.cli.train import finetune, train
+from impasto.lab.cli.tune import tune
 
 _FILE = click.Path(path_type=Path)
 
@@ -31,7 +33,8 @@ class _Lab(WordedGroup):
 
 # What people type for a command, and what they mean.
 _WORDS = {
-    **dict.fromkeys(("fine-tune", "tune"), "impasto lab finetune"),
+    "fine-tune": "impasto lab finetune",
+    **dict.fromkeys(("fit", "optimize", "polish"), "impasto lab tune"),
     **dict.fromkeys(("resume", "continue", "run", "learn"), "impasto lab train"),
     **dict.fromkeys(("publish", "bundle", "save"), "impasto lab export"),
     **dict.fromkeys(("convert", "load"), "impasto lab import"),
@@ -48,7 +51,7 @@ def lab() -> None:
     """Make and study models (needs PyTorch: pip install 'impasto[lab]')."""
 
 
-for _command in (evaluate, finetune, score, train):
+for _command in (evaluate, finetune, gallery, score, train, tune):
     lab.add_command(_command)
 
 
@@ -206,43 +209,3 @@ def quantize(
         f"{out}: {len(bundle.decoder_int8) / 1e6:.2f} MB in int8, PSNR to single precision "
         f"{bundle.card.int8_psnr['mean']:.1f} dB, {bundle.card.int8_psnr['min']:.1f} dB at least"
     )
-
-
-@lab.command()
-@click.argument("paintings", type=_FILE)
-@click.option(
-    "--model",
-    "models",
-    metavar="NAME|FILE",
-    multiple=True,
-    shell_complete=completion.models,
-    help="Only for this model; may be given again  [default: all that ship]",
-)
-@click.option("--works", type=_FILE, help="Another table of works than that of the gallery.")
-@click.option("-o", "--out", type=_FILE, help="Where the shelves are  [default: in the package]")
-@overwrite_option("Replace the styles on the shelves, and delete those that the table has not.")
-def gallery(
-    paintings: Path,
-    models: tuple[str, ...],
-    works: Path | None,
-    out: Path | None,
-    overwrite: bool,
-) -> None:
-    """Make the styles that ship, of works in the folder PAINTINGS.
-
-    The table lab/gallery.toml says which; with --overwrite styles of works that are no longer in it
-    are deleted.
-    """
-    from impasto.lab.export.gallery import WORKS, make_gallery, read_works
-    from impasto.styles.places import GALLERY
-
-    made = make_gallery(
-        paintings,
-        models=models or None,
-        works=read_works(works or WORKS),
-        folder=out or GALLERY,
-        overwrite=overwrite,
-    )
-    for shelf in dict.fromkeys(path.parent for path in made):
-        sizes = [path.stat().st_size for path in made if path.parent == shelf]
-        say(f"{shelf}: {len(sizes)} styles, {sum(sizes) / 1000:.0f} kB")

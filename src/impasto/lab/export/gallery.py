@@ -1,24 +1,28 @@
 """The gallery: named styles of works in the public domain, for every model that ships.
 
-What ships of a work is its moments and a note, nothing of the picture.
+What ships of a work is its moments and a note, nothing of the picture. The moments are those that
+the model says of it, or tuned ones (:mod:`impasto.lab.tuning`), which takes minutes a style: so
+these are made in a folder of their own, one file each, and shelves change once all are there.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from impasto.errors import ImageError, ModelError, OptionError, StyleError, counted, one_line
-from impasto.models import MODELS, find_bundle
-from impasto.styles.files import SUFFIX
+from impasto.lab.tuning.files import Job, Result, Workshop
+from impasto.lab.tuning.judge import Judge
+from impasto.models import MODELS, Bundle, find_bundle, open_engine
+from impasto.styles.files import SUFFIX, load_style
 from impasto.styles.library import add_style, check_name
 from impasto.styles.places import GALLERY
 from impasto.styles.style import Style
-from impasto.stylizer import load
+from impasto.stylizer import stylizer_of
 
 WORKS = Path(__file__).with_name("gallery.toml")
 """The table of the works whose styles ship."""
@@ -117,27 +121,137 @@ def make_gallery(
     """
     works = read_works() if works is None else works
     sources = _sources(Path(paintings), works)
+    bundles = _bundles(models)
+    if not overwrite:
+        _check_empty([Path(folder, bundle.card.name) for bundle in bundles])
+    shelves: dict[str, list[Style]] = {}
+    for bundle in bundles:
+        # In single precision by the engine that is always there: the same styles on every machine.
+        engine = open_engine(bundle, name="onnxruntime", precision="fp32")
+        stylizer = stylizer_of(bundle, engine)
+        shelves[bundle.card.name] = [stylizer.style(source) for source in sources]
+    return _put(shelves, works, Path(folder))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a tuned gallery is.
+
+    Attributes:
+        done: number of styles that are there.
+        count: of all.
+        seconds: that those which are left will take, by those of this call; None before the first.
+    """
+
+    done: int
+    count: int
+    seconds: float | None
+
+
+def make_tuned_gallery(
+    paintings: str | Path,
+    judge: Judge,
+    *,
+    work: str | Path,
+    models: Sequence[str | Path] | None = None,
+    works: Sequence[Work] | None = None,
+    folder: str | Path = GALLERY,
+    overwrite: bool = False,
+    watch: Callable[[Result, Progress], object] | None = None,
+) -> list[Path]:
+    """Tune every work for every model, and put the styles where the package looks for them.
+
+    Each style is a file in ``work`` once it is through, ``work/MODEL/NAME.safetensors``; a call
+    that was interrupted goes on with those that are missing, or were made of another model, picture
+    or settings. The shelves stay as they are until all are there.
+
+    Args:
+        paintings: as for :func:`make_gallery`.
+        judge: with its photographs and settings.
+        work: the folder of what is made.
+        models: as for :func:`make_gallery`.
+        works: the same.
+        folder: the same.
+        overwrite: the same.
+        watch: called after every style.
+
+    Returns:
+        The files, model by model, in the order of the works.
+
+    Raises:
+        ImageError, ModelError, OptionError, StyleError: as :func:`make_gallery`, and for models
+            whose styles cannot be tuned.
+
+    Example:
+        >>> make_tuned_gallery("paintings", judge, work="runs/gallery")      # doctest: +SKIP
+    """
+    works = read_works() if works is None else works
+    sources = _sources(Path(paintings), works)
+    bundles = _bundles(models)
+    if not overwrite:
+        _check_empty([Path(folder, bundle.card.name) for bundle in bundles])
+    plans = []
+    for bundle in bundles:
+        shelf = Path(work, bundle.card.name)
+        _make_folder(shelf)
+        jobs = [
+            Job(
+                name=each.name,
+                picture=source,
+                target=shelf / f"{each.name}{SUFFIX}",
+                note=each.note,
+                thumbnail=False,
+            )
+            for each, source in zip(works, sources, strict=True)
+        ]
+        workshop = Workshop(bundle, judge)
+        workshop.check(jobs, overwrite=True)
+        plans.append((bundle, [job for job in jobs if workshop.found(job) is None], jobs))
+    count, made = sum(len(jobs) for _, _, jobs in plans), list[float]()
+    left = sum(len(todo) for _, todo, _ in plans)
+    for bundle, todo, _ in plans:
+        # A new one each: what a model has encoded is some hundred megabytes.
+        for result in Workshop(bundle, judge).run(todo, overwrite=True):
+            left -= 1
+            made += [] if result.seconds is None else [result.seconds]
+            seconds = left * sum(made) / len(made) if made else None
+            if watch is not None:
+                watch(result, Progress(count - left, count, seconds))
+    shelves = {
+        bundle.card.name: [load_style(job.target) for job in jobs] for bundle, _, jobs in plans
+    }
+    return _put(shelves, works, Path(folder))
+
+
+def _bundles(models: Sequence[str | Path] | None) -> list[Bundle]:
+    """The models of a gallery; each has a shelf of its own name."""
     if models is None:
         models = [row.name for row in MODELS if row.path is not None]
     if not models:
         raise ModelError("no model ships with this checkout; name the bundles to make styles for")
-    if not overwrite:
-        _check_empty([Path(folder, find_bundle(model).card.name) for model in models])
-    shelves: dict[str, list[Style]] = {}
-    for model in models:
-        # In single precision by the engine that is always there: the same styles on every machine.
-        stylizer = load(model, engine="onnxruntime", precision="fp32")
-        if stylizer.card.name in shelves:
-            raise OptionError(
-                f"two models are called {stylizer.card.name!r}; they cannot share a shelf"
-            )
-        shelves[stylizer.card.name] = [stylizer.style(source) for source in sources]
+    bundles = [find_bundle(model) for model in models]
+    names = [bundle.card.name for bundle in bundles]
+    for name in names:
+        if names.count(name) > 1:
+            raise OptionError(f"two models are called {name!r}; they cannot share a shelf")
+    return bundles
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StyleError(f"{one_line(path)}: cannot be made ({one_line(error)})") from error
+
+
+def _put(shelves: dict[str, list[Style]], works: Sequence[Work], folder: Path) -> list[Path]:
+    """Write all styles to their shelves, and delete what else is there."""
     written = []
     for shelf, styles in shelves.items():
         for work, style in zip(works, styles, strict=True):
             made = replace(style, note=work.note, thumbnail=None)
             written.append(add_style(made, work.name, folder=folder, shelf=shelf, overwrite=True))
-        _clear(Path(folder, shelf), keep=written)
+        _clear(folder / shelf, keep=written)
     return written
 
 

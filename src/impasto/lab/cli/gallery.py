@@ -1,0 +1,123 @@
+"""``impasto lab gallery``: the named styles that ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from impasto.cli import completion
+from impasto.cli.lines import say
+from impasto.cli.options import overwrite_option
+from impasto.errors import one_line
+from impasto.lab.cli.tune import open_judge, options_from, tuning_options
+
+if TYPE_CHECKING:
+    from impasto.lab.export.gallery import Progress
+    from impasto.lab.tuning.files import Result
+
+_FILE = click.Path(path_type=Path)
+
+WORK = Path("runs/gallery")
+"""Where tuned styles are made."""
+
+
+@click.command()
+@click.argument("paintings", type=_FILE)
+@click.option(
+    "--model",
+    "models",
+    metavar="NAME|FILE",
+    multiple=True,
+    shell_complete=completion.models,
+    help="Only for this model; may be given again  [default: all that ship]",
+)
+@click.option("--works", type=_FILE, help="Another table of works than that of the gallery.")
+@click.option("-o", "--out", type=_FILE, help="Where the shelves are  [default: in the package]")
+@click.option(
+    "--photographs",
+    metavar="PLACE",
+    multiple=True,
+    shell_complete=completion.files,
+    help="Tune the styles on these photographs, as `impasto lab tune` does; may be given again.",
+)
+@tuning_options
+@click.option(
+    "--work",
+    type=_FILE,
+    metavar="FOLDER",
+    default=WORK,
+    show_default=True,
+    help="Where tuned styles are made, one file each.",
+)
+@overwrite_option("Replace the styles on the shelves, and delete those that the table has not.")
+def gallery(
+    paintings: Path,
+    models: tuple[str, ...],
+    works: Path | None,
+    out: Path | None,
+    photographs: tuple[str, ...],
+    content: str | None,
+    steps: int | None,
+    seed: int | None,
+    settings: tuple[str, ...],
+    vgg: Path | None,
+    work: Path,
+    overwrite: bool,
+) -> None:
+    """Make the styles that ship, of works in the folder PAINTINGS.
+
+    The table lab/export/gallery.toml says which; with --overwrite styles of works that are no
+    longer in it are deleted.
+
+    With --photographs every style is tuned, which takes one to two minutes each. The same command
+    goes on where it was interrupted, and makes anew what was made for another model, of another
+    picture or with other settings. The shelves change once all styles are there.
+    """
+    from impasto.lab.export.gallery import WORKS, make_gallery, make_tuned_gallery, read_works
+    from impasto.styles.places import GALLERY
+
+    table, folder = read_works(works or WORKS), out or GALLERY
+    if photographs:
+        options = options_from(content=content, steps=steps, seed=seed, settings=settings)
+        with open_judge(photographs, vgg, options) as judge:
+            made = make_tuned_gallery(
+                paintings,
+                judge,
+                work=work,
+                models=models or None,
+                works=table,
+                folder=folder,
+                overwrite=overwrite,
+                watch=_tell,
+            )
+    else:
+        given = {"content": content, "steps": steps, "seed": seed, "set": settings, "vgg": vgg}
+        for name, value in given.items():
+            if value not in (None, ()):
+                raise click.UsageError(
+                    f"--{name} is for tuned styles: give the photographs to tune them on "
+                    "(--photographs PLACE)"
+                )
+        made = make_gallery(
+            paintings, models=models or None, works=table, folder=folder, overwrite=overwrite
+        )
+    for shelf in dict.fromkeys(path.parent for path in made):
+        sizes = [path.stat().st_size for path in made if path.parent == shelf]
+        say(f"{shelf}: {len(sizes)} styles, {sum(sizes) / 1000:.0f} kB")
+
+
+def _tell(result: Result, progress: Progress) -> None:
+    """A style that is through, and how far all are, in a line."""
+    place = f"{progress.done} of {progress.count}"
+    if progress.seconds is not None:
+        place += f", {_duration(progress.seconds)} left"
+    model, name = result.style.model_name, result.job.name
+    seconds = "" if result.seconds is None else f" ({result.seconds:.0f} s)"
+    say(f"{model}, {one_line(name)}: {result.style.tuned}{seconds}; {place}")
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"about {minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"

@@ -1,0 +1,283 @@
+"""``impasto lab tune``: styles whose moments are fitted to the paper's losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from impasto.cli import completion
+from impasto.cli.lines import say
+from impasto.cli.options import LibraryOption, overwrite_option, progress_bar, without_none
+from impasto.errors import StyleError, one_line
+
+if TYPE_CHECKING:
+    from impasto.lab.tuning.files import Job, Result, Workshop
+    from impasto.lab.tuning.judge import Judge
+    from impasto.lab.tuning.options import TuneOptions
+    from impasto.models import Bundle
+
+_FILE = click.Path(path_type=Path)
+
+NAME = "{}"
+"""Stands in ``--add`` for the name that a style has."""
+
+
+def tuning_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of photographs, judge and settings, which all tuning has."""
+    for each in reversed(
+        (
+            click.option(
+                "--content",
+                metavar="WORD|NUMBER",
+                cls=LibraryOption,
+                reads="lab.tuning.options:TuneOptions:content",
+                shell_complete=completion.one_of("strokes", "balanced", "photograph"),
+                help="Price of content: strokes, balanced or photograph, or a weight.",
+            ),
+            click.option(
+                "--steps",
+                type=int,
+                metavar="N",
+                cls=LibraryOption,
+                reads="lab.tuning.options:TuneOptions:steps",
+                help="Steps, about 1.5 seconds each.",
+            ),
+            click.option(
+                "--seed",
+                type=int,
+                metavar="N",
+                cls=LibraryOption,
+                reads="lab.tuning.options:TuneOptions:seed",
+                help="Of the choice of photographs and crops.",
+            ),
+            click.option(
+                "--set",
+                "settings",
+                metavar="FIELD=VALUE",
+                multiple=True,
+                help="Another value for a setting, such as crop=192, rate=0.05 or judged=16.",
+            ),
+            click.option(
+                "--vgg",
+                type=_FILE,
+                metavar="FILE",
+                help="The normalised VGG-19  [default: what $IMPASTO_VGG names]",
+            ),
+        )
+    ):
+        command = each(command)
+    return command
+
+
+@click.command()
+@click.argument("styles", metavar="STYLE...", nargs=-1, required=True)
+@click.option(
+    "--photographs",
+    metavar="PLACE",
+    multiple=True,
+    required=True,
+    shell_complete=completion.files,
+    help="Photographs to tune on: a folder or a shard; may be given again. 100 are enough.",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=_FILE,
+    metavar="FILE|FOLDER",
+    help="The style file, NAME.safetensors; or a folder, for several.",
+)
+@click.option(
+    "--add",
+    metavar="NAME",
+    help="Save it under NAME, as `impasto style add` does; {} in it is a style's own name.",
+)
+@click.option(
+    "--picture",
+    "pictures",
+    type=_FILE,
+    metavar="FILE",
+    multiple=True,
+    shell_complete=completion.files,
+    help="The picture of a STYLE that is a name or a style file; one for each of them, in order.",
+)
+@click.option(
+    "--model",
+    metavar="NAME|FILE",
+    shell_complete=completion.models,
+    cls=LibraryOption,
+    reads="stylizer:load:model",
+    help="Model that the styles are for.",
+)
+@tuning_options
+@click.option(
+    "--size",
+    type=int,
+    metavar="N",
+    cls=LibraryOption,
+    reads="stylizer:Stylizer.style:size",
+    help="Shorter side that a larger picture is reduced to: the scale of its strokes.",
+)
+@overwrite_option("Replace styles of those names.")
+def tune(
+    styles: tuple[str, ...],
+    photographs: tuple[str, ...],
+    out: Path | None,
+    add: str | None,
+    pictures: tuple[Path, ...],
+    model: str | None,
+    content: str | None,
+    steps: int | None,
+    seed: int | None,
+    settings: tuple[str, ...],
+    vgg: Path | None,
+    size: int | None,
+    overwrite: bool,
+) -> None:
+    """Tune styles: fit what is kept of each to the paper's losses, for minutes instead of seconds.
+
+    STYLE is a picture; or the name of a style or a style file, which is tuned further, with its
+    --picture. What comes out is a style file as any other, nearer to its picture in its strokes.
+    It is judged on photographs that it was not tuned on, and stays as it was if it is not better.
+
+    \b
+    impasto lab tune wave.jpg --photographs photos/ -o wave.safetensors
+    impasto lab tune paintings/*.jpg --photographs photos/ --add {}-tuned
+    impasto stylize street.jpg wave.safetensors
+
+    The same command goes on where it was interrupted: styles that are there are skipped.
+    """
+    from impasto.lab.tuning.files import Workshop
+    from impasto.models import DEFAULT_MODEL, find_bundle
+
+    if (out is None) == (add is None):
+        raise click.UsageError("say where the styles go: -o FILE, or --add NAME for the library")
+    bundle = find_bundle(model or DEFAULT_MODEL)
+    jobs = _jobs(styles, pictures, bundle, out, add)
+    options = options_from(content=content, steps=steps, seed=seed, settings=settings)
+    with open_judge(photographs, vgg, options) as judge:
+        workshop = Workshop(bundle, judge, **without_none(style_size=size))
+        for result in run_jobs(workshop, jobs, overwrite=overwrite):
+            say(told(result))
+
+
+def options_from(
+    *, content: str | None, steps: int | None, seed: int | None, settings: Sequence[str]
+) -> TuneOptions:
+    """The settings of tuning from the options of a command line."""
+    from impasto.lab.tuning.options import TuneOptions, content_weight, read_settings
+
+    weight = None if content is None else content_weight(content)
+    given = without_none(content=weight, steps=steps, seed=seed)
+    return TuneOptions(**{**read_settings(settings), **given})
+
+
+@contextmanager
+def open_judge(
+    photographs: Sequence[str], vgg: Path | None, options: TuneOptions
+) -> Iterator[Judge]:
+    """Open the judge, with a bar for what it looks at."""
+    from impasto.lab.tuning.judge import Judge
+
+    with progress_bar("looking at photographs", None, quiet=False, below=1) as bar:
+
+        def watch(done: int, count: int) -> None:
+            bar.total = count
+            bar.update(done - bar.n)
+
+        yield Judge(photographs, vgg=vgg, options=options, watch=watch)
+
+
+def run_jobs(workshop: Workshop, jobs: Sequence[Job], *, overwrite: bool) -> Iterator[Result]:
+    """Run jobs with a bar for the steps of each."""
+    steps = workshop.judge.options.steps
+    with progress_bar("", steps, quiet=False) as bar:
+
+        def watch(job: Job, done: int, count: int) -> None:
+            if done == 1:
+                bar.reset(count)
+                bar.set_description(one_line(job.name), refresh=False)
+            bar.update(done - bar.n)
+
+        yield from workshop.run(jobs, overwrite=overwrite, watch=watch)
+
+
+def told(result: Result) -> str:
+    """A result in a line."""
+    tuned = result.style.tuned
+    if result.seconds is None or tuned is None:
+        return f"{one_line(result.job.target)}: is there already, skipped"
+    return f"{one_line(result.job.target)}: {tuned} ({result.seconds:.0f} s)"
+
+
+def _jobs(
+    styles: Sequence[str],
+    pictures: Sequence[Path],
+    bundle: Bundle,
+    out: Path | None,
+    add: str | None,
+) -> list[Job]:
+    """A job for each style, with the names that the options give."""
+    from impasto.lab.tuning.files import Job
+    from impasto.styles.files import SUFFIX
+    from impasto.styles.library import check_name, find_style
+    from impasto.styles.style import Style
+
+    facts = {"model": bundle.identity, "model_name": bundle.card.name}
+    found = [find_style(text, **facts) for text in styles]
+    kept = [text for text, each in zip(styles, found, strict=True) if isinstance(each, Style)]
+    if len(pictures) < len(kept):
+        raise StyleError(
+            f"{one_line(kept[len(pictures)])}: is a style, and the style loss compares with a "
+            "picture, of which a style keeps nothing; give the picture it was made of: "
+            "--picture FILE"
+        )
+    if len(pictures) > len(kept):
+        raise click.UsageError(
+            f"--picture is for a STYLE that is a name or a style file, of which there are "
+            f"{len(kept)}; there are {len(pictures)} pictures"
+        )
+    if add is not None and NAME not in add and len(styles) > 1:
+        raise click.UsageError(
+            f"--add {add} is one name for {len(styles)} styles; put {NAME} in it, which stands "
+            f"for the name of each, such as --add {NAME}-tuned"
+        )
+    alone = out is not None and out.suffix.lower() == SUFFIX
+    if alone and len(styles) > 1:
+        raise click.UsageError(
+            f"-o {out} is one file for {len(styles)} styles; give a folder (without {SUFFIX})"
+        )
+    own = iter(pictures)
+    jobs = []
+    for text, style in zip(styles, found, strict=True):
+        start = style if isinstance(style, Style) else None
+        picture = next(own) if isinstance(style, Style) else style
+        name = Path(text).stem
+        if add is not None:
+            name = check_name(add.replace(NAME, name))
+            target = library_shelf(bundle) / f"{name}{SUFFIX}"
+        elif out is not None and alone:
+            name, target = out.stem, out
+        else:
+            target = _folder(out or Path()) / f"{name}{SUFFIX}"
+        note = one_line(picture.name) if start is None else start.note
+        jobs.append(Job(name=name, picture=picture, target=target, start=start, note=note))
+    return jobs
+
+
+def library_shelf(bundle: Bundle) -> Path:
+    """The folder of the user's styles for a model, made if it is missing."""
+    from impasto.styles.places import styles_folder
+
+    return _folder(styles_folder() / bundle.identity)
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StyleError(f"{one_line(path)}: cannot be made ({one_line(error)})") from error
+    return path

@@ -1,0 +1,199 @@
+"""Tune many styles into files; whole results of an earlier run are left as they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+
+from impasto.errors import ImageError, StyleError, one_line
+from impasto.images.options import ReadOptions
+from impasto.images.photo import fit_photo, read_photo
+from impasto.images.sources import open_picture
+from impasto.lab.tuning.fitting import Tuner
+from impasto.lab.tuning.judge import Judge
+from impasto.models import Bundle
+from impasto.styles.files import load_style, save_style
+from impasto.styles.style import Style, make_thumbnail
+from impasto.stylizer import stylizer_of
+
+VERSION = 1
+"""Of the procedure: what an earlier one has tuned is not taken for a result of this one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A style to tune and where it goes.
+
+    Attributes:
+        name: of the style.
+        picture: the file that it is made of, which the style loss compares with.
+        target: the style file.
+        start: where the fit starts; None: what the model says of the picture.
+        note: origin of the picture.
+        thumbnail: whether a thumbnail of the picture is kept.
+    """
+
+    name: str
+    picture: Path
+    target: Path
+    start: Style | None = None
+    note: str = ""
+    thumbnail: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A job that is done.
+
+    Attributes:
+        job: which.
+        style: what is in its file.
+        seconds: it took; None if it was there before.
+    """
+
+    job: Job
+    style: Style
+    seconds: float | None = None
+
+
+class Workshop:
+    """A model for which styles are tuned into files."""
+
+    def __init__(
+        self, bundle: Bundle, judge: Judge, *, style_size: int | None = ReadOptions.style_size
+    ) -> None:
+        """``style_size``: shorter side that larger pictures are reduced to.
+
+        Nothing is opened before there is something to tune.
+        """
+        self.bundle, self.judge, self.style_size = bundle, judge, style_size
+
+    @cached_property
+    def tuner(self) -> Tuner:
+        """The model; ``ModelError`` where its styles cannot be tuned."""
+        return Tuner(self.bundle, self.judge)
+
+    def recipe(self, job: Job) -> str:
+        """Hash of all that decides the result of a job but its note.
+
+        Raises:
+            ImageError: if its picture cannot be read.
+        """
+        try:
+            picture = hashlib.sha256(job.picture.read_bytes()).hexdigest()
+        except OSError as error:
+            raise ImageError(
+                f"{one_line(job.picture)}: cannot be read ({one_line(error)})"
+            ) from error
+        facts = {
+            "version": VERSION,
+            "model": self.bundle.identity,
+            "picture": picture,
+            "style_size": self.style_size,
+            "judge": self.judge.identity,
+            **asdict(self.judge.options),
+        }
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+        for level in () if job.start is None else job.start.moments:
+            digest.update(level.mean.tobytes() + level.std.tobytes())
+        return digest.hexdigest()[:16]
+
+    def found(self, job: Job) -> Style | None:
+        """The whole result of a job that an earlier run has left, or None.
+
+        Raises:
+            ImageError: as :meth:`recipe`.
+        """
+        if not job.target.is_file():
+            return None
+        try:
+            style = load_style(job.target)
+        except StyleError:
+            return None
+        same = style.tuned is not None and style.tuned.recipe == self.recipe(job)
+        return style if same else None
+
+    def check(self, jobs: Sequence[Job], *, overwrite: bool) -> None:
+        """Find what would go wrong before anything is tuned.
+
+        Raises:
+            ImageError: if a picture cannot be read.
+            StyleError: if two jobs have one target, or a file is there that these jobs did not
+                make and may not replace.
+        """
+        taken: dict[Path, Job] = {}
+        for job in jobs:
+            if (other := taken.setdefault(job.target, job)) is not job:
+                raise StyleError(
+                    f"{one_line(other.picture)} and {one_line(job.picture)} would both be "
+                    f"{one_line(job.target)}; give them one after the other, under other names"
+                )
+            with open_picture(job.picture):
+                pass
+            if not job.target.parent.is_dir():
+                raise StyleError(
+                    f"{one_line(job.target)}: there is no folder {one_line(job.target.parent)}; "
+                    "make it first"
+                )
+            if job.target.exists() and not overwrite and self.found(job) is None:
+                raise StyleError(
+                    f"{one_line(job.target)}: exists already, and was not made by this command "
+                    "with these pictures and settings; give another name, or --overwrite "
+                    "(overwrite=True)"
+                )
+
+    def run(
+        self,
+        jobs: Sequence[Job],
+        *,
+        overwrite: bool = False,
+        watch: Callable[[Job, int, int], object] | None = None,
+    ) -> Iterator[Result]:
+        """Tune one style after the other; each is written whole once it is through.
+
+        Args:
+            jobs: what to do; what an earlier run has done with the same pictures and settings is
+                passed on as it is.
+            overwrite: replace other files of the targets' names.
+            watch: called after every step with the job, the step's number and that of all.
+
+        Raises:
+            ImageError: as :meth:`check`, or if a picture is too small.
+            ModelError: if styles of the model cannot be tuned.
+            StyleError: as :meth:`check`, or if a file cannot be written.
+        """
+        self.check(jobs, overwrite=overwrite)
+        for job in jobs:
+            if (style := self.found(job)) is not None:
+                yield Result(job, style)
+                continue
+            begin = perf_counter()
+            save_style(self._tuned(job, watch), job.target, overwrite=overwrite)
+            yield Result(job, load_style(job.target), perf_counter() - begin)
+
+    def _tuned(self, job: Job, watch: Callable[[Job, int, int], object] | None) -> Style:
+        photo = read_photo(job.picture)
+        thumbnail = make_thumbnail(photo) if job.thumbnail else None
+        photo = fit_photo(photo, self.style_size, enlarge=False)
+        start = job.start
+        if start is None:
+            stylizer = stylizer_of(self.bundle, self.tuner.engine)
+            start = stylizer.style(photo, size=None)
+
+        def step(done: int, count: int) -> None:
+            if watch is not None:
+                watch(job, done, count)
+
+        tuned = self.tuner.tune(start, photo, recipe=self.recipe(job), watch=step)
+        return replace(
+            tuned,
+            name=job.name,
+            note=job.note,
+            thumbnail=thumbnail,
+            model_name=self.bundle.card.name,
+        )

@@ -1,0 +1,116 @@
+"""Settings of tuning, and the words for the price of content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+from impasto.errors import OptionError, one_line
+from impasto.lab.losses import CONTENT_LAYER
+from impasto.lab.training.terms import STYLE_TERMS
+
+STYLE = next(term.weight for term in STYLE_TERMS if term.name == "style")
+"""Weight of the style loss beside any of the content loss: that of training's losses."""
+
+CONTENT: dict[str, float] = {"strokes": 3.0, "balanced": 8.0, "photograph": 20.0}
+"""Words for weights of the content loss: how much the photograph counts beside the strokes."""
+
+LEAST_SIDE = 32
+"""Smallest side of crops and photographs, in pixels: 4 x 4 places at ``CONTENT_LAYER``."""
+
+CELL = 16
+"""A side must be a multiple of this, as the judge's layers and all our models want it."""
+
+
+def content_weight(text: str) -> float:
+    """Parse a weight of the content loss: a word of ``CONTENT`` or a number of 0 or more.
+
+    Raises:
+        OptionError: if it is neither.
+
+    Example:
+        >>> content_weight("strokes"), content_weight("2.5")
+        (3.0, 2.5)
+    """
+    if text in CONTENT:
+        return CONTENT[text]
+    try:
+        return float(text)
+    except ValueError:
+        words = ", ".join(f"{word} ({weight:g})" for word, weight in CONTENT.items())
+        raise OptionError(
+            f"content is {one_line(text)!r}; give {words}, or any number of 0 or more"
+        ) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneOptions:
+    """Settings of tuning: all that decides what comes out, beside model, pictures and judge.
+
+    Attributes:
+        content: weight of the content loss beside ``STYLE`` times the style loss.
+        steps: steps of Adam.
+        batch: crops of photographs a step.
+        crop: their side in pixels.
+        crops: number of different crops, which all styles share; their features are kept in memory.
+        rate: learning rate at the first step, in deviations of each channel; it falls to 0 along a
+            cosine.
+        judged: photographs that are not learned from, which decide whether the result is better.
+        size: shorter side that they are reduced to, in pixels; smaller ones are judged as they are.
+        seed: of the choice of photographs and crops.
+
+    Raises:
+        OptionError: if a number is out of its range.
+    """
+
+    content: float = CONTENT["balanced"]
+    steps: int = 60
+    batch: int = 2
+    crop: int = 256
+    crops: int = 64
+    rate: float = 0.1
+    judged: int = 8
+    size: int = 512
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.content < float("inf"):
+            raise OptionError(f"content is {self.content}; it is a weight of 0 or more")
+        if not 0 < self.rate < float("inf"):
+            raise OptionError(f"rate is {self.rate}; it must be above 0")
+        for name in ("steps", "batch", "crops", "judged"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        for name in ("crop", "size"):
+            value = getattr(self, name)
+            if value < LEAST_SIDE or value % CELL:
+                raise OptionError(
+                    f"{name} is {value}; it must be a multiple of {CELL}, {LEAST_SIDE} or more "
+                    f"(the content is compared at {CONTENT_LAYER})"
+                )
+
+
+def read_settings(texts: Iterable[str]) -> dict[str, int | float]:
+    """Parse settings of the command line, ``FIELD=VALUE``, for :class:`TuneOptions`.
+
+    Raises:
+        OptionError: naming the setting.
+
+    Example:
+        >>> read_settings(["crop=128", "rate=0.05"])
+        {'crop': 128, 'rate': 0.05}
+    """
+    kinds = {each.name: float if each.type == "float" else int for each in fields(TuneOptions)}
+    found: dict[str, int | float] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if name not in kinds:
+            raise OptionError(
+                f"tuning has no setting {one_line(name)!r}; its settings are {', '.join(kinds)}"
+            )
+        try:
+            found[name] = kinds[name](value)
+        except ValueError:
+            kind = "number" if kinds[name] is float else "whole number"
+            raise OptionError(f"{name} is {one_line(value)!r}; it must be a {kind}") from None
+    return found
