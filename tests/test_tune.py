@@ -18,8 +18,9 @@ from click.testing import CliRunner
 from conftest import EMBEDDED, make_tiny
 from lab_parts import SHARED, vgg_weights, write_pictures
 from PIL import Image
-from test_cli import run, save
+from test_cli import save
 
+from impasto.cli import styles
 from impasto.controls.affine import Affine
 from impasto.controls.moments import Moments
 from impasto.errors import ImpastoError, ModelError, OptionError, StyleError
@@ -496,31 +497,29 @@ def small(places: Path, tiny_path: Path) -> list[str]:
     return list(map(str, options))
 
 
-def tune(
-    places: Path, tiny_path: Path, *words: object, code: int = 0
-) -> subprocess.CompletedProcess:
-    return run("lab", "tune", *words, *small(places, tiny_path), code=code)
-
-
 def test_the_command_writes_files_and_adds_styles(
     folder: Path, places: Path, tiny_path: Path, tiny_bundle: Bundle
 ) -> None:
-    done = tune(places, tiny_path, "wave.png", "-o", "out.safetensors", "--content", "strokes")
-    (line,) = done.stdout.decode().splitlines()
+    def tune(*words: str) -> str:
+        done = CliRunner().invoke(lab, ["tune", *words, *small(places, tiny_path)])
+        assert done.exit_code == 0, done.output or done.exception
+        return done.stdout
+
+    words = ["wave.png", "-o", "out.safetensors", "--content", "strokes"]
+    (line,) = tune(*words).splitlines()
     assert re.fullmatch(
-        r"out\.safetensors: (not better, so kept as it was; )?2 steps at content weight 3: style "
+        r"out\.safetensors: (not better, so kept as it was; )?2 steps at content weight 4: style "
         r"loss [\d.]+ -> [\d.]+, content loss [\d.]+ -> [\d.]+ on \d photographs of up to \d+ px "
         r"\(\d+ s\)",
         line,
     )
     style = load_style("out.safetensors")
     assert (style.name, style.note) == ("out", "wave.png") and style.thumbnail
-    assert "tuned: " in run("style", "show", "out.safetensors").stdout.decode()
-    done = tune(places, tiny_path, "wave.png", "-o", "out.safetensors", "--content", "strokes")
-    assert done.stdout.decode() == "out.safetensors: is there already, skipped\n"
+    told = CliRunner().invoke(styles.style, ["show", "out.safetensors"]).output
+    assert f"    tuned: {style.tuned}\n" in told
+    assert tune(*words) == "out.safetensors: is there already, skipped\n"
     # The style itself goes on from there, with the picture that it was made of.
-    words = ["out.safetensors", "--picture", "wave.png", "--add", "{}-further"]
-    tune(places, tiny_path, *words)
+    tune("out.safetensors", "--picture", "wave.png", "--add", "{}-further")
     (entry,) = library.list_styles(model=tiny_bundle.identity)
     assert entry.name == "out-further" and entry.style is not None
     assert entry.style.tuned is not None and entry.style.note == "wave.png"
@@ -588,8 +587,6 @@ def test_a_killed_run_goes_on(folder: Path, places: Path, tiny_path: Path) -> No
 def test_style_add_mentions_tuning_where_the_lab_is_plugged_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from impasto.cli import styles
-
     told = CliRunner().invoke(styles.style, ["add", "--help"]).output
     assert "impasto lab tune" in told
     monkeypatch.setattr(styles, "plugged_in", lambda: {})
@@ -605,7 +602,7 @@ def test_style_add_mentions_tuning_where_the_lab_is_plugged_in(
     reason="weights and pictures are not beside the checkout",
 )
 def test_quality_gets_nearer_to_a_woodcut() -> None:
-    options = TuneOptions(steps=8, crop=96, crops=8, judged=3, size=128, rate=0.15)
+    options = TuneOptions(content=1.0, steps=8, crop=96, crops=8, judged=2, size=128)
     tuner = Tuner(find_bundle("quality"), Judge([PHOTOGRAPHS], vgg=VGG, options=options))
     photo = read_photo(PAINTING)
     model = stylizer_of(tuner.bundle, tuner.engine)

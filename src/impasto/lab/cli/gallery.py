@@ -71,7 +71,7 @@ def gallery(
     The table lab/export/gallery.toml says which; with --overwrite styles of works that are no
     longer in it are deleted.
 
-    With --photographs every style is tuned, which takes one to two minutes each. The same command
+    With --photographs every style is tuned, which takes minutes each. The same command
     goes on where it was interrupted, and makes anew what was made for another model, of another
     picture or with other settings. The shelves change once all styles are there.
     """

@@ -44,7 +44,7 @@ def tuning_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="N",
                 cls=LibraryOption,
                 reads="lab.tuning.options:TuneOptions:steps",
-                help="Steps, about 1.5 seconds each.",
+                help="Steps: each takes a second or two on two processor cores.",
             ),
             click.option(
                 "--seed",

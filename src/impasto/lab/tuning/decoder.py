@@ -20,7 +20,7 @@ from impasto.errors import ModelError
 from impasto.models import Bundle
 
 _Attributes = Mapping[str, Any]
-_Operation = Callable[[Sequence[Tensor | None], _Attributes], Tensor]
+_Operation = Callable[[Sequence[Any], _Attributes], Tensor]
 
 
 class GraphDecoder:
@@ -52,7 +52,7 @@ class GraphDecoder:
         self._constants = {
             each.name: _tensor(numpy_helper.to_array(each), device) for each in graph.initializer
         }
-        self._steps = []
+        self._steps: list[tuple[_Operation, list[str], str, _Attributes]] = []
         for node in graph.node:
             values = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
             inputs, output = list(node.input), node.output[0]
@@ -143,7 +143,8 @@ def _padded(inputs: Sequence[Any], values: _Attributes) -> Tensor:
 
 
 def _sliced(inputs: Sequence[Any], values: _Attributes) -> Tensor:
-    x, starts, ends = inputs[0], _whole(inputs[1]), _whole(inputs[2])
+    x: Tensor = inputs[0]
+    starts, ends = _whole(inputs[1]), _whole(inputs[2])
     axes = _whole(inputs[3]) if len(inputs) > 3 else list(range(len(starts)))
     steps = _whole(inputs[4]) if len(inputs) > 4 else [1] * len(starts)
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):

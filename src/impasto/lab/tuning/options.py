@@ -12,7 +12,7 @@ from impasto.lab.training.terms import STYLE_TERMS
 STYLE = next(term.weight for term in STYLE_TERMS if term.name == "style")
 """Weight of the style loss beside any of the content loss: that of training's losses."""
 
-CONTENT: dict[str, float] = {"strokes": 3.0, "balanced": 8.0, "photograph": 20.0}
+CONTENT: dict[str, float] = {"strokes": 4.0, "balanced": 10.0, "photograph": 25.0}
 """Words for weights of the content loss: how much the photograph counts beside the strokes."""
 
 LEAST_SIDE = 32
@@ -30,7 +30,7 @@ def content_weight(text: str) -> float:
 
     Example:
         >>> content_weight("strokes"), content_weight("2.5")
-        (3.0, 2.5)
+        (4.0, 2.5)
     """
     if text in CONTENT:
         return CONTENT[text]
