@@ -178,7 +178,7 @@ EXPERIMENT = Experiment(
         styles=1,
         steps=2,
         further=1,
-        crop=64,
+        crop=80,
         photographs=1,
         size=64,
     ),

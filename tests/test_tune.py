@@ -32,7 +32,8 @@ from impasto.lab.tuning.decoder import GraphDecoder
 from impasto.lab.tuning.files import Job, Workshop
 from impasto.lab.tuning.fitting import Tuner
 from impasto.lab.tuning.judge import Judge, Losses
-from impasto.lab.tuning.options import CONTENT, TuneOptions, content_weight
+from impasto.lab.tuning.options import TuneOptions
+from impasto.lab.tuning.prices import CONTENT, content_weight
 from impasto.models import Bundle, find_bundle, open_engine
 from impasto.styles import library
 from impasto.styles.files import load_style, save_style, style_bytes
@@ -257,6 +258,13 @@ def test_settings_out_of_their_range(places: Path) -> None:
 
 
 # --- the fit ---------------------------------------------------------------------------------
+
+
+def test_crops_are_larger_than_the_margin_around_them(judge: Judge) -> None:
+    with pytest.raises(
+        OptionError, match="crop is 32; model 'tiny' takes crops of more than 32 px"
+    ):
+        _ = Tuner(make_tiny(margin=8), judge).crops
 
 
 def test_losses_on_unseen_photographs_fall(judge: Judge, folder: Path, tiny_bundle: Bundle) -> None:

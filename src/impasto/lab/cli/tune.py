@@ -13,6 +13,7 @@ from impasto.cli import completion
 from impasto.cli.lines import say
 from impasto.cli.options import LibraryOption, overwrite_option, progress_bar, without_none
 from impasto.errors import StyleError, one_line
+from impasto.lab.tuning.prices import CONTENT
 
 if TYPE_CHECKING:
     from impasto.lab.tuning.files import Job, Result, Workshop
@@ -35,8 +36,8 @@ def tuning_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="WORD|NUMBER",
                 cls=LibraryOption,
                 reads="lab.tuning.options:TuneOptions:content",
-                shell_complete=completion.one_of("strokes", "balanced", "photograph"),
-                help="Price of content: strokes, balanced or photograph, or a weight.",
+                shell_complete=completion.one_of(*CONTENT),
+                help=f"Price of content: {', '.join(CONTENT)}, or a weight.",
             ),
             click.option(
                 "--steps",
@@ -168,7 +169,8 @@ def options_from(
     *, content: str | None, steps: int | None, seed: int | None, settings: Sequence[str]
 ) -> TuneOptions:
     """The settings of tuning from the options of a command line."""
-    from impasto.lab.tuning.options import TuneOptions, content_weight, read_settings
+    from impasto.lab.tuning.options import TuneOptions, read_settings
+    from impasto.lab.tuning.prices import content_weight
 
     weight = None if content is None else content_weight(content)
     given = without_none(content=weight, steps=steps, seed=seed)

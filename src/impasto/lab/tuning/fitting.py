@@ -14,6 +14,7 @@ from torch import Tensor
 
 from impasto.controls.affine import adain
 from impasto.controls.moments import Moments
+from impasto.errors import OptionError
 from impasto.images.photo import Photo
 from impasto.lab.nets.blocks import reflected
 from impasto.lab.nets.network import align
@@ -64,8 +65,17 @@ class Tuner:
 
     @cached_property
     def crops(self) -> list[Encoded]:
-        """The crops that are learned on."""
-        margin = WIDE * self.bundle.card.margin
+        """The crops that are learned on.
+
+        Raises:
+            OptionError: if they are not larger than the margin around them.
+        """
+        margin, side = WIDE * self.bundle.card.margin, self.judge.options.crop
+        if side <= margin:
+            raise OptionError(
+                f"crop is {side}; model {self.bundle.card.name!r} takes crops of more than "
+                f"{margin} px, the margin around them"
+            )
         return [self._encode(each, margin) for each in self.judge.crops]
 
     @cached_property

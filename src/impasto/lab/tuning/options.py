@@ -1,4 +1,4 @@
-"""Settings of tuning, and the words for the price of content."""
+"""Settings of tuning."""
 
 from __future__ import annotations
 
@@ -8,39 +8,16 @@ from dataclasses import dataclass, fields
 from impasto.errors import OptionError, one_line
 from impasto.lab.losses import CONTENT_LAYER
 from impasto.lab.training.terms import STYLE_TERMS
+from impasto.lab.tuning.prices import CONTENT
 
 STYLE = next(term.weight for term in STYLE_TERMS if term.name == "style")
 """Weight of the style loss beside any of the content loss: that of training's losses."""
-
-CONTENT: dict[str, float] = {"strokes": 4.0, "balanced": 10.0, "photograph": 25.0}
-"""Words for weights of the content loss: how much the photograph counts beside the strokes."""
 
 LEAST_SIDE = 32
 """Smallest side of crops and photographs, in pixels: 4 x 4 places at ``CONTENT_LAYER``."""
 
 CELL = 16
 """A side must be a multiple of this, as the judge's layers and all our models want it."""
-
-
-def content_weight(text: str) -> float:
-    """Parse a weight of the content loss: a word of ``CONTENT`` or a number of 0 or more.
-
-    Raises:
-        OptionError: if it is neither.
-
-    Example:
-        >>> content_weight("strokes"), content_weight("2.5")
-        (4.0, 2.5)
-    """
-    if text in CONTENT:
-        return CONTENT[text]
-    try:
-        return float(text)
-    except ValueError:
-        words = ", ".join(f"{word} ({weight:g})" for word, weight in CONTENT.items())
-        raise OptionError(
-            f"content is {one_line(text)!r}; give {words}, or any number of 0 or more"
-        ) from None
 
 
 @dataclass(frozen=True, kw_only=True)
