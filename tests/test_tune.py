@@ -517,7 +517,7 @@ def test_the_command_writes_files_and_adds_styles(
     (line,) = tune(*words).splitlines()
     assert re.fullmatch(
         r"out\.safetensors: (not better, so kept as it was; )?2 steps at content weight 4: style "
-        r"loss [\d.]+ -> [\d.]+, content loss [\d.]+ -> [\d.]+ on \d photographs of up to \d+ px "
+        r"loss [\d.]+ -> [\d.]+, content loss [\d.]+ -> [\d.]+ on \d photographs? of up to \d+ px "
         r"\(\d+ s\)",
         line,
     )

@@ -6,6 +6,8 @@ import json
 import math
 from dataclasses import asdict, dataclass
 
+from impasto.errors import counted
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tuned:
@@ -45,7 +47,7 @@ class Tuned:
         kept = "" if self.better else "not better, so kept as it was; "
         return (
             f"{kept}{self.steps} steps at content weight {self.content:g}: {losses} on "
-            f"{self.photographs} photographs of up to {self.size} px"
+            f"{counted(self.photographs, 'photograph')} of up to {self.size} px"
         )
 
 

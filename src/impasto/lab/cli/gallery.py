@@ -111,7 +111,7 @@ def gallery(
 def _tell(result: Result, progress: Progress) -> None:
     """A style that is through, and how far all are, in a line."""
     place = f"{progress.done} of {progress.count}"
-    if progress.seconds is not None:
+    if progress.seconds:
         place += f", {_duration(progress.seconds)} left"
     model, name = result.style.model_name, result.job.name
     seconds = "" if result.seconds is None else f" ({result.seconds:.0f} s)"
