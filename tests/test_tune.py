@@ -47,7 +47,7 @@ VGG, PHOTOGRAPHS = (
 )
 PAINTING = SHARED / "data/paintings/gallery/hokusai-great-wave.webp"
 
-QUICK = TuneOptions(steps=4, batch=2, crop=32, crops=4, judged=2, size=64, content=1.0)
+QUICK = TuneOptions(steps=4, batch=2, crop=32, crops=4, judged=2, size=64, content=1.0, rate=0.1)
 TUNED = Tuned(
     better=True,
     content=3.0,
@@ -610,7 +610,7 @@ def test_style_add_mentions_tuning_where_the_lab_is_plugged_in(
     reason="weights and pictures are not beside the checkout",
 )
 def test_quality_gets_nearer_to_a_woodcut() -> None:
-    options = TuneOptions(content=1.0, steps=8, crop=96, crops=8, judged=2, size=128)
+    options = TuneOptions(content=1.0, steps=8, crop=96, crops=8, judged=2, size=128, rate=0.1)
     tuner = Tuner(find_bundle("quality"), Judge([PHOTOGRAPHS], vgg=VGG, options=options))
     photo = read_photo(PAINTING)
     model = stylizer_of(tuner.bundle, tuner.engine)

@@ -45,7 +45,7 @@ class TuneOptions:
     batch: int = 2
     crop: int = 256
     crops: int = 64
-    rate: float = 0.1
+    rate: float = 0.03
     judged: int = 8
     size: int = 512
     seed: int = 0
