@@ -226,7 +226,7 @@ def test_a_smooth_sky_has_no_bands(opened: Opener) -> None:
         moves = np.abs(np.diff(one, axis=0)).max(axis=-1)
         flat = np.lib.stride_tricks.sliding_window_view(moves, (5, 5)).max(axis=(2, 3)) <= 1 / 255
         found = np.abs(np.diff(two, axis=0)).max(axis=-1)[2:-2, 2:-2]
-        assert flat.sum() > 500 and found[flat].max() <= 4 / 255
+        assert flat.sum() > 500 and (found - moves[2:-2, 2:-2])[flat].max() <= 4 / 255
 
 
 @by_name
@@ -452,18 +452,18 @@ ROWS = (
 
 
 @pytest.mark.parametrize(
-    ("flags", "usable", "engine", "wanted"),
+    ("flags", "usable", "engine", "wanted", "smaller"),
     [
-        (ZEN_3, "fp32 int8", "onnxruntime", "fp32"),  # not measured there
-        (ICE_LAKE, "fp32 int8", "onnxruntime", "int8"),
-        (ZEN_4, "fp32 int8", "onnxruntime", "int8"),
-        (SAPPHIRE_RAPIDS, "fp32 int8", "onnxruntime", "int8"),  # it has no bfloat16
-        (ZEN_3, "fp32 int8", "openvino", "int8"),
-        (ICE_LAKE, "fp32 int8", "openvino", "int8"),
-        (ZEN_4, "bf16 fp32 int8", "openvino", "bf16"),  # 1.1: not enough for every model
-        (ZEN_4, "fp32 int8", "openvino", "fp32"),  # measured against bfloat16
-        (SAPPHIRE_RAPIDS, "bf16 fp32 int8", "openvino", "bf16"),
-        (set(), "fp32 int8", "openvino", "fp32"),  # nothing is known
+        (ZEN_3, "fp32 int8", "onnxruntime", "fp32", ""),  # not measured there
+        (ICE_LAKE, "fp32 int8", "onnxruntime", "int8", ""),
+        (ZEN_4, "fp32 int8", "onnxruntime", "int8", ""),
+        (SAPPHIRE_RAPIDS, "fp32 int8", "onnxruntime", "int8", ""),  # it has no bfloat16
+        (ZEN_3, "fp32 int8", "openvino", "int8", ""),
+        (ICE_LAKE, "fp32 int8", "openvino", "int8", ""),
+        (ZEN_4, "bf16 fp32 int8", "openvino", "int8", "bf16"),  # 1.4 and 1.1 times as fast
+        (ZEN_4, "fp32 int8", "openvino", "fp32", ""),  # measured against bfloat16
+        (SAPPHIRE_RAPIDS, "bf16 fp32 int8", "openvino", "bf16", ""),
+        (set(), "fp32 int8", "openvino", "fp32", ""),  # nothing is known
     ],
 )
 def test_fastest_precision(
@@ -473,12 +473,16 @@ def test_fastest_precision(
     usable: str,
     engine: str,
     wanted: str,
+    smaller: str,
 ) -> None:
+    """``wanted`` of a model as large as quality, ``smaller`` of one like fast, if it differs."""
     monkeypatch.setattr(gains, "GAINS", ROWS)
     monkeypatch.setattr(engines, "instructions", lambda: instructions(flags))
     row = next(row for row in ENGINES if row.name == engine)
     found = usable.split()
-    assert fastest_precision(row, made.card, found) == wanted
+    for macs, gains_as_measured in ((12_500_000_000, wanted), (3_100_000_000, smaller or wanted)):
+        card = replace(made.card, macs_512=macs)
+        assert fastest_precision(row, card, found) == gains_as_measured
     assert default_precision(made.card, found) == found[0]
     # Not of a model without such a decoder, or of one that asks for a precision.
     assert fastest_precision(row, make_tiny().card, found) == found[0]

@@ -127,9 +127,11 @@ def measure(page: Any, names: list[str], sizes: list[int]) -> None:
                 if turn > 0:  # the first prepares memory
                     turns[name].append(seconds)
         medians = {name: statistics.median(each) for name, each in turns.items()}
+        least = {name: min(each) for name, each in turns.items()}
         line = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in medians.items())
         for name in names[1:]:
             line += f"; {medians[name] / medians['ours']:.2f} times as fast as {name}"
+            line += f" ({least[name] / least['ours']:.2f} by the quickest turns)"
         print(f"{size:>5} px: {line}")
 
 

@@ -275,7 +275,9 @@ def fastest_precision(row: EngineRow, card: Card, usable: Sequence[str]) -> str:
     if asked or not card.int8 or "int8" not in usable or (first == "bf16" and "amx" in known):
         return first
     measured = find_gain(row.name, known)
-    worth = measured is not None and measured.before == first and measured.gain >= WORTH
+    worth = (
+        measured is not None and measured.before == first and (measured.of(card.macs_512) >= WORTH)
+    )
     return "int8" if worth else first
 
 
