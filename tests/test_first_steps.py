@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -269,7 +268,7 @@ def test_a_bundle_in_the_working_folder_is_named_whole(folder: Path) -> None:
             impasto.load(name)
 
 
-# --- standard output and completion --------------------------------------------------------------
+# --- standard output -----------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
@@ -289,38 +288,3 @@ def test_a_full_disk_behind_standard_output(folder: Path, words: tuple[str, ...]
     line = done.stderr.decode()
     assert done.returncode == 2 and line.count("\n") == 1, line
     assert line.startswith("impasto: standard output: ") and "No space left" in line
-
-
-def complete(shell: str, *words: str) -> list[str]:
-    variables = {"_IMPASTO_COMPLETE": f"{shell}_complete", "COMP_WORDS": " ".join(words)}
-    variables["COMP_CWORD"] = words[-1] if shell == "fish" else str(len(words) - 1)
-    code = (
-        "import sys\nfrom impasto.cli import main\n"
-        "try: main()\nfinally: sys.stderr.write(str('numpy' in sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | variables, capture_output=True, text=True
-    )
-    assert done.stderr == "False", done.stderr  # nothing heavy at every press of the key
-    return done.stdout.split("\n")[:-1]
-
-
-def test_completion_in_bash(folder: Path) -> None:
-    (folder / "kept" / "0123456789abcdef").mkdir(parents=True)
-    (folder / "kept" / "0123456789abcdef" / "munch-mine.safetensors").touch()
-    assert complete("bash", "impasto", "sty") == ["plain,stylize", "plain,style", "plain,styles"]
-    assert complete("bash", "impasto", "ph") == ["file,ph"]
-    assert complete("bash", "impasto", "stylize", "ph") == ["file,ph"]
-    found = complete("bash", "impasto", "stylize", "a.jpg", "-s", "munch-")
-    assert {"plain,munch-mine", "plain,munch-scream"} <= {*found} and found == sorted(found)
-    assert "plain,munch-scream" in complete("bash", "impasto", "stylize", "a.jpg", "munch-s")
-    models = complete("bash", "impasto", "stylize", "a.jpg", "--model", "")
-    assert {"plain,fast", "plain,quality", "plain,tiny.impasto", "plain,holiday/"} <= {*models}
-    assert complete("bash", "impasto", "stylize", "a.jpg", "-o", "pa") == ["file,pa"]
-    assert complete("bash", "impasto", "style", "remove", "munch-m") == ["plain,munch-mine"]
-
-
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_completion_in_other_shells(folder: Path, shell: str) -> None:
-    assert any("munch-scream" in x for x in complete(shell, "impasto", "grid", "a", "-s", "munch"))
-    assert any("file" in each for each in complete(shell, "impasto", "stylize", "ph"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import glob
 import os
@@ -222,6 +221,8 @@ def _missing(name: str) -> str:
         names = os.listdir(folder or ".")  # noqa: PTH208 (Path is slow for many files)
     except OSError:
         names = []
+    import difflib  # of which only a wrong name has a need
+
     near = difflib.get_close_matches(own, names[:_COMPARED], n=1, cutoff=0.75)
     mend = f"did you mean {_line(os.path.join(folder, near[0]))}?" if near else "check the path"  # noqa: PTH118
     return f"{_line(name)}: {kind}; {mend}"

@@ -77,6 +77,10 @@ _COMMANDS = {
         "impasto.cli.models:models",
         "List the models and engines, or describe .impasto files.",
     ),
+    "completion": (
+        "impasto.cli.shells:completion_command",
+        "Print the script with which a shell completes the words of this command.",
+    ),
 }
 
 
@@ -97,6 +101,7 @@ _WORDS = {
     "show": "impasto style show",
     "help": "impasto --help",
     "version": "impasto --version",
+    **dict.fromkeys(("complete", "completions", "autocomplete"), "impasto completion"),
     **{
         name: f"impasto lab {name}"
         for name in (
@@ -129,7 +134,11 @@ class Commands(WordedGroup):
         names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
         lines = {name: line for name, (_, line) in _COMMANDS.items()}
         found += [CompletionItem(name, help=lines.get(name)) for name in names]
-        return found or [CompletionItem(incomplete, type="file")]
+        if found:
+            return found
+        from impasto.cli.completion import pictures_and_films
+
+        return pictures_and_films(ctx, self.params[0], incomplete)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, those of other packages last."""
@@ -246,6 +255,10 @@ def _run(signals: Signals) -> int:
             stream.reconfigure(errors="backslashreplace")  # for names that cannot be encoded
     if not sys.warnoptions:  # libraries' warnings about odd files do not help a user
         warnings.simplefilter("ignore")
+    if "_IMPASTO_COMPLETE" in os.environ:  # a shell asks what a word may be
+        from impasto.cli.shells import register
+
+        register()
     try:
         code: int | None = cli.main(prog_name="impasto", standalone_mode=False)
         sys.stdout.flush()

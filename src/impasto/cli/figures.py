@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from impasto.batch.inputs import STDIO, split_styles
-from impasto.batch.outputs import plan_outputs
 from impasto.cli import completion
 from impasto.cli.lines import describe, say
 from impasto.cli.options import (
@@ -78,7 +77,7 @@ class Figure:
 
 
 @click.command()
-@click.argument("content", metavar="CONTENT", shell_complete=completion.files)
+@click.argument("content", metavar="CONTENT", shell_complete=completion.pictures)
 @click.option(
     "-s",
     "--style",
@@ -123,7 +122,7 @@ def grid(content: str, names: tuple[str, ...], steps: int | None, **options: Any
 
 
 @click.command()
-@click.argument("content", metavar="CONTENT", shell_complete=completion.files)
+@click.argument("content", metavar="CONTENT", shell_complete=completion.pictures)
 @click.option(
     "-s",
     "--style",
@@ -175,6 +174,7 @@ def _draw(
     save: SaveOptions,
     model: ModelOptions,
 ) -> int:
+    from impasto.batch.outputs import plan_outputs
     from impasto.images.writing import write_image
 
     masks: list[Any] = [] if figure.mask is None else [figure.mask]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,6 +60,8 @@ class WordedGroup(click.Group):
         word = name.lower().replace("_", "-")
         if word in self.words:
             return f" Did you mean `{self.words[word]}`?"
+        import difflib  # of which only a wrong word has a need
+
         known = [*self.list_commands(ctx), *self.words]
         near = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
         if not near:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from impasto.batch.inputs import check_there, find_styles, is_pattern
-from impasto.batch.names import style_labels
 from impasto.cli.lines import describe, say
 from impasto.cli.options import FilmModelOptions, options_of, overwrite_option, progress_bar
 from impasto.controls import Controls
@@ -82,7 +81,7 @@ class LiveTask:
         "Camera by its number, an address (rtsp://, http://), or a film, which is played at its "
         "own speed.",
         metavar="N|URL|FILE",
-        complete="file",
+        complete="film",
     )
     style: Sequence[str] = option(
         (),
@@ -228,6 +227,7 @@ def _prepared(
     model: FilmModelOptions,
 ) -> tuple[Stylizer, dict[str, Style | Photo], Controls]:
     """Load the model, and make all that frames need: styles by their labels, and open maps."""
+    from impasto.batch.names import style_labels
     from impasto.batch.run import prepare_styles
     from impasto.painting import Budget
     from impasto.styles.library import trained_names

@@ -15,7 +15,7 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from fractions import Fraction
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar, cast
 import click
 
 from impasto.batch.inputs import STDIO
-from impasto.cli.completion import COMPLETERS
+from impasto.cli.completion import COMPLETERS, Completer, one_of
 from impasto.errors import counted, escaped
 from impasto.images.options import SaveOptions, option
 
@@ -213,10 +213,18 @@ class ModelOptions:
         complete="model",
     )
     engine: str | None = option(
-        None, "Inference engine.", metavar="NAME", shown="the fastest installed"
+        None,
+        "Inference engine.",
+        metavar="NAME",
+        shown="the fastest installed",
+        complete="engine",
     )
     precision: str | None = option(
-        None, "Precision: fp32, bf16 or int8.", metavar="P", shown="the engine's choice"
+        None,
+        "Precision: fp32, bf16 or int8.",
+        metavar="P",
+        shown="the engine's choice",
+        complete="precision",
     )
     threads: int | None = option(None, "Number of threads.", metavar="N", shown="one for each core")
 
@@ -293,14 +301,26 @@ def _option(field: Field[Any]) -> Callable[[C], C]:
         settings.update(cls=LibraryOption, reads=facts["reads"])
     elif default not in (None, (), "") and default is not False:
         text = f"{text}  [default: {default}]"
-    if "complete" in facts or kind in _COMPLETED:
-        settings["shell_complete"] = COMPLETERS[facts.get("complete") or _COMPLETED[kind]]
+    if (completer := _completer(facts, kind)) is not None:
+        settings["shell_complete"] = completer
     flags = [f"--{facts.get('flag', field.name).replace('_', '-')}"]
     if "short" in facts:
         flags.insert(0, facts["short"])
     if not facts.get("required"):
         settings["default"] = None  # not given
     return click.option(*flags, field.name, help=text, **settings)
+
+
+def _completer(facts: Mapping[str, Any], kind: str) -> Completer | None:
+    known: str | tuple[str, ...] = facts.get("complete") or _COMPLETED.get(kind, "")
+    if isinstance(known, tuple):
+        return one_of(*known)
+    if known:
+        return COMPLETERS[known]
+    words = str(facts.get("metavar", "")).split("|")
+    if len(words) > 1 and all(re.fullmatch(r"[a-z0-9-]+", word) for word in words):
+        return one_of(*words)
+    return None
 
 
 _LEAST_BYTES = 1_000_000  # nothing can be painted with less: a unit was forgotten
@@ -327,4 +347,9 @@ _KINDS: dict[str, dict[str, Any]] = {
 }
 
 # What shells complete for a kind, where the field does not say it.
-_COMPLETED = {"Path": "file", "Map": "file", "Sequence[Map]": "file", "float | Map": "file"}
+_COMPLETED = {
+    "Path": "file",
+    "Map": "picture or film",
+    "Sequence[Map]": "picture or film",
+    "float | Map": "picture or film",
+}

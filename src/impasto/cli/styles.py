@@ -76,7 +76,7 @@ class _Add(click.Command):
 
 @style.command(cls=_Add)
 @click.argument("name")
-@click.argument("picture", shell_complete=completion.files)
+@click.argument("picture", shell_complete=completion.style_sources)
 @click.option(
     "--model",
     metavar="NAME|FILE",
@@ -282,7 +282,7 @@ def _print_facts(entry: Entry) -> None:
     help="Draw a contact sheet: the photograph of --on in every style.",
 )
 @click.option(
-    "--on", metavar="PHOTO", shell_complete=completion.files, help="The photograph for --sheet."
+    "--on", metavar="PHOTO", shell_complete=completion.pictures, help="The photograph for --sheet."
 )
 @overwrite_option()
 def styles(model: str | None, sheet: str | None, on: str | None, overwrite: bool) -> int:

@@ -19,20 +19,18 @@ from impasto.batch.inputs import (
     find_styles,
     split_styles,
 )
-from impasto.batch.names import style_labels
-from impasto.batch.outputs import Job, leave_out_results, plan_outputs
 from impasto.cli import FAILED, completion
 from impasto.cli.lines import describe, say
 from impasto.cli.options import ModelOptions, StyleOptions, options_of, progress_bar
 from impasto.controls import Controls
 from impasto.errors import ImpastoError, OptionError, counted, escaped
-from impasto.images.files import look_through
 from impasto.images.options import ReadOptions, SaveOptions, option
 from impasto.painting import Budget
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from impasto.batch.outputs import Job
     from impasto.batch.run import Outcome, Tally
     from impasto.images.photo import Photo
     from impasto.painting import Progress
@@ -210,6 +208,10 @@ def stylize(
     cat street.jpg | impasto stylize - wave.jpg > painted.png
     """
     begin = perf_counter()
+    # Here and not above, since a shell imports this module at every press of the Tab key.
+    from impasto.batch.names import style_labels
+    from impasto.batch.outputs import leave_out_results, plan_outputs
+
     maps: list[Any] = [controls.alpha, *controls.masks]
     files = [
         each if isinstance(each, str) else STDIO for each in maps if not isinstance(each, float)
@@ -278,6 +280,8 @@ def stylize(
         say(f"impasto: {problem}", err=True)
     skipped, wanted = 0, dict.fromkeys(name for mixture in mixtures for name in mixture)
     if task.resume:
+        from impasto.images.files import look_through
+
         jobs = [job for group in outputs.jobs(inputs, mixtures) for job in group]
         skipped = sum(job.done for job in jobs)
         for folder in {job.target.parent for job in jobs if job.target}:
@@ -378,6 +382,8 @@ class _Screen:
             tally: the counts, which are updated.
             label: names of the model and its engine.
         """
+        from impasto.batch.outputs import Job
+
         for event in events:
             if isinstance(event, Job):
                 self._photo = Path(event.photo).name

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from impasto.batch.inputs import STDIO
-from impasto.cli import FAILED
+from impasto.cli import FAILED, completion
 from impasto.cli.lines import say
 from impasto.cli.options import FilmModelOptions, StyleOptions, options_of, progress_bar
 from impasto.controls import Controls
@@ -63,7 +63,10 @@ class FilmTask(StyleOptions):
         0.0, "Seconds for which a style goes over into the next.", metavar="SECONDS"
     )
     timeline: Path | None = option(
-        None, "File of styles and strengths over time (TOML).", metavar="FILE"
+        None,
+        "File of styles and strengths over time (TOML).",
+        metavar="FILE",
+        complete="toml",
     )
     preview: Path | None = option(
         None,
@@ -97,7 +100,7 @@ class FilmTask(StyleOptions):
 
 
 @click.command()
-@click.argument("film", metavar="FILM")
+@click.argument("film", metavar="FILM", shell_complete=completion.films)
 @options_of(
     task=FilmTask,
     video=VideoOptions,

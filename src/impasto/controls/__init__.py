@@ -88,12 +88,14 @@ class Controls:
         "Keep the photograph's colors: cholesky, eigen, monge-kantorovich, coral or luminance; or "
         "take the style's colors and nothing else: only.",
         metavar="NAME",
+        complete=("cholesky", "eigen", "monge-kantorovich", "coral", "luminance", "only"),
     )
     transform: str = option(
         "adain",
         "Feature transform: adain, mean, std, min-max, wct, ost or efdm. All but the first three "
         "are for models that look through VGG.",
         metavar="NAME",
+        complete=("adain", "mean", "std", "min-max", "wct", "ost", "efdm"),
     )
     coarse: float = option(
         1.0,

@@ -3,7 +3,8 @@
 Which files are taken for pictures by their names is said here too, once for all that look into
 folders: batches, styles, training.
 
-What the pixels mean is the business of ``impasto.images.pixels``.
+What the pixels mean is the business of ``impasto.images.pixels``. Pillow is imported when a picture
+is opened, since shells complete names of files by the suffixes in this table.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import BinaryIO
-
-from PIL import Image
+from typing import TYPE_CHECKING, BinaryIO
 
 from impasto.errors import ImageError, one_line
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -331,6 +333,8 @@ def stream_name(stream: BinaryIO) -> str:
 
 
 def _parsed(row: FileFormat, stream: BinaryIO) -> Image.Image:
+    from PIL import Image
+
     module = importlib.import_module(row.module)
     # pillow-heif registers its reader on demand, for the whole process: call it unregistered.
     reader = Image.OPEN[row.name][0] if row.name in Image.OPEN else module.HeifImageFile
@@ -378,6 +382,8 @@ def _layers(stream: BinaryIO) -> int:
 
 def damaged(name: str, kind: str, error: Exception) -> ImageError:
     """The error for a file that a reader trips over."""
+    from PIL import Image
+
     if isinstance(error, Image.DecompressionBombError):
         return ImageError(
             f"{name}: more pixels than Pillow's own limit, which its {kind} reader cannot be told "

@@ -7,11 +7,9 @@ unpacked come under every name.
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import stat
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,6 +193,8 @@ def kind_of_head(head: bytes) -> Kind | None:
 
 
 def _zip(path: Path) -> Kind:
+    import zipfile  # takes longer to load than the rest, and most calls meet no such file
+
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -208,6 +208,8 @@ def _zip(path: Path) -> Kind:
 
 def _safetensors(path: Path, head: bytes, size: int) -> Kind | None:
     """By the length of its header and the offsets in there."""
+    import json
+
     length = int.from_bytes(head[:8], "little")
     if head[8:9] != b"{" or length > 100_000_000:
         return None

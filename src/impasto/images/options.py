@@ -27,8 +27,9 @@ def option(default: Any, help: str, **settings: Any) -> Any:
             (such as ``-o``), ``metavar``, ``required``, ``shown`` (a text for the default, where
             its value says little), ``reads`` (where the default is written, if not here:
             ``module:function:parameter``), ``kind`` (how a text is read, where the field's type
-            does not say it), ``complete`` (what shells complete: "file", "style" or "model"), and
-            ``special`` (the ability that a control needs, such as "paint
+            does not say it), ``complete`` (what shells complete: words, or a name in
+            ``impasto.cli.completion.COMPLETERS``; without it, the words of a ``metavar`` such as
+            "8|16"), and ``special`` (the ability that a control needs, such as "paint
             larger strokes", if only some painters have it).
     """
     return field(default=default, metadata={"help": help, **settings})
@@ -121,6 +122,7 @@ class SaveOptions:
         None,
         "Format of a result for standard output: png, jpeg, webp, avif or tiff.",
         metavar="NAME",
+        complete=("png", "jpeg", "webp", "avif", "tiff"),
         shown="png",
     )
 

@@ -1,18 +1,17 @@
 """Inference engines: the libraries that run a model's graphs.
 
 Every engine offers the same operations (:class:`Engine`); one file an engine, one row a file in
-``ENGINES``. An engine's library is imported only when the engine is opened, with its
-telemetry switched off.
+:data:`impasto.models.engines.ENGINES`. An engine's library is imported only when the engine is
+opened, with its telemetry switched off.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NoReturn, Protocol, TypeAlias
 
 import numpy as np
@@ -22,6 +21,7 @@ from impasto.controls.affine import Affine
 from impasto.controls.moments import Moments
 from impasto.errors import EngineError, OptionError
 from impasto.models.bundle import BUILT_IN_OUTPUTS, Bundle, Card
+from impasto.models.engines import AUTO, ENGINES, EngineRow
 from impasto.models.gains import WORTH, find_gain
 from impasto.models.processor import instructions
 
@@ -105,60 +105,6 @@ class Engine(Protocol):
             EngineError: if the engine fails, as when memory runs out.
         """
         ...
-
-
-@dataclass(frozen=True)
-class EngineRow:
-    """A row of the table of inference engines.
-
-    Attributes:
-        name: as on the command line.
-        module: our module for it, with ``open_graphs(bundle, *, precision, threads) -> Engine`` and
-            ``supported() -> frozenset[str]``, the precisions that this processor supports.
-        imports: the module of its library.
-        pip: the requirement that ``pip install`` takes for it.
-        precisions: those that it offers, most preferred first: the default is the first one that
-            the processor supports.
-        summary: a line for people.
-    """
-
-    name: str
-    module: str
-    imports: str
-    pip: str
-    precisions: tuple[str, ...]
-    summary: str
-
-    @property
-    def installed(self) -> bool:
-        """True if the engine's library is installed; it is not imported for the test."""
-        spec = importlib.util.find_spec(self.imports)
-        # A folder of that name in the working directory counts as a package too, without a file.
-        return spec is not None and spec.origin is not None
-
-
-AUTO = "auto"
-"""Asks for the precision that :func:`fastest_precision` chooses."""
-
-# Most preferred first: the default is the first one that is installed.
-ENGINES: tuple[EngineRow, ...] = (
-    EngineRow(
-        name="openvino",
-        module="impasto.models.openvino",
-        imports="openvino",
-        pip='"impasto[openvino]"',
-        precisions=("bf16", "fp32", "int8"),
-        summary="OpenVINO, the fastest on most processors",
-    ),
-    EngineRow(
-        name="onnxruntime",
-        module="impasto.models.onnxruntime",
-        imports="onnxruntime",
-        pip="onnxruntime",
-        precisions=("fp32", "int8"),
-        summary="ONNX Runtime, always there",
-    ),
-)
 
 
 def open_engine(

@@ -9,7 +9,7 @@ from pathlib import Path
 from impasto.errors import ModelError
 from impasto.images.kinds import refuse_address
 from impasto.models.bundle import SUFFIX, Bundle, read_bundle
-from impasto.models.plugins import find_plugin, plugins
+from impasto.models.plugin import find_plugin, plugins
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ class VideoOptions:
         None,
         "Codec: h264, hevc, av1, vp9, prores or ffv1.",
         metavar="NAME",
+        complete=("h264", "hevc", "av1", "vp9", "prores", "ffv1"),
         shown="h264, and vp9 for .webm",
     )
     crf: float | None = option(

@@ -189,9 +189,14 @@ _JUDGED = (
     help="The model that the others are compared with.",
 )
 @_with(_DRAW)
-@click.option("--engine", help="What runs the models  [default: the best one installed]")
+@click.option(
+    "--engine",
+    shell_complete=completion.engines,
+    help="What runs the models  [default: the best one installed]",
+)
 @click.option(
     "--precision",
+    shell_complete=completion.precisions,
     cls=LibraryOption,
     reads=f"{_PAINTERS}:precision",
     help="Of the models.",

@@ -44,7 +44,7 @@ def _interruptible(command: C) -> C:
 
 
 @click.command()
-@click.argument("config", type=_FILE)
+@click.argument("config", type=_FILE, shell_complete=completion.with_suffix(".toml"))
 @click.option("-o", "--out", type=_FILE, help="Run folder  [default: runs/NAME-OF-CONFIG]")
 @click.option(
     "--vgg",

@@ -29,7 +29,8 @@ from impasto.lab.training.objective import Objective
 from impasto.lab.training.places import run_config
 from impasto.models import find_bundle
 from impasto.models.bundle import Bundle, bundle_file, write_bundle
-from impasto.models.engine import ENGINES, Engine, open_engine
+from impasto.models.engine import Engine, open_engine
+from impasto.models.engines import ENGINES
 
 _BEFORE = "; before that "
 
