@@ -77,6 +77,10 @@ _COMMANDS = {
         "impasto.cli.models:models",
         "List the models and engines, or describe .impasto files.",
     ),
+    "doctor": (
+        "impasto.cli.doctor:doctor",
+        "Look whether everything works, and say what is wrong; for reports of bugs too.",
+    ),
     "completion": (
         "impasto.cli.shells:completion_command",
         "Print the script with which a shell completes the words of this command.",
@@ -101,6 +105,7 @@ _WORDS = {
     "show": "impasto style show",
     "help": "impasto --help",
     "version": "impasto --version",
+    **dict.fromkeys(("check", "diagnose", "debug", "env", "report", "test"), "impasto doctor"),
     **dict.fromkeys(("complete", "completions", "autocomplete"), "impasto completion"),
     **{
         name: f"impasto lab {name}"

@@ -22,6 +22,7 @@ from click.shell_completion import (
 )
 
 from impasto.cli.completion import FILES
+from impasto.cli.lines import say
 
 VARIABLE = "_IMPASTO_COMPLETE"
 """The environment variable in which a script of completion says what it wants."""
@@ -186,7 +187,8 @@ def completion_command(shell: str) -> None:
     eval "$(impasto completion zsh)"       # ~/.zshrc
     impasto completion fish | source       # ~/.config/fish/config.fish
     """
-    click.echo(script(shell), nl=False)
+    for line in script(shell).splitlines():
+        say(line)
 
 
 def _pattern(item: CompletionItem) -> CompletionItem:

@@ -24,6 +24,7 @@ from impasto.models.bundle import BUILT_IN_OUTPUTS, Bundle, Card
 from impasto.models.engines import AUTO, ENGINES, EngineRow
 from impasto.models.gains import WORTH, find_gain
 from impasto.models.processor import instructions
+from impasto.models.providers import mend, providers
 
 Encoded: TypeAlias = tuple[tuple[NDArray[np.float32], ...], tuple[Moments, ...]]
 """An encoder's features, one map (C, h, w) a level, finest first; and their moments."""
@@ -175,10 +176,10 @@ def usable_precisions(row: EngineRow) -> list[str]:
     try:
         opener: Any = importlib.import_module(row.module)
         supported: frozenset[str] = opener.supported()
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:  # of files that two packages have written
         raise EngineError(
             f"engine {row.name!r} is installed but does not start ({error_line(error)}); "
-            f"pip install --force-reinstall {row.pip}"
+            f"{mend(row, providers(row.imports))}"
         ) from error
     return [each for each in row.precisions if each in supported]
 

@@ -16,7 +16,8 @@ class EngineRow:
     Attributes:
         name: as on the command line.
         module: our module for it, with ``open_graphs(bundle, *, precision, threads) -> Engine`` and
-            ``supported() -> frozenset[str]``, the precisions that this processor supports.
+            ``supported() -> frozenset[str]``, the precisions that this processor supports, and
+            ``devices() -> tuple[str, ...]``, what its library can run on, the processor first.
         imports: the module of its library.
         pip: the requirement that ``pip install`` takes for it.
         precisions: those that it offers, most preferred first: the default is the first one that

@@ -18,6 +18,14 @@ def supported() -> frozenset[str]:
     return frozenset({"fp32", "int8"})
 
 
+def devices() -> tuple[str, ...]:
+    """Return what the library can run on here; Impasto uses the first, the processor."""
+    found = [
+        str(each).removesuffix("ExecutionProvider") for each in _library().get_available_providers()
+    ]
+    return tuple(sorted(found, key=lambda name: name != "CPU"))
+
+
 def open_graphs(bundle: Bundle, *, precision: str, threads: int | None) -> Engine:
     """Load all graphs; see :func:`impasto.models.engine.open_engine`."""
     runtime = _library()

@@ -40,6 +40,11 @@ def supported() -> frozenset[str]:
     )
 
 
+def devices() -> tuple[str, ...]:
+    """Return what the library can run on here; Impasto uses the first, the processor."""
+    return tuple(sorted(map(str, _core().available_devices), key=lambda name: name != "CPU"))
+
+
 def open_graphs(bundle: Bundle, *, precision: str, threads: int | None) -> Engine:
     """Compile all graphs; see :func:`impasto.models.engine.open_engine`."""
     core = _core()
