@@ -33,12 +33,14 @@ TEST_READY := .venv-test/ready-$(STAMP)
 # Packages of the page, for its types and its tests; nobody needs them to use Impasto.
 PACKAGES := node_modules/ready-$(shell cksum package-lock.json 2>/dev/null | cut -d ' ' -f 1)
 
-.PHONY: help demo test check packages long fuzz kills soak paper container-check gallery clean python
+.PHONY: help demo test check release-check coverage packages long fuzz kills soak paper container-check gallery clean python
 
 help:
 	@echo "make demo    install the runtime (no PyTorch) into .venv and stylize an example"
 	@echo "make test    install what the tests need into .venv-test; linters, types, tests"
 	@echo "make check   the linters and the types alone"
+	@echo "make release-check   build the two files of a release twice, look at them, install them, paint"
+	@echo "make coverage   all tests once more, and which lines of the package none of them runs"
 	@echo "make fuzz    10,000 damaged pictures of all formats, of which make test reads 2,000"
 	@echo "make long    the tests that take minutes each, which make test leaves out"
 	@echo "make kills   end 40 batches by signals at random moments, and look what is left"
@@ -72,6 +74,15 @@ packages:
 
 test: check
 	.venv-test/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+# Ready to be tagged, or why not; the files are in runs/release/dist.
+release-check: $(TEST_READY)
+	.venv-test/bin/python tools/release_check.py
+
+# By itself, since following every line makes the tests take half as long again.
+coverage: $(TEST_READY) packages
+	.venv-test/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal \
+		--cov --cov-report=term --cov-report=xml:runs/coverage.xml
 
 fuzz: $(TEST_READY)
 	IMPASTO_FUZZ=10000 .venv-test/bin/python -m pytest -q tests/test_mutations.py

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from impasto.video.options import VideoOptions
     from impasto.video.painting import stylize_frames
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 __all__ = [
     "Budget",

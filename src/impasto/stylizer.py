@@ -45,7 +45,8 @@ from impasto.models import (
     find_plugin,
     open_plugin,
 )
-from impasto.models.engine import AUTO, Engine, open_engine
+from impasto.models.engine import Engine, open_engine
+from impasto.models.engines import AUTO
 from impasto.painting import Budget, Content, Painter, Unencoded, Watch
 from impasto.painting.adain import AdaINPainter
 from impasto.painting.builtin import BuiltInPainter
