@@ -167,7 +167,8 @@ def test_any_provider_of_the_library_will_do(tmp_path: Path) -> None:
     engines = {each["name"]: each for each in report["engines"]}
     assert engines["onnxruntime"]["providers"] == ["onnxruntime-gpu 1.30.0"]
     assert engines["openvino"]["trials"] == []
-    assert [each["problem"] for each in engines["onnxruntime"]["trials"]] == ["", ""]
+    problems = [each["problem"] for each in engines["onnxruntime"]["trials"]]
+    assert problems and not any(problems)
     assert not [each for each in report["problems"] if "onnxruntime" in str(each)]
     (needed,) = [each for each in report["packages"] if each["name"] == "onnxruntime"]
     assert needed["version"] == "1.30.0"
