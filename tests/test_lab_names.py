@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +75,17 @@ def test_the_command_without_pytorch(arguments, message):
     assert message in done.stderr and "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == bool(message)
     assert done.returncode == (2 if message else 0)
+
+
+def test_types_of_public_modules_are_strict():
+    settings = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    mypy = settings["tool"]["mypy"]
+    assert mypy["strict"] is True and "exclude" not in mypy
+    loose = {
+        name
+        for override in mypy["overrides"]
+        if override.get("ignore_errors")
+        for name in override["module"]
+    }
+    assert not loose & set(impasto.lab._HOMES.values())
+    assert all(name.startswith("impasto.lab.") and "*" not in name for name in loose)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,7 +180,8 @@ class JudgedAdaIN(JudgedStylizer):
             align_level([change], each, strengths, slice(0, each.shape[1]), slice(0, each.shape[2]))
             for change, each in zip(changes, features, strict=True)
         ]
-        raw = self._decoded(*zip(*aligned, strict=True), look.content)
+        maps = [features for features, _ in aligned], [affine for _, affine in aligned]
+        raw = self._decoded(*maps, look.content)
         seconds = perf_counter() - start
         if not unaligned:
             return Pictures(raw, seconds=seconds)
@@ -405,9 +406,9 @@ def _opened(model: Model, vgg: str | Path, options: PainterOptions) -> Judged:
             method = method.with_settings(options=settings)
         return JudgedMethod(method, model)
     if all(hasattr(model, member) for member in ("label", "check", "way", "paint")):
-        return model
-    name = getattr(model, "name", None)
-    label = name if isinstance(name, str) and name else type(model).__name__
+        return cast(Judged, model)
+    own: object = getattr(model, "name", None)
+    label = own if isinstance(own, str) and own else type(model).__name__
     painter = painter_of(model, label)
     if isinstance(painter, AdaINPainter):
         return JudgedAdaIN(painter, label)
@@ -451,7 +452,7 @@ def same_model(one: Model, other: Model) -> bool:
     Raises:
         ModelError: if there is no such model.
     """
-    if not all(isinstance(each, str | Path) for each in (one, other)):
+    if not (isinstance(one, str | Path) and isinstance(other, str | Path)):
         return one is other
     if any(_method(each) or _run(each) for each in (one, other)):
         return str(one) == str(other)
@@ -459,11 +460,11 @@ def same_model(one: Model, other: Model) -> bool:
     return settings == others and find_bundle(file).fingerprint == find_bundle(another).fingerprint
 
 
-def _run(model: Model) -> bool:
+def _run(model: Model) -> TypeGuard[str | Path]:
     return isinstance(model, str | Path) and is_run(model)
 
 
-def _method(model: str | Path) -> bool:
+def _method(model: Model) -> bool:
     """Return True for the name of a plugged-in painter, with options or without."""
     return isinstance(model, str) and find_plugin(split_settings(model)[0]) is not None
 

@@ -56,7 +56,9 @@ class Exportable(Protocol):
 
     def encode(self, image: Tensor) -> list[Tensor]: ...
 
-    def read(self, style: Tensor, features: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]: ...
+    def read(
+        self, style: Tensor, features: Sequence[Tensor]
+    ) -> Sequence[tuple[Tensor, Tensor]]: ...
 
     def decode(
         self, features: Sequence[Tensor], scales: Sequence[Tensor], shifts: Sequence[Tensor]

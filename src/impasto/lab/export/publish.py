@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import safetensors.torch
 import torch
@@ -190,7 +190,8 @@ def adain_from(vgg: str | Path, decoder: str | Path) -> tuple[AdaINNetwork, Card
     # Deeper layers, if the file has them, are not part of the encoder.
     learned = load_decoder(decoder).eval()
     network = AdaINNetwork(encoder_of(encoder, learned.layer), learned)
-    row, theirs = find_network("adain"), f"that of {Path(vgg).name} and {Path(decoder).name}"
+    row = cast(NetworkRow, find_network("adain"))
+    theirs = f"that of {Path(vgg).name} and {Path(decoder).name}"
     about = weights_metadata(decoder)
     facts = CardFacts(
         name=row.name,

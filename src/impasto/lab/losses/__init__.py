@@ -101,7 +101,7 @@ def _moments(features: Tensor, unbiased: bool) -> tuple[Tensor, Tensor]:
 def _norm(found: Tensor, wanted: Tensor, units: str) -> Tensor:
     """2-norms (N,) of differences, or with units of the mean their roots of mean squares."""
     differences = (found.float() - wanted.float()).flatten(1)
-    norms = torch.linalg.vector_norm(differences, dim=1)
+    norms: Tensor = torch.linalg.vector_norm(differences, dim=1)
     return norms / differences.shape[1] ** 0.5 if units == "mean" else norms
 
 

@@ -22,6 +22,7 @@ from impasto.lab.nets.batchnorm import BatchNorm
 from impasto.lab.nets.blocks import affine, reflected
 from impasto.lab.nets.network import EncoderDecoder
 from impasto.lab.nets.normalization import InstanceNorm
+from impasto.lab.nets.precision import channels_last
 from impasto.lab.nets.state import difference, read_weights, under_prefix
 from impasto.lab.nets.vgg import VGG
 from impasto.lab.training.config import Method, Tables
@@ -125,7 +126,7 @@ def decoder_from(weights: Mapping[str, Tensor]) -> Decoder:
         found = under_prefix(weights, own)
         if not (lacking := difference(own, found)):
             decoder.convolutions.load_state_dict(found)
-            return decoder.to(memory_format=torch.channels_last)
+            return channels_last(decoder)
         differing = differing or lacking
     raise ModelError(f"not a decoder of the pytorch-AdaIN layout: {differing}")
 

@@ -95,7 +95,8 @@ class CIN(nn.Module):
         x = (image - 0.5) * 4
         for down in self.downs:
             x = F.relu(down(x, next(style)))
-        for first, second in self.blocks:
+        for block in self.blocks:
+            first, second = block.children()
             x = x + second(F.relu(first(x, next(style))), next(style))
         for up in self.ups:
             x = F.relu(up(F.interpolate(x, scale_factor=2, mode="nearest"), next(style)))

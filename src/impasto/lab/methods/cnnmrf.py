@@ -95,15 +95,14 @@ def paint(task: Task, options: CNNMRF, vgg: VGG, run: Run) -> Tensor:
     for times in reversed(range(scales)):
         size = halved(full, times, multiple=MULTIPLE)
         steps = each + (rest if times == 0 else 0)
-        stages.append(
-            Stage(
-                size,
-                steps,
-                lambda notes, size=size, times=times: _objective(
-                    task, options, vgg, size, times, notes
-                ),
-            )
-        )
+
+        # The defaults bind what differs from stage to stage.
+        def prepare(
+            notes: dict[str, Tensor], size: tuple[int, int] = size, times: int = times
+        ) -> Objective:
+            return _objective(task, options, vgg, size, times, notes)
+
+        stages.append(Stage(size, steps, prepare))
     return descend(
         first_picture(task, options.start, options.seed),
         stages,

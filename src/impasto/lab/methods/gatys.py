@@ -98,14 +98,14 @@ def paint(task: Task, options: Gatys, vgg: VGG, run: Run) -> Tensor:
     for times in reversed(range(options.scales)):
         size = halved(full, times, multiple=MULTIPLE)
         steps = each + (rest if times == 0 else 0)
-        # The default binds what differs from stage to stage.
-        stages.append(
-            Stage(
-                size,
-                steps,
-                lambda _, size=size, times=times: _objective(task, options, vgg, size, times),
-            )
-        )
+
+        # The defaults bind what differs from stage to stage.
+        def prepare(
+            _: dict[str, Tensor], size: tuple[int, int] = size, times: int = times
+        ) -> Objective:
+            return _objective(task, options, vgg, size, times)
+
+        stages.append(Stage(size, steps, prepare))
     return descend(
         first_picture(task, options.start, options.seed),
         stages,

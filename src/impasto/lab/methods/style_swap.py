@@ -21,6 +21,7 @@ from impasto.errors import ModelError, OptionError
 from impasto.lab.losses import content_loss, total_variation
 from impasto.lab.losses.patches import Bank, style_swap
 from impasto.lab.nets.blocks import reflecting
+from impasto.lab.nets.precision import channels_last
 from impasto.lab.nets.state import difference, read_weights, under_prefix, weights_metadata
 from impasto.lab.nets.vgg import VGG
 from impasto.lab.optimize.descent import Objective, Stage, descend, to_array
@@ -142,7 +143,7 @@ def load_inverse(path: str | Path, vgg: VGG) -> Inverse:
         )
     net.convolutions.load_state_dict(weights)
     like = vgg.preprocess.weight
-    return net.to(like.device, like.dtype, memory_format=torch.channels_last).requires_grad_(False)
+    return channels_last(net.to(like.device, like.dtype)).requires_grad_(False)
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def swapped(task: Task, options: StyleSwap, vgg: VGG, watch: Stopwatch | None = 
     content = features.float()
     size = (content.shape[2], content.shape[3])
     amounts = task.amounts if task.amounts.ndim == 1 else resized(task.amounts, size)
-    target = content.clone()
+    target: Tensor = content.clone()
     for style, opacity, amount in zip(task.styles, task.opacities, amounts, strict=True):
         if float(amount.max()) <= 0:
             continue
@@ -254,7 +255,7 @@ def _decoded(task: Task, options: StyleSwap, vgg: VGG, run: Run) -> Tensor:
 def decoded(target: Tensor, net: Inverse, watch: Stopwatch | None = None) -> Tensor:
     """The picture (1, 3, H, W), not clipped, of features by an inverse network."""
     with (watch or Stopwatch()).timing("decode"):
-        like = net.convolutions[INVERSE[0][0]].weight
+        like = net.convolutions[INVERSE[0][0]].get_parameter("weight")
         picture: Tensor = net(target.to(like.dtype, memory_format=torch.channels_last)).float()
     return picture
 

@@ -147,7 +147,8 @@ class StyleBank(nn.Module):
         if len(kernels) == 1:
             return rest + F.conv2d(around, kernels[0])
         found = F.conv2d(around.flatten(0, 1)[None], kernels.flatten(0, 1), groups=n)
-        return rest + found.unflatten(1, (n, channels))[0]
+        sorted_out: Tensor = found.unflatten(1, (n, channels))[0]
+        return rest + sorted_out
 
     def _side_by_side(self, features: Tensor, weights: Tensor) -> Tensor:
         """Fusion by regions: each bank sees its own region, in one convolution over all of them."""

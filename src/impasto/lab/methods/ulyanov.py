@@ -69,7 +69,7 @@ class Ulyanov(nn.Module):
         self.head = nn.Conv2d(width * shape.scales, 3, 1)
         with torch.no_grad():  # starts from a gray picture
             self.head.weight.mul_(0.1)
-            self.head.bias.fill_(0.5)
+            nn.init.constant_(self.head.get_parameter("bias"), 0.5)
 
     @property
     def multiple(self) -> int:
@@ -87,9 +87,9 @@ class Ulyanov(nn.Module):
         for _ in range(self.shape.scales - 1):
             pictures.append(F.avg_pool2d(pictures[-1], 2))
         x = self.inputs[0](self._with_noise(pictures[-1]))
-        for i, picture in enumerate(reversed(pictures[:-1])):
+        for i, larger in enumerate(reversed(pictures[:-1])):
             x = F.interpolate(x, scale_factor=2, mode="nearest")
-            finer = self.inputs[i + 1](self._with_noise(picture))
+            finer = self.inputs[i + 1](self._with_noise(larger))
             x = self.joints[i](torch.cat([self.fine[i](finer), self.coarse[i](x)], dim=1))
         picture: Tensor = self.head(x)
         return picture

@@ -216,8 +216,8 @@ def reestimate(network: nn.Module, batches: Iterable[Tensor]) -> None:
             hook.remove()
         for module, mode in modes.items():
             module.training = mode
-        for layer, values in zip(layers, saved, strict=True):  # what the steps did to them
-            for name, value in layer.named_buffers():
+        for each, values in zip(layers, saved, strict=True):  # what the steps did to them
+            for name, value in each.named_buffers():
                 value.copy_(values[name])
     if len(gathered) < len(layers):
         raise OptionError("no batch went through the network; give at least one")

@@ -186,7 +186,8 @@ def whiten(x: Tensor, eps: float = EPS) -> Tensor:
     variances, directions = torch.linalg.eigh(covariance)
     scales = (variances.clamp(min=0) + eps).rsqrt()
     root = directions * scales[:, None] @ directions.mT
-    return (root @ points).reshape(x.shape).to(x.dtype)
+    white: Tensor = (root @ points).reshape(x.shape).to(x.dtype)
+    return white
 
 
 def adain(content: Tensor, style: Tensor, *, eps: float = EPS, unbiased: bool = False) -> Tensor:

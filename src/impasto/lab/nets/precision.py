@@ -1,10 +1,14 @@
-"""Detection of bfloat16: does a device compute in it by instructions of its own?"""
+"""Precision and layout of networks in memory, as devices are quickest with them."""
 
 from __future__ import annotations
 
 import functools
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
+
+M = TypeVar("M", bound=nn.Module)
 
 
 @functools.cache
@@ -15,7 +19,17 @@ def has_bf16(device: torch.device) -> bool:
     as in float32 on one that has AVX2 alone.
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return False
+
+
+def channels_last(module: M) -> M:
+    """Lay a module's weights out with the channels last, and return it.
+
+    AMX and AVX-512 convolutions want that: in bfloat16 they are about 10 times as fast so.
+    """
+    loose: Any = module  # the types of PyTorch do not know this argument
+    loose.to(memory_format=torch.channels_last)
+    return module

@@ -7,7 +7,7 @@ and padding, and mixing them up is the best known way to make training go gray.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from impasto.errors import ModelError, OptionError
 from impasto.lab.nets.blocks import reflected
+from impasto.lab.nets.precision import channels_last
 from impasto.lab.nets.state import read_weights
 
 CONVOLUTIONS: tuple[tuple[str, int, int], ...] = (
@@ -31,7 +32,7 @@ CONVOLUTIONS: tuple[tuple[str, int, int], ...] = (
 """Of VGG-19: name, input channels, output channels. A 2x2 max pooling stands before each convN_1,
 N > 1. VGG-16 has no convN_4."""
 
-POOLINGS = {"max": F.max_pool2d, "average": F.avg_pool2d}
+POOLINGS: dict[str, Any] = {"max": F.max_pool2d, "average": F.avg_pool2d}
 
 
 @dataclass(frozen=True)
@@ -155,12 +156,13 @@ class VGG(nn.Module):
         if unknown := wanted - set(self.layers):
             raise ModelError(f"no layer {sorted(unknown)[0]!r}; this VGG has {self.layers}")
         features: dict[str, Tensor] = {}
+        pool: Callable[[Tensor, int], Tensor] = POOLINGS[pooling]
         # AMX and AVX-512 convolutions want the channels last: about 10 times faster in bfloat16.
         x = image.to(self.preprocess.weight.dtype, memory_format=torch.channels_last)
         x = self.preprocess(x)
         for name, convolution in self.convolutions.items():
             if name.endswith("_1") and name != "conv1_1":
-                x = POOLINGS[pooling](x, 2)
+                x = pool(x, 2)
             x = reflected(x) if self.layout.padding == "reflect" else F.pad(x, (1, 1, 1, 1))
             x = F.relu(convolution(x), inplace=True)
             layer = name.replace("conv", "relu")
@@ -250,7 +252,8 @@ def normalized(vgg: VGG, pictures: Iterable[Tensor]) -> dict[str, Tensor]:
     layout = next(
         row for row in LAYOUTS if row.matrix is None and row.network == vgg.layout.network
     )
-    table = {"0.weight": vgg.preprocess.weight, "0.bias": vgg.preprocess.bias}
+    preprocess: Any = vgg.preprocess  # whose bias is there
+    table: dict[str, Tensor] = {"0.weight": preprocess.weight, "0.bias": preprocess.bias}
     convolutions: Iterable[Any] = vgg.convolutions.values()
     for key, convolution in zip(layout.keys, convolutions, strict=False):
         table |= {f"{key}.weight": convolution.weight, f"{key}.bias": convolution.bias}
@@ -283,7 +286,5 @@ def normalized(vgg: VGG, pictures: Iterable[Tensor]) -> dict[str, Tensor]:
 def _frozen_convolution(weight: Tensor, bias: Tensor) -> nn.Conv2d:
     outputs, inputs, height, width = weight.shape
     convolution = nn.Conv2d(inputs, outputs, (height, width))
-    with torch.no_grad():
-        convolution.weight.copy_(weight)
-        convolution.bias.copy_(bias)
-    return convolution.to(memory_format=torch.channels_last).requires_grad_(False)
+    convolution.load_state_dict({"weight": weight, "bias": bias})
+    return channels_last(convolution).requires_grad_(False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from impasto.lab.data.sources import SMALLEST, find_sources, read
 from impasto.lab.losses import gram
 from impasto.lab.nets.vgg import VGG
 from impasto.lab.optimize.method import check_layers
-from impasto.lab.training.config import TrainConfig
+from impasto.lab.training.config import BuiltInMethod, GramLoss, StyleBankMethod, TrainConfig
 from impasto.lab.training.objective import measured_terms, weighted
 from impasto.lab.training.optimizers import precision
 from impasto.lab.training.terms import BuiltInPainted, measure
@@ -63,7 +63,7 @@ def read_styles(config: TrainConfig) -> tuple[StylePicture, ...]:
             what, reason = left_out[0] if left_out else (file, "has no picture")
             raise ImageError(f"{what}: {reason}; a style of a network is one picture file")
         for source in sources:
-            picture = read(source, shorter=config.method.style_side, smallest=SMALLEST)
+            picture = read(source, shorter=_method(config).style_side, smallest=SMALLEST)
             if isinstance(picture, str):
                 raise ImageError(f"{source.path}: cannot be a style: {picture}")
             found.append(StylePicture(named or source.path.stem, picture, share / len(sources)))
@@ -143,10 +143,9 @@ class BuiltInObjective:
         [0, 1] for each style that is learned; ``held``: how many the network has before them, which
         are never drawn."""
         self.config, self.vgg = config, vgg
-        self.factors = config.loss.style_layers or dict.fromkeys(layers.style, 1.0)
-        self.layers = layers = Layers(
-            config.loss.content_layer or layers.content, tuple(self.factors)
-        )
+        loss = cast(GramLoss, config.loss)
+        self.factors = loss.style_layers or dict.fromkeys(layers.style, 1.0)
+        self.layers = layers = Layers(loss.content_layer or layers.content, tuple(self.factors))
         check_layers({layers.content: 1.0, **self.factors}, vgg, "layer")
         with torch.no_grad():
             seen = [vgg(picture, layers.style) for picture in pictures]
@@ -154,7 +153,7 @@ class BuiltInObjective:
                 layer: torch.cat([gram(each[layer]) for each in seen]) for layer in layers.style
             }
         self.held, self.styles = held, held + len(pictures)
-        self.volumes = even_volumes(self.wanted, config.method.even_styles)
+        self.volumes = even_volumes(self.wanted, _method(config).even_styles)
         self.measured = measured_terms(config)
 
     @torch.no_grad()
@@ -242,7 +241,7 @@ class TwoBranches(BuiltInObjective):
 
     def at(self, step: int) -> TwoBranches:
         """This objective, turned to the branch of a step, counted from 0."""
-        every = self.config.method.banks_every
+        every = cast(StyleBankMethod, self.config.method).banks_every
         # New banks are learned with encoder and decoder fixed: there is one branch then.
         self.reconstructs = not self.config.add_styles and step % (every + 1) == every
         return self
@@ -266,7 +265,8 @@ class TwoBranches(BuiltInObjective):
         if not self.reconstructs:
             self.norm = float(norm)
         elif norm > 0:
-            torch._foreach_mul_(shared, self.config.method.balance * self.norm / float(norm))
+            balance = cast(StyleBankMethod, self.config.method).balance
+            torch._foreach_mul_(shared, balance * self.norm / float(norm))
 
     def state(self) -> dict[str, Any]:
         """``||gK||`` of the last step with the banks."""
@@ -348,3 +348,8 @@ def spread_styles(
             more = earlier.mean(0, keepdim=True).expand(len(parameter) - held, *earlier.shape[1:])
             found[name] = torch.cat([earlier, more])
     return found
+
+
+def _method(config: TrainConfig) -> BuiltInMethod:
+    """The table of the method, which that of a network with built-in styles is."""
+    return cast(BuiltInMethod, config.method)

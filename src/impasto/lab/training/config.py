@@ -392,6 +392,9 @@ def built_in_tables(
     return Tables(GRAM_TERMS, Data, GramLoss, optimizer, method, title, (logged,) if logged else ())
 
 
+_LEFT_OUT: Any = None  # filled in when a config is made
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """One stage of training: fields of the run itself, and four tables of further ones."""
@@ -402,10 +405,10 @@ class TrainConfig:
     vgg: str
     """File of the normalised VGG-19: the judge of content and style."""
     data: Data
-    loss: Loss | None = None
-    """None: every term with the weight of its row."""
-    optimizer: Optimizer | None = None
-    method: Method | None = None
+    loss: Loss = _LEFT_OUT
+    """Left out: every term with the weight of its row."""
+    optimizer: Optimizer = _LEFT_OUT
+    method: Method = _LEFT_OUT
     """In TOML under the name of the method: ``[johnson]``, ``[stylebank]``, ..."""
 
     start: str = ""
@@ -681,7 +684,9 @@ def _fits(value: object, kind: str) -> bool:
         return isinstance(value, dict) and all(_fits(share, "float") for share in value.values())
     if kind == "bool" or isinstance(value, bool):
         return kind == "bool" and isinstance(value, bool)
-    types = {"str": str, "int": int, "float": (int, float)}
+    types: dict[str, type | tuple[type, ...]] = {
+        "str": str, "int": int, "float": (int, float)
+    }  # fmt: skip
     return isinstance(value, types[kind])
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from impasto.errors import OptionError
 from impasto.images.photo import Photo, Picture, read_photo
+from impasto.lab.nets.precision import channels_last
 from impasto.lab.nets.vgg import load_vgg
 from impasto.lab.training.checkpoints import CHECKPOINT, start_from
 from impasto.lab.training.networks import BuiltInRow, find_network
@@ -102,7 +103,7 @@ def open_run(folder: str | Path, *, vgg: str | Path | None = None) -> RunPainter
     stages = start_from(learned, folder / CHECKPOINT)
     half = in_bf16(config, torch.device("cpu"))
     judge = load_vgg(config.vgg).to(torch.bfloat16 if half else torch.float32)
-    learned.eval().to(memory_format=torch.channels_last).requires_grad_(False)
+    channels_last(learned.eval()).requires_grad_(False)
     objective = row.objective(config, judge, paint=row.painted, features=row.layer(config.method))
     with (folder / CHECKPOINT).open("rb") as file:
         identity = hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -62,7 +62,7 @@ class Compact(nn.Module):
         # A small last convolution starts from a mid-gray picture instead of loud noise.
         with torch.no_grad():
             self.head.weight.mul_(0.1)
-            self.head.bias.fill_(0.5)
+            nn.init.constant_(self.head.get_parameter("bias"), 0.5)
 
     @property
     def levels(self) -> tuple[Level, ...]:
