@@ -79,7 +79,7 @@ test: check
 release-check: $(TEST_READY)
 	.venv-test/bin/python tools/release_check.py
 
-# By itself, since following every line makes the tests take half as long again.
+# By itself, since following every line makes the tests take 1.4 times as long.
 coverage: $(TEST_READY) packages
 	.venv-test/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal \
 		--cov --cov-report=term --cov-report=xml:runs/coverage.xml
