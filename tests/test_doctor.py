@@ -380,7 +380,7 @@ def test_other_packages_add_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_facts_of_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
-    from impasto.lab.facts import facts
+    from impasto.lab.optimize.facts import facts
 
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -393,4 +393,4 @@ def test_facts_of_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (problem,) = facts().problems
     assert "~/gone.pth" in problem.what and "IMPASTO_VGG" in problem.mend
     plugged = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
-    assert plugged[doctor.GROUP] == {"lab": "impasto.lab.facts:facts [lab]"}
+    assert plugged[doctor.GROUP] == {"lab": "impasto.lab.optimize.facts:facts [lab]"}

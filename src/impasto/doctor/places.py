@@ -41,7 +41,7 @@ def examine_models() -> tuple[tuple[ModelFacts, ...], list[Problem]]:
 
 
 def examine_styles() -> tuple[StyleFacts, list[Problem]]:
-    """How many named styles there are, and those that cannot be used."""
+    """The number of named styles, and those that cannot be used."""
     try:
         from impasto.styles.library import list_styles
 
@@ -115,7 +115,7 @@ def _temporary() -> Path:
 
 
 def _state(path: Path) -> str:
-    """What can be done with a folder: the nearest one that is there decides, if it is not."""
+    """The state of a folder: the nearest one that is there decides, if it is not."""
     there = path
     while not there.exists() and there != there.parent:
         there = there.parent

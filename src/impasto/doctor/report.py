@@ -23,7 +23,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Facts:
-    """What another package tells of itself.
+    """Facts that another package tells of itself.
 
     Attributes:
         lines: for people.
