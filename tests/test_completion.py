@@ -101,8 +101,11 @@ def complete(*words: str, shell: str = "bash") -> list[str]:
         ("stylize a.jpg --transform w", ["plain,wct"]),
         ("stylize a.jpg --behavior a", ["plain,authors"]),
         ("stylize a.jpg --engine onnxr", ["plain,onnxruntime"]),
-        ("stylize a.jpg --precision ", ["plain,bf16", "plain,fp32", "plain,int8"]),
-        ("stylize a.jpg --engine onnxruntime --precision ", ["plain,fp32", "plain,int8"]),
+        ("stylize a.jpg --precision ", ["plain,bf16", "plain,fp32", "plain,int8", "plain,auto"]),
+        (
+            "stylize a.jpg --engine onnxruntime --precision ",
+            ["plain,fp32", "plain,int8", "plain,auto"],
+        ),
         ("stylize a.jpg --model q", ["plain,quality"]),
         ("stylize a.jpg --model ti", ["path,tiny.impasto"]),
         ("models ti", ["path,tiny.impasto"]),

@@ -258,6 +258,7 @@ class FilmModelOptions(ModelOptions):
         "auto",
         "Precision: fp32, bf16, int8, or auto, the fastest as measured.",
         metavar="P",
+        complete="precision",
     )
 
 

@@ -73,7 +73,8 @@ class GraphDecoder:
                 known[f"{kind}_{i}"] = each
         for operation, inputs, output, values in self._steps:
             known[output] = operation([known[each] if each else None for each in inputs], values)
-        return known[self._output]
+        picture: Tensor = known[self._output]
+        return picture
 
 
 def _tensor(array: Any, device: torch.device | str) -> Tensor:

@@ -182,9 +182,7 @@ class Tuner:
                 watch(step + 1, options.steps)
         with torch.no_grad():
             levels = _moments(means, stds, shifts, growths)
-        made = tuple(
-            Moments(*(each.flatten().double().cpu().numpy() for each in pair)) for pair in levels
-        )
+        made = tuple(Moments(mean=_numbers(mean), std=_numbers(std)) for mean, std in levels)
         if not all(np.isfinite([level.mean, level.std]).all() for level in made):
             return tuple(start)  # diverged, as with a learning rate of 100
         return made
@@ -230,3 +228,8 @@ def _moments(
         (mean + std * shift, std * growth.exp())
         for mean, std, shift, growth in zip(means, stds, shifts, growths, strict=True)
     ]
+
+
+def _numbers(values: Tensor) -> NDArray[np.float64]:
+    numbers: NDArray[np.float64] = values.flatten().double().cpu().numpy()
+    return numbers

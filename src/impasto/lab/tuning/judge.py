@@ -224,7 +224,7 @@ def _square(picture: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
 def _moments(features: Tensor, opacity: Tensor | None) -> tuple[Tensor, Tensor]:
     counts = torch.ones_like(features[:, :1])
     if opacity is not None:
-        counts = F.adaptive_avg_pool2d(opacity, list(features.shape[2:]))
+        counts = F.adaptive_avg_pool2d(opacity, (features.shape[2], features.shape[3]))
     weights = counts / counts.sum(dim=(2, 3), keepdim=True).clamp(min=1e-12)
     mean = (features * weights).sum(dim=(2, 3), keepdim=True)
     variance = ((features - mean).square() * weights).sum(dim=(2, 3), keepdim=True)
