@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from impasto.batch.figures import grid, strip
     from impasto.controls import Controls
     from impasto.errors import (
+        DatasetError,
         EngineError,
         ImageError,
         ImpastoError,
@@ -44,6 +45,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Budget",
     "Controls",
+    "DatasetError",
     "EngineError",
     "ImageError",
     "ImpastoError",
@@ -74,6 +76,7 @@ _HOMES = {
     "impasto.batch.figures": ("grid", "strip"),
     "impasto.controls": ("Controls",),
     "impasto.errors": (
+        "DatasetError",
         "EngineError",
         "ImageError",
         "ImpastoError",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 
 __all__ = [
+    "DatasetError",
     "EngineError",
     "ImageError",
     "ImpastoError",
@@ -67,6 +68,10 @@ class VideoError(ImpastoError):
 
 class WebError(ImpastoError):
     """A page that cannot be served."""
+
+
+class DatasetError(ImpastoError):
+    """A data set that cannot be read, made or checked."""
 
 
 class OptionError(ImpastoError, ValueError):

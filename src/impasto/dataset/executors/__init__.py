@@ -1,0 +1,103 @@
+"""Executors: who works at a data set. One file each, one row a file in ``EXECUTORS``.
+
+An executor (:class:`impasto.dataset.work.Executor`) starts workers from one specification, gives
+chunks to them, and answers. What is common is here: the loop that keeps all of them busy, gives
+the chunk of a worker that died to another one, and bars a picture that has ended two workers
+(:mod:`impasto.dataset.executors.loop`); and what runs in each worker's process
+(:mod:`impasto.dataset.executors.attending`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from impasto.dataset.work import Executor, WorkerSpec
+from impasto.errors import DatasetError, OptionError
+
+__all__ = ["EXECUTORS", "ExecutorRow", "open_executor"]
+
+
+@dataclass(frozen=True)
+class ExecutorRow:
+    """A row of the table of executors.
+
+    Attributes:
+        name: as on the command line.
+        module: our module for it, with ``open_executor(spec, *, workers, marks, address) ->
+            Executor``.
+        imports: the module of its library; "" for none.
+        pip: the requirement that ``pip install`` takes for it; "" for none.
+        summary: a line for people.
+        addressed: whether it takes an address.
+    """
+
+    name: str
+    module: str
+    imports: str
+    pip: str
+    summary: str
+    addressed: bool = False
+
+
+EXECUTORS: tuple[ExecutorRow, ...] = (
+    ExecutorRow(
+        name="local",
+        module="impasto.dataset.executors.local",
+        imports="",
+        pip="",
+        summary="processes on this machine",
+    ),
+)
+
+
+def open_executor(
+    name: str, spec: WorkerSpec, *, workers: int | None, marks: Path, address: str | None = None
+) -> Executor:
+    """Make an executor; its workers may be started later, when there are chunks.
+
+    Args:
+        name: a name in ``EXECUTORS``.
+        spec: what its workers are made of.
+        workers: how many, 1 or more; None: one for each core that there is.
+        marks: the folder of :mod:`impasto.dataset.executors.attending`, which all workers and the
+            driver see.
+        address: of a cluster, for executors that take one.
+
+    Raises:
+        OptionError: if there is none of that name, or a number or the address is wrong.
+        DatasetError: if its library is not installed.
+
+    Example:
+        >>> executor = open_executor("local", spec, workers=2, marks=marks)   # doctest: +SKIP
+    """
+    row = find_executor(name)
+    if workers is not None and workers < 1:
+        raise OptionError(f"workers must be a whole number of 1 or more, not {workers}")
+    if address is not None and not row.addressed:
+        raise OptionError(f"executor {row.name!r} works on this machine: leave address out")
+    if row.imports and importlib.util.find_spec(row.imports) is None:
+        raise DatasetError(f"executor {row.name!r} is not installed; pip install {row.pip}")
+    opener: Any = importlib.import_module(row.module)
+    executor: Executor = opener.open_executor(spec, workers=workers, marks=marks, address=address)
+    return executor
+
+
+def find_executor(name: str) -> ExecutorRow:
+    """Return the row of an executor.
+
+    Raises:
+        OptionError: if there is none of that name.
+
+    Example:
+        >>> find_executor("local").summary
+        'processes on this machine'
+    """
+    for row in EXECUTORS:
+        if row.name == name:
+            return row
+    names = " or ".join(row.name for row in EXECUTORS)
+    raise OptionError(f"there is no executor {name!r}; choose {names}")

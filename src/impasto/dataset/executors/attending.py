@@ -1,0 +1,68 @@
+"""Work at a chunk in a worker's process, whatever has started it; and its mark.
+
+Before a worker touches a picture it writes the picture's name into a small file, the mark of its
+chunk. If it dies, the mark says at which picture. A mark need not survive a power cut, so it is not
+synced, and costs some microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from impasto.dataset.work import Answer, Chunk, Worker
+from impasto.errors import ImpastoError, one_line
+
+
+def attend(worker: Worker, chunk: Chunk, marks: Path) -> Answer:
+    """Have a worker do a chunk, under its mark.
+
+    Args:
+        worker: opened in this process.
+        chunk: the jobs.
+        marks: the folder of the marks.
+
+    Returns:
+        The outcomes, or the error that ends the run.
+
+    Example:
+        >>> attend(spec.open(), chunk, marks).outcomes                       # doctest: +SKIP
+    """
+    try:
+        with _mark(marks, chunk) as begin:
+            return Answer(chunk, tuple(worker.work(chunk, begin)))
+    except (ImpastoError, OSError) as error:
+        return Answer(chunk, fatal=one_line(error))
+
+
+def marked(marks: Path, chunk: Chunk) -> str:
+    """Return the name of the picture at which the worker of a chunk was, "" before the first.
+
+    Example:
+        >>> marked(Path("marks"), Chunk(0, ()))
+        ''
+    """
+    try:
+        return _file(marks, chunk).read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return ""
+
+
+@contextmanager
+def _mark(marks: Path, chunk: Chunk) -> Iterator[Callable[[str], None]]:
+    path = _file(marks, chunk)
+    with path.open("wb", buffering=0) as file:
+
+        def begin(name: str) -> None:
+            file.truncate(0)
+            file.seek(0)
+            file.write(name.encode("utf-8", "surrogateescape"))
+
+        yield begin
+    with suppress(OSError):
+        path.unlink()
+
+
+def _file(marks: Path, chunk: Chunk) -> Path:
+    return marks / f"{chunk.number}.mark"
