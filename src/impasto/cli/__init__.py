@@ -45,6 +45,10 @@ _COMMANDS = {
         "impasto.cli.video:video",
         "Paint a film in the style of a picture, with its sound, its times and its colors.",
     ),
+    "dataset": (
+        "impasto.cli.dataset:dataset",
+        "Paint a data set: every picture in a style of its own, labels kept.",
+    ),
     "live": (
         "impasto.cli.live:live",
         "Paint a camera as it runs, on a page in the browser.",

@@ -343,6 +343,7 @@ _KINDS: dict[str, dict[str, Any]] = {
     "Sequence[Map]": {"type": file_or_stdin, "multiple": True},
     "float | Map": {"type": number_or_file},
     "bytes": {"type": byte_count},
+    "two numbers": {"type": float, "nargs": 2},
     "time": {"type": seconds},
     "rate": {"type": frame_rate},
 }

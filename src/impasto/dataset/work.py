@@ -15,7 +15,8 @@ PAINT, COPY, SHARD, STYLE = "paint", "copy", "shard", "style"
 a style that is to be read."""
 
 DONE, COPIED, FAILED, SKIPPED = "done", "copied", "failed", "skipped"
-"""States of results. Failed is what cannot be read or written; skipped, what ended its worker."""
+"""States of results. Failed is what cannot be read or written; skipped, what ended its worker.
+A tar file as a whole has the state :data:`SHARD`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +26,13 @@ class Job:
     Attributes:
         name: relative to the source, with ``/``.
         kind: :data:`PAINT`, :data:`COPY`, :data:`SHARD` or :data:`STYLE`.
+        beside: of a picture that goes into a tar file: the names of files in its folder that go
+            with it, such as a text of the same name.
     """
 
     name: str
     kind: str = PAINT
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class Outcome:
 
     Attributes:
         source: relative to the source, with ``/``; of a member of a shard ``SHARD/MEMBER``.
-        status: :data:`DONE`, :data:`COPIED`, :data:`FAILED` or :data:`SKIPPED`.
+        status: :data:`DONE`, :data:`COPIED`, :data:`SHARD`, :data:`FAILED` or :data:`SKIPPED`.
         result: relative to the data set that is made, in the same way; "" for none.
         copy: which of the pictures that are made of one source it is, from 0.
         style: the name of its style.

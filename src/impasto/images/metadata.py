@@ -92,6 +92,18 @@ class Metadata:
         exif = parse_exif(self.exif).turned().tobytes() if self.exif else b""
         return replace(self, exif=exif, dpi=self.dpi and self.dpi[::-1])
 
+    def stored(self, orientation: int) -> Metadata:
+        """The same for pixels that lie as the photograph's did, and shall be turned by viewers.
+
+        Example:
+            >>> parse_exif(Metadata().stored(6).exif).number(ORIENTATION)
+            6.0
+        """
+        about = self.turned(orientation)
+        exif = parse_exif(about.exif)
+        main = {**exif.main, ORIENTATION: numbers_of(3, [orientation], exif.order)}
+        return replace(about, exif=replace(exif, main=main).tobytes())
+
 
 @dataclass(frozen=True)
 class Holds:

@@ -177,6 +177,17 @@ def profile_remark(picture: Image.Image, *, deep: bool) -> str:
     return f"its ICC profile is for {space}, not for mode {picture.mode}, and is passed over"
 
 
+def as_stored(values: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Values of an upright picture, (H, W) or (H, W, C), laid as its orientation has been.
+
+    Example:
+        >>> as_stored(np.array([[1, 2]]), 6)
+        array([[2],
+               [1]])
+    """
+    return _turned(values, {6: 8, 8: 6}.get(orientation, orientation))
+
+
 def _turned(values: NDArray[Any], orientation: int) -> NDArray[Any]:
     if orientation in (5, 6, 7, 8):
         values = values.swapaxes(0, 1)

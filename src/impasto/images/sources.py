@@ -207,6 +207,11 @@ class OpenPicture:
         return self._size[1] if self._metadata[0] in _ACROSS else self._size[0]
 
     @property
+    def orientation(self) -> int:
+        """The EXIF orientation, 1 to 8, that it is turned upright from; 1 for upright."""
+        return self._metadata[0] if self._metadata[0] in UPRIGHT else 1
+
+    @property
     def has_opacity(self) -> bool:
         """True if something may be seen through it, as its header says."""
         if self.form is not None:

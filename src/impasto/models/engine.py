@@ -139,9 +139,38 @@ def open_engine(
         >>> engine = open_engine(find_bundle("fast"), name="onnxruntime")    # doctest: +SKIP
         >>> encoded = engine.encode(np.zeros((3, 64, 64), np.float32))       # doctest: +SKIP
     """
-    row = _row(name)
     if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise OptionError(f"threads must be a whole number of 1 or more, not {threads!r}")
+    row, precision = choose_engine(bundle, name=name, precision=precision)
+    opener: Any = importlib.import_module(row.module)
+    engine: Engine = opener.open_graphs(bundle, precision=precision, threads=threads)
+    return engine
+
+
+def choose_engine(
+    bundle: Bundle, *, name: str | None = None, precision: str | None = None
+) -> tuple[EngineRow, str]:
+    """Say which engine :func:`open_engine` opens here, and in which precision, without opening it.
+
+    Args:
+        bundle: the model.
+        name: as for :func:`open_engine`.
+        precision: the same.
+
+    Returns:
+        The engine's row, and the precision, which is never ``auto``.
+
+    Raises:
+        OptionError: if the name or the precision is unknown.
+        EngineError: if the engine is not installed or does not start, or the processor does not
+            support the precision.
+
+    Example:
+        >>> row, precision = choose_engine(find_bundle("fast"))              # doctest: +SKIP
+        >>> row.name, precision                                              # doctest: +SKIP
+        ('onnxruntime', 'fp32')
+    """
+    row = _row(name)
     if precision not in (None, AUTO, *row.precisions):
         raise OptionError(
             f"engine {row.name!r} has no precision {precision!r}; choose {_any_of(row.precisions)}"
@@ -158,9 +187,7 @@ def open_engine(
         precision = default_precision(bundle.card, usable)
     elif precision == AUTO:
         precision = fastest_precision(row, bundle.card, usable)
-    opener: Any = importlib.import_module(row.module)
-    engine: Engine = opener.open_graphs(bundle, precision=precision, threads=threads)
-    return engine
+    return row, precision
 
 
 def usable_precisions(row: EngineRow) -> list[str]:

@@ -1,0 +1,256 @@
+"""Commands ``impasto dataset``: a data set, each picture of it in a style; and its check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from impasto.cli import FAILED, completion
+from impasto.cli.groups import WordedGroup
+from impasto.cli.lines import describe, say
+from impasto.cli.options import ModelOptions, options_of, progress_bar
+from impasto.controls import Controls
+from impasto.dataset.options import DatasetOptions, Recipe
+from impasto.errors import counted
+from impasto.images.options import ReadOptions, SaveOptions, option
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from impasto.dataset.making import Made
+
+# Failures and differences that are named.
+_NAMED = 20
+
+_MAKE = "make"
+
+
+class DefaultGroup(WordedGroup):
+    """Click group whose first command is meant where no other is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the name of the first command before arguments that begin with no other."""
+        if not args or args[0] not in self.commands:
+            args = [_MAKE, *args]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; the first one goes by the name of the group."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return (None if name == _MAKE else name), command, rest
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetTask:
+    """Options of the styles and the result of a call.
+
+    Attributes:
+        style: names of styles.
+        out: the folder of the data set.
+        quiet: print errors only.
+    """
+
+    style: Sequence[str] = option(
+        (),
+        "Styles: gallery for all that ship with the model, a name from `impasto styles`, a pattern "
+        "in quotes, such as 'monet-*', a picture, or a folder of pictures.",
+        short="-s",
+        metavar="STYLE",
+        complete="style",
+    )
+    out: Path | None = option(
+        None, "Folder of the data set that is made.", short="-o", metavar="OUT"
+    )
+    quiet: bool = option(False, "Print errors only.", short="-q")
+
+
+@click.group(cls=DefaultGroup)
+def dataset() -> None:
+    """Paint a data set: every picture in a style of its own, labels kept."""
+
+
+@dataset.command(_MAKE)
+@click.argument(
+    "source", metavar="IN", type=click.Path(path_type=Path), shell_complete=completion.files
+)
+@options_of(
+    task=DatasetTask,
+    options=DatasetOptions,
+    controls=Controls,
+    read=ReadOptions,
+    save=SaveOptions,
+    model=ModelOptions,
+    leave_out=(
+        *(f"controls.{name}" for name in ("alpha", "weights", "masks", "statistics", "behavior")),
+        *("read.size", "read.value_range", "save.depth", "save.overwrite", "save.format"),
+        "model.threads",
+    ),
+)
+def make(
+    source: Path,
+    task: DatasetTask,
+    options: DatasetOptions,
+    controls: Controls,
+    read: ReadOptions,
+    save: SaveOptions,
+    model: ModelOptions,
+) -> int:
+    """Paint a data set: every picture in a style of its own, labels kept.
+
+    IN is a folder of pictures in any tree (as ImageFolder, COCO, VOC), a folder of tar files as
+    webdataset reads them, or one such file. OUT gets the same names, sizes and formats; all other
+    files, and masks, are copied. Which style and which strength a picture gets follows from --seed
+    and its name alone, so the results are the same whoever works. OUT/manifest.jsonl says what
+    each picture got.
+
+    Work that is interrupted, be it by kill -9, the same command goes on with. What cannot be read
+    is named at the end, and the exit code is 2. `impasto dataset verify OUT` compares all files
+    with the manifest.
+
+    \b
+    impasto dataset train/ -s gallery -o painted/ --seed 1 --alpha 0.2 1
+    impasto dataset coco/ -s 'monet-*' -s wave.jpg -o painted/ --link
+    impasto dataset shards/ -s paintings/ -o painted/ --workers 8
+    impasto dataset train/ -s gallery -o shards/ --shards 1000
+    impasto dataset verify painted/
+    """
+    if task.out is None:
+        raise click.UsageError("there is no place for the results: give -o OUT")
+    if not task.style:
+        raise click.UsageError("there is no style: give -s STYLE, such as -s gallery")
+    from impasto.dataset.making import stylize_dataset
+
+    recipe = Recipe(
+        model=model.model,
+        engine=model.engine,
+        precision=model.precision,
+        controls=controls,
+        read=read,
+        save=save,
+    )
+    screen = _Screen(task.quiet)
+    try:
+        made = stylize_dataset(
+            source,
+            task.out,
+            list(task.style),
+            options,
+            recipe,
+            watch=screen.watch,
+            tell=screen.tell,
+        )
+    except KeyboardInterrupt:
+        if screen.is_painting:
+            say("impasto: what is painted is kept; the same command goes on from there", err=True)
+        raise
+    finally:
+        screen.close()
+    _tell(made, task)
+    return 0 if made.is_whole else FAILED
+
+
+@dataset.command()
+@click.argument(
+    "out", metavar="OUT", type=click.Path(path_type=Path), shell_complete=completion.files
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def verify(out: Path, quiet: bool) -> int:
+    """Compare all files of the data set OUT with its manifest: names, sizes and SHA-256.
+
+    The exit code is 0 if all is as it was written, and 2 if a file is missing, changed or not in
+    the manifest, or the data set is not finished. Pictures that failed are told, and no fault.
+    """
+    from impasto.dataset.verify import verify_dataset
+
+    with progress_bar(f"comparing {out.name}", None, quiet=quiet) as bar:
+        bar.bar_format = _COUNT
+        report = verify_dataset(out, watch=lambda number: _to(bar, number))
+    for kind, names in (
+        ("missing", report.missing),
+        ("changed", report.changed),
+        ("not in the manifest", report.extra),
+        ("wrong", report.problems),
+    ):
+        for name in names[:_NAMED]:
+            say(f"impasto: {kind}: {name}", err=True)
+        if len(names) > _NAMED:
+            say(f"impasto: {kind}: {len(names) - _NAMED:,} more", err=True)
+    if report.unfinished:
+        say(f"impasto: {out}: is not finished; the command that makes it goes on with it", err=True)
+    if not quiet:
+        counts = report.counts
+        parts = [f"{counts['done']:,} pictures and {counts['copied']:,} other files"]
+        if missing := counts["failed"] + counts["skipped"]:
+            parts.append(f"{missing:,} could not be made")
+        state = "as they were written" if report.is_right else "NOT as they were written"
+        say(f"{out}: {', '.join(parts)}: {state}", err=not report.is_right)
+    return 0 if report.is_right else FAILED
+
+
+class _Screen:
+    """The progress bar of a call, one for each stage."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: tqdm[Any] | None = None
+        self._stage = ""
+        self.is_painting = False
+
+    def watch(self, stage: str, step: int, total: int | None) -> None:
+        """Show how far the work is."""
+        from impasto.dataset.making import PAINTING
+
+        self.is_painting = self.is_painting or stage == PAINTING
+        if self._bar is None or stage != self._stage:
+            self.close()
+            self._bar = progress_bar(stage, total, quiet=self._quiet, done=step)
+            self._bar.bar_format = _COUNT if total is None else _BAR
+            self._stage = stage
+            describe(self._bar, stage)
+        _to(self._bar, step)
+
+    def tell(self, line: str) -> None:
+        """Write a line that is no failure."""
+        if not self._quiet:
+            say(f"impasto: {line}", err=True, bar=self._bar)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _tell(made: Made, task: DatasetTask) -> None:
+    counts = made.counts
+    for problem in made.problems[:_NAMED]:
+        say(f"impasto: {problem}", err=True)
+    missing = counts["failed"] + counts["skipped"]
+    if missing > _NAMED:
+        say(f"impasto: {missing - _NAMED:,} more, all named in {task.out}/manifest.jsonl", err=True)
+    if task.quiet:
+        return
+    earlier = f" ({made.earlier:,} by earlier calls)" if made.earlier else ""
+    painted = counts["in"] - made.earlier
+    rate = f", {painted / made.seconds:.1f} a second" if painted > 1 and made.seconds else ""
+    copied = f"; {counted(counts['copied'], 'other file')} copied" if counts["copied"] else ""
+    say(
+        f"{task.out}: {counts['in']:,} in = {counts['done']:,} done{earlier} + "
+        f"{counts['failed']:,} failed + {counts['skipped']:,} skipped in {made.seconds:.1f} s"
+        f"{rate}{copied}",
+        err=not made.is_whole,
+    )
+
+
+def _to(bar: tqdm[Any], number: int) -> None:
+    bar.update(number - bar.n)
+
+
+_BAR = "{desc:<16.16} {bar} {percentage:3.0f} % {n:,}/{total:,} {rate_fmt} {elapsed}<{remaining}"
+_COUNT = "{desc:<32.32} {n:,} {rate_fmt} {elapsed}"

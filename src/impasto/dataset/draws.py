@@ -1,0 +1,76 @@
+"""Which styles a picture gets, and how strong: from the seed and the picture's name alone.
+
+So they depend on no order, no number of workers and no other picture, and anybody can compute them
+again. The random numbers of a picture are r(0), r(1), ...: r(j) is the first 8 bytes, as a number
+with the most significant byte first, of the SHA-256 hash of the bytes ``SEED/j/NAME``, where SEED
+and j are written in decimal digits and NAME is the picture's path in the data set with ``/`` (of a
+picture in a tar file the path of that, ``/``, and the picture's name in it).
+
+The k-th picture (k = 0, 1, ...) that is made of it has
+
+* the style of number floor(r(2k) * n / 2^64) among the n styles that the picture has not had yet,
+  in the order of their names; when it has had all, it may have all again;
+* the strength LO + (HI - LO) * r(2k + 1) / 2^64, rounded to 4 decimal places.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_BITS = 64
+_PLACES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What one picture gets.
+
+    Attributes:
+        style: its number in the order of the names.
+        alpha: the strength.
+    """
+
+    style: int
+    alpha: float
+
+
+def draws(
+    name: str, *, seed: int, styles: int, copies: int = 1, alpha: tuple[float, float] = (1.0, 1.0)
+) -> Iterator[Draw]:
+    """Draw the styles and strengths of all pictures that are made of one.
+
+    Args:
+        name: the picture's, in the data set.
+        seed: of the data set.
+        styles: how many there are, 1 or more.
+        copies: pictures that are made of it.
+        alpha: the lowest and the highest strength.
+
+    Returns:
+        One a copy.
+
+    Example:
+        >>> list(draws("cat/1.jpg", seed=1, styles=43, copies=2, alpha=(0.2, 1)))
+        [Draw(style=11, alpha=0.7712), Draw(style=40, alpha=0.6459)]
+    """
+    low, high = alpha
+    had: list[int] = []
+    for copy in range(copies):
+        if len(had) == styles:
+            had.clear()
+        style = (_number(seed, 2 * copy, name) * (styles - len(had))) >> _BITS
+        for each in had:  # in their order: what they take away lies before or behind
+            if each <= style:
+                style += 1
+        had.append(style)
+        had.sort()
+        share = _number(seed, 2 * copy + 1, name) / (1 << _BITS)
+        yield Draw(style, round(low + (high - low) * share, _PLACES))
+
+
+def _number(seed: int, index: int, name: str) -> int:
+    text = f"{seed}/{index}/".encode() + os.fsencode(name)
+    return int.from_bytes(hashlib.sha256(text).digest()[: _BITS // 8], "big")

@@ -1,0 +1,285 @@
+"""What a data set is made of (``dataset.json``), and all that is in it (``manifest.jsonl``).
+
+The manifest has a line for each result and each failure. While the data set is made, lines are
+appended chunk by chunk, and synced; a line that a killed call has left half is cut off by the next
+one. At the end the lines are sorted by the names of their sources, so they are the same whatever
+the order in which the pictures were painted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from impasto.dataset.work import COPIED, DONE, FAILED, SHARD, SKIPPED, Outcome
+from impasto.errors import DatasetError, one_line
+from impasto.images.files import claim, remove_leftovers, whole_file, write_whole
+
+ABOUT, MANIFEST = "dataset.json", "manifest.jsonl"
+"""Names of both files."""
+
+MARKS = ".impasto-marks"
+"""The folder of the marks of workers, which is there only while they work."""
+
+_FORMAT = 1
+
+# Facts in ``dataset.json`` that another call may have otherwise.
+_FREE = ("impasto", "finished")
+
+
+@dataclass
+class Totals:
+    """Numbers of lines of a manifest, by status.
+
+    Attributes:
+        counts: how many there are of each; ``in`` is all that was to be painted.
+        problems: what failed, each with its reason, in the order of names.
+        unpainted: failures of other files than pictures.
+    """
+
+    counts: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("in", DONE, FAILED, SKIPPED, COPIED), 0)
+    )
+    problems: list[str] = field(default_factory=list)
+    unpainted: int = 0
+
+    def add(self, line: Mapping[str, Any], named: int) -> None:
+        """Count a line; keep its problem if there are fewer than ``named``."""
+        status = line["status"]
+        if status != SHARD:
+            self.counts[status] += 1
+            self.counts["in"] += status != COPIED
+            self.unpainted += status == FAILED and "style" not in line
+        if "problem" in line and len(self.problems) < named:
+            self.problems.append(f"{line['source']}: {line['problem']}")
+
+
+class Manifest:
+    """The manifest of a data set that is being made. To be closed.
+
+    Args:
+        folder: of the data set; made if it is missing.
+        about: what it is made of, by name. What was made of anything else is not gone on with.
+        common: what every line says: seed and model.
+
+    Attributes:
+        folder: as given.
+        marks: the folder for marks of workers.
+
+    Raises:
+        DatasetError: if the folder holds something else, or another call is at work in it, or it
+            cannot be written.
+    """
+
+    def __init__(self, folder: Path, about: Mapping[str, Any], common: Mapping[str, Any]) -> None:
+        self.folder, self._common = folder, dict(common)
+        self._about = {"format": _FORMAT, **about}
+        self.marks = folder / MARKS
+        self._held = ExitStack()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not self._held.enter_context(claim(folder / MANIFEST)):
+                raise DatasetError(
+                    f"{one_line(folder)}: another call is at work there; wait for it, or give "
+                    "-o another folder"
+                )
+            self._check()
+            write_about(folder, self._about)
+            shutil.rmtree(self.marks, ignore_errors=True)
+            self.marks.mkdir()
+            self._file = self._open()
+        except (OSError, ValueError) as error:
+            self._held.close()
+            raise DatasetError(
+                f"{one_line(folder)}: cannot be written ({one_line(error)})"
+            ) from error
+        except BaseException:
+            self._held.close()
+            raise
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Read what earlier calls have written, one line after the other."""
+        return read_lines(self.folder)
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        """Write the outcomes of a chunk, so that they outlive the end of this process.
+
+        Raises:
+            DatasetError: if they cannot be written.
+        """
+        lines = b"".join(_line(each, self._common) for each in outcomes)
+        try:
+            self._file.write(lines)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise DatasetError(
+                f"{one_line(self.folder / MANIFEST)}: cannot be written ({one_line(error)}); the "
+                "same command goes on from here"
+            ) from error
+
+    def finish(self, named: int) -> Totals:
+        """Sort the lines, of which the last one of each result holds, and say that it is finished.
+
+        Args:
+            named: failures whose lines are returned; the others are counted.
+        """
+        self._file.close()
+        path = self.folder / MANIFEST
+        places: dict[tuple[str, int], int] = {}
+        totals = Totals()
+        with path.open("rb") as file:
+            place = 0
+            for line in file:
+                about = json.loads(line)
+                places[about["source"], about.get("copy", 0)] = place
+                place += len(line)
+            with whole_file(path, overwrite=True) as ordered:
+                for key in sorted(places):
+                    file.seek(places[key])
+                    line = file.readline()
+                    totals.add(json.loads(line), named)
+                    ordered.write(line)
+                ordered.flush()
+                os.fsync(ordered.fileno())
+        write_about(self.folder, {**self._about, "finished": totals.counts})
+        return totals
+
+    def close(self) -> None:
+        """Let go of the folder, without the marks."""
+        self._file.close()
+        shutil.rmtree(self.marks, ignore_errors=True)
+        self._held.close()
+
+    def _check(self) -> None:
+        """Refuse a folder of something else, and a data set that was made of something else."""
+        found = read_about(self.folder)
+        if not found:
+            if any(not each.name.startswith(".") for each in self.folder.iterdir()):
+                raise DatasetError(
+                    f"{one_line(self.folder)}: is a folder of something else; give -o a new or an "
+                    "empty folder"
+                )
+            return
+        for name, wanted in self._about.items():
+            if name not in _FREE and found.get(name) != json.loads(json.dumps(wanted)):
+                if not any(True for _ in read_lines(self.folder)):
+                    return  # nothing was made of it
+                raise DatasetError(
+                    f"{one_line(self.folder)}: was begun with another {name} "
+                    f"({_shown(found.get(name))}, now {_shown(wanted)}): give the same options to "
+                    "go on with it, or -o another folder"
+                )
+
+    def _open(self) -> BinaryIO:
+        """Open the file of the lines for more of them, without half a line at its end."""
+        path = self.folder / MANIFEST
+        file = path.open("ab")
+        size = file.tell()
+        with path.open("rb") as before:
+            while size:
+                start = max(0, size - 65_536)
+                before.seek(start)
+                end = before.read(size - start).rfind(b"\n") + 1
+                if end:
+                    size = start + end
+                    break
+                size = start
+        file.truncate(size)
+        remove_leftovers(self.folder)
+        return file
+
+
+def read_lines(folder: Path) -> Iterator[dict[str, Any]]:
+    """Read the lines of the manifest of a data set, as far as they are whole.
+
+    Args:
+        folder: of the data set.
+
+    Raises:
+        DatasetError: if it cannot be read.
+
+    Example:
+        >>> [line["style"] for line in read_lines(Path("painted"))]          # doctest: +SKIP
+        ['monet-waterlilies', 'munch-scream']
+    """
+    path = folder / MANIFEST
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    found = json.loads(line)
+                    found["source"], found["status"]
+                except (ValueError, KeyError, TypeError) as error:
+                    raise DatasetError(
+                        f"{one_line(path)}: line {number} is damaged ({one_line(error)})"
+                    ) from error
+                yield found
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise DatasetError(f"{one_line(path)}: cannot be read ({one_line(error)})") from error
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """Read what a data set is made of; {} if the folder is none.
+
+    Raises:
+        DatasetError: if the file is damaged.
+
+    Example:
+        >>> read_about(Path("no such folder"))
+        {}
+    """
+    path = folder / ABOUT
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{one_line(path)}: cannot be read ({one_line(error)})") from error
+    return found if isinstance(found, dict) and found.get("format") == _FORMAT else {}
+
+
+def write_about(folder: Path, about: Mapping[str, Any]) -> None:
+    """Write what a data set is made of."""
+    text = json.dumps(about, indent=1, ensure_ascii=True) + "\n"
+    write_whole(folder / ABOUT, text.encode(), overwrite=True)
+
+
+def is_kept(line: Mapping[str, Any]) -> bool:
+    """Return True for a line of a result, False for one of a failure.
+
+    Example:
+        >>> is_kept({"status": "failed"})
+        False
+    """
+    return line["status"] in (DONE, COPIED, SHARD)
+
+
+def _line(outcome: Outcome, common: Mapping[str, Any]) -> bytes:
+    about: dict[str, Any] = {"source": outcome.source, "status": outcome.status}
+    if outcome.result:
+        about["result"] = outcome.result
+    if outcome.copy:
+        about["copy"] = outcome.copy
+    if outcome.style:
+        about |= {"style": outcome.style, "alpha": outcome.alpha, **common}
+    if is_kept(about):
+        about |= {"size": outcome.size, "sha256": outcome.sha256}
+    if outcome.problem:
+        about["problem"] = outcome.problem
+    return json.dumps(about).encode() + b"\n"
+
+
+def _shown(value: Any) -> str:
+    text = one_line(json.dumps(value) if not isinstance(value, str) else value)
+    return text if len(text) <= 60 else text[:59] + "…"
