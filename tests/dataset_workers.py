@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from impasto.dataset.painting import DatasetPainter, PaintSpec
 from impasto.dataset.work import DONE, FAILED, SKIPPED, Chunk, Outcome
 from impasto.errors import ImpastoError
 
@@ -63,3 +64,22 @@ class PlannedWorker:
                 yield Outcome(job.name, FAILED, problem="is damaged")
                 continue
             yield Outcome(job.name, DONE, data=str(os.getpid()).encode())
+
+
+@dataclass(frozen=True)
+class DeadlySpec(PaintSpec):
+    """A worker that paints, and is killed at some pictures."""
+
+    def open(self) -> DatasetPainter:
+        painter = super().open()
+        return DeadlyPainter(painter._spec, painter._model)
+
+
+class DeadlyPainter(DatasetPainter):
+    def work(self, chunk: Chunk, begin: Callable[[str], None]) -> Iterator[Outcome]:
+        def begin_and_die(name: str) -> None:
+            begin(name)
+            if "deadly" in name:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        return super().work(chunk, begin_and_die)

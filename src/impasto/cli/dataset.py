@@ -185,7 +185,9 @@ def verify(out: Path, quiet: bool) -> int:
         say(f"impasto: {out}: is not finished; the command that makes it goes on with it", err=True)
     if not quiet:
         counts = report.counts
-        parts = [f"{counts['done']:,} pictures and {counts['copied']:,} other files"]
+        parts = [
+            f"{counted(counts['done'], 'picture')} and {counted(counts['copied'], 'other file')}"
+        ]
         if missing := counts["failed"] + counts["skipped"]:
             parts.append(f"{missing:,} could not be made")
         state = "as they were written" if report.is_right else "NOT as they were written"

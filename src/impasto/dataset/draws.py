@@ -54,7 +54,7 @@ def draws(
 
     Example:
         >>> list(draws("cat/1.jpg", seed=1, styles=43, copies=2, alpha=(0.2, 1)))
-        [Draw(style=11, alpha=0.7712), Draw(style=40, alpha=0.6459)]
+        [Draw(style=36, alpha=0.7072), Draw(style=18, alpha=0.5898)]
     """
     low, high = alpha
     had: list[int] = []

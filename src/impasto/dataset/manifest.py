@@ -171,8 +171,9 @@ class Manifest:
             if name not in _FREE and found.get(name) != json.loads(json.dumps(wanted)):
                 if not any(True for _ in read_lines(self.folder)):
                     return  # nothing was made of it
+                article = "other" if name.endswith("s") else "another"
                 raise DatasetError(
-                    f"{one_line(self.folder)}: was begun with another {name} "
+                    f"{one_line(self.folder)}: was begun with {article} {name} "
                     f"({_shown(found.get(name))}, now {_shown(wanted)}): give the same options to "
                     "go on with it, or -o another folder"
                 )

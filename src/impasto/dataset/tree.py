@@ -131,13 +131,13 @@ class Tree:
         found.splits, found.classes = _layout(folders)
         for name, count in doubtful.items():
             found.remarks.append(
-                f"{counted(count, 'picture')} in folders {name!r} are painted; if they are masks "
+                f"{counted(count, 'picture')} below {name!r} will be painted; if these are masks "
                 f"or labels, give --copy {name}"
             )
         for suffix, count in unwritten.items():
             found.remarks.append(
-                f"{counted(count, 'picture')} {suffix} become NAME{suffix}.png, since {suffix} is "
-                "not written: labels that name files do not fit those"
+                f"{counted(count, 'picture')} of {suffix} will be NAME{suffix}.png, since {suffix} "
+                "is not written: labels that name files do not fit"
             )
         if self._links:
             what = "link to a folder is" if len(self._links) == 1 else "links to folders are"
