@@ -1,4 +1,4 @@
-"""Which styles a picture gets, and how strong: from the seed and the picture's name alone.
+"""Random styles and strengths of a picture: from the seed and the picture's name alone.
 
 So they depend on no order, no number of workers and no other picture, and anybody can compute them
 again. The random numbers of a picture are r(0), r(1), ...: r(j) is the first 8 bytes, as a number
@@ -26,7 +26,7 @@ _PLACES = 4
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What one picture gets.
+    """A style and a strength for one picture.
 
     Attributes:
         style: its number in the order of the names.

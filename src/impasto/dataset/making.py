@@ -49,8 +49,8 @@ from impasto.styles.kept import KeptStyles, keep_styles, kept_file, kept_key
 __all__ = ["Made", "stylize_dataset"]
 
 Watch: TypeAlias = Callable[[str, int, int | None], None]
-"""What is called with a stage (:data:`READING`, :data:`PAINTING`), how much of it is done, and how
-much there is; None if nobody knows."""
+"""Function that is called with a stage (:data:`READING`, :data:`PAINTING`), how much of it is done,
+and how much there is; None if nobody knows."""
 
 READING, PAINTING = "reading styles", "painting"
 
@@ -215,7 +215,7 @@ def _paint(
 
 @dataclass(frozen=True)
 class _Finished:
-    """What earlier calls have made.
+    """Results of earlier calls.
 
     Attributes:
         whole: sources of which all copies are there.

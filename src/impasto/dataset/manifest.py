@@ -1,4 +1,4 @@
-"""What a data set is made of (``dataset.json``), and all that is in it (``manifest.jsonl``).
+"""Files beside the pictures: the origin of a data set (``dataset.json``), and its manifest.
 
 The manifest has a line for each result and each failure. While the data set is made, lines are
 appended chunk by chunk, and synced; a line that a killed call has left half is cut off by the next

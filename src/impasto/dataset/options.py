@@ -96,7 +96,7 @@ class DatasetOptions:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recipe:
-    """How every picture is painted: the model, and what is the same for all pictures.
+    """The model, and all options of painting that are the same for every picture.
 
     Attributes:
         model: a name or file, as :func:`impasto.stylizer.load` takes it; None for the default. No

@@ -310,7 +310,7 @@ class DatasetPainter:
         yield from self._shards(chunk.shard, tars)
 
     def _members(self, job: Job, made: Made) -> dict[str, bytes]:
-        """What a picture has beside it in its sample, by suffix."""
+        """Class, side files and origin of a picture in its sample, by suffix."""
         folder = self._spec.source / job.name
         members = {}
         for each in job.beside:

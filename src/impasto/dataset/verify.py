@@ -24,7 +24,7 @@ _TAR = ".tar/"
 
 @dataclass
 class Report:
-    """What is wrong with a data set, by the names of results.
+    """Differences between a data set and its manifest, by the names of results.
 
     Attributes:
         counts: of lines of the manifest, by status; "in" is done, failed and skipped.

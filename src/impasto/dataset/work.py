@@ -113,7 +113,7 @@ class Answer:
 
 
 class Worker(Protocol):
-    """What paints, in a process of its own, with an engine and styles of its own."""
+    """A painter in a process of its own, with an engine and styles of its own."""
 
     def work(self, chunk: Chunk, begin: Callable[[str], None]) -> Iterator[Outcome]:
         """Do the jobs of a chunk one after the other.

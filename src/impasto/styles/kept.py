@@ -119,7 +119,7 @@ def keep_styles(path: Path, styles: Mapping[str, bytes]) -> None:
 
 
 def _merged(path: Path, styles: Mapping[str, bytes]) -> Iterable[tuple[str, bytes]]:
-    """What the file has, then what is new."""
+    """The styles that the file has, then those that are new."""
     before = KeptStyles(path)
     try:
         if before._zip is not None:
