@@ -97,16 +97,22 @@ def test_coco_and_voc_keep_their_labels(tmp_path: Path, tiny_path: Path) -> None
         "VOC2012/ImageSets/Main/train.txt": b"2007_000027\n",
         "own/gt_fine/1.png": mask_file.read_bytes(),
         "own/photos/1.png": picture(2, "PNG"),
+        "own/photos/panoptic_1.png": picture(3, "PNG"),
     }
     source = make(tmp_path / "in", files)
     styles = make_styles(tmp_path / "styles")
-    paint(source, tmp_path / "out", styles, tiny_path, copy=["gt_*"], link=True)
+    made = paint(source, tmp_path / "out", styles, tiny_path, copy=["gt_*"], link=True)
     painted = [name for name in files if (tmp_path / "out" / name).read_bytes() != files[name]]
     assert painted == [
         "coco/train2017/000001.jpg",
         "VOC2012/JPEGImages/2007_000027.jpg",
         "own/photos/1.png",
+        "own/photos/panoptic_1.png",
     ]
+    assert made.remarks == (
+        "1 picture below 'SegmentationClass' will be copied, as masks or labels",
+        "1 picture below 'annotations' will be copied, as masks or labels",
+    )
     for name in painted:
         assert size_of(tmp_path / "out" / name) == size_of(files[name])
     linked = [name for name in files if (source / name).stat().st_nlink == 2]

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from impasto.batch.figures import grid, strip
     from impasto.controls import Controls
+    from impasto.dataset.making import stylize_dataset
+    from impasto.dataset.options import DatasetOptions
     from impasto.errors import (
         DatasetError,
         EngineError,
@@ -46,6 +48,7 @@ __all__ = [
     "Budget",
     "Controls",
     "DatasetError",
+    "DatasetOptions",
     "EngineError",
     "ImageError",
     "ImpastoError",
@@ -68,6 +71,7 @@ __all__ = [
     "read_photo",
     "save_style",
     "strip",
+    "stylize_dataset",
     "stylize_frames",
     "stylize_video",
 ]
@@ -75,6 +79,8 @@ __all__ = [
 _HOMES = {
     "impasto.batch.figures": ("grid", "strip"),
     "impasto.controls": ("Controls",),
+    "impasto.dataset.making": ("stylize_dataset",),
+    "impasto.dataset.options": ("DatasetOptions",),
     "impasto.errors": (
         "DatasetError",
         "EngineError",

@@ -100,6 +100,7 @@ _WORDS = {
     ),
     **dict.fromkeys(("film", "movie", "clip", "animate", "gif"), "impasto video"),
     **dict.fromkeys(("camera", "webcam", "stream"), "impasto live"),
+    **dict.fromkeys(("datasets", "data", "imagefolder", "augment"), "impasto dataset"),
     **dict.fromkeys(("website", "site", "html", "publish"), "impasto page build"),
     **dict.fromkeys(("server", "web", "gui", "ui", "api", "http"), "impasto serve"),
     **dict.fromkeys(("list", "ls", "gallery", "list-styles"), "impasto styles"),

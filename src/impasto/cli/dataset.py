@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from impasto.cli import FAILED, completion
-from impasto.cli.groups import WordedGroup
 from impasto.cli.lines import describe, say
 from impasto.cli.options import ModelOptions, options_of, progress_bar
 from impasto.controls import Controls
@@ -26,24 +25,22 @@ if TYPE_CHECKING:
 # Failures and differences that are named.
 _NAMED = 20
 
-_MAKE = "make"
 
+class DatasetCommand(click.Command):
+    """Click command with another one behind its name: ``verify``."""
 
-class DefaultGroup(WordedGroup):
-    """Click group whose first command is meant where no other is named."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the name of the first command before arguments that begin with no other."""
-        if not args or args[0] not in self.commands:
-            args = [_MAKE, *args]
-        return super().parse_args(ctx, args)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; the first one goes by the name of the group."""
-        name, command, rest = super().resolve_command(ctx, args)
-        return (None if name == _MAKE else name), command, rest
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Parse the arguments of this command, or of the other one."""
+        if args[:1] == [verify.name]:
+            name = f"{info_name} {verify.name}"
+            return verify.make_context(name, args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +67,7 @@ class DatasetTask:
     quiet: bool = option(False, "Print errors only.", short="-q")
 
 
-@click.group(cls=DefaultGroup)
-def dataset() -> None:
-    """Paint a data set: every picture in a style of its own, labels kept."""
-
-
-@dataset.command(_MAKE)
+@click.command(cls=DatasetCommand)
 @click.argument(
     "source", metavar="IN", type=click.Path(path_type=Path), shell_complete=completion.files
 )
@@ -92,7 +84,7 @@ def dataset() -> None:
         "model.threads",
     ),
 )
-def make(
+def dataset(
     source: Path,
     task: DatasetTask,
     options: DatasetOptions,
@@ -155,7 +147,7 @@ def make(
     return 0 if made.is_whole else FAILED
 
 
-@dataset.command()
+@click.command()
 @click.argument(
     "out", metavar="OUT", type=click.Path(path_type=Path), shell_complete=completion.files
 )

@@ -173,6 +173,7 @@ def stylize_dataset(
             f"{one_line(root)} has {wanted:,} pictures to paint now, the manifest {listed:,}: "
             "files came or went since an earlier call"
         )
+        tell(remarks[-1])
     seconds = perf_counter() - begin
     return Made(totals.counts, earlier, tuple(totals.problems), seconds, tuple(remarks))
 

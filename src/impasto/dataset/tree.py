@@ -89,7 +89,7 @@ class Tree:
             raise DatasetError(
                 f"{one_line(root)}: would be read and written; give -o a folder outside of it"
             )
-        self._copy = (*MASKS, *copy)
+        self._copy = tuple(copy)
         self._samples = samples
         self._links: list[str] = []
         self.is_sharded = bool(self._only)
@@ -103,12 +103,15 @@ class Tree:
         found = Survey()
         doubtful: Counter[str] = Counter()
         unwritten: Counter[str] = Counter()
+        masks: Counter[str] = Counter()
         folders: dict[str, None] = {}
         tars = 0
         for job in self.jobs():
             if job.kind == COPY:
                 tars += job.name.lower().endswith(TAR)
                 found.copied += 1
+                if job.name.lower().endswith(READ_SUFFIXES) and (mask := mask_folder(job.name)):
+                    masks[mask] += 1
                 continue
             found.pictures += job.kind == PAINT
             found.shards += job.kind == SHARD
@@ -133,6 +136,10 @@ class Tree:
             found.remarks.append(
                 f"{counted(count, 'picture')} below {name!r} will be painted; if these are masks "
                 f"or labels, give --copy {name}"
+            )
+        for name, count in masks.items():
+            found.remarks.append(
+                f"{counted(count, 'picture')} below {name!r} will be copied, as masks or labels"
             )
         for suffix, count in unwritten.items():
             found.remarks.append(
@@ -195,7 +202,7 @@ class Tree:
         suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122
         if suffix not in READ_SUFFIXES and suffix != TAR:
             return COPY
-        if any(fits(name, pattern) for pattern in self._copy):
+        if any(fits(name, pattern) for pattern in self._copy) or mask_folder(name):
             return COPY
         if suffix == TAR:
             return SHARD if self.is_sharded else COPY
@@ -206,13 +213,25 @@ def fits(name: str, pattern: str) -> bool:
     """Return True if a pattern fits a file: its path, its own name, or that of a folder above it.
 
     Example:
-        >>> fits("VOC/SegmentationClass/1.png", "SegmentationClass*")
+        >>> fits("own/gt_fine/1.png", "gt_*")
         True
     """
     pattern = pattern.strip("/")
     return fnmatch.fnmatchcase(name, pattern) or any(
         fnmatch.fnmatchcase(part, pattern) for part in name.split("/")
     )
+
+
+def mask_folder(name: str) -> str:
+    """Return the folder above a file of which a well-known data set has masks, "" for none.
+
+    Example:
+        >>> mask_folder("VOC2012/SegmentationClass/1.png")
+        'SegmentationClass'
+    """
+    folders = name.split("/")[:-1]
+    found = (each for each in folders if any(fnmatch.fnmatchcase(each, mask) for mask in MASKS))
+    return next(found, "")
 
 
 def result_name(name: str) -> str:

@@ -1,0 +1,193 @@
+"""Data sets: pictures a second of one worker and of two, in turns; memory of the driver.
+
+    python benchmarks/dataset.py [speed] [memory] [plan] [--pictures N] [--turns N] [--rows FILE]
+
+* speed: photographs of 500 x 375 pixels, the usual size in ImageNet, in the styles of the gallery,
+  read from files and written to files. Times begin with the first chunk that is done, so the start
+  of the workers (a second or two, once) is not in them. The ratio is the median of those of the
+  turns: on a machine with other work it holds longer than the times.
+* memory: the largest resident memory of the driver with 100,000 names.
+* plan: the table of docs/datasets.md, hours for ImageNet's pictures by the last rows of the file.
+
+Pictures are cut from the example photographs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+
+import psutil
+from PIL import Image, ImageOps
+from rows import RowFile
+
+from impasto.dataset.executors import EXECUTORS
+from impasto.dataset.making import PAINTING, stylize_dataset
+from impasto.dataset.options import DatasetOptions, Recipe
+from impasto.models import DEFAULT_MODEL, find_bundle
+from impasto.models.engine import available_cores, choose_engine
+
+PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
+SIZE = 500, 375
+NAMES = 100_000
+IMAGENET = 1_281_167
+"""Pictures of the training set (Russakovsky et al., IJCV 2015)."""
+
+MACHINES, CORES = (1, 4, 16, 64), 16
+ROWS = Path(__file__).parents[1] / "experiments" / "results" / "dataset" / "speed.csv"
+WORKERS = 1, 2
+COLUMNS = (
+    "executor", "model", "engine", "precision", "size", "pictures", "turns", "workers",
+    "pictures_a_second", "ratio_to_one", "cores",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Run the chosen measurements and print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", nargs="*", help="speed, memory, plan; all by default")
+    parser.add_argument("--pictures", type=int, default=200)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--engine")
+    parser.add_argument("--executor", default="local", choices=[row.name for row in EXECUTORS])
+    parser.add_argument("--rows", type=Path, metavar="FILE", help="CSV file of the rows")
+    options = parser.parse_args()
+    every = {"speed": speed, "memory": memory, "plan": print_plan}
+    for name in options.what or every:
+        if name not in every:
+            parser.error(f"{name!r} is none of {', '.join(every)}")
+        every[name](options)
+
+
+def speed(options: argparse.Namespace) -> None:
+    """Print the speed of one worker and of two, and their ratio."""
+    bundle = find_bundle(options.model)
+    row, precision = choose_engine(bundle, name=options.engine)
+    rates: dict[int, list[float]] = {workers: [] for workers in WORKERS}
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "in")
+        write_pictures(source, options.pictures)
+        for turn in range(options.turns):
+            for workers in WORKERS if turn % 2 == 0 else WORKERS[::-1]:
+                out = Path(folder, f"out-{turn}-{workers}")
+                rates[workers].append(painted(source, out, workers, options))
+    for workers in WORKERS:
+        pairs = zip(rates[workers], rates[1], strict=True)
+        ratio = statistics.median(many / one for many, one in pairs)
+        rate = statistics.median(rates[workers])
+        print(
+            f"{options.executor}, {options.model}, {row.name} {precision}, {workers} workers: "
+            f"{rate:.2f} pictures a second, {ratio:.2f} x one worker"
+        )
+        RowFile(options.rows, COLUMNS).add([{
+            "executor": options.executor, "model": options.model, "engine": row.name,
+            "precision": precision, "size": f"{SIZE[0]}x{SIZE[1]}", "pictures": options.pictures,
+            "turns": options.turns, "workers": workers, "pictures_a_second": f"{rate:.3f}",
+            "ratio_to_one": f"{ratio:.3f}", "cores": available_cores(),
+        }])  # fmt: skip
+
+
+def painted(source: Path, out: Path, workers: int, options: argparse.Namespace) -> float:
+    """Make a data set; return the pictures a second from the first chunk that is done on."""
+    times: list[tuple[float, int]] = []
+
+    def watch(stage: str, step: int, total: int | None) -> None:
+        if stage == PAINTING and step:
+            times.append((perf_counter(), step))
+
+    stylize_dataset(
+        source,
+        out,
+        "gallery",
+        DatasetOptions(seed=1, workers=workers, executor=options.executor),
+        Recipe(model=options.model, engine=options.engine),
+        watch=watch,
+    )
+    (start, first), (end, last) = times[0], times[-1]
+    return (last - first) / (end - start)
+
+
+def memory(options: argparse.Namespace) -> None:
+    """Print the peak of the driver with as many names, of files in which there is nothing."""
+    most = 0
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "in")
+        for number in range(NAMES):
+            path = source / f"n{number // 1000:08d}" / f"n{number // 1000:08d}_{number}.JPEG"
+            if number % 1000 == 0:
+                path.parent.mkdir(parents=True)
+            path.touch()
+
+        def watch(stage: str, step: int, total: int | None) -> None:
+            nonlocal most
+            most = max(most, psutil.Process(os.getpid()).memory_info().rss)
+
+        made = stylize_dataset(
+            source,
+            Path(folder, "out"),
+            "gallery",
+            DatasetOptions(executor=options.executor),
+            Recipe(model=options.model, engine=options.engine),
+            watch=watch,
+        )
+        most = max(most, psutil.Process(os.getpid()).memory_info().rss)
+    print(f"{made.counts['in']:,} names: the driver has {most / 1e6:.0f} MB at most")
+
+
+def print_plan(options: argparse.Namespace) -> None:
+    """Print the table of hours."""
+    print(plan(options.rows or ROWS))
+
+
+def plan(path: Path) -> str:
+    """Return a table in Markdown: hours for ImageNet by the last row of one worker of each model.
+
+    Args:
+        path: the file of the rows.
+    """
+    last: dict[tuple[str, str, str], float] = {}
+    for row in RowFile(path, COLUMNS).rows:
+        if row["workers"] == "1" and row["executor"] == "local":
+            key = row["model"], row["engine"], row["precision"]
+            last[key] = float(row["pictures_a_second"])
+    heads = [f"{count} x {CORES} cores" for count in MACHINES]
+    lines = [
+        f"| model | pictures a second and core | core hours | {' | '.join(heads)} |",
+        f"| --- | --- | --- | {' | '.join('---' for _ in heads)} |",
+    ]
+    for (model, engine, precision), rate in last.items():
+        hours = IMAGENET / rate / 3600
+        cells = [f"{hours / (count * CORES):,.1f} h" for count in MACHINES]
+        name = f"`{model}`, {engine} {precision}"
+        lines.append(f"| {name} | {rate:.2f} | {hours:,.0f} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def write_pictures(folder: Path, count: int) -> None:
+    """Write as many different pictures: windows of the example photographs."""
+    folder.mkdir()
+    for number, image in zip(range(count), windows(), strict=False):
+        image.save(folder / f"{number:06d}.JPEG", quality=92)
+
+
+def windows() -> Iterator[Image.Image]:
+    """Cut and mirror the photographs without end."""
+    photos = [Image.open(path).convert("RGB") for path in sorted(PHOTOS.glob("*.jpg"))]
+    step = 0
+    while True:
+        for photo in photos:
+            fitted = ImageOps.fit(photo, (SIZE[0] + 64, SIZE[1] + 64))
+            left, top = step * 13 % 64, step * 29 % 64
+            cut = fitted.crop((left, top, left + SIZE[0], top + SIZE[1]))
+            yield ImageOps.mirror(cut) if step % 2 else cut
+        step += 1
+
+
+if __name__ == "__main__":
+    main()
