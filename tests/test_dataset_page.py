@@ -10,11 +10,11 @@ ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "benchmarks" / "dataset.py"
 
 ROWS = """\
-executor,model,engine,precision,size,pictures,turns,workers,pictures_a_second,ratio_to_one,cores
-local,fast,onnxruntime,fp32,500x375,200,3,1,9.000,1.000,2
-local,fast,onnxruntime,fp32,500x375,200,3,1,10.000,1.000,2
-local,fast,onnxruntime,fp32,500x375,200,3,2,18.500,1.850,2
-ray,fast,onnxruntime,fp32,500x375,200,3,1,7.000,1.000,2
+executor,model,engine,precision,size,pictures,turns,workers,pictures_a_second,ratio_to_one,core_seconds,cores
+local,fast,onnxruntime,fp32,500x375,200,3,1,9.000,1.000,0.2000,2
+local,fast,onnxruntime,fp32,500x375,200,3,1,9.500,1.000,0.1000,2
+local,fast,onnxruntime,fp32,500x375,200,3,2,18.500,1.850,0.1100,2
+ray,fast,onnxruntime,fp32,500x375,200,3,1,7.000,1.000,0.1200,2
 """
 
 
@@ -27,8 +27,8 @@ def plan(*options: str) -> str:
 def test_hours_follow_from_the_last_row_of_one_worker(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text(ROWS)
     (line,) = plan("--rows", str(tmp_path / "rows.csv")).splitlines()[2:]
-    # 1,281,167 / 10 / 3600 = 35.6 hours of a core
-    assert line == "| `fast`, onnxruntime fp32 | 10.00 | 36 | 2.2 h | 0.6 h | 0.1 h | 0.0 h |"
+    # 1,281,167 x 0.1 / 3600 = 35.6 hours of a core
+    assert line == "| `fast`, onnxruntime fp32 | 0.100 | 36 | 2.2 h | 0.6 h | 0.1 h | 0.0 h |"
 
 
 def test_the_table_of_the_page_is_that_of_the_rows() -> None:
