@@ -47,22 +47,27 @@ def outcomes(
     again: deque[Chunk] = deque()
     tries: Counter[str] = Counter()
     false_starts = working = 0
+    done: list[tuple[Outcome, ...]] = []
+    fatal = ""
     while True:
-        while working < executor.size:
+        while working < executor.size and not fatal:
             chunk = again.popleft() if again else next(left, None)
             if chunk is None:
                 break
             executor.submit(chunk)
             working += 1
+        yield from done  # whatever is done with them, the workers are at the next chunks already
+        done.clear()
+        if fatal:
+            raise DatasetError(fatal)
         if not working:
             return
         for answer in executor.answers():
             working -= 1
-            if answer.fatal:
-                raise DatasetError(answer.fatal)
+            fatal = fatal or answer.fatal
             if not answer.died:
                 false_starts = 0
-                yield answer.outcomes
+                done.append(answer.outcomes)
                 continue
             name = marked(marks, answer.chunk)
             false_starts = 0 if name else false_starts + 1
