@@ -1,6 +1,7 @@
 """Data sets: pictures a second of one worker and of two, in turns; memory of the driver.
 
     python benchmarks/dataset.py [speed] [memory] [plan] [--pictures N] [--turns N] [--rows FILE]
+    python benchmarks/dataset.py executors [--pictures N] [--turns N]
 
 * speed: photographs of 500 x 375 pixels, the usual size in ImageNet, in the styles of the gallery,
   read from files and written to files. Times begin with the first chunk that is done, so the start
@@ -9,6 +10,7 @@
   machine with other work too, where pictures a second and the ratio do not.
 * memory: the largest resident memory of the driver with 100,000 names.
 * plan: the table of docs/datasets.md, hours for ImageNet's pictures by the last rows of the file.
+* executors: two workers of `local` and two of `ray`, in turns, and the ratio of their speeds.
 
 Pictures are cut from the example photographs.
 """
@@ -51,7 +53,9 @@ COLUMNS = (
 def main() -> None:
     """Run the chosen measurements and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="*", help="speed, memory, plan; all by default")
+    parser.add_argument(
+        "what", nargs="*", help="speed, memory, plan; all of them by default; executors"
+    )
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--model", default=DEFAULT_MODEL)
@@ -61,9 +65,12 @@ def main() -> None:
     options = parser.parse_args()
     every = {"speed": speed, "memory": memory, "plan": print_plan}
     for name in options.what or every:
-        if name not in every:
+        if name == "executors":  # needs Ray
+            compare_executors(options)
+        elif name not in every:
             parser.error(f"{name!r} is none of {', '.join(every)}")
-        every[name](options)
+        else:
+            every[name](options)
 
 
 def speed(options: argparse.Namespace) -> None:
@@ -96,6 +103,30 @@ def speed(options: argparse.Namespace) -> None:
             "ratio_to_one": f"{ratio:.3f}", "core_seconds": f"{each:.4f}",
             "cores": available_cores(),
         }])  # fmt: skip
+
+
+def compare_executors(options: argparse.Namespace) -> None:
+    """Print the speed of two workers of each executor, and that of the others to the first."""
+    names = [row.name for row in EXECUTORS]
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "in")
+        write_pictures(source, options.pictures)
+        for turn in range(options.turns):
+            for name in names if turn % 2 == 0 else names[::-1]:
+                options.executor = name
+                out = Path(folder, f"out-{turn}-{name}")
+                found[name].append(painted(source, out, 2, options))
+    for name in names:
+        rates, used = zip(*found[name], strict=True)
+        pairs = zip(found[name], found[names[0]], strict=True)
+        ratios = sorted(own[0] / first[0] for own, first in pairs)
+        print(
+            f"{name}, {options.model}, 2 workers: {statistics.median(rates):.2f} pictures a second "
+            f"and {statistics.median(used):.2f} core seconds a picture; "
+            f"{statistics.median(ratios):.2f} x {names[0]} "
+            f"({ratios[0]:.2f} to {ratios[-1]:.2f} in {options.turns} turns)"
+        )
 
 
 def painted(

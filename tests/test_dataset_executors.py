@@ -70,6 +70,12 @@ def test_what_every_chunk_would_meet_ends_the_run(marks: Path) -> None:
         run(Plan(notes, stillborn=True), 1, marks)
 
 
+def test_a_picture_is_blamed_once_for_a_worker_that_it_has_ended(marks: Path) -> None:
+    (marks / "1.mark").write_text("05")  # as a worker leaves it, whose followers cannot be opened
+    with pytest.raises(DatasetError, match=r"5 workers ended before the first .*code 3"):
+        run(Plan(marks.parent / "notes", stillborn=True), 2, marks)
+
+
 def test_an_idle_worker_that_is_killed_is_replaced(marks: Path) -> None:
     executor = open_executor("local", Plan(marks.parent / "notes"), workers=1, marks=marks)
     try:

@@ -74,9 +74,17 @@ class DatasetOptions:
     )
     link: bool = option(False, "Link side files (hard links) instead of copying them.")
     workers: int | None = option(None, "Number of workers.", metavar="N", shown="one for each core")
-    executor: str = option("local", "Who works: local, processes on this machine.", metavar="NAME")
+    executor: str = option(
+        "local",
+        "Who works: local, processes on this machine; or ray, a Ray cluster or Ray on this "
+        "machine.",
+        metavar="NAME",
+    )
     address: str | None = option(
-        None, "Address of the cluster, for executors that take one.", metavar="ADDRESS"
+        None,
+        "Ray cluster: HOST:PORT, or auto for the one that this machine belongs to.",
+        metavar="ADDRESS",
+        shown="RAY_ADDRESS, or Ray on this machine",
     )
 
     def __post_init__(self) -> None:

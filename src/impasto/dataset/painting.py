@@ -17,6 +17,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from impasto.dataset.draws import Draw, draws
@@ -79,6 +80,11 @@ class PaintSpec:
         """Open the engine."""
         from impasto.models import DEFAULT_MODEL
         from impasto.stylizer import load
+
+        if not self.source.exists():  # else each of its pictures would fail
+            raise DatasetError(
+                f"{one_line(self.source)}: a worker on {gethostname()} does not see it"
+            )
 
         recipe = self.recipe
         model = load(

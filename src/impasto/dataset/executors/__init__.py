@@ -51,6 +51,14 @@ EXECUTORS: tuple[ExecutorRow, ...] = (
         pip="",
         summary="processes on this machine",
     ),
+    ExecutorRow(
+        name="ray",
+        module="impasto.dataset.executors.ray",
+        imports="ray",
+        pip="'impasto[ray]'",
+        summary="a Ray cluster, or Ray on this machine",
+        addressed=True,
+    ),
 )
 
 
@@ -79,11 +87,24 @@ def open_executor(
         raise OptionError(f"workers must be a whole number of 1 or more, not {workers}")
     if address is not None and not row.addressed:
         raise OptionError(f"executor {row.name!r} works on this machine: leave address out")
-    if row.imports and importlib.util.find_spec(row.imports) is None:
+    if not is_installed(row):
         raise DatasetError(f"executor {row.name!r} is not installed; pip install {row.pip}")
     opener: Any = importlib.import_module(row.module)
     executor: Executor = opener.open_executor(spec, workers=workers, marks=marks, address=address)
     return executor
+
+
+def is_installed(row: ExecutorRow) -> bool:
+    """Return True if the library of an executor is there, without loading it.
+
+    Example:
+        >>> is_installed(find_executor("local"))
+        True
+    """
+    if not row.imports:
+        return True
+    found = importlib.util.find_spec(row.imports)
+    return found is not None and found.origin is not None  # a folder of that name has no origin
 
 
 def find_executor(name: str) -> ExecutorRow:

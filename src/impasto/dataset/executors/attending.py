@@ -36,17 +36,23 @@ def attend(worker: Worker, chunk: Chunk, marks: Path) -> Answer:
         return Answer(chunk, fatal=one_line(error))
 
 
-def marked(marks: Path, chunk: Chunk) -> str:
+def take_mark(marks: Path, chunk: Chunk) -> str:
     """Return the name of the picture at which the worker of a chunk was, "" before the first.
 
+    The mark is taken away, so that the next worker of the chunk is not blamed for it.
+
     Example:
-        >>> marked(Path("marks"), Chunk(0, ()))
+        >>> take_mark(Path("marks"), Chunk(0, ()))
         ''
     """
+    path = _file(marks, chunk)
     try:
-        return _file(marks, chunk).read_text(encoding="utf-8", errors="surrogateescape")
+        name = path.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return ""
+    with suppress(OSError):
+        path.unlink()
+    return name
 
 
 @contextmanager

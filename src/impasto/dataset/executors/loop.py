@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from impasto.dataset.executors.attending import marked
+from impasto.dataset.executors.attending import take_mark
 from impasto.dataset.work import Answer, Barred, Chunk, Executor, Outcome
 from impasto.errors import DatasetError, counted
 
@@ -69,7 +69,7 @@ def outcomes(
                 false_starts = 0
                 done.append(answer.outcomes)
                 continue
-            name = marked(marks, answer.chunk)
+            name = take_mark(marks, answer.chunk)
             false_starts = 0 if name else false_starts + 1
             if false_starts > _FALSE_STARTS * executor.size:
                 raise DatasetError(
