@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from impasto import augment
     from impasto.batch.figures import grid, strip
     from impasto.controls import Controls
     from impasto.dataset.making import stylize_dataset
@@ -64,6 +65,7 @@ __all__ = [
     "VideoOptions",
     "WebError",
     "__version__",
+    "augment",
     "blend_styles",
     "grid",
     "load",
@@ -102,14 +104,17 @@ _HOMES = {
     "impasto.video.options": ("VideoOptions",),
     "impasto.video.painting": ("stylize_frames",),
 }
+_MODULES = ("augment",)
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_HOME, *_MODULES})

@@ -21,6 +21,8 @@ from impasto.images.writing import Rendered, quantized, write_image
 
 Layout: TypeAlias = Literal["HW", "HWC", "CHW"]
 
+_CHANNELS = (1, 3, 4)
+
 # Kinds of numbers, whatever their byte order, of which it is clear what white is.
 _CLEAR = ("u1", "u2", "f2", "f4", "f8")
 
@@ -58,12 +60,20 @@ class ArrayForm:
         return 16 if self.dtype.itemsize > 1 else 8
 
 
-def array_form(array: NDArray[Any], value_range: ValueRange | None = None) -> ArrayForm:
+def array_form(
+    array: NDArray[Any],
+    value_range: ValueRange | None = None,
+    *,
+    layout: Layout | None = None,
+    name: str = "",
+) -> ArrayForm:
     """The form of an array; its values are not looked at, but for the mask of a masked one.
 
     Args:
         array: as for :func:`impasto.images.photo.read_photo`.
         value_range: as for :func:`impasto.images.photo.read_photo`.
+        layout: order of the axes; None: by the shape.
+        name: what to call the array in a message; "": by its shape.
 
     Raises:
         ImageError: if its dtype or its shape is not one of a picture.
@@ -72,14 +82,14 @@ def array_form(array: NDArray[Any], value_range: ValueRange | None = None) -> Ar
         >>> array_form(np.zeros((4, 6, 3), np.uint8)).layout
         'HWC'
     """
-    name = f"the array of shape {array.shape}"
+    name = name or f"the array of shape {array.shape}"
     kind = array.dtype.str[1:]
     if kind not in WHITE:
         raise ImageError(
             f"{name}: dtype {array.dtype} is not read; give uint8, uint16, or floats in [0, 1]"
             + _MENDS.get(array.dtype.kind, "")
         )
-    layout = _layout(array, name)
+    layout = _layout(array, name) if layout is None else _checked(layout, array, name)
     height, width, channels = _channels_last(array, layout).shape
     if kind not in _CLEAR and value_range is None:
         held = f" from {array.min()} to {array.max()}" if array.size else ""
@@ -351,13 +361,19 @@ def _channels_last(array: NDArray[Any], layout: Layout) -> NDArray[Any]:
     return array.transpose(1, 2, 0) if layout == "CHW" else array
 
 
+def _checked(layout: Layout, array: NDArray[Any], name: str) -> Layout:
+    """The layout that a user gave, if the array can have it."""
+    if array.ndim != len(layout) or _channels_last(array, layout).shape[2] not in _CHANNELS:
+        raise ImageError(f"{name}: is no picture of layout {layout} with 1, 3 or 4 channels")
+    return layout
+
+
 def _layout(array: NDArray[Any], name: str) -> Layout:
-    channels = (1, 3, 4)
     if array.ndim == 2:
         return "HW"
-    if array.ndim == 3 and array.shape[2] in channels:
+    if array.ndim == 3 and array.shape[2] in _CHANNELS:
         return "HWC"
-    if array.ndim == 3 and array.shape[0] in channels:
+    if array.ndim == 3 and array.shape[0] in _CHANNELS:
         return "CHW"
     if array.ndim == 4:
         raise ImageError(f"{name}: is a batch; loop over it and give one picture at a time")

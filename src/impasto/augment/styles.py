@@ -1,0 +1,96 @@
+"""Styles of a transform: whatever names them, found once and kept as values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from impasto.augment.own_model import OwnModel
+from impasto.batch.inputs import find_styles
+from impasto.errors import OptionError, StyleError
+from impasto.images.photo import Photo, Picture
+from impasto.styles.library import check_fits, find_style, list_styles
+from impasto.styles.style import Style
+
+GALLERY = "gallery"
+"""Name of all styles that ship with a model together."""
+
+Given: TypeAlias = Style | Picture | Photo
+"""A style, a picture of one, or what names one or several."""
+
+
+def find_all(given: Given | Sequence[Given], model: OwnModel) -> tuple[Style, ...]:
+    """Find and make styles; the model is opened only if there are pictures to read.
+
+    Args:
+        given: "gallery"; names, patterns of names, files and folders; pictures; styles.
+        model: that they are for.
+
+    Raises:
+        StyleError: if there is no such style, or it is for another model.
+        ImageError: if a picture cannot be read.
+        OptionError: if there are no styles at all.
+
+    Example:
+        >>> [style.name for style in find_all("monet-*", OwnModel("fast"))]  # doctest: +SKIP
+        ['monet-haystacks', 'monet-rouen-cathedral', 'monet-waterlilies']
+    """
+    several = _several(given)
+    # Thumbnails would be most of what is sent to a worker.
+    styles = tuple(replace(style, thumbnail=None) for each in several for style in _of(each, model))
+    if not styles:
+        raise OptionError("styles is empty; give 'gallery', or the styles to draw from")
+    return styles
+
+
+def _several(given: Given | Sequence[Given]) -> list[Given]:
+    if isinstance(given, list | tuple):
+        return list(given)
+    one: Any = given  # a text is a sequence too
+    return [one]
+
+
+def _of(given: Given, model: OwnModel) -> Iterable[Style]:
+    if isinstance(given, Style):
+        check_fits(given, model=model.identity, model_name=model.name)
+        return [given]
+    if isinstance(given, str) and given == GALLERY:
+        return _gallery(model)
+    if not isinstance(given, str | os.PathLike):
+        return [_made(given, model)]
+    # A path is never the name of a style.
+    name = given if isinstance(given, str) else str(Path(given).absolute())
+    found, problems = find_styles([name], model=lambda: model.identity, built_in=model.built_in)
+    if problems:
+        raise StyleError(problems[0])
+    return [_named(each, model) for each in found]
+
+
+def _gallery(model: OwnModel) -> list[Style]:
+    if model.built_in:
+        return [_made(name, model) for name in model.built_in]
+    entries = list_styles(model=model.identity, own=False)
+    for entry in entries:
+        if entry.problem:
+            raise StyleError(f"style {entry.name!r} of the gallery: {entry.problem}")
+    if not entries:
+        raise StyleError(
+            f"model {model.name!r} has no gallery; give styles=, such as a folder of pictures"
+        )
+    return [entry.style for entry in entries if entry.style is not None]
+
+
+def _named(name: str, model: OwnModel) -> Style:
+    if model.built_in:
+        return _made(name, model)
+    found = find_style(name, model=model.identity, model_name=model.name)
+    return found if isinstance(found, Style) else _made(found, model)
+
+
+def _made(given: Picture | Photo, model: OwnModel) -> Style:
+    made = model().prepare(given)
+    assert isinstance(made, Style)
+    return made
