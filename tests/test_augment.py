@@ -280,6 +280,17 @@ def test_names_as_albumentations_gives_them(always: Stylize) -> None:
     assert gray["image"].shape == (24, 20) and gray["mask"] is mask
 
 
+def test_among_the_transforms_of_albumentations(always: Stylize) -> None:
+    albumentations = pytest.importorskip("albumentations")
+    image, mask = bytes_of(picture(24, 20)), np.zeros((24, 20), np.uint8)
+    boxes = albumentations.BboxParams(format="pascal_voc", label_fields=["labels"])
+    flip = albumentations.HorizontalFlip(p=1)
+    compose = albumentations.Compose([always, flip], bbox_params=boxes)
+    made = compose(image=image, mask=mask, bboxes=[(2, 3, 10, 12)], labels=["cat"])
+    assert np.array_equal(made["image"], always(image)[:, ::-1])
+    assert np.allclose(made["bboxes"], [(10, 3, 18, 12)]) and made["labels"] == ["cat"]
+
+
 def test_tensors_of_a_sample(always: Stylize) -> None:
     torch = pytest.importorskip("torch")
     boxes, image = torch.rand(5, 4), torch.rand(3, 20, 20)

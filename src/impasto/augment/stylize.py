@@ -93,6 +93,9 @@ class Stylize:
         (224, 224, 3)
     """
 
+    available_keys = frozenset({"image"})
+    """Names of what it changes, which albumentations' ``Compose`` asks its transforms for."""
+
     def __init__(
         self,
         p: float = 0.5,
