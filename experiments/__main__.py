@@ -31,6 +31,7 @@ import fig9
 import fig10
 import methods
 import prices
+import shape
 import swap
 import table1
 import targets
@@ -68,6 +69,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         weave.EXPERIMENT,
         methods.EXPERIMENT,
         prices.EXPERIMENT,
+        shape.EXPERIMENT,
     )
 }
 

@@ -15,6 +15,7 @@ import methods
 import peaks
 import precisions
 import prices
+import shape
 import transforms
 import yardstick
 from impasto.images.files import write_whole
@@ -31,6 +32,9 @@ TABLES: dict[str, tuple[Experiment, Callable[[Results], str | None]]] = {
     "behavior": (behavior.EXPERIMENT, behavior.EXPERIMENT.tables),
     "methods": (methods.EXPERIMENT, methods.EXPERIMENT.tables),
     "prices": (prices.EXPERIMENT, prices.EXPERIMENT.tables),
+    "shape": (shape.EXPERIMENT, shape.EXPERIMENT.tables),
+    "shape verdict": (shape.EXPERIMENT, shape.verdict),
+    "shape run": (shape.EXPERIMENT, lambda results: facts(shape.EXPERIMENT, results)),
     "yardstick pairs": (yardstick.EXPERIMENT, yardstick.legend),
     "yardstick": (yardstick.EXPERIMENT, yardstick.size_tables),
     "yardstick overview": (yardstick.EXPERIMENT, yardstick.overview),
@@ -49,6 +53,8 @@ MEASURED: dict[str, tuple[str, Callable[[peaks.Rows], str]]] = {
     "int8 pictures": ("int8/pictures.csv", precisions.pictures),
 }
 """Parts that are made of rows of benchmarks, which are among the results."""
+WEIGHTS = {"vgg": "VGG-19", "decoder": "decoder of AdaIN"}
+"""Files of weights that numbers may rest on, and what they are called."""
 _MARK = re.compile(r"(<!-- made of results: ([\w ]+) -->\n)(.*?)(\n<!-- end -->)", re.DOTALL)
 
 HEAD = (ROOT / "experiments" / "page.md").read_text()
@@ -71,15 +77,14 @@ def facts(experiment: Experiment, results: Results) -> str:
     about, files = results.about, {"all": "all", "held out": "held-out"}
     pictures = (
         f"Photographs: {', '.join(about['contents'])}; paintings: {', '.join(about['styles'])}; "
-        f"judged on {files[about['files']]} files; "
+        f"judged on {files[about['files']]} files"
     )
-    weights = f"VGG-19: {about['vgg']}"
-    if "decoder" in about:
-        weights += f"; decoder of AdaIN: {about['decoder']}"
+    parts = [pictures] if experiment.drawn else []
+    parts += [f"{label}: {about[name]}" for name, label in WEIGHTS.items() if name in about]
+    rests = f" {'; '.join(parts)}." if parts else ""
     return (
         f"*`python experiments {experiment.name}`: {done} of {about['units']} units, "
-        f"{results.minutes():.1f} minutes of work ({settings}). "
-        f"{pictures if experiment.drawn else ''}{weights}.*"
+        f"{results.minutes():.1f} minutes of work ({settings}).{rests}*"
     )
 
 

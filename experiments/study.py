@@ -177,9 +177,12 @@ class Bench:
         )
         return found
 
-    def record(self) -> dict[str, Any]:
-        """Facts that rows depend on, without the folders of this machine."""
-        weights = {"vgg": self.vgg_file}
+    def record(self, *, judged: bool = True) -> dict[str, Any]:
+        """Facts that rows depend on, without the folders of this machine.
+
+        ``judged``: whether VGG-19 is one of them.
+        """
+        weights = {"vgg": self.vgg_file} if judged else {}
         if self.places.decoder is not None:
             weights["decoder"] = self.places.decoder
         return {
@@ -243,6 +246,7 @@ class Experiment:
         plot: a figure made of the rows.
         pictures: writes further pictures to a folder, from what is in the work folder.
         drawn: whether its pictures come from the bench's folders; else it has its own.
+        judged: whether VGG-19 has a part in its numbers.
     """
 
     name: str
@@ -258,6 +262,7 @@ class Experiment:
     plot: Callable[[Results], Image.Image]
     pictures: Callable[[Bench, Path], None] | None = None
     drawn: bool = True
+    judged: bool = True
 
     def read(self, folder: Path) -> Results:
         """The rows in a folder.
@@ -318,7 +323,7 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     bench.work.mkdir(parents=True, exist_ok=True)
     units = experiment.units(bench)
-    _check(folder, bench.record() | {"units": len(units)})
+    _check(folder, bench.record(judged=experiment.judged) | {"units": len(units)})
     path = folder / ROWS
     done: set[tuple[str, ...]] = set()
     if path.exists():
