@@ -26,7 +26,9 @@ import impasto
 from impasto.augment import Stylize
 from impasto.controls import Controls
 from impasto.errors import EngineError, ImageError, ModelError, OptionError, StyleError
+from impasto.painting.objects import painter_of
 from impasto.styles.library import list_styles
+from impasto.stylizer import Stylizer
 
 ROOT = Path(__file__).parents[1]
 STYLE = picture(32, 32, seed=1)
@@ -529,6 +531,45 @@ def test_a_loaded_model_and_its_colors(always: Stylize, tiny_path: Path) -> None
     assert (
         np.abs(luminance - wanted).max() < 1e-5 and np.abs(luminance - always(image)).max() > 0.01
     )
+
+
+def test_a_loaded_model_is_opened_again_in_a_forked_process(
+    always: Stylize, tiny_path: Path
+) -> None:
+    model = impasto.load(tiny_path, engine="onnxruntime", precision="fp32", threads=1)
+    transform = Stylize(1, 0.75, always.styles, model=model)
+    assert transform._model() is model
+    ours, theirs = multiprocessing.get_context("fork").Pipe()
+    process = multiprocessing.get_context("fork").Process(
+        target=lambda: theirs.send((transform._model() is model, transform(picture(16, 20))))
+    )
+    process.start()
+    same, made = ours.recv()
+    process.join(60)
+    assert not same and np.array_equal(made, always(picture(16, 20)))
+
+
+def test_styles_that_are_built_in() -> None:
+    path = ROOT / "trained" / "stylebank-5.impasto"
+    transform = Stylize(1, 1.0, model=path, seed=1)
+    names = [style.name for style in transform.styles]
+    assert names == ["night_sky", "pointillism", "stained_glass", "wave", "watercolor"]
+    only = Stylize(1, 1.0, "wave", model=path)
+    image = bytes_of(picture(64, 64))
+    wanted = impasto.load(path, engine="onnxruntime").stylize(image, "wave")
+    assert np.abs(only(image).astype(int) - wanted.astype(int)).max() <= 1
+
+
+def test_a_model_that_keeps_no_styles() -> None:
+    class Mirror:
+        """An object that paints pictures its own way."""
+
+        def stylize(self, content: Any, style: Any) -> Any:
+            return content[:, ::-1]
+
+    painter = painter_of(Mirror(), "mirror")
+    with pytest.raises(OptionError, match="mirror keeps no styles"):
+        Stylize(model=Stylizer(painter))
 
 
 def test_a_relative_model_in_another_folder(
