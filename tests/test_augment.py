@@ -371,8 +371,9 @@ def test_shares_of_what_is_drawn() -> None:
     assert strengths.min() >= 0.2 and strengths.max() <= 1
     assert abs(strengths.mean() - 0.6) < 4 * 0.8 / np.sqrt(12 * len(found))
     counts = collections.Counter(name for name, _ in found)
-    assert set(counts) == {style.name for style in transform.styles} and len(counts) == 43
-    assert max(counts.values()) < 2 * len(found) / 43
+    names = {style.name for style in transform.styles}
+    assert set(counts) == names and len(names) > 40
+    assert max(counts.values()) < 2.5 * len(found) / len(names)
     assert draws(Stylize(p=0), 50) == []
     assert {alpha for _, alpha in draws(Stylize(p=1, alpha=0.5), 50)} == {0.5}
 
@@ -493,7 +494,8 @@ def test_it_is_pickled_small_and_unopened() -> None:
     again = pickle.loads(data)
     assert len(data) < 50_000 and again._model._opened is None
     assert np.array_equal(again(image), made), "a copy begins its stream anew"
-    assert len(pickle.dumps(Stylize())) < 200_000
+    gallery = Stylize()
+    assert len(pickle.dumps(gallery)) < 5_000 * len(gallery.styles)
 
 
 # --- styles, models and options
