@@ -8,7 +8,7 @@ from dataclasses import dataclass
 __all__ = ["GAINS", "WORTH", "GainRow", "find_gain"]
 
 WORTH = 1.15
-"""How many times as fast int8 must be to be taken where nobody asked for it."""
+"""Least speed of int8, in times that of before, at which it is taken by itself."""
 
 
 # Between the work of `fast` (3.1) and that of `quality` (12.5), as a factor from both: models above

@@ -11,7 +11,7 @@ from impasto.cli import completion
 from impasto.cli.lines import say
 from impasto.cli.options import overwrite_option
 from impasto.errors import one_line
-from impasto.lab.cli.tune import open_judge, options_from, tuning_options
+from impasto.lab.cli.tune import Tuning, tuning_options
 
 if TYPE_CHECKING:
     from impasto.lab.export.gallery import Progress
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 
 WORK = Path("runs/gallery")
-"""Where tuned styles are made."""
+"""Default folder of tuned styles in the making."""
 
 
 @click.command()
@@ -35,14 +35,10 @@ WORK = Path("runs/gallery")
 )
 @click.option("--works", type=_FILE, help="Another table of works than that of the gallery.")
 @click.option("-o", "--out", type=_FILE, help="Where the shelves are  [default: in the package]")
-@click.option(
-    "--photographs",
-    metavar="PLACE",
-    multiple=True,
-    shell_complete=completion.files,
-    help="Tune the styles on these photographs, as `impasto lab tune` does; may be given again.",
+@tuning_options(
+    "Tune the styles on these photographs, as `impasto lab tune` does; may be given again.",
+    required=False,
 )
-@tuning_options
 @click.option(
     "--work",
     type=_FILE,
@@ -57,12 +53,7 @@ def gallery(
     models: tuple[str, ...],
     works: Path | None,
     out: Path | None,
-    photographs: tuple[str, ...],
-    content: str | None,
-    steps: int | None,
-    seed: int | None,
-    settings: tuple[str, ...],
-    vgg: Path | None,
+    tuning: Tuning,
     work: Path,
     overwrite: bool,
 ) -> None:
@@ -79,9 +70,8 @@ def gallery(
     from impasto.styles.places import GALLERY
 
     table, folder = read_works(works or WORKS), out or GALLERY
-    if photographs:
-        options = options_from(content=content, steps=steps, seed=seed, settings=settings)
-        with open_judge(photographs, vgg, options) as judge:
+    if tuning.photographs:
+        with tuning.judge() as judge:
             made = make_tuned_gallery(
                 paintings,
                 judge,
@@ -93,11 +83,11 @@ def gallery(
                 watch=_tell,
             )
     else:
-        given = {"content": content, "steps": steps, "seed": seed, "set": settings, "vgg": vgg}
-        for name, value in given.items():
+        for name, value in vars(tuning).items():
             if value not in (None, ()):
+                option = "set" if name == "settings" else name
                 raise click.UsageError(
-                    f"--{name} is for tuned styles: give the photographs to tune them on "
+                    f"--{option} is for tuned styles: give the photographs to tune them on "
                     "(--photographs PLACE)"
                 )
         made = make_gallery(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,63 +29,116 @@ NAME = "{}"
 """Stands in ``--add`` for the name that a style has."""
 
 
-def tuning_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of photographs, judge and settings, which all tuning has."""
-    for each in reversed(
-        (
-            click.option(
-                "--content",
-                metavar="WORD|NUMBER",
-                cls=LibraryOption,
-                reads="lab.tuning.options:TuneOptions:content",
-                shell_complete=completion.one_of(*CONTENT),
-                help=f"Price of content: {', '.join(CONTENT)}, or a weight.",
-            ),
-            click.option(
-                "--steps",
-                type=int,
-                metavar="N",
-                cls=LibraryOption,
-                reads="lab.tuning.options:TuneOptions:steps",
-                help="Steps: each takes a second or two on two processor cores.",
-            ),
-            click.option(
-                "--seed",
-                type=int,
-                metavar="N",
-                cls=LibraryOption,
-                reads="lab.tuning.options:TuneOptions:seed",
-                help="Of the choice of photographs and crops.",
-            ),
-            click.option(
-                "--set",
-                "settings",
-                metavar="FIELD=VALUE",
-                multiple=True,
-                help="Another value for a setting, such as crop=192, rate=0.05 or judged=16.",
-            ),
-            click.option(
-                "--vgg",
-                type=_FILE,
-                metavar="FILE",
-                help="The normalised VGG-19  [default: what $IMPASTO_VGG names]",
-            ),
-        )
-    ):
-        command = each(command)
-    return command
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """The options of photographs, judge and settings, as a command line gives them."""
+
+    photographs: tuple[str, ...]
+    content: str | None
+    steps: int | None
+    seed: int | None
+    settings: tuple[str, ...]
+    vgg: Path | None
+
+    @property
+    def options(self) -> TuneOptions:
+        """The settings of tuning.
+
+        Raises:
+            OptionError: for a value out of its range.
+        """
+        from impasto.lab.tuning.options import TuneOptions, read_settings
+        from impasto.lab.tuning.prices import content_weight
+
+        weight = None if self.content is None else content_weight(self.content)
+        given = without_none(content=weight, steps=self.steps, seed=self.seed)
+        return TuneOptions(**{**read_settings(self.settings), **given})
+
+    @contextmanager
+    def judge(self) -> Iterator[Judge]:
+        """Open the judge, with a bar for what it looks at."""
+        from impasto.lab.tuning.judge import Judge
+
+        with progress_bar("looking at photographs", None, quiet=False, below=1) as bar:
+
+            def watch(done: int, count: int) -> None:
+                bar.total = count
+                bar.update(done - bar.n)
+
+            yield Judge(self.photographs, vgg=self.vgg, options=self.options, watch=watch)
+
+
+def tuning_options(help: str, *, required: bool) -> Callable[[Callable[..., Any]], Any]:
+    """Add the options of photographs, judge and settings, which become the argument ``tuning``.
+
+    Args:
+        help: of ``--photographs``.
+        required: whether these must be given.
+    """
+    added = (
+        click.option(
+            "--photographs",
+            metavar="PLACE",
+            multiple=True,
+            required=required,
+            shell_complete=completion.files,
+            help=help,
+        ),
+        click.option(
+            "--content",
+            metavar="WORD|NUMBER",
+            cls=LibraryOption,
+            reads="lab.tuning.options:TuneOptions:content",
+            shell_complete=completion.one_of(*CONTENT),
+            help=f"Price of content: {', '.join(CONTENT)}, or a weight.",
+        ),
+        click.option(
+            "--steps",
+            type=int,
+            metavar="N",
+            cls=LibraryOption,
+            reads="lab.tuning.options:TuneOptions:steps",
+            help="Steps: each takes a second or two on two processor cores.",
+        ),
+        click.option(
+            "--seed",
+            type=int,
+            metavar="N",
+            cls=LibraryOption,
+            reads="lab.tuning.options:TuneOptions:seed",
+            help="Of the choice of photographs and crops.",
+        ),
+        click.option(
+            "--set",
+            "settings",
+            metavar="FIELD=VALUE",
+            multiple=True,
+            help="Another value for a setting, such as crop=192, rate=0.05 or judged=16.",
+        ),
+        click.option(
+            "--vgg",
+            type=_FILE,
+            metavar="FILE",
+            help="The normalised VGG-19  [default: what $IMPASTO_VGG names]",
+        ),
+    )
+
+    def decorate(command: Callable[..., Any]) -> Any:
+        @functools.wraps(command)
+        def with_tuning(**options: Any) -> Any:
+            given = {each.name: options.pop(each.name) for each in fields(Tuning)}
+            return command(**options, tuning=Tuning(**given))
+
+        decorated: Any = with_tuning
+        for option in reversed(added):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
 
 
 @click.command()
 @click.argument("styles", metavar="STYLE...", nargs=-1, required=True)
-@click.option(
-    "--photographs",
-    metavar="PLACE",
-    multiple=True,
-    required=True,
-    shell_complete=completion.files,
-    help="Photographs to tune on: a folder or a shard; may be given again. 100 are enough.",
-)
 @click.option(
     "-o",
     "--out",
@@ -113,7 +168,10 @@ def tuning_options(command: Callable[..., Any]) -> Callable[..., Any]:
     reads="stylizer:load:model",
     help="Model that the styles are for.",
 )
-@tuning_options
+@tuning_options(
+    "Photographs to tune on: a folder or a shard; may be given again. 100 are enough.",
+    required=True,
+)
 @click.option(
     "--size",
     type=int,
@@ -125,16 +183,11 @@ def tuning_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @overwrite_option("Replace styles of those names.")
 def tune(
     styles: tuple[str, ...],
-    photographs: tuple[str, ...],
     out: Path | None,
     add: str | None,
     pictures: tuple[Path, ...],
     model: str | None,
-    content: str | None,
-    steps: int | None,
-    seed: int | None,
-    settings: tuple[str, ...],
-    vgg: Path | None,
+    tuning: Tuning,
     size: int | None,
     overwrite: bool,
 ) -> None:
@@ -158,39 +211,10 @@ def tune(
         raise click.UsageError("say where the styles go: -o FILE, or --add NAME for the library")
     bundle = find_bundle(model or DEFAULT_MODEL)
     jobs = _jobs(styles, pictures, bundle, out, add)
-    options = options_from(content=content, steps=steps, seed=seed, settings=settings)
-    with open_judge(photographs, vgg, options) as judge:
+    with tuning.judge() as judge:
         workshop = Workshop(bundle, judge, **without_none(style_size=size))
         for result in run_jobs(workshop, jobs, overwrite=overwrite):
             say(told(result))
-
-
-def options_from(
-    *, content: str | None, steps: int | None, seed: int | None, settings: Sequence[str]
-) -> TuneOptions:
-    """The settings of tuning from the options of a command line."""
-    from impasto.lab.tuning.options import TuneOptions, read_settings
-    from impasto.lab.tuning.prices import content_weight
-
-    weight = None if content is None else content_weight(content)
-    given = without_none(content=weight, steps=steps, seed=seed)
-    return TuneOptions(**{**read_settings(settings), **given})
-
-
-@contextmanager
-def open_judge(
-    photographs: Sequence[str], vgg: Path | None, options: TuneOptions
-) -> Iterator[Judge]:
-    """Open the judge, with a bar for what it looks at."""
-    from impasto.lab.tuning.judge import Judge
-
-    with progress_bar("looking at photographs", None, quiet=False, below=1) as bar:
-
-        def watch(done: int, count: int) -> None:
-            bar.total = count
-            bar.update(done - bar.n)
-
-        yield Judge(photographs, vgg=vgg, options=options, watch=watch)
 
 
 def run_jobs(workshop: Workshop, jobs: Sequence[Job], *, overwrite: bool) -> Iterator[Result]:

@@ -135,7 +135,7 @@ def make_gallery(
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a tuned gallery is.
+    """Progress of a tuned gallery.
 
     Attributes:
         done: number of styles that are there.

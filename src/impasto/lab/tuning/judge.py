@@ -160,7 +160,7 @@ class Judge:
 
     @torch.no_grad()
     def wanted(self, photo: Photo) -> Wanted:
-        """What the style loss asks for: moments of a style, of what is not transparent in it."""
+        """Moments of a style that the style loss asks for, of what is not transparent in it."""
         image = torch.from_numpy(np.ascontiguousarray(photo.image)).permute(2, 0, 1)[None]
         features = self.vgg(image.to(self.device), STYLE_LAYERS)
         opacity = None
