@@ -33,7 +33,7 @@ TEST_READY := .venv-test/ready-$(STAMP)
 # Packages of the page, for its types and its tests; nobody needs them to use Impasto.
 PACKAGES := node_modules/ready-$(shell cksum package-lock.json 2>/dev/null | cut -d ' ' -f 1)
 
-.PHONY: help demo test check release-check coverage packages long fuzz kills soak paper container-check gallery clean python
+.PHONY: help demo test check release-check coverage packages docs docs-check docs-gallery gallery-check long fuzz kills soak paper container-check gallery clean python
 
 help:
 	@echo "make demo    install the runtime (no PyTorch) into .venv and stylize an example"
@@ -41,6 +41,10 @@ help:
 	@echo "make check   the linters and the types alone"
 	@echo "make release-check   build the two files of a release twice, look at them, install them, paint"
 	@echo "make coverage   all tests once more, and which lines of the package none of them runs"
+	@echo "make docs    the documentation as a site, in build/site"
+	@echo "make docs-check   build it and look for dead links, other hosts, pictures without words or sizes"
+	@echo "make docs-gallery   paint what is missing or old in the gallery of the documentation"
+	@echo "make gallery-check   paint all of it again by its printed commands, or SAMPLE=40 of it, and compare"
 	@echo "make fuzz    10,000 damaged pictures of all formats, of which make test reads 2,000"
 	@echo "make long    the tests that take minutes each, which make test leaves out"
 	@echo "make kills   end 40 batches by signals at random moments, and look what is left"
@@ -84,6 +88,15 @@ coverage: $(TEST_READY) packages
 	.venv-test/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal \
 		--cov --cov-report=term --cov-report=xml:runs/coverage.xml
 
+docs docs-check: $(TEST_READY)
+	.venv-test/bin/python docs/website $(if $(filter docs-check,$@),check,build)
+
+docs-gallery: $(TEST_READY)
+	.venv-test/bin/python docs/website/gallery.py draw
+
+gallery-check: $(TEST_READY)
+	.venv-test/bin/python docs/website/gallery.py check $(SAMPLE:%=--sample %)
+
 fuzz: $(TEST_READY)
 	IMPASTO_FUZZ=10000 .venv-test/bin/python -m pytest -q tests/test_mutations.py
 
@@ -114,9 +127,10 @@ gallery: $(TEST_READY)
 	nice -n 10 .venv-test/bin/python -m impasto lab gallery $(PAINTINGS) --overwrite \
 		$(PHOTOGRAPHS:%=--photographs %) $(VGG:%=--vgg %) --work $(GALLERY_WORK) $(OPTIONS)
 	nice -n 10 .venv-test/bin/python docs/draw_gallery.py
+	nice -n 10 .venv-test/bin/python docs/website/gallery.py draw
 
 $(DEMO_READY): WHAT := .
-$(TEST_READY): WHAT := .[heic,lab,openvino,test]
+$(TEST_READY): WHAT := .[docs,heic,lab,openvino,test]
 
 # Python on some systems comes without ensurepip; then the pip outside sets up the one inside.
 $(DEMO_READY) $(TEST_READY): | python

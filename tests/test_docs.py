@@ -48,6 +48,7 @@ PAGES = [
     for page in (
         ROOT / "README.md",
         *sorted((ROOT / "docs").glob("*.md")),
+        *sorted((ROOT / "docs" / "history").glob("*.md")),
         *(ROOT / folder / "README.md" for folder in FOLDERS),
     )
     if page.exists()
