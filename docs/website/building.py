@@ -106,7 +106,7 @@ def _zensical(folder: Path) -> None:
         cwd=folder,
         capture_output=True,
         text=True,
-        env={**os.environ, "NO_COLOR": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={**os.environ, "NO_COLOR": "1"},
     )
     said = (ended.stdout + ended.stderr).strip()
     if "No module named zensical" in said:
