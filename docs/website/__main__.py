@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from building import SiteError, build
+from checks import check
 from sitemap import ROOT
 
 
@@ -30,8 +31,6 @@ def main() -> int:
     state = f"built in {time.monotonic() - begun:.1f} s" if built else "as it was"
     print(f"{options.out}: {state}")
     if options.action == "check":
-        from checks import check
-
         faults = check(options.out)
         for fault in faults:
             print(f"docs: {fault}", file=sys.stderr)

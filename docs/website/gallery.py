@@ -45,7 +45,14 @@ RECORD = GALLERY / "painted.json"
 START = ROOT / "docs" / "images" / "before-after.webp"
 START_PICTURE = ("chelsea.jpg", "van-gogh-irises")
 
-PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
+PHOTOS = {
+    "astronaut": "An astronaut",
+    "chelsea": "A cat",
+    "coffee": "A cup of coffee",
+    "rocket": "A rocket",
+}
+"""Stems of files in examples/photos, and what is seen there."""
+
 SIZE, QUALITIES = 256, (75, 65, 55, 45, 35, 25)
 LARGEST = 25_000
 """Bytes of a picture: of the qualities of WebP the first is taken that needs no more."""
@@ -55,18 +62,18 @@ ERROR = 2.0
 
 ENGINE: dict[str, str] = {"engine": "onnxruntime", "precision": "fp32"}
 CONTROLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("half as strong", "coffee", {"alpha": 0.5}),
-    ("the full style", "coffee", {}),
-    ("half as strong again", "coffee", {"alpha": 1.5}),
-    ("the photograph's light, its own colors", "coffee", {"color": "luminance"}),
-    ("strokes twice as large", "coffee", {"coarse": 2.0}),
-    ("strokes four times as large", "coffee", {"coarse": 4.0}),
-    ("means only", "coffee", {"transform": "mean"}),
-    ("deviations only", "coffee", {"transform": "std"}),
+    ("Half as strong", "chelsea", {"alpha": 0.5}),
+    ("The full style", "chelsea", {}),
+    ("Half as strong again", "chelsea", {"alpha": 1.5}),
+    ("The photograph's own colors", "chelsea", {"color": "luminance"}),
+    ("Strokes twice as large", "chelsea", {"coarse": 2.0}),
+    ("Strokes four times as large", "chelsea", {"coarse": 4.0}),
+    ("Means alone", "chelsea", {"transform": "mean"}),
+    ("Deviations alone", "chelsea", {"transform": "std"}),
 )
 """What the controls do: words, photograph, and the controls' values."""
 
-CONTROLS_STYLE = "munch-scream"
+CONTROLS_STYLE = "van-gogh-irises"
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,10 @@ def parts() -> list[tuple[str, str, list[Entry]]]:
     for row in list_styles(model=bundle.identity, own=False):
         if row.style is not None:
             what = re.sub(r", public domain$", "", row.style.note)
-            entries = [Entry(photo, row.name, f"{photo}: {what}") for photo in PHOTOS]
+            entries = [
+                Entry(photo, row.name, f"{seen} in the style of {what}")
+                for photo, seen in PHOTOS.items()
+            ]
             found.append((what, row.name, entries))
     return found
 
@@ -227,25 +237,17 @@ def page(styles: list[tuple[str, str, list[Entry]]], qualities: Mapping[str, int
         "# Gallery",
         "",
         f"All {len(styles)} styles that come with Impasto, each on {len(PHOTOS)} photographs",
-        "([examples](../../examples/README.md)), and every control on one of them. Each picture is",
-        "what the command beside or below it writes; `make gallery-check` paints them again and",
+        "([examples](../../examples/README.md)), and what the controls do to one. Each picture is",
+        "what its command writes; `make gallery-check` paints them again and",
         "compares. The model is `quality`, the default.",
         "",
         "The commands name an engine and a precision, so that the same picture comes out on every",
         "machine. Without both, the fastest engine that you have is used. The size and the quality",
         "keep this page small: without them a painting is as large as its photograph.",
         "",
-        "## Controls",
+        "## Styles",
         "",
-        f"One photograph in the style `{CONTROLS_STYLE}`; [Controls](../controls.md) has the rest.",
-        "",
-        "| | |",
-        "| --- | --- |",
     ]
-    for entry in controls():
-        command = entry.command(qualities[entry.name])
-        lines.append(f"| ![{entry.words}](pictures/{entry.name}) | {entry.words}<br>`{command}` |")
-    lines += ["", "## Styles", ""]
     for what, name, entries in styles:
         pictures = "\n".join(f"![{each.words}](pictures/{each.name})" for each in entries)
         commands = "\n".join(each.command(qualities[each.name]) for each in entries)
@@ -268,6 +270,24 @@ def page(styles: list[tuple[str, str, list[Entry]]], qualities: Mapping[str, int
             "```",
             "",
             "</details>",
+            "",
+        ]
+    lines += [
+        "## Controls",
+        "",
+        f"One photograph in the style `{CONTROLS_STYLE}`; [Controls](../controls.md) has the rest.",
+        "",
+    ]
+    for entry in controls():
+        lines += [
+            f"### {entry.words}",
+            "",
+            f"![{PHOTOS[entry.photo]}: {entry.words.lower()}](pictures/{entry.name})",
+            "",
+            "<!-- not run: make gallery-check runs it -->",
+            "```sh",
+            entry.command(qualities[entry.name]),
+            "```",
             "",
         ]
     return "\n".join(lines)
@@ -308,7 +328,7 @@ def check(sample: int | None = None, seed: int = 0) -> tuple[list[str], int]:
 
 def printed(text: str) -> list[str]:
     """The commands of the page."""
-    return re.findall(r"^(?:.*`)?(impasto stylize [^`\n]+)", text, re.MULTILINE)
+    return re.findall(r"^impasto stylize .+$", text, re.MULTILINE)
 
 
 def run(words: list[str]) -> bytes:
