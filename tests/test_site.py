@@ -14,6 +14,7 @@ from browser import Answer, chromium, needs_browser, served
 
 import checks
 import impasto
+from impasto import lab
 import messages
 import reference
 import sitemap
@@ -54,15 +55,11 @@ def test_every_option_and_name_is_in_the_site(site: Path) -> None:
         for param in command.params:
             if isinstance(param, click.Option) and not param.hidden:
                 assert all(option in text for option in param.opts)
-    ids = checks.read(site / "python.html").ids
-    for name in impasto.__all__:
-        home = reference._home(impasto, name) if not name.startswith("__") else ""
-        assert not home or f"{home}.{name}" in ids
-    if find_spec("torch") is not None:
-        from impasto import lab
-
-        ids = checks.read(site / "python-lab.html").ids
-        assert {f"{reference._home(lab, name)}.{name}" for name in lab.__all__} <= ids
+    for package, page in ((impasto, "python.html"), (lab, "python-lab.html")):
+        names = [name for name in package.__all__ if not name.startswith("__")]
+        wanted = {reference.place(package, name) for name in names}
+        assert len(wanted) == len(names) > 20
+        assert wanted <= checks.read(site / page).ids
 
 
 @needs_site

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from typing import Any
+from types import ModuleType
 
 import click
 
@@ -19,6 +19,7 @@ _PARTS = {
     "Values": ("Controls", "ReadOptions", "SaveOptions", "Budget"),
     "Styles": ("Style", "blend_styles", "load_style", "save_style"),
     "Films": ("stylize_video", "stylize_frames", "VideoOptions"),
+    "Data sets": ("stylize_dataset", "DatasetOptions", "augment"),
 }
 """Public names by subject; errors are a subject of their own, and what is not here comes last."""
 
@@ -110,7 +111,7 @@ def python_page() -> str:
     for part, given in parts.items():
         if given:
             lines += ["", f"## {part}", ""]
-            lines += [_entry(f"{_home(impasto, name)}.{name}") for name in given]
+            lines += [_entry(place(impasto, name)) for name in given]
     return "\n".join(lines) + "\n"
 
 
@@ -124,7 +125,7 @@ def lab_page() -> str:
     ]
     homes: dict[str, list[str]] = {}
     for name in lab.__all__:
-        homes.setdefault(_home(lab, name), []).append(name)
+        homes.setdefault(place(lab, name).rpartition(".")[0], []).append(name)
     for home, names in sorted(homes.items()):
         first = _first_line(home)
         lines += ["", f"## {home.removeprefix('impasto.lab.')}", "", _escape(first), ""]
@@ -132,12 +133,13 @@ def lab_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _home(package: Any, name: str) -> str:
-    """The module that a public name is written in, which the docstring is read from."""
-    homes = vars(package).get("_HOMES", {})
-    if name in homes:
-        return str(homes[name])
-    return next(module for module, names in homes.items() if name in names)
+def place(package: ModuleType, name: str) -> str:
+    """The full name of a public name, by the module that it is written in; or of a module."""
+    homes = vars(package)["_HOMES"]
+    if name in homes:  # of the lab, whose names are not imported: that would need PyTorch
+        return f"{homes[name]}.{name}"
+    home = next((module for module, names in homes.items() if name in names), package.__name__)
+    return f"{home}.{name}"
 
 
 def _first_line(module: str) -> str:
@@ -148,5 +150,5 @@ def _first_line(module: str) -> str:
     return text.partition("\n")[0]
 
 
-def _entry(place: str) -> str:
-    return f"::: {place}\n"
+def _entry(name: str) -> str:
+    return f"::: {name}\n"
