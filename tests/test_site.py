@@ -14,11 +14,11 @@ from browser import Answer, chromium, needs_browser, served
 
 import checks
 import impasto
-from impasto import lab
 import messages
 import reference
 import sitemap
 import staging
+from impasto import lab
 
 ROOT = Path(__file__).parents[1]
 
