@@ -13,6 +13,7 @@ import pytest
 from browser import Answer, chromium, needs_browser, served
 
 import checks
+import diagrams
 import impasto
 import messages
 import reference
@@ -50,6 +51,7 @@ def test_the_site_has_no_faults(site: Path, capsys: pytest.CaptureFixture[str]) 
 @needs_site
 def test_every_option_and_name_is_in_the_site(site: Path) -> None:
     text = (site / "commands.html").read_text()
+    assert "\b" not in text and "impasto stylize scan.tif wave.jpg -o painted.tif" in text
     for name, command, _ in reference.commands():
         assert f'id="{name.replace(" ", "-")}"' in text
         for param in command.params:
@@ -116,6 +118,12 @@ def test_every_page_has_a_place() -> None:
     assert {"docs/index.md", "docs/controls.md"} <= {page.source for page in sitemap.pages()}
 
 
+@pytest.mark.parametrize("name", diagrams.DRAWINGS)
+def test_drawings_are_those_of_now(name: str) -> None:
+    made = (ROOT / "docs" / "images" / name).read_text()
+    assert made == diagrams.DRAWINGS[name]().text_of_file(), "python docs/website/diagrams.py"
+
+
 def test_messages_that_are_explained_are_said() -> None:
     known = messages.texts()
     text = (ROOT / "docs" / "troubleshooting.md").read_text()
@@ -146,14 +154,14 @@ def test_links_become_those_of_the_site(tmp_path: Path) -> None:
     stage = staging.Stage(tmp_path, [page, other])
     text = (
         "[a](../docs/controls.md#colors) [b](../README.md) [c](../Makefile) [d](gone.md) "
-        "![e](../docs/images/how-house.svg)"
+        "![e](../docs/images/how-arithmetic.svg)"
     )
     assert stage._relinked(page, text) == (
         "[a](controls.md#colors) [b](index.md) c d "
-        '![e](images/how-house.svg){ width="900" height="560" loading="lazy" }'
+        '![e](images/how-arithmetic.svg){ width="940" height="330" loading="lazy" }'
     )
     assert stage.dead == ["trained/README.md: gone.md"]
-    assert (tmp_path / "images/how-house.svg").is_file()
+    assert (tmp_path / "images/how-arithmetic.svg").is_file()
 
 
 def test_faults_are_found(tmp_path: Path) -> None:

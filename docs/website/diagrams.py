@@ -8,8 +8,11 @@ Both are drawn on a light ground with dark ink, so that they can be read on a da
 from __future__ import annotations
 
 import argparse
+import tomllib
 from pathlib import Path
 from xml.sax.saxutils import escape
+
+from sitemap import ROOT
 
 INK, SOFT, LINE, GROUND = "#1d2733", "#55606e", "#8a94a3", "#fbfaf7"
 COLORS = {"picture": "#f4d9b0", "network": "#cfe0f2", "moments": "#d5ead0", "plain": "#ece9e2"}
@@ -69,7 +72,11 @@ class Drawing:
 
     def save(self, path: Path) -> None:
         """Write the drawing."""
-        path.write_text("\n".join([*self._parts, "</svg>"]) + "\n", encoding="utf-8")
+        path.write_text(self.text_of_file(), encoding="utf-8")
+
+    def text_of_file(self) -> str:
+        """The drawing as SVG."""
+        return "\n".join([*self._parts, "</svg>"]) + "\n"
 
 
 def arithmetic() -> Drawing:
@@ -99,32 +106,44 @@ def arithmetic() -> Drawing:
     return drawing
 
 
+ROOMS = {
+    "lab": "networks, training, judging: all that needs PyTorch",
+    "cli": "the command impasto",
+    "augment": "for training",
+    "batch": "many pictures",
+    "dataset": "data sets",
+    "doctor": "what is wrong",
+    "video": "films, cameras",
+    "web": "page, server",
+    "stylizer": "load() and Stylizer: one model and its styles, from picture to picture",
+    "painting": "painters, tiles, memory",
+    "styles": "a style as a value, its file, the library",
+    "models": "bundles, engines, the gallery",
+    "controls": "the arithmetic between the networks",
+    "images": "files, colors, depth",
+    "errors": "one tree of errors",
+}
+"""The packages of the house, and what is in them."""
+
+
 def house() -> Drawing:
-    """The packages of the code, what may know what."""
-    drawing = Drawing(900, 560, "The packages of Impasto; a package knows only those below it")
-    floors = [
-        (20, (("cli", "the command impasto"), ("lab", "networks, training, judging: PyTorch"))),
-        (
-            110,
-            (
-                ("batch", "many pictures"),
-                ("video", "films and cameras"),
-                ("web", "the page, the server"),
-            ),
-        ),
-        (200, (("stylizer", "load(), Stylizer: one model, its styles, from picture to picture"),)),
-        (290, (("painting", "painters, tiles, memory"),)),
-        (380, (("styles", "a style as a value"), ("models", "bundles, engines, gallery"))),
-        (470, (("controls", "the arithmetic of the middle"), ("images", "files, colors, depth"))),
-    ]
-    kinds = ("plain", "plain", "network", "network", "moments", "picture")
-    for (top, rooms), kind in zip(floors, kinds, strict=True):
-        width = (860 - 20 * (len(rooms) - 1)) // len(rooms)
-        for number, (name, what) in enumerate(rooms):
-            box = (20 + number * (width + 20), top)
-            drawing.box(box, (width, 60), f"{name}\n{what}", kind)
-        if top < 470:
-            drawing.arrow((450, top + 62), (450, top + 88))
+    """The packages of the code, floor by floor as the contract of their imports says."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    layers = next(each["layers"] for each in contracts if each["name"] == "Layers")
+    height = 78
+    drawing = Drawing(
+        940, 20 + height * len(layers), "The packages of Impasto; each knows only those below it"
+    )
+    kinds = ("network", "plain", "plain", "moments", "moments", "plain", "moments", "picture")
+    for floor, layer in enumerate(layers):
+        rooms = layer.split(" : ")
+        top, width = 20 + height * floor, (900 - 12 * (len(rooms) - 1)) // len(rooms)
+        for number, name in enumerate(rooms):
+            place = (20 + number * (width + 12), top)
+            drawing.box(place, (width, 52), f"{name}\n{ROOMS[name]}", kinds[floor % len(kinds)])
+        if floor < len(layers) - 1:
+            drawing.arrow((470, top + 54), (470, top + height - 2))
     return drawing
 
 
@@ -134,7 +153,7 @@ DRAWINGS = {"how-arithmetic.svg": arithmetic, "how-house.svg": house}
 def main() -> None:
     """Draw both."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    images = Path(__file__).resolve().parents[1] / "images"
+    images = ROOT / "docs" / "images"
     parser.add_argument("--out", type=Path, default=images, help="default: docs/images")
     out = parser.parse_args().out
     for name, draw in DRAWINGS.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -63,7 +64,7 @@ def commands_page() -> str:
         lines += ["```text", f"{name} {usage}", "```", ""]
         lines += _prose(command.help or "")
         options = [
-            row for param in command.params if (row := param.get_help_record(context)) is not None
+            row for param in command.params if (row := param.get_help_record(context)) and row[1]
         ]
         if options:
             lines += ["", "| option | what it does |", "| --- | --- |"]
@@ -75,8 +76,9 @@ def _prose(text: str) -> list[str]:
     r"""The help of a command as Markdown; what follows ``\b`` is kept line by line."""
     lines: list[str] = []
     for part in re.split(r"\n\s*\n", text.partition("\f")[0].strip()):
-        if part.startswith("\b"):
-            lines += ["```text", *part.splitlines()[1:], "```", ""]
+        if part.lstrip(" ").startswith("\b"):
+            lines += ["```text", *textwrap.dedent("\n".join(part.splitlines()[1:])).splitlines()]
+            lines += ["```", ""]
         else:
             lines += [_escape(" ".join(part.split())), ""]
     return lines
