@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -41,6 +42,13 @@ def build(out: Path) -> bool:
     """
     if without := forgotten():
         raise SiteError(f"{', '.join(without)}: no place in SECTIONS of docs/website/sitemap.py")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with (out.parent / f".{out.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests in several processes ask for one site
+        return _build(out)
+
+
+def _build(out: Path) -> bool:
     source = _fingerprint()
     stamp = out / STAMP
     if stamp.is_file() and stamp.read_text() == source:
@@ -63,7 +71,6 @@ def build(out: Path) -> bool:
         (work / "site" / needless).unlink(missing_ok=True)
     (work / "site" / STAMP).write_text(source)
     shutil.rmtree(out, ignore_errors=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
     (work / "site").rename(out)
     shutil.rmtree(work)
     return True
