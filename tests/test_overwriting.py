@@ -50,7 +50,8 @@ def test_every_command_that_writes_has_the_option() -> None:
         options = {flag for each in command.params for flag in each.opts}
         if options & {"-o", "--out", "--sheet", "--thumbnail"}:
             writers[" ".join(path)] = "--overwrite" in options
-    assert {name for name, has in writers.items() if not has} == OTHERWISE | (OF_LAB if LAB else set())
+    without = {name for name, has in writers.items() if not has}
+    assert without == OTHERWISE | (OF_LAB if LAB else set())
     assert {"stylize", "grid", "strip", "styles", "style show"} <= writers.keys()
 
 
