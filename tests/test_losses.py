@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from impasto.errors import OptionError
 from impasto.lab.losses import (
@@ -24,7 +25,7 @@ from impasto.lab.losses import (
     total_variation,
 )
 from impasto.lab.losses.transport import directions, projections, sliced_wasserstein
-from impasto.lab.methods.compact.losses import color_loss, mesh_loss
+from impasto.lab.methods.compact.losses import color_loss, mesh_loss, weave_loss
 from impasto.lab.nets.fast_moments import fast_mean_square, fast_mean_std
 from impasto.lab.nets.fast_norm import SMALLEST, is_quick, quick_instance_norm
 from impasto.lab.nets.normalization import EPS, mean_std, normalize
@@ -305,3 +306,67 @@ def test_quick_instance_normalization_and_its_gradients_are_the_plain_ones(pairs
         found.append((made.detach().double(), *(each.grad.double() for each in inputs)))
     for got, wanted in zip(*found, strict=True):
         assert (got - wanted).norm() / wanted.norm() < 0.02  # bfloat16 keeps 8 bits
+
+
+def _waves(period, amplitude, *, along=0):
+    places = torch.arange(96.0) * 2 * torch.pi / period
+    wave = amplitude * places.cos().expand(96, 96)
+    return (wave.mT if along else wave).expand(1, 3, 96, 96)
+
+
+def _noise(amplitude, seed=0):
+    return amplitude * torch.randn(1, 1, 96, 96, generator=torch.manual_seed(seed))
+
+
+PLAIN = torch.full((1, 3, 96, 96), 0.5)
+HALF_STEP = (0.5 / 255) ** 2
+
+
+@pytest.mark.parametrize("period", [4, 8])
+@pytest.mark.parametrize("along", [0, 1])
+def test_a_weave_counts_by_its_energy_over_that_beside_it(period, along):
+    picture = PLAIN + _waves(period, 0.05, along=along)
+    # One of the four waves of one of the three lattices, and nothing beside any.
+    wanted = math.log((0.05**2 / 4 + HALF_STEP) / HALF_STEP) / 3
+    assert weave_loss(picture, PLAIN).item() == pytest.approx(wanted, rel=1e-3)
+
+
+def test_a_chessboard_of_cells_is_a_weave_too():
+    rows, columns = torch.meshgrid(torch.arange(96), torch.arange(96), indexing="ij")
+    board = PLAIN + 0.04 * ((rows // 8 + columns // 8) % 2 * 2 - 1)
+    # Along an axis it has waves of amplitude 1 / (4 sin (pi k / 16)) for odd k; along both, at
+    # (j, k), half of their products, for x + y and for x - y.
+    ends = {k: 1 / 4 / math.sin(math.pi * k / 16) for k in (1, 3)}
+    energy = sum((0.04 * ends[j] * ends[k] / 2) ** 2 for j in (1, 3) for k in (1, 3)) * 2 / 8
+    wanted = math.log((energy + HALF_STEP) / HALF_STEP) / 3
+    assert weave_loss(board, PLAIN).item() == pytest.approx(wanted, rel=1e-3)
+
+
+def test_texture_without_a_lattice_is_no_weave():
+    assert weave_loss(PLAIN + _noise(0.1), PLAIN).item() < 0.15
+    strokes = F.avg_pool2d(_noise(0.5), 5, stride=1, padding=2)  # mostly of 6 to 20 px
+    assert weave_loss(PLAIN + strokes, PLAIN).item() < 0.15
+    slope = torch.linspace(0.2, 0.8, 96).expand(1, 3, 96, 96)
+    assert weave_loss(slope, slope).item() < 0.05
+
+
+def test_a_weave_counts_only_where_the_photograph_is_smooth():
+    busy = PLAIN + _noise(0.3)
+    woven = PLAIN + _waves(4, 0.05)
+    assert weave_loss(woven, busy).item() == 0  # nowhere
+    half = PLAIN.clone()
+    half[..., 48:] = busy[..., 48:]
+    there = torch.where(torch.arange(96) < 48, woven, PLAIN)
+    elsewhere = torch.where(torch.arange(96) >= 64, woven, PLAIN)
+    assert weave_loss(there, half).item() > 0.6
+    assert weave_loss(elsewhere, half).item() < 0.1
+
+
+def test_a_batch_of_a_woven_and_a_plain_picture_has_the_mean_of_their_weaves():
+    woven = PLAIN + _waves(8, 0.05)
+    one = weave_loss(woven, PLAIN)
+    both = weave_loss(torch.cat([woven, PLAIN]), torch.cat([PLAIN] * 2))
+    torch.testing.assert_close(both, one / 2)
+    picture = woven.clone().requires_grad_()
+    weave_loss(picture, PLAIN).backward()
+    assert picture.grad.abs().max() > 0 and picture.grad.isfinite().all()

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.lab.losses import content_loss, projection_loss
-from impasto.lab.methods.compact.losses import color_loss, mesh_loss
+from impasto.lab.methods.compact.losses import color_loss, mesh_loss, weave_loss
 from impasto.lab.training.terms import STYLE_TERMS, Batch, Painted, Term
 
 DISTILL_LAYERS = ("relu2_1", "relu3_1")
@@ -66,6 +66,10 @@ def _mesh(painted: CompactPainted) -> Tensor:
     return mesh_loss(painted.output, painted.batch.styles)
 
 
+def _weave(painted: CompactPainted) -> Tensor:
+    return weave_loss(painted.output, painted.batch.contents)
+
+
 def _colors(painted: CompactPainted) -> Tensor:
     return color_loss(painted.output, painted.batch.styles)
 
@@ -105,6 +109,7 @@ COMPACT_TERMS: tuple[Term, ...] = (
     _COMMON["variation"],
     Term("wasserstein", 0.0, _wasserstein, layers=WASSERSTEIN_LAYERS, needs=DIRECTIONS),
     Term("mesh", 0.0, _mesh),
+    Term("weave", 0.0, _weave),
     Term("colors", 0.0, _colors),
     _COMMON["identity"],
     Term("rim", 0.0, _rim, needs=MARGINS),
