@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 from lab_parts import vgg_weights
 from torch import nn
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from impasto.errors import ModelError
@@ -16,7 +18,7 @@ from impasto.lab.export.graphs import (
     reader_multiply_adds,
 )
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, decoder_from
-from impasto.lab.methods.compact.network import FAST, QUALITY, Compact
+from impasto.lab.methods.compact.network import FAST, QUALITY, Compact, _doubled
 from impasto.lab.methods.compact.scales import CompactShape
 from impasto.lab.nets.fast_moments import fast_mean_std
 from impasto.lab.nets.network import align, stylize
@@ -27,7 +29,15 @@ def adain() -> nn.Module:
     return AdaINNetwork(VGG(vgg_weights(), LAYOUTS[0]), Decoder())
 
 
-NETWORKS = {"fast": lambda: Compact(FAST), "quality": lambda: Compact(QUALITY), "adain": adain}
+DILATED = replace(QUALITY, dilations=(2, 4))
+SMOOTH = replace(FAST, bilinear=True)
+NETWORKS = {
+    "fast": lambda: Compact(FAST),
+    "quality": lambda: Compact(QUALITY),
+    "dilated": lambda: Compact(DILATED),
+    "bilinear": lambda: Compact(SMOOTH),
+    "adain": adain,
+}
 
 
 @pytest.fixture(params=NETWORKS, scope="module")
@@ -97,6 +107,34 @@ def _decode(network, image):
     features = network.encode(image)
     one = [torch.ones(1, f.shape[1], 1, 1) for f in features]
     return network.decode(features, one, [torch.zeros_like(s) for s in one])
+
+
+@torch.no_grad()
+def test_dilated_blocks_begin_as_identity():
+    before, after = Compact(QUALITY).eval(), Compact(DILATED).eval()
+    after.load_state_dict(after.complete(before.state_dict()))
+    content, style = torch.rand(2, 1, 3, 64, 64)
+    assert torch.equal(stylize(after, content, style), stylize(before, content, style))
+    own = after.state_dict()
+    assert after.complete(own).keys() == own.keys()
+    assert all(torch.equal(v, own[k]) for k, v in after.complete(own).items())
+
+
+@pytest.mark.parametrize("bilinear", [False, True])
+def test_doubling_is_what_torch_compile_is_given(bilinear, monkeypatch):
+    x = torch.rand(2, 3, 5, 7)
+    wanted = _doubled(x, bilinear=bilinear)
+    assert wanted.shape == (2, 3, 10, 14)
+    cells = F.avg_pool2d(wanted, 2)
+    inside = (..., slice(1, -1), slice(1, -1))
+    if bilinear:  # weights (1, 6, 1) / 8 along each axis
+        line = torch.tensor([1.0, 6.0, 1.0]) / 8
+        kernel = torch.outer(line, line).expand(3, 1, 3, 3)
+        torch.testing.assert_close(cells[inside], F.conv2d(x, kernel, groups=3))
+    else:
+        torch.testing.assert_close(cells, x)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    torch.testing.assert_close(_doubled(x, bilinear=bilinear), wanted)
 
 
 def test_work_is_a_fortieth_and_a_tenth_of_the_papers_network():

@@ -145,3 +145,17 @@ def test_the_paper_s_config_is_its_recipe():
 def test_every_choice_of_a_config_is_there():
     assert set(CHOICES["name"]) == set(OPTIMIZERS)
     assert set(CHOICES["schedule"]) == set(SCHEDULES)
+
+
+def test_a_field_of_numbers_is_a_list_in_a_file(tmp_path):
+    config = make_config(network="quality", vgg="", contents={"a": 1.0}, styles={"b": 1.0})
+    config = changed(config, dilations=(2, 4))
+    write_config(config, tmp_path / "a.toml")
+    assert "\ndilations = [2, 4]\n" in (tmp_path / "a.toml").read_text()
+    assert read_config(tmp_path / "a.toml") == config
+    for value in ("[2, 0]", "[-1]"):
+        with pytest.raises(OptionError, match=r"dilations = .*; each is 1 or more"):
+            read_config(tmp_path / "a.toml", settings=[f"compact.dilations={value}"])
+    for value in ("2", "[2.5]", '"2"'):
+        with pytest.raises(OptionError, match=r"dilations.* tuple\[int, \.\.\.\]"):
+            read_config(tmp_path / "a.toml", settings=[f"compact.dilations={value}"])

@@ -10,14 +10,17 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 
-def convolution(inputs: int, outputs: int, *, size: int = 3, stride: int = 1) -> nn.Conv2d:
+def convolution(
+    inputs: int, outputs: int, *, size: int = 3, stride: int = 1, dilation: int = 1
+) -> nn.Conv2d:
     """A convolution that keeps the size (divided by ``stride``), zero padding.
 
     Zeros and not reflection, since a separate padding step costs more time in every engine than the
     small convolution after it; the studio puts a reflected margin around the picture instead.
     Weights start so that maps keep their size through a ReLU (He et al. 2015).
     """
-    made = nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2)
+    padding = size // 2 * dilation
+    made = nn.Conv2d(inputs, outputs, size, stride=stride, padding=padding, dilation=dilation)
     nn.init.kaiming_normal_(made.weight, nonlinearity="relu")
     nn.init.zeros_(made.bias)
     return made
@@ -99,13 +102,14 @@ def leaking(x: Tensor, leak: float) -> Tensor:
 class Residual(nn.Module):
     """``x + conv(relu(conv(x)))``, without normalization, so that moments pass through.
 
-    What is below 0 passes with the factor ``leak``; at 0, a plain ReLU.
+    What is below 0 passes with the factor ``leak``; at 0, a plain ReLU. The first convolution looks
+    at places that lie ``dilation`` apart.
     """
 
-    def __init__(self, channels: int, *, leak: float = 0.0) -> None:
+    def __init__(self, channels: int, *, leak: float = 0.0, dilation: int = 1) -> None:
         super().__init__()
         self.leak = leak
-        self.first = convolution(channels, channels)
+        self.first = convolution(channels, channels, dilation=dilation)
         self.second = convolution(channels, channels)
         # Starts near the identity: a deep stack without normalization then trains from the start.
         self.second.weight.data.mul_(0.1)

@@ -676,12 +676,14 @@ def _type_of(field: dataclasses.Field[Any]) -> str:
     return written
 
 
-_TYPES = ("str", "int", "float", "bool", "dict[str, float]")
+_TYPES = ("str", "int", "float", "bool", "tuple[int, ...]", "dict[str, float]")
 
 
 def _fits(value: object, kind: str) -> bool:
     if kind == "dict[str, float]":
         return isinstance(value, dict) and all(_fits(share, "float") for share in value.values())
+    if kind == "tuple[int, ...]":
+        return isinstance(value, list | tuple) and all(_fits(each, "int") for each in value)
     if kind == "bool" or isinstance(value, bool):
         return kind == "bool" and isinstance(value, bool)
     types: dict[str, type | tuple[type, ...]] = {
@@ -714,6 +716,8 @@ def config_text(config: TrainConfig) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _toml(value: str | float) -> str:
+def _toml(value: str | float | tuple[int, ...]) -> str:
+    if isinstance(value, tuple):
+        return repr(list(value))
     # The strings and truth values of JSON are those of TOML; numbers are Python's.
     return json.dumps(value) if isinstance(value, str | bool) else repr(value)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from impasto.errors import OptionError
 from impasto.lab.methods.compact.terms import COMPACT_TERMS, TEACHER
-from impasto.lab.training.config import Method, PairData, TargetLoss
+from impasto.lab.training.config import Method, MomentLoss, PairData
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class CompactData(PairData):
 
 
 @dataclass(frozen=True)
-class TaughtLoss(TargetLoss):
+class TaughtLoss(MomentLoss):
     """``[loss]`` where a teacher may be distilled."""
 
     teacher: str = ""
@@ -52,7 +52,7 @@ class TaughtLoss(TargetLoss):
 
 @dataclass(frozen=True)
 class EyeMethod(Method):
-    """``[compact]`` and ``[reader]``."""
+    """``[reader]``, and what ``[compact]`` has of it."""
 
     eye: str = ""
     """Checkpoint of ``reader`` or of a compact network, bundle or model by name whose eye a reader
@@ -60,3 +60,20 @@ class EyeMethod(Method):
     stays as it is; ``reader``, which trains eyes, starts from it."""
 
     sources: ClassVar[tuple[str, ...]] = ("eye",)
+
+
+@dataclass(frozen=True)
+class CompactMethod(EyeMethod):
+    """``[compact]``."""
+
+    dilations: tuple[int, ...] = ()
+    """Dilations of further residual blocks at 1/8, behind the alignment. A model without them may
+    be the start: they begin as identity."""
+    bilinear: bool = False
+    """Double maps between cells instead of cell by cell, against the weave that cells leave."""
+
+    def __post_init__(self) -> None:
+        """Raise ``OptionError`` for a value out of its range."""
+        object.__setattr__(self, "dilations", tuple(self.dilations))  # a list, in a file
+        if any(dilation < 1 for dilation in self.dilations):
+            raise OptionError(f"dilations = {list(self.dilations)}; each is 1 or more")

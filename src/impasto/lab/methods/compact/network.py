@@ -20,6 +20,7 @@ A style is read by a network of its own (``reader``).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -34,13 +35,14 @@ from impasto.lab.methods.compact.scales import (
     scale_features,
     weighted_moments,
 )
-from impasto.lab.nets.blocks import affine, convolution, leaking
+from impasto.lab.nets.blocks import Residual, affine, convolution, leaking
 from impasto.models.bundle import Level
 
 FAST = CompactShape((24, 48, 96), (0, 0, 1), (0, 1, 1), EYE, HIDDEN)
 """3.06 billion multiply-adds at 512 px: less than a fortieth of the paper's network."""
 QUALITY = CompactShape((32, 64, 128), (0, 1, 2), (1, 1, 4), EYE, HIDDEN)
 """12.5 billion multiply-adds at 512 px: a tenth of the paper's network."""
+_DILATED = "dilated."
 
 
 class Compact(nn.Module):
@@ -56,6 +58,9 @@ class Compact(nn.Module):
         )
         self.encoders = residual_blocks(channels, shape.encoder_blocks, shape.leak)
         self.decoders = residual_blocks(channels, shape.decoder_blocks, shape.leak)
+        self.dilated = nn.Sequential(
+            *(Residual(channels[-1], leak=shape.leak, dilation=d) for d in shape.dilations)
+        )
         self.ups = nn.ModuleList(convolution(coarse, fine) for fine, coarse in pairwise(channels))
         self.head = convolution(channels[0], folded)
         self.reader = Reader(shape)
@@ -91,6 +96,8 @@ class Compact(nn.Module):
             reach += 2 * blocks * stride
             if i:
                 reach += stride  # up: a 3x3 of this grid
+                reach += stride if self.shape.bilinear else 0  # and between its cells
+        reach += sum(dilation + 1 for dilation in self.shape.dilations) * self.multiple
         return reach + self.multiple
 
     @property
@@ -120,14 +127,19 @@ class Compact(nn.Module):
         return list(zip(*self.reader(style, counts, means, stds), strict=True))
 
     def complete(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights for this network, where those of a model of before there were readers have none.
+        """Weights for this network from those of a model without a reader or dilated blocks.
 
-        An untrained reader changes nothing.
+        What is added changes nothing before it is trained: the reader says what a style has, and
+        the blocks give back what they are given.
         """
-        if any(name.startswith(PREFIX) for name in weights):
-            return dict(weights)
-        own = {k: v for k, v in self.state_dict().items() if k.startswith(PREFIX)}
-        return dict(weights) | own
+        added: dict[str, Tensor] = {}
+        for part in (PREFIX, _DILATED):
+            if not any(name.startswith(part) for name in weights):
+                added |= {k: v for k, v in self.state_dict().items() if k.startswith(part)}
+        for name, value in added.items():
+            if name.startswith(_DILATED) and ".second." in name:
+                added[name] = torch.zeros_like(value)
+        return dict(weights) | added
 
     def style_parameters(self) -> list[nn.Parameter]:
         """Parameters with a learning rate of their own (``TrainConfig.style_rate``)."""
@@ -138,18 +150,29 @@ class Compact(nn.Module):
     ) -> Tensor:
         """The picture (N, 3, H, W), not clipped, from features under one affine map a level."""
         aligned = [affine(*maps) for maps in zip(features, scales, shifts, strict=True)]
-        x = self.decoders[-1](aligned[-1])
+        x = self.dilated(self.decoders[-1](aligned[-1]))
         for i in reversed(range(len(self.ups))):
             x = self.ups[i](x)
             # No ReLU before a sum: one there went dead, and all of 1/8 behind it, unnoticed.
             x = x if i else leaking(x, self.shape.leak)
-            x = _doubled(x)
+            x = _doubled(x, bilinear=self.shape.bilinear)
             x = self.decoders[i](x + aligned[i - 1] if i else x)
         return F.pixel_shuffle(self.head(x), FOLD)
 
 
-def _doubled(x: Tensor) -> Tensor:
+def _doubled(x: Tensor, *, bilinear: bool) -> Tensor:
     # Behind torch.compile (PyTorch 2.13) the gradient of F.interpolate was 0 in bfloat16.
     if torch.compiler.is_compiling():
-        return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        double = _doubled_along if bilinear else partial(torch.repeat_interleave, repeats=2)
+        return double(double(x, dim=2), dim=3)
+    if bilinear:
+        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
     return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def _doubled_along(x: Tensor, dim: int) -> Tensor:
+    n = x.shape[dim]
+    before = torch.cat([x.narrow(dim, 0, 1), x.narrow(dim, 0, n - 1)], dim)
+    after = torch.cat([x.narrow(dim, 1, n - 1), x.narrow(dim, n - 1, 1)], dim)
+    pairs = [0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after]
+    return torch.stack(pairs, dim + 1).flatten(dim, dim + 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from impasto.lab.methods.compact.config import CompactData, EyeMethod, TaughtLoss
+from dataclasses import replace
+
+from impasto.lab.methods.compact.config import CompactData, CompactMethod, EyeMethod, TaughtLoss
 from impasto.lab.methods.compact.network import FAST, QUALITY, Compact
 from impasto.lab.methods.compact.objective import MARGIN, CompactObjective, paint_batch
 from impasto.lab.methods.compact.reader import EYE, Eye
@@ -21,12 +23,16 @@ def _compact(name: str, title: str, shape: CompactShape) -> NetworkRow:
         architecture=(
             f"pixel unshuffle, {len(shape.channels)} levels of {shape.channels} channels, "
             f"residual blocks {shape.encoder_blocks} down and {shape.decoder_blocks} up, "
+            "further ones with dilations {dilations} at the coarsest, maps doubled between cells: "
+            "{bilinear}, "
             f"styles read with an eye of {shape.eye} channels"
         ),
         tables=Tables(
-            COMPACT_TERMS, CompactData, TaughtLoss, StyleOptimizer, EyeMethod, title="compact"
+            COMPACT_TERMS, CompactData, TaughtLoss, StyleOptimizer, CompactMethod, title="compact"
         ),
-        build=lambda _: Compact(shape),
+        build=lambda method: Compact(
+            replace(shape, dilations=method.dilations, bilinear=method.bilinear)
+        ),
         paint=paint_batch,
         objective=CompactObjective,
         opened=open_compact,

@@ -31,6 +31,12 @@ class CompactShape:
     """Slope of a ReLU below 0.  With plain ones all but two or three of each 128 channels within
     the blocks at 1/8 died while ``quality`` was trained: a channel that is 0 for all pictures has
     no gradient and never comes back, and nothing in the losses tells."""
+    dilations: tuple[int, ...] = ()
+    """Dilations of further residual blocks at the coarsest scale, behind the alignment: what is
+    aligned at 1/8 is seen from further away there, for strokes longer than a few cells."""
+    bilinear: bool = False
+    """Maps are doubled between cells, and not cell by cell, whose steps are a lattice of 4 and 8 px
+    that stands on every smooth place of a picture."""
 
 
 def scale_features(
