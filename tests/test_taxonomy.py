@@ -37,7 +37,7 @@ def test_losses_and_transforms_have_theirs() -> None:
     for name in set(re.findall(r"`(\w+_loss)`", text)):
         assert callable(getattr(impasto.lab, name))
     judged = {name for name in impasto.lab.__all__ if name.endswith("_loss")}
-    own = {"color_loss", "mesh_loss", "content_loss", "moment_loss"}  # no losses of a style
+    own = {"color_loss", "mesh_loss", "weave_loss", "content_loss", "moment_loss"}  # not of a style
     assert not {name for name in judged - own if f"`{name}`" not in text}
     names = {row.name for row in TRANSFORMS} - {"adain"}
     assert not {name for name in names if not re.search(f"`(--transform )?{name}`", text)}

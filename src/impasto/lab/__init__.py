@@ -58,6 +58,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "impasto.lab.methods.compact.losses": (
         "color_loss",
         "mesh_loss",
+        "weave_loss",
     ),
     "impasto.lab.methods.compact.network": (
         "FAST",
