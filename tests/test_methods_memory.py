@@ -13,7 +13,8 @@ from lab_parts import vgg_weights
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 PAINT = """
-import resource, sys
+import re, resource, sys
+from pathlib import Path
 import torch
 import impasto
 from impasto.images import read_photo
@@ -28,8 +29,10 @@ content, style = (resize(read_photo(file).image, size)[:size, :size] for file in
 method = impasto.load(name, vgg=vgg, precision="bf16" if has_bf16(torch.device("cpu")) else "fp32")
 # One gradient a stage: every stage searches for patches before its first.
 method.stylize(content, style, steps=getattr(method.painter.method.options(), "scales", 1))
-unit = 1 if sys.platform == "darwin" else 1024
-print(unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+if sys.platform == "linux":  # where it starts at the size of the parent
+    peak = int(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
+print(peak if sys.platform == "darwin" else peak * 1024)
 """
 
 

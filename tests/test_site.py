@@ -6,11 +6,12 @@ import gzip
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
 import pytest
-from browser import Answer, chromium, needs_browser, served
+from browser import Answer, needs_browser, served
 
 import checks
 import diagrams
@@ -66,9 +67,11 @@ def test_every_option_and_name_is_in_the_site(site: Path) -> None:
 
 @needs_site
 @needs_browser
-def test_nothing_comes_from_another_host_and_nothing_is_wider_than_a_phone(site: Path) -> None:
+def test_nothing_comes_from_another_host_and_nothing_is_wider_than_a_phone(
+    site: Path, browser: Any
+) -> None:
     asked: set[str] = set()
-    with served({"/": site}) as address, chromium() as browser:
+    with served({"/": site}) as address:
         for scheme, width in (("light", 1280), ("dark", 390)):
             context = browser.new_context(
                 viewport={"width": width, "height": 844}, color_scheme=scheme
@@ -84,9 +87,9 @@ def test_nothing_comes_from_another_host_and_nothing_is_wider_than_a_phone(site:
 
 @needs_site
 @needs_browser
-def test_the_gallery_is_light_and_does_not_jump(site: Path) -> None:
+def test_the_gallery_is_light_and_does_not_jump(site: Path, browser: Any) -> None:
     answers: list[Answer] = []
-    with served({"/": site}, answers=answers) as address, chromium() as browser:
+    with served({"/": site}, answers=answers) as address:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(f"{address}/gallery/index.html", wait_until="networkidle")
         files = {site / answer.path.lstrip("/") for answer in answers if answer.status == 200}
@@ -102,6 +105,7 @@ def test_the_gallery_is_light_and_does_not_jump(site: Path) -> None:
             })"""
         )
         assert moved < 0.1
+        page.close()
 
 
 def sent(file: Path) -> int:

@@ -466,7 +466,7 @@ def test_numbers_made_in_two_ways_do_not_meet(options, parts):
         ({"worst_by": "beauty"}, "beauty"),
         ({"worst_by": "lpips"}, "lpips"),
         ({"pairs": {"count": 0}}, "pairs"),
-        ({"painters": {"precision": "int8"}}, "int8"),
+        ({"painters": {"precision": "fp8"}}, "fp8"),
     ],
 )
 def test_options_out_of_range_are_refused_before_the_work(options, wrong, says):
