@@ -363,16 +363,21 @@ def test_other_packages_add_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "def good():\n    return Facts(('seven brushes',), (Problem('one is dry', 'wash it'),))\n"
         "def bad():\n    raise ZeroDivisionError('no brushes')\n"
     )
+    (tmp_path / "of_an_extra.py").write_text(
+        "from impasto.errors import ImpastoError\nraise ImpastoError('needs oil; pip install oil')\n"
+    )
     points = (
         "[impasto.doctor]\nbrushes = facts_of_two:good\ncanvas = facts_of_two:bad\n"
-        "easel = no_such_module:facts\n"
+        "easel = no_such_module:facts\npalette = of_an_extra:facts\n"
     )
     make_distribution(tmp_path, "studio", "1", **{"entry_points.txt": points})
     monkeypatch.syspath_prepend(tmp_path)
     lines, problems = doctor._of_others()
     assert lines["brushes"] == ("seven brushes",)
     assert lines["easel"] == ("not in use: no_such_module is not installed",)
+    assert lines["palette"] == ("not in use: needs oil; pip install oil",)
     assert Problem("one is dry", "wash it") in problems
+    assert not any("palette" in each.what for each in problems)
     assert [each.what for each in problems if "canvas" in each.what] == [
         "canvas cannot be examined (no brushes)"
     ]

@@ -65,7 +65,7 @@ def _of_others() -> tuple[dict[str, tuple[str, ...]], list[Problem]]:
     """Facts that other packages tell, each under its name."""
     from importlib.metadata import entry_points
 
-    from impasto.errors import one_line
+    from impasto.errors import ImpastoError, one_line
 
     lines: dict[str, tuple[str, ...]] = {}
     problems: list[Problem] = []
@@ -76,6 +76,8 @@ def _of_others() -> tuple[dict[str, tuple[str, ...]], list[Problem]]:
             problems += facts.problems
         except ModuleNotFoundError as error:
             lines[plugin.name] = (f"not in use: {error.name} is not installed",)
+        except ImpastoError as error:  # the lab's, without its extra
+            lines[plugin.name] = (f"not in use: {one_line(error)}",)
         except Exception as error:  # a plug-in may do anything
             problems.append(
                 Problem(
