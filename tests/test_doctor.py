@@ -364,7 +364,8 @@ def test_other_packages_add_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "def bad():\n    raise ZeroDivisionError('no brushes')\n"
     )
     (tmp_path / "of_an_extra.py").write_text(
-        "from impasto.errors import ImpastoError\nraise ImpastoError('needs oil; pip install oil')\n"
+        "from impasto.errors import ImpastoError\n"
+        "raise ImpastoError('needs oil; pip install oil')\n"
     )
     points = (
         "[impasto.doctor]\nbrushes = facts_of_two:good\ncanvas = facts_of_two:bad\n"
