@@ -155,13 +155,13 @@ def test_paths_of_the_image_are_moved_into_the_empty_folder(
     monkeypatch.syspath_prepend(str(ROOT / "containers"))
     rehearse = script("rehearse")
     where = rehearse.Machine(tmp_path, None, {})
-    paths = {"/opt", "/tmp", "/work"}
+    paths = {"/opt", "/tmp", "/build"}
     image = tmp_path / "image"
     for text, expected in (
         ("/opt/x/bin:/usr/bin:/bin", f"{image}/opt/x/bin:/usr/bin:/bin"),
         (f"{tmp_path}/base/bin:/tmp", f"{tmp_path}/base/bin:{image}/tmp"),
         ("/optional dist/opt ./opt", "/optional dist/opt ./opt"),
-        ('pip "/work/a.whl${X:+[$X]}"', f'pip "{image}/work/a.whl${{X:+[$X]}}"'),
+        ('pip "/build/a.whl${X:+[$X]}"', f'pip "{image}/build/a.whl${{X:+[$X]}}"'),
     ):
         assert rehearse.moved(where, text, paths) == expected
     step = dockerfile.Step("COPY", "gone.txt ./")

@@ -107,6 +107,18 @@ def options_of(*, leave_out: Collection[str] = (), **kinds: type) -> Callable[[C
     return decorate
 
 
+def style_size_option() -> Callable[[C], C]:
+    """The option ``--size`` of commands that read a style from its picture."""
+    return click.option(
+        "--size",
+        type=int,
+        metavar="N",
+        cls=LibraryOption,
+        reads="stylizer:Stylizer.style:size",
+        help="Shorter side that a larger picture is reduced to: the scale of its strokes.",
+    )
+
+
 def overwrite_option(help: str = "") -> Callable[[C], C]:
     """The option ``--overwrite`` of a command that writes a file; without it none is replaced.
 

@@ -18,6 +18,7 @@ from impasto.cli.options import (
     file_or_stdin,
     options_of,
     overwrite_option,
+    style_size_option,
     without_none,
 )
 from impasto.errors import ImageError, StyleError, one_line
@@ -88,14 +89,7 @@ class _Add(click.Command):
 @click.option(
     "--note", metavar="TEXT", help="Origin, such as artist and title  [default: the file's name]"
 )
-@click.option(
-    "--size",
-    type=int,
-    metavar="N",
-    cls=LibraryOption,
-    reads="stylizer:Stylizer.style:size",
-    help="Shorter side that a larger picture is reduced to: the scale of its strokes.",
-)
+@style_size_option()
 @overwrite_option("Replace a style of that name for that model.")
 @options_of(read=ReadOptions, leave_out=("read.size", "read.style_size", "read.keep_gps"))
 def add(

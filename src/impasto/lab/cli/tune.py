@@ -13,7 +13,13 @@ import click
 
 from impasto.cli import completion
 from impasto.cli.lines import say
-from impasto.cli.options import LibraryOption, overwrite_option, progress_bar, without_none
+from impasto.cli.options import (
+    LibraryOption,
+    overwrite_option,
+    progress_bar,
+    style_size_option,
+    without_none,
+)
 from impasto.errors import StyleError, one_line
 from impasto.lab.tuning.prices import CONTENT
 
@@ -172,14 +178,7 @@ def tuning_options(help: str, *, required: bool) -> Callable[[Callable[..., Any]
     "Photographs to tune on: a folder or a shard; may be given again. 100 are enough.",
     required=True,
 )
-@click.option(
-    "--size",
-    type=int,
-    metavar="N",
-    cls=LibraryOption,
-    reads="stylizer:Stylizer.style:size",
-    help="Shorter side that a larger picture is reduced to: the scale of its strokes.",
-)
+@style_size_option()
 @overwrite_option("Replace styles of those names.")
 def tune(
     styles: tuple[str, ...],
