@@ -12,11 +12,8 @@ from impasto.augment.own_model import OwnModel
 from impasto.batch.inputs import find_styles
 from impasto.errors import OptionError, StyleError
 from impasto.images.photo import Photo, Picture
-from impasto.styles.library import check_fits, find_style, list_styles
+from impasto.styles.library import WHOLE_GALLERY, check_fits, find_style, list_styles
 from impasto.styles.style import Style
-
-GALLERY = "gallery"
-"""Name of all styles that ship with a model together."""
 
 Given: TypeAlias = Style | Picture | Photo
 """A style, a picture of one, or what names one or several."""
@@ -57,7 +54,7 @@ def _of(given: Given, model: OwnModel) -> Iterable[Style]:
     if isinstance(given, Style):
         check_fits(given, model=model.identity, model_name=model.name)
         return [given]
-    if isinstance(given, str) and given == GALLERY:
+    if isinstance(given, str) and given == WHOLE_GALLERY:
         return _gallery(model)
     if not isinstance(given, str | os.PathLike):
         return [_made(given, model)]

@@ -14,7 +14,7 @@ from impasto.augment.draws import Draws
 from impasto.augment.forms import check_axes, form_of
 from impasto.augment.own_model import OwnModel
 from impasto.augment.samples import painted_sample, torchvision_kind
-from impasto.augment.styles import GALLERY, Given, find_all
+from impasto.augment.styles import Given, find_all
 from impasto.controls import Controls
 from impasto.controls.color.matching import needs_picture
 from impasto.errors import OptionError
@@ -22,6 +22,7 @@ from impasto.images.arrays import Photo
 from impasto.images.options import check_range
 from impasto.images.ranges import ValueRange
 from impasto.models import DEFAULT_MODEL
+from impasto.styles.library import WHOLE_GALLERY
 from impasto.styles.style import Style
 from impasto.stylizer import Stylizer
 
@@ -100,7 +101,7 @@ class Stylize:
         self,
         p: float = 0.5,
         alpha: Strength = (0.2, 1.0),
-        styles: Given | Sequence[Given] = GALLERY,
+        styles: Given | Sequence[Given] = WHOLE_GALLERY,
         *,
         model: str | Path | Stylizer = DEFAULT_MODEL,
         color: str | None = None,

@@ -25,12 +25,15 @@ from impasto.images.photo import Photo
 from impasto.models.bundle import Bundle
 from impasto.styles.files import read_style, style_bytes
 from impasto.styles.kept import KeptStyles, kept_key
-from impasto.styles.library import export_style, find_style, list_styles, trained_names
+from impasto.styles.library import (
+    WHOLE_GALLERY,
+    export_style,
+    find_style,
+    list_styles,
+    trained_names,
+)
 from impasto.styles.style import Style
 from impasto.stylizer import Stylizer
-
-GALLERY = "gallery"
-"""The word for all styles that ship with a model."""
 
 # Styles that a worker keeps in memory, each some kB; of pictures, each some MB.
 _IN_MEMORY, _PICTURES_IN_MEMORY = 4096, 32
@@ -79,7 +82,7 @@ def choose_styles(
         raise DatasetError("there is no style: give -s STYLE, such as -s gallery")
     if STDIO in names:
         raise DatasetError("a style of a data set is not read from standard input: give a file")
-    others = [name for name in names if name != GALLERY]
+    others = [name for name in names if name != WHOLE_GALLERY]
     check_there(others)
     built_in = trained_names(bundle)
     found, problems = find_styles(
@@ -89,7 +92,7 @@ def choose_styles(
         raise DatasetError(problems[0])
     labels = style_labels(others, found)
     chosen = {labels[each]: _chosen(labels[each], each, bundle) for each in found}
-    if GALLERY in names:
+    if WHOLE_GALLERY in names:
         for style in _gallery(bundle):
             chosen.setdefault(style.name, style)
     if not chosen:

@@ -28,6 +28,9 @@ MAX_NAME = 100
 # read as an option.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
+WHOLE_GALLERY = "gallery"
+"""The word for all styles that ship with a model together, where several may be named."""
+
 
 @dataclass(frozen=True)
 class Entry:
