@@ -69,8 +69,6 @@ class CompactMethod(EyeMethod):
     dilations: tuple[int, ...] = ()
     """Dilations of further residual blocks at 1/8, behind the alignment. A model without them may
     be the start: they begin as identity."""
-    bilinear: bool = False
-    """Double maps between cells instead of cell by cell, against the weave that cells leave."""
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""

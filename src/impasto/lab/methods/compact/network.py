@@ -20,7 +20,6 @@ A style is read by a network of its own (``reader``).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from itertools import pairwise
 
 import torch
@@ -96,7 +95,6 @@ class Compact(nn.Module):
             reach += 2 * blocks * stride
             if i:
                 reach += stride  # up: a 3x3 of this grid
-                reach += stride if self.shape.bilinear else 0  # and between its cells
         reach += sum(dilation + 1 for dilation in self.shape.dilations) * self.multiple
         return reach + self.multiple
 
@@ -155,24 +153,13 @@ class Compact(nn.Module):
             x = self.ups[i](x)
             # No ReLU before a sum: one there went dead, and all of 1/8 behind it, unnoticed.
             x = x if i else leaking(x, self.shape.leak)
-            x = _doubled(x, bilinear=self.shape.bilinear)
+            x = _doubled(x)
             x = self.decoders[i](x + aligned[i - 1] if i else x)
         return F.pixel_shuffle(self.head(x), FOLD)
 
 
-def _doubled(x: Tensor, *, bilinear: bool) -> Tensor:
+def _doubled(x: Tensor) -> Tensor:
     # Behind torch.compile (PyTorch 2.13) the gradient of F.interpolate was 0 in bfloat16.
     if torch.compiler.is_compiling():
-        double = _doubled_along if bilinear else partial(torch.repeat_interleave, repeats=2)
-        return double(double(x, dim=2), dim=3)
-    if bilinear:
-        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        return x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     return F.interpolate(x, scale_factor=2, mode="nearest")
-
-
-def _doubled_along(x: Tensor, dim: int) -> Tensor:
-    n = x.shape[dim]
-    before = torch.cat([x.narrow(dim, 0, 1), x.narrow(dim, 0, n - 1)], dim)
-    after = torch.cat([x.narrow(dim, 1, n - 1), x.narrow(dim, n - 1, 1)], dim)
-    pairs = [0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after]
-    return torch.stack(pairs, dim + 1).flatten(dim, dim + 1)

@@ -23,16 +23,13 @@ def _compact(name: str, title: str, shape: CompactShape) -> NetworkRow:
         architecture=(
             f"pixel unshuffle, {len(shape.channels)} levels of {shape.channels} channels, "
             f"residual blocks {shape.encoder_blocks} down and {shape.decoder_blocks} up, "
-            "further ones with dilations {dilations} at the coarsest, maps doubled between cells: "
-            "{bilinear}, "
+            "further ones with dilations {dilations} at the coarsest, "
             f"styles read with an eye of {shape.eye} channels"
         ),
         tables=Tables(
             COMPACT_TERMS, CompactData, TaughtLoss, StyleOptimizer, CompactMethod, title="compact"
         ),
-        build=lambda method: Compact(
-            replace(shape, dilations=method.dilations, bilinear=method.bilinear)
-        ),
+        build=lambda method: Compact(replace(shape, dilations=method.dilations)),
         paint=paint_batch,
         objective=CompactObjective,
         opened=open_compact,

@@ -34,9 +34,6 @@ class CompactShape:
     dilations: tuple[int, ...] = ()
     """Dilations of further residual blocks at the coarsest scale, behind the alignment: what is
     aligned at 1/8 is seen from further away there, for strokes longer than a few cells."""
-    bilinear: bool = False
-    """Maps are doubled between cells, and not cell by cell, whose steps are a lattice of 4 and 8 px
-    that stands on every smooth place of a picture."""
 
 
 def scale_features(
