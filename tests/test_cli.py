@@ -23,6 +23,7 @@ from bad_files import BAD_FILES, encoded, truncated_jpeg
 from conftest import picture
 from mutated_files import tiff
 from PIL import Image
+from warm_command import call
 
 import impasto
 from impasto.batch import figures
@@ -63,9 +64,7 @@ def save(path: Path, *, height: int = 40, width: int = 52, seed: int = 0) -> Non
 def run(
     *words: str | Path, stdin: bytes = b"", code: int = 0
 ) -> subprocess.CompletedProcess[bytes]:
-    done = subprocess.run(
-        [*COMMAND, *map(str, words)], input=stdin, capture_output=True, timeout=60, check=False
-    )
+    done = call(*COMMAND[1:], *words, stdin=stdin)
     assert done.returncode == code, done.stderr.decode()
     assert b"Traceback" not in done.stderr, done.stderr.decode()
     return done
@@ -106,6 +105,40 @@ def test_help_imports_nothing_heavy():
     assert not imported("--help") & {"numpy", "PIL", "onnxruntime", "openvino", "tqdm", "torch"}
     engines = {"onnxruntime", "openvino", "torch", "onnx"}
     assert not imported("stylize", "--help") & engines
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--version",),
+        ("styles",),
+        ("models", "--json"),
+        ("style", "show", "gone"),
+        ("grid", "street.jpg", "-s", "wave.png"),
+        ("strip", "gone.jpg", "-s", "wave.png", "-o", "-"),
+        ("video", "gone.mp4", "-s", "wave.png", "-o", "a.mp4"),
+        ("stylize", "-", "-s", "wave.png", "-o", "-", "--engine", "onnxruntime", "--size", "32"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_start_of_python_gives_what_the_other_tests_see(folder: Path, words: tuple[str, ...]):
+    """They fork a process that has imported the command; a person starts Python."""
+    photo = Path("street.jpg").read_bytes()
+    started = subprocess.run(
+        [*COMMAND, *words], input=photo, capture_output=True, timeout=60, check=False
+    )
+    forked = call(*COMMAND[1:], *words, stdin=photo)
+    assert (forked.returncode, forked.stdout) == (started.returncode, started.stdout)
+    seconds = rb"\d+\.\d+ s"
+    assert re.sub(seconds, b"", forked.stderr) == re.sub(seconds, b"", started.stderr)
+
+
+def test_a_forked_call_that_takes_too_long_is_ended(tmp_path: Path):
+    (tmp_path / "slow.py").write_text("import time\nprint('begun', flush=True)\ntime.sleep(60)\n")
+    with pytest.raises(subprocess.TimeoutExpired) as told:
+        call(tmp_path / "slow.py", timeout=1)
+    assert told.value.stdout == b"begun\n"
+    assert call("-m", "impasto", "--version").returncode == 0  # the next one is forked
 
 
 def test_help_has_the_first_line_of_each_command():
@@ -154,7 +187,7 @@ def test_commands_of_other_packages(tmp_path: Path):
 def test_help_answers_at_once():
     def seconds() -> float:
         start = time.perf_counter()
-        run("--help")
+        subprocess.run([*COMMAND, "--help"], capture_output=True, timeout=60, check=True)
         return time.perf_counter() - start
 
     assert statistics.median(seconds() for _ in range(5)) < 0.5

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from warm_command import call
 
 import impasto
 from impasto.controls import Controls
@@ -89,7 +90,10 @@ def command(*arguments: object) -> list[str]:
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=120)
+    done = call(*command(*arguments)[1:], timeout=120)
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
 
 
 def wait_for_parts(folder: Path, count: int, process: subprocess.Popen[Any]) -> None:
