@@ -148,13 +148,22 @@ def folder_files(folder: str | Path, *, held_out: bool) -> list[Path]:
         ImageError: if there is neither.
     """
     folder = Path(folder)
+    below = [folder] if folder.is_file() else _below(folder)
+    return _pictures(below, held_out=held_out)
+
+
+def _below(folder: Path) -> list[Path]:
     if not folder.exists():
         raise ImageError(f"{folder}: no such folder; give a folder of pictures, or one picture")
-    return sorted(
+    return files_below(folder)
+
+
+def _pictures(files: list[Path], *, held_out: bool) -> list[Path]:
+    return [
         file
-        for file in ([folder] if folder.is_file() else files_below(folder))
+        for file in files
         if file.suffix.lower() in SUFFIXES and (not held_out or is_held_out(file.name))
-    )
+    ]
 
 
 def square(file: str | Path, size: int) -> NDArray[np.float32]:
@@ -221,8 +230,9 @@ class _Side:
         self.folders = []
         self.orders: list[Iterator[Path]] = []
         for folder in folders:
-            files = folder_files(folder, held_out=held_out)
-            below = files_below(Path(folder))
+            below = _below(Path(folder))  # none below a single picture
+            single = [Path(folder)] if Path(folder).is_file() else []
+            files = _pictures(single or below, held_out=held_out)
             others = (file.name for file in below if file.suffix.lower() not in SUFFIXES)
             if line := passed_over(others):
                 check.left_out[Path(folder)] = line
