@@ -33,13 +33,14 @@ TEST_READY := .venv-test/ready-$(STAMP)
 # Packages of the page, for its types and its tests; nobody needs them to use Impasto.
 PACKAGES := node_modules/ready-$(shell cksum package-lock.json 2>/dev/null | cut -d ' ' -f 1)
 
-.PHONY: help demo test check release-check coverage packages docs docs-check docs-gallery gallery-check long fuzz kills soak paper container-check gallery clean python
+.PHONY: help demo test check release-check readme-check coverage packages docs docs-check docs-gallery gallery-check long fuzz kills soak paper container-check gallery clean python
 
 help:
 	@echo "make demo    install the runtime (no PyTorch) into .venv and stylize an example"
 	@echo "make test    install what the tests need into .venv-test; linters, types, tests"
 	@echo "make check   the linters and the types alone"
 	@echo "make release-check   build the two files of a release twice, look at them, install them, paint"
+	@echo "make readme-check   follow the README from a clean clone to a painting, in two minutes at most"
 	@echo "make coverage   all tests once more, and which lines of the package none of them runs"
 	@echo "make docs    the documentation as a site, in build/site"
 	@echo "make docs-check   build it and look for dead links, other hosts, pictures without words or sizes"
@@ -83,6 +84,10 @@ test: check
 release-check: $(TEST_READY)
 	.venv-test/bin/python tools/release_check.py
 
+# What is committed, cloned; OPTIONS="--photograph me.jpg --limit 60"
+readme-check: $(TEST_READY)
+	.venv-test/bin/python tools/readme_check.py $(OPTIONS)
+
 # By itself, since following every line makes the tests take 1.4 times as long.
 coverage: $(TEST_READY) packages
 	.venv-test/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal \
@@ -117,7 +122,7 @@ paper: $(TEST_READY)
 container-check: $(TEST_READY)
 	@if command -v hadolint >/dev/null; then echo "hadolint Dockerfile"; hadolint Dockerfile; \
 	else echo "hadolint is not here: the Dockerfile is not linted"; fi
-	.venv-test/bin/python containers/rehearse.py
+	.venv-test/bin/python tools/rehearse.py
 
 # At low priority, since it takes hours. What is through is kept: the same command goes on.
 gallery: $(TEST_READY)

@@ -14,15 +14,15 @@ from types import ModuleType
 
 import pytest
 
+import dockerfile
+import rehearse
 from impasto.web import HOST, PORT
 
 ROOT = Path(__file__).parents[1]
 
 
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        f"container_{name}", ROOT / "containers" / f"{name}.py"
-    )
+def script(path: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -30,7 +30,7 @@ def script(name: str) -> ModuleType:
     return module
 
 
-dockerfile, health = script("dockerfile"), script("health")
+health = script("containers/health.py")
 
 
 def test_the_image_is_small_pinned_and_not_of_root() -> None:
@@ -152,8 +152,6 @@ def test_health_is_an_answer_of_any_kind(
 def test_paths_of_the_image_are_moved_into_the_empty_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "containers"))
-    rehearse = script("rehearse")
     where = rehearse.Machine(tmp_path, None, {})
     paths = {"/opt", "/tmp", "/build"}
     image = tmp_path / "image"
@@ -180,7 +178,7 @@ def test_hadolint_finds_nothing() -> None:
 @pytest.mark.long
 def test_the_steps_make_a_container_that_works() -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "containers" / "rehearse.py"], capture_output=True, text=True
+        [sys.executable, ROOT / "tools" / "rehearse.py"], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "the container is well"

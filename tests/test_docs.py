@@ -331,7 +331,7 @@ def check_command(text: str, *, complete: bool) -> None:
     elif words[:2] == ["npm", "pack"]:
         assert words[2:] == [f"{each.name}@{each.version}" for each in (RUNTIME, FILMS)]
     else:
-        known = ("pip", "git", "make", "cd", "cat", "torchrun", "python", "curl")
+        known = ("pip", "git", "make", "cd", "cat", "torchrun", "python", "python3", ".", "curl")
         assert words[0] in known, f"{text!r} starts an unknown program"
     for word in words:
         # What a checkout has, must be there; what a run leaves, needs not.

@@ -22,7 +22,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+import numpy as np
+
+from clean import ROOT, Failure, read_picture, require_painted
 
 WHEEL_BYTES, SDIST_BYTES = 25_000_000, 30_000_000
 """The most that the two files may have."""
@@ -40,10 +42,6 @@ NOTES = {
 """What licenses in the metadata do not tell."""
 
 PHOTOGRAPH, STYLE = "examples/photos/rocket.jpg", "examples/styles/wave.jpg"
-
-
-class Failure(Exception):
-    """Something that must not be released."""
 
 
 def check_version() -> str:
@@ -207,16 +205,8 @@ def check_painting(out: Path) -> str:
         sys.executable, "-m", "impasto", *words, "-o", out / "here.png", "--overwrite",
         PYTHONPATH=str(ROOT / "src"),
     )  # fmt: skip
-    import numpy as np
-    from PIL import Image
-
-    pictures = []
-    for path in (out / "demo.png", out / "here.png", ROOT / PHOTOGRAPH):
-        with Image.open(path) as image:
-            pictures.append(np.asarray(image.convert("RGB"), dtype=np.float64))
-    demo, here, photograph = pictures
-    if demo.shape != photograph.shape or np.abs(demo - photograph).mean() < 5:
-        raise Failure("the example is not painted")
+    demo, here = read_picture(out / "demo.png"), read_picture(out / "here.png")
+    require_painted(demo, read_picture(ROOT / PHOTOGRAPH))
     if (off := np.abs(demo - here).mean()) > 1:
         raise Failure(f"the example is off by {off:.1f} of 255 from what the checkout paints")
     pixels = hashlib.sha256(demo.astype(np.uint8).tobytes()).hexdigest()

@@ -1,6 +1,6 @@
 """Performs the steps of the Dockerfile without a container engine, and tries what they have made.
 
-    python containers/rehearse.py [--extras web,video] [--keep]
+    python tools/rehearse.py [--extras web,video] [--keep]
 
 Every image is a folder in an empty one, and the paths of the Dockerfile lie in it. In place of the
 base image there is an environment of this Python with pip; all steps are done by a user without
@@ -34,21 +34,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from clean import ROOT, Failure, environment
 from dockerfile import DockerfileError, Stage, Step, context_files, read_stages, substituted
 
-ROOT = Path(__file__).resolve().parents[1]
 PHOTO = ROOT / "examples" / "photos" / "rocket.jpg"
-
-# Variables of this machine that pip needs to find packages.
-_KEPT = re.compile(r"PIP_|SSL_|REQUESTS_|.*_proxy$|.*_PROXY$")
-
 
 # Folders of every image that steps may use.
 STANDARD = ("/opt", "/srv", "/tmp")
-
-
-class Failure(Exception):
-    """A step or a check that has failed, in a line or with the output of a command."""
 
 
 @dataclass
@@ -354,8 +346,7 @@ def machine(*, keep: bool = False) -> Iterator[Machine]:
     folder.chmod(0o755)
     stage = read_stages((ROOT / "Dockerfile").read_text())[-1].last("USER")
     user = int(stage.text.split(":")[0]) if stage and os.geteuid() == 0 else None
-    env = {name: value for name, value in os.environ.items() if _KEPT.match(name)}
-    env |= {"PATH": "/usr/bin:/bin", "HOME": str(folder / "home"), "LANG": "C.UTF-8"}
+    env = environment(folder / "home")
     where = Machine(folder, user, env)
     try:
         where.own(folder)
