@@ -77,31 +77,85 @@ CONTROLS_STYLE = "van-gogh-irises"
 
 
 @dataclass(frozen=True)
+class Method:
+    """A way to paint that is not the default model's, and needs no weights from elsewhere.
+
+    Attributes:
+        title: of its part of the page.
+        text: about it, in Markdown.
+        styles: names of styles, or pictures.
+        model: a file of the repository; empty for the default.
+        controls: fields of :class:`impasto.Controls` that are not as by default.
+    """
+
+    title: str
+    text: str
+    styles: tuple[str, ...]
+    model: str = ""
+    controls: Mapping[str, Any] = field(default_factory=dict)
+
+
+METHODS = (
+    Method(
+        "One network for one style",
+        "The network of Johnson et al. 2016 (`johnson`), which learned this style and no other.",
+        ("wave",),
+        "trained/johnson-wave.impasto",
+    ),
+    Method(
+        "One network for nine styles",
+        "Conditional instance normalization, Dumoulin et al. 2017 (`cin`): of each style it learned"
+        "\na scale and a shift a channel.",
+        ("wave", "stained_glass", "night_sky"),
+        "trained/cin-9.impasto",
+    ),
+    Method(
+        "A filter bank for each style",
+        "StyleBank, Chen et al. 2017 (`stylebank`): one encoder and one decoder, and between them a"
+        "\nlayer of its own for each of five styles.",
+        ("wave", "stained_glass", "night_sky"),
+        "trained/stylebank-5.impasto",
+    ),
+    Method(
+        "Colors alone",
+        "Color transfer: the palette of the style, and no strokes. No network is run.",
+        tuple(f"examples/styles/{name}.jpg" for name in ("wave", "stained_glass", "night_sky")),
+        controls={"color": "only"},
+    ),
+)
+METHODS_PHOTOS = ("chelsea", "coffee")
+
+
+@dataclass(frozen=True)
 class Entry:
     """A picture of the gallery.
 
     Attributes:
         photo: stem of a file in examples/photos.
-        style: name of a style.
+        style: name of a style, or a picture in the repository.
         words: for those who do not see it.
         controls: fields of :class:`impasto.Controls` that are not as by default.
+        model: a file of the repository; empty for the default.
     """
 
     photo: str
     style: str
     words: str
     controls: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
 
     @property
     def name(self) -> str:
         """The name of the file."""
         more = "".join(f"-{key}-{value:g}" if isinstance(value, float) else f"-{key}-{value}"
                        for key, value in self.controls.items())  # fmt: skip
-        return f"{self.photo}-{self.style}{more}.webp"
+        by = f"-{Path(self.model).stem}" if self.model else ""
+        return f"{self.photo}-{Path(self.style).stem}{by}{more}.webp"
 
     def command(self, quality: int) -> str:
         """The command that paints it."""
-        given = {**self.controls, "size": SIZE, "quality": quality, **ENGINE}
+        model = {"model": self.model} if self.model else {}
+        given = {**model, **self.controls, "size": SIZE, "quality": quality, **ENGINE}
         options = " ".join(f"--{key} {value}" for key, value in given.items())
         photo = f"examples/photos/{self.photo}.jpg"
         return f"impasto stylize {photo} -s {self.style} {options} -o {self.name}"
@@ -148,17 +202,43 @@ def controls() -> list[Entry]:
     return [Entry(photo, CONTROLS_STYLE, words, more) for words, photo, more in CONTROLS]
 
 
+def methods() -> list[tuple[Method, list[Entry]]]:
+    """Every other method with its pictures."""
+    return [
+        (
+            method,
+            [
+                Entry(photo, style, f"{PHOTOS[photo]}: {method.title.lower()}, {seen_in(style)}",
+                      method.controls, method.model)
+                for style in method.styles
+                for photo in METHODS_PHOTOS
+            ],
+        )
+        for method in METHODS
+    ]  # fmt: skip
+
+
+def seen_in(style: str) -> str:
+    """The name of a style as words."""
+    return Path(style).stem.replace("_", " ")
+
+
 def draw(only: list[str]) -> None:
     """Paint what is missing or old, write the page, and remove pictures that it does not show."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     styles = parts()
     entries = [*controls(), *(entry for _, _, each in styles for entry in each)]
+    entries += [entry for _, each in methods() for entry in each]
     record = RECORD.read_text() if RECORD.is_file() else "{}"
     known: dict[str, list[Any]] = json.loads(record)
-    model = impasto.load(DEFAULT_MODEL, **ENGINE)
+    models = {
+        name: impasto.load(ROOT / name if name else DEFAULT_MODEL, **ENGINE)
+        for name in {entry.model for entry in entries}
+    }
     made_of = code()
     state: dict[str, list[Any]] = {}
     for entry in entries:
+        model = models[entry.model]
         key = fingerprint(entry, model, made_of)
         there = (PICTURES / entry.name).is_file()
         wanted = any(fnmatch.fnmatch(entry.name, pattern) for pattern in only)
@@ -174,7 +254,8 @@ def draw(only: list[str]) -> None:
     for file in PICTURES.iterdir():
         if file.name not in state:
             file.unlink()
-    draw_start(model)
+    if any(fnmatch.fnmatch(START.name, pattern) for pattern in only):
+        draw_start(models[""])
 
 
 def packed(state: Mapping[str, list[Any]]) -> bytes:
@@ -194,12 +275,22 @@ def code() -> str:
 
 def fingerprint(entry: Entry, model: impasto.Stylizer, made_of: str) -> str:
     """A hash of all that a picture follows from."""
-    style = model.kept(entry.style)
+    style = style_of(entry, model)
     state = hashlib.sha256(f"{made_of} {model.identity} {entry.command(0)}".encode())
-    for level in style.moments:
-        state.update(level.mean.tobytes() + level.std.tobytes())
+    if entry.model:  # its identity leaves out what it learned of each style
+        state.update((ROOT / entry.model).read_bytes())
+    if isinstance(style, Path):
+        state.update(style.read_bytes())
+    else:
+        for level in style.moments:
+            state.update(level.mean.tobytes() + level.std.tobytes())
     state.update((ROOT / "examples" / "photos" / f"{entry.photo}.jpg").read_bytes())
     return state.hexdigest()[:32]
+
+
+def style_of(entry: Entry, model: impasto.Stylizer) -> impasto.Style | Path:
+    """The style of an entry: what the model has kept of it, or its picture."""
+    return ROOT / entry.style if "/" in entry.style else model.kept(entry.style)
 
 
 def paint(entry: Entry, model: impasto.Stylizer) -> int:
@@ -208,7 +299,7 @@ def paint(entry: Entry, model: impasto.Stylizer) -> int:
         model.stylize_file(
             ROOT / "examples" / "photos" / f"{entry.photo}.jpg",
             PICTURES / entry.name,
-            model.kept(entry.style),
+            style_of(entry, model),
             impasto.Controls(**entry.controls),
             read=impasto.ReadOptions(size=SIZE),
             save=impasto.SaveOptions(quality=quality, overwrite=True),
@@ -237,9 +328,9 @@ def page(styles: list[tuple[str, str, list[Entry]]], qualities: Mapping[str, int
         "# Gallery",
         "",
         f"All {len(styles)} styles that come with Impasto, each on {len(PHOTOS)} photographs",
-        "([examples](../../examples/README.md)), and what the controls do to one. Each picture is",
-        "what its command writes; `make gallery-check` paints them again and",
-        "compares. The model is `quality`, the default.",
+        "([examples](../../examples/README.md)), what the controls do to one, and other",
+        "methods. Each picture is what its command writes; `make gallery-check` paints them again",
+        "and compares. The model is `quality`, the default, unless the command names another.",
         "",
         "The commands name an engine and a precision, so that the same picture comes out on every",
         "machine. Without both, the fastest engine that you have is used. The size and the quality",
@@ -249,29 +340,7 @@ def page(styles: list[tuple[str, str, list[Entry]]], qualities: Mapping[str, int
         "",
     ]
     for what, name, entries in styles:
-        pictures = "\n".join(f"![{each.words}](pictures/{each.name})" for each in entries)
-        commands = "\n".join(each.command(qualities[each.name]) for each in entries)
-        lines += [
-            f"### {name}",
-            "",
-            f"{what}",
-            "",
-            '<div class="pictures" markdown="1">',
-            "",
-            pictures,
-            "",
-            "</div>",
-            "",
-            '<details markdown="1"><summary>The commands</summary>',
-            "",
-            "<!-- not run: make gallery-check runs them -->",
-            "```sh",
-            commands,
-            "```",
-            "",
-            "</details>",
-            "",
-        ]
+        lines += [f"### {name}", "", what, "", *shown(entries, qualities)]
     lines += [
         "## Controls",
         "",
@@ -290,7 +359,40 @@ def page(styles: list[tuple[str, str, list[Entry]]], qualities: Mapping[str, int
             "```",
             "",
         ]
+    lines += [
+        "## Methods",
+        "",
+        "Other ways to paint than the default model, in styles of",
+        "[examples](../../examples/README.md). The networks are in the repository and not in the",
+        "package; [Built-in styles](../methods-trained.md) tells of them. The methods that",
+        "optimize a picture for minutes (`gatys`, `cnnmrf`, `style-swap`) need the weights of",
+        "VGG-19, which are not ours to pass on: [Methods](../methods.md#side-by-side) shows their pictures.",
+        "",
+    ]
+    for method, entries in methods():
+        lines += [f"### {method.title}", "", method.text, "", *shown(entries, qualities)]
     return "\n".join(lines)
+
+
+def shown(entries: list[Entry], qualities: Mapping[str, int]) -> list[str]:
+    """Pictures side by side, with their commands below."""
+    return [
+        '<div class="pictures" markdown="1">',
+        "",
+        *(f"![{each.words}](pictures/{each.name})" for each in entries),
+        "",
+        "</div>",
+        "",
+        '<details markdown="1"><summary>The commands</summary>',
+        "",
+        "<!-- not run: make gallery-check runs them -->",
+        "```sh",
+        *(each.command(qualities[each.name]) for each in entries),
+        "```",
+        "",
+        "</details>",
+        "",
+    ]
 
 
 # -------------------------------------------------------------------------------- checking
@@ -334,7 +436,8 @@ def printed(text: str) -> list[str]:
 def run(words: list[str]) -> bytes:
     """Run a command as it is printed, and return the file that it writes."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        Path("examples").symlink_to(ROOT / "examples")
+        for name in ("examples", "trained"):
+            Path(name).symlink_to(ROOT / name)
         code = cli.main([*words[1:], "--quiet"], prog_name="impasto", standalone_mode=False)
         if code:
             raise impasto.ImpastoError(f"{shlex.join(words)} ended with {code}")
