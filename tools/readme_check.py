@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import resource
 import shlex
 import shutil
 import signal
@@ -72,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             steps = follow(Path(folder), options.photograph)
         total = sum(step.seconds for step in steps)
         print(table(steps))
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        print(f"of it by a processor: {used.ru_utime + used.ru_stime:.0f} s")
         if total > options.limit:
             raise Failure(
                 f"{total:.0f} s from the clone to the painting; {options.limit:g} at most"
