@@ -366,7 +366,8 @@ def page(styles: list[tuple[str, str, list[Entry]]], qualities: Mapping[str, int
         "[examples](../../examples/README.md). The networks are in the repository and not in the",
         "package; [Built-in styles](../methods-trained.md) tells of them. The methods that",
         "optimize a picture for minutes (`gatys`, `cnnmrf`, `style-swap`) need the weights of",
-        "VGG-19, which are not ours to pass on: [Methods](../methods.md#side-by-side) shows their pictures.",
+        "VGG-19, which are not ours to pass on: [Methods](../methods.md#side-by-side) shows their",
+        "pictures.",
         "",
     ]
     for method, entries in methods():
