@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from impasto.dataset.making import Made
+    from impasto.dataset.places import Place
 
 # Failures and differences that are named.
 _NAMED = 20
@@ -61,16 +61,18 @@ class DatasetTask:
         metavar="STYLE",
         complete="style",
     )
-    out: Path | None = option(
-        None, "Folder of the data set that is made.", short="-o", metavar="OUT"
+    out: str | None = option(
+        None,
+        "Folder of the data set that is made, or an address, such as s3://bucket/painted.",
+        short="-o",
+        metavar="OUT",
+        complete="file",
     )
     quiet: bool = option(False, "Print errors only.", short="-q")
 
 
 @click.command(cls=DatasetCommand)
-@click.argument(
-    "source", metavar="IN", type=click.Path(path_type=Path), shell_complete=completion.files
-)
+@click.argument("source", metavar="IN", type=click.Path(), shell_complete=completion.files)
 @options_of(
     task=DatasetTask,
     options=DatasetOptions,
@@ -85,7 +87,7 @@ class DatasetTask:
     ),
 )
 def dataset(
-    source: Path,
+    source: str,
     task: DatasetTask,
     options: DatasetOptions,
     controls: Controls,
@@ -96,10 +98,11 @@ def dataset(
     """Paint a data set: every picture in a style of its own, labels kept.
 
     IN is a folder of pictures in any tree (as ImageFolder, COCO, VOC), a folder of tar files as
-    webdataset reads them, or one such file. OUT gets the same names, sizes and formats; all other
-    files, and masks, are copied. Which style and which strength a picture gets follows from --seed
-    and its name alone, so the results are the same whoever works. OUT/manifest.jsonl says what
-    each picture got.
+    webdataset reads them, or one such file. IN and OUT may be addresses of remote file systems,
+    such as s3://bucket/train (pip install 'impasto[remote]'). OUT gets the same names, sizes and
+    formats; all other files, and masks, are copied. Which style and which strength a picture gets
+    follows from --seed and its name alone, so the results are the same whoever works.
+    OUT/manifest.jsonl says what each picture got.
 
     Work that is interrupted, be it by kill -9, the same command goes on with. What cannot be read
     is named at the end, and the exit code is 2. `impasto dataset verify OUT` compares all files
@@ -110,6 +113,7 @@ def dataset(
     impasto dataset coco/ -s 'monet-*' -s wave.jpg -o painted/ --link
     impasto dataset shards/ -s paintings/ -o painted/ --workers 8
     impasto dataset train/ -s gallery -o shards/ --shards 1000
+    impasto dataset s3://bucket/train -s gallery -o s3://bucket/painted
     impasto dataset verify painted/
     """
     if task.out is None:
@@ -117,6 +121,7 @@ def dataset(
     if not task.style:
         raise click.UsageError("there is no style: give -s STYLE, such as -s gallery")
     from impasto.dataset.making import stylize_dataset
+    from impasto.dataset.places import as_place
 
     recipe = Recipe(
         model=model.model,
@@ -126,11 +131,12 @@ def dataset(
         read=read,
         save=save,
     )
+    place = as_place(task.out)
     screen = _Screen(task.quiet)
     try:
         made = stylize_dataset(
             source,
-            task.out,
+            place,
             list(task.style),
             options,
             recipe,
@@ -143,26 +149,26 @@ def dataset(
         raise
     finally:
         screen.close()
-    _tell(made, task)
+    _tell(made, place, task.quiet)
     return 0 if made.is_whole else FAILED
 
 
 @click.command()
-@click.argument(
-    "out", metavar="OUT", type=click.Path(path_type=Path), shell_complete=completion.files
-)
+@click.argument("out", metavar="OUT", type=click.Path(), shell_complete=completion.files)
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-def verify(out: Path, quiet: bool) -> int:
+def verify(out: str, quiet: bool) -> int:
     """Compare all files of the data set OUT with its manifest: names, sizes and SHA-256.
 
     The exit code is 0 if all is as it was written, and 2 if a file is missing, changed or not in
     the manifest, or the data set is not finished. Pictures that failed are told, and no fault.
     """
+    from impasto.dataset.places import as_place
     from impasto.dataset.verify import verify_dataset
 
-    with progress_bar(f"comparing {out.name}", None, quiet=quiet) as bar:
+    place = as_place(out)
+    with progress_bar(f"comparing {place.name}", None, quiet=quiet) as bar:
         bar.bar_format = _COUNT
-        report = verify_dataset(out, watch=lambda number: _to(bar, number))
+        report = verify_dataset(place, watch=lambda number: _to(bar, number))
     for kind, names in (
         ("missing", report.missing),
         ("changed", report.changed),
@@ -174,7 +180,10 @@ def verify(out: Path, quiet: bool) -> int:
         if len(names) > _NAMED:
             say(f"impasto: {kind}: {len(names) - _NAMED:,} more", err=True)
     if report.unfinished:
-        say(f"impasto: {out}: is not finished; the command that makes it goes on with it", err=True)
+        say(
+            f"impasto: {place}: is not finished; the command that makes it goes on with it",
+            err=True,
+        )
     if not quiet:
         counts = report.counts
         parts = [
@@ -183,7 +192,7 @@ def verify(out: Path, quiet: bool) -> int:
         if missing := counts["failed"] + counts["skipped"]:
             parts.append(f"{missing:,} could not be made")
         state = "as they were written" if report.is_right else "NOT as they were written"
-        say(f"{out}: {', '.join(parts)}: {state}", err=not report.is_right)
+        say(f"{place}: {', '.join(parts)}: {state}", err=not report.is_right)
     return 0 if report.is_right else FAILED
 
 
@@ -221,21 +230,23 @@ class _Screen:
             self._bar = None
 
 
-def _tell(made: Made, task: DatasetTask) -> None:
+def _tell(made: Made, place: Place, quiet: bool) -> None:
     counts = made.counts
     for problem in made.problems[:_NAMED]:
         say(f"impasto: {problem}", err=True)
     missing = counts["failed"] + counts["skipped"]
     if missing > _NAMED:
-        say(f"impasto: {missing - _NAMED:,} more, all named in {task.out}/manifest.jsonl", err=True)
-    if task.quiet:
+        from impasto.dataset.manifest import MANIFEST
+
+        say(f"impasto: {missing - _NAMED:,} more, all named in {place.shown(MANIFEST)}", err=True)
+    if quiet:
         return
     earlier = f" ({made.earlier:,} by earlier calls)" if made.earlier else ""
     painted = counts["in"] - made.earlier
     rate = f", {painted / made.seconds:.1f} a second" if painted > 1 and made.seconds else ""
     copied = f"; {counted(counts['copied'], 'other file')} copied" if counts["copied"] else ""
     say(
-        f"{task.out}: {counts['in']:,} in = {counts['done']:,} done{earlier} + "
+        f"{place}: {counts['in']:,} in = {counts['done']:,} done{earlier} + "
         f"{counts['failed']:,} failed + {counts['skipped']:,} skipped in {made.seconds:.1f} s"
         f"{rate}{copied}",
         err=not made.is_whole,

@@ -5,7 +5,6 @@ Its memory does not grow with the pictures, only (some hundred bytes each) with 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from impasto.dataset.executors.loop import outcomes
 from impasto.dataset.manifest import Manifest, is_kept
 from impasto.dataset.options import DatasetOptions, Recipe
 from impasto.dataset.painting import PaintSpec
+from impasto.dataset.places import Given, Place, as_place
 from impasto.dataset.styles import (
     ChosenStyle,
     ReadSpec,
@@ -93,8 +93,8 @@ class Made:
 
 
 def stylize_dataset(
-    source: str | os.PathLike[str],
-    target: str | os.PathLike[str],
+    source: Given,
+    target: Given,
     styles: str | Sequence[str],
     options: DatasetOptions = DatasetOptions(),
     recipe: Recipe = Recipe(),
@@ -109,8 +109,9 @@ def stylize_dataset(
 
     Args:
         source: a folder of pictures (as ImageFolder, COCO or VOC), a folder of tar files as
-            webdataset reads them, or one such file.
-        target: the folder of the data set that is made; new, or of an earlier call.
+            webdataset reads them, or one such file; or an address of such, as fsspec takes it,
+            such as ``s3://bucket/train``.
+        target: the folder of the data set that is made; new, or of an earlier call; or an address.
         styles: ``gallery``, names of styles, patterns of them, pictures, folders of pictures.
         options: seed, strengths, workers.
         recipe: how every picture is painted.
@@ -130,7 +131,7 @@ def stylize_dataset(
     """
     begin = perf_counter()
     tell = tell or _nobody
-    root, folder = Path(source), Path(target)
+    root, folder = as_place(source), as_place(target)
     names = [styles] if isinstance(styles, str) else list(styles)
     tree = Tree(root, folder, options.copy, samples=options.shards is not None)
     survey = tree.survey()
@@ -236,12 +237,13 @@ def _finished(manifest: Manifest, copies: int) -> _Finished:
     painted: dict[str, int] = {}
     in_shards: dict[str, int] = {}
     shards: set[str] = set()
+    size_of = manifest.place.sizes()
     for line in manifest.lines():
         source, result, bit = line["source"], line.get("result", ""), 1 << line.get("copy", 0)
         shard, mark, _ = result.partition(".tar/")
         if mark:
             in_shards[f"{shard}.tar"] = in_shards.get(f"{shard}.tar", 0) + 1
-        elif is_kept(line) and _size(manifest.folder / result) == line["size"]:
+        elif is_kept(line) and size_of(result) == line["size"]:
             found[source] = found.get(source, 0) | bit
             if line["status"] == DONE:
                 painted[source] = painted.get(source, 0) | bit
@@ -253,13 +255,6 @@ def _finished(manifest: Manifest, copies: int) -> _Finished:
     whole = {source for source, bits in found.items() if bits == full}
     pictures = sum(bits.bit_count() for source, bits in painted.items() if source in whole)
     return _Finished(whole, pictures + sum(in_shards.get(each, 0) for each in shards))
-
-
-def _size(path: Path) -> int:
-    try:
-        return os.stat(path).st_size  # noqa: PTH116 (Path is slow for many files)
-    except (OSError, ValueError):
-        return -1
 
 
 def _chunks(jobs: Iterable[Job], size: int) -> Iterator[Chunk]:
@@ -383,7 +378,7 @@ def _working(spec: WorkerSpec, options: DatasetOptions, marks: Path) -> Iterator
 
 
 def _about(
-    root: Path,
+    root: Place,
     chosen: Sequence[ChosenStyle],
     bundle: Bundle,
     options: DatasetOptions,

@@ -2,24 +2,23 @@
 
 The manifest has a line for each result and each failure. While the data set is made, lines are
 appended chunk by chunk, and synced; a line that a killed call has left half is cut off by the next
-one. At the end the lines are sorted by the names of their sources, so they are the same whatever
-the order in which the pictures were painted.
+one. (On a remote file system they are gathered: :mod:`impasto.dataset.remote`.) At the end the
+lines are sorted by the names of their sources, so they are the same whatever the order in which the
+pictures were painted.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, BinaryIO
 
+from impasto.dataset.places import Given, Place, as_place
 from impasto.dataset.work import COPIED, DONE, FAILED, SHARD, SKIPPED, Outcome
 from impasto.errors import DatasetError, one_line
-from impasto.images.files import claim, remove_leftovers, whole_file, write_whole
 
 ABOUT, MANIFEST = "dataset.json", "manifest.jsonl"
 """Names of both files."""
@@ -64,12 +63,12 @@ class Manifest:
     """The manifest of a data set that is being made. To be closed.
 
     Args:
-        folder: of the data set; made if it is missing.
+        place: of the data set; made if it is missing.
         about: what it is made of, by name. What was made of anything else is not gone on with.
         common: what every line says: seed and model.
 
     Attributes:
-        folder: as given.
+        place: as given.
         marks: the folder for marks of workers.
 
     Raises:
@@ -77,27 +76,28 @@ class Manifest:
             cannot be written.
     """
 
-    def __init__(self, folder: Path, about: Mapping[str, Any], common: Mapping[str, Any]) -> None:
-        self.folder, self._common = folder, dict(common)
+    def __init__(self, place: Place, about: Mapping[str, Any], common: Mapping[str, Any]) -> None:
+        self.place, self._common = place, dict(common)
         self._about = {"format": _FORMAT, **about}
-        self.marks = folder / MARKS
         self._held = ExitStack()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not self._held.enter_context(claim(folder / MANIFEST)):
+            place.make()
+            marks = self._held.enter_context(place.working(MANIFEST, MARKS))
+            if marks is None:
                 raise DatasetError(
-                    f"{one_line(folder)}: another call is at work there; wait for it, or give "
+                    f"{one_line(place)}: another call is at work there; wait for it, or give "
                     "-o another folder"
                 )
+            self.marks = marks
             self._check()
-            write_about(folder, self._about)
+            write_about(place, self._about)
             shutil.rmtree(self.marks, ignore_errors=True)
             self.marks.mkdir()
-            self._file = self._open()
+            self._log = place.log(MANIFEST)
         except (OSError, ValueError) as error:
             self._held.close()
             raise DatasetError(
-                f"{one_line(folder)}: cannot be written ({one_line(error)})"
+                f"{one_line(place)}: cannot be written ({one_line(error)})"
             ) from error
         except BaseException:
             self._held.close()
@@ -105,7 +105,11 @@ class Manifest:
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """Read what earlier calls have written, one line after the other."""
-        return read_lines(self.folder)
+        try:
+            with self._log.reading() as file:
+                yield from _parsed(file, self.place)
+        except OSError as error:
+            raise _unreadable(self.place, error) from error
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
         """Write the outcomes of a chunk, so that they outlive the end of this process.
@@ -115,13 +119,11 @@ class Manifest:
         """
         lines = b"".join(_line(each, self._common) for each in outcomes)
         try:
-            self._file.write(lines)
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            self._log.add(lines)
         except OSError as error:
             raise DatasetError(
-                f"{one_line(self.folder / MANIFEST)}: cannot be written ({one_line(error)}); the "
-                "same command goes on from here"
+                f"{one_line(self.place.shown(MANIFEST))}: cannot be written ({one_line(error)}); "
+                "the same command goes on from here"
             ) from error
 
     def finish(self, named: int) -> Totals:
@@ -130,74 +132,52 @@ class Manifest:
         Args:
             named: failures whose lines are returned; the others are counted.
         """
-        self._file.close()
-        path = self.folder / MANIFEST
         places: dict[tuple[str, int], int] = {}
         totals = Totals()
-        with path.open("rb") as file:
+        with self._log.reading() as file:
             place = 0
             for line in file:
                 about = json.loads(line)
                 places[about["source"], about.get("copy", 0)] = place
                 place += len(line)
-            with whole_file(path, overwrite=True) as ordered:
+            with self._log.ordered() as ordered:
                 for key in sorted(places):
                     file.seek(places[key])
                     line = file.readline()
                     totals.add(json.loads(line), named)
                     ordered.write(line)
-                ordered.flush()
-                os.fsync(ordered.fileno())
-        write_about(self.folder, {**self._about, "finished": totals.counts})
+        write_about(self.place, {**self._about, "finished": totals.counts})
         return totals
 
     def close(self) -> None:
         """Let go of the folder, without the marks."""
-        self._file.close()
+        self._log.close()
         shutil.rmtree(self.marks, ignore_errors=True)
         self._held.close()
 
     def _check(self) -> None:
         """Refuse a folder of something else, and a data set that was made of something else."""
-        found = read_about(self.folder)
+        found = read_about(self.place)
         if not found:
-            if any(not each.name.startswith(".") for each in self.folder.iterdir()):
+            if self.place.is_used():
                 raise DatasetError(
-                    f"{one_line(self.folder)}: is a folder of something else; give -o a new or an "
+                    f"{one_line(self.place)}: is a folder of something else; give -o a new or an "
                     "empty folder"
                 )
             return
         for name, wanted in self._about.items():
             if name not in _FREE and found.get(name) != json.loads(json.dumps(wanted)):
-                if not any(True for _ in read_lines(self.folder)):
+                if not any(True for _ in read_lines(self.place)):
                     return  # nothing was made of it
                 article = "other" if name.endswith("s") else "another"
                 raise DatasetError(
-                    f"{one_line(self.folder)}: was begun with {article} {name} "
+                    f"{one_line(self.place)}: was begun with {article} {name} "
                     f"({_shown(found.get(name))}, now {_shown(wanted)}): give the same options to "
                     "go on with it, or -o another folder"
                 )
 
-    def _open(self) -> BinaryIO:
-        """Open the file of the lines for more of them, without half a line at its end."""
-        path = self.folder / MANIFEST
-        file = path.open("ab")
-        size = file.tell()
-        with path.open("rb") as before:
-            while size:
-                start = max(0, size - 65_536)
-                before.seek(start)
-                end = before.read(size - start).rfind(b"\n") + 1
-                if end:
-                    size = start + end
-                    break
-                size = start
-        file.truncate(size)
-        remove_leftovers(self.folder)
-        return file
 
-
-def read_lines(folder: Path) -> Iterator[dict[str, Any]]:
+def read_lines(folder: Given) -> Iterator[dict[str, Any]]:
     """Read the lines of the manifest of a data set, as far as they are whole.
 
     Args:
@@ -207,53 +187,63 @@ def read_lines(folder: Path) -> Iterator[dict[str, Any]]:
         DatasetError: if it cannot be read.
 
     Example:
-        >>> [line["style"] for line in read_lines(Path("painted"))]          # doctest: +SKIP
+        >>> [line["style"] for line in read_lines("painted")]                # doctest: +SKIP
         ['monet-waterlilies', 'munch-scream']
     """
-    path = folder / MANIFEST
+    place = as_place(folder)
     try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n"):
-                    return
-                try:
-                    found = json.loads(line)
-                    found["source"], found["status"]
-                except (ValueError, KeyError, TypeError) as error:
-                    raise DatasetError(
-                        f"{one_line(path)}: line {number} is damaged ({one_line(error)})"
-                    ) from error
-                yield found
+        with place.lines(MANIFEST) as file:
+            yield from _parsed(file, place)
     except FileNotFoundError:
         return
     except OSError as error:
-        raise DatasetError(f"{one_line(path)}: cannot be read ({one_line(error)})") from error
+        raise _unreadable(place, error) from error
 
 
-def read_about(folder: Path) -> dict[str, Any]:
+def _parsed(file: BinaryIO, place: Place) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(file, 1):
+        if not line.endswith(b"\n"):
+            return
+        try:
+            found = json.loads(line)
+            found["source"], found["status"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(
+                f"{one_line(place.shown(MANIFEST))}: line {number} is damaged ({one_line(error)})"
+            ) from error
+        yield found
+
+
+def _unreadable(place: Place, error: OSError) -> DatasetError:
+    return DatasetError(f"{one_line(place.shown(MANIFEST))}: cannot be read ({one_line(error)})")
+
+
+def read_about(folder: Given) -> dict[str, Any]:
     """Read what a data set is made of; {} if the folder is none.
 
     Raises:
         DatasetError: if the file is damaged.
 
     Example:
-        >>> read_about(Path("no such folder"))
+        >>> read_about("no such folder")
         {}
     """
-    path = folder / ABOUT
+    place = as_place(folder)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(place.read(ABOUT).decode("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{one_line(path)}: cannot be read ({one_line(error)})") from error
+        raise DatasetError(
+            f"{one_line(place.shown(ABOUT))}: cannot be read ({one_line(error)})"
+        ) from error
     return found if isinstance(found, dict) and found.get("format") == _FORMAT else {}
 
 
-def write_about(folder: Path, about: Mapping[str, Any]) -> None:
+def write_about(place: Place, about: Mapping[str, Any]) -> None:
     """Write what a data set is made of."""
     text = json.dumps(about, indent=1, ensure_ascii=True) + "\n"
-    write_whole(folder / ABOUT, text.encode(), overwrite=True)
+    place.write(ABOUT, text.encode())
 
 
 def is_kept(line: Mapping[str, Any]) -> bool:

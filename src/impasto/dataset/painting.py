@@ -15,14 +15,14 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from socket import gethostname
-from typing import Any
+from typing import Any, BinaryIO
 
 from impasto.dataset.draws import Draw, draws
 from impasto.dataset.options import DatasetOptions, Recipe
-from impasto.dataset.shards import Member, TarWriter, key_of, read_samples, write_tar
+from impasto.dataset.places import Place
+from impasto.dataset.shards import Member, TarWriter, key_of, samples_of, write_tar
 from impasto.dataset.styles import ChosenStyle, StyleShelf
 from impasto.dataset.tree import class_of, fits, result_name
 from impasto.dataset.work import (
@@ -37,7 +37,6 @@ from impasto.dataset.work import (
     Outcome,
 )
 from impasto.errors import DatasetError, OptionError, escaped, one_line
-from impasto.images.files import whole_file, write_whole
 from impasto.images.formats import READ_SUFFIXES
 from impasto.images.photo import Photo
 from impasto.images.pixels import as_stored
@@ -67,8 +66,8 @@ class PaintSpec:
         classes: its classes, in order.
     """
 
-    source: Path
-    target: Path
+    source: Place
+    target: Place
     recipe: Recipe
     options: DatasetOptions
     styles: tuple[ChosenStyle, ...]
@@ -146,24 +145,31 @@ class DatasetPainter:
     ) -> Iterator[Outcome]:
         """Paint a file into files."""
         result = result_name(job.name)
-        path = self._spec.source / job.name
-        for copy, made in enumerate(self._made(path, job.name, result, barred, begin)):
+        for copy, made in enumerate(self._made(job.name, result, barred, begin)):
             if not made.problem:
                 try:
-                    write_whole(self._place(copy, result), made.data, overwrite=True)
+                    self._spec.target.write(self._result(copy, result), made.data)
                 except (OSError, ValueError) as error:
-                    made = replace(made, problem=_problem(error, path))
+                    made = replace(made, problem=_problem(error, job.name))
             yield self._outcome(job.name, copy, result, made, barred)
 
     def _made(
         self,
-        source: Path | bytes,
         name: str,
         result: str,
         barred: Mapping[str, str],
         begin: Callable[[str], None],
+        data: bytes | None = None,
     ) -> Iterator[Made]:
-        """Paint a picture in all its styles, or say for each why not."""
+        """Paint a picture in all its styles, or say for each why not.
+
+        Args:
+            name: of its file; of a member of a tar file, any.
+            result: name of the result.
+            barred: pictures that are not to be tried, with the reasons.
+            begin: as for :meth:`work`.
+            data: the bytes of a member.
+        """
         options = self._spec.options
         drawn = list(
             draws(
@@ -178,10 +184,11 @@ class DatasetPainter:
             yield from (Made(each, problem=barred[name]) for each in drawn)
             return
         begin(name)
-        opened = source if isinstance(source, Path) else _named_stream(source, name)
         number = 0
+        source: Path | BinaryIO | None = None
         try:
-            with open_picture(opened, **self._spec.recipe.read.opening) as picture:
+            source = self._spec.source.picture(name) if data is None else _named_stream(data, name)
+            with open_picture(source, **self._spec.recipe.read.opening) as picture:
                 for data in self._painted(picture, result, drawn):
                     yield Made(drawn[number], data)
                     number += 1
@@ -225,17 +232,17 @@ class DatasetPainter:
 
     def _copy(self, job: Job) -> Iterator[Outcome]:
         """Copy or link a side file."""
-        source = self._spec.source / job.name
+        spec = self._spec
         for copy in range(self._copies):
+            result = self._result(copy, job.name)
             try:
                 size, digest = _taken(
-                    source, self._place(copy, job.name), link=self._spec.options.link
+                    spec.source, job.name, spec.target, result, link=spec.options.link
                 )
             except (OSError, ValueError) as error:
-                problem = _problem(error, source)
+                problem = _problem(error, job.name)
                 yield Outcome(job.name, FAILED, copy=copy, problem=problem)
             else:
-                result = self._result(copy, job.name)
                 yield Outcome(job.name, COPIED, result, copy, size=size, sha256=digest)
 
     def _shard(
@@ -245,7 +252,7 @@ class DatasetPainter:
         found: list[Outcome] = []
         try:
             with self._tars(job.name) as tars:
-                for sample in read_samples(self._spec.source / job.name):
+                for sample in samples_of(self._spec.source, job.name):
                     found += self._sample(job.name, sample, tars, barred, begin)
         except tarfile.ReadError as error:  # what was painted of it is not kept
             for copy in range(self._copies):
@@ -267,7 +274,7 @@ class DatasetPainter:
         for member in sample:
             if self._is_picture(member):
                 name = f"{shard}/{member.name}"
-                results = self._made(member.data, name, result_name(member.name), barred, begin)
+                results = self._made(name, result_name(member.name), barred, begin, member.data)
                 painted[member.name] = list(results)
         for copy in range(self._copies):
             whole = all(not made[copy].problem for made in painted.values())
@@ -296,15 +303,14 @@ class DatasetPainter:
         with self._tars(chunk.shard) as tars:
             for job in chunk.jobs:
                 key, suffix = _sample_key(result_name(job.name), keys)
-                path = self._spec.source / job.name
-                results = self._made(path, job.name, result_name(job.name), barred, begin)
+                results = self._made(job.name, result_name(job.name), barred, begin)
                 name = f"{key}.{suffix}"
                 for copy, made in enumerate(results):
                     if not made.problem:
                         try:
                             members = self._members(job, made)
                         except OSError as error:
-                            made = replace(made, problem=_problem(error, path))
+                            made = replace(made, problem=_problem(error, job.name))
                     if not made.problem:
                         tars.add(copy, _header(), name, made.data)
                         for ending, data in members.items():
@@ -317,11 +323,11 @@ class DatasetPainter:
 
     def _members(self, job: Job, made: Made) -> dict[str, bytes]:
         """Class, side files and origin of a picture in its sample, by suffix."""
-        folder = self._spec.source / job.name
+        folder, slash, _ = job.name.rpartition("/")
         members = {}
         for each in job.beside:
             suffix = each.rpartition(".")[2].lower()
-            members[suffix] = folder.with_name(each).read_bytes()
+            members[suffix] = self._spec.source.read(f"{folder}{slash}{each}")
         label = class_of(job.name, self._spec.splits)
         about: dict[str, Any] = {"source": job.name}
         if self._spec.classes:
@@ -341,7 +347,8 @@ class DatasetPainter:
         )
 
     def _tars(self, name: str) -> _Tars:
-        return _Tars([self._place(copy, name) for copy in range(self._copies)])
+        names = [self._result(copy, name) for copy in range(self._copies)]
+        return _Tars(self._spec.target, names)
 
     def _shards(self, name: str, tars: _Tars) -> Iterator[Outcome]:
         for copy, (size, digest) in enumerate(tars.facts):
@@ -372,24 +379,19 @@ class DatasetPainter:
     def _result(self, copy: int, name: str) -> str:
         return name if self._copies == 1 else f"{copy + 1}/{name}"
 
-    def _place(self, copy: int, name: str) -> Path:
-        path = self._spec.target / self._result(copy, name)
-        _make_folder(path.parent)
-        return path
-
 
 class _Tars:
     """The tar files of one shard, one for each copy of the data set."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = paths
+    def __init__(self, place: Place, names: Sequence[str]) -> None:
+        self._place, self._names = place, names
         self._files = ExitStack()
         self._writers: list[TarWriter] = []
         self.facts: list[tuple[int, str]] = []
 
     def __enter__(self) -> _Tars:
-        for path in self._paths:
-            self._writers.append(self._files.enter_context(write_tar(path)))
+        for name in self._names:
+            self._writers.append(self._files.enter_context(write_tar(self._place, name)))
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -428,33 +430,30 @@ def _named_stream(data: bytes, name: str) -> io.BytesIO:
     return stream
 
 
-@cache
-def _make_folder(path: Path) -> None:
-    path.mkdir(parents=True, exist_ok=True)
-
-
-def _taken(source: Path, target: Path, *, link: bool) -> tuple[int, str]:
+def _taken(source: Place, name: str, target: Place, result: str, *, link: bool) -> tuple[int, str]:
     """Link or copy a file; return its size and SHA-256."""
     digest = hashlib.sha256()
     size = 0
+    before, after = source.path(name), target.path(result)
     linked = False
-    if link:
+    if link and before is not None and after is not None:
         with suppress(OSError):  # on another disk, say: it is copied
-            real = os.path.realpath(source)
-            if not (target.exists() and target.samefile(real)):
-                target.unlink(missing_ok=True)
-                os.link(real, target)
+            after.parent.mkdir(parents=True, exist_ok=True)
+            real = os.path.realpath(before)
+            if not (after.exists() and after.samefile(real)):
+                after.unlink(missing_ok=True)
+                os.link(real, after)
             linked = True
     with ExitStack() as files:
-        read = files.enter_context(source.open("rb"))
-        made = None if linked else files.enter_context(whole_file(target, overwrite=True))
+        read = files.enter_context(source.open(name))
+        made = None if linked else files.enter_context(target.whole(result))
         while piece := read.read(_PIECE):
             digest.update(piece)
             size += len(piece)
             if made is not None:
                 made.write(piece)
-    if not linked:
-        shutil.copymode(source, target)
+    if not linked and before is not None and after is not None:
+        shutil.copymode(before, after)
     return size, digest.hexdigest()
 
 
@@ -462,7 +461,7 @@ def _problem(error: BaseException, name: str | Path) -> str:
     """The reason why one picture fails, in one line without the name of its file.
 
     Raises:
-        DatasetError: if the next picture would fail for it too.
+        DatasetError: if the next picture would fail for it too, or the place is lost.
         OptionError: the same.
     """
     cause: BaseException | None = error
@@ -473,7 +472,7 @@ def _problem(error: BaseException, name: str | Path) -> str:
                 "the same command goes on from there"
             ) from error
         cause = cause.__cause__
-    if isinstance(error, OptionError):
+    if isinstance(error, OptionError | DatasetError):
         raise error
     if isinstance(error, MemoryError):
         return "not enough memory for a picture of this size"

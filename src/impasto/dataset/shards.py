@@ -9,17 +9,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
+import posixpath
 import re
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from impasto.dataset.places import Place
 from impasto.errors import one_line
-from impasto.images.files import whole_file, write_whole
 
 _KEY = re.compile(r"((?:.*/|)[^./][^./]*)[.]([^/]*)")
 
@@ -53,11 +53,11 @@ def key_of(name: str) -> tuple[str, str]:
     return (match[1], match[2]) if match else (name, "")
 
 
-def read_samples(path: Path) -> Iterator[list[Member]]:
+def read_samples(source: Path | BinaryIO) -> Iterator[list[Member]]:
     """Read a tar file, one sample after the other.
 
     Args:
-        path: the file.
+        source: the file, or its path.
 
     Raises:
         tarfile.ReadError: if it is damaged or cut short, or cannot be read.
@@ -69,10 +69,11 @@ def read_samples(path: Path) -> Iterator[list[Member]]:
     sample: list[Member] = []
     key = None
     try:
-        with tarfile.open(path, "r:") as tar:
+        with ExitStack() as held:
+            file = held.enter_context(source.open("rb")) if isinstance(source, Path) else source
+            tar = held.enter_context(tarfile.open(fileobj=file, mode="r:"))
             for info in tar:
-                file = tar.extractfile(info) if info.isreg() else None
-                member = Member(info, b"" if file is None else file.read())
+                member = Member(info, _data(tar, info))
                 if len(member.data) != (info.size if info.isreg() else 0):
                     raise tarfile.ReadError(f"{info.name} is cut short")
                 of = key_of(member.name)[0] if info.isreg() else member.name
@@ -81,7 +82,7 @@ def read_samples(path: Path) -> Iterator[list[Member]]:
                     sample = []
                 key = of
                 sample.append(member)
-            _check_end(path, tar.offset)
+            _check_end(file, tar.offset)
     except OSError as error:
         raise tarfile.ReadError(f"cannot be read ({one_line(error)})") from error
     except (tarfile.TarError, EOFError, ValueError) as error:
@@ -89,6 +90,20 @@ def read_samples(path: Path) -> Iterator[list[Member]]:
         raise tarfile.ReadError(text) from error
     if sample:
         yield sample
+
+
+def samples_of(place: Place, name: str) -> Iterator[list[Member]]:
+    """Read a tar file of a data set, as :func:`read_samples` does.
+
+    Raises:
+        tarfile.ReadError: as there.
+    """
+    try:
+        file = place.open(name)
+    except OSError as error:
+        raise tarfile.ReadError(f"cannot be read ({one_line(error)})") from error
+    with file:
+        yield from read_samples(file)
 
 
 class TarWriter:
@@ -126,48 +141,51 @@ class TarWriter:
 
 
 @contextmanager
-def write_tar(path: Path) -> Iterator[TarWriter]:
+def write_tar(place: Place, name: str) -> Iterator[TarWriter]:
     """A tar file to write: it gets its name when the block ends, and then a JSON file beside it.
 
     The JSON file has the number of samples, the size and the hash.
 
     Args:
-        path: the file; its folder must exist.
+        place: the folder of a data set.
+        name: of the file in it.
 
     Raises:
         OSError: if it cannot be written.
 
     Example:
-        >>> with write_tar(Path("train-000000.tar")) as tar:                 # doctest: +SKIP
+        >>> with write_tar(place, "train-000000.tar") as tar:                # doctest: +SKIP
         ...     tar.add(tarfile.TarInfo(), "cat/1.cls", b"0")
         ...     tar.samples += 1
     """
-    with whole_file(path, overwrite=True) as file:
+    with place.whole(name, synced=True) as file:
         writer = TarWriter(file)
         yield writer
         writer.close()
-        file.flush()
-        os.fsync(file.fileno())
     facts = {"samples": writer.samples, "size": writer.size, "sha256": writer.sha256}
-    write_whole(about_file(path), (json.dumps(facts) + "\n").encode(), overwrite=True)
+    place.write(about_file(name), (json.dumps(facts) + "\n").encode())
 
 
-def about_file(path: Path) -> Path:
-    """Return the JSON file beside a tar file.
+def about_file(name: str) -> str:
+    """Return the name of the JSON file beside a tar file.
 
     Example:
-        >>> about_file(Path("train-000000.tar")).name
+        >>> about_file("train-000000.tar")
         'train-000000.json'
     """
-    return path.with_suffix(".json")
+    return f"{posixpath.splitext(name)[0]}.json"
 
 
-def _check_end(path: Path, end: int) -> None:
+def _data(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(info) if info.isreg() else None
+    return b"" if file is None else file.read()
+
+
+def _check_end(file: BinaryIO, end: int) -> None:
     """Refuse a tar file that has lost its end: two blocks of zeros, which readers do without."""
-    with path.open("rb") as file:
-        file.seek(end)
-        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-            raise tarfile.ReadError("its end is missing")
+    file.seek(end)
+    if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError("its end is missing")
 
 
 class _Hashed(io.RawIOBase):

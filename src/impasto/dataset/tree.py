@@ -16,6 +16,7 @@ from pathlib import Path
 
 from impasto.batch.names import photo_part
 from impasto.dataset.manifest import ABOUT, MANIFEST
+from impasto.dataset.places import Entry, Given, as_place
 from impasto.dataset.work import COPY, PAINT, SHARD, Job
 from impasto.errors import DatasetError, counted, one_line
 from impasto.images.formats import FORMATS, READ_SUFFIXES, is_hidden
@@ -73,21 +74,23 @@ class Tree:
     """
 
     def __init__(
-        self, root: Path, target: Path, copy: Sequence[str] = (), *, samples: bool = False
+        self, root: Given, target: Given, copy: Sequence[str] = (), *, samples: bool = False
     ) -> None:
-        self.root = root.parent if root.is_file() else root
-        self._only = root.name if root.is_file() else ""
-        if self._only and root.suffix.lower() != TAR:
+        given = as_place(root)
+        is_file = given.is_file()
+        self.root = given.parent if is_file else given
+        self._only = given.name if is_file else ""
+        if self._only and not self._only.lower().endswith(TAR):
             raise DatasetError(
-                f"{one_line(root)}: is a file; name a folder of pictures, or a tar file ({TAR})"
+                f"{one_line(given)}: is a file; name a folder of pictures, or a tar file ({TAR})"
             )
-        if not root.exists():
-            raise DatasetError(f"{one_line(root)}: no such folder; check the path")
-        self._target = os.path.realpath(target)
-        real = os.path.realpath(root)
+        if not is_file and not given.exists():
+            raise DatasetError(f"{one_line(given)}: no such folder; check the path")
+        self._target = as_place(target).where()
+        real = given.where()
         if real == self._target or Path(real).is_relative_to(self._target):
             raise DatasetError(
-                f"{one_line(root)}: would be read and written; give -o a folder outside of it"
+                f"{one_line(given)}: would be read and written; give -o a folder outside of it"
             )
         self._copy = tuple(copy)
         self._samples = samples
@@ -161,14 +164,13 @@ class Tree:
 
     def _folder(self, below: str) -> Iterator[Job]:
         try:
-            with os.scandir(self.root / below) as entries:
-                here = sorted(entries, key=lambda each: each.name)
+            here = self.root.entries(below)
         except OSError as error:
             raise DatasetError(
-                f"{one_line(self.root / below)}: cannot be listed ({one_line(error)})"
+                f"{one_line(self.root.shown(below))}: cannot be listed ({one_line(error)})"
             ) from error
         prefix = f"{below}/" if below else ""
-        files = [each.name for each in here if not each.is_dir() and not self._is_left_out(each)]
+        files = [each.name for each in here if not each.is_dir() and not _is_left_out(each, below)]
         kinds = {name: self._kind(prefix + name) for name in files}
         for name, kind in kinds.items():
             if kind == PAINT and result_name(name) != name and result_name(name) in kinds:
@@ -189,14 +191,8 @@ class Tree:
             elif each.is_dir() and not is_hidden(each.name):
                 if each.is_symlink():
                     self._links.append(prefix + each.name)
-                elif os.path.realpath(each.path) != self._target:
+                elif self.root.where(prefix + each.name) != self._target:
                     yield from self._folder(prefix + each.name)
-
-    def _is_left_out(self, entry: os.DirEntry[str]) -> bool:
-        """True for hidden files, and for what an earlier data set has at its top."""
-        return is_hidden(entry.name) or (
-            entry.name in (ABOUT, MANIFEST) and Path(entry.path).parent == self.root
-        )
 
     def _kind(self, name: str) -> str:
         suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122
@@ -207,6 +203,11 @@ class Tree:
         if suffix == TAR:
             return SHARD if self.is_sharded else COPY
         return COPY if self.is_sharded else PAINT
+
+
+def _is_left_out(entry: Entry, below: str) -> bool:
+    """True for hidden files, and for what an earlier data set has at its top."""
+    return is_hidden(entry.name) or (entry.name in (ABOUT, MANIFEST) and not below)
 
 
 def fits(name: str, pattern: str) -> bool:

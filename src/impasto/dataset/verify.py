@@ -7,11 +7,11 @@ import os
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from impasto.dataset.manifest import ABOUT, MANIFEST, Totals, is_kept, read_about, read_lines
-from impasto.dataset.shards import about_file, read_samples
+from impasto.dataset.places import Given, Place, as_place
+from impasto.dataset.shards import about_file, samples_of
 from impasto.dataset.work import COPIED, DONE, FAILED, SHARD, SKIPPED
 from impasto.errors import DatasetError, one_line
 from impasto.images.formats import is_hidden
@@ -48,9 +48,7 @@ class Report:
         return not (self.missing or self.changed or self.extra or self.unfinished or self.problems)
 
 
-def verify_dataset(
-    folder: str | os.PathLike[str], *, watch: Callable[[int], None] | None = None
-) -> Report:
+def verify_dataset(folder: Given, *, watch: Callable[[int], None] | None = None) -> Report:
     """Compare all files of a data set with its manifest: names, sizes and SHA-256.
 
     Args:
@@ -64,7 +62,7 @@ def verify_dataset(
         >>> verify_dataset("painted").is_right                               # doctest: +SKIP
         True
     """
-    root = Path(folder)
+    root = as_place(folder)
     about = read_about(root)
     if not about:
         raise DatasetError(
@@ -78,8 +76,8 @@ def verify_dataset(
     for line in read_lines(root):
         if line["status"] not in (DONE, COPIED, FAILED, SKIPPED, SHARD):
             raise DatasetError(
-                f"{one_line(root / MANIFEST)}: {one_line(line['source'])} has no status that there "
-                f"is, but {one_line(line['status'])}"
+                f"{one_line(root.shown(MANIFEST))}: {one_line(line['source'])} has no status that "
+                f"there is, but {one_line(line['status'])}"
             )
         totals.add(line, 0)
         if not is_kept(line):
@@ -92,14 +90,14 @@ def verify_dataset(
         files.add(result)
         if line["status"] == SHARD:
             shards[result] = line
-            files.add(about_file(Path(result)).as_posix())
+            files.add(about_file(result))
             continue
         _compare(report, root, result, line)
         if watch is not None:
             watch(len(files))
     for name, line in shards.items():
         if _compare(report, root, name, line):
-            _compare_members(report, root / name, name, members.pop(name, {}))
+            _compare_members(report, root, name, members.pop(name, {}))
         else:
             members.pop(name, None)
         if watch is not None:
@@ -116,15 +114,15 @@ def verify_dataset(
     return report
 
 
-def _compare(report: Report, root: Path, name: str, line: dict[str, Any]) -> bool:
+def _compare(report: Report, root: Place, name: str, line: dict[str, Any]) -> bool:
     """Compare a file with its line; return whether it is as it was written."""
-    path = root / name
     digest = hashlib.sha256()
     try:
-        if path.stat().st_size != line["size"]:
-            report.changed.append(name)
-            return False
-        with path.open("rb") as file:
+        with root.open(name) as file:
+            if file.seek(0, os.SEEK_END) != line["size"]:
+                report.changed.append(name)
+                return False
+            file.seek(0)
             while piece := file.read(_PIECE):
                 digest.update(piece)
     except FileNotFoundError:
@@ -140,12 +138,12 @@ def _compare(report: Report, root: Path, name: str, line: dict[str, Any]) -> boo
 
 
 def _compare_members(
-    report: Report, path: Path, name: str, lines: dict[str, dict[str, Any]]
+    report: Report, root: Place, name: str, lines: dict[str, dict[str, Any]]
 ) -> None:
     """Compare the pictures in a tar file with their lines."""
     left = dict(lines)
     try:
-        for sample in read_samples(path):
+        for sample in samples_of(root, name):
             for member in sample:
                 line = left.pop(member.name, None)
                 if line and hashlib.sha256(member.data).hexdigest() != line["sha256"]:
@@ -155,11 +153,9 @@ def _compare_members(
     report.missing += (f"{name}/{each}" for each in left)
 
 
-def _files(root: Path, below: str) -> Iterator[str]:
+def _files(root: Place, below: str) -> Iterator[str]:
     """All files but hidden ones, relative to the data set, in the order of names."""
-    with os.scandir(root / below) as entries:
-        here = sorted(entries, key=lambda each: each.name)
-    for each in here:
+    for each in root.entries(below):
         name = f"{below}/{each.name}" if below else each.name
         if is_hidden(each.name):
             continue

@@ -103,12 +103,14 @@ class Answer:
         chunk: as it was submitted.
         outcomes: of its jobs, if the worker came to its end.
         died: how the worker ended, if it ended before that, such as "killed by SIGKILL".
+        at: the picture at which that was, if whoever answers knows it.
         fatal: an error that every other chunk would meet too, in one line; "" for none.
     """
 
     chunk: Chunk
     outcomes: tuple[Outcome, ...] = ()
     died: str = ""
+    at: str = ""
     fatal: str = ""
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from impasto.dataset.remote import OWN_WORK
 from impasto.dataset.work import Answer, Chunk, Worker
 from impasto.errors import ImpastoError, one_line
 
@@ -53,6 +54,17 @@ def take_mark(marks: Path, chunk: Chunk) -> str:
     with suppress(OSError):
         path.unlink()
     return name
+
+
+def has_marks(marks: Path) -> bool:
+    """Return True if this machine sees the folder of the marks, or has one of its own now.
+
+    Of a data set on a remote file system each machine has its own, since there is none that all of
+    them share.
+    """
+    if marks.parent.name.startswith(OWN_WORK):
+        marks.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return marks.is_dir()
 
 
 @contextmanager

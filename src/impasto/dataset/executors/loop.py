@@ -69,7 +69,7 @@ def outcomes(
                 false_starts = 0
                 done.append(answer.outcomes)
                 continue
-            name = take_mark(marks, answer.chunk)
+            name = answer.at or take_mark(marks, answer.chunk)
             false_starts = 0 if name else false_starts + 1
             if false_starts > _FALSE_STARTS * executor.size:
                 raise DatasetError(

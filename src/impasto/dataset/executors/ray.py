@@ -12,11 +12,13 @@ import socket
 import sys
 from collections import deque
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import ray
 
+from impasto.dataset.executors.attending import has_marks, take_mark
 from impasto.dataset.executors.local import LocalExecutor
 from impasto.dataset.executors.ray_session import connected
 from impasto.dataset.work import STYLE, Answer, Chunk, WorkerSpec
@@ -163,7 +165,7 @@ class RayWorker:
         Raises:
             DatasetError: if it does not.
         """
-        if not self._marks.is_dir():
+        if not has_marks(self._marks):
             raise DatasetError(_unseen(self._marks.parent))
 
     def work(self, chunk: Chunk) -> Answer:
@@ -173,7 +175,8 @@ class RayWorker:
                 return Answer(chunk, fatal=_unseen(job.name))
         self._executor.submit(chunk)
         (answer,) = self._executor.answers()
-        return answer
+        # The driver may not see the marks of this machine.
+        return replace(answer, at=take_mark(self._marks, chunk)) if answer.died else answer
 
 
 def _unseen(path: str | Path) -> str:
