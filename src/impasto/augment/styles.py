@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from impasto.augment.own_model import OwnModel
-from impasto.batch.inputs import find_styles
+from impasto.batch.styles import named_styles
 from impasto.errors import OptionError, StyleError
 from impasto.images.photo import Photo, Picture
-from impasto.styles.library import WHOLE_GALLERY, check_fits, find_style, list_styles
+from impasto.styles.library import check_fits
 from impasto.styles.style import Style
 
 Given: TypeAlias = Style | Picture | Photo
@@ -54,37 +54,23 @@ def _of(given: Given, model: OwnModel) -> Iterable[Style]:
     if isinstance(given, Style):
         check_fits(given, model=model.identity, model_name=model.name)
         return [given]
-    if isinstance(given, str) and given == WHOLE_GALLERY:
-        return _gallery(model)
     if not isinstance(given, str | os.PathLike):
         return [_made(given, model)]
     # A path is never the name of a style.
     name = given if isinstance(given, str) else str(Path(given).absolute())
-    found, problems = find_styles([name], model=lambda: model.identity, built_in=model.built_in)
-    if problems:
-        raise StyleError(problems[0])
-    return [_named(each, model) for each in found]
-
-
-def _gallery(model: OwnModel) -> list[Style]:
-    if model.built_in:
-        return [_made(name, model) for name in model.built_in]
-    entries = list_styles(model=model.identity, own=False)
-    for entry in entries:
-        if entry.problem:
-            raise StyleError(f"style {entry.name!r} of the gallery: {entry.problem}")
-    if not entries:
+    found = named_styles(
+        [name],
+        model=model.identity,
+        model_name=model.name,
+        built_in=model.built_in,
+        shipped=model.built_in,
+    )
+    styles = [each if isinstance(each, Style) else _made(each, model) for _, each in found]
+    if not styles:
         raise StyleError(
             f"model {model.name!r} has no gallery; give styles=, such as a folder of pictures"
         )
-    return [entry.style for entry in entries if entry.style is not None]
-
-
-def _named(name: str, model: OwnModel) -> Style:
-    if model.built_in:
-        return _made(name, model)
-    found = find_style(name, model=model.identity, model_name=model.name)
-    return found if isinstance(found, Style) else _made(found, model)
+    return styles
 
 
 def _made(given: Picture | Photo, model: OwnModel) -> Style:

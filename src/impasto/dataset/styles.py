@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from impasto.batch.inputs import STDIO, check_there, find_styles
-from impasto.batch.names import style_labels
+from impasto.batch.inputs import STDIO, check_there
+from impasto.batch.styles import Found, named_styles
 from impasto.controls import Controls
 from impasto.controls.color.matching import needs_picture
 from impasto.controls.transforms import OF_MOMENTS
@@ -28,8 +28,6 @@ from impasto.styles.kept import KeptStyles, kept_key
 from impasto.styles.library import (
     WHOLE_GALLERY,
     export_style,
-    find_style,
-    list_styles,
     trained_names,
 )
 from impasto.styles.style import Style
@@ -82,38 +80,27 @@ def choose_styles(
         raise DatasetError("there is no style: give -s STYLE, such as -s gallery")
     if STDIO in names:
         raise DatasetError("a style of a data set is not read from standard input: give a file")
-    others = [name for name in names if name != WHOLE_GALLERY]
-    check_there(others)
-    built_in = trained_names(bundle)
-    found, problems = find_styles(
-        others, model=lambda: bundle.identity, built_in=built_in, tell=tell
+    check_there([name for name in names if name != WHOLE_GALLERY])
+    found = named_styles(
+        names,
+        model=bundle.identity,
+        model_name=bundle.card.name,
+        built_in=trained_names(bundle),
+        shipped=bundle.card.styles,
+        tell=tell,
     )
-    if problems:
-        raise DatasetError(problems[0])
-    labels = style_labels(others, found)
-    chosen = {labels[each]: _chosen(labels[each], each, bundle) for each in found}
-    if WHOLE_GALLERY in names:
-        for style in _gallery(bundle):
-            chosen.setdefault(style.name, style)
+    chosen: dict[str, ChosenStyle] = {}
+    for label, style in found:
+        if label not in chosen:
+            chosen[label] = _chosen(label, style, bundle)
     if not chosen:
         raise DatasetError(f"model {bundle.card.name!r} has no gallery: name styles with -s")
     return [chosen[name] for name in sorted(chosen)]
 
 
-def _gallery(bundle: Bundle) -> Iterator[ChosenStyle]:
-    if bundle.card.styles:
-        for name in bundle.card.styles:
-            yield _of_style(name, export_style(name, bundle))
-        return
-    for entry in list_styles(model=bundle.identity, own=False):
-        if entry.style is not None:
-            yield _of_style(entry.name, entry.style)
-
-
-def _chosen(label: str, name: str, bundle: Bundle) -> ChosenStyle:
-    if name in trained_names(bundle):
-        return _of_style(label, export_style(name, bundle))
-    found = find_style(name, model=bundle.identity, model_name=bundle.card.name)
+def _chosen(label: str, found: Found, bundle: Bundle) -> ChosenStyle:
+    if isinstance(found, str):
+        found = export_style(found, bundle)
     if isinstance(found, Style):
         return _of_style(label, found)
     if bundle.card.styles:

@@ -12,6 +12,7 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -307,8 +308,7 @@ def list_styles(
         if not (own or gallery) or not fnmatch.fnmatchcase(path.stem, like):
             continue
         entry = _entry(path, gallery=gallery)
-        # The model of a file that cannot be read is taken from its shelf.
-        fits = path.parent.name if entry.style is None else entry.style.model
+        fits = _model_of_shelf(path) if entry.style is None else entry.style.model
         if (model is None or fits == model) and (fits, entry.name) not in taken:
             taken.add((fits, entry.name))
             entries.append(entry)
@@ -446,6 +446,16 @@ def _entry(path: Path, *, gallery: bool) -> Entry:
     except StyleError as error:
         return Entry(name, path, gallery, style=None, problem=one_line(error))
     return Entry(name, path, gallery, style)
+
+
+def _model_of_shelf(path: Path) -> str:
+    """The model of a file that cannot be read: by its shelf's name, or by the others there."""
+    shelf = path.parent
+    if shelf.parent == GALLERY:  # whose shelves have names of models, and no identities
+        for each in sorted(shelf.glob(f"*{SUFFIX}")):
+            with suppress(StyleError):
+                return load_style(each).model
+    return shelf.name
 
 
 def _wrong_model(name: str, styles: list[Style], model: str, model_name: str) -> StyleError:
