@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -129,6 +130,25 @@ def test_several_threads_at_once(tiny: Stylizer) -> None:
 def test_threads(tiny_bundle: Bundle, row: engines.EngineRow, threads: int) -> None:
     engine = open_engine(tiny_bundle, name=row.name, precision="fp32", threads=threads)
     assert engine.encode(planes(16, 16))[0][0].shape == (12, 8, 8)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs 2 cores"
+)
+@by_name
+def test_no_thread_is_bound_to_a_core(tiny_bundle: Bundle, row: engines.EngineRow) -> None:
+    """Two processes would be bound to the same one, and share it."""
+    engine, cores = open_engine(tiny_bundle, name=row.name, threads=1), os.sched_getaffinity(0)
+    image = planes(256, 256)
+    with ThreadPoolExecutor(1) as pool:
+        runs = pool.submit(lambda: [engine.encode(image) for _ in range(20)])
+        bound = set()
+        while not runs.done():
+            for thread in Path("/proc/self/task").iterdir():
+                with suppress(OSError):  # it has ended
+                    bound |= cores - os.sched_getaffinity(int(thread.name))
+        runs.result()
+    assert not bound
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])

@@ -52,6 +52,8 @@ def open_graphs(bundle: Bundle, *, precision: str, threads: int | None) -> Engin
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": _PRECISIONS[precision][0],
         "CPU_RUNTIME_CACHE_CAPACITY": str(_KEPT_OPERATIONS),
+        # Each process counts its threads from the first core, so two of them would share that one.
+        "ENABLE_CPU_PINNING": "NO",
     }
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = str(threads)
