@@ -19,12 +19,14 @@ from impasto.dataset.options import DatasetOptions, Recipe
 SIZES = ((40, 32), (32, 48), (36, 36))
 
 
-def picture(number: int, format: str = "JPEG", **settings: Any) -> bytes:
+def picture(
+    number: int, format: str = "JPEG", size: tuple[int, int] | None = None, **settings: Any
+) -> bytes:
     """The bytes of a picture that no other number has."""
     rng = np.random.default_rng(number)
-    width, height = SIZES[number % len(SIZES)]
     pixels = rng.integers(0, 256, (6, 6, 3), np.uint8)
-    image = Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
+    size = size or SIZES[number % len(SIZES)]
+    image = Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
     stream = io.BytesIO()
     image.save(stream, format, **settings)
     return stream.getvalue()
@@ -41,6 +43,12 @@ def make(root: Path, files: Mapping[str, bytes]) -> Path:
 def pictures(count: int) -> dict[str, bytes]:
     """Pictures in two classes, as ImageFolder has them."""
     return {f"{('cat', 'dog')[i % 2]}/{i:04d}.jpg": picture(i) for i in range(count)}
+
+
+def slow_pictures(count: int) -> dict[str, bytes]:
+    """The same, but the last is large: so a call is at work when a test looks, however late."""
+    found = pictures(count)
+    return {**found, max(found): picture(count, size=(4000, 3000))}
 
 
 def make_styles(root: Path, count: int = 3) -> Path:

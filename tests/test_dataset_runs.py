@@ -21,6 +21,7 @@ from dataset_parts import (
     picture,
     pictures,
     read_shard,
+    slow_pictures,
     write_shard,
 )
 from dataset_workers import DeadlySpec
@@ -40,7 +41,7 @@ def own_styles(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    files = {**pictures(COUNT), "labels.csv": b"1", "cat/0000.xml": b"<a/>"}
+    files = {**slow_pictures(COUNT), "labels.csv": b"1", "cat/0000.xml": b"<a/>"}
     return make(tmp_path_factory.mktemp("source"), files)
 
 

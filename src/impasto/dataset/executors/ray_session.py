@@ -1,8 +1,8 @@
 """Connections to Ray: to a cluster that is there, or to one of our own, which leaves no trace.
 
 Our own has no dashboard and sends nothing to anybody; who knows its token, which is in no file, may
-use it. All its files lie in a folder of ours. A call that was killed leaves that folder (its
-processes end with it), and the next call removes it.
+use it. All its files lie in a folder of ours. A call that was killed leaves that folder, and some
+of its processes for a minute; the next call ends and removes them.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ _STORE_BYTES = 75 * 1024 * 1024
 # Ray gives itself 15 to 30 seconds to start, which is not enough on a busy machine. At the second
 # time its files are in memory.
 _ATTEMPTS = 3
+
+# Memory that others on this machine take is no reason to end our workers, and these get as much of
+# the processor as those of executor `local`.
+_SYSTEM = {"memory_monitor_refresh_ms": 0, "worker_niceness": 0}
 
 _CONNECT_SECONDS = 10.0
 
@@ -147,8 +151,7 @@ def _start(folder: Path, cpus: int) -> None:
                     log_to_driver=False,
                     logging_level=logging.ERROR,
                     _temp_dir=str(folder),
-                    # Memory that others on this machine take is no reason to end our workers.
-                    _system_config={"memory_monitor_refresh_ms": 0},
+                    _system_config=_SYSTEM,
                 )
             return
         except Exception as error:  # Ray raises errors of all kinds
@@ -162,34 +165,41 @@ def _start(folder: Path, cpus: int) -> None:
 
 
 def _remove_left(base: Path) -> None:
-    """Remove the folders of calls that were killed."""
+    """Remove the folders of calls that were killed, and end what is still at work there."""
     for folder in base.glob(f"{_PREFIX}*"):
         with suppress(OSError):  # of another user
             if any(folder.glob(".impasto-*")):  # else another call is just making it
                 with claim(folder / _CLAIMED) as ours:
                     if ours:
+                        _end_processes(folder)
                         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end_processes(folder: Path) -> None:
-    """End what Ray has started and not ended, as after a start that failed."""
+    """End what Ray has started in a folder and not ended, as after a start that failed."""
     found = []
-    with suppress(psutil.Error):
-        for child in psutil.Process().children():
-            if any(str(folder) in each for each in child.cmdline()):
-                found += [child, *child.children(recursive=True)]
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # it has ended, or is of another user
+            if _works_in(process, folder):
+                found += [process, *process.children(recursive=True)]
     for process in found:
         with suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(found, timeout=10)
 
 
+def _works_in(process: psutil.Process, folder: Path) -> bool:
+    """Return whether a process is one of Ray's, with its logs in a folder."""
+    command = " ".join(process.cmdline())
+    if command.startswith("ray::"):  # the name that an agent gives itself in place of its command
+        return any(Path(each.path).is_relative_to(folder) for each in process.open_files())
+    return str(Path(ray.__file__).parent) in command and str(folder) in command
+
+
 def _own_settings() -> dict[str, str]:
     """Settings of a cluster of our own: its token, and where its workers find modules."""
     settings = {
         "PYTHONPATH": os.pathsep.join(each for each in sys.path if each),
-        # Processes that outlive a call that was killed end then, not a minute later.
-        "RAY_gcs_rpc_server_reconnect_timeout_s": "15",
     }
     if not any(name.startswith("RAY_AUTH_") for name in os.environ):
         settings["RAY_AUTH_TOKEN"] = _TOKEN  # Ray would make a file in the user's home
