@@ -288,7 +288,11 @@ def test_a_real_bash_completes(folder: Path, tmp_path: Path) -> None:
 
 
 def seconds(*arguments: str, **variables: str) -> float:
-    """The time of the processor for a call of Python, the best of some."""
+    """The time of the processor for a call of Python, the best of some.
+
+    With compiled modules, as an installation has them; the first call may compile them.
+    """
+    variables["PYTHONDONTWRITEBYTECODE"] = ""
     best = float("inf")
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -303,9 +307,10 @@ def seconds(*arguments: str, **variables: str) -> float:
     return best
 
 
-def test_a_completion_takes_a_moment(folder: Path) -> None:
+def test_a_completion_takes_a_moment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(folder / "compiled"))
     words = {"COMP_WORDS": "impasto stylize a.jpg -s mu", "COMP_CWORD": "4"}
     taken = seconds("-m", "impasto", **words, **{VARIABLE: "bash_complete"})
     # A machine that is slow or busy takes as much longer for click alone.
     click_alone = seconds("-c", "import click.shell_completion")
-    assert taken <= SECONDS or taken <= 2.8 * click_alone, (taken, click_alone)
+    assert taken <= SECONDS or taken <= 2.2 * click_alone, (taken, click_alone)
