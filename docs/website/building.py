@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,8 @@ HERE = Path(__file__).resolve().parent
 STAMP = ".built-from"
 _SLUGIFY = '!!python/object/apply:pymdownx.slugs.slugify {"kwds": {"case": "lower"}}'
 """Names of headings as on GitHub, so that links to them hold on both."""
+_CODE = re.compile(r"(?<!</span>)<code>[^<\n]*</code>")  # not of blocks, which scroll
+_OPTION = re.compile(r"(?<![\w-])--?[a-z][\w-]*")
 
 
 class SiteError(Exception):
@@ -69,6 +72,8 @@ def _build(out: Path) -> bool:
     _zensical(work)
     for needless in ("sitemap.xml", "sitemap.xml.gz", "objects.inv"):
         (work / "site" / needless).unlink(missing_ok=True)
+    for page in (work / "site").rglob("*.html"):
+        page.write_text(_CODE.sub(_mark_options, page.read_text(encoding="utf-8")), "utf-8")
     (work / "site" / STAMP).write_text(source)
     shutil.rmtree(out, ignore_errors=True)
     (work / "site").rename(out)
@@ -92,6 +97,11 @@ def _stage(folder: Path) -> None:
     shutil.copyfile(HERE / "extra.css", folder / "extra.css")
     if stage.dead:
         raise SiteError("dead links: " + "; ".join(stage.dead))
+
+
+def _mark_options(code: re.Match[str]) -> str:
+    """Code with its options marked, for the style sheet: browsers break lines behind hyphens."""
+    return _OPTION.sub(r'<span class="option">\g<0></span>', code[0])
 
 
 def _navigation() -> list[dict[str, object]]:
