@@ -92,8 +92,8 @@ def read_shard(path: Path) -> dict[str, bytes]:
 
 
 def paint(
-    source: Path,
-    out: Path,
+    source: str | Path,
+    out: str | Path,
     styles: str | Path,
     model: Path,
     *,

@@ -194,6 +194,20 @@ def test_a_picture_that_kills_its_workers_is_skipped_as_by_local(
     assert contents(tmp_path / "ray") == contents(tmp_path / "local")
 
 
+@needs_ray
+def test_folders_may_be_addresses(
+    connection: None, source: Path, styles: Path, tiny_path: Path, tmp_path: Path,
+    wanted: dict[str, str],
+) -> None:  # fmt: skip
+    pytest.importorskip("fsspec")
+    out = tmp_path / "out"
+    options = {"executor": "ray", "workers": 2, "seed": 5}
+    paint(f"file://{source}", f"file://{out}", styles, tiny_path, **options)
+    found = contents(out)
+    assert found.pop("dataset.json") != wanted["dataset.json"]  # it names the addresses
+    assert found == {name: wanted[name] for name in found} and len(found) == len(wanted) - 1
+
+
 def run(plan: Plan, marks: Path) -> list[Outcome]:
     """Have two workers do twelve jobs, three a chunk."""
     names = [f"{number:02d}" for number in range(12)]

@@ -249,7 +249,7 @@ def test_a_system_that_renames_with_workers_and_a_kill(
     driver = start(f"{scheme}://{source}", address, styles, tiny_path)
     _, stderr = driver.communicate(timeout=120)
     assert driver.returncode == 0, stderr
-    assert of_folder(out) == wanted
+    assert of_folder(out) == wanted and not (out / remote.WORK).exists()
     assert verify_dataset(address).is_right and verify_dataset(out).is_right
 
 

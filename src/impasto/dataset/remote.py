@@ -504,6 +504,7 @@ class RemoteLog:
         self._file: BinaryIO = file
         self._number = max(0, place.gather(name, self._file))
         self._new = b""
+        self._finished = False
         self._begun = time.monotonic()
         self._written = self._begun - _LATEST  # the first lines are written at once
 
@@ -527,13 +528,15 @@ class RemoteLog:
         """See :meth:`impasto.dataset.places.Log.ordered`."""
         with self._place.whole(self._name) as file:
             yield file
-        self._new = b""
+        self._new, self._finished = b"", True
         self._place.remove_work()
 
     def close(self) -> None:
         """See :meth:`impasto.dataset.places.Log.close`."""
         with suppress(OSError, DatasetError):  # there is an error that ends the call already
             self._publish()
+        if self._finished:  # what was written after the lines has made the folder again
+            self._place.remove_work()
         self._file.close()
 
     def _publish(self) -> None:
