@@ -111,7 +111,10 @@ class ObjectStore(AbstractFileSystem):
 
 
 class Stubborn(LocalFileSystem):
-    """Files that have their names while they are written, and a rename that never replaces one."""
+    """Files that have their names while they are written, and a rename that never replaces one.
+
+    Links are put as links.
+    """
 
     protocol = "stubborn"
 
@@ -123,7 +126,7 @@ class Stubborn(LocalFileSystem):
 
     def put_file(self, path1: str, path2: str, callback: Any = None, **kwargs: Any) -> None:
         note("put", path2)
-        super().put_file(path1, path2)
+        shutil.copyfile(path1, path2, follow_symlinks=False)  # as sshfs sends links
 
     def pipe_file(self, path: str, value: bytes, **kwargs: Any) -> None:
         note("put", path)

@@ -27,7 +27,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -346,23 +346,26 @@ class RemotePlace:
     @contextmanager
     def whole(self, name: str, *, synced: bool = False) -> Iterator[BinaryIO]:
         """See :meth:`impasto.dataset.places.Place.whole`: all of it is sent at the end."""
-        with _scratch() as (file, path):
+        # With a name: a client of SFTP sends what has none, /proc/self/fd/5, as a link. On the
+        # machine of the call in its folder, which goes with it, or with the next one.
+        own = self._own_folder()
+        folder = own if own.is_dir() and _is_ours(own) else None
+        with tempfile.NamedTemporaryFile(prefix=OWN_WORK, dir=folder) as temporary:
+            file: Any = temporary
             yield file
             file.flush()
 
             def send(to: _Connection) -> None:
-                to.put(name, lambda there: to.system.put_file(path, there))
+                to.put(name, lambda there: to.system.put_file(file.name, there))
 
             self._do(send, _UNABLE)
 
     @contextmanager
     def working(self, name: str, marks: str) -> Iterator[Path | None]:
         """See :meth:`impasto.dataset.places.Place.working`: held against calls of this machine."""
-        user = str(getattr(os, "getuid", lambda: "")())
-        digest = hashlib.sha256(f"{user} {self.where()}".encode("utf-8", "replace")).hexdigest()
-        own = Path(tempfile.gettempdir()) / f"{OWN_WORK}{digest[:16]}"
+        own = self._own_folder()
         own.mkdir(mode=0o700, exist_ok=True)
-        if user and str(own.lstat().st_uid) != user:
+        if not _is_ours(own):
             raise PermissionError(errno.EACCES, f"{own} belongs to another user")
         with claim(own / name) as ours:
             try:
@@ -378,7 +381,8 @@ class RemotePlace:
     @contextmanager
     def lines(self, name: str) -> Iterator[BinaryIO]:
         """See :meth:`impasto.dataset.places.Place.lines`."""
-        with _scratch() as (file, _):
+        with tempfile.TemporaryFile() as temporary:
+            file: Any = temporary
             if self.gather(name, file) < 0:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             file.seek(0)
@@ -413,6 +417,12 @@ class RemotePlace:
 
         with suppress(OSError):
             self._do(remove)
+
+    def _own_folder(self) -> Path:
+        """The folder that a call of this user has for this place on this machine."""
+        user = getattr(os, "getuid", lambda: "")()
+        digest = hashlib.sha256(f"{user} {self.where()}".encode("utf-8", "replace")).hexdigest()
+        return Path(tempfile.gettempdir()) / f"{OWN_WORK}{digest[:16]}"
 
     def _listed(self, below: str) -> list[_Listed]:
         def found(to: _Connection) -> list[_Listed]:
@@ -550,16 +560,9 @@ class RemoteLog:
         self._new, self._written = b"", time.monotonic()
 
 
-@contextmanager
-def _scratch() -> Iterator[tuple[BinaryIO, str]]:
-    """A file of this machine and its path; without a name of its own, where there is such."""
-    with ExitStack() as held:
-        file: Any = held.enter_context(tempfile.TemporaryFile())
-        path = f"/proc/self/fd/{file.fileno()}"
-        if not os.path.exists(path):  # noqa: PTH110
-            file = held.enter_context(tempfile.NamedTemporaryFile(prefix=OWN_WORK))
-            path = file.name
-        yield file, path
+def _is_ours(path: Path) -> bool:
+    """Return whether a file or folder belongs to the user of this process."""
+    return path.lstat().st_uid == getattr(os, "getuid", lambda: 0)()
 
 
 def _parts(name: str) -> str:
