@@ -77,8 +77,9 @@ packages:
 		echo "npm ci failed: tests that need the packages of the page may be skipped"; fi; \
 	fi
 
+# Compiled modules are kept, since many tests start Python anew.
 test: check
-	.venv-test/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= .venv-test/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 # Ready to be tagged, or why not; the files are in runs/release/dist.
 release-check: $(TEST_READY)
