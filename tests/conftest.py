@@ -288,6 +288,16 @@ def tiny_path(tiny_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> 
     return path
 
 
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Data sets made without processes, and styles kept where no other test finds them."""
+    from impasto.dataset import executors
+
+    row = executors.ExecutorRow("inline", "inline_executor", "", "", "")
+    monkeypatch.setattr(executors, "EXECUTORS", (*executors.EXECUTORS, row))
+    monkeypatch.setenv("IMPASTO_STYLES", str(tmp_path / "my styles"))
+
+
 @pytest.fixture(scope="session")
 def films(tmp_path_factory: pytest.TempPathFactory) -> FilmFiles:
     """Films of all odd kinds by their names, each made when it is first asked for."""

@@ -25,8 +25,7 @@ from dataset_parts import (
     write_shard,
 )
 
-from impasto.dataset import executors, remote
-from impasto.dataset.executors import ExecutorRow
+from impasto.dataset import remote
 from impasto.dataset.executors.attending import has_marks
 from impasto.dataset.executors.loop import outcomes
 from impasto.dataset.manifest import read_about, read_lines
@@ -42,9 +41,9 @@ COUNT = 60
 
 
 @pytest.fixture(autouse=True)
-def inline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    row = ExecutorRow("inline", "inline_executor", "", "", "")
-    monkeypatch.setattr(executors, "EXECUTORS", (*executors.EXECUTORS, row))
+def quick(
+    inline: None, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     base = tmp_path_factory.getbasetemp() / "styles of remote tests"
     monkeypatch.setenv("IMPASTO_STYLES", str(base))
     monkeypatch.setattr(remote, "_WAITS", (0.0, 0.0))

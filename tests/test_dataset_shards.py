@@ -20,18 +20,11 @@ from dataset_parts import (
     write_shard,
 )
 
-from impasto.dataset import executors
-from impasto.dataset.executors import ExecutorRow
 from impasto.dataset.shards import key_of, read_samples
 from impasto.dataset.verify import verify_dataset
 from impasto.errors import DatasetError
 
-
-@pytest.fixture(autouse=True)
-def inline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    row = ExecutorRow("inline", "inline_executor", "", "", "")
-    monkeypatch.setattr(executors, "EXECUTORS", (*executors.EXECUTORS, row))
-    monkeypatch.setenv("IMPASTO_STYLES", str(tmp_path / "my styles"))
+pytestmark = pytest.mark.usefixtures("inline")
 
 
 def shard(first: int, count: int) -> list[tuple[str, bytes]]:

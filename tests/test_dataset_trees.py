@@ -14,19 +14,12 @@ from PIL import Image
 
 import impasto
 from impasto.controls import Controls
-from impasto.dataset import executors
-from impasto.dataset.executors import ExecutorRow
 from impasto.dataset.tree import Tree
 from impasto.dataset.verify import verify_dataset
 from impasto.errors import DatasetError, ImpastoError
 from impasto.images.options import SaveOptions
 
-
-@pytest.fixture(autouse=True)
-def inline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    row = ExecutorRow("inline", "inline_executor", "", "", "")
-    monkeypatch.setattr(executors, "EXECUTORS", (*executors.EXECUTORS, row))
-    monkeypatch.setenv("IMPASTO_STYLES", str(tmp_path / "my styles"))
+pytestmark = pytest.mark.usefixtures("inline")
 
 
 def test_image_folder_keeps_names_sizes_and_side_files(tmp_path: Path, tiny_path: Path) -> None:

@@ -11,18 +11,13 @@ from click.testing import CliRunner
 from dataset_parts import lines, make, make_styles, paint, picture, pictures, write_shard
 
 from impasto.cli import cli
-from impasto.dataset import executors
-from impasto.dataset.executors import ExecutorRow
 from impasto.dataset.verify import verify_dataset
 from impasto.errors import DatasetError
 
 
 @pytest.fixture
-def out(tmp_path: Path, tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def out(tmp_path: Path, tiny_path: Path, inline: None) -> Path:
     """A data set of three pictures, a side file, and a picture that has failed."""
-    row = ExecutorRow("inline", "inline_executor", "", "", "")
-    monkeypatch.setattr(executors, "EXECUTORS", (*executors.EXECUTORS, row))
-    monkeypatch.setenv("IMPASTO_STYLES", str(tmp_path / "my styles"))
     source = make(tmp_path / "in", {**pictures(3), "a.txt": b"side", "bad.jpg": b"no"})
     paint(source, tmp_path / "out", make_styles(tmp_path / "styles"), tiny_path)
     return tmp_path / "out"
