@@ -21,6 +21,7 @@ from impasto.lab.methods.stylebank import BANK, StyleBank, StyleBankShape, relit
 from impasto.lab.methods.ulyanov import Ulyanov, UlyanovShape
 from impasto.lab.nets.batchnorm import BatchNorm
 from impasto.lab.nets.normalization import ConditionalInstanceNorm, InstanceNorm
+from impasto.lab.training.batches import Batches, BatchOptions
 from impasto.lab.training.builtin import StyleDraws, TwoBranches, even_volumes, read_styles
 from impasto.lab.training.checkpoints import read_checkpoint
 from impasto.lab.training.config import CHOICES, read_config
@@ -384,6 +385,19 @@ def test_the_style_loss_counts_a_style_as_its_volume_says(config):
         assert terms[1.0, number] == pytest.approx(wanted, rel=1e-4)
     with pytest.raises(OptionError, match="even_styles"):
         changed(config, even_styles=1.5)
+
+
+def test_photographs_that_are_used_again_meet_other_styles(config):
+    setup = open_setup(config, find_network("stylebank"), CPU)
+    options = BatchOptions(batch=1, repeats=2, seed=0, block=4)
+    batches = Batches(setup.objective, setup.contents, setup.styles, options=options)
+    steps = [batches.at(step)[0] for step in range(8)]
+    first = {id(batch.contents): batch.weights for batch in steps[:4]}
+    for batch in steps[4:]:
+        wanted = setup.objective.prepare(batch.contents, batch.weights[:, :, 0, 0].argmax(1))
+        assert torch.equal(batch.weights, wanted.weights)
+        assert torch.allclose(batch.target, wanted.target, atol=1e-5)
+        assert batch.weights is not first[id(batch.contents)]
 
 
 def test_styles_may_have_a_rate_of_their_own(config, tmp_path):

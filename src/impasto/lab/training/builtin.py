@@ -8,7 +8,7 @@ matrices are taken once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -164,6 +164,10 @@ class BuiltInObjective:
         weights = F.one_hot(styles, self.styles).float()[..., None, None]
         layer = self.layers.content
         return BuiltInBatch(contents, weights, self.vgg(contents, [layer])[layer])
+
+    def paired(self, one: BuiltInBatch, other: BuiltInBatch) -> BuiltInBatch:
+        """Pair the photographs of ``one`` with the styles of ``other``."""
+        return replace(one, weights=other.weights)
 
     def at(self, step: int) -> BuiltInObjective:
         """Return the objective of a step."""
