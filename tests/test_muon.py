@@ -59,6 +59,23 @@ def test_fits_a_convolution():
     assert losses[-1] < 0.02 * losses[0]
 
 
+def test_a_closure_makes_the_gradients_of_its_step():
+    start = torch.randn(8, 4)
+    one, other = (nn.Parameter(start.clone()) for _ in range(2))
+    plain, called = Muon([one], lr=0.1), Muon([other], lr=0.1)
+
+    def closure():
+        called.zero_grad()
+        loss = other.square().sum()
+        loss.backward()
+        return loss
+
+    one.square().sum().backward()
+    assert plain.step() is None
+    assert called.step(closure) == start.square().sum()
+    assert torch.equal(one, other) and not torch.equal(one, start)
+
+
 def test_spectral_norms_stay_bounded():
     torch.manual_seed(0)
     weight = nn.Parameter(torch.randn(16, 8, 3, 3) * 5)

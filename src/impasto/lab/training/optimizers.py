@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
@@ -42,9 +42,17 @@ class Muon(torch.optim.Optimizer):
     ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "betas": betas})
 
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:
-        """One step along the gradients; a ``closure`` is not used."""
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """One step along the gradients, which a ``closure`` may make; its loss is returned."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             # Matrices of one shape move together: most of them are too small to fill a device.
             alike: dict[torch.Size, list[nn.Parameter]] = {}
@@ -57,6 +65,7 @@ class Muon(torch.optim.Optimizer):
                     self._adam(parameter, self.state[parameter], group)
             for parameters in alike.values():
                 self._orthogonal(parameters, group)
+        return loss
 
     def _orthogonal(self, parameters: Sequence[nn.Parameter], group: dict[str, Any]) -> None:
         momentum = group["momentum"]
