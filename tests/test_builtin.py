@@ -18,6 +18,7 @@ from test_siblings import NETWORKS, STYLES, lively, one_hot
 
 import impasto
 from impasto.cli import cli
+from impasto.controls.moments import Moments
 from impasto.errors import EngineError, ImageError, ModelError, OptionError, StyleError
 from impasto.images.arrays import Photo
 from impasto.images.options import ReadOptions
@@ -25,13 +26,15 @@ from impasto.images.photo import read_photo
 from impasto.lab.export.builtin import built_in_parity, export_built_in
 from impasto.lab.export.graphs import PARITY, CardFacts
 from impasto.lab.export.publish import _round_to_half
-from impasto.lab.training.checkpoints import start_from
+from impasto.lab.training.checkpoints import start_from, weights_of
 from impasto.lab.training.config import read_config, write_config
 from impasto.lab.training.networks import find_network
 from impasto.models import Bundle, find_bundle, read_bundle, write_bundle
 from impasto.models.engine import ENGINES, open_engine
 from impasto.painting import Budget
 from impasto.painting.builtin import BuiltInPainter
+from impasto.styles.files import style_bytes
+from impasto.styles.style import Style
 from impasto.stylizer import stylizer_of
 
 NAMES = ("wave", "rain", "night sky")
@@ -163,6 +166,16 @@ def test_cards_that_contradict_themselves_are_refused(bundles, tmp_path):
     swapped = dataclasses.replace(bundles["cin"], styles=bundles["stylebank"].styles)
     with pytest.raises(ModelError, match="style 'wave' in model 'cin' is of another model"):
         stylizer_of(swapped, open_engine(swapped))
+
+
+def test_a_style_of_moments_is_no_built_in_one_for_training_either(bundles):
+    bundle = bundles["cin"]
+    moments = (Moments(np.zeros(3), np.ones(3)),)
+    data = style_bytes(Style("rain", bundle.identity, moments, model_name="cin"))
+    odd = dataclasses.replace(bundle, styles=(bundle.styles[0], data, bundle.styles[2]))
+    for refused in (weights_of, lambda odd: stylizer_of(odd, open_engine(odd))):
+        with pytest.raises(ModelError, match="style 'rain' in model 'cin' is of another model"):
+            refused(odd)
 
 
 class Tints(torch.nn.Module):

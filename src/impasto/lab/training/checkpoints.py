@@ -142,7 +142,7 @@ def weights_of(bundle: Bundle) -> dict[str, Tensor]:
     """The weights in a bundle under the names of its network, to train it further.
 
     What its styles keep beside the graphs is one table (S, P), ``STYLES``. Float32 from the half
-    precision that is stored; ``ModelError`` where ``onnx`` is missing.
+    precision that is stored; ``ModelError`` where ``onnx`` is missing, or a style has no numbers.
     """
     try:
         import onnx
@@ -151,7 +151,14 @@ def weights_of(bundle: Bundle) -> dict[str, Tensor]:
         raise ModelError("weights of a bundle need onnx; pip install 'impasto[lab]'") from error
     weights = {}
     if bundle.styles:
-        rows = [read_style(each).parameters for each in bundle.styles]
+        card, rows = bundle.card, []
+        for name, data in zip(card.styles, bundle.styles, strict=True):
+            numbers = read_style(data).parameters
+            if numbers is None:
+                raise ModelError(
+                    f"style {name!r} in model {card.name!r} is of another model; get it again"
+                )
+            rows.append(numbers)
         weights[STYLES] = torch.from_numpy(np.stack(rows).astype(np.float32))
     for part in bundle.parts.values():
         graph = onnx.load_from_string(part).graph
