@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from impasto.errors import ImpastoError, escaped
@@ -46,7 +47,7 @@ def method_lines() -> Iterator[str]:
 
 def network_lines() -> Iterator[str]:
     """Lines about every network that can be trained."""
-    from impasto.lab.training.networks import find_network
+    from impasto.lab.training.networks import BuiltInRow, find_network
     from impasto.lab.training.registry import network_names
 
     yield "Networks to train: network = NAME in a config of impasto lab train"
@@ -59,7 +60,9 @@ def network_lines() -> Iterator[str]:
             yield ""
             continue
         yield f"{name}: {row.title}"
-        kept = "exported to a bundle" if row.exported else f"not exported: {row.remark}"
+        kept = "exported to a bundle"
+        if not isinstance(row, BuiltInRow) and not row.exported:
+            kept = f"not exported: {row.remark}"
         yield f"    {row.family}; {kept}"
         for option, value in _defaults(row.tables.method):
             yield f"    --set {row.tables.title}.{option}={value}"
@@ -77,5 +80,5 @@ def _defaults(options: type) -> Iterator[tuple[str, str]]:
         yield field.name, str(value)
 
 
-def _package(plugin: Any) -> str:
+def _package(plugin: EntryPoint) -> str:
     return plugin.dist.name if plugin.dist else plugin.module.partition(".")[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
+
+P = TypeVar("P", NDArray[np.uint8], Tensor)
+"""A picture, here or on a device."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class Crops:
             out = torch.clamp((out - middle) * draw.gain + middle, 0, 255)
         return out
 
-    def join(self, draw: Draw, one: Any, two: Any, *, rows: int) -> Any:
+    def join(self, draw: Draw, one: P, two: P, *, rows: int) -> P:
         """A collage, in the place of ``one``: behind the seam lies ``two``.
 
         Of arrays or tensors alike; ``rows`` is the number of the axis of rows, columns follow.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import torch
@@ -43,6 +43,8 @@ __all__ = [
 
 THREADS = min(16, os.cpu_count() or 1)
 """Of a sampler; decoding and resizing leave Python's lock to others."""
+
+S = TypeVar("S", bound=Sized)
 
 
 @dataclass(frozen=True)
@@ -134,10 +136,10 @@ def load_collections(
     Raises:
         ImageError: for a place that is missing or has no usable picture.
     """
-    places = [str(place) for place in places]
+    names = [str(place) for place in places]
     left_out: list[LeftOut] = []
     usable, pixels = [], 0
-    for place in places:
+    for place in names:
         others: list[Path] = []
         found, unread = find_sources(place, others=others)
         left_out += unread
@@ -155,7 +157,7 @@ def load_collections(
                 pixels += int(np.prod(reduced(*size, shorter)))
         usable.append(_some(place, good, len(sources), smallest, left_out))
     collections = []
-    for place, sources in zip(places, usable, strict=True):
+    for place, sources in zip(names, usable, strict=True):
         pictures: Sequence[NDArray[np.uint8]] = OnDemand(
             sources, shorter=shorter, smallest=smallest, left_out=left_out
         )
@@ -180,7 +182,7 @@ def _decoded(
     return tuple(pictures)
 
 
-def _some(place: str, found: Any, tried: int, smallest: int, left_out: Sequence[LeftOut]) -> Any:
+def _some(place: str, found: S, tried: int, smallest: int, left_out: Sequence[LeftOut]) -> S:
     """``found``, if there is anything in it."""
     if len(found):
         return found

@@ -12,7 +12,7 @@ import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class Source:
     offset: int = 0
     length: int = 0
 
-    def open(self) -> io.BufferedIOBase:
+    def open(self) -> BinaryIO:
         """Open its bytes as a seekable stream."""
         if self.shard is None:
             return self.path.open("rb")
@@ -192,13 +192,13 @@ def read(source: Source, *, shorter: int, smallest: int) -> NDArray[np.uint8] | 
 _JPEG = ("JPEG", "MPO")
 
 
-def _is_jpeg(stream: io.BufferedIOBase) -> bool:
+def _is_jpeg(stream: BinaryIO) -> bool:
     head = stream.read(3)
     stream.seek(0)
     return head == b"\xff\xd8\xff"
 
 
-def _named(source: Source, stream: io.BufferedIOBase) -> Any:
+def _named(source: Source, stream: BinaryIO) -> Path | BinaryIO:
     """A file by its path, of which a header can be read alone; the bytes of a shard's member."""
     return source.path if source.shard is None else stream
 

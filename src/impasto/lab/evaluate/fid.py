@@ -53,9 +53,11 @@ class Cloud:
     def root(self) -> Matrix:
         """Some R, (n, C) or (C, C), with ``R^T R`` the covariance."""
         if 1 < self.count == len(self._few):
-            return (np.stack(self._few) - self._mean) / np.sqrt(self.count - 1)
+            few: Matrix = (np.stack(self._few) - self._mean) / np.sqrt(self.count - 1)
+            return few
         values, vectors = np.linalg.eigh(self.covariance)
-        return np.sqrt(np.clip(values, 0, None))[:, None] * vectors.T
+        root: Matrix = np.sqrt(np.clip(values, 0, None))[:, None] * vectors.T
+        return root
 
 
 def frechet_distance(one: Cloud, two: Cloud) -> float:

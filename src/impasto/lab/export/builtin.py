@@ -110,7 +110,7 @@ def export_built_in(
         pixel_bytes=network.pixel_bytes,
     )
     parts = _parts(network, channels, values.shape[1]) if base is None else base.parts
-    bundle = Bundle(card=card, **parts)
+    bundle = Bundle(card=card, styles=(), **parts)  # whose identity its styles name
     styles = (
         Style(name, bundle.identity, (), parameters=value, model_name=card.name)
         for name, value in zip(names, values, strict=True)

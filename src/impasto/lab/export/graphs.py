@@ -133,7 +133,8 @@ class _Reader(nn.Module):
         self.network.reader = network.reader
 
     def forward(self, image: Tensor, counts: Tensor, *moments: Tensor) -> tuple[Tensor, ...]:
-        means, stds = self.network.reader(image, counts, moments[0::2], moments[1::2])
+        reader = self.network.get_submodule("reader")
+        means, stds = reader(image, counts, moments[0::2], moments[1::2])
         return (*means, *stds)
 
 
@@ -198,7 +199,7 @@ def graph_of(
 
     ``fold``: work out now what depends on weights alone; without it all of them keep their names.
     """
-    buffer = io.BytesIO()
+    buffer: Any = io.BytesIO()  # PyTorch's types know paths alone; this exporter takes files, too
     axes = {
         name: {2: f"{name}_height", 3: f"{name}_width"}
         for name in (*names, *outputs)

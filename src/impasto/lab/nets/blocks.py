@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ def convolution(
     padding = size // 2 * dilation
     made = nn.Conv2d(inputs, outputs, size, stride=stride, padding=padding, dilation=dilation)
     nn.init.kaiming_normal_(made.weight, nonlinearity="relu")
-    nn.init.zeros_(made.bias)
+    nn.init.zeros_(made.get_parameter("bias"))
     return made
 
 
@@ -35,8 +36,9 @@ def reflected(x: Tensor, width: int = 1) -> Tensor:
     it together with what is before it.
     """
     if x.device.type == "cuda" and width == 1 and not torch.compiler.is_compiling():
-        padded: Tensor = _Reflected.apply(x)
-        return padded
+        # ``apply`` has no types in PyTorch.
+        padded: Callable[[Tensor], Tensor] = _Reflected.apply
+        return padded(x)
     with torch.autocast(x.device.type, enabled=False):
         return F.pad(x, (width,) * 4, mode="reflect")
 
@@ -115,7 +117,8 @@ class Residual(nn.Module):
         self.second.weight.data.mul_(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(leaking(self.first(x), self.leak))
+        added: Tensor = self.second(leaking(self.first(x), self.leak))
+        return x + added
 
 
 def affine(features: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ rounding of bfloat16 small (below 5e-3 of the standard deviation, tested).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -26,8 +27,9 @@ def fast_mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
     """
     if not is_quick(x):
         return mean_std(x)
-    mean, std = _Moments.apply(x)
-    return mean, std
+    # ``apply`` has no types in PyTorch.
+    moments: Callable[[Tensor], tuple[Tensor, Tensor]] = _Moments.apply
+    return moments(x)
 
 
 class _Moments(Function):
@@ -56,8 +58,9 @@ def fast_mean_square(x: Tensor, y: Tensor) -> Tensor:
     """
     if x.dtype != torch.bfloat16 or y.dtype != torch.bfloat16:
         return F.mse_loss(x.float(), y.detach().float())
-    square: Tensor = _MeanSquare.apply(x, y.detach())
-    return square
+    # ``apply`` has no types in PyTorch.
+    square: Callable[[Tensor, Tensor], Tensor] = _MeanSquare.apply
+    return square(x, y.detach())
 
 
 class _MeanSquare(Function):
@@ -65,7 +68,8 @@ class _MeanSquare(Function):
     def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
         difference = x - y
         ctx.save_for_backward(difference)
-        return torch.linalg.vector_norm(difference, dtype=torch.float32).square() / x.numel()
+        norm: Tensor = torch.linalg.vector_norm(difference, dtype=torch.float32)
+        return norm.square() / x.numel()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:

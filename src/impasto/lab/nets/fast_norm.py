@@ -8,6 +8,7 @@ the backward pass ``a * gradient + b * x + c``, with numbers a channel.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -57,8 +58,9 @@ def quick_instance_norm(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> T
     ``gamma`` and ``beta`` are (1, C, 1, 1) or (N, C, 1, 1). The same as ``normalize`` with
     ``mean_std``, to the rounding of bfloat16.
     """
-    normalized: Tensor = _InstanceNorm.apply(x, gamma.float(), beta.float(), eps)
-    return normalized
+    # ``apply`` has no types in PyTorch.
+    normalized: Callable[[Tensor, Tensor, Tensor, float], Tensor] = _InstanceNorm.apply
+    return normalized(x, gamma.float(), beta.float(), eps)
 
 
 class _InstanceNorm(Function):

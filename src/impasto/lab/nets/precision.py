@@ -25,11 +25,12 @@ def has_bf16(device: torch.device) -> bool:
     return False
 
 
-def channels_last(module: M) -> M:
+def channels_last(module: M, device: torch.device | None = None) -> M:
     """Lay a module's weights out with the channels last, and return it.
 
     AMX and AVX-512 convolutions want that: in bfloat16 they are about 10 times as fast so.
+    ``device``: where they are moved in the same go; None: they stay where they are.
     """
     loose: Any = module  # the types of PyTorch do not know this argument
-    loose.to(memory_format=torch.channels_last)
+    loose.to(device, memory_format=torch.channels_last)
     return module

@@ -174,7 +174,7 @@ class LBFGS:
 
     def next(self, x: Tensor, gradient: Tensor, loss: float) -> Tensor:
         memory = self.memory
-        before = memory.get("x")
+        before: Tensor | None = memory.get("x")
         rose = before is not None and not loss <= 1.5 * memory["loss"] + 1e-12
         if rose and before is not None:
             # Reject the step: retry at a quarter of its length with the history cleared.
@@ -219,9 +219,9 @@ class Adam:
 
     def next(self, x: Tensor, gradient: Tensor, loss: float) -> Tensor:
         zero = torch.zeros_like(x)
-        m = self.memory.get("m", zero) * 0.9 + gradient * 0.1
-        v = self.memory.get("v", zero) * 0.999 + gradient.square() * 0.001
-        t = self.memory.get("t", 0) + 1
+        m: Tensor = self.memory.get("m", zero) * 0.9 + gradient * 0.1
+        v: Tensor = self.memory.get("v", zero) * 0.999 + gradient.square() * 0.001
+        t: int = self.memory.get("t", 0) + 1
         self.memory = {"m": m, "v": v, "t": t}
         return x - self.rate * (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)).sqrt() + 1e-12)
 

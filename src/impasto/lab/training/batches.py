@@ -8,16 +8,15 @@ sees of either does not depend on the other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from impasto.errors import OptionError
-from impasto.lab.data.pictures import Sampler
-from impasto.lab.training.objective import Objective
-from impasto.lab.training.terms import Batch
 
 BLOCK = 64
 """Steps whose batches are kept at a time, at most,"""
@@ -68,14 +67,46 @@ class Partition:
     own: range = range(1)
 
 
+class Preparing(Protocol):
+    """The part of an objective that makes batches, of a kind that it alone looks into."""
+
+    def prepare(
+        self, contents: Tensor, styles: Tensor, *, part: int, parts: int, number: int
+    ) -> Any: ...
+
+    def paired(self, one: Any, other: Any) -> Any: ...
+
+
+class Draws(Protocol):
+    """The source of the crops of a batch, or of the numbers of its styles."""
+
+    def batch(
+        self, n: int, only: Sequence[int] | None, *, device: torch.device | str
+    ) -> Tensor: ...
+
+    def state(self) -> dict[str, object]: ...
+
+    def restore(self, state: dict[str, object]) -> None: ...
+
+
+class Lessons(Protocol):
+    """The batches of a run, step by step; each method is as that of :class:`Batches`."""
+
+    def at(self, step: int) -> list[Any]: ...
+
+    def state(self, step: int) -> dict[str, Any]: ...
+
+    def restore(self, state: dict[str, Any]) -> None: ...
+
+
 class Batches:
     """Prepared pictures of every step; with ``state`` and ``restore`` the same after a pause."""
 
     def __init__(
         self,
-        objective: Objective,
-        contents: Sampler,
-        styles: Sampler,
+        objective: Preparing,
+        contents: Draws,
+        styles: Draws,
         *,
         options: BatchOptions,
         partition: Partition = Partition(),
@@ -104,9 +135,9 @@ class Batches:
         self.size = options.block_length
         self._block = -1
         self._before = self._samplers()
-        self._batches: list[list[Batch]] = []
+        self._batches: list[list[Any]] = []
 
-    def at(self, step: int) -> list[Batch]:
+    def at(self, step: int) -> list[Any]:
         """The batch of ``step``, a number that never falls: the parts of this process."""
         block, place = divmod(step, self.size * self.options.repeats)
         if block != self._block:
@@ -138,7 +169,7 @@ class Batches:
         self.styles.restore(state["styles"])
         self._block = -1
 
-    def _made(self, number: int) -> list[Batch]:
+    def _made(self, number: int) -> list[Any]:
         # Every parts-th pair: so each part has its share of those that come back unaligned.
         batch, parts, own = self.options.batch, self.partition.count, self.partition.own
         only = [i for part in own for i in range(part, batch, parts)]

@@ -16,7 +16,7 @@ from impasto.images.files import write_whole
 from impasto.images.kinds import SAFETENSORS, kind_of
 from impasto.lab.nets.state import load_into, read_pickle, read_weights, weights_metadata
 from impasto.lab.training.builtin import split_styles, spread_styles, style_names
-from impasto.lab.training.config import TrainConfig
+from impasto.lab.training.config import ManyStylesMethod, TrainConfig
 from impasto.models import MODELS, Bundle, find_bundle
 from impasto.styles.files import read_style
 
@@ -60,12 +60,16 @@ def with_width(config: TrainConfig) -> TrainConfig:
     Raises:
         ModelError: if there is no such network.
     """
-    if not (config.start and config.add_styles) or config.method.width:
+    method = config.method
+    if (
+        not (config.start and isinstance(method, ManyStylesMethod) and method.add_styles)
+        or method.width
+    ):
         return config
     weights, _ = weights_from(config.start)
     # The first convolution: 9x9, of the colors of a picture.
     width = next((len(each) for each in weights.values() if each.shape[1:] == (3, 9, 9)), 0)
-    return replace(config, method=replace(config.method, width=width))
+    return replace(config, method=replace(method, width=width))
 
 
 def start_from(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch.optim.swa_utils import AveragedModel
@@ -145,7 +145,7 @@ def _learn(
                 values: dict[str, torch.Tensor] = {}
                 parts, judge = batches.at(step), objective.at(step)
                 for batch in parts:
-                    loss, terms = judge(learned, cast(Any, batch))  # of its own kind
+                    loss, terms = judge(learned, batch)
                     (loss / len(parts)).backward()
                     for name, value in {"loss": loss, **terms}.items():
                         values[name] = values.get(name, 0.0) + value.detach() / len(parts)

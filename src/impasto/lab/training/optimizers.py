@@ -71,11 +71,12 @@ class Muon(torch.optim.Optimizer):
         momentum = group["momentum"]
         ahead = []
         for parameter in parameters:
-            state = self.state[parameter]
+            state, gradient = self.state[parameter], parameter.grad
+            assert gradient is not None  # or ``step`` had left it out
             if not state:
                 state["momentum"] = torch.zeros_like(parameter)
-            state["momentum"].lerp_(parameter.grad, 1 - momentum)
-            ahead.append(parameter.grad.lerp(state["momentum"], momentum).flatten(1))  # Nesterov
+            state["momentum"].lerp_(gradient, 1 - momentum)
+            ahead.append(gradient.lerp(state["momentum"], momentum).flatten(1))  # Nesterov
         rate = group["lr"] * 0.2 * max(ahead[0].shape) ** 0.5
         for parameter, matrix in zip(parameters, orthogonalize(torch.stack(ahead)), strict=True):
             # Each step adds a matrix of norm `rate` at most: shrinking by rate / BOUND keeps the
@@ -85,6 +86,8 @@ class Muon(torch.optim.Optimizer):
 
     @staticmethod
     def _adam(parameter: nn.Parameter, state: dict[str, Any], group: dict[str, Any]) -> None:
+        gradient = parameter.grad
+        assert gradient is not None  # or ``step`` had left it out
         if not state:
             state["step"] = torch.zeros(())
             state["mean"] = torch.zeros_like(parameter)
@@ -92,8 +95,8 @@ class Muon(torch.optim.Optimizer):
         first, second = group["betas"]
         state["step"] += 1
         count = float(state["step"])
-        state["mean"].lerp_(parameter.grad, 1 - first)
-        state["square"].lerp_(parameter.grad.square(), 1 - second)
+        state["mean"].lerp_(gradient, 1 - first)
+        state["square"].lerp_(gradient.square(), 1 - second)
         root = (state["square"] / (1 - second**count)).sqrt_().add_(1e-8)
         parameter.addcdiv_(state["mean"], root, value=-group["lr"] / (1 - first**count))
 
@@ -108,7 +111,8 @@ def orthogonalize(matrix: Tensor, *, steps: int = 5) -> Tensor:
     tall = matrix.shape[-2] > matrix.shape[-1]
     x = matrix.bfloat16() if has_bf16(matrix.device) else matrix.float()
     x = x.mT if tall else x
-    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    norm: Tensor = x.norm(dim=(-2, -1), keepdim=True)
+    x = x / (norm + 1e-7)
     for _ in range(steps):
         square = x @ x.mT
         x = a * x + (b * square + c * square @ square) @ x
@@ -201,7 +205,7 @@ def step_with(optimizer: torch.optim.Optimizer, styles: Sequence[nn.Parameter]) 
         styles: parameters whose first axis is the style; rows whose gradient is 0 keep their values
             and the state that the optimizer has of them.
     """
-    before = []
+    before: list[tuple[Tensor, Tensor, Tensor | None]] = []
     for parameter in styles:
         state = [each for each in optimizer.state[parameter].values() if _like(each, parameter)]
         before.extend((each, each.clone(), parameter.grad) for each in (parameter, *state))
@@ -226,7 +230,8 @@ def update_average(average: AveragedModel, learned: nn.Module, decay: float) -> 
     """
     count = int(average.n_averaged)
     now = min(decay, (1 + count) / (10 + count)) if count else 0.0
-    averages, weights = list(average.module.parameters()), list(learned.parameters())
+    averages: list[Tensor] = list(average.module.parameters())
+    weights: list[Tensor] = list(learned.parameters())
     torch._foreach_lerp_(averages, weights, 1 - now)
     for kept, buffer in zip(average.module.buffers(), learned.buffers(), strict=True):
         kept.copy_(buffer)

@@ -17,8 +17,9 @@ from impasto.errors import ModelError, OptionError
 from impasto.lab.data.cropping import Crops
 from impasto.lab.data.pictures import Loaded, Sampler, load_collections
 from impasto.lab.data.sources import LeftOut
+from impasto.lab.nets.precision import channels_last
 from impasto.lab.nets.vgg import VGG, load_vgg
-from impasto.lab.training.batches import Batches, BatchOptions, Partition
+from impasto.lab.training.batches import Batches, BatchOptions, Lessons, Partition
 from impasto.lab.training.builtin import (
     BuiltInObjective,
     StyleDraws,
@@ -27,7 +28,7 @@ from impasto.lab.training.builtin import (
     read_styles,
 )
 from impasto.lab.training.checkpoints import names_of, start_from
-from impasto.lab.training.config import TrainConfig
+from impasto.lab.training.config import PairData, TrainConfig
 from impasto.lab.training.journal import Preview
 from impasto.lab.training.networks import BuiltInRow, NetworkRow
 from impasto.lab.training.objective import Objective
@@ -74,7 +75,7 @@ class Setup:
 
     def batches(
         self, config: TrainConfig, device: torch.device, *, rank: int = 0, count: int = 1
-    ) -> Batches:
+    ) -> Lessons:
         """The batches of every step, of which process ``rank`` of ``count`` has its parts."""
         own = config.accumulate
         return Batches(
@@ -119,7 +120,7 @@ def open_setup(
     objective = _objective(config, row, device)
     photographs, paintings = _read(config)
     contents, styles = samplers(config, photographs, paintings, device)
-    learned = row.build(config.method).to(device, memory_format=torch.channels_last)
+    learned = channels_last(row.build(config.method), device)
     before = []
     if config.start and not begun:
         before = start_from(learned, config.start, part=row.part)
@@ -152,7 +153,8 @@ def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun:
     objective = row.objective(
         config, _judge(config, device), row.layers, tensors, held=len(earlier)
     )
-    learned = row.build(config.method, len(names))
+    # PyTorch's types know no attributes that a network has beyond those of all modules.
+    learned: Any = row.build(config.method, len(names))
     if config.data.crop % learned.multiple:
         raise OptionError(
             f"crop = {config.data.crop}; {row.name} takes pictures of a multiple of "
@@ -161,7 +163,7 @@ def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun:
     before = []
     if config.start and not begun:
         before = start_from(learned, config.start, held=len(earlier))
-    learned.to(device, memory_format=torch.channels_last)
+    channels_last(learned, device)
     if config.compile:
         learned.compile()
     return Setup(
@@ -246,16 +248,18 @@ def samplers(
     config: TrainConfig, photographs: Loaded, paintings: Loaded, device: torch.device
 ) -> tuple[Sampler, Sampler]:
     """Samplers of photographs and of styles, as a config says."""
+    data = config.data
+    assert isinstance(data, PairData)  # of a network for any style
     return (
-        _sampler(config, photographs, config.data.contents, config.data.content_scale, device),
+        _sampler(config, photographs, data.contents, data.content_scale, device),
         _sampler(
             config,
             paintings,
-            config.data.styles,
-            config.data.style_scale,
+            data.styles,
+            data.style_scale,
             device,
-            jitter=config.data.style_jitter,
-            collage=config.data.style_collage,
+            jitter=data.style_jitter,
+            collage=data.style_collage,
             seed=2,
         ),
     )

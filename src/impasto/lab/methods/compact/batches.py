@@ -6,15 +6,13 @@ from typing import Any
 
 from impasto.errors import OptionError
 from impasto.lab.training.batches import Batches
-from impasto.lab.training.terms import Batch
 
 THIRD = 3
 """One step of so many has larger crops, where a config asks for some."""
 
 
 class TwoSizes:
-    """Batches of two sizes, each with its own pictures in its own order; the surface is that of
-    ``Batches``.
+    """Batches of two sizes, each with its own pictures in its own order; they are ``Lessons``.
 
     Sizes take turns from step to step: a network that sees one of them for long forgets the other.
     """
@@ -23,7 +21,7 @@ class TwoSizes:
         """``large`` has one step of ``THIRD``, the last."""
         self.small, self.large = small, large
 
-    def at(self, step: int) -> list[Batch]:
+    def at(self, step: int) -> list[Any]:
         """As ``Batches.at``."""
         before, place = divmod(step, THIRD)
         return self.large.at(before) if place == THIRD - 1 else self.small.at(step - before)

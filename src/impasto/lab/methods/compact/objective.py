@@ -10,6 +10,7 @@ from torch import Tensor
 
 from impasto.lab.losses.transport import directions, projections
 from impasto.lab.methods.adain import Decoder, load_decoder
+from impasto.lab.methods.compact.config import EyeMethod, TaughtLoss
 from impasto.lab.methods.compact.terms import (
     DIRECTIONS,
     DISTILL_LAYERS,
@@ -47,24 +48,21 @@ class CompactObjective(Objective):
     ) -> None:
         """``teacher``: by default the decoder that the config names, if it names one."""
         super().__init__(config, vgg, paint=paint, features=features)
-        if teacher is None and config.loss.teacher:
-            teacher = load_decoder(config.loss.teacher)
+        loss, method = config.loss, config.method
+        if teacher is None and isinstance(loss, TaughtLoss) and loss.teacher:
+            teacher = load_decoder(loss.teacher)
         if teacher is None:
             self.measured = tuple(term for term in self.measured if term.needs != TEACHER)
             self.layers = self.distances.layers_of(self.measured)
         else:
             weight = vgg.preprocess.weight
             teacher.to(weight.device, weight.dtype).requires_grad_(False)
+            self.aim = "distilling an AdaIN decoder"
         self.teacher = teacher
-
-    @property
-    def aim(self) -> str:
-        """Aim of a run, for the card of the model."""
-        config = self.config
-        aim = super().aim if self.teacher is None else "distilling an AdaIN decoder"
-        aim += " and against a mesh" if config.weight("mesh") else ""
-        aim += " and on the colors of pixels" if config.weight("colors") else ""
-        return aim + (", with a reader whose eye was trained apart" if config.method.eye else "")
+        self.aim += " and against a mesh" if config.weight("mesh") else ""
+        self.aim += " and on the colors of pixels" if config.weight("colors") else ""
+        if isinstance(method, EyeMethod) and method.eye:
+            self.aim += ", with a reader whose eye was trained apart"
 
     @torch.no_grad()
     def prepare(
@@ -106,6 +104,7 @@ class CompactObjective(Objective):
 
     def terms(self, pictures: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Each term of the loss of such ``pictures``, before its weight."""
+        assert isinstance(batch, CompactBatch)  # as ``prepare`` makes them
         n = len(batch.contents)
         output, unaligned, narrow = pictures.tensor_split([n, n + batch.unaligned])
         features = self.vgg(output, self.layers)
@@ -113,12 +112,13 @@ class CompactObjective(Objective):
         return measure(self.measured, painted)
 
 
-def paint_batch(network: Any, batch: CompactBatch) -> Tensor:
+def paint_batch(network: Any, batch: Batch) -> Tensor:
     """Pictures of a batch, of its unaligned contents, and of some pairs with the studio's margin.
 
     With a margin, as the studio: what a network that pads with zeros does there is not seen.
     Without one it puts there what is missing within, and is off wherever the rim is cut off.
     """
+    assert isinstance(batch, CompactBatch)  # as the objective prepares them
     contents, styles = batch.contents, batch.styles
     margin = MARGIN if batch.rim is None else WIDE
     pictures = stylize(network, contents, styles, unaligned=batch.unaligned, margin=margin)

@@ -79,8 +79,8 @@ class Reader(nn.Module):
         self.axes = nn.Linear(seen, shape.hidden).requires_grad_(False)
         self.layers = nn.ModuleList(nn.Linear(shape.hidden, shape.hidden) for _ in range(2))
         for layer in self.layers:  # as ReLUs behind them want it (He et al.)
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+            nn.init.kaiming_normal_(layer.get_parameter("weight"), nonlinearity="relu")
+            nn.init.zeros_(layer.get_parameter("bias"))
         self.says = nn.Linear(2 * shape.hidden, 2 * sum(self.levels))
         # Near-zero initialization, but not zero, so that gradients flow to all layers before it.
         nn.init.normal_(self.says.weight, std=1e-4)

@@ -19,7 +19,7 @@ from impasto.lab.nets.fast_moments import fast_mean_square, fast_mean_std
 from impasto.lab.training.checkpoints import weights_from
 from impasto.lab.training.objective import Objective, weighted
 from impasto.lab.training.optimizers import precision
-from impasto.lab.training.terms import Term, measure
+from impasto.lab.training.terms import Batch, Term, measure
 
 EYE_LAYERS = STYLE_LAYERS[1:]
 """The layers whose maps an eye is trained to predict."""
@@ -79,8 +79,9 @@ class ReadingObjective(Objective):
         wanted = style_moments(seen)
         return CompactBatch(contents, styles, wanted, styles, taught=seen)
 
-    def __call__(self, learned: Any, batch: CompactBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, learned: Any, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to minimize, and each term before its weight."""
+        assert isinstance(batch, CompactBatch)  # as ``prepare`` makes them
         with precision(self.config, batch.styles):
             maps = dict(zip(EYE_LAYERS, learned(batch.styles), strict=True))
         mapped = Mapped(batch, maps, self.distances.units)

@@ -12,10 +12,11 @@ from torch import nn
 from impasto.errors import ModelError, OptionError
 from impasto.lab.data.pictures import Sampler
 from impasto.lab.methods.compact.batches import THIRD, TwoSizes
+from impasto.lab.methods.compact.config import CompactData, EyeMethod
 from impasto.lab.methods.compact.objective import WIDE
 from impasto.lab.methods.compact.reading import eye_of, give_eye
 from impasto.lab.nets.state import difference
-from impasto.lab.training.batches import Batches
+from impasto.lab.training.batches import Batches, Lessons
 from impasto.lab.training.config import TrainConfig
 from impasto.lab.training.optimizers import in_bf16
 from impasto.lab.training.setup import Setup, samplers
@@ -36,14 +37,15 @@ class CompactSetup(Setup):
 
     def batches(
         self, config: TrainConfig, device: torch.device, *, rank: int = 0, count: int = 1
-    ) -> Batches | TwoSizes:
+    ) -> Lessons:
         """The batches of every step, of which process ``rank`` of ``count`` has its parts."""
         batches = super().batches(config, device, rank=rank, count=count)
         if self.larger is None:
             return batches
+        assert isinstance(batches, Batches)  # of one size, as ``Setup`` makes them
         # As many pixels a step as the others have, and a block that is through when theirs is.
         parts = batches.partition.count
-        batch = config.batch * (config.data.crop / config.data.larger) ** 2
+        batch = config.batch * (config.data.crop / self.larger[0].crops.side) ** 2
         batch = max(round(batch / parts), 1) * parts
         block = max(batches.size // (THIRD - 1), 1)
         larger = Batches(
@@ -75,20 +77,24 @@ def open_compact(
             f"crop = {config.data.crop}; with rim {config.network} takes crops of more than {WIDE} "
             "px, its margin"
         )
+    data, method = config.data, config.method
+    assert isinstance(data, CompactData) and isinstance(method, EyeMethod)  # by its row
     larger = None
-    if config.data.larger:
+    if data.larger:
         # With another seed: not the same crops once more.
-        data = replace(config.data, crop=config.data.larger, larger=0)
-        other = replace(config, data=data, seed=config.seed + 10)
-        larger = samplers(other, *setup.loaded, device)
+        other = replace(
+            config, data=replace(data, crop=data.larger, larger=0), seed=config.seed + 10
+        )
+        photographs, paintings = setup.loaded
+        larger = samplers(other, photographs, paintings, device)
     learned: Any = setup.learned
-    if config.method.eye and not begun:
+    if method.eye and not begun:
         give = partial(give_eye, learned, bf16=in_bf16(config, device))
         drawn = setup.styles.state()
         crops = (setup.styles.batch(VIEWED, range(VIEWED), device=device) for _ in range(VIEWS))
-        give(_fitting_eye(config, learned.reader.eye), crops)
+        give(_fitting_eye(method.eye, config.network, learned.reader.eye), crops)
         setup.styles.restore(drawn)  # training draws the same with an eye and without
-    if config.start or config.method.eye:
+    if config.start or method.eye:
         # An eye that is given stays as it is: all that a reader learns rests on it.
         learned.reader.eye.requires_grad_(False)
     moving = [each for each in learned.parameters() if each.requires_grad]
@@ -103,15 +109,15 @@ def open_reader(setup: Setup, config: TrainConfig, device: torch.device, *, begu
     Raises:
         ModelError: if that does not fit.
     """
-    if config.method.eye and not begun:
-        setup.learned.load_state_dict(_fitting_eye(config, setup.learned))
+    method = config.method
+    assert isinstance(method, EyeMethod)  # by its row
+    if method.eye and not begun:
+        setup.learned.load_state_dict(_fitting_eye(method.eye, config.network, setup.learned))
     return setup
 
 
-def _fitting_eye(config: TrainConfig, own: nn.Module) -> dict[str, torch.Tensor]:
-    eye = eye_of(config.method.eye)
+def _fitting_eye(source: str, network: str, own: nn.Module) -> dict[str, torch.Tensor]:
+    eye = eye_of(source)
     if differing := difference(own.state_dict(), eye):
-        raise ModelError(
-            f"the eye of {config.method.eye} does not fit {config.network}: {differing}"
-        )
+        raise ModelError(f"the eye of {source} does not fit {network}: {differing}")
     return eye
