@@ -99,7 +99,7 @@ def test_runs_that_paint_no_style_say_so(config, tmp_path):
 def test_the_content_loss_asks_for_what_the_config_says(config):
     batches, terms = {}, {}
     for target in ("aligned", "content"):
-        settings = changed(config, content_target=target, identity=0.0)
+        settings = changed(config, content_target=target, identity=0.0, precision="fp32")
         objective = open_setup(settings, find_network("adain"), CPU).objective
         contents, styles = (
             torch.from_numpy(picture(32, 32, seed=seed)).permute(2, 0, 1)[None] for seed in (3, 4)

@@ -183,7 +183,7 @@ def test_the_losses_are_those_of_the_paper(judge: Judge, folder: Path) -> None:
         torch.testing.assert_close(wanted[layer][1].flatten(1).double(), std, rtol=1e-4, atol=1e-5)
     pictures = torch.rand(2, 3, 32, 32)
     content = torch.cat([each.content for each in judge.crops[:2]])
-    seen = judge.vgg(pictures, STYLE_LAYERS)
+    seen = {layer: each.double() for layer, each in judge.vgg(pictures, STYLE_LAYERS).items()}
     x = content.double()
     mean, std = wanted["relu4_1"]
     target = (x - x.mean((2, 3), True)) / (x.var((2, 3), False, keepdim=True) + 1e-5).sqrt()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,6 @@ from impasto.lab.nets.vgg import load_vgg
 from impasto.lab.training.checkpoints import CHECKPOINT, start_from
 from impasto.lab.training.networks import BuiltInRow, find_network
 from impasto.lab.training.objective import Objective
-from impasto.lab.training.optimizers import in_bf16
 from impasto.lab.training.places import run_config, with_vgg
 
 _MULTIPLE = 16
@@ -27,7 +26,7 @@ _MULTIPLE = 16
 
 @dataclass(frozen=True, eq=False)
 class RunPainter:
-    """The averaged weights of a run, which paint as they did in training.
+    """The averaged weights of a run, which paint in single precision, however they were trained.
 
     Attributes:
         name: of the run folder.
@@ -101,10 +100,10 @@ def open_run(folder: str | Path, *, vgg: str | Path | None = None) -> RunPainter
         )
     learned = row.build(config.method)
     stages = start_from(learned, folder / CHECKPOINT)
-    half = in_bf16(config, torch.device("cpu"))
-    judge = load_vgg(config.vgg).to(torch.bfloat16 if half else torch.float32)
+    exact = replace(config, precision="fp32")  # the same picture on every machine
+    judge = load_vgg(config.vgg)
     channels_last(learned.eval()).requires_grad_(False)
-    objective = row.objective(config, judge, paint=row.painted, features=row.layer(config.method))
+    objective = row.objective(exact, judge, paint=row.painted, features=row.layer(config.method))
     with (folder / CHECKPOINT).open("rb") as file:
         identity = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     return RunPainter(
