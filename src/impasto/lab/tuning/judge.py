@@ -201,7 +201,8 @@ class Judge:
         looked: list[Seen] = []
         for image in images:
             batch = torch.from_numpy(image)[None].to(self.device)
-            looked.append(Seen(image, self.vgg(batch, [CONTENT_LAYER])[CONTENT_LAYER]))
+            # As float32: the target of the content loss is computed of it.
+            looked.append(Seen(image, self.vgg(batch, [CONTENT_LAYER])[CONTENT_LAYER].float()))
             if self._watch is not None:
                 self._watch(len(looked), count)
         return looked
