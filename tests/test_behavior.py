@@ -72,7 +72,10 @@ def test_the_published_formulas(
     found = tiny.paint(image, styles, controls).image
     np.testing.assert_allclose(found, wanted, atol=near(tiny))
     ours = tiny.paint(image, styles, Controls(alpha=alpha, masks=controls.masks)).image
-    assert np.abs(found - ours).max() > (0 if alpha == 1 and mask is None else 2 * near(tiny))
+    # Ours is something else, by more than the tolerance; a little of it in half precision by less.
+    assert np.abs(found - wanted).mean() < 0.5 * np.abs(ours - wanted).mean()
+    if alpha >= 0.5 or near(tiny) < 0.01:
+        assert np.abs(found - ours).max() > (0 if alpha == 1 and mask is None else 2 * near(tiny))
     tiled = tiny.paint(image, styles, controls, budget=Budget(tile=32)).image
     np.testing.assert_allclose(tiled, found, atol=near(tiny))
 
