@@ -14,6 +14,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).parent.resolve()
 PAGES = ("controls.md", "normalization.md")
+BLOCK = re.compile(r"(<!-- not run[^>]*-->\n)?```python\n(.*?)```", re.DOTALL)
 
 
 def main() -> None:
@@ -26,8 +27,9 @@ def main() -> None:
         os.chdir(folder)
         for page in PAGES:
             names: dict[str, object] = {}
-            for block in re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL):
-                exec(block, names)
+            for not_run, block in BLOCK.findall((DOCS / page).read_text()):
+                if not not_run:
+                    exec(block, names)
         os.chdir(DOCS)
         out.mkdir(parents=True, exist_ok=True)
         for picture in sorted(Path(folder).glob("*.jpg")):
