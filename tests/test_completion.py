@@ -91,8 +91,8 @@ def complete(*words: str, shell: str = "bash") -> list[str]:
         ("stylize ~/h", ["path,~/hat.png"]),
         ("stylize .h", ["path,.hidden.jpg"]),
         ("stylize a.jpg -o ph", ["file,ph"]),
-        ("stylize a.jpg -s munch-s", ["plain,munch-scream"]),
-        ("stylize a.jpg munch-s", ["plain,munch-scream"]),
+        ("stylize a.jpg -s munch-sc", ["plain,munch-scream"]),
+        ("stylize a.jpg munch-sc", ["plain,munch-scream"]),
         ("stylize a.jpg -s phot", ["path,photo.jpg"]),
         ("stylize a.jpg --mask ph", ["path,phase.mp4", "path,phone.gif", "path,photo.jpg"]),
         ("stylize a.jpg --alpha pha", ["path,phase.mp4"]),
@@ -260,7 +260,7 @@ def test_a_real_bash_completes(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "script").write_text(script("bash"))
     calls = (
         r"impasto stylize my\ ",
-        "impasto stylize a.jpg -s munch-s",
+        "impasto stylize a.jpg -s munch-sc",
         "impasto stylize ~/h",
         'impasto stylize "my p',
     )

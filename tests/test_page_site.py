@@ -58,7 +58,7 @@ def test_page_of_a_server_knows_no_address_of_a_graph(fast: Stylizer):
 
 def test_gallery_has_the_style_files_and_titles(fast: Stylizer):
     rows = {row["name"]: row for row in site.gallery(fast, "device")}
-    assert len(rows) == 43
+    assert len(rows) == 82
     scream = rows["munch-scream"]
     assert scream["title"] == "The Scream"
     assert scream["thumbnail"] == "models/fast/styles/munch-scream.webp"
@@ -309,7 +309,7 @@ def test_all_addresses_of_the_folder_are_there(folder: Path):
     for model in found["models"]:
         named += [model[part] for part in ("card", "encoder", "decoder", "reader", "styles")]
         styles = json.loads((folder / model["styles"]).read_text())
-        assert len(styles) == 43
+        assert len(styles) == 82
         named += [style["thumbnail"] for style in styles]
     manifest = json.loads((folder / "manifest.webmanifest").read_text())
     named += [icon["src"] for icon in manifest["icons"]]

@@ -120,7 +120,7 @@ def test_the_logs_tell_how_each_was_made():
     made = {folder.relative_to(ROOT / "recipes/logs").parts[0] for folder in found}
     last = {"quality-rim", "quality-again", "quality-large", "quality-price-of-colors"}
     last |= {"quality-collages", "quality-two-sizes"}
-    last |= {"fast-rim", "fast-large", "fast-price-of-colors"}
+    last |= {"fast-rim", "fast-large", "fast-price-of-colors", "fast-grounds"}
     assert made >= {*TRAINED, "style-swap-inverse", *last}
     for folder, config in found.items():
         painted = config["network"] != "reader"  # which has no pictures to hold against others
