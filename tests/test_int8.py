@@ -219,7 +219,8 @@ def test_a_smooth_sky_has_no_bands(opened: Opener) -> None:
     down = np.linspace(0, 1, 384, dtype=np.float32)[:, None, None]
     sky = np.array([0.35, 0.55, 0.85], np.float32) * (1 - down) + 0.95 * down
     sky = np.ascontiguousarray(np.broadcast_to(sky, (384, 128, 3)))
-    for name in ("uccello-san-romano", "kandinsky-deluge"):
+    # Loud styles in which some of the sky is flat in single precision.
+    for name in ("posada-calavera", "renoir-moulin-de-la-galette", "moreau-chariot-of-apollo"):
         one, two = (paint(each, sky, each.find(name)).image for each in (exact, other))
         assert psnr(one, two) >= 34
         # Where nothing moves by more than 1 of 255 nearby, nothing may jump.
