@@ -48,7 +48,7 @@ def pictures(count: int) -> dict[str, bytes]:
 def slow_pictures(count: int) -> dict[str, bytes]:
     """The same, but the last is large: so a call is at work when a test looks, however late."""
     found = pictures(count)
-    return {**found, max(found): picture(count, size=(4000, 3000))}
+    return {**found, max(found): picture(count, size=(2000, 1500))}
 
 
 def make_styles(root: Path, count: int = 3) -> Path:
