@@ -32,8 +32,8 @@ class Settings:
     models: tuple[str, ...] = ("quality", "fast")
     prices: tuple[float, ...] = (40.0, 20.0, 10.0, 5.0, 2.5)
     styles: int = 12
-    steps: int = 60
-    further: int = 30
+    steps: int = 120
+    further: int = 60
     crop: int = 256
     photographs: int = 20
     size: int = 512

@@ -41,11 +41,11 @@ class TuneOptions:
     """
 
     content: float = CONTENT["balanced"]
-    steps: int = 60
-    batch: int = 2
+    steps: int = 120
+    batch: int = 1
     crop: int = 256
     crops: int = 64
-    rate: float = 0.03
+    rate: float = 0.06
     judged: int = 8
     size: int = 512
     seed: int = 0
