@@ -111,7 +111,8 @@ def settings_of(experiment: Experiment, options: argparse.Namespace) -> Any:
     """Settings of an experiment by the command line.
 
     Raises:
-        OptionError: for a field that it has not; of ``all``, those that have it take it.
+        OptionError: for a field that it has not, or a value of another kind; of ``all``, those that
+            have the field take it.
     """
     settings = experiment.smoke if options.smoke else experiment.settings()
     fields = {field.name for field in dataclasses.fields(settings)}
@@ -130,7 +131,12 @@ def settings_of(experiment: Experiment, options: argparse.Namespace) -> Any:
             read = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
             read = value
-        changes[name] = tuple(read) if isinstance(read, list) else read
+        usual = getattr(settings, name)
+        if isinstance(usual, tuple):
+            read = tuple(read) if isinstance(read, list) else (read,)
+        elif isinstance(usual, int | float) and not isinstance(read, int | float):
+            raise OptionError(f"{name} is {value!r}; it must be a number")
+        changes[name] = read
     if options.painter:
         if "painters" not in fields:
             raise OptionError(f"{experiment.name} takes no --painter; weave does")

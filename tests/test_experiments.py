@@ -268,6 +268,8 @@ def test_an_experiment_runs_is_gone_on_with_and_written_up(tmp_path: Path) -> No
     assert "Traceback" not in refused.stderr
     unknown = command("transforms", *own, "--set", "pears=2")
     assert "has no setting 'pears'; its settings are pairs, size" in unknown.stderr
+    words = command("transforms", *own, "--set", "pairs=many")
+    assert words.stderr.strip().endswith("pairs is 'many'; it must be a number")
 
 
 def test_an_experiment_that_trains(tmp_path: Path) -> None:
