@@ -132,8 +132,8 @@ gallery: $(TEST_READY)
 			"make gallery PAINTINGS=folder PHOTOGRAPHS=folder VGG=file" >&2; exit 1; fi
 	nice -n 10 .venv-test/bin/python -m impasto lab gallery $(PAINTINGS) --overwrite \
 		$(PHOTOGRAPHS:%=--photographs %) $(VGG:%=--vgg %) --work $(GALLERY_WORK) $(OPTIONS)
-	nice -n 10 .venv-test/bin/python docs/draw_gallery.py
 	nice -n 10 .venv-test/bin/python docs/website/gallery.py draw
+	nice -n 10 .venv-test/bin/python experiments page
 
 $(DEMO_READY): WHAT := .
 $(TEST_READY): WHAT := .[docs,heic,lab,openvino,test]

@@ -16,6 +16,7 @@ import peaks
 import precisions
 import prices
 import shape
+import shelves
 import transforms
 import yardstick
 from impasto.images.files import write_whole
@@ -53,6 +54,11 @@ MEASURED: dict[str, tuple[str, Callable[[peaks.Rows], str]]] = {
     "int8 pictures": ("int8/pictures.csv", precisions.pictures),
 }
 """Parts that are made of rows of benchmarks, which are among the results."""
+SHELVES: dict[str, Callable[[shelves.Shelves], str | None]] = {
+    "gallery means": shelves.means,
+    "gallery styles": shelves.every,
+}
+"""Parts that are made of the records in the styles that ship."""
 WEIGHTS = {"vgg": "VGG-19", "decoder": "decoder of AdaIN"}
 """Files of weights that numbers may rest on, and what they are called."""
 _MARK = re.compile(r"(<!-- made of results: ([\w ]+) -->\n)(.*?)(\n<!-- end -->)", re.DOTALL)
@@ -119,7 +125,12 @@ def made_pages(experiments: Sequence[Experiment], pages: Sequence[Path]) -> Mapp
 
 
 def _table(match: re.Match[str]) -> str:
-    text = _measured(match[2]) if match[2] in MEASURED else _made_of_results(match[2])
+    if match[2] in SHELVES:
+        text = SHELVES[match[2]](shelves.read_shelves())
+    elif match[2] in MEASURED:
+        text = _measured(match[2])
+    else:
+        text = _made_of_results(match[2])
     return match[0] if text is None else match[1] + text + match[4]
 
 

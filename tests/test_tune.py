@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import signal
 import subprocess
@@ -466,32 +465,26 @@ def test_a_gallery_goes_on_and_swaps_its_shelf_at_the_end(
     assert [each.job.name for each, _ in told] == ["monet-bridge"]
 
 
-def test_contact_sheets_that_are_up_to_date_are_left(
-    folder: Path, tiny_path: Path, tiny_bundle: Bundle
-) -> None:
-    spec = importlib.util.spec_from_file_location("draw_gallery", ROOT / "docs" / "draw_gallery.py")
-    assert spec is not None and spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+def test_tables_of_the_styles_that_ship(folder: Path, tiny_path: Path, tiny_bundle: Bundle) -> None:
+    import shelves
+
+    assert shelves.means({"tiny": {}}) is None and shelves.every({"tiny": {}}, WORKS) is None
     shelf = {"folder": library.GALLERY, "shelf": "tiny"}
     model = stylizer_of(tiny_bundle, open_engine(tiny_bundle, name="onnxruntime"))
     style = replace(model.style("wave.png"), tuned=TUNED)
     library.add_style(style, "monet-bridge", **shelf)
-    library.add_style(replace(style, tuned=None), "klimt-kiss", **shelf)
+    library.add_style(replace(style, tuned=replace(TUNED, better=False)), "klimt-kiss", **shelf)
+    library.add_style(replace(style, tuned=None), "klimt-hope", **shelf)
     library.add_style(style, "mine")  # no style of the gallery
-    photograph, sheet = ROOT / "examples/photos/rocket.jpg", Path("sheet.jpg")
-    script.draw(str(tiny_path), photograph, sheet)
-    with Image.open(sheet) as drawn:
-        assert drawn.size[0] == script.WIDTH
-    before = sheet.stat().st_mtime_ns
-    script.draw(str(tiny_path), photograph, sheet)
-    assert sheet.stat().st_mtime_ns == before
-    page = script.page([str(tiny_path)], WORKS)
-    assert "| `monet-bridge` | Claude Monet, The Bridge | 0.99 → 0.61, 0.78 → 0.88 |" in page
-    assert "| `klimt-kiss` | Gustav Klimt, The Kiss (1907-1908) |  |" in page and "mine" not in page
-    library.add_style(style, "klimt-kiss", **shelf, overwrite=True)
-    script.draw(str(tiny_path), photograph, sheet)
-    assert sheet.stat().st_mtime_ns > before
+    found = shelves.read_shelves([str(tiny_path)])
+    assert found == {"tiny": {"monet-bridge": TUNED, "klimt-kiss": replace(TUNED, better=False)}}
+    (line,) = shelves.means(found).splitlines()[2:]
+    assert line == "| `tiny` | 2 | 0.990 → 0.800 (-19%) | 0.780 → 0.830 (+6%) | 1 |"
+    lines = shelves.every(found, WORKS).splitlines()[2:]
+    assert "| `monet-bridge` | Claude Monet, The Bridge | 0.99 → 0.61, 0.78 → 0.88 |" in lines
+    assert (
+        "| `klimt-kiss` | Gustav Klimt, The Kiss (1907-1908) | 0.99 → 0.99, 0.78 → 0.78 |" in lines
+    )
 
 
 # --- the commands ----------------------------------------------------------------------------

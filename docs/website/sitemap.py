@@ -43,7 +43,6 @@ SECTIONS: dict[str, tuple[Page, ...]] = {
         _doc("Get started", "get-started.md"),
         _doc("Install", "install.md"),
         _doc("Gallery", "gallery/README.md"),
-        _doc("Styles in numbers", "gallery.md"),
         _doc("Troubleshooting", "troubleshooting.md"),
     ),
     "Paint": (
