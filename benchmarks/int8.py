@@ -39,7 +39,15 @@ from impasto.models.engine import usable_precisions
 from impasto.models.processor import instructions
 
 # Names of ONEDNN_MAX_CPU_ISA, and what a processor needs to have for them.
-ISAS = {"AVX2": "avx2", "AVX512_CORE": "avx512", "ALL": None}
+ISAS = {
+    "AVX2": "avx2",
+    "AVX512_CORE": "avx512",
+    "AVX512_CORE_VNNI": "avx512_vnni",
+    "AVX512_CORE_BF16": "avx512_bf16",
+    "ALL": None,
+}
+# Those with which OpenVINO can open a model in bfloat16.
+_BF16 = ("AVX512_CORE_BF16", "ALL")
 SPEEDS = ("model", "engine", "isa", "processor", "precision", "size", "times")
 PICTURES = (
     *("model", "engine", "processor", "pairs", "psnr_mean", "psnr_min", "step", "tiles"),
@@ -120,6 +128,7 @@ def measure(model: str, engine: str, size: int, turns: int) -> dict[str, float]:
     models = {
         precision: impasto.load(model, engine=engine, precision=precision, threads=1)
         for precision in usable_precisions(row)
+        if precision != "bf16" or os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL") in _BF16
     }
     style = next(iter(models.values())).find(STYLE)
     rng = np.random.default_rng(0)

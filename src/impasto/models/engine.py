@@ -232,7 +232,7 @@ def fastest_precision(row: EngineRow, card: Card, usable: Sequence[str]) -> str:
 
     That is ``int8`` where the model has such a decoder and the table of measured gains
     (:mod:`impasto.models.gains`) says that they are worth it on this processor; else that of
-    :func:`default_precision`. With AMX, which computes in bfloat16 as fast, it is never ``int8``.
+    :func:`default_precision`. Where that is bfloat16 and there is AMX, it is never ``int8``.
 
     Args:
         row: the engine.

@@ -42,10 +42,13 @@ class GainRow:
 
 GAINS: tuple[GainRow, ...] = (
     GainRow("onnxruntime", "avx2", "fp32", fast=1.09, quality=1.27),
+    GainRow("onnxruntime", "amx", "fp32", fast=1.09, quality=1.54),
     GainRow("openvino", "avx2", "fp32", fast=1.12, quality=1.34),
+    GainRow("openvino", "avx512", "fp32", fast=1.07, quality=1.10),
+    GainRow("openvino", "avx512_vnni", "fp32", fast=1.20, quality=1.45),
 )
-"""One row an engine and a set of instructions, measured by `python benchmarks/int8.py` on AMD's
-Zen 3 (docs/precision.md)."""
+"""One row an engine and a set of instructions, measured by `python benchmarks/int8.py`: those of
+avx2 on AMD's Zen 3, the others on an Intel processor with AMX (docs/precision.md)."""
 
 
 def find_gain(engine: str, instructions: Sequence[str]) -> GainRow | None:
