@@ -36,6 +36,7 @@ import swap
 import table1
 import targets
 import transforms
+import tuned
 import weave
 import yardstick
 from impasto.errors import ImpastoError, OptionError
@@ -69,6 +70,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         weave.EXPERIMENT,
         methods.EXPERIMENT,
         prices.EXPERIMENT,
+        tuned.EXPERIMENT,
         shape.EXPERIMENT,
     )
 }

@@ -18,6 +18,7 @@ import prices
 import shape
 import shelves
 import transforms
+import tuned
 import yardstick
 from impasto.images.files import write_whole
 from study import RESULTS, ROOT, ROWS, Experiment, Results
@@ -33,6 +34,7 @@ TABLES: dict[str, tuple[Experiment, Callable[[Results], str | None]]] = {
     "behavior": (behavior.EXPERIMENT, behavior.EXPERIMENT.tables),
     "methods": (methods.EXPERIMENT, methods.EXPERIMENT.tables),
     "prices": (prices.EXPERIMENT, prices.EXPERIMENT.tables),
+    "tuned": (tuned.EXPERIMENT, tuned.EXPERIMENT.tables),
     "shape": (shape.EXPERIMENT, shape.EXPERIMENT.tables),
     "shape verdict": (shape.EXPERIMENT, shape.verdict),
     "shape run": (shape.EXPERIMENT, lambda results: facts(shape.EXPERIMENT, results)),

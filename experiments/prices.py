@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from impasto.lab.evaluate.intervals import mean_interval
+from impasto.lab.tuning.options import TuneOptions
 from plots import Line, line_plot
 from study import Bench, Experiment, Results, Row, Unit, mean_of, table
 
@@ -37,6 +38,13 @@ class Settings:
     crop: int = 256
     photographs: int = 20
     size: int = 512
+
+    @property
+    def options(self) -> TuneOptions:
+        """As settings of tuning."""
+        return TuneOptions(
+            steps=self.steps, crop=self.crop, judged=self.photographs, size=self.size
+        )
 
 
 def _units(bench: Bench) -> list[Unit]:
@@ -70,7 +78,7 @@ def _measure(unit: Unit, bench: Bench) -> Iterator[Row]:
     settings: Settings = bench.settings
     photo = read_photo(_paintings(bench)[int(unit.key["style"])])
     photo = fit_photo(photo, ReadOptions.style_size, enlarge=False)
-    tuner = _tuner(bench, str(unit.key["model"]))
+    tuner = tuner_of(bench, str(unit.key["model"]))
     style = stylizer_of(tuner.bundle, tuner.engine).style(photo, size=None)
     before = tuner.judged(style.moments, photo)
     yield {"price": UNTUNED, "content": before.content, "style_loss": before.style}
@@ -89,17 +97,12 @@ def _measure(unit: Unit, bench: Bench) -> Iterator[Row]:
 @cache
 def _judge(bench: Bench) -> Any:
     from impasto.lab.tuning.judge import Judge
-    from impasto.lab.tuning.options import TuneOptions
 
-    settings: Settings = bench.settings
-    options = TuneOptions(
-        steps=settings.steps, crop=settings.crop, judged=settings.photographs, size=settings.size
-    )
-    return Judge(list(bench.places.contents), vgg=bench.vgg_file, options=options)
+    return Judge(list(bench.places.contents), vgg=bench.vgg_file, options=bench.settings.options)
 
 
 @cache
-def _tuner(bench: Bench, model: str) -> Any:
+def tuner_of(bench: Bench, model: str) -> Any:
     """A model with what it has encoded of the judge's photographs."""
     from impasto.lab.tuning.fitting import Tuner
     from impasto.models import find_bundle
@@ -108,7 +111,7 @@ def _tuner(bench: Bench, model: str) -> Any:
     return Tuner(bundle, _judge(bench))
 
 
-def _ratios(results: Results, model: str, price: str, column: str) -> list[float]:
+def ratios(results: Results, model: str, price: str, column: str) -> list[float]:
     """Losses over those of AdaIN, painting by painting, as far as both are there."""
     found = []
     for style in results.values("style"):
@@ -127,7 +130,7 @@ def _tables(results: Results) -> str:
     for model in settings["models"]:
         for price in _prices(results):
             cells = [
-                mean_of(_ratios(results, model, price, column))
+                mean_of(ratios(results, model, price, column))
                 for column in ("style_loss", "content")
             ]
             if all(cells):
@@ -148,7 +151,7 @@ def _plot(results: Results) -> Image.Image:
         points, band = [], []
         for price in _prices(results):
             style, content = (
-                _ratios(results, model, price, column) for column in ("style_loss", "content")
+                ratios(results, model, price, column) for column in ("style_loss", "content")
             )
             if not style:
                 continue

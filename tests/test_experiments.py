@@ -28,6 +28,7 @@ import methods
 import pages
 import prices
 import study
+import tuned
 import weave as woven
 import worst
 import yardstick
@@ -335,6 +336,19 @@ def test_prices_of_content_are_told_beside_adain(smoke: Smoke) -> None:
     (own,) = found.numbers("style_loss", model="fast", price="1")
     (line,) = (row for row in prices.EXPERIMENT.tables(found).splitlines() if "| 1 |" in row)
     assert line.startswith(f"| `fast` | 1 | {own / theirs:.2f} |")
+
+
+def test_styles_that_ship_are_judged_beside_adain(smoke: Smoke) -> None:
+    found = smoke(tuned.EXPERIMENT)
+    assert [(row["model"], row["price"]) for row in found.rows] == [
+        ("adain", "untuned"),
+        ("fast", "untuned"),
+        ("fast", "tuned"),
+    ]
+    (theirs,) = found.numbers("content", model="adain")
+    (own,) = found.numbers("content", model="fast", price="tuned")
+    (line,) = (row for row in tuned.EXPERIMENT.tables(found).splitlines() if "| tuned |" in row)
+    assert line.endswith(f"| {own / theirs:.2f} |")
 
 
 def test_the_models_that_ship_are_judged_as_the_command_judges_them(smoke: Smoke) -> None:

@@ -1,0 +1,122 @@
+"""Styles that ship beside AdaIN: both losses on photographs that no style was tuned on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from impasto.lab.evaluate.intervals import mean_interval
+from impasto.lab.export.gallery import Work, read_works
+from impasto.lab.tuning.options import TuneOptions
+from plots import Bar, bar_plot
+from prices import REFERENCE, UNTUNED, ratios, tuner_of
+from study import Bench, Experiment, Results, Row, Unit, mean_of, table
+
+TUNED = "tuned"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``works`` of the gallery, evenly taken, on ``photographs`` of ``size`` px.
+
+    The pictures of the works are in the folder that ``--styles`` names; ``picture`` is one that
+    stands for all of them, where they are not at hand.
+    """
+
+    models: tuple[str, ...] = ("quality", "fast")
+    works: int = 20
+    photographs: int = 20
+    size: int = 512
+    picture: str = ""
+
+    @property
+    def options(self) -> TuneOptions:
+        """As settings of tuning."""
+        return TuneOptions(judged=self.photographs, size=self.size)
+
+
+def works_of(settings: Settings) -> list[Work]:
+    """The works, in the order of the gallery."""
+    every = read_works()
+    places = np.linspace(0, len(every), min(settings.works, len(every)), endpoint=False)
+    return [every[int(place)] for place in places]
+
+
+def _units(bench: Bench) -> list[Unit]:
+    settings: Settings = bench.settings
+    return [
+        Unit({"style": work.name, "model": model})
+        for work in works_of(settings)
+        for model in (REFERENCE, *settings.models)
+    ]
+
+
+def _measure(unit: Unit, bench: Bench) -> Iterator[Row]:
+    from impasto.images.options import ReadOptions
+    from impasto.images.photo import fit_photo, read_photo
+    from impasto.stylizer import stylizer_of
+
+    model, name = str(unit.key["model"]), str(unit.key["style"])
+    work = next(each for each in works_of(bench.settings) if each.name == name)
+    folder = next(iter(bench.places.styles))
+    photo = read_photo(Path(folder, bench.settings.picture or work.file))
+    photo = fit_photo(photo, ReadOptions.style_size, enlarge=False)
+    tuner = tuner_of(bench, model)
+    stylizer = stylizer_of(tuner.bundle, tuner.engine)
+    styles = {UNTUNED: stylizer.style(photo, size=None)}
+    if model != REFERENCE:
+        styles[TUNED] = stylizer.find(name)
+    for state, style in styles.items():
+        found = tuner.judged(style.moments, photo)
+        yield {"price": state, "content": found.content, "style_loss": found.style}
+
+
+def _tables(results: Results) -> str:
+    settings, rows = results.settings, []
+    for model in settings["models"]:
+        for state in (UNTUNED, TUNED):
+            cells = [
+                mean_of(ratios(results, model, state, column))
+                for column in ("style_loss", "content")
+            ]
+            if all(cells):
+                rows.append([f"`{model}`", state, *cells])
+    head = ["model", "style", "style loss", "content loss"]
+    return (
+        f"Losses over those of AdaIN, means over {len(results.values('style'))} styles of the "
+        f"gallery and {settings['photographs']} held-out photographs of {settings['size']} px, "
+        f"with 95 % intervals over the styles:\n\n{table(head, rows, text_columns=2)}"
+    )
+
+
+def _plot(results: Results) -> Image.Image:
+    bars = []
+    for column, words in (("style_loss", "style loss"), ("content", "content loss")):
+        for model in results.settings["models"]:
+            for state in (UNTUNED, TUNED):
+                if found := ratios(results, model, state, column):
+                    mean, interval = float(np.mean(found)), mean_interval(found)
+                    bars.append(Bar(words, f"{model}, {state}", mean, interval))
+    return bar_plot(bars, title="Styles of the gallery", y="times AdaIN's")
+
+
+EXPERIMENT = Experiment(
+    name="tuned",
+    title="Tuned styles beside AdaIN",
+    about=(
+        "Some of the styles that ship, as the model reads them and as they were tuned, beside "
+        "AdaIN's: both losses over its, on photographs that nothing was tuned on."
+    ),
+    settings=Settings,
+    smoke=Settings(models=("fast",), works=1, photographs=1, size=64, picture="wave.jpg"),
+    keys=("style", "model"),
+    columns=("price", "content", "style_loss"),
+    units=_units,
+    measure=_measure,
+    tables=_tables,
+    plot=_plot,
+)
