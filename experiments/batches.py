@@ -117,8 +117,8 @@ def _tables(results: Results) -> str:
     return (
         f"Style loss after {results.settings['steps']} steps, over the seeds: in the last quarter "
         f"of the training, and on {results.settings['pictures']} held-out photographs with the "
-        "statistics of that batch and with the running ones, which is how it is used "
-        f"(the same for instance normalization):\n\n{table(head, rows, text_columns=2)}"
+        "statistics of that batch and with the running ones, as used at inference (both are the "
+        f"same for instance normalization):\n\n{table(head, rows, text_columns=2)}"
     )
 
 
@@ -141,9 +141,9 @@ EXPERIMENT = Experiment(
     title="Batch normalization in small batches",
     about=(
         "Batch normalization takes its statistics from the pictures of a batch, and a small batch "
-        "does not represent the data; afterwards it uses running ones, which it was not trained "
-        "with. The `johnson` network with both layers at batches of 1 to 8, the same number of "
-        "steps."
+        "does not represent the data. At inference it uses running statistics, which it was not "
+        "trained with. The `johnson` network is trained with both layers at batches of 1 to 8, for "
+        "the same number of steps."
     ),
     settings=Settings,
     smoke=Settings(batches=(1, 2), seeds=1, steps=2, crop=32, width=8, pictures=2, size=64),

@@ -45,7 +45,7 @@ def _tables(results: Results) -> str:
         for row in results.rows
     ]
     return (
-        "dB between the picture of the studio and that of the formulas; a photograph of "
+        "PSNR in dB between the studio's picture and that of the formulas; a photograph of "
         f"{size} px, styles of {' and '.join(f'{side} px' for side in sides)}:\n\n"
         + table(["", "`--behavior`", "with it", "without"], rows, text_columns=2)
     )
@@ -64,9 +64,9 @@ EXPERIMENT = Experiment(
     name="behavior",
     title="Published behavior",
     about=(
-        "`--behavior port` and `authors` are to give the pictures of the published programs. "
-        "`experiments/port.py` has their formulas and networks once more, written down apart from "
-        "the package; a picture of the studio is laid beside theirs."
+        "`--behavior port` and `authors` should give the pictures of the published programs. "
+        "`experiments/port.py` implements their formulas and networks again, independently of the "
+        "package, and a picture of the studio is compared with theirs."
     ),
     settings=Settings,
     smoke=Settings(sides=(64, 48, 32)),

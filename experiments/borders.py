@@ -126,9 +126,9 @@ def _tables(results: Results) -> str:
             ]
             rows.append([normalization, padding, *ratios, mean_of(inner, 4)])
     return (
-        "Mean square error of the photograph that the auto-encoder gives back, by distance from "
-        "the border in pixels, in that of the inside (last column), over the seeds:\n\n"
-        + table(head, rows, text_columns=2)
+        "Mean square error of the auto-encoder's reconstruction of the photograph, by distance "
+        "from the border in pixels, relative to that of the inside (last column), over the "
+        "seeds:\n\n" + table(head, rows, text_columns=2)
     )
 
 
@@ -152,11 +152,11 @@ EXPERIMENT = Experiment(
     name="borders",
     title="Instance and batch normalization at padded borders",
     about=(
-        "StyleBank's authors take instance normalization because it handles artifacts better that "
-        "padding leaves along borders. StyleBank with either layer, two styles; our convolutions "
-        "pad by reflection, so the trained weights are also run with zeros in the place of that. "
-        "Batch normalization uses its running statistics, which the steps with banks "
-        "and those without share."
+        "StyleBank's authors use instance normalization because it handles the artifacts that "
+        "padding leaves along borders better. StyleBank is trained with either layer and two "
+        "styles. Our convolutions pad by reflection, so the trained weights are also run with zero "
+        "padding instead. Batch normalization uses its running statistics, which are shared by the "
+        "steps with banks and those without."
     ),
     settings=Settings,
     smoke=Settings(seeds=1, steps=3, crop=32, batch=2, width=8, pictures=1, size=64),

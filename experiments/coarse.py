@@ -107,7 +107,9 @@ def _gaps(results: Results) -> str:
             for column in ("style", "ssim")
         )
         short = name.split(",")[0]
-        lines.append(f"* {short} less `--coarse 1`, pair by pair: style loss {style}, SSIM {ssim}.")
+        lines.append(
+            f"* {short} minus `--coarse 1`, pair by pair: style loss {style}, SSIM {ssim}."
+        )
     return "\n".join(lines)
 
 
@@ -126,10 +128,10 @@ EXPERIMENT = Experiment(
     name="coarse",
     title="Larger strokes",
     about=(
-        "`--coarse` paints a picture at 1/K of its size, enlarges it, gives a share of the "
-        "photograph's fine detail back and paints it again. What does that cost, and how large "
-        "should the share be? Style, content and sliced Wasserstein distance are better the lower "
-        "they are; SSIM and edges say how much of the photograph is left."
+        "`--coarse` paints a picture at 1/K of its size, enlarges it, restores a share of the "
+        "photograph's fine detail and paints it again. What does that cost, and how large should "
+        "the share be? Lower is better for style, content and sliced Wasserstein distance; SSIM "
+        "and edges show how much of the photograph is left."
     ),
     settings=Settings,
     smoke=Settings(pairs=1, size=64, factors=(1.0, 2.0), details=(0.0,)),

@@ -70,7 +70,7 @@ def _tables(results: Results, what: str) -> str:
     ]
     head = [what, "style in training (sums)", "style", "content to t", "content to f(c)", "SSIM"]
     return (
-        "Style loss on what was trained on, and means over held-out pairs, over the seeds:\n\n"
+        "Style loss on the training pictures, and means over held-out pairs, over the seeds:\n\n"
         + table(head, rows)
         + early(results)
     )
@@ -111,9 +111,9 @@ STYLES = _experiment(
     "styles",
     "paintings",
     "Number of paintings",
-    "With few styles AdaIN does not help, an early implementer found: the decoder learns the "
-    "styles instead of reading them. The paper's recipe on 2, 10, 40 and 400 paintings, a larger "
-    "set holding the smaller ones, and judged on paintings that none has seen.",
+    "An early implementer found that AdaIN does not help with few styles: the decoder learns the "
+    "styles instead of reading them. The paper's recipe is run on 2, 10, 40 and 400 paintings, "
+    "each larger set containing the smaller ones, and judged on paintings that no run has seen.",
 )
 PHOTOGRAPHS = _experiment(
     "photographs",

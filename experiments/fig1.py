@@ -172,8 +172,8 @@ def lead_text(results: Results) -> str:
             continue
         gaps = [gap_of(leads["plain"][:count], leads[k][:count], 1) for k in ("styled", "contrast")]
         parts.append(
-            f"{when}, the lead on photographs as they are less that on photographs in one style is "
-            f"{gaps[0]}, and less that on photographs of one contrast {gaps[1]}"
+            f"{when}, the lead on photographs as they are minus that on photographs in one style "
+            f"is {gaps[0]}, and minus that on photographs of one contrast {gaps[1]}"
         )
     text = "; ".join(parts)
     return text[:1].upper() + text[1:] + "." if text else ""
@@ -181,8 +181,9 @@ def lead_text(results: Results) -> str:
 
 def _tables(results: Results) -> str:
     return (
-        f"Mean style loss of the steps up to each, over the seeds:\n\n{curve_table(results)}\n\n"
-        "Lead of instance normalization (batch less instance, seed by seed), beside the paper's "
+        "Mean style loss of the steps up to each mark, over the seeds:\n\n"
+        f"{curve_table(results)}\n\n"
+        "Lead of instance normalization (batch minus instance, seed by seed), and the paper's "
         f"after 5,000 steps in its own units:\n\n{lead_table(results)}\n\n{lead_text(results)}"
     )
 
@@ -205,13 +206,13 @@ EXPERIMENT = Experiment(
     name="fig1",
     title="Fig. 1: why instance normalization learns a style faster",
     about=(
-        "The paper's answer: it takes the photograph's own *style* away. If so, photographs that "
-        "all have one style already should leave little of its lead over batch normalization, and "
-        "photographs that all have one contrast should leave it as it is. The `johnson` network is "
-        "trained on `stained_glass`: on photographs as they are, with equalized luminance, and "
-        "painted by `trained/johnson-wave.impasto`. Both layers of a seed start from the same "
-        "weights and see the same crops. The paper's units are others (and its figure is read by "
-        "eye), so only signs and proportions compare."
+        "The paper's answer: it removes the photograph's own *style*. If so, photographs that "
+        "already share one style should leave little of its lead over batch normalization, and "
+        "photographs that share one contrast should leave the lead unchanged. The `johnson` "
+        "network is trained on `stained_glass` with three kinds of photographs: unchanged, with "
+        "equalized luminance, and painted by `trained/johnson-wave.impasto`. Both layers of a seed "
+        "start from the same weights and see the same crops. The paper uses other units (and its "
+        "figure was read by eye), so only signs and proportions can be compared."
     ),
     settings=Settings,
     smoke=Settings(seeds=1, steps=6, crop=32, batch=2, width=8, photographs=10, side=64),

@@ -108,8 +108,8 @@ EXPERIMENT = Experiment(
     name="fig10",
     title="Fig. 10: regions",
     about=(
-        "Two masks, a style each: AdaIN by region. Each half has to be nearer to its own style "
-        "than to that of the other."
+        "Two masks with a style each: AdaIN by region. Each half should be closer to its own style "
+        "than to that of the other half."
     ),
     settings=Settings,
     smoke=Settings(pairs=1, size=64),

@@ -155,11 +155,11 @@ EXPERIMENT = Experiment(
     about=(
         "Style and content loss (eqs. 12 and 13 as printed, 2-norms without squares) of the "
         "photograph, of AdaIN and of Gatys over its steps, and the step at which the optimization "
-        "passes AdaIN. Gatys starts from white noise and looks at relu1_1 to relu4_1 for the style "
-        "and at relu4_1 for the content, as the judge does; it minimizes Gram matrices, which "
-        "are not the loss that it is judged by. The norms grow with the size of the pictures, and "
-        "the paper's size is not told: levels do not compare, order and crossing do. "
-        "Ulyanov's networks would have to be trained for every style, and are left out."
+        "passes AdaIN. Gatys starts from white noise and uses relu1_1 to relu4_1 for the style and "
+        "relu4_1 for the content, as the judge does; it minimizes Gram matrices, which are not the "
+        "loss that it is judged by. The norms grow with the size of the pictures, and the paper "
+        "does not state its size: levels cannot be compared, order and crossing can. Ulyanov's "
+        "networks would have to be trained for every style, and are left out."
     ),
     settings=Settings,
     smoke=Settings(pairs=2, size=64, steps=5),

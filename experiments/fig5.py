@@ -83,7 +83,7 @@ def _tables(results: Results) -> str:
     return (
         f"Means over {len(results.values('pair'))} held-out pairs at {results.settings['size']} "
         f"px, in mean units:\n\n{table(head, rows)}\n\n![Pictures of the decoders]({SHEET})\n\n"
-        f"*A row a pair: photograph, style, and: {order}.*"
+        f"*Each row is a pair: photograph, style, and: {order}.*"
     )
 
 
@@ -100,7 +100,7 @@ EXPERIMENT = Experiment(
     name="fig5",
     title="Fig. 5: the decoders of Fig. 6 side by side",
     about=(
-        "Held-out pairs by each decoder that was trained for Fig. 6, painted with PyTorch "
+        "Held-out pairs painted by each decoder trained for Fig. 6, with PyTorch "
         "(`impasto.lab.open_run`), since a bundle cannot hold two of them."
     ),
     settings=Settings,

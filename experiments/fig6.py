@@ -101,9 +101,9 @@ def _tables(results: Results) -> str:
         head += [loss, "held out", "x AdaIN's", "the paper's x (f)"]
     steps = results.settings["steps"]
     return (
-        f"Losses over the last fifth of the {steps} steps, on six preview styles and three preview "
-        "photographs that were held out, and beside those of AdaIN; the last column is the ratio "
-        f"in the paper's figure after 30,000 steps:\n\n{table(head, rows)}"
+        f"Losses over the last fifth of the {steps} steps, on six held-out preview styles and "
+        "three held-out preview photographs, and relative to those of AdaIN; the last column is "
+        f"the ratio in the paper's figure after 30,000 steps:\n\n{table(head, rows)}"
     )
 
 
@@ -135,12 +135,12 @@ EXPERIMENT = Experiment(
     name="fig6",
     title="Fig. 6: what AdaIN is worth, and layers that must not be in the decoder",
     about=(
-        "Four decoders by the paper's recipe, which differ in one thing: AdaIN; features of "
-        "content and style side by side, so that the decoder has to mix them; AdaIN with batch or "
-        "instance normalization in the decoder, which pulls pictures towards one style. The paper "
-        "shows 30,000 steps of 8 crops of 256 px. What is asked of a shorter run is the order: "
-        "that concatenation has the lowest style loss and by far the highest content loss, and "
-        "that normalization in the decoder costs style."
+        "Four decoders trained with the paper's recipe, which differ in one thing: AdaIN; features "
+        "of content and style side by side, so that the decoder has to mix them; AdaIN with batch "
+        "or instance normalization in the decoder, which pulls pictures towards one style. The "
+        "paper shows 30,000 steps of 8 crops of 256 px. A shorter run should show the same order: "
+        "concatenation has the lowest style loss and by far the highest content loss, and "
+        "normalization in the decoder increases the style loss."
     ),
     settings=Settings,
     smoke=Settings(steps=2, crop=32, resize=64, batch=2, preview=0),

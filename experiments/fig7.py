@@ -53,8 +53,8 @@ def _tables(results: Results) -> str:
     return (
         f"Means over {len(results.values('pair'))} held-out pairs at {results.settings['size']} "
         f"px:\n\n{table(head, rows)}\n\n![A rocket at five strengths]({SHEET})\n\n"
-        "*alpha 0, 0.25, 0.5, 0.75, 1, and the style. At 0 the studio gives the photograph itself, "
-        "where the paper's figure has the decoder's reconstruction.*"
+        "*alpha 0, 0.25, 0.5, 0.75, 1, and the style. At 0 the studio returns the photograph "
+        "itself, where the paper's figure shows the decoder's reconstruction.*"
     )
 
 
@@ -74,7 +74,7 @@ def _plot(results: Results) -> Image.Image:
 EXPERIMENT = Experiment(
     name="fig7",
     title="Fig. 7: content against style at runtime",
-    about="One network, any strength: the features are mixed with the aligned ones, eq. 14.",
+    about="One network for any strength: the features are mixed with the aligned ones, eq. 14.",
     settings=Settings,
     smoke=Settings(pairs=1, size=64),
     keys=("pair",),

@@ -76,8 +76,9 @@ def _tables(results: Results) -> str:
     ]
     head = ["style loss to", *(f"weight {weight:g}" for weight in shown)]
     return (
-        "A style's loss by its weight in the mixture, over the pictures of the grid that have it "
-        f"(one photograph, so the intervals are those of the grid):\n\n{table(head, rows)}\n\n"
+        "The loss of a style by its weight in the mixture, over the pictures of the grid with that "
+        "weight (one photograph, so the intervals are those of the grid):\n\n"
+        f"{table(head, rows)}\n\n"
         f"![A cat between four styles]({SHEET})"
     )
 
@@ -97,8 +98,8 @@ EXPERIMENT = Experiment(
     name="fig8",
     title="Fig. 8: interpolation between styles",
     about=(
-        "A photograph between four styles, 5 x 5 bilinear weights, eq. 15. A style's loss should "
-        "fall evenly with its weight."
+        "A photograph between four styles, with 5 x 5 bilinear weights, eq. 15. The loss of a "
+        "style should decrease evenly as its weight increases."
     ),
     settings=Settings,
     smoke=Settings(size=64),

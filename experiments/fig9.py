@@ -93,8 +93,8 @@ EXPERIMENT = Experiment(
     name="fig9",
     title="Fig. 9: the photograph's colors are kept",
     about=(
-        "The paper matches the style picture to the photograph's colors first (Gatys et al. 2016). "
-        "All three maps of that paper and its way by luminance alone."
+        "The paper first matches the style picture to the photograph's colors (Gatys et al. 2016). "
+        "This compares all three maps of that paper and its luminance-only method."
     ),
     settings=Settings,
     smoke=Settings(pairs=1, size=64),

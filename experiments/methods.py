@@ -222,12 +222,13 @@ EXPERIMENT = Experiment(
     name="methods",
     title="All methods on one pair",
     about=(
-        "The cup of `examples/photos` in `examples/styles/wave.jpg`, each method with its "
-        "defaults but for layers: `gatys` and `cnnmrf` look through the normalized VGG-19 to "
-        "relu4_1, which is the judge as well. Each picture is painted by a process of its own in "
-        "single precision with one thread, models on ONNX Runtime: CPU seconds from both pictures "
-        "to the painted one, which other work on the machine changes less than a clock's, and the "
-        "largest resident memory. One pair is a picture of the methods and no verdict."
+        "The cup of `examples/photos` in `examples/styles/wave.jpg`, each method with its defaults "
+        "except for the layers: `gatys` and `cnnmrf` use the normalized VGG-19 up to relu4_1, "
+        "which is also the judge. Each picture is painted in its own process, in single precision "
+        "with one thread, and models run on ONNX Runtime. The table shows CPU seconds from both "
+        "pictures to the painted one, which other work on the machine changes less than wall-clock "
+        "time, and the peak resident memory. One pair illustrates the methods and is not a "
+        "verdict."
     ),
     settings=Settings,
     smoke=Settings(

@@ -137,11 +137,11 @@ def _tables(results: Results) -> str:
                 rows.append([f"`{model}`", price, *cells])
     head = ["model", "price of content", "style loss", "content loss"]
     return (
-        f"Losses over those of AdaIN, means over {len(results.values('style'))} held-out paintings "
+        f"Losses relative to AdaIN's, means over {len(results.values('style'))} held-out paintings "
         f"and {settings['photographs']} held-out photographs of {settings['size']} px, with 95 % "
         f"intervals over the paintings:\n\n{table(head, rows, text_columns=2)}\n\n"
-        f"The dearest price is tuned for {settings['steps']} steps from what the model says of the "
-        f"painting, each other for {settings['further']} more from its neighbor."
+        f"The highest price is tuned for {settings['steps']} steps from the model's own reading of "
+        f"the painting, each lower price for {settings['further']} more steps from its neighbor."
     )
 
 
@@ -172,7 +172,8 @@ EXPERIMENT = Experiment(
     about=(
         "`impasto lab tune` minimizes the weighted sum of the paper's two losses for one style at "
         "a time. The weight of the content loss, its price, decides how much of the photograph is "
-        "given for strokes: both losses over AdaIN's, on photographs that nothing was tuned on."
+        "given up for strokes. Both losses are relative to AdaIN's, on photographs that no style "
+        "was tuned on."
     ),
     settings=Settings,
     smoke=Settings(

@@ -458,11 +458,11 @@ def _tables(results: Results) -> str:
     settings = results.settings
     judged = settings["classes"] * settings["judged"]
     return (
-        f"Percent of {judged} pictures a test, means over the seeds. First the right decisions: on "
-        "pictures as in training, on the same in styles that no training had, and on shapes of a "
-        "plain color. Then, on shapes with the texture of another class, the decisions for the "
-        "class of the shape, for that of the texture, and the first in both together (the shape "
-        "bias):\n\n" + table(head, rows)
+        f"Percent of {judged} pictures per test, means over the seeds. First the correct "
+        "decisions: on pictures as in training, on the same in styles that no training used, and "
+        "on shapes of a plain color. Then, on shapes with the texture of another class, the "
+        "decisions for the class of the shape, for that of the texture, and the share of the first "
+        "in both together (the shape bias):\n\n" + table(head, rows)
     )
 
 
@@ -478,12 +478,13 @@ def verdict(results: Results) -> str:
 
     return (
         f"With half of its pictures stylized, the network is right on {mean('half', 'stylized')} "
-        f"of the pictures in unknown styles instead of {mean('plain', 'stylized')}, and on "
-        f"{mean('half', 'plain')} of those as in training instead of {mean('plain', 'plain')}; "
-        f"where shape and texture disagree, {bias('half')} of its decisions for either are for the "
-        f"shape, instead of {bias('plain')}. Jitter of colors gives {mean('jitter', 'stylized')}, "
-        f"{mean('jitter', 'plain')} and {bias('jitter')}; all pictures stylized "
-        f"{mean('all', 'stylized')}, {mean('all', 'plain')} and {bias('all')}."
+        f"of the pictures in unseen styles instead of {mean('plain', 'stylized')}, and on "
+        f"{mean('half', 'plain')} of the pictures as in training instead of "
+        f"{mean('plain', 'plain')}. Where shape and texture disagree, {bias('half')} of its "
+        f"decisions for one or the other are for the shape, instead of {bias('plain')}. "
+        f"Color jitter gives {mean('jitter', 'stylized')}, {mean('jitter', 'plain')} and "
+        f"{bias('jitter')}; stylizing all pictures gives {mean('all', 'stylized')}, "
+        f"{mean('all', 'plain')} and {bias('all')}."
     )
 
 
@@ -506,13 +507,13 @@ EXPERIMENT = Experiment(
     name="shape",
     title="Shape against texture: style as an augmentation",
     about=(
-        "Geirhos et al. (ICLR 2019) found that networks for ImageNet go by texture where texture "
-        "and shape disagree, and by shape after training on stylized pictures. The same in small: "
-        "shapes drawn by code at random places, sizes and angles, on a plain ground. In training "
-        "each class has a family of textures of its own, so a network can go by either. The same "
-        "network is trained in five ways, with as many steps. The pictures are stylized before, in "
-        "three quarters of the gallery; the other quarter is for the test. The tests have other "
-        "crops of the same textures."
+        "Geirhos et al. (ICLR 2019) found that networks for ImageNet decide by texture where "
+        "texture and shape disagree, and by shape after training on stylized pictures. This "
+        "repeats it on a small scale: shapes drawn by code at random positions, sizes and angles, "
+        "on a plain background. In training each class has its own family of textures, so a "
+        "network can use either cue. The same network is trained in five ways, with equally many "
+        "steps. The pictures are stylized in advance, with three quarters of the gallery; the "
+        "other quarter is for the test. The tests use other crops of the same textures."
     ),
     settings=Settings,
     smoke=Settings(

@@ -75,7 +75,7 @@ def _tables(results: Results) -> str:
     head = ["", "seconds", *(f"{part}, %" for part in PARTS)]
     paper = 100 * results.published["share"]["swap"]
     return (
-        "Seconds by the clock, on a machine with other work, and the shares of the parts:\n\n"
+        "Wall-clock seconds, on a machine with other work, and the shares of the parts:\n\n"
         f"{table(head, rows)}\n\nThe paper: more than {paper:.0f} % in the swap."
     )
 
@@ -93,10 +93,10 @@ EXPERIMENT = Experiment(
     name="swap",
     title="The share of the swap in Style-Swap's time",
     about=(
-        "Huang & Belongie say of Chen & Schmidt that more than 95 % of the time goes into the "
-        "swap. By the inverse network in `trained/`, style of the photograph's size; the work of "
-        "the swap grows with the square of the number of pixels, that of the networks with the "
-        "number."
+        "Huang & Belongie state that more than 95 % of the time of Chen & Schmidt's method goes "
+        "into the swap. Measured here with the inverse network in `trained/` and a style of the "
+        "photograph's size. The work of the swap grows with the square of the number of pixels, "
+        "that of the networks in proportion to the number."
     ),
     settings=Settings,
     smoke=Settings(sizes=(64, 96), repeats=1),

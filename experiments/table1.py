@@ -17,7 +17,7 @@ from study import ROOT, Bench, Experiment, Results, Row, Unit, table
 METHODS = ("gatys", "style-swap", "ulyanov", "cin", "adain")
 NAMES = {
     "gatys": "Gatys, 500 steps",
-    "style-swap": "Chen & Schmidt, by its inverse network",
+    "style-swap": "Chen & Schmidt, with its inverse network",
     "ulyanov": "Ulyanov",
     "cin": "Dumoulin (CIN), 32 styles",
     "adain": "AdaIN",
@@ -193,8 +193,8 @@ def _tables(results: Results) -> str:
         head = ["", "styles", "seconds", "x AdaIN's", "the paper", "x AdaIN's, the paper"]
         parts.append(f"{size} x {size} px:\n\n{table(head, rows)}")
     return (
-        "Processor seconds of one thread, in brackets with the style looked at; the paper's are a "
-        "graphics card's, so compare the ratios.\n\n" + "\n\n".join(parts)
+        "CPU seconds of one thread, in brackets including the encoding of the style; the paper's "
+        "are those of a graphics card, so compare the ratios.\n\n" + "\n\n".join(parts)
     )
 
 
@@ -219,10 +219,10 @@ EXPERIMENT = Experiment(
     name="table1",
     title="Table 1: time",
     about=(
-        "Networks of one style and of a list of styles have random weights, which changes no time; "
-        "those of the papers, of full width. Of Gatys a few steps are timed and 500 counted, with "
-        "VGG-19 to relu4_1. CPU seconds are "
-        "disturbed less by other work on the machine than a clock is."
+        "Networks for one style and for a list of styles have the full width of the papers, and "
+        "random weights, which do not change the time. For Gatys a few steps are timed and 500 "
+        "counted, with VGG-19 up to relu4_1. CPU seconds are disturbed less by other work on the "
+        "machine than wall-clock time."
     ),
     settings=Settings,
     smoke=Settings(sizes=(64,), pictures=1, steps=2),

@@ -61,9 +61,9 @@ def early(results: Results) -> str:
     if steps >= ENOUGH:
         return ""
     return (
-        f"\n\n**{steps} steps show the beginning alone**: the paper's recipe has 160,000, and the "
-        "style loss of a decoder that is through is far below (Fig. 7, alpha 1). What is told here "
-        "need not hold later."
+        f"\n\n**{steps} steps show only the beginning**: the paper's recipe has 160,000, and the "
+        "style loss of a fully trained decoder is far lower (Fig. 7, alpha 1). These results may "
+        "not hold later in training."
     )
 
 
@@ -157,8 +157,9 @@ EXPERIMENT = Experiment(
     title="Content target: t or f(c)",
     about=(
         "The paper compares the picture's features with t, the aligned ones, instead of f(c), the "
-        "photograph's own, which it found to converge slightly faster and to fit the decoder's "
-        "task, to invert AdaIN. Both from the same weights with the same crops."
+        "photograph's own. It found that this converges slightly faster and fits the decoder's "
+        "task, which is to invert AdaIN. Both runs start from the same weights and use the same "
+        "crops."
     ),
     settings=Settings,
     smoke=Settings(seeds=1, steps=2, crop=32, batch=2, pairs=1, size=64),

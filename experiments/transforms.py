@@ -80,7 +80,7 @@ def _tables(results: Results) -> str:
         f"Wasserstein {ratio('ost', 'wasserstein')}.\n"
         f"* `efdm`: style loss {ratio('efdm', 'style')}; Gram distance {ratio('efdm', 'gram')}.\n"
         f"* `wct`: Gram distance {ratio('wct', 'gram')}.\n"
-        f"* Style loss of the mean alone less that of the deviation alone, pair by pair: {gap}."
+        f"* Style loss of the mean alone minus that of the deviation alone, pair by pair: {gap}."
     )
 
 
@@ -97,9 +97,8 @@ EXPERIMENT = Experiment(
     title="Feature transforms",
     about=(
         "Which statistics of VGG's features should be those of the style? The transforms of "
-        "`--transform` stand between the paper's encoder and the decoder in `trained/`, which was "
-        "trained with AdaIN and never with another. `mean` and `std` ask which moment carries "
-        "the style."
+        "`--transform` are applied between the paper's encoder and the decoder in `trained/`, "
+        "which was trained with AdaIN only. `mean` and `std` show which moment carries the style."
     ),
     settings=Settings,
     smoke=Settings(pairs=1, size=64),

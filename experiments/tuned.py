@@ -87,7 +87,7 @@ def _tables(results: Results) -> str:
                 rows.append([f"`{model}`", state, *cells])
     head = ["model", "style", "style loss", "content loss"]
     return (
-        f"Losses over those of AdaIN, means over {len(results.values('style'))} styles of the "
+        f"Losses relative to AdaIN's, means over {len(results.values('style'))} styles of the "
         f"gallery and {settings['photographs']} held-out photographs of {settings['size']} px, "
         f"with 95 % intervals over the styles:\n\n{table(head, rows, text_columns=2)}"
     )
@@ -108,8 +108,8 @@ EXPERIMENT = Experiment(
     name="tuned",
     title="Tuned styles beside AdaIN",
     about=(
-        "Some of the styles that ship, as the model reads them and as they were tuned, beside "
-        "AdaIN's: both losses over its, on photographs that nothing was tuned on."
+        "Some of the styles that ship, both as the model reads them and as tuned: both losses "
+        "relative to AdaIN's, on photographs that no style was tuned on."
     ),
     settings=Settings,
     smoke=Settings(models=("fast",), works=1, photographs=1, size=64, picture="wave.jpg"),

@@ -175,13 +175,13 @@ def _tables(results: Results) -> str:
     )
     shown = [
         f"{photographs} photographs x {paintings} paintings at {settings['size']} px, in single "
-        f"precision. Decibels on smooth places, over the style; 0 is none. `{CONTENT_NAME}` is the "
-        "photograph as it is.",
+        f"precision. Decibels on smooth places, relative to the style; 0 is no weave. "
+        f"`{CONTENT_NAME}` is the unchanged photograph.",
         table(["", "every 4 px", "every 8 px", "cells of 8 px, every 16"], rows),
         f"Flat pictures of {len(COLORS)} colors and shapes on white, {FLAT_SIDE} px, in steps of "
-        "255: mean over the paintings, and the largest. Spread: two pixels of a flat picture, "
-        "anywhere. Ring: the border beside the middle. Ground: two pixels of the white, far from "
-        "the shapes.",
+        "255: mean over the paintings, and the largest. Spread: difference between any two pixels "
+        "of a flat picture. Ring: difference between the border and the middle. Ground: difference "
+        "between two pixels of the white background, far from the shapes.",
         table(["", "spread", "ring", "ground"], flats),
     ]
     return "\n\n".join(shown)
@@ -206,9 +206,9 @@ EXPERIMENT = Experiment(
     name="weave",
     title="Weave on smooth places, and flat pictures",
     about=(
-        "A network paints in the cells of its strides, and leaves a pattern that repeats with them "
-        "where it has nothing to say. docs/evaluation.md tells how the weave is measured; flat "
-        "pictures are painted as users get them."
+        "A network paints in the cells of its strides, and where it has nothing to paint it leaves "
+        "a pattern that repeats with them. docs/evaluation.md explains how the weave is measured; "
+        "flat pictures are painted as users get them."
     ),
     settings=Settings,
     smoke=Settings(painters=("fast",), adain=False, photographs=1, paintings=1, size=192),

@@ -134,11 +134,11 @@ def _by_size(results: Results) -> dict[int, _Table]:
 def legend(results: Results) -> str:
     """A paragraph on pairs, engine and cells."""
     return (
-        f"Held-out pairs of seed 0: {_counts(results)}. All models in single precision on ONNX "
-        f"Runtime, judged in single precision. `{REFERENCE}` is the reference; `{CONTENT_NAME}` is "
-        "the photograph as it is. A cell has the mean, its 95 % bootstrap interval in square "
-        "brackets, the median in round ones, then the mean beside AdaIN's (x times, or + and -) "
-        "and the share of pairs in which the model is the better one."
+        f"Held-out pairs of seed 0: {_counts(results)}. All models run in single precision on ONNX "
+        f"Runtime and are judged in single precision. `{REFERENCE}` is the reference; "
+        f"`{CONTENT_NAME}` is the unchanged photograph. A cell shows the mean, its 95 % bootstrap "
+        "interval in square brackets, the median in round ones, then the mean relative to AdaIN's "
+        "(x times, or + and -) and the share of pairs in which the model is better."
     )
 
 
@@ -168,8 +168,8 @@ def overview(results: Results) -> str:
     sources = [", ".join(results.about[side]) for side in ("contents", "styles")]
     return (
         f"Means over held-out pairs, {_counts(results)}; photographs of {sources[0]}, paintings of "
-        f"{sources[1]}. **Better** or worse: than AdaIN's on the same pairs, where the 95 % "
-        "interval of the difference leaves no doubt.\n\n" + table(head, rows, text_columns=2)
+        f"{sources[1]}. **Better** or worse is marked where the 95 % interval of the difference "
+        "from AdaIN on the same pairs excludes 0.\n\n" + table(head, rows, text_columns=2)
     )
 
 
@@ -243,7 +243,7 @@ EXPERIMENT = Experiment(
     title="The models that ship, beside AdaIN",
     about=(
         "`quality` and `fast` on pairs that no training here has seen, measured by the code of "
-        "`impasto lab evaluate`, whose columns docs/evaluation.md explains. The bar: nearer to the "
+        "`impasto lab evaluate`, whose columns docs/evaluation.md explains. The bar: closer to the "
         "target and to the style than AdaIN, crisper, and not by a gain that only the training "
         "loss sees."
     ),

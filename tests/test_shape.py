@@ -127,7 +127,7 @@ def test_the_experiment_in_small(folder: Path, tmp_path: Path) -> None:
     assert all(0 <= value <= 1 for value in found.numbers("shape"))
     assert len(found.numbers("texture")) == len(shape.TRAININGS)
     text = shape.EXPERIMENT.tables(found)
-    assert text.startswith("Percent of 6 pictures a test") and "`Stylize(p=1)`" in text
+    assert text.startswith("Percent of 6 pictures per test") and "`Stylize(p=1)`" in text
     assert "the network is right on" in shape.verdict(found)
     # Made again from nothing, the numbers are the same.
     other = Bench(shape.EXPERIMENT.smoke, places, tmp_path / "again")
