@@ -8,7 +8,7 @@ Example::
     wave = model.style("wave.jpg")  # a value, kept and used again
     model.stylize("street.jpg", wave, alpha=0.8).save("out.png")
 
-Names are loaded at their first use, so that ``import impasto`` costs next to nothing.
+Names are loaded on first use, so that ``import impasto`` is nearly free.
 """
 
 from __future__ import annotations

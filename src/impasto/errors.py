@@ -1,7 +1,7 @@
-"""The errors of Impasto: one tree, so that `except ImpastoError` catches whatever a user can mend.
+"""The errors of Impasto: one tree, so that `except ImpastoError` catches all that users can fix.
 
-A message is one line: what is wrong, the numbers, and the mend. Names from outside, which may hold
-anything, go into lines by way of :func:`escaped`.
+A message is one line: the problem, the numbers, and the remedy. Names from outside, which may hold
+anything, are inserted by :func:`escaped`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ __all__ = [
     "one_line",
 ]
 
-# Control signs, those that turn the direction of writing or have no shape, halves of surrogate
-# pairs (bytes of names that are no UTF-8), and what ends a line.
+# Control characters, those that change the writing direction or are invisible, halves of surrogate
+# pairs (bytes of names that are not UTF-8), and line ends.
 _ESCAPED = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
-# They join letters and emoji, and are found in names that people give.
+# They join letters and emoji, and occur in names that people give.
 _JOINERS = "\u200c\u200d"
 
 
 def counted(count: int, noun: str) -> str:
-    """A number and its noun, for a message.
+    """Return a number and its noun, for a message.
 
     Example:
         >>> counted(1, "mask"), counted(2, "mask")
@@ -43,7 +43,7 @@ def counted(count: int, noun: str) -> str:
 
 
 class ImpastoError(Exception):
-    """The root of every error that Impasto raises on purpose."""
+    """The root of every error that Impasto raises intentionally."""
 
 
 class ImageError(ImpastoError):
@@ -79,7 +79,7 @@ class OptionError(ImpastoError, ValueError):
 
 
 def escaped(text: str) -> str:
-    """Write control signs as escapes, so that a text is one line and does nothing to a terminal.
+    """Escape control characters, so that a text is one line and cannot affect a terminal.
 
     Args:
         text: anything, such as the name of a file.
@@ -106,9 +106,9 @@ def one_line(what: object) -> str:
 
 
 def interruption(error: BaseException) -> KeyboardInterrupt | None:
-    """Return the interruption that has caused an error, if one has.
+    """Return the interruption that caused an error, if any.
 
-    A signal in the middle of loading a library or of its work may end in an error of the library.
+    A signal while a library is loading or working may result in an error of the library.
 
     Example:
         >>> interruption(ValueError("the user's mistake")) is None

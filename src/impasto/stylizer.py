@@ -1,4 +1,4 @@
-"""The front door: load a model, make styles, stylize pictures."""
+"""The main interface: load a model, make styles, stylize pictures."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 __all__ = ["Painted", "Stylizer", "Written", "load", "stylizer_of"]
 
 Styles: TypeAlias = Style | Picture | Photo | Sequence[Style | Picture | Photo]
-"""One style or several: made before, the names of some that are kept, or pictures."""
+"""One style or several: made before, names of saved ones, or pictures."""
 
 # Models that ship: no package can plug in a painter under their names.
 _NAMES = frozenset(row.name for row in MODELS)
@@ -70,10 +70,10 @@ _NAMES = frozenset(row.name for row in MODELS)
 
 @dataclass(frozen=True)
 class Origin:
-    """The call of :func:`load` that opened a model, which is what the model is pickled as.
+    """The call of :func:`load` that opened a model, as which the model is pickled.
 
     Attributes:
-        model: its name, or the whole path of its file.
+        model: its name, or the absolute path of its file.
         engine: as given to :func:`load`; so are the next three.
         precision: see there.
         threads: see there.
@@ -92,10 +92,10 @@ class Origin:
         """Load the model again.
 
         Args:
-            identity: of the model that was pickled.
+            identity: of the pickled model.
 
         Raises:
-            ModelError: if another model is found in its place.
+            ModelError: if a different model is found.
             ImpastoError: as :func:`load`.
         """
         loaded = load(
@@ -115,7 +115,7 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class Painted:
-    """A stylized image and how long each step took.
+    """A stylized image and the time of each step.
 
     Attributes:
         image: (H, W, 3) float32, RGB in [0, 1].
@@ -132,14 +132,14 @@ class Painted:
 
 @dataclass(frozen=True)
 class Written:
-    """A result that was written, and how long each step took.
+    """A result that was written, and the time of each step.
 
     Attributes:
         path: the result; None for a stream.
-        width: of it, in pixels.
-        height: of it.
-        remark: what was lost of the photograph in reading and writing, "" for nothing.
-        tile: the largest side of the tiles it was painted in; None if it was painted at once.
+        width: in pixels.
+        height: in pixels.
+        remark: what was lost from the photograph in reading and writing, "" for nothing.
+        tile: the largest side of its tiles; None if it was painted as a whole.
         encode_seconds: as for :class:`Painted`.
         align_seconds: the same.
         decode_seconds: the same.
@@ -172,12 +172,12 @@ def load(
             (:func:`impasto.painting.objects.painter_of`).
         engine: a name in :data:`impasto.models.ENGINES`; by default the best one installed. For a
             method of the lab a device of PyTorch, such as ``cpu`` or ``cuda``.
-        precision: ``fp32``, ``bf16`` or ``int8``; by default what the model asks for, or the
-            engine prefers on this processor. ``auto`` takes ``int8`` where that is faster, as
-            measured (:func:`impasto.models.engine.fastest_precision`).
-        threads: how many threads may be used, 1 or more; by default one for each core.
-        vgg: for methods of the lab: a file of VGG-19; by default what ``$IMPASTO_VGG`` names, or
-            what `impasto lab fetch vgg19` has fetched.
+        precision: ``fp32``, ``bf16`` or ``int8``; by default that of the model's card, or the
+            engine's preference on this processor. ``auto`` selects ``int8`` where that is faster,
+            as measured (:func:`impasto.models.engine.fastest_precision`).
+        threads: maximum number of threads, 1 or more; by default one per core.
+        vgg: for methods of the lab: a file of VGG-19; by default that in ``$IMPASTO_VGG``, or
+            the download of `impasto lab fetch vgg19`.
 
     Returns:
         The model, ready to run.
@@ -186,7 +186,7 @@ def load(
         ImpastoError: if a method needs a package that is not installed.
         ModelError: if the model is unknown, missing or damaged, or VGG-19 is.
         EngineError: if the engine is not installed or does not start.
-        OptionError: if engine, precision or threads is not a possible value.
+        OptionError: if engine, precision or threads is invalid.
 
     Example:
         >>> model = load("fast")                                            # doctest: +SKIP
@@ -208,7 +208,7 @@ def load(
         bundle = find_bundle(model)
         opened = open_engine(bundle, name=engine, precision=precision, threads=threads)
         painter = stylizer_of(bundle, opened).painter
-    # Another process may work in another folder.
+    # Another process may have another working folder.
     named = model in _NAMES or plugin is not None
     origin = Origin(
         model=model if named else Path(model).absolute(),
@@ -221,7 +221,7 @@ def load(
 
 
 def stylizer_of(bundle: Bundle, engine: Engine) -> Stylizer:
-    """Make a stylizer of a bundle and the engine that runs it.
+    """Make a stylizer from a bundle and the engine that runs it.
 
     Example:
         >>> bundle = find_bundle("fast")                                    # doctest: +SKIP
@@ -234,18 +234,18 @@ def stylizer_of(bundle: Bundle, engine: Engine) -> Stylizer:
 
 
 class Stylizer:
-    """A loaded model, for pictures in any form. It keeps nothing of what passes through it.
+    """A loaded model, for pictures in any form. It keeps no state of the pictures.
 
-    Made by :func:`load`, or of any :class:`impasto.painting.Painter`. Its methods may be called
+    Made by :func:`load`, or from any :class:`impasto.painting.Painter`. Its methods may be called
     from several threads at once. It is pickled and deep-copied as the arguments of :func:`load`, so
-    that another process loads the model for itself.
+    that another process loads the model itself.
 
     Attributes:
         painter: paints.
         name: the model's name.
         identity: 16 hexadecimal digits; styles are valid for one identity.
         engine: runs the model.
-        limits: the controls that the model takes.
+        limits: the controls that the model supports.
     """
 
     def __init__(self, painter: Painter, *, origin: Origin | None = None) -> None:
@@ -260,10 +260,10 @@ class Stylizer:
 
     @property
     def card(self) -> Card:
-        """The facts about the model.
+        """The model's card.
 
         Raises:
-            ModelError: if it is no trained model.
+            ModelError: if it is not a trained model.
         """
         card: Card | None = getattr(self.painter, "card", None)
         if card is None:
@@ -294,34 +294,33 @@ class Stylizer:
     ) -> Image.Image | NDArray[Any]:
         """Paint a picture in the style of another, or of several.
 
-        What is transparent in the picture is left alone, and does not count in its statistics.
+        Transparent parts of the picture stay unchanged, and do not count in its statistics.
 
         Args:
             content: a file, Pillow image or array, at least 16 x 16 pixels.
-            style: made by this model's :meth:`style`, the name of one that is kept, or a picture to
-                make it of; or a list of those.
+            style: made by this model's :meth:`style`, the name of a saved one, or a picture to make
+                it from; or a list of those.
             alpha: strength in [0, 2]: 0 the photograph, 1 the style, above 1 exaggerated. Or a map
                 of it: a gray picture of any size, white for 1, or an (H, W) array.
             weights: one for each style, 0 or more; only their ratios count.
             masks: one for each style: a gray picture or one with an alpha channel, of any size,
-                that says where the style goes. What no mask covers stays the photograph.
+                that selects the style's region. What no mask covers stays the photograph.
             statistics: "region" or "image", as for :class:`impasto.controls.Controls`.
-            color: a name in ``color.METHODS``: how the photograph keeps its colors, or takes on
-                the style's and nothing else. All but "luminance" need the styles as pictures.
-            transform: a name in ``transforms.TRANSFORMS``: the statistics of features that are
-                aligned. All but "adain", "mean" and "std" need a model of VGG and the styles as
-                pictures.
-            coarse: how many times as large strokes become, from 1 to 4.
+            color: a name in ``color.METHODS``: how the photograph keeps its colors, or gets only
+                the style's colors. All but "luminance" need the styles as pictures.
+            transform: a name in ``transforms.TRANSFORMS``: the statistics of features to align. All
+                but "adain", "mean" and "std" need a model of VGG and the styles as pictures.
+            coarse: factor by which strokes become larger, from 1 to 4.
             behavior: "impasto", "authors" or "port", as for :class:`impasto.controls.Controls`.
             size: shorter side of the result in pixels, 16 or more; by default the content's.
             style_size: shorter side that larger style pictures are reduced to.
-            keep_gps: keep the place where the photograph was taken among its metadata.
+            keep_gps: keep the place where the photograph was taken in its metadata.
             value_range: the values that are black and white in floats and wide integers, as for
                 :class:`impasto.images.options.ReadOptions`.
-            tile: paint in tiles of at most this many pixels to a side; None: only what does not fit
-                into memory.
+            tile: paint in tiles of at most this many pixels per side; None: tile only pictures that
+                do not fit into memory.
             memory: bytes that the process may use. The picture itself is held as floats;
-                :meth:`stylize_file` holds as little of it as it can.
+                :meth:`stylize_file` holds as little of it as possible.
             watch: called after every step.
             settings: of a method of the lab: ``steps``, ``start``, ``seed``, ``options`` and
                 ``checkpoint``.
@@ -334,13 +333,13 @@ class Stylizer:
             ImageError: if a picture cannot be read or is too small, or a mask is in color.
             StyleError: if a style was made by another model, or there is none of that name, or
                 color needs a picture of it.
-            OptionError: if an option is out of its range, or the model cannot do it.
+            OptionError: if an option is out of its range, or not supported by the model.
 
         Example:
             >>> model.stylize("street.jpg", wave, alpha=0.8).save("out.png")     # doctest: +SKIP
             >>> model.stylize("street.jpg", [wave, "rain.jpg"], weights=[2, 1])  # doctest: +SKIP
         """
-        # All that is cheap to find wrong comes before anything is read or encoded.
+        # All cheap checks come before anything is read or encoded.
         controls = Controls(
             alpha=alpha,
             weights=weights,
@@ -379,26 +378,26 @@ class Stylizer:
         budget: Budget = Budget(),
         watch: Watch | None = None,
     ) -> Written:
-        """Paint a picture in the style of another, from file to file, whatever its size.
+        """Paint a picture in the style of another, from file to file, at any size.
 
         The result is that of :meth:`stylize`. A picture that does not fit into memory is painted in
         tiles. PNG and TIFF are read and written in strips
-        (:func:`impasto.images.sources.open_picture` says which), so memory does not grow with them,
-        be they the photograph, masks or maps of strength; of other formats three bytes or four a
-        pixel are held.
+        (:func:`impasto.images.sources.open_picture` describes which), so memory does not grow with
+        their size, for the photograph as for masks or maps of strength; for other formats three or
+        four bytes per pixel are held.
 
         Args:
             content: a file, at least 16 x 16 pixels.
             target: the file to write: PNG, TIFF, JPEG, WebP or AVIF, by its suffix.
             style: as for :meth:`stylize`.
             controls: strength, weights, masks and colors.
-            read: sizes, and what is kept of the photograph's metadata.
+            read: sizes, and which of the photograph's metadata are kept.
             save: quality and depth of the result.
             budget: memory and tiles.
             watch: called after every step.
 
         Returns:
-            Where the result is, and how long each step took.
+            The path of the result, and the time of each step.
 
         Raises:
             ImageError: if a picture cannot be read, is too small or too large, or the result cannot
@@ -434,19 +433,19 @@ class Stylizer:
         budget: Budget = Budget(),
         watch: Watch | None = None,
     ) -> Painted:
-        """Stylize an image that is an array already, and say how long each step took.
+        """Stylize an image that is an array, and time each step.
 
-        Every style goes where its mask is, as strongly as its weight, and the photograph stays
-        where no mask is (:func:`impasto.controls.regions.shares`). Without masks all styles go
-        everywhere. Whatever is combined, the decoder runs once.
+        Every style is applied within its mask, by its weight, and the photograph stays where no
+        mask is (:func:`impasto.controls.regions.shares`). Without masks all styles are applied
+        everywhere. Any combination runs the decoder once.
 
         Args:
-            image: (H, W, 3) floating RGB in [0, 1], 16 x 16 pixels or more, or what
-                :meth:`encode` made of it.
-            style: made by this model's :meth:`style`, or a photo to make it of at its own size;
+            image: (H, W, 3) floating RGB in [0, 1], 16 x 16 pixels or more, or the result of
+                :meth:`encode`.
+            style: made by this model's :meth:`style`, or a photo to make it from at its own size;
                 one or several.
             controls: strength, weights, masks and colors.
-            opacity: as for :meth:`encode`. What is fully transparent is left as it is.
+            opacity: as for :meth:`encode`. Fully transparent parts stay unchanged.
             budget: memory and tiles; the result is the same.
             watch: called after every step.
 
@@ -455,8 +454,8 @@ class Stylizer:
 
         Raises:
             StyleError: if a style was made by another model, or is no photo where color needs one.
-            OptionError: if an option is out of its range, or the model cannot do it.
-            ImageError: if the array is no such image.
+            OptionError: if an option is out of its range, or not supported by the model.
+            ImageError: if the array is not such an image.
 
         Example:
             >>> painted = model.paint(image, wave, Controls(alpha=0.8))     # doctest: +SKIP
@@ -496,17 +495,17 @@ class Stylizer:
 
         Args:
             image: (H, W, 3) floating RGB in [0, 1], 16 x 16 pixels or more.
-            opacity: what of it can be seen, an (H, W) array in [0, 1] of any size: the moments are
-                weighted by it. If less of the image can be seen than has moments
-                (``moments.MIN_CELLS`` positions of a level), those of the whole image are taken.
+            opacity: an (H, W) array in [0, 1] of any size, by which the moments are weighted. If
+                the visible part of the image is too small for moments (``moments.MIN_CELLS``
+                positions of a level), those of the whole image are used.
             budget: memory and tiles.
 
         Returns:
-            A value to give to :meth:`paint` instead of the image.
+            A value to pass to :meth:`paint` instead of the image.
 
         Raises:
-            ImageError: if the array is no such image.
-            OptionError: if the opacity is no such array.
+            ImageError: if the array is not such an image.
+            OptionError: if the opacity is not such an array.
 
         Example:
             >>> street = model.encode(image)                                # doctest: +SKIP
@@ -521,20 +520,20 @@ class Stylizer:
         size: int | None = ReadOptions.style_size,
         transform: str = Controls.transform,
     ) -> Style:
-        """Make a style of a picture: the moments that a picture in it has at every level.
+        """Make a style from a picture: its moments at every level.
 
-        What is transparent in the picture does not count.
+        Transparent parts of the picture do not count.
 
         Args:
             source: a file, Pillow image or array, at least 16 x 16 pixels; or a photo read before.
-            size: shorter side in pixels, 16 or more, that a larger image is reduced to; a smaller
-                one is left as it is. None leaves every image as it is. The size sets the scale of
+            size: shorter side in pixels, 16 or more, to which a larger image is reduced; a smaller
+                one stays unchanged. None leaves every image unchanged. The size sets the scale of
                 strokes and ornaments.
-            transform: that it will be used with. For those that are fitted to more than moments it
-                keeps the features too, in memory, not in files.
+            transform: to use it with. For those that are fitted to more than moments it keeps the
+                features too, in memory, not in files.
 
         Returns:
-            A value to keep and use again, for this model.
+            A value to keep and reuse, for this model.
 
         Raises:
             ImageError: if the picture cannot be read, is too small or transparent everywhere.
@@ -560,7 +559,7 @@ class Stylizer:
         )
 
     def with_threads(self, threads: int) -> Stylizer:
-        """Return the same model in an engine that uses so many threads for a picture.
+        """Return the same model in an engine that uses this many threads per picture.
 
         Several pictures at once, each in one thread, take less time than one after the other, each
         in several threads.
@@ -569,8 +568,8 @@ class Stylizer:
             threads: 1 or more.
 
         Returns:
-            The model, opened again where that is needed; itself if it was not made by :func:`load`
-            or is no trained model.
+            The model, reopened if needed; itself if it was not made by :func:`load` or is not a
+            trained model.
 
         Raises:
             ImpastoError: as :func:`load`.
@@ -588,7 +587,7 @@ class Stylizer:
         """Return the same model with settings of its own, such as ``steps`` of an optimization.
 
         Args:
-            settings: by name; those that are None are left as they are.
+            settings: by name; those that are None stay unchanged.
 
         Raises:
             OptionError: if the model has no such setting, or a value is out of its range.
@@ -612,7 +611,7 @@ class Stylizer:
 
         Args:
             style: as for :meth:`stylize`.
-            controls: that it shall be used with.
+            controls: to use it with.
             read: how pictures are read.
 
         Returns:
@@ -638,10 +637,10 @@ class Stylizer:
         return found
 
     def find(self, style: Style | Picture) -> Style | Picture:
-        """Find the style that a name means; what is no name is returned as it is.
+        """Find the style for a name; anything but a name is returned unchanged.
 
         Args:
-            style: a style, a picture, the name of a style that is kept or built in, or a path.
+            style: a style, a picture, the name of a saved or built-in style, or a path.
 
         Returns:
             A style, or the picture of one.
@@ -670,9 +669,9 @@ class Stylizer:
         return Path(style)
 
     def kept(self, name: str) -> Style:
-        """Return the style that is kept or built in under a name; no path is looked at.
+        """Return the style that is saved or built in under a name, never a file by its path.
 
-        For names from outside, such as those that a server is sent.
+        For names from outside, such as those sent to a server.
 
         Args:
             name: of a style.
@@ -693,7 +692,7 @@ class Stylizer:
         return find_kept(name, model=self.identity, model_name=self.name)
 
     def check(self, controls: Controls, styles: int, budget: Budget) -> None:
-        """Refuse what this model cannot do, before any work.
+        """Refuse what this model does not support, before any work.
 
         Raises:
             OptionError: naming the control.
@@ -708,8 +707,8 @@ class Stylizer:
         """Refuse a style that :meth:`paint` would refuse, before any work.
 
         Args:
-            style: a style, or a photo to make it of.
-            controls: that it shall be used with.
+            style: a style, or a photo to make it from.
+            controls: to use it with.
 
         Raises:
             StyleError: if it was made by another model, or is no photo where a control needs one.
@@ -768,11 +767,11 @@ class Stylizer:
         budget: Budget,
         watch: Watch | None = None,
     ) -> Content:
-        """Encode an open picture at the size that is wanted, within a budget of memory.
+        """Encode an open picture at the requested size, within a budget of memory.
 
         Args:
-            picture: of :func:`impasto.images.sources.open_picture`.
-            controls: what it will be painted with; their masks are held in memory too.
+            picture: from :func:`impasto.images.sources.open_picture`.
+            controls: to paint it with; their masks are held in memory too.
             target: the file that it will be written to; None for a stream.
             read: the size.
             save: the depth.
@@ -810,19 +809,19 @@ class Stylizer:
         save: SaveOptions,
         watch: Watch | None = None,
     ) -> Written:
-        """Paint an encoded picture and write it tile by tile, whole or not at all.
+        """Paint an encoded picture and write it tile by tile, completely or not at all.
 
         Args:
-            content: of :meth:`encode_picture`.
-            picture: that it was made of.
+            content: from :meth:`encode_picture`.
+            picture: that ``content`` was made from.
             target: a file, or a binary stream, which gets ``save.format``.
-            styles: of :meth:`prepare`.
-            controls: strength, weights, masks and colors, their pictures read.
+            styles: from :meth:`prepare`.
+            controls: strength, weights, masks and colors, with their pictures read.
             save: quality and depth of the result.
             watch: called after every step.
 
         Returns:
-            Where the result is, and how long each step took.
+            The path of the result, and the time of each step.
 
         Raises:
             ImageError: if the result cannot be written.
@@ -838,7 +837,7 @@ class Stylizer:
 
         path = target if isinstance(target, Path) else None
         tiles = timed()
-        first = next(tiles)  # a picture has one tile or more
+        first = next(tiles)  # a picture has at least one tile
         write_tiles(
             chain([first], tiles),
             target,
@@ -896,7 +895,7 @@ class Stylizer:
 
     @property
     def _came_with(self) -> Mapping[str, Style]:
-        """The styles that came with a model with built-in styles."""
+        """The built-in styles that came with the model."""
         styles: Mapping[str, Style] = getattr(self.painter, "styles", {})
         return styles
 
@@ -929,11 +928,11 @@ class Stylizer:
 
 
 def check_image(image: NDArray[np.float32], name: str) -> None:
-    """Refuse an array that is no image, or too small for one.
+    """Refuse an array that is not an image, or too small for one.
 
     Args:
-        image: (H, W, 3) floats in [0, 1], ``MIN_SIDE`` pixels or more to each side.
-        name: what to call it in a message.
+        image: (H, W, 3) floats in [0, 1], ``MIN_SIDE`` pixels or more per side.
+        name: its name in messages.
 
     Raises:
         ImageError: with the numbers.
@@ -962,7 +961,7 @@ def _check_side(height: int, width: int, *, name: str) -> None:
 
 
 def _photo_of(image: Any, opacity: Plane | None) -> Photo:
-    """An array as a photo, range-checked once; its opacity stretched to it."""
+    """Convert an array to a photo, range-checked once; its opacity is stretched to it."""
     check_image(image, "the image")
     if opacity is not None:
         opacity = fit(check_plane(opacity, "opacity"), *image.shape[:2])
@@ -970,7 +969,7 @@ def _photo_of(image: Any, opacity: Plane | None) -> Photo:
 
 
 def _joined(tiles: Iterator[PaintedTile], source: Source, encode_seconds: float) -> Painted:
-    """Put the tiles of a picture together."""
+    """Join the tiles of a picture."""
     result: NDArray[np.float32] | None = None
     seconds = np.array([encode_seconds, 0.0, 0.0])
     size = source.height, source.width
@@ -982,15 +981,15 @@ def _joined(tiles: Iterator[PaintedTile], source: Source, encode_seconds: float)
         if result is None:
             result = np.empty((*size, 3), np.float32)
         result[tile.rows, tile.columns] = tile.image
-    assert result is not None  # a picture has one tile or more
+    assert result is not None  # a picture has at least one tile
     return Painted(result, *seconds.tolist())
 
 
 def _depth(save: SaveOptions, depth: int, target: Path | None) -> int:
-    """Bits a channel of a result: as asked for, or as deep as photograph and format are."""
+    """Return the bits per channel of a result: as requested, or by photograph and format."""
     return save.depth or (depth if result_format(target, save).deep else 8)
 
 
 def _listed(values: Any) -> list[Any]:
-    """One or several values as a list; an array is one value."""
+    """Return one or several values as a list; an array is one value."""
     return list(values) if isinstance(values, list | tuple) else [values]

@@ -46,7 +46,7 @@ _CELL_GAP = 16
 _LABEL_SIZE, _CAPTION_SIZE = 18, 14
 _INK, _PALE = "black", (110, 110, 110)
 
-# Width to height of a sheet, about: that of most screens, and of a page laid down.
+# Approximate aspect ratio of a sheet: that of most screens, and of a page in landscape.
 _ASPECT = 1.5
 
 Row: TypeAlias = list[Image.Image | None]
@@ -65,18 +65,18 @@ def grid(
 ) -> Image.Image:
     """Draw a photograph between four styles (Fig. 8 of the paper): bilinear weights from corners.
 
-    In row i and column j of n, with v = i / (n - 1) and h = j / (n - 1), the styles weigh
-    ``(1 - v)(1 - h), (1 - v) h, v (1 - h)`` and ``v h``. The style pictures are drawn beside the
-    corners, if they are known.
+    In row i and column j of n, with v = i / (n - 1) and h = j / (n - 1), the weights of the styles
+    are ``(1 - v)(1 - h), (1 - v) h, v (1 - h)`` and ``v h``. The style pictures are drawn beside
+    the corners, if they are known.
 
     Args:
         model: the loaded model.
         content: the photograph.
         styles: four, for the corners: top left, top right, bottom left, bottom right.
-        controls: as for ``Stylizer.paint``, but without weights; a single mask holds for all four
+        controls: as for ``Stylizer.paint``, but without weights; a single mask applies to all four
             styles.
         steps: pictures along each side, 2 or more.
-        size: shorter side that a larger photograph is reduced to; None leaves it as it is.
+        size: shorter side that a larger photograph is reduced to; None leaves it unchanged.
         read: limits for reading; only ``style_size`` of its sizes is used.
         watch: called after every picture, ``steps`` times ``steps`` in all.
 
@@ -85,7 +85,7 @@ def grid(
 
     Raises:
         OptionError: if there are not four styles, steps, size or a control is out of range, or the
-            model cannot do it.
+            model does not support it.
         ImageError: if a picture cannot be read or is too small, or the mask is in color.
         StyleError: if a style was made by another model.
 
@@ -114,7 +114,7 @@ def grid(
             row: Row = []
             for h in places:
                 weights = [(1 - v) * (1 - h), (1 - v) * h, v * (1 - h), v * h]
-                if blend:  # the same as weights, and one style goes with the one mask
+                if blend:  # equivalent to weights, and one style goes with the one mask
                     painted = model.paint(encoded, blend_styles(values, weights), controls)
                 else:
                     painted = model.paint(encoded, values, replace(controls, weights=weights))
@@ -146,9 +146,9 @@ def strip(
         model: the loaded model.
         content: the photograph.
         style: the style.
-        controls: as for ``Stylizer.paint``, but for alpha.
+        controls: as for ``Stylizer.paint``, except alpha.
         alphas: strengths in [0, 2], from left to right.
-        size: shorter side that a larger photograph is reduced to; None leaves it as it is.
+        size: shorter side that a larger photograph is reduced to; None leaves it unchanged.
         read: limits for reading; only ``style_size`` of its sizes is used.
         watch: called after every picture, once for each strength.
 
@@ -157,7 +157,7 @@ def strip(
 
     Raises:
         OptionError: if there are no strengths, one of them, the size or a control is out of range,
-            or the model cannot do it.
+            or the model does not support it.
         ImageError: if a picture cannot be read or is too small, or the mask is in color.
         StyleError: if the style was made by another model.
 
@@ -185,7 +185,7 @@ class Cell:
     """A picture on a sheet.
 
     Attributes:
-        picture: of any size; made smaller where it is larger than a cell.
+        picture: of any size; reduced where it is larger than a cell.
         label: the text below it.
         caption: a second line, paler and smaller.
         inset: a small picture for its lower right corner, such as the style it is painted in.
@@ -202,7 +202,7 @@ def contact_sheet(cells: Sequence[Cell], *, columns: int | None = None) -> Image
 
     Args:
         cells: one or more.
-        columns: pictures in a row; by default as many as make the sheet about 3 : 2.
+        columns: pictures per row; by default as many as give a sheet of about 3 : 2.
 
     Returns:
         An RGB image.

@@ -17,7 +17,7 @@ STDIO = "-"
 
 
 _COMPARED = 10_000
-"""Names of a folder that a misspelt one is compared with."""
+"""Most names of a folder that a misspelled one is compared with."""
 
 Input: TypeAlias = tuple[str, str]
 """A photograph to read: its file or ``-``, and the sub-folder for its result, relative to the named
@@ -35,8 +35,8 @@ def split_styles(
         others: other names that are read, such as masks.
 
     Raises:
-        OptionError: if it is not clear which name is the style, or standard input would be read
-            twice, or a name is an address of the web.
+        OptionError: if it is ambiguous which name is the style, or standard input would be read
+            twice, or a name is a web address.
 
     Example:
         >>> split_styles(("street.jpg", "wave.jpg"), ())
@@ -61,18 +61,18 @@ def split_styles(
 def find_contents(
     names: Sequence[str], *, out: str | None, tell: Callable[[str], None] | None = None
 ) -> tuple[tuple[Input, ...], tuple[str, ...]]:
-    """List the photographs that names of files and folders mean; none of them is opened.
+    """List the photographs that names of files and folders refer to, without opening them.
 
     Args:
         names: files, folders, ``-``, or shell-like patterns of files that no shell has expanded.
-        out: the place of the results as a user gives it. Where that is a folder within one of the
-            folders, it is left out: results are not read again.
-        tell: called with a line on what a folder holds that is not taken, once for each folder.
+        out: the place of the results as a user gives it. If it is a folder within one of the
+            folders, it is excluded: results are not read again.
+        tell: called with a line on the skipped files of a folder, once for each folder.
 
     Returns:
         The photographs, those of a folder in the order of their paths; and a line for each folder
         that has none or cannot be listed, and for each pattern without a match. If nothing that was
-        named is there, no photographs, and a line for each name.
+        named exists, no photographs, and a line for each name.
 
     Raises:
         OptionError: if there are folders and no folder for the results, or if both are the same.
@@ -120,14 +120,14 @@ def find_styles(
     built_in: Sequence[str] = (),
     tell: Callable[[str], None] | None = None,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """List each style that names, patterns and folders mean, once; none of them is opened.
+    """List each style that names, patterns and folders refer to, once, without opening them.
 
     Args:
         names: files, folders, ``-``, names of styles, or shell-like patterns (``*``, ``?``,
-            ``[...]``) of names and else of files.
+            ``[...]``) of names or else of files.
         model: returns the identity of the model that the styles are for; called only if needed.
-        built_in: the names of the model's built-in styles, if it has such.
-        tell: called with a line on what a folder or a pattern holds that is not taken.
+        built_in: the names of the model's built-in styles, if any.
+        tell: called with a line on the skipped files of a folder or a pattern.
 
     Returns:
         The styles; and a line for each folder that has none or cannot be listed, and for each
@@ -143,7 +143,7 @@ def find_styles(
         if matching := fnmatch.filter(built_in, name):
             found = matching
         elif is_pattern(name):
-            # Of files only those that can be a style: a folder of styles may hold notes on them.
+            # Only files that can be a style: a folder of styles may hold notes on them.
             found = _style_names(name, model)
             if not found:
                 files = sorted(glob.glob(name))  # noqa: PTH207
@@ -186,13 +186,13 @@ def check_single(names: Sequence[str], *, model: Callable[[], str]) -> None:
 
 
 def check_there(names: Sequence[str]) -> None:
-    """Refuse pictures of styles that are not there, before anything is said of results.
+    """Refuse missing pictures of styles, before anything is reported about results.
 
     Args:
-        names: styles; those that may be kept or built in under that name are let through.
+        names: styles; those that may be names of saved or built-in styles are accepted.
 
     Raises:
-        OptionError: for the first, with a name that is spelt alike.
+        OptionError: for the first, suggesting a similar name.
     """
     for name in names:
         if _is_file_name(name) and not os.path.lexists(name):
@@ -200,7 +200,7 @@ def check_there(names: Sequence[str]) -> None:
 
 
 def is_pattern(name: str) -> bool:
-    """Return True for a shell-like pattern, unless a file is called so.
+    """Return True for a shell-like pattern, unless a file has that name.
 
     Example:
         >>> is_pattern("monet-*")
@@ -210,7 +210,7 @@ def is_pattern(name: str) -> bool:
 
 
 def _missing(name: str) -> str:
-    """The line about a file or folder that is not there, with a name that is spelt alike."""
+    """Return the line about a missing file or folder, with a similar name."""
     folder, own = os.path.split(name.rstrip("/"))
     kind = "no such folder" if name.endswith("/") else "no such file"
     if not _suffix(name) and kind == "no such file":
@@ -221,7 +221,7 @@ def _missing(name: str) -> str:
         names = os.listdir(folder or ".")  # noqa: PTH208 (Path is slow for many files)
     except OSError:
         names = []
-    import difflib  # of which only a wrong name has a need
+    import difflib  # needed only for a wrong name
 
     near = difflib.get_close_matches(own, names[:_COMPARED], n=1, cutoff=0.75)
     mend = f"did you mean {_line(os.path.join(folder, near[0]))}?" if near else "check the path"  # noqa: PTH118
@@ -229,12 +229,12 @@ def _missing(name: str) -> str:
 
 
 def _is_file_name(name: str) -> bool:
-    """True for what can be no name of a style that is kept or built in."""
+    """Return True for a text that cannot be the name of a saved or built-in style."""
     return name != STDIO and (os.sep in name or _suffix(name) in _read_suffixes())
 
 
 def _is_folder(name: str, model: Callable[[], str]) -> bool:
-    # As everywhere, a style's name has priority over a file's.
+    # As everywhere, a style's name takes precedence over a file's.
     return name != STDIO and Path(name).is_dir() and not _style_names(glob.escape(name), model)
 
 
@@ -255,8 +255,8 @@ def _pictures(
 ) -> tuple[list[Path], list[str]]:
     """List the files with one of ``suffixes`` in a folder and below it, relative to it, in order.
 
-    Hidden files and folders are left out, the folder ``excluded``, and links to folders, which may
-    form a circle. The second list has a line for each folder that cannot be listed.
+    Hidden files and folders are skipped, the folder ``excluded``, and links to folders, which may
+    form a cycle. The second list has a line for each folder that cannot be listed.
     """
     from impasto.images.formats import is_hidden
 

@@ -1,6 +1,6 @@
-"""Names of results: PHOTO-STYLE, from the names of a photograph and its styles alone.
+"""Names of results: PHOTO-STYLE, from only the names of a photograph and its styles.
 
-No name depends on which other photographs are there, so that a later call finds what is done.
+No name depends on which other photographs exist, so that a later call finds finished results.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pathlib import PurePath
 from impasto.batch.inputs import STDIO, is_pattern
 
 MAX_BYTES = 255
-"""Longest name of a file in nearly every file system, in bytes."""
+"""Longest file name in nearly every file system, in bytes."""
 
 _DIGITS = 8
 
 
 def photo_part(photo: str, written: Sequence[str], read: Sequence[str]) -> tuple[str, str]:
-    """Return the part of a result's name that stands for the photograph, and the suffix.
+    """Return the part of a result's name for the photograph, and the suffix.
 
-    They are those of the photograph, where its format is written. Else the result is a PNG, and
-    carries the photograph's own suffix too: ``a.gif``, ``a.bmp`` and ``a.png`` may be siblings. So
-    does ``a.gif.png``, which would take the name of the first otherwise.
+    They are those of the photograph, if its format can be written. Else the result is a PNG, and
+    keeps the photograph's own suffix too: ``a.gif``, ``a.bmp`` and ``a.png`` may be in one folder.
+    ``a.gif.png`` keeps it too, since it would otherwise take the name of the first.
 
     Args:
         photo: its file, or ``-``.
@@ -51,15 +51,15 @@ def photo_part(photo: str, written: Sequence[str], read: Sequence[str]) -> tuple
 
 
 def style_labels(named: Sequence[str], styles: Sequence[str]) -> dict[str, str]:
-    """Name styles in the names of results: as their files, or as they are called in the library.
+    """Return the label of each style in the names of results: its file's name, or its own.
 
-    A style from a sub-folder carries the path below the folder that was named, and where several
-    folders are named, the folder's name too. Where two styles of a call would still have one name,
-    both carry the path from the folder that all have in common, and then their suffixes.
+    A style from a sub-folder carries the path below the named folder, and where several folders are
+    named, the folder's name too. Where two styles of a call would still have the same name, both
+    carry the path from their common folder, and then their suffixes.
 
     Args:
-        named: names of styles, files, folders and patterns, as a user gives them.
-        styles: the styles that they mean.
+        named: names of styles, files, folders and patterns, as given by a user.
+        styles: the styles that they refer to.
 
     Example:
         >>> style_labels(["art", "wave.png"], ["art/ink.png", "art/monet/hay.png", "wave.png"])
@@ -99,16 +99,16 @@ def shared_folder(folders: Sequence[str]) -> str:
 
 
 def shortened(photo: str, ending: str, suffix: str, limit: int = MAX_BYTES) -> str:
-    """Join the parts of a result's name; one that is too long is cut, and carries a checksum.
+    """Join the parts of a result's name; one that is too long is cut, and gets a checksum.
 
     The checksum is that of the whole name, so different names stay different, and each is the same
-    in every call. No character is cut in two.
+    in every call. No multi-byte character is split.
 
     Args:
         photo: the part of the photograph.
         ending: the part of the styles.
         suffix: of the result.
-        limit: bytes that a name may have.
+        limit: maximum length of a name in bytes.
 
     Example:
         >>> shortened("street", "-wave", ".png")
@@ -140,7 +140,7 @@ def _joined(path: PurePath) -> str:
 
 
 def _root(style: str, named: Sequence[str]) -> PurePath:
-    """Return the folder that a style was found in: a named one, or its own."""
+    """Return the folder in which a style was found: a named one, or its own."""
     path = PurePath(style)
     if style in named:
         return path.parent

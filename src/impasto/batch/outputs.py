@@ -21,8 +21,8 @@ _STDOUT = "<stdout>"
 """Python's name of standard output."""
 
 Existing: TypeAlias = Literal["spare", "replace", "skip"]
-"""Rule for a file that exists under a result's name: "spare" it, by another name for the result;
-"replace" it; or "skip" the result, which an earlier call has made."""
+"""Rule for a file that exists under a result's name: "spare" it and use another name for the
+result; "replace" it; or "skip" the result, which an earlier call has made."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Job:
     Attributes:
         photo: the photograph.
         target: the file of its picture; None for standard output.
-        done: whether the picture exists already.
-        remark: what is to be told of its name, "" for nothing.
-        styles: the styles that it is painted in, all at once.
+        done: True if the picture exists already.
+        remark: a remark on its name, "" for none.
+        styles: the styles that it is painted in, all mixed.
         existing: rule for a file that appears under the name before the picture is painted.
-        is_chosen: whether a user chose the name, so that there is no other one.
+        is_chosen: True if a user chose the name, so that it must not be changed.
     """
 
     photo: str
@@ -54,7 +54,7 @@ class Outputs:
 
     Attributes:
         place: a file, a folder, or ``STDIO``; None for beside the photographs.
-        is_file: whether ``place`` is a file.
+        is_file: True if ``place`` is a file.
         existing: rule for files that exist under the names of results.
         others: other names that are read, such as masks.
         labels: for each style its name in the names of results.
@@ -69,19 +69,19 @@ class Outputs:
     def jobs(
         self, inputs: Sequence[Input], mixtures: Sequence[tuple[str, ...]]
     ) -> Iterator[tuple[Job, ...]]:
-        """Name the results of one photograph after the other, each photograph's in one go.
+        """Yield the jobs of one photograph after the other, with names for their results.
 
-        The iterator is lazy, so the first picture is painted at once, however many there are. With
-        ``existing="skip"`` the names depend on the arguments alone, not on existing files, so they
-        are the same in every call.
+        The iterator is lazy, so the first picture is painted at once, regardless of their number.
+        With ``existing="skip"`` the names depend only on the arguments, not on existing files, so
+        they are the same in every call.
 
         Args:
             inputs: the photographs.
             mixtures: for each picture of a photograph, its styles.
 
         Raises:
-            OptionError: with ``existing="skip"``, if a result that may be there already is a
-                picture that is read, or the result of two photographs.
+            OptionError: with ``existing="skip"``, if a result that may exist already is a picture
+                that is read, or the result of two photographs.
         """
         read = [path for path, _ in inputs]
         read += [name for mixture in mixtures for name in mixture]
@@ -105,7 +105,7 @@ class Outputs:
 
     @contextmanager
     def folder(self) -> Iterator[None]:
-        """Make the folder that the results go to, if they go to one; see :func:`new_folder`.
+        """Make the folder of the results, if they go to one; see :func:`new_folder`.
 
         Raises:
             OptionError: if it cannot be made, since that affects every picture.
@@ -129,14 +129,14 @@ def plan_outputs(
     others: Sequence[str] = (),
     labels: Mapping[str, str] | None = None,
 ) -> Outputs:
-    """Plan where results are written; nothing is made or written yet.
+    """Plan where results are written, without creating anything yet.
 
     Args:
         inputs: the photographs, one or more.
-        mixtures: for each picture of a photograph, the styles that it gets together.
-        out: the place of the results as a user gives it.
+        mixtures: for each picture of a photograph, the styles that are mixed in it.
+        out: the place of the results as given by a user.
         existing: rule for files that exist under the names of results.
-        to_folder: whether ``out`` must be a folder even for a single result.
+        to_folder: True if ``out`` must be a folder even for a single result.
         others: other names that are read, such as masks.
         labels: for each style its name in the names of results; by default as if each was named
             by itself.
@@ -184,11 +184,11 @@ def plan_outputs(
 def leave_out_results(
     inputs: Sequence[Input], mixtures: Sequence[tuple[str, ...]], labels: Mapping[str, str]
 ) -> tuple[tuple[Input, ...], tuple[str, ...]]:
-    """Separate photographs from what an earlier call has made of them, as ``*.jpg`` names both.
+    """Separate photographs from results of an earlier call, since ``*.jpg`` matches both.
 
-    A result is named PHOTO-STYLE and lies beside its photograph. So what is left out has the name
-    of another photograph of this call, in the same folder, and then that of a style: one of this
-    call or one that is kept, but no mere number, as cameras number their files.
+    A result is named PHOTO-STYLE and lies beside its photograph. So files are excluded if their
+    name is that of another photograph of this call, in the same folder, followed by that of a
+    style: one of this call or a saved one, but not a mere number, as cameras number their files.
 
     Args:
         inputs: of :func:`impasto.batch.inputs.find_contents`, where results are written beside the
@@ -197,7 +197,7 @@ def leave_out_results(
         labels: of the styles, by :func:`impasto.batch.names.style_labels`.
 
     Returns:
-        The photographs; and the files that are left out.
+        The photographs; and the excluded files.
 
     Example:
         >>> leave_out_results([("a.jpg", ""), ("a-wave.jpg", "")], [("w.png",)], {"w.png": "wave"})
@@ -232,11 +232,11 @@ def reserved(job: Job) -> Iterator[Job | None]:
         job: the job; the folder of its result must exist.
 
     Yields:
-        The job, with another name if a file or another call has its name by now and the user did
-        not choose it; None if it is to be skipped.
+        The job, with another name if a file or another call has taken its name meanwhile and the
+        user did not choose it; None if it is to be skipped.
 
     Raises:
-        ImageError: if another call has a name that the user chose.
+        ImageError: if another call holds a name that the user chose.
     """
     if job.target is None or job.existing == "replace":
         yield job
@@ -262,7 +262,7 @@ def reserved(job: Job) -> Iterator[Job | None]:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[None]:
-    """Make a folder and those above it, unless it is there; what stayed empty goes at the end.
+    """Make a folder and its parents, unless it exists; those left empty are removed at the end.
 
     So a call that fails leaves no new folder behind.
 
@@ -283,7 +283,7 @@ def new_folder(folder: Path) -> Iterator[None]:
 
 
 def error_line(error: BaseException, name: str, target: Path | None = None) -> str:
-    """Describe an error in one line that begins with the file that failed.
+    """Describe an error in one line that begins with the failed file.
 
     Args:
         error: the error.
@@ -291,7 +291,7 @@ def error_line(error: BaseException, name: str, target: Path | None = None) -> s
         target: the file that was written.
 
     Raises:
-        KeyboardInterrupt: if that has caused the error.
+        KeyboardInterrupt: if it caused the error.
 
     Example:
         >>> error_line(OSError(28, "No space left on device"), "street.jpg")
@@ -339,7 +339,7 @@ class _Names:
     def free(self, wish: _Wish, folder: Path, stem: str, ending: str, suffix: str) -> _Named:
         """Return the first of PHOTO-STYLE, PHOTO-STYLE-2, ... that is free.
 
-        With "skip" no name is numbered: which result is whose must not depend on what else a call
+        With "skip" no name is numbered: the mapping of results must not depend on what else a call
         paints.
         """
         plain = str(folder), f"{stem}{ending}", suffix
@@ -354,7 +354,7 @@ class _Names:
             self._check(real, path, wish)
             taken = real in self.read or real in self.taken
             if self.existing == "skip":
-                # The same photograph named twice has one result; the first of the two makes it.
+                # The same photograph named twice has one result, made by the first of the two.
                 done = taken or self._is_done(path, found)
                 break
             if not taken and (found is None or self.existing != "spare"):
@@ -403,7 +403,7 @@ class _Names:
         return f"{self._folder(folder)[0]}/{name}"
 
     def _folder(self, folder: str) -> tuple[str, int]:
-        """Return a folder's real path, and how many bytes a name in it may have."""
+        """Return a folder's real path, and the maximum length of a name in it in bytes."""
         if folder not in self.folders:
             real = os.path.realpath(folder)
             self.folders[folder] = real, _name_limit(real)
@@ -411,7 +411,7 @@ class _Names:
 
 
 def is_done(path: Path | None) -> bool:
-    """Return True if a whole result is there; an empty file is a name that was reserved for one.
+    """Return True if a complete result exists; an empty file is a name that was reserved for one.
 
     Example:
         >>> is_done(Path("no such result.png"))
@@ -429,22 +429,22 @@ def _is_whole(path: str, found: os.stat_result | None) -> bool:
 
 
 def _name_limit(folder: str) -> int:
-    """Return the bytes that a name may have in a folder, which need not be there yet."""
+    """Return the maximum length of a name in a folder in bytes; it need not exist yet."""
     there = folder
     while True:
         try:
             return min(MAX_BYTES, os.pathconf(there, "PC_NAME_MAX"))
         except FileNotFoundError:
             there = os.path.dirname(there)  # noqa: PTH120
-        except (AttributeError, OSError, ValueError):  # no such question on this system
+        except (AttributeError, OSError, ValueError):  # not supported by this system
             return MAX_BYTES
 
 
 def _sub_folders(inputs: Sequence[Input], parts: Sequence[tuple[str, str]]) -> list[str]:
     """Return the sub-folder for the result of each photograph.
 
-    It is the photograph's, relative to the folder that was named. Photographs of one name from
-    several folders keep their path below the folder that all these have in common.
+    It is the photograph's, relative to the named folder. Photographs of one name from several
+    folders keep their path below the common folder.
     """
     alike: dict[tuple[str, ...], set[str]] = {}
     for (path, below), part in zip(inputs, parts, strict=True):

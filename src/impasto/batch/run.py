@@ -1,7 +1,7 @@
 """The loop over many pictures: read, paint and write one after the other; outcomes are values.
 
-A photograph is opened and encoded once for all its pictures, and released after them. A failure of
-one picture is an outcome like any other, and the loop goes on.
+A photograph is opened and encoded once for all its pictures, and then released. A failure of one
+picture is an outcome like any other, and the loop continues.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ FATAL = (BrokenPipeError, OptionError)
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A style that is ready to use, or the error of preparing it.
+    """A style that is ready to use, or the error from preparing it.
 
     Attributes:
-        name: as a user gives it.
+        name: as given by a user.
         value: the style, or its picture where a color method or the model needs that; or the error,
-            its reason in one line.
-        remark: which of several pictures in its file was taken, "" for a file of one.
+            with its reason in one line.
+        remark: which of several pictures in its file was read, "" for a file of one.
     """
 
     name: str
@@ -53,13 +53,13 @@ class Outcome:
 
     Attributes:
         jobs: one, or several that failed or were skipped for one reason.
-        seconds: times of encoding, alignment and decoding. The time that is spent once for all
-            pictures of a photograph is added to the first of them.
+        seconds: times of encoding, alignment and decoding. Time that is spent once for all pictures
+            of a photograph is added to the first of them.
         remark: information that was lost in reading the photograph, and about the result's name;
             "" for none.
-        problem: the reason for a failure, in one line that begins with the file that failed. If
-            there are neither seconds nor a problem, the pictures existed before.
-        elsewhere: whether they did not, but another running call paints them.
+        problem: the reason for a failure, in one line that begins with the failed file. If there
+            are neither seconds nor a problem, the pictures existed before.
+        elsewhere: True if they did not exist, but another running call paints them.
     """
 
     jobs: tuple[Job, ...]
@@ -135,8 +135,8 @@ def prepare_styles(
     Args:
         model: the loaded model.
         names: of styles, of files, or ``-``.
-        controls: that they will be used with.
-        read: options of reading.
+        controls: to use them with.
+        read: options for reading.
 
     Raises:
         OptionError: if an option is out of range, which is the same for every style.
@@ -172,7 +172,7 @@ def run(
     budget: Budget = Budget(),
     watch: Watch | None = None,
 ) -> Iterator[Job | Outcome]:
-    """Paint the jobs that are not done, and write every picture before the next is begun.
+    """Paint the jobs that are not done, and write every picture before the next is started.
 
     Args:
         model: the loaded model.
@@ -185,8 +185,8 @@ def run(
         watch: called after every step.
 
     Returns:
-        Events in their order: every job before it is begun, and outcomes, which together cover
-        every job once.
+        Events in order: every job before it is started, and outcomes, which together cover every
+        job once.
 
     Raises:
         OptionError: if an option is out of range, which is the same for every picture.
@@ -284,7 +284,7 @@ def _paint(
 ) -> Outcome:
     remarks = [job.remark]
     if job.target is not None and os.path.lexists(job.target):
-        if job.existing == "skip":  # an empty file that a killed call left, or a link to nothing
+        if job.existing == "skip":  # an empty file left by a killed call, or a dangling link
             save = replace(save, overwrite=True)
         elif job.existing == "replace" and job.target.is_file() and job.target.stat().st_nlink > 1:
             remarks.append("the old file stays under its other names (hard links)")

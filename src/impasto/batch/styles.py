@@ -1,4 +1,4 @@
-"""Styles that a user names -> styles that are kept, pictures to read, and styles of the model."""
+"""Resolution of names to saved styles, pictures to read, and styles of the model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from impasto.styles.library import WHOLE_GALLERY, find_style, list_styles
 from impasto.styles.style import Style
 
 Found: TypeAlias = Style | Path | str
-"""A style that is kept, the picture of one, or the name of one that is built into the model."""
+"""A saved style, the picture of one, or the name of one that is built into the model."""
 
 
 def named_styles(
@@ -25,22 +25,22 @@ def named_styles(
     shipped: Sequence[str] = (),
     tell: Callable[[str], None] | None = None,
 ) -> Iterator[tuple[str, Found]]:
-    """Find all styles that names mean, of which pictures are not read.
+    """Find all styles that names refer to, without reading pictures.
 
     Args:
         names: ``gallery``, names of styles, patterns of them, files and folders.
         model: the identity of the model that they are for.
         model_name: its name, for messages.
-        built_in: the names of its built-in styles, if it has such.
-        shipped: those of them that ship with it, and so are its gallery.
-        tell: called with a line on what is passed over.
+        built_in: the names of its built-in styles, if any.
+        shipped: those of them that ship with it, and so form its gallery.
+        tell: called with a line on what is skipped.
 
     Returns:
-        Each style with a name that no other one of the call has but for those of the gallery, which
+        Each style with a name that is unique in the call except for those of the gallery, which
         come last.
 
     Raises:
-        StyleError: if one is not there, does not fit the model, or is damaged.
+        StyleError: if one is missing, does not fit the model, or is damaged.
 
     Example:
         >>> [name for name, _ in named_styles(["monet-*"], model=identity, model_name="fast")][:1]

@@ -1,4 +1,4 @@
-"""Controls: everything that a user can turn on how a picture is painted, one file each.
+"""Controls: all settings of how a picture is painted, one file each.
 
 ==============  ===============================================================
 Nothing heavy is imported here: the command line builds its options from the fields.
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
 __all__ = ["STATISTICS", "Controls"]
 
 STATISTICS = ("region", "image")
-"""The parts of a photograph that a style can be fitted to: its mask's, or all of it."""
+"""The parts of a photograph that a style can be fitted to: that of its mask, or all of it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Controls:
-    """Everything a user can turn on a painting, checked once, on construction.
+    """All settings of a painting, checked on construction.
 
-    What depends on the number of styles is checked by :meth:`check_count`. Pictures of masks and
-    maps may be given as files, which :meth:`opened` reads.
+    :meth:`check_count` checks what depends on the number of styles. Pictures of masks and maps may
+    be given as files, which :meth:`opened` reads.
 
     Attributes:
-        alpha: strength in [0, 2], a number or a map of it: 0 is the photograph, 1 the full style,
-            more exaggerates it.
-        weights: one for each style, 0 or more; only their ratios count. None: all the same.
-        masks: one for each style, which says where it goes; what no mask covers stays the
-            photograph. Empty: every style goes everywhere.
-        statistics: "region" gives each style the statistics that the photograph has within its
-            mask, as the paper's code does; "image" gives all of them those of the whole.
+        alpha: strength in [0, 2], a number or a map: 0 is the photograph, 1 the full style, higher
+            values exaggerate it.
+        weights: one for each style, 0 or more; only their ratios count. None: all equal.
+        masks: one for each style, which selects its region; what no mask covers stays the
+            photograph. Empty: every style is applied everywhere.
+        statistics: "region" aligns each style with the photograph's statistics within its mask, as
+            the paper's code does; "image" aligns all of them with those of the whole.
         color: a name in ``impasto.controls.color.METHODS``, or None.
-        transform: a name in ``impasto.controls.transforms.TRANSFORMS``: the statistics that are
-            aligned. "adain" is the paper's.
-        coarse: from 1 to 4, how many times as large strokes become.
-        behavior: "impasto", or "authors" or "port" to do what the paper leaves open as their code
-            does (:data:`impasto.controls.behavior.BEHAVIORS`).
+        transform: a name in ``impasto.controls.transforms.TRANSFORMS``: the statistics to align.
+            "adain" is the paper's.
+        coarse: from 1 to 4, the factor by which strokes become larger.
+        behavior: "impasto", or "authors" or "port" to follow their code where the paper leaves room
+            (:data:`impasto.controls.behavior.BEHAVIORS`).
 
     Raises:
         OptionError: if a value is out of its range, or a mask is 0 everywhere.
@@ -153,7 +153,7 @@ class Controls:
             object.__setattr__(self, name, value)
 
     def check_count(self, styles: int) -> None:
-        """Refuse weights or masks that are not one for each style.
+        """Refuse weights or masks unless there is one for each style.
 
         Raises:
             OptionError: with both numbers.
@@ -175,7 +175,7 @@ class Controls:
         """Return the same controls with all pictures of masks and maps read.
 
         Args:
-            files: closes what stays open, since large pictures are read part by part.
+            files: closes the files that stay open, since large pictures are read in parts.
             max_pixels: larger pictures are refused.
 
         Raises:

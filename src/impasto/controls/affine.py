@@ -1,13 +1,13 @@
-"""Alignment of statistics: the heart of style transfer, as pure functions on arrays.
+"""Alignment of statistics, the core of style transfer, as pure functions on arrays.
 
 Adaptive instance normalization (Huang & Belongie, ICCV 2017, eq. 8) gives the features ``x`` of a
 photograph the mean and standard deviation, channel by channel, of the features ``y`` of a style::
 
     AdaIN(x, y) = sigma(y) * (x - mu(x)) / sigma(x) + mu(y)
 
-which is one multiplication and one addition per channel, ``x * scale + shift``. Everything a user
-can control is a choice of scale and shift, so it is computed here, between the two heavy graphs.
-Sums run in float64; only the result is rounded to the float32 that inference engines take.
+which is one multiplication and one addition per channel, ``x * scale + shift``. Every control is a
+choice of scale and shift, so they are computed here, between the two heavy graphs. Sums run in
+float64; only the result is rounded to the float32 that inference engines take.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Affine:
     """The map ``features * scale + shift`` of one level.
 
     Attributes:
-        scale: (C, 1, 1) float32, or (C, h, w) where it differs from place to place.
+        scale: (C, 1, 1) float32, or (C, h, w) where it varies by position.
         shift: as ``scale``.
     """
 
@@ -41,7 +41,7 @@ class Affine:
 
 
 def blend(styles: Sequence[Moments], weights: Sequence[float]) -> Moments:
-    """One set of moments between several: the weighted mean of their means and of their deviations.
+    """Blend moments: the weighted mean of the styles' means and of their deviations.
 
     ``mu = sum_k w_k mu_k`` and ``sigma = sum_k w_k sigma_k`` with the weights divided by their sum.
     This is eq. 15 of the paper: AdaIN is linear in (mu, sigma) of the style, so mixing the moments
@@ -77,11 +77,11 @@ def blend(styles: Sequence[Moments], weights: Sequence[float]) -> Moments:
 
 
 def check_weights(weights: Sequence[float] | None, count: int) -> NDArray[np.float64]:
-    """The weights of styles, divided by their sum.
+    """Return the weights of styles, divided by their sum.
 
     Args:
-        weights: one number for each style, 0 or more, not all 0; None: all the same.
-        count: how many styles there are.
+        weights: one number for each style, 0 or more, not all 0; None: all equal.
+        count: number of styles.
 
     Returns:
         (count,) numbers that sum to 1.
@@ -110,14 +110,14 @@ def check_weights(weights: Sequence[float] | None, count: int) -> NDArray[np.flo
         raise OptionError(
             f"the weights of styles must be numbers of 0 or more, not all 0, not {given}"
         )
-    # By the largest first: the sum of the largest and of the smallest numbers there are is finite.
+    # Divided by the largest first, so that sums of the largest and smallest floats stay finite.
     scaled: NDArray[np.float64] = shares / shares.max()
     scaled /= scaled.sum()
     return scaled
 
 
 def check_alpha(alpha: float) -> float:
-    """The strength as a float, if it is one.
+    """Return the strength as a float, if it is valid.
 
     Args:
         alpha: a finite number in [0, 2].
@@ -139,11 +139,11 @@ def check_alpha(alpha: float) -> float:
 
 
 def adain(content: Moments, style: Moments, *, alpha: float = 1.0) -> Affine:
-    """Scale and shift that give a content's features the moments of a style.
+    """Return scale and shift that give a content's features the moments of a style.
 
     With ``s = sigma(y) / sigma(x)``, eq. 8 of the paper is ``x * s + (mu(y) - mu(x) * s)``. The
     strength of eq. 14, ``(1 - alpha) x + alpha AdaIN(x, y)``, interpolates scale and shift between
-    (1, 0), which leaves the features alone, and that pair::
+    (1, 0), which leaves the features unchanged, and that pair::
 
         scale = 1 + alpha * (s - 1)        shift = alpha * (mu(y) - mu(x) * s)
 
@@ -179,9 +179,9 @@ def adain(content: Moments, style: Moments, *, alpha: float = 1.0) -> Affine:
 def gain_and_shift(
     content: Moments, style: Moments
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Difference of AdaIN from the identity, in float64: ``s - 1`` and ``mu(y) - mu(x) * s``.
+    """Return AdaIN's difference from the identity, in float64: ``s - 1``, ``mu(y) - mu(x) * s``.
 
-    Every control is a sum of such pairs, each times a strength that may differ from place to place.
+    Every control is a sum of such pairs, each times a strength that may vary by position.
 
     Args:
         content: moments of the features ``x``.
@@ -209,17 +209,17 @@ def gain_and_shift(
 
 
 def column(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """(C,) as the (C, 1, 1) float32 that broadcasts against features."""
+    """Reshape (C,) to the (C, 1, 1) float32 that broadcasts against features."""
     return values.astype(np.float32).reshape(-1, 1, 1)
 
 
 def align(
     contents: Sequence[Moments], styles: Sequence[Moments], amounts: NDArray[np.floating[Any]]
 ) -> Affine:
-    """Scale and shift of one level for K styles, each with its strength at every place.
+    """Return scale and shift of one level for K styles, each with its strength at every position.
 
     Args:
-        contents: for each style, the moments that the content has where it goes.
+        contents: for each style, the moments of the content in its region.
         styles: the moments of each style at this level.
         amounts: the strength of each style, (K,) or (K, h, w).
 
@@ -228,7 +228,7 @@ def align(
         strengths are 0.
 
     Raises:
-        StyleError: if a style has another number of channels.
+        StyleError: if a style has a different number of channels.
 
     Example:
         >>> x, y = (Moments(np.array([m]), np.array([1.0])) for m in (1.0, 5.0))
@@ -242,14 +242,14 @@ def combine(
     pairs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
     amounts: NDArray[np.floating[Any]],
 ) -> Affine:
-    """Add up differences from the identity, each times its strength at every place.
+    """Add up differences from the identity, each times its strength at every position.
 
     Args:
-        pairs: of K styles, as :func:`gain_and_shift` gives them, each (C,).
+        pairs: of K styles, as returned by :func:`gain_and_shift`, each (C,).
         amounts: the strength of each style, (K,) or (K, h, w).
 
     Returns:
-        scale and shift as :func:`align` gives them.
+        scale and shift as returned by :func:`align`.
 
     Example:
         >>> import numpy as np

@@ -1,8 +1,8 @@
 """Behavior where the paper leaves room: this project's, or that of published code.
 
 Masks on the grid of features, strengths near 0, small regions and the estimate of a variance are
-handled here as pictures ask for it. To repeat published results to the digit, the same can be done
-as the authors' code (``test.lua``) or its PyTorch port (naoto0804/pytorch-AdaIN) does it.
+handled here for the best pictures. To reproduce published results exactly, they can also be handled
+as in the authors' code (``test.lua``) or its PyTorch port (naoto0804/pytorch-AdaIN).
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ class Behavior:
     Attributes:
         name: as on the command line.
         summary: a line for people.
-        fade: whether the photograph itself is mixed in at strengths below
-            ``painting.tiles.FADE``, and is all there is at 0 and outside masks; without it the
-            decoder's reconstruction stands there.
-        hard: whether a position of the features lies within a mask or outside, as the mask's pixel
-            at its corner says, instead of in part.
+        fade: True to mix in the photograph itself at strengths below ``painting.tiles.FADE``, and
+            to keep it unchanged at 0 and outside masks; else the decoder's reconstruction stands
+            there.
+        hard: True if a position of the features lies fully within or outside a mask, by the mask's
+            pixel at its corner, instead of in part.
         fewest: effective positions that a region needs for moments of its own.
-        plain: whether a photograph without contrast is given none of the style's.
-        unbiased: whether variances are divided by the number of positions less 1.
-        style_eps: whether ``EPS`` is added to a style's variance too, or to the photograph's only.
+        plain: True if a photograph without contrast is given none of the style's.
+        unbiased: True if variances are divided by the number of positions minus 1.
+        style_eps: True if ``EPS`` is added to a style's variance too, not only to the photograph's.
     """
 
     name: str
@@ -43,14 +43,14 @@ class Behavior:
     style_eps: bool = True
 
     def of_content(self, found: Moments) -> Moments:
-        """Return the moments of a photograph, or of a region, as this code would take them."""
+        """Return the moments of a photograph, or of a region, as this code computes them."""
         return _unbiased(found) if self.unbiased else found
 
     def of_style(self, found: Moments) -> Moments:
-        """Return the moments of a style as this code would take them.
+        """Return the moments of a style as this code computes them.
 
         Raises:
-            StyleError: if the style has not kept the number of its positions, which this needs.
+            StyleError: if the style does not record the number of its positions, which this needs.
         """
         if self.unbiased:
             return _unbiased(found)

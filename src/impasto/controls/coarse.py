@@ -1,14 +1,14 @@
-"""Larger strokes: a picture is painted small, enlarged, and painted again at its full size.
+"""Larger strokes: a picture is painted small, enlarged, and painted again at full size.
 
-A model paints strokes of one size in pixels, so those of a picture that is painted at 1/K of its
-size are K times as large once it is enlarged. Enlarging blurs edges; a share of the photograph's
-own fine detail, what it has more than its reduced and enlarged version, is given back before the
-second painting, which makes the surface crisp again::
+A model paints strokes of a fixed size in pixels, so those of a picture that is painted at 1/K of
+its size are K times as large after enlarging. Enlarging blurs edges; a share of the photograph's
+fine detail, its difference from its reduced and enlarged version, is restored before the second
+painting, which makes the surface crisp again::
 
     x_K = E(paint(R(x))) + DETAIL * (x - E(R(x)))        result = paint(x_K)
 
 with R for reducing to 1/K and E for enlarging. Gatys et al. (CVPR 2017, section 6) paint coarse
-strokes with two sizes in the same way, by optimization.
+strokes by optimization at two sizes in the same way.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from impasto.controls.regions import StyleMap
 
 MAX_COARSE = 4.0
-"""The largest factor: beyond it little of the photograph is left to be recognized."""
+"""The largest factor: beyond it the photograph is hardly recognizable."""
 
 DETAIL = 0.7
-"""Share of the photograph's fine detail that is given back (docs/controls.md has the numbers)."""
+"""Share of the photograph's fine detail that is restored (docs/controls.md has the numbers)."""
 
 
 def check_coarse(coarse: float) -> float:
-    """Return the factor of the strokes' size as a float, if it is one.
+    """Return the factor of the stroke size as a float, if it is valid.
 
     Raises:
-        OptionError: if it is no number from 1 to 4.
+        OptionError: if it is not a number from 1 to 4.
 
     Example:
         >>> check_coarse(2)
@@ -53,7 +53,7 @@ def check_coarse(coarse: float) -> float:
 
 
 def small_size(height: int, width: int, coarse: float) -> tuple[int, int]:
-    """Height and width at which a picture is painted first.
+    """Return height and width of the first, small painting.
 
     Example:
         >>> small_size(300, 200, 2)
@@ -65,13 +65,13 @@ def small_size(height: int, width: int, coarse: float) -> tuple[int, int]:
 
 @dataclass(frozen=True, eq=False)
 class CoarseSource:
-    """A photograph with its strokes laid in, to be painted at full size; a ``Source``.
+    """A photograph with the coarse strokes added, to be painted at full size; a ``Source``.
 
     Attributes:
         photograph: the photograph.
         reduced: the photograph at the size of ``painted``.
-        painted: what was painted of that.
-        amounts: the strength of each style at every place; where it is 0, the photograph stays.
+        painted: the painting of ``reduced``.
+        amounts: the strength of each style at every position; where it is 0, the photograph stays.
     """
 
     photograph: Source
@@ -106,7 +106,7 @@ class CoarseSource:
 
     @property
     def depth(self) -> int:
-        """Bits a channel that a file of the result deserves."""
+        """Bits per channel to write a file of the result with."""
         return self.photograph.depth
 
     def window(self, rows: slice, columns: slice) -> Window:
@@ -117,5 +117,5 @@ class CoarseSource:
         blurred, _ = ScaledSource(self.reduced, *size, None).window(rows, columns)
         coarse = np.clip(strokes + np.float32(DETAIL) * (image - blurred), 0, 1)
         share = np.minimum(self.amounts.window(rows, columns).sum(axis=0), 1).astype(np.float32)
-        # Written so that a share of 0 or 1 gives exactly the one or the other.
+        # Written so that a share of 0 or 1 gives exactly one or the other.
         return coarse * share[..., None] + image * (1 - share[..., None]), alpha

@@ -18,12 +18,12 @@ from impasto.images.resizing import MAX_PIXELS, Plane, Stretch, resize_plane, st
 from impasto.images.sources import open_picture
 from impasto.images.windows import Source
 
-# Rows that are looked at at a time.
+# Rows read at a time.
 _ROWS = 256
-# Masks of fewer pixels are kept as numbers, which need not be decoded again.
+# Masks of fewer pixels are kept as numbers, to avoid decoding them again.
 _SMALL = 16_000_000
-# What JPEG makes of gray: its three channels need not stay equal to the last bit. Half a level more
-# than 4, since these are differences of rounded numbers.
+# JPEG does not keep the three channels of gray exactly equal. Half a level more than 4, since these
+# are differences of rounded numbers.
 _GREY_SPREAD = 4.5 / 255
 
 
@@ -31,22 +31,22 @@ class PictureMask:
     """A mask that is a picture, read window by window.
 
     If the picture has an alpha channel that is not opaque everywhere, that is the mask, so a
-    cut-out will do whatever its colors are. Otherwise its gray values are: white is all, black is
-    nothing, and what is between is a soft border.
+    cut-out works regardless of its colors. Otherwise its gray values are the mask: white is all,
+    black is nothing, and values between form a soft border.
 
     Args:
-        source: the picture; looked at once here, and read again by :meth:`window`. One that reads
-            a file serves one thread at a time.
+        source: the picture; read once here, and again by :meth:`window`. One that reads a file
+            serves one thread at a time.
 
     Attributes:
         shape: height and width in pixels.
         low: the smallest of its values.
-        high: the largest of them.
+        high: the largest of its values.
         held: bytes that it keeps in memory.
         row_bytes: bytes that it keeps for every row of a window.
 
     Raises:
-        ImageError: if it is a picture in color without transparency.
+        ImageError: if it is in color without transparency.
 
     Example:
         >>> from impasto.images.arrays import Photo
@@ -77,12 +77,12 @@ class PictureMask:
             )
 
     def window(self, rows: slice, columns: slice) -> NDArray[np.float32]:
-        """(h, w), a part of it from pixel to pixel; fastest row by row from the top."""
+        """Return a part, (h, w), from pixel to pixel; fastest row by row from the top."""
         image, alpha = self._source.window(rows, columns)
         return alpha if self._cut_out and alpha is not None else _gray(image)
 
     def whole(self) -> NDArray[np.float32]:
-        """(H, W), all of it."""
+        """Return the whole mask, (H, W)."""
         found = np.empty(self.shape, np.float32)
         for top in range(0, len(found), _ROWS):
             rows = slice(top, min(top + _ROWS, len(found)))
@@ -91,11 +91,11 @@ class PictureMask:
 
 
 Mask: TypeAlias = NDArray[np.float32] | PictureMask
-"""A mask or a map of strength: an array of numbers, or a picture read by its parts."""
+"""A mask or a map of strength: an array of numbers, or a picture read in parts."""
 
 
 def read_mask(source: Picture, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.float32]:
-    """A mask from a picture of it, as :class:`PictureMask` understands it.
+    """Read a mask from a picture, as :class:`PictureMask` interprets it.
 
     Args:
         source: a file, Pillow image or array, as for :func:`impasto.images.photo.read_photo`, or an
@@ -106,7 +106,7 @@ def read_mask(source: Picture, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.fl
         (H, W) float32 in [0, 1], of the picture's own size.
 
     Raises:
-        ImageError: if the picture cannot be read, or is one in color without transparency.
+        ImageError: if the picture cannot be read, or is in color without transparency.
 
     Example:
         >>> read_mask(np.array([[0, 51, 255]], np.uint8))
@@ -137,18 +137,18 @@ def as_list(masks: Any) -> list[Any]:
 
 
 def prepare_mask(mask: Any, what: str) -> Any:
-    """Check a mask as far as that goes without opening a file.
+    """Check a mask as far as possible without opening a file.
 
     Args:
         mask: a picture of any kind, or an (H, W) array of floats in [0, 1] or of bool.
-        what: what to call it in a message.
+        what: its name in messages.
 
     Returns:
-        (H, W) float32; a file or a stream as it is, for :func:`open_mask`.
+        (H, W) float32; a file or a stream unchanged, for :func:`open_mask`.
 
     Raises:
         OptionError: if an array is no such array, or 0 everywhere.
-        ImageError: if a picture is one in color without transparency.
+        ImageError: if a picture is in color without transparency.
 
     Example:
         >>> prepare_mask(np.array([[False, True]]), "the mask")
@@ -166,18 +166,18 @@ def prepare_mask(mask: Any, what: str) -> Any:
 
 
 def prepare_alpha(alpha: Any) -> Any:
-    """Check a strength as far as that goes without opening a file.
+    """Check a strength as far as possible without opening a file.
 
     Args:
         alpha: a number in [0, 2]; an (H, W) array of floats in [0, 2]; or a picture of any kind,
             white for 1.
 
     Returns:
-        A float, or (H, W) float32; a file or a stream as it is, for :func:`open_mask`.
+        A float, or (H, W) float32; a file or a stream unchanged, for :func:`open_mask`.
 
     Raises:
         OptionError: if a number is outside [0, 2] or not finite, or a text names no file.
-        ImageError: if a picture is one in color without transparency.
+        ImageError: if a picture is in color without transparency.
 
     Example:
         >>> prepare_alpha(1)
@@ -185,7 +185,7 @@ def prepare_alpha(alpha: Any) -> Any:
     """
     if alpha is None or isinstance(alpha, Real | float):
         number: Any = alpha
-        return check_alpha(number)  # refuses what is no number
+        return check_alpha(number)  # refuses anything but a number
     if isinstance(alpha, str) and not os.path.lexists(alpha):
         raise OptionError(
             f"alpha must be a number from 0 to {MAX_ALPHA:g}, or a gray picture: "
@@ -212,11 +212,11 @@ def is_file(source: Any) -> bool:
 
 
 def open_mask(source: Any, files: ExitStack, *, max_pixels: int) -> Any:
-    """Read a mask or a map of strength; all but files are returned as they are.
+    """Read a mask or a map of strength; anything but a file is returned unchanged.
 
     Args:
-        source: what :func:`prepare_mask` or :func:`prepare_alpha` gave.
-        files: keeps large files open, which are read by their parts again and again.
+        source: returned by :func:`prepare_mask` or :func:`prepare_alpha`.
+        files: keeps large files open, which are read in parts repeatedly.
         max_pixels: a larger picture is refused.
 
     Raises:
@@ -236,11 +236,11 @@ def open_mask(source: Any, files: ExitStack, *, max_pixels: int) -> Any:
 
 
 def check_plane(values: NDArray[Any], what: str, *, high: float = 1.0) -> NDArray[np.float32]:
-    """One number for each place, if it is that.
+    """Return one number per position, if the values are valid.
 
     Args:
         values: an (H, W) array of floats in [0, high], or of bool; rounding errors are clipped.
-        what: what to call it in a message.
+        what: its name in messages.
         high: the largest value allowed.
 
     Raises:
@@ -266,14 +266,14 @@ def check_plane(values: NDArray[Any], what: str, *, high: float = 1.0) -> NDArra
 
 
 def bytes_held(mask: Mask) -> tuple[int, int]:
-    """Bytes that a mask keeps in memory as a whole, and for every row of its own in a window."""
+    """Return the bytes that a mask keeps in memory, in total and per row of its own in a window."""
     if isinstance(mask, PictureMask):
         return mask.held, mask.row_bytes
     return mask.nbytes, 0
 
 
 def fit(plane: Mask, height: int, width: int) -> NDArray[np.float32]:
-    """A mask or a map stretched to a picture's size.
+    """Stretch a mask or a map to a picture's size.
 
     Args:
         plane: (H, W) in [0, 2], or a picture.
@@ -282,7 +282,7 @@ def fit(plane: Mask, height: int, width: int) -> NDArray[np.float32]:
 
     Returns:
         (height, width) float32 between the smallest and the largest value of ``plane``, which is
-        returned itself if it has the size.
+        returned unchanged if it has the size.
 
     Example:
         >>> fit(np.full((4, 4), 1.5, np.float32), 1, 2)
@@ -295,19 +295,19 @@ def fit(plane: Mask, height: int, width: int) -> NDArray[np.float32]:
     low, high = float(plane.min()), float(plane.max())
     if low == high:
         return np.full((height, width), low, np.float32)
-    # Scaling knows [0, 1] only, and overshoots at edges as far as it may: to these limits here.
+    # Scaling clips the overshoot at edges to [0, 1], so the plane is mapped to that range.
     scaled = resize_plane((plane - np.float32(low)) / np.float32(high - low), height, width)
     return without_rounding(scaled) * np.float32(high - low) + np.float32(low)
 
 
-# A hard mask begins here.
+# Threshold of a hard mask.
 _HALF = 0.5
-# Less of a mask than this is rounding.
+# Mask values below this are rounding.
 _NOTHING = 1e-6
 
 
 class PlaneSource(Protocol):
-    """A mask or a map by its parts."""
+    """A mask or a map that is read in parts."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -321,16 +321,16 @@ class PlaneSource(Protocol):
 
     @property
     def high(self) -> float:
-        """The largest of them."""
+        """The largest of its values."""
         ...
 
     def window(self, rows: slice, columns: slice) -> Plane:
-        """A part of it, from pixel to pixel."""
+        """Return a part, from pixel to pixel."""
         ...
 
 
 class ArrayPlane:
-    """A mask or a map that is an array.
+    """A mask or a map in an array.
 
     Example:
         >>> ArrayPlane(np.eye(2, dtype=np.float32)).high
@@ -373,11 +373,11 @@ class PlaneWindows:
 
     @property
     def level(self) -> float | None:
-        """The one value of a mask that is the same everywhere; else None."""
+        """The value of a constant mask; else None."""
         return self._plane.low if self._plane.low == self._plane.high else None
 
     def window(self, rows: slice, columns: slice) -> Plane:
-        """(h, w), a part of it from pixel to pixel of the picture."""
+        """Return a part, (h, w), from pixel to pixel of the picture."""
         plane = self._plane
         if self.level is not None:
             size = (rows.stop - rows.start, columns.stop - columns.start)
@@ -395,8 +395,8 @@ class PlaneWindows:
 class HardWindows(PlaneWindows):
     """A mask scaled to the nearest pixel, 1 where it is half or more and else 0.
 
-    As the authors' code scales masks to its features (``image.scale`` of Torch, ``simple``), but
-    for values between 0 and 1, of which it makes neither region.
+    As the authors' code scales masks to its features (``image.scale`` of Torch, ``simple``), except
+    for values between 0 and 1, which it assigns to neither region.
 
     Args: those of :class:`PlaneWindows`.
 
@@ -427,9 +427,9 @@ class HardWindows(PlaneWindows):
 
 
 def without_rounding(scaled: Plane) -> Plane:
-    """A plane after scaling within [0, 1], and 0 where nothing but rounding is left.
+    """Clip a plane to [0, 1] after scaling, and set values that are only rounding to 0.
 
-    Where styles of weight 0 cover a place, any mask above 0 takes all of it: the last digit of a
+    Where styles of weight 0 cover a position, any mask above 0 takes all of it: the last digit of a
     sum that is 0 in theory must not decide that.
 
     Example:

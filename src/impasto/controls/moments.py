@@ -1,8 +1,8 @@
-"""Moments of features: mean and deviation per channel, weighted, of a region, merged from pieces.
+"""Moments of features: mean and deviation per channel, weighted, of a region, merged from parts.
 
 The moments of a picture that is encoded in tiles are gathered tile by tile: count, mean and sum of
-squared deviations of two pieces give those of both (Chan, Golub & LeVeque 1979), in float64, so the
-result does not depend on where the picture was cut.
+squared deviations of two parts give those of both (Chan, Golub & LeVeque 1979), in float64, so the
+result does not depend on how the picture was cut.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ MIN_CELLS = 16
 """Effective number of a level's positions below which a region has no moments of its own."""
 
 Cells: TypeAlias = Callable[[NDArray[np.floating[Any]], int], NDArray[np.float64]]
-"""Reduces masks and maps at pixels to the positions of a level, by its stride."""
+"""Reduces masks and maps of pixels to the positions of a level, by its stride."""
 
-# Numbers in float64 at a time: what is added and squared stays in cache.
+# Numbers per block in float64: sums and squares stay in cache.
 _PIECE = 1 << 17
 _BLOCK = 4096
 
@@ -37,7 +37,7 @@ class Moments:
     Attributes:
         mean: (C,) float64.
         std: (C,) float64, ``sqrt(biased variance + EPS)``, hence never below ``sqrt(EPS)``.
-        count: number of positions, or the sum of their weights; None where it is not known.
+        count: number of positions, or the sum of their weights; None if unknown.
     """
 
     mean: NDArray[np.float64]
@@ -48,14 +48,14 @@ class Moments:
 def moments(
     features: NDArray[np.floating[Any]], *, weights: NDArray[np.floating[Any]] | None = None
 ) -> Moments:
-    """Mean and standard deviation over the pixels of each channel.
+    """Compute mean and standard deviation over the pixels of each channel.
 
     The variance is the biased one and has ``EPS`` added, ``sigma(x)^2 = mean((x - mu(x))^2) + EPS``
     (eqs. 5 and 6 of the paper), where the mean is a weighted one if there are weights.
 
     Args:
         features: (C, h, w), any floating type, at least one pixel.
-        weights: (h, w), how much each pixel counts: 0 or more, not all 0. None: all the same.
+        weights: (h, w), the weight of each pixel: 0 or more, not all 0. None: all equal.
 
     Returns:
         The moments, computed in float64.
@@ -81,16 +81,16 @@ def moments(
         return replace(found, count=float(weights.sum(dtype=np.float64)))
     mean = flat.mean(axis=1, dtype=np.float64)
     variance = np.empty_like(mean)
-    # A channel at a time: all of them in float64 would double the memory of a large picture.
+    # One channel at a time: all of them in float64 would double the memory of a large picture.
     for channel, values in enumerate(flat):
         centered = values.astype(np.float64) - mean[channel]
-        # Not BLAS: its threads wait for each other longer than this takes.
+        # Not BLAS: its threads synchronize longer than this takes.
         variance[channel] = np.einsum("i,i", centered, centered) / centered.size
     return Moments(mean=mean, std=np.sqrt(variance + EPS), count=flat.shape[1])
 
 
 class Gathered:
-    """Moments of a level's features, of as many pieces as have been added so far.
+    """Moments of a level's features, accumulated from parts.
 
     Args:
         channels: C of the level.
@@ -113,11 +113,11 @@ class Gathered:
     def add(
         self, features: NDArray[np.float32], counts: NDArray[np.floating[Any]] | None = None
     ) -> None:
-        """Take in a piece.
+        """Add a part.
 
         Args:
             features: (C, h, w), positions that were not added before.
-            counts: (h, w), how much each position counts, 0 or more; None: all the same.
+            counts: (h, w), the weight of each position, 0 or more; None: all equal.
         """
         channels, height, width = features.shape
         rows = max(1, _PIECE // max(1, channels * width))
@@ -135,20 +135,20 @@ class Gathered:
 
     @property
     def moments(self) -> Moments:
-        """Mean and deviation of all that was added; something must have been."""
+        """Mean and deviation of all that was added, which must not be empty."""
         std = np.sqrt(self._m2 / self._count + EPS)
         return Moments(mean=self._mean.copy(), std=std, count=self._count)
 
     def moments_or(self, whole: Moments, *, fewest: float = MIN_CELLS) -> Moments:
-        """The moments, or ``whole`` if these positions are fewer than ``fewest``.
+        """Return the moments, or ``whole`` if these positions are fewer than ``fewest``.
 
-        The same choice as :func:`impasto.controls.moments.region_moments`, made when all is
-        gathered.
+        The same choice as in :func:`impasto.controls.moments.region_moments`, made when all parts
+        are gathered.
         """
         return self.moments if enough(self.effective, fewest=fewest) else whole
 
     def _merge(self, block: NDArray[np.float64], weights: NDArray[np.float64] | None) -> None:
-        # einsum, not BLAS: for so little at a time its threads cost more than they bring.
+        # einsum, not BLAS: for such small products its threads cost more than they gain.
         if weights is None:
             count = squares = float(block.shape[1])
             mean = np.einsum("cp->c", block) / count
@@ -167,7 +167,7 @@ class Gathered:
 
 
 def gathered(features: NDArray[np.float32]) -> Moments:
-    """Moments of a level that is there as a whole, summed in float64 as those of its tiles are.
+    """Compute the moments of a complete level, summed in float64 as those of its tiles are.
 
     Example:
         >>> gathered(np.array([[[1.0, 3.0]]], np.float32)).mean
@@ -181,19 +181,19 @@ def gathered(features: NDArray[np.float32]) -> Moments:
 def region_moments(
     features: NDArray[np.float32], counts: NDArray[np.floating[Any]], *, whole: Moments
 ) -> Moments:
-    """Moments of a region of a level, or those of the whole picture if it is too small.
+    """Compute the moments of a region of a level, or return ``whole`` if it is too small.
 
-    AdaIN per region as the authors' code does it (test.lua, ``-mask``), with soft borders. Of less
-    than ``MIN_CELLS`` positions a deviation says little, and of one it is 0: the style's contrast
-    would then be multiplied by hundreds.
+    AdaIN per region as in the authors' code (test.lua, ``-mask``), with soft borders. Below
+    ``MIN_CELLS`` positions a deviation is unreliable, and of one position it is 0: the style's
+    contrast would then be multiplied by hundreds.
 
     Args:
         features: (C, h, w) of the level.
-        counts: (h, w), how much each position belongs to the region, in [0, 1].
+        counts: (h, w), the share of each position in the region, in [0, 1].
         whole: the moments to fall back to.
 
     Returns:
-        Moments, of the region or ``whole`` itself.
+        The moments of the region, or ``whole`` itself.
 
     Example:
         >>> features = np.arange(64, dtype=np.float32).reshape(1, 8, 8)
@@ -207,11 +207,11 @@ def region_moments(
 
 
 def cell_average(planes: NDArray[np.floating[Any]], stride: int) -> NDArray[np.float64]:
-    """Masks and maps at a level's resolution: the mean over each of its cells.
+    """Reduce masks and maps to a level's resolution: the mean over each of its cells.
 
     Args:
         planes: (..., H, W), both sides multiples of ``stride``.
-        stride: pixels of the picture for one position of the level.
+        stride: pixels of the picture per position of the level.
 
     Returns:
         (..., H / stride, W / stride) float64.
@@ -221,7 +221,7 @@ def cell_average(planes: NDArray[np.floating[Any]], stride: int) -> NDArray[np.f
         array([[0.75]])
     """
     *many, height, width = planes.shape
-    # Rows first: whole rows are added much faster than the few neighbors in a row.
+    # Rows first: adding whole rows is much faster than adding the few neighbors in a row.
     rows = planes.reshape(*many, height // stride, stride, width).sum(axis=-2, dtype=np.float64)
     means: NDArray[np.float64]
     means = rows.reshape(*many, height // stride, width // stride, stride).sum(axis=-1)
@@ -230,9 +230,9 @@ def cell_average(planes: NDArray[np.floating[Any]], stride: int) -> NDArray[np.f
 
 
 def cell_corner(planes: NDArray[np.floating[Any]], stride: int) -> NDArray[np.float64]:
-    """Masks and maps at a level's resolution: the first pixel of each of its cells.
+    """Reduce masks and maps to a level's resolution: the first pixel of each of its cells.
 
-    What scaling to the nearest pixel gives, with which the authors' code reduces its masks.
+    The authors' code reduces its masks in this way, by scaling to the nearest pixel.
 
     Args:
         planes: as for :func:`cell_average`.
@@ -252,10 +252,10 @@ def effective_cells(counts: NDArray[np.floating[Any]]) -> float:
     """Effective number of positions of a soft region, ``(sum w)^2 / sum w^2`` (Kish, 1965).
 
     Args:
-        counts: (h, w), how much each position counts, 0 or more.
+        counts: (h, w), the weight of each position, 0 or more.
 
     Returns:
-        The number of positions of a hard region, fewer for a soft one; 0 for an empty one.
+        The number of positions of a hard region, less for a soft one; 0 for an empty one.
 
     Example:
         >>> effective_cells(np.array([[1.0, 1.0, 0.0]])), effective_cells(np.array([[1.0, 0.5]]))
@@ -267,10 +267,10 @@ def effective_cells(counts: NDArray[np.floating[Any]]) -> float:
 
 
 def enough(effective: float, *, fewest: float = MIN_CELLS) -> bool:
-    """Return True if a region of so many effective positions has moments of its own.
+    """Return True if this many effective positions are enough for moments of their own.
 
-    Regions of exactly ``MIN_CELLS`` are common (a hard mask of 4 x 4 positions); the order in which
-    they were summed must not decide.
+    Regions of exactly ``MIN_CELLS`` are common (a hard mask of 4 x 4 positions); the order of
+    summation must not decide.
 
     Example:
         >>> enough(MIN_CELLS * (1 - 1e-15)), enough(MIN_CELLS - 0.01)
@@ -280,7 +280,7 @@ def enough(effective: float, *, fewest: float = MIN_CELLS) -> bool:
 
 
 def blocks(size: int) -> Iterator[slice]:
-    """Slices that cover a range, so short that float64 copies of what is in them stay in cache.
+    """Yield slices that cover a range, short enough for float64 copies to stay in cache.
 
     Example:
         >>> [part.start for part in blocks(10_000)]
@@ -306,7 +306,7 @@ def _pixel_shares(
 def _weighted_moments(flat: NDArray[np.floating[Any]], shares: NDArray[np.float64]) -> Moments:
     mean, variance = np.zeros((2, len(flat)))
     for part in blocks(shares.size):
-        if shares[part].any():  # most of the picture does not count for a small region
+        if shares[part].any():  # most of the picture has no weight in a small region
             mean += flat[:, part].astype(np.float64) @ shares[part]
     for part in blocks(shares.size):
         if shares[part].any():

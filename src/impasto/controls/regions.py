@@ -1,8 +1,8 @@
-"""Regions: how much of each style goes where, and the scale and shift that follow from it.
+"""Regions: the strength of each style at every position, and the resulting scale and shift.
 
-Strength, several styles and masks are one thing: a strength ``u_k`` of each style ``k``, a number
-or a map. AdaIN is an affine map, so the features aligned to all of them at once are again one
-(eqs. 14 and 15 of Huang & Belongie, ICCV 2017, at every place)::
+Strength, several styles and masks reduce to one quantity: a strength ``u_k`` of each style ``k``, a
+number or a map. AdaIN is an affine map, so aligning the features to all styles at once is again one
+(eqs. 14 and 15 of Huang & Belongie, ICCV 2017, at every position)::
 
     x + sum_k u_k (AdaIN(x, y_k) - x)  =  x * (1 + sum_k u_k (s_k - 1)) + sum_k u_k t_k
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 def shares(
     weights: NDArray[np.floating[Any]], masks: NDArray[np.floating[Any]]
 ) -> NDArray[np.floating[Any]]:
-    """Divide every place among the styles whose masks cover it.
+    """Divide every position among the styles whose masks cover it.
 
-    The styles cover ``c = min(1, sum_k m_k)`` of a place and divide it among them as their weights
-    say, ``c * w_k m_k / sum_j w_j m_j``. The rest, ``1 - c``, stays the photograph, and so does
-    what only styles of weight 0 cover.
+    The styles cover ``c = min(1, sum_k m_k)`` of a position and divide it by their weights,
+    ``c * w_k m_k / sum_j w_j m_j``. The rest, ``1 - c``, stays the photograph, and so does what
+    only styles of weight 0 cover.
 
     Args:
-        weights: (K,), of :func:`impasto.controls.affine.check_weights`.
+        weights: (K,), from :func:`impasto.controls.affine.check_weights`.
         masks: (K, H, W) in [0, 1], of the same dtype.
 
     Returns:
@@ -57,19 +57,19 @@ def shares(
 
 
 class StyleMap:
-    """The strength ``u_k`` of each style at every place of a picture: alpha times its share.
+    """The strength ``u_k`` of each style at every position of a picture: alpha times its share.
 
-    Numbers where nothing differs from place to place, else maps, for the whole picture alike: so
-    no tile is rounded otherwise than its neighbor.
+    Numbers where strengths are uniform, else maps, consistently for the whole picture, so that all
+    tiles are rounded in the same way.
 
     Args:
-        controls: strength, weights, masks and statistics, with every picture of them read.
-        count: K, how many styles there are.
+        controls: strength, weights, masks and statistics, with all their pictures read.
+        count: K, the number of styles.
         height: of the picture, in pixels.
         width: of the picture, in pixels.
 
     Raises:
-        OptionError: if weights are not one for each style.
+        OptionError: unless there is one weight for each style.
 
     Example:
         >>> from impasto.controls import Controls
@@ -80,10 +80,10 @@ class StyleMap:
 
     def __init__(self, controls: Controls, count: int, height: int, width: int) -> None:
         self._weights: NDArray[np.floating[Any]] = check_weights(controls.weights, count)
-        masks: Any = controls.masks  # all read: no files any more
+        masks: Any = controls.masks  # all read: no longer files
         alpha: Any = controls.alpha
         self.behavior = find_behavior(controls.behavior)
-        """The row of ``controls.behavior``: whose code decides what the paper leaves open."""
+        """The row of ``controls.behavior``: whose code is followed where the paper leaves room."""
         self.cells = cell_corner if self.behavior.hard else cell_average
         """Reduces masks and maps to the positions of a level, by its stride."""
         kind = HardWindows if self.behavior.hard else PlaneWindows
@@ -98,7 +98,7 @@ class StyleMap:
         own = self._masks if controls.statistics == "region" else ()
         regions = [mask if mask.level is None else None for mask in own]
         self.regions: tuple[PlaneWindows | None, ...] = tuple(regions) or (None,) * count
-        """For each style the mask within which statistics are taken; None: of the whole picture."""
+        """For each style the mask within which statistics are taken; None: the whole picture."""
 
     def window(self, rows: slice, columns: slice) -> NDArray[np.floating[Any]]:
         """Return the strengths in a part of the picture, (K,) or (K, h, w)."""
@@ -116,7 +116,7 @@ class StyleMap:
 
 
 def is_flat(plane: NDArray[np.floating[Any]]) -> bool:
-    """Return True if a mask or a map is the same everywhere.
+    """Return True if a mask or a map is constant.
 
     Example:
         >>> is_flat(np.ones((2, 2)))

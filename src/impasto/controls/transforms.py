@@ -1,8 +1,8 @@
 """Feature transforms: maps that give a photograph's features the statistics of a style's.
 
 AdaIN is one of a family. All of them take statistics of the whole photograph and of the whole
-style, and make one map ``T`` of them that is applied at every place, so strength, weights, masks
-and tiles mean the same for all (:mod:`impasto.controls.regions`)::
+style, and derive one map ``T`` that is applied at every position, so strength, weights, masks and
+tiles mean the same for all (:mod:`impasto.controls.regions`)::
 
     x + sum_k u_k (T_k(x) - x)
 
@@ -24,7 +24,7 @@ With ``mu``, ``sigma`` mean and deviation of a channel, ``S`` the covariance of 
              becomes the style's value of rank ``r`` (Zhang et al., CVPR 2022, arXiv 2203.07740)
 ===========  ====================================================================================
 
-Mean and deviation are those of :mod:`impasto.controls.moments`, so a kept style serves for the
+Mean and deviation are those of :mod:`impasto.controls.moments`, so a saved style suffices for the
 first three. The others need the features themselves (:class:`Samples`), and so the style's picture.
 Sums run in float64.
 """
@@ -45,22 +45,22 @@ from impasto.controls.plain import toned_down
 from impasto.errors import OptionError, StyleError
 
 MAX_POSITIONS = 1 << 15
-"""Positions of a level that transforms are fitted to at most; of more, every so many-th row and
-column. At a stride of 8 pixels they are those of 2 megapixels."""
+"""Maximum number of a level's positions that transforms are fitted to; larger levels are subsampled
+by rows and columns. At a stride of 8 pixels they are those of 2 megapixels."""
 
 Matrix: TypeAlias = NDArray[np.float64]
 
-_BLOCK = 1 << 12  # positions in float64 at a time
+_BLOCK = 1 << 12  # positions per block in float64
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Features of a level at its positions, or of a large picture at a part of them.
+    """Features of a level at its positions, or of a large picture at a subset of them.
 
     Attributes:
         values: (C, h, w) float32.
-        counts: (h, w), how much each position counts, 0 or more, not all 0; None: all the same.
-        step: distance of two of them in positions of the level; 1: all are there.
+        counts: (h, w), the weight of each position, 0 or more, not all 0; None: all equal.
+        step: distance between samples in positions of the level; 1: all positions.
     """
 
     values: NDArray[np.float32]
@@ -68,7 +68,7 @@ class Samples:
     step: int = 1
 
     def enough(self, fewest: float = MIN_CELLS) -> bool:
-        """Return True if they are enough positions to have statistics of their own."""
+        """Return True if there are enough positions for statistics of their own."""
         return self.counts is None or enough(effective_cells(self.counts), fewest=fewest)
 
     @cached_property
@@ -96,13 +96,13 @@ class Samples:
 
     @cached_property
     def range(self) -> tuple[Matrix, Matrix]:
-        """The smallest and the largest value of every channel, of those that count."""
+        """The smallest and the largest value of every channel, over positions with a weight."""
         seen = self._flat[:, self._shares > 0].astype(np.float64)
         return seen.min(axis=1), seen.max(axis=1)
 
     @cached_property
     def ordered(self) -> NDArray[np.float32]:
-        """(C, K), every channel's values in ascending order."""
+        """(C, K), the values of every channel in ascending order."""
         return np.sort(self._flat, axis=1)
 
     @property
@@ -120,9 +120,9 @@ class Samples:
         return shares
 
     def ranked(self, channel: int) -> tuple[NDArray[np.intp], Matrix]:
-        """Positions of a channel in ascending order of their values, and the cumulative shares.
+        """Return a channel's positions in ascending order of values, and the cumulative shares.
 
-        Equal values, such as the many zeros that a ReLU makes, are ordered by :func:`scattered`.
+        Equal values, such as the many zeros after a ReLU, are ordered by :func:`scattered`.
         """
         order = np.lexsort((self._scattered, self._flat[channel]))
         return order, np.cumsum(self._shares[order])
@@ -139,13 +139,13 @@ class Change(Protocol):
     def __call__(
         self, features: NDArray[np.float32], rows: slice, columns: slice
     ) -> NDArray[np.float32]:
-        """Transform features (C, h, w), which stand at these rows and columns of the level."""
+        """Transform features (C, h, w), located at these rows and columns of the level."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class PerChannel:
-    """``x + gain * x + shift``: what several styles and strengths add up to is again such a map.
+    """``x + gain * x + shift``: a sum over several styles and strengths is again such a map.
 
     Attributes:
         gain: (C,).
@@ -178,7 +178,7 @@ class Linear:
 
     @classmethod
     def of(cls, matrix: Matrix, content: Samples, style: Samples) -> Linear:
-        """The map with this matrix between the means of both."""
+        """Return the map with this matrix between the means of both."""
         return cls(matrix, style.moments.mean - matrix @ content.moments.mean)
 
     def __call__(
@@ -207,10 +207,10 @@ class Matched:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Values for the values of a part of a level's positions, between which it is interpolated.
+    """Values for those of a subset of a level's positions, with interpolation between them.
 
-    Where a value occurs often, as 0 does behind a ReLU, its positions share the values of its ranks
-    among them, in the order of :func:`scattered`, as they do in :class:`Matched`.
+    Where a value occurs often, such as 0 after a ReLU, its positions share the values of its ranks,
+    in the order of :func:`scattered`, as in :class:`Matched`.
 
     Attributes:
         given: (C, K), ascending.
@@ -237,13 +237,13 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Softened:
-    """A share of a transform, and the rest of the way the style's mean alone.
+    """A mixture of a transform and the style's mean.
 
-    For pictures that are next to plain (:mod:`impasto.controls.plain`).
+    For pictures that are almost plain (:mod:`impasto.controls.plain`).
 
     Attributes:
         change: the transform.
-        share: of it, in [0, 1].
+        share: of the transform, in [0, 1].
         mean: of the style, (C,).
     """
 
@@ -277,7 +277,7 @@ def std(content: Moments, style: Moments) -> PerChannel:
 
 
 def min_max(content: Samples, style: Samples) -> PerChannel:
-    """Fit ``min-max``. A channel of one value becomes the middle of the style's range."""
+    """Fit ``min-max``. A constant channel becomes the middle of the style's range."""
     (low, high), (wanted_low, wanted_high) = content.range, style.range
     flat = high - low < EPS
     ratio = (wanted_high - wanted_low) / np.where(flat, 1, high - low)
@@ -289,8 +289,8 @@ def min_max(content: Samples, style: Samples) -> PerChannel:
 def wct(content: Samples, style: Samples) -> Linear:
     """Fit ``wct``.
 
-    Axes along which either varies by no more than ``EPS`` are left out, as in the authors' code: a
-    direction that the photograph does not have cannot be stretched.
+    Axes along which either varies by no more than ``EPS`` are dropped, as in the authors' code: a
+    direction without variance in the photograph cannot be stretched.
     """
     (have, axes), (want, wanted) = content.axes, style.axes
     color = (wanted * np.sqrt(want)) @ wanted.T
@@ -298,7 +298,7 @@ def wct(content: Samples, style: Samples) -> Linear:
 
 
 def ost(content: Samples, style: Samples) -> Linear:
-    """Fit ``ost``; axes are left out as in :func:`wct`."""
+    """Fit ``ost``; axes are dropped as in :func:`wct`."""
     have, axes = content.axes
     root = np.sqrt(have)
     middle = (axes * root).T @ style.covariance @ (axes * root)
@@ -311,9 +311,9 @@ def ost(content: Samples, style: Samples) -> Linear:
 def efdm(content: Samples, style: Samples) -> Matched | Table:
     """Fit ``efdm``.
 
-    Between as many positions it is the definition to the last bit. Else rank ``r`` of ``K`` becomes
+    Between equal numbers of positions it is the exact definition. Else rank ``r`` of ``K`` becomes
     the style's value at the same share, ``(r + 1/2) / K``, of its positions. A photograph of more
-    than ``MAX_POSITIONS`` is matched by the ranks of a part of its positions.
+    than ``MAX_POSITIONS`` is matched by the ranks of a subset of its positions.
     """
     channels, height, width = content.values.shape
     mapped = np.empty((channels, height * width), np.float32)
@@ -326,8 +326,8 @@ def efdm(content: Samples, style: Samples) -> Matched | Table:
             found = style.ordered[channel, (2 * ranks + 1) * (last + 1) // (2 * order.size)]
         else:
             before = np.concatenate([[0.0], reached[:-1]])
-            _, theirs = style.ranked(channel)  # never stops at a position that does not count
-            # The hair more lets rounding not decide between two ranks.
+            _, theirs = style.ranked(channel)  # never stops at a position of weight 0
+            # The small excess prevents rounding from deciding between two ranks.
             middle = (before + reached) / 2 * (theirs[-1] / reached[-1]) + 1e-12
             found = style.ordered[channel, np.searchsorted(theirs, middle, "right").clip(0, last)]
         if given is None:
@@ -345,9 +345,9 @@ class Transform:
     """A row of :data:`TRANSFORMS`.
 
     Attributes:
-        name: as users give it.
-        fit: the map from the statistics of the photograph to those of the style.
-        samples: whether it is fitted to :class:`Samples`; else to ``Moments``.
+        name: as users specify it.
+        fit: fits the map from the statistics of the photograph to those of the style.
+        samples: True if it is fitted to :class:`Samples`; else to ``Moments``.
     """
 
     name: str
@@ -367,7 +367,7 @@ TRANSFORMS = (
 """The transforms, in the order of the table above."""
 
 OF_MOMENTS = tuple(row.name for row in TRANSFORMS if not row.samples)
-"""Names of those that need no more than mean and deviation."""
+"""Names of those that need only mean and deviation."""
 
 
 def find_transform(name: str) -> Transform:
@@ -394,7 +394,7 @@ def transform(
     *,
     alpha: float = 1.0,
 ) -> NDArray[np.float32]:
-    """Give features the statistics of a style's, by any of the transforms.
+    """Give features the statistics of a style's, with any of the transforms.
 
     Args:
         content: features (C, h, w) of the photograph.
@@ -434,7 +434,7 @@ def fit_level(row: Transform, content: Any, style: Any, *, share: float = 1.0) -
     Args:
         row: the transform.
         content: :class:`Samples` or ``Moments`` of the photograph, as the transform needs.
-        style: the same of the style.
+        style: the same for the style.
         share: of the style's contrast (:func:`impasto.controls.plain.texture_share`).
 
     Raises:
@@ -454,15 +454,15 @@ def fit_level(row: Transform, content: Any, style: Any, *, share: float = 1.0) -
 
 
 def scattered(rows: slice, columns: slice) -> Matrix:
-    """Numbers in [0, 1) for the positions of a level, evenly spread in every part of it.
+    """Return numbers in [0, 1) for the positions of a level, evenly spread in every part of it.
 
-    They decide which of several equal values has the lower rank. In the order of the positions, row
-    by row, a picture whose features are 0 in many places would run from the style's small values at
-    the top to its large ones at the bottom. The additive recurrence of Roberts (2018, "The
-    unreasonable effectiveness of quasirandom sequences").
+    They decide the rank order of equal values. In the order of the positions, row by row, a picture
+    whose features are 0 in many positions would run from the style's small values at the top to its
+    large ones at the bottom. The additive recurrence of Roberts (2018, "The unreasonable
+    effectiveness of quasirandom sequences").
 
     Args:
-        rows: of the level, whatever the part of it: start, stop and step.
+        rows: of the level, for any part of it: start, stop and step.
         columns: the same.
 
     Returns:
@@ -483,14 +483,14 @@ def align_level(
 ) -> tuple[NDArray[np.float32], Affine]:
     """Align a part of a level to K styles: features, and the scale and shift for the decoder.
 
-    Where every change is :class:`PerChannel`, the features are left as they are, and all is in
+    If every change is :class:`PerChannel`, the features stay unchanged, and the transform is in
     scale and shift. Else the features are changed, and scale and shift are 1 and 0.
 
     Args:
         changes: of K styles.
         features: (C, h, w) float32.
         amounts: the strength of each style, (K,) or (K, h, w).
-        rows: where the features stand in their level.
+        rows: of the features in their level.
         columns: the same.
     """
     pairs = [(each.gain, each.shift) for each in changes if isinstance(each, PerChannel)]
@@ -507,9 +507,9 @@ def mixed(
     rows: slice,
     columns: slice,
 ) -> NDArray[np.float32]:
-    """``(1 - sum_k u_k) x + sum_k u_k T_k(x)``; arguments as for :func:`align_level`.
+    """Compute ``(1 - sum_k u_k) x + sum_k u_k T_k(x)``; arguments as for :func:`align_level`.
 
-    So written that strengths of 0 and 1 give exactly the one or the other.
+    Written so that strengths of 0 and 1 give exactly one or the other.
     """
     result: NDArray[np.float32] = features * (1 - amounts.sum(axis=0)).astype(np.float32)
     for change, amount in zip(changes, amounts, strict=True):

@@ -1,7 +1,7 @@
-"""Pictures and files: read, scaled, written. Nothing here knows of styles and models.
+"""Read, scale and write pictures and files, independent of styles and models.
 
-``Photo``, ``Picture``, ``read_photo`` and ``write_image`` are loaded at their first use, since
-other modules of the package need no NumPy.
+``Photo``, ``Picture``, ``read_photo`` and ``write_image`` are loaded on first use, since other
+modules of the package need no NumPy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A picture as an array of floats: made of arrays of any dtype and layout, given back in them."""
+"""A picture as an array of floats: read from arrays of any dtype and layout, returned as such."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Layout: TypeAlias = Literal["HW", "HWC", "CHW"]
 
 _CHANNELS = (1, 3, 4)
 
-# Kinds of numbers, whatever their byte order, of which it is clear what white is.
+# Kinds of numbers, in any byte order, whose white is unambiguous.
 _CLEAR = ("u1", "u2", "f2", "f4", "f8")
 
 # Rec. 709: the weights of the sRGB primaries.
@@ -35,13 +35,13 @@ class ArrayForm:
     """The form in which an array holds a picture.
 
     Attributes:
-        dtype: as the array has it.
+        dtype: of the array.
         layout: order of the axes.
         channels: 1, 3 or 4.
         height: in pixels.
         width: in pixels.
         name: what to call the array in a message.
-        value_range: the values that are black and white, if a user said so.
+        value_range: the values that are black and white, if the user gave them.
         mask: of a masked array: (H, W), True where any channel is masked.
     """
 
@@ -56,7 +56,7 @@ class ArrayForm:
 
     @property
     def depth(self) -> int:
-        """Bits a channel that a file of the result deserves, 8 or 16."""
+        """Bits per channel to write a file of the result with, 8 or 16."""
         return 16 if self.dtype.itemsize > 1 else 8
 
 
@@ -67,7 +67,7 @@ def array_form(
     layout: Layout | None = None,
     name: str = "",
 ) -> ArrayForm:
-    """The form of an array; its values are not looked at, but for the mask of a masked one.
+    """Return the form of an array, without reading values other than the mask of a masked one.
 
     Args:
         array: as for :func:`impasto.images.photo.read_photo`.
@@ -76,7 +76,7 @@ def array_form(
         name: what to call the array in a message; "": by its shape.
 
     Raises:
-        ImageError: if its dtype or its shape is not one of a picture.
+        ImageError: if its dtype or its shape is not that of a picture.
 
     Example:
         >>> array_form(np.zeros((4, 6, 3), np.uint8)).layout
@@ -107,12 +107,12 @@ def array_form(
 
 
 def read_array(array: NDArray[Any], form: ArrayForm) -> Photo:
-    """The picture that an array holds, copied.
+    """Return a copy of the picture in an array.
 
     Args:
-        array: uint8, uint16, or floats in [0, 1]; others with a range of values in ``form``. What
-            is masked in a masked array is transparent.
-        form: as :func:`array_form` found it.
+        array: uint8, uint16, or floats in [0, 1]; others with a range of values in ``form``. Masked
+            pixels of a masked array are transparent.
+        form: as returned by :func:`array_form`.
 
     Raises:
         ImageError: if floats are not in [0, 1].
@@ -123,7 +123,7 @@ def read_array(array: NDArray[Any], form: ArrayForm) -> Photo:
         0.20000000298023224
     """
     stored = _channels_last(np.asarray(array), form.layout)
-    if form.mask is not None and form.mask.any():  # what is masked may be anything, such as NaN
+    if form.mask is not None and form.mask.any():  # masked values may be anything, such as NaN
         stored = stored.copy()
         stored[form.mask] = 0 if form.value_range is None else _least(form)
     kind = array.dtype.str[1:]
@@ -145,17 +145,17 @@ def read_array(array: NDArray[Any], form: ArrayForm) -> Photo:
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A picture that was read, and what is needed to give a result back in the same form.
+    """A picture that was read, with what is needed to return a result in the same form.
 
-    It is a :class:`impasto.images.windows.Source` as well, which gives windows of itself.
+    It is also a :class:`impasto.images.windows.Source` of its own windows.
 
     Attributes:
         image: (H, W, 3) float32, sRGB in [0, 1], upright.
         alpha: (H, W) float32 in [0, 1], or None for a picture that had none.
         name: what to call it in a message.
         form: of an array; None for a file or a Pillow image.
-        metadata: what a result may tell of it.
-        depth: bits a channel that a file of the result deserves: 16 if there were more than 8.
+        metadata: what a result may carry.
+        depth: bits per channel to write a file of the result with: 16 if there were more than 8.
         remark: what was lost in reading, such as "its 10 bits a channel are read as 8"; or "".
         height: in pixels.
         width: in pixels.
@@ -168,7 +168,7 @@ class Photo:
     metadata: Metadata = Metadata()
     depth: int = 8
     remark: str = ""
-    # What a photo holds is counted by whoever read it.
+    # The memory of a photo is counted by whoever read it.
     held = 0
     row_bytes = 0
     height: int = field(init=False)
@@ -180,10 +180,10 @@ class Photo:
         object.__setattr__(self, "width", width)
 
     def window(self, rows: slice, columns: slice) -> Window:
-        """A part of the picture, from pixel to pixel: views, not copies.
+        """Return a part of the picture, from pixel to pixel, as views, not copies.
 
         Args:
-            rows: which ones, with a start and a stop.
+            rows: with a start and a stop.
             columns: the same.
 
         Returns:
@@ -198,16 +198,16 @@ class Photo:
         return self.image[rows, columns].astype(np.float32, copy=False), alpha
 
     def give_back(self, image: NDArray[np.floating[Any]]) -> Image.Image | NDArray[Any]:
-        """The result ``image`` in the form that this photo came in.
+        """Return the result ``image`` in the form of this photo's source.
 
         A file or a Pillow image gives an 8-bit Pillow image (it has no deeper colors), RGB or RGBA,
         upright, with the profile of sRGB, EXIF data, XMP and resolution in ``info``; :meth:`save`
         writes all metadata, and 16 bits. An array gives an array of the same dtype, layout and
-        range of values; a grey one gives luma (Rec. 709). Alpha is put back, scaled if the size
+        range of values; a grey one gives luma (Rec. 709). Alpha is restored, scaled if the size
         changed, as is the mask of a masked array.
 
         Args:
-            image: (H, W, 3) floats in [0, 1], of any size; what is outside is clipped.
+            image: (H, W, 3) floats in [0, 1], of any size; values outside are clipped.
 
         Raises:
             ImageError: if ``image`` has another shape, or holds NaN or infinity.
@@ -242,13 +242,13 @@ class Photo:
         return array
 
     def rendered(self, image: NDArray[np.floating[Any]]) -> Rendered:
-        """The result ``image`` ready to be written: with this photo's alpha, metadata and depth.
+        """Prepare the result ``image`` for writing, with this photo's alpha, metadata and depth.
 
         Args:
-            image: (H, W, 3) floats in [0, 1], of any size; what is outside is clipped.
+            image: (H, W, 3) floats in [0, 1], of any size; values outside are clipped.
 
         Returns:
-            A value for :func:`write_image`, which rounds it to what the format can hold.
+            A value for :func:`write_image`, which rounds it to the depth of the format.
 
         Raises:
             ImageError: if ``image`` has another shape, or holds NaN or infinity.
@@ -275,10 +275,10 @@ class Photo:
         format: str | None = None,
         save: SaveOptions = SaveOptions(),
     ) -> None:
-        """Write the result ``image``: 16 bits a channel if this photo and the format have them.
+        """Write the result ``image``, at 16 bits per channel if this photo and the format do.
 
         Args:
-            image: (H, W, 3) floats in [0, 1], of any size; what is outside is clipped.
+            image: (H, W, 3) floats in [0, 1], of any size; values outside are clipped.
             target: as of :func:`write_image`, as are the other options.
 
         Raises:
@@ -297,7 +297,7 @@ def in_memory(source: Source) -> Photo:
     """Return a picture as floats in memory, read and scaled once.
 
     Args:
-        source: a picture by its windows; a photo is returned as it is.
+        source: a picture that is read by windows; a photo is returned unchanged.
 
     Example:
         >>> photo = Photo(np.ones((4, 6, 3), np.float32), None, "a white one")
@@ -313,7 +313,7 @@ def in_memory(source: Source) -> Photo:
     return Photo(image, alpha, source.name, depth=source.depth)
 
 
-# The mends that a message has for arrays of some kinds.
+# Remedies to suggest in messages for arrays of some kinds.
 _MENDS = {
     "b": " (a bool array: array.astype(np.float32))",
     "c": " (of complex numbers the size: np.abs)",
@@ -327,7 +327,7 @@ def _named(dtype: np.dtype[Any]) -> str:
 
 
 def _least(form: ArrayForm) -> Any:
-    """Black of a range, as a number of the array's kind."""
+    """Return black of a range, as a number of the array's kind."""
     low = 0.0 if form.value_range is None else form.value_range[0]
     return low if form.dtype.kind == "f" else round(low)
 
@@ -346,7 +346,7 @@ def _in_dtype(values: NDArray[Any], form: ArrayForm) -> NDArray[Any]:
 
 
 def _masked(array: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
-    """A masked array of a result; the mask is scaled to it."""
+    """Return the masked array of a result, with the mask scaled to it."""
     size = array.shape[:2]
     if mask.shape != size:
         mask = resize_plane(mask.astype(np.float32), *size) > 0.5
@@ -362,7 +362,7 @@ def _channels_last(array: NDArray[Any], layout: Layout) -> NDArray[Any]:
 
 
 def _checked(layout: Layout, array: NDArray[Any], name: str) -> Layout:
-    """The layout that a user gave, if the array can have it."""
+    """Return the layout that a user gave, if the array can have it."""
     if array.ndim != len(layout) or _channels_last(array, layout).shape[2] not in _CHANNELS:
         raise ImageError(f"{name}: is no picture of layout {layout} with 1, 3 or 4 channels")
     return layout

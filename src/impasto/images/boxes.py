@@ -1,4 +1,4 @@
-"""The boxes of ISO media files (AVIF, HEIC, JPEG 2000): what Pillow does not tell of them.
+"""The boxes of ISO media files (AVIF, HEIC, JPEG 2000), for data that Pillow does not report.
 
 ISO 14496-12 (boxes and items), ISO 23008-12 (pictures in them), ISO 15444-1, annex I (JP2).
 """
@@ -17,7 +17,7 @@ _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _EXIF = b"JpgTiffExif->JP2"
 _MOST_BYTES, _MOST_HEADER = 16 << 20, 1 << 20
 _MOST_BOXES = 10_000
-# Spaces of JPEG 2000 that decoders turn into sRGB or grey, or have a mode for: CMYK, sRGB, grey and
+# Spaces of JPEG 2000 that decoders convert to sRGB or grey, or have a mode for: CMYK, sRGB, grey,
 # sYCC (ISO 15444-1, I.5.3.3; 15444-2, M.11.7.3).
 _JP2_SPACES = (12, 16, 17, 18)
 
@@ -27,9 +27,9 @@ class Told:
     """The metadata and colors in the boxes of a file.
 
     Attributes:
-        exif: EXIF data as they lie in the file.
+        exif: EXIF data as stored in the file.
         xmp: a packet of XMP.
-        colors: contents of the boxes ``colr`` of the picture that is shown, in their order.
+        colors: contents of the boxes ``colr`` of the displayed picture, in order.
         light: the brightest light of its content in cd/m2, or 0.
     """
 
@@ -40,7 +40,7 @@ class Told:
 
 
 def told_by_boxes(file: BinaryIO) -> Told:
-    """The metadata and colors in the boxes of a file, as far as they are whole.
+    """Return the metadata and colors in the boxes of a file, as far as they are intact.
 
     Args:
         file: an AVIF, HEIC or JP2.
@@ -70,18 +70,18 @@ def told_by_boxes(file: BinaryIO) -> Told:
 
 
 def space_of_boxes(told: Told) -> tuple[ColorSpace | None, bytes, str]:
-    """The color space that the boxes ``colr`` of a picture tell of.
+    """Return the color space that the boxes ``colr`` of a picture declare.
 
     Returns:
-        The space, None for sRGB; the ICC profile, which holds before it; and a part of a sentence
-        about what is not understood, or lost, or "".
+        The space, None for sRGB; the ICC profile, which takes precedence over it; and a clause on
+        what is not understood, or lost, or "".
     """
     lost = ""
     for data in told.colors:
         kind = data[:4]
         if kind in (b"prof", b"rICC"):
             return None, data[4:], ""
-        if kind[:1] in (b"\2", b"\3"):  # of JPEG 2000, as are those that follow
+        if kind[:1] in (b"\2", b"\3"):  # of JPEG 2000, as are the next ones
             return None, data[3:], ""
     for data in told.colors:
         if data[:4] == b"nclx" and len(data) >= 8:
@@ -104,7 +104,7 @@ def space_of_boxes(told: Told) -> tuple[ColorSpace | None, bytes, str]:
 
 
 def _of_items(file: BinaryIO, meta: bytes) -> Told:
-    """The same of items: EXIF data are one, colors are properties of the first picture."""
+    """The same for items: EXIF data are an item, colors are properties of the first picture."""
     inner = dict(_boxes(meta))
     primary_box = inner.get(b"pitm", b"")
     wide = primary_box[:1] > b"\0"
@@ -113,7 +113,7 @@ def _of_items(file: BinaryIO, meta: bytes) -> Told:
     for number, kind in _kinds(inner.get(b"iinf", b"")):
         if kind == b"Exif" and not exif:
             data = _item(file, inner.get(b"iloc", b""), inner.get(b"idat", b""), number)
-            if len(data) > 4:  # how far ahead the TIFF begins
+            if len(data) > 4:  # offset of the start of the TIFF
                 exif = data[4 + int.from_bytes(data[:4], "big") :]
     properties = dict(_boxes(inner.get(b"iprp", b"")))
     table = list(_boxes(properties.get(b"ipco", b"")))
@@ -128,7 +128,7 @@ def _of_items(file: BinaryIO, meta: bytes) -> Told:
 
 
 def _kinds(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Number and kind of every item of a box ``iinf``."""
+    """Yield number and kind of every item of a box ``iinf``."""
     for kind, entry in _boxes(data[6:] if data[:1] == b"\0" else data[8:]):
         if kind == b"infe" and entry[:1] == b"\2":
             yield struct.unpack_from(">H", entry, 4)[0], entry[8:12]
@@ -137,7 +137,7 @@ def _kinds(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _item(file: BinaryIO, iloc: bytes, idat: bytes, wanted: int) -> bytes:
-    """The data of an item, put together of its extents."""
+    """Return the data of an item, joined from its extents."""
     version, sizes = iloc[0], struct.unpack_from(">H", iloc, 4)[0]
     offset_size, length_size = sizes >> 12, sizes >> 8 & 15
     base_size, index_size = sizes >> 4 & 15, sizes & 15 if version else 0
@@ -176,7 +176,7 @@ def _item(file: BinaryIO, iloc: bytes, idat: bytes, wanted: int) -> bytes:
 
 
 def _associated(ipma: bytes, wanted: int) -> list[int]:
-    """Numbers of the properties of an item, from 1."""
+    """Return the numbers of the properties of an item, from 1."""
     version, flags = ipma[0], ipma[3]
     (count,) = struct.unpack_from(">I", ipma, 4)
     at, name, entry = 8, ">I" if version else ">H", ">H" if flags & 1 else ">B"
@@ -198,7 +198,7 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _places(file: BinaryIO, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, start and end of the content of every box that is whole."""
+    """Yield kind, start and end of the content of every complete box."""
     for _ in range(_MOST_BOXES):
         if at + 8 > end:
             return

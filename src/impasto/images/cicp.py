@@ -1,17 +1,17 @@
-"""Colors told by numbers instead of an ICC profile: to sRGB, and HDR to what a display shows.
+"""Colors declared by numbers instead of an ICC profile: to sRGB, and HDR to a display's range.
 
 The numbers are those of ITU-T H.273 (CICP), which PNG (cICP), AVIF, HEIC (nclx), JPEG 2000 and
-films share; PNG has gAMA and cHRM besides. Pure arithmetic on arrays, so it serves pictures, their
-strips and frames of films alike.
+films share; PNG has gAMA and cHRM besides. Pure arithmetic on arrays, so it works for pictures,
+their strips and frames of films alike.
 
 **Signals of cameras.** BT.709, BT.601, SMPTE 240M, xvYCC, BT.1361 and BT.2020 have curves for
-cameras, not for displays. Their numbers are made to be shown as they are, so they get the curve of
+cameras, not for displays. Their numbers are meant to be shown unchanged, so they get the curve of
 sRGB, as in browsers; undoing the camera's curve would wash them out.
 
-**HDR.** 203 cd/m2 are the white of printed paper (BT.2408) and become the white of sRGB. So that
-what is brighter keeps its shades, the upper fifth of the range is a shoulder that reaches white at
-the peak of the picture (1,000 cd/m2 if it does not say): below 162 cd/m2 nothing changes, 203
-become 90 % of white. It acts on the largest of the three channels, which keeps the hue.
+**HDR.** 203 cd/m2 are the white of printed paper (BT.2408) and become the white of sRGB. To keep
+shades in brighter parts, the upper fifth of the range is a shoulder that reaches white at the peak
+of the picture (1,000 cd/m2 if it declares none): below 162 cd/m2 nothing changes, 203 become 90 %
+of white. It acts on the largest of the three channels, which keeps the hue.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Chromaticities: TypeAlias = tuple[float, float, float, float, float, float, floa
 REFERENCE_WHITE = 203.0
 """cd/m2 of HDR that are white in SDR (BT.2408)."""
 PEAK = 1000.0
-"""cd/m2 of the brightest light where a picture does not say."""
+"""cd/m2 of the brightest light where a picture declares none."""
 # The part of the range below the shoulder.
 _KNEE = 0.8
 
@@ -100,20 +100,20 @@ _CURVES: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
 }
 _NAMES = {4: "gamma 2.2", 5: "gamma 2.8", 8: "linear", 9: "logarithmic", 10: "logarithmic",
           _PQ: "PQ", 17: "SMPTE 428", _HLG: "HLG"}  # fmt: skip
-# Those of sRGB, and of cameras.
+# Curves of sRGB, and of cameras.
 _LIKE_SRGB = frozenset((1, 6, 7, 11, 12, 13, 14, 15))
 
 
 @dataclass(frozen=True)
 class ColorSpace:
-    """A way in which numbers stand for colors.
+    """A mapping from numbers to colors.
 
     Attributes:
         primaries: chromaticities.
         transfer: number of H.273 of the curve.
-        gamma: the power of the signal that is light, instead of ``transfer``; 0 for none.
-        narrow: 8 or 16, the bits of numbers of which 16 to 235 are used (in 8 bits); 0 for all.
-        peak: cd/m2 of the brightest light, of HDR.
+        gamma: the exponent from signal to light, instead of ``transfer``; 0 for none.
+        narrow: 8 or 16, bits of numbers limited to 16 to 235 (in 8 bits); 0 for the full range.
+        peak: cd/m2 of the brightest light, for HDR.
     """
 
     primaries: Chromaticities = _SRGB
@@ -124,28 +124,28 @@ class ColorSpace:
 
     @property
     def remark(self) -> str:
-        """A part of a sentence about what is lost in :meth:`to_srgb`, "" for nothing."""
+        """A clause on what is lost in :meth:`to_srgb`, "" for nothing."""
         if self.gamma or self.transfer not in (_PQ, _HLG):
             return ""
         return f"its HDR ({_NAMES[self.transfer]}) is brought to the range of sRGB"
 
     @cached_property
     def matrix(self) -> NDArray[np.float64]:
-        """(3, 3), which turns light of these primaries into light of those of sRGB."""
+        """(3, 3), from light of these primaries to light of those of sRGB."""
         return np.asarray(np.linalg.inv(_to_xyz(_SRGB)) @ _adapted(self.primaries))
 
     @cached_property
     def same(self) -> bool:
-        """True if it is sRGB, to what can be seen."""
+        """True if it is visually the same as sRGB."""
         curve = not self.gamma and self.transfer in _LIKE_SRGB and not self.narrow
         return curve and bool(np.abs(self.matrix - np.eye(3)).max() < SAME)
 
     def to_srgb(self, values: Plane) -> Plane:
-        """Values of this space in sRGB, clipped to what sRGB can show.
+        """Return values of this space in sRGB, clipped to the gamut of sRGB.
 
         Args:
-            values: (H, W, 1) or (H, W, 3) in [0, 1], read to 16 bits. Pixels of any part of a
-                picture will do.
+            values: (H, W, 1) or (H, W, 3) in [0, 1], read to 16 bits, of pixels of any part of a
+                picture.
 
         Returns:
             (H, W, 3) in [0, 1].
@@ -164,7 +164,7 @@ class ColorSpace:
 
     @cached_property
     def _light(self) -> Plane:
-        """Light of every signal of 16 bits; that of 8 bits is among them."""
+        """Light of every 16-bit signal, which includes those of 8 bits."""
         signal = np.clip(_widened(np.arange(65536) / 65535, self.narrow), 0, 1)
         if self.gamma:
             light = signal**self.gamma
@@ -192,13 +192,13 @@ class ColorSpace:
 def color_space(
     primaries: int, transfer: int, *, narrow: int = 0, peak: float = 0.0
 ) -> ColorSpace | None:
-    """The space of two numbers of H.273, or None if one of them is reserved.
+    """Return the space of two numbers of H.273, or None if one of them is reserved.
 
     Args:
-        primaries: 2 for unspecified, which is taken for those of sRGB.
+        primaries: 2 for unspecified, which is treated as those of sRGB.
         transfer: the same.
         narrow: as in :class:`ColorSpace`.
-        peak: cd/m2 of the brightest light, 0 if nothing says.
+        peak: cd/m2 of the brightest light, 0 if unknown.
 
     Example:
         >>> color_space(1, 13).same
@@ -213,13 +213,13 @@ def color_space(
 
 
 def gamma_space(file_gamma: float | None, primaries: tuple[float, ...] | None) -> ColorSpace | None:
-    """The space of PNG's gAMA and cHRM, or None if they make no sense.
+    """Return the space of PNG's gAMA and cHRM, or None if they make no sense.
 
-    A gamma of 1/2.2 stands for the curve of sRGB: writers of sRGB are told to give that number
-    (PNG, 3rd edition, 11.3.2.5).
+    A gamma of 1/2.2 stands for the curve of sRGB: the specification tells writers of sRGB to store
+    that number (PNG, 3rd edition, 11.3.2.5).
 
     Args:
-        file_gamma: the power of light that was stored, as a rule 0.45455; None if it is not told.
+        file_gamma: the exponent of the stored light, usually 0.45455; None if missing.
         primaries: chromaticities; None for those of sRGB.
 
     Example:
@@ -243,7 +243,7 @@ def gamma_space(file_gamma: float | None, primaries: tuple[float, ...] | None) -
 
 
 def tone_mapped(light: NDArray[Any], peak: float = PEAK) -> NDArray[Any]:
-    """HDR brought into [0, 1]: unchanged up to 0.8, above with a shoulder that ends at the peak.
+    """Map HDR to [0, 1]: unchanged up to 0.8, above with a shoulder that ends at the peak.
 
     With s = (x - k) / (1 - k) for the largest channel x and the knee k = 0.8, and p the same of the
     peak, the result is k + (1 - k) s (1 + s / p^2) / (1 + s) (Reinhard et al. 2002, equation 4):
@@ -266,7 +266,7 @@ def tone_mapped(light: NDArray[Any], peak: float = PEAK) -> NDArray[Any]:
 
 
 def _widened(values: NDArray[Any], bits: int) -> NDArray[Any]:
-    """All numbers of a narrow range (BT.2100, table 9: 16 to 235 times a power of two)."""
+    """Expand numbers of a narrow range (BT.2100, table 9: 16 to 235 times a power of two)."""
     if not bits:
         return values
     most, step = (1 << bits) - 1, 1 << (bits - 8)

@@ -1,4 +1,4 @@
-"""Pixels of more than 8 bits a channel, which Pillow has no kind of image for."""
+"""Pixels of more than 8 bits per channel, for which Pillow has no image mode."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from PIL import Image, PngImagePlugin, PpmImagePlugin
 
 from impasto.images.pixels import Deep
 
-# PNG's numbers for kinds of color (PNG, 3rd edition, 11.2.1).
+# PNG's numbers of color types (PNG, 3rd edition, 11.2.1).
 _GREY_ALPHA, _RGBA = 4, 6
 
 
 def deep_ppm(picture: Image.Image, stream: BinaryIO) -> Callable[[], Deep] | None:
-    """Reader of the color of a PPM of 16 bits; None for any other, which Pillow reads whole.
+    """Return a reader for a color PPM of 16 bits; None for any other, which Pillow reads in full.
 
     Args:
-        picture: what Pillow opened; its pixels are not decoded yet.
+        picture: opened by Pillow; its pixels are not decoded yet.
         stream: the file.
 
     Returns:
@@ -47,15 +47,15 @@ def _read_ppm(stream: BinaryIO, size: tuple[int, int], offset: int, white: int) 
 
 
 def remark(picture: Image.Image, format: str, stream: BinaryIO) -> str:
-    """Remark on the bits that are lost where a file is deeper than its reader; "" for none.
+    """Return a remark on the bits lost where a file is deeper than its reader; "" for none.
 
     Args:
-        picture: what Pillow opened.
-        format: of the file, as Pillow calls it.
+        picture: opened by Pillow.
+        format: of the file, by Pillow's name.
         stream: the file.
 
     Returns:
-        A part of a sentence, such as "its 10 bits a channel are read as 8".
+        A clause, such as "its 10 bits a channel are read as 8".
 
     Example:
         >>> remark(Image.new("RGB", (1, 1)), "JPEG", open("a.jpg", "rb"))    # doctest: +SKIP
@@ -82,10 +82,10 @@ def remark(picture: Image.Image, format: str, stream: BinaryIO) -> str:
 
 
 def deep_png(picture: Image.Image, stream: BinaryIO) -> Callable[[], Deep] | None:
-    """Reader of a PNG of 16 bits with color or alpha; None for others, which Pillow reads whole.
+    """Return a reader for a PNG of 16 bits with color or alpha; None for others, left to Pillow.
 
     Args:
-        picture: what Pillow opened; its pixels are not decoded yet.
+        picture: opened by Pillow; its pixels are not decoded yet.
         stream: the file.
 
     Returns:
@@ -99,14 +99,14 @@ def deep_png(picture: Image.Image, stream: BinaryIO) -> Callable[[], Deep] | Non
 
 
 def _read_png(picture: Image.Image, stream: BinaryIO, head: bytes) -> Deep:
-    """Both bytes of each sample.
+    """Read both bytes of each sample.
 
     Pillow unpacks 16 bits to the high byte of each pair. Its unpacker for the other byte order
-    takes the low one, so the file is decoded twice and the bytes are put together.
+    takes the low one, so the file is decoded twice and the bytes are joined.
     """
     picture.load()
     if head[25] == _GREY_ALPHA:
-        # Four bytes a pixel are RGBA of 8 bits: no unpacker gives the low bytes of grey and alpha.
+        # Four bytes per pixel as 8-bit RGBA: no unpacker gives the low bytes of grey and alpha.
         pair = _samples(PngImagePlugin.PngImageFile(_as_rgba(head, stream), ""))
         words = pair[..., 0::2] * np.uint16(256) + pair[..., 1::2]
         return Deep(words[..., :1], words[..., 1])

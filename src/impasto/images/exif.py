@@ -1,8 +1,8 @@
-"""EXIF data as directories of raw values: what is kept leaves as the bytes that came in.
+"""EXIF data as directories of raw values, which are written with the same bytes as were read.
 
-Libraries decode texts and encode them again, and lose what is not ASCII: accents that a camera or
-a program wrote as UTF-8 or Latin-1. Here a value is its type, its count and its bytes, whatever
-they mean. The structure is that of TIFF 6.0 and BigTIFF, the tags are those of EXIF 3.0.
+Libraries decode and re-encode texts, and lose what is not ASCII: accents that a camera or a program
+wrote as UTF-8 or Latin-1. Here a value is its type, its count and its bytes, without
+interpretation. The structure is that of TIFF 6.0 and BigTIFF, the tags are those of EXIF 3.0.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x0112, 0x011A, 0x011
 _SHOT, _PLACE, _COLOR_SPACE, _INTEROPERABILITY = 0x8769, 0x8825, 0xA001, 0xA005
 _BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED, _LONG8 = 1, 2, 3, 4, 5, 7, 16
 
-# Bytes of a value of each type, and of the units that a byte order turns.
+# Bytes of a value of each type, and of the units that a byte order swaps.
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8,
                13: 4, 16: 8, 17: 8, 18: 8, 129: 1}  # fmt: skip
 _UNITS = _TYPE_BYTES | {5: 4, 10: 4}
 _POINTERS = {3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
-# What is kept of the first directory, where a TIFF has the layout of its pixels too: document,
-# title, camera, page, program, date, artist, computer, stars, copyright, Windows' five (XP...), and
-# what some programs put there instead of into the second directory (dates, comment, owner, lens).
+# Kept from the first directory, where a TIFF also has the layout of its pixels: document, title,
+# camera, page, program, date, artist, computer, rating, copyright, Windows' five (XP...), and what
+# some programs put there instead of into the second directory (dates, comment, owner, lens).
 _TEXTS = (0x010D, 0x010E, 0x010F, 0x0110, 0x011D, 0x0131, 0x0132, 0x013B, 0x013C)
 _MAIN_KEPT = frozenset((
     *_TEXTS, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, 0x4746, 0x4749, 0x8298,
     0x9003, 0x9004, 0x9286, *range(0x9C9B, 0x9CA0), *range(0xA430, 0xA440),
 ))  # fmt: skip
-# What is not kept of the second one, because it is no longer true or nobody can read it at another
-# place in a file: bits a pixel, the maker's blob, color space and gamma, size, related sound,
-# further directories, padding.
+# Dropped from the second one, because it is no longer true or cannot be read at another place in
+# a file: bits per pixel, the maker's blob, color space and gamma, size, related sound, further
+# directories, padding.
 _SHOT_DROPPED = frozenset((
     0x9102, 0x927C, 0xA001, 0xA002, 0xA003, 0xA004, 0xA005, 0xA500, 0xEA1C, _SHOT, _PLACE,
 ))  # fmt: skip
@@ -49,7 +49,7 @@ _MOST_BYTES = 4 << 20
 
 
 class Value(NamedTuple):
-    """A value of a directory as it is stored: type, how many, and its bytes in the file's order."""
+    """A value of a directory as stored: type, count, and its bytes in the file's order."""
 
     type: int
     many: int
@@ -64,12 +64,12 @@ class Exif:
     """The three directories of EXIF data.
 
     Attributes:
-        order: byte order in the words of ``struct``, "<" or ">".
-        main: title, camera, artist, ... and of a TIFF what was asked for of its pixels.
+        order: byte order as for ``struct``, "<" or ">".
+        main: title, camera, artist, ... and for a TIFF the requested tags of its pixels.
         shot: exposure, lens, dates, ...
         place: GPS.
-        whole: False if something of it was damaged, or too large, and was passed over.
-        adobe: True if it says that the colors are those of Adobe RGB (DCF 2.0).
+        whole: False if a part was damaged, or too large, and was skipped.
+        adobe: True if it declares the colors of Adobe RGB (DCF 2.0).
     """
 
     order: str = "<"
@@ -80,7 +80,7 @@ class Exif:
     adobe: bool = False
 
     def number(self, tag: int) -> float | None:
-        """The first number of a value of the main directory, or None for none."""
+        """Return the first number of a value of the main directory, or None."""
         value = self.main.get(tag)
         signs = {1: "B", 3: "H", 4: "I", 5: "II", 6: "b", 8: "h", 9: "i", 10: "ii", 11: "f",
                  12: "d"}  # fmt: skip
@@ -92,7 +92,7 @@ class Exif:
         return float(first) if math.isfinite(first) else None
 
     def fractions(self, tag: int) -> tuple[float, ...]:
-        """The fractions of a value of the main directory; none if it has no others."""
+        """Return the fractions of a value of the main directory; none if it has another type."""
         value = self.main.get(tag)
         if value is None or value.type != _RATIONAL:
             return ()
@@ -100,7 +100,7 @@ class Exif:
         return tuple(a / b if b else 0.0 for a, b in zip(numbers[::2], numbers[1::2], strict=True))
 
     def kept(self, *, place: bool) -> Exif:
-        """The part that holds for a result."""
+        """Return the part that holds for a result."""
         return Exif(
             self.order,
             {tag: value for tag, value in self.main.items() if tag in _MAIN_KEPT},
@@ -109,7 +109,7 @@ class Exif:
         )
 
     def with_resolution(self, dpi: tuple[float, float] | None) -> Exif:
-        """The same, telling of so many dots an inch; as it is if it tells of them already."""
+        """Return the same with a resolution in dots per inch, unless it has one already."""
         if dpi is None or _close(self.dpi, dpi):
             return self
         numbers = [Fraction(each).limit_denominator(10_000) for each in dpi]
@@ -122,20 +122,20 @@ class Exif:
 
     @property
     def dpi(self) -> tuple[float, float] | None:
-        """Dots an inch across and down, or None if it tells of none."""
+        """Dots per inch across and down, or None if missing."""
         inches = {2: 1.0, 3: 2.54}.get(int(self.number(RESOLUTION_UNIT) or 2))
         x, y = self.number(X_RESOLUTION), self.number(Y_RESOLUTION)
         return None if not inches or not x or not y else (x * inches, y * inches)
 
     def turned(self) -> Exif:
-        """The same for a picture whose rows have become columns."""
+        """Return the same for a picture whose rows have become columns."""
         main = dict(self.main)
         x, y = main.pop(X_RESOLUTION, None), main.pop(Y_RESOLUTION, None)
         main |= {tag: v for tag, v in ((X_RESOLUTION, y), (Y_RESOLUTION, x)) if v is not None}
         return Exif(self.order, main, self.shot, self.place)
 
     def tobytes(self) -> bytes:
-        """EXIF data as JPEG has it; b"" if there is nothing in it.
+        """Return EXIF data in the form of JPEG; b"" if empty.
 
         Example:
             >>> Exif("<", {0x013B: Value(2, 2, b"J" + bytes(1))}).tobytes()[:8]
@@ -147,11 +147,11 @@ class Exif:
         return PREFIX + mark + struct.pack(self.order + "HI", 42, 8) + self.directories(8)
 
     def directories(self, start: int, *, big: bool = False) -> bytes:
-        """All directories, to stand at ``start`` of a TIFF, one behind the other.
+        """Return all directories one after the other, to be placed at ``start`` of a TIFF.
 
         Args:
             start: of the first, from the start of the TIFF.
-            big: with the 64-bit offsets of a BigTIFF.
+            big: use the 64-bit offsets of a BigTIFF.
         """
         kind = _LONG8 if big else _LONG
         inner = {tag: each for tag, each in ((_SHOT, self.shot), (_PLACE, self.place)) if each}
@@ -166,7 +166,7 @@ class Exif:
 
 
 def numbers_of(kind: int, values: Collection[int], order: str) -> Value:
-    """A value of whole numbers.
+    """Return a value of whole numbers.
 
     Args:
         kind: 1 for bytes, 3, 4 or 16 for numbers of 16, 32 or 64 bits.
@@ -183,7 +183,7 @@ def numbers_of(kind: int, values: Collection[int], order: str) -> Value:
 
 
 def parse_exif(data: bytes) -> Exif:
-    """EXIF data as files have it, with or without its prefix; an empty value for what is none.
+    """Parse EXIF data as stored in files, with or without prefix; an empty value if it is none.
 
     Example:
         >>> parse_exif(b"").main
@@ -193,9 +193,9 @@ def parse_exif(data: bytes) -> Exif:
 
 
 def read_exif(file: BinaryIO, *, also: Collection[int] = ()) -> Exif:
-    """The EXIF data of a TIFF, be it a whole file or what other formats hold of one.
+    """Read the EXIF data of a TIFF, either a file or the block that other formats embed.
 
-    Nothing is read but what may be kept, so pixels are not. What is damaged is passed over.
+    Only what may be kept is read, so pixels are not. Damaged parts are skipped.
 
     Args:
         file: the TIFF.
@@ -249,7 +249,7 @@ def _directory(
     wanted: Callable[[int], bool],
     left: list[int],
 ) -> tuple[Directory, bool]:
-    """The wanted values of a directory, and whether all of them are whole."""
+    """Return the wanted values of a directory, and True if all of them are intact."""
     number, size, room = (8, 20, 8) if big else (2, 12, 4)
     head = _bytes_at(file, start, number)
     count = int.from_bytes(head, _ENDIAN[order])
@@ -277,7 +277,7 @@ def _directory(
 
 
 def _bytes_at(file: BinaryIO, place: int, length: int) -> bytes:
-    if place >= 1 << 62:  # what no file can seek to
+    if place >= 1 << 62:  # beyond what any file can seek to
         return b""
     file.seek(place)
     return file.read(length)

@@ -1,8 +1,8 @@
-"""Write a file whole or not at all, and remove what killed calls have left.
+"""Write a file completely or not at all, and remove leftovers of killed calls.
 
-A file is made without a name where the system can do that (``O_TMPFILE``), else under a hidden one,
-and gets its name when it is whole. A hidden file is locked (``flock``) as long as its maker lives:
-the kernel frees the lock whatever ends a call, so a hidden file without one is a leftover.
+A file is created without a name where the system can do that (``O_TMPFILE``), else under a hidden
+one, and gets its name when it is complete. A hidden file is locked (``flock``) as long as its maker
+lives: the kernel frees the lock however a call ends, so a hidden file without one is a leftover.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ _PREFIX, _SUFFIX = ".impasto-", ".partial"
 
 _BINARY, _NOFOLLOW = getattr(os, "O_BINARY", 0), getattr(os, "O_NOFOLLOW", 0)
 
-# Another machine's lock on a network drive may not be seen here, nor that of a system that ran
-# before this one was started: such a file is a leftover only if nothing has been written for a day.
+# Locks of another machine on a network drive, or of an earlier boot of this system, may not be
+# visible here: such a file is a leftover only if nothing has been written for a day.
 _FOREIGN_SECONDS = 24 * 3600.0
 
-# A call that looks for leftovers locks a file for microseconds; whoever meets it tries again.
+# A call that checks for leftovers locks a file for microseconds; a call that meets it tries again.
 _PATIENCE_SECONDS = 0.1
 
 
 def write_whole(path: Path, data: bytes, *, overwrite: bool) -> None:
-    """Write ``data`` to ``path``; whatever fails, nothing half-written is left.
+    """Write ``data`` to ``path``; a failure leaves no partial file.
 
     Args:
         path: the file; its folder must exist.
-        data: all of it.
-        overwrite: replace a file that is there. Its mode stays, and its owner where that is
-            allowed. A symbolic link stays too: the file that it leads to is replaced, or made. Of
-            several hard links the others keep the old file.
+        data: the full content.
+        overwrite: replace an existing file. Its mode stays, and its owner where that is allowed. A
+            symbolic link stays too: the file that it points to is replaced, or created. Other hard
+            links keep the old file.
 
     Raises:
         FileExistsError: if the name is taken and ``overwrite`` is not set, even if it was taken
@@ -59,7 +59,7 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool) -> None:
 
 @contextmanager
 def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
-    """A file to write piece by piece: it gets its name when the block ends, without an error.
+    """Open a file to write in pieces, which gets its name when the block ends without an error.
 
     Args:
         path: as for :func:`write_whole`.
@@ -82,7 +82,7 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
         handle, hidden = _open_hidden(target)
     with (
         _named_at_end(handle, hidden, target, overwrite=overwrite, nameless=nameless),
-        # A second handle, since closing tells of the last errors and the lock must outlive it.
+        # A second handle, since closing reports the last errors and the lock must outlive it.
         os.fdopen(os.dup(handle), "wb") as file,
     ):
         yield file
@@ -90,7 +90,7 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
 
 @contextmanager
 def whole_path(path: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A hidden name to write a file under, for libraries that open files by name.
+    """Yield a hidden name to write a file under, for libraries that open files by name.
 
     The file gets its own name when the block ends, without an error.
 
@@ -116,14 +116,14 @@ def whole_path(path: Path, *, overwrite: bool) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A hidden folder to fill: it takes the place of another when the block ends, without an error.
+    """Yield a hidden folder to fill, which replaces ``path`` when the block ends without an error.
 
     Args:
-        path: the folder; that around it must exist. If it is there, it is replaced, with all that
-            is in it. A symbolic link stays, as for :func:`write_whole`.
+        path: the folder; its parent must exist. If it exists, it is replaced with all its
+            contents. A symbolic link stays, as for :func:`write_whole`.
 
     Raises:
-        BlockingIOError: if another running call fills it.
+        BlockingIOError: if another running call is filling it.
         OSError: if it cannot be written.
         ValueError: if the name holds a zero byte.
 
@@ -139,7 +139,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     with claim(target) as ours:
         if not ours:
             raise BlockingIOError(errno.EAGAIN, "another call writes it at this moment")
-        # What is left of a killed call, since nobody else may be at work here.
+        # Leftovers of a killed call, since no other call can hold the lock.
         if before.is_dir() and not target.exists():
             before.rename(target)
         for left in (hidden, before):
@@ -163,15 +163,15 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def claim(path: Path) -> Iterator[bool]:
-    """Hold the name of a result while it is made, so that no other call makes it meanwhile.
+    """Hold the name of a result while it is made, so that no other call makes it at the same time.
 
-    Where the system has no locks, every call may have every name.
+    Where the system has no locks, every call gets every name.
 
     Args:
         path: the result; its folder must exist.
 
     Yields:
-        Whether the name is ours; False if another running call holds it.
+        True if this call holds the name; False if another running call does.
 
     Example:
         >>> with claim(Path("out.png")) as ours:                             # doctest: +SKIP
@@ -188,7 +188,7 @@ def claim(path: Path) -> Iterator[bool]:
         while True:
             try:
                 opened = _open_shared(hidden, os.O_CREAT)
-            except OSError:  # whatever is wrong there, writing the result will tell
+            except OSError:  # writing the result will report any problem there
                 break
             locked = _lock(opened)
             if locked is not False and _is_at(hidden, opened):
@@ -208,10 +208,10 @@ def claim(path: Path) -> Iterator[bool]:
 
 
 def destination(path: Path) -> Path:
-    """The file that a name stands for: where a symbolic link leads, even if nothing is there.
+    """Return the file that a name refers to: the target of a symbolic link, even if it is missing.
 
     Raises:
-        OSError: if the links lead in a circle, or into a folder that is not there.
+        OSError: if the links form a cycle, or point into a missing folder.
         ValueError: if the name holds a zero byte.
 
     Example:
@@ -234,7 +234,7 @@ def remove_leftovers(folder: Path) -> None:
     """Remove the hidden files of calls that were killed; those of running calls stay.
 
     Args:
-        folder: the folder, without those in it; that it may not be there is no error.
+        folder: the folder, without its subfolders; it may be missing.
 
     Example:
         >>> remove_leftovers(Path("painted"))
@@ -251,7 +251,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def look_through(folder: Path) -> None:
-    """Remove leftovers once in a process: listing a folder for each of its results takes long.
+    """Remove leftovers once per process, since listing a folder for each of its results is slow.
 
     Example:
         >>> look_through(Path("painted"))
@@ -299,7 +299,7 @@ def _hidden_name() -> str:
 
 @lru_cache
 def _machine() -> str:
-    """The running system, whose locks are seen here: in all its containers, until it is stopped."""
+    """Identify the running system, whose locks are visible here, in all its containers."""
     try:
         text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
     except OSError:
@@ -308,15 +308,15 @@ def _machine() -> str:
 
 
 def _open_nameless(folder: Path) -> int | None:
-    """Open a new file without a name, which nothing can leave behind; None where that is no use."""
+    """Open a new file without a name, which cannot become a leftover; None if unsupported."""
     if not hasattr(os, "O_TMPFILE"):
         return None
     try:
         handle = os.open(folder, os.O_RDWR | os.O_TMPFILE, 0o666)
-    except OSError:  # a file system without it; and where nothing can be written, a name will tell
+    except OSError:  # unsupported; if nothing can be written, a named file reports it
         return None
     if os.path.lexists(f"/proc/self/fd/{handle}"):
-        _lock(handle)  # before it has a name, so that nobody takes it for a leftover
+        _lock(handle)  # before it has a name, so that no call treats it as a leftover
         return handle
     os.close(handle)
     return None
@@ -326,18 +326,18 @@ def _open_hidden(target: Path) -> tuple[int, Path]:
     """Open and lock a new file under a hidden name in the folder of ``target``."""
     while True:
         hidden = target.with_name(_hidden_name())
-        # As any file is created: what the tempfile module makes is closed to group and others.
+        # With the mode of any new file: the tempfile module's are closed to group and others.
         handle = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
         if _lock(handle) is not False and os.path.lexists(hidden):
             return handle, hidden
-        os.close(handle)  # taken for a leftover in the moment before it was locked
+        os.close(handle)  # removed as a leftover in the moment before it was locked
 
 
 @contextmanager
 def _named_at_end(
     handle: int, hidden: Path, target: Path, *, overwrite: bool, nameless: bool = False
 ) -> Iterator[None]:
-    """Give a hidden or nameless file its name when the block ends, without an error; close it."""
+    """Name a hidden or nameless file when the block ends without an error, and close it."""
     held: int | None = handle
     try:
         yield
@@ -353,14 +353,14 @@ def _named_at_end(
         else:
             _rename_to_new(hidden, target)
     finally:
-        with suppress(OSError, ValueError):  # the first error is the one to tell
+        with suppress(OSError, ValueError):  # the first error is the one to report
             hidden.unlink(missing_ok=True)
         if held is not None:
             os.close(held)
 
 
 def _name_nameless(handle: int, hidden: Path, target: Path, *, overwrite: bool) -> bool:
-    """Give a file without a name its own, True, or the hidden one, which is to be renamed."""
+    """Name a nameless file and return True, or give it the hidden name to be renamed from."""
     if not overwrite:
         try:
             _link_nameless(handle, target)
@@ -372,7 +372,7 @@ def _name_nameless(handle: int, hidden: Path, target: Path, *, overwrite: bool) 
             return True
     try:
         _link_nameless(handle, hidden)
-    except OSError:  # a system that gives no name to such files after all: a copy
+    except OSError:  # a system that cannot name such files after all: a copy
         with hidden.open("xb") as copy, os.fdopen(os.dup(handle), "rb") as made:
             made.seek(0)
             shutil.copyfileobj(made, copy)
@@ -383,7 +383,7 @@ def _name_nameless(handle: int, hidden: Path, target: Path, *, overwrite: bool) 
 def _link_nameless(handle: int, path: Path) -> None:
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        # Only with a folder's handle is this linkat(), which can follow the link in /proc.
+        # Only with a folder's handle does this call linkat(), which can follow the link in /proc.
         os.link(f"/proc/self/fd/{handle}", path.name, dst_dir_fd=folder, follow_symlinks=True)
     finally:
         os.close(folder)
@@ -395,7 +395,7 @@ def _rename_to_new(hidden: Path, path: Path) -> None:
         path.hardlink_to(hidden)
     except FileExistsError:
         raise
-    except (OSError, NotImplementedError):  # no hard links here: FAT, some network folders
+    except (OSError, NotImplementedError):  # no hard links: FAT, some network folders
         path.open("xb").close()
         try:
             hidden.replace(path)
@@ -405,7 +405,7 @@ def _rename_to_new(hidden: Path, path: Path) -> None:
 
 
 def _keep_rights(handle: int, target: Path) -> None:
-    """Give a file the owner and the mode of the one that it will replace, where that is allowed."""
+    """Give a file the owner and the mode of the file that it will replace, where allowed."""
     try:
         before = target.stat()
     except FileNotFoundError:
@@ -414,10 +414,10 @@ def _keep_rights(handle: int, target: Path) -> None:
         return
     try:
         os.fchown(handle, before.st_uid, before.st_gid)
-    except OSError:  # only root gives files away
+    except OSError:  # only root can change the owner
         with suppress(OSError):
             os.fchown(handle, -1, before.st_gid)
-    with suppress(OSError):  # no modes here: FAT
+    with suppress(OSError):  # no modes: FAT
         os.fchmod(handle, stat.S_IMODE(before.st_mode))
 
 
@@ -430,7 +430,7 @@ else:
     import fcntl
 
     def _lock(handle: int) -> bool | None:
-        """Lock an open file: False if another call holds it, None where there are no locks."""
+        """Lock an open file; False if another call holds it, None where there are no locks."""
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

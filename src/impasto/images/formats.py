@@ -1,10 +1,10 @@
-"""Files of pictures -> pixels as they are stored: which formats there are, opened with care.
+"""Files of pictures -> pixels as stored: the supported formats, opened safely.
 
-Which files are taken for pictures by their names is said here too, once for all that look into
-folders: batches, styles, training.
+It also defines once, for all readers of folders (batches, styles, training), the file names that
+count as pictures.
 
-What the pixels mean is the business of ``impasto.images.pixels``. Pillow is imported when a picture
-is opened, since shells complete names of files by the suffixes in this table.
+``impasto.images.pixels`` interprets the pixels. Pillow is imported only when a picture is opened,
+since shells complete file names by the suffixes in this table.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FileFormat:
-    """A format of picture files, as a row of a table."""
+    """A format of picture files, one row of the table."""
 
     name: str
-    """Pillow's own."""
+    """Pillow's name."""
     suffixes: tuple[str, ...]
-    """Of files that are read, in small letters, and of results if it is written."""
+    """Of files that are read, in lower case, and of results if it is written."""
     magic: bytes
     """A regular expression for its first bytes."""
     module: str
     """The module that registers its reader; imported when a file starts with ``magic``."""
     animated: bool = False
-    """More than one frame in the file is a film (elsewhere: previews, a stereo pair, a burst)."""
+    """Several frames in the file are a film (elsewhere: previews, a stereo pair, a burst)."""
     written: bool = False
     lossy: bool = False
     """Its writer takes ``quality``."""
     alpha: bool = True
     deep: bool = False
-    """Written with 16 bits a channel too."""
+    """Can be written with 16 bits per channel."""
     cut: bool = False
-    """Its reader gives 8 bits a channel even where the file has more."""
+    """Its reader returns 8 bits per channel even where the file has more."""
     also: tuple[str, ...] = ()
-    """Further suffixes of files that are read: of kinds that are not written."""
+    """Further suffixes of files that are read, but not written."""
 
 
 FORMATS = (
@@ -119,21 +119,21 @@ FORMATS = (
     ),
     FileFormat("PPM", (".ppm", ".pgm", ".pbm", ".pnm"), rb"P[1-6]\s", "PIL.PpmImagePlugin"),
 )
-"""Formats with a header that tells them, and no reader that starts another program (as EPS does).
-Order matters for two only: an unclear brand (mif1) is tried as AVIF, then as HEIF."""
+"""Formats with an identifying header and a reader that starts no other program (as EPS's does).
+Order matters for two only: an ambiguous brand (mif1) is tried as AVIF, then as HEIF."""
 
 WRITTEN = tuple(row for row in FORMATS if row.written)
 
 READ_SUFFIXES = tuple(suffix for row in FORMATS for suffix in (*row.suffixes, *row.also))
-"""Suffixes of the files that are taken for pictures in a folder, in small letters."""
+"""Suffixes of the files in a folder that count as pictures, in lower case."""
 
 RAW_SUFFIXES = frozenset(
     ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef"
     " .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f".split()
 )
-"""Suffixes of raw photographs, which are told apart from files that are no pictures."""
+"""Suffixes of raw photographs, which are reported apart from files that are no pictures."""
 
-# Raw photographs by their first bytes; others are TIFFs, which are told by what is in them.
+# Raw photographs by their first bytes; others are TIFFs, recognized by their content.
 _RAW_MAGICS = {
     "Canon CR2": rb"(II\x2a\x00|MM\x00\x2a)....CR",
     "Canon CR3": rb"....ftypcrx ",
@@ -146,17 +146,17 @@ _RAW_MAGICS = {
     "Sigma X3F": rb"FOVb",
 }
 
-# Files that systems put into folders beside what people keep there.
+# Files that systems put into people's folders.
 _SYSTEM_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"))
 
-# Names in a line about files that are not taken.
+# Most names in a line about skipped files.
 _NAMES = 3
 
 
-# OpenJPEG takes time for every layer that is claimed in every tile, be it empty or not.
+# OpenJPEG takes time for every layer that is declared in every tile, even an empty one.
 _MAX_LAYERS = 1000
 
-# What Pillow says, where that helps nobody.
+# Replacements for messages of Pillow that do not help users.
 _REASONS = {
     "not identified by this driver": "its header is incomplete, or gives it no size",
     "unknown pixel mode": "pixels of a kind that is not read, such as more than 4 channels",
@@ -164,7 +164,7 @@ _REASONS = {
 
 
 def check_raw(head: bytes, name: str) -> None:
-    """Refuse a raw photograph that the first bytes of its file tell.
+    """Refuse a raw photograph, recognized by the first bytes of its file.
 
     Args:
         head: the first 32 bytes.
@@ -193,7 +193,7 @@ def raw_error(name: str, kind: str) -> ImageError:
 
 
 def is_hidden(name: str) -> bool:
-    """Return True for a file or folder that people do not see, or that a system has put there.
+    """Return True for a hidden file or folder, or one that a system creates.
 
     Example:
         >>> [is_hidden(name) for name in (".DS_Store", "Thumbs.db", "a.jpg")]
@@ -203,7 +203,7 @@ def is_hidden(name: str) -> bool:
 
 
 def passed_over(names: Iterable[str | PurePath]) -> str:
-    """Return a line on files in a folder that are not taken for pictures, "" for none.
+    """Return a line on files in a folder that do not count as pictures, "" for none.
 
     Args:
         names: of the files, without hidden ones.
@@ -262,23 +262,23 @@ def open_by_pillow(
     max_pixels: int,
     animated: bool = False,
 ) -> tuple[Image.Image, FileFormat]:
-    """Parse the header of the picture in the seekable ``stream``; its pixels are not decoded.
+    """Parse the header of the picture in the seekable ``stream``, without decoding its pixels.
 
     ``PIL.Image.open`` is not used: it raises above 179 million pixels and warns above 89 million,
     and both limits can be moved only for the whole process (``MAX_IMAGE_PIXELS``), the warning only
-    with filters that other threads share. The readers that it would choose from are called directly
-    instead and ``max_pixels`` is checked here, so nothing global is touched or shared. One reader
-    has that limit inside: a WebP above 179 million pixels is refused whatever ``max_pixels`` says.
+    with filters that other threads share. Instead, the readers that it would choose from are called
+    directly and ``max_pixels`` is checked here, so no global state is touched or shared. One reader
+    has that limit built in: a WebP above 179 million pixels is refused with any ``max_pixels``.
 
     Args:
         stream: the file.
         rows: the formats that it may have.
         name: what to call it in a message.
         max_pixels: a larger picture is refused.
-        animated: let pictures of several frames through.
+        animated: accept pictures of several frames.
 
     Returns:
-        What Pillow opened, and its format.
+        Pillow's image, and its format.
 
     Raises:
         ImageError: if it is damaged, a film, or too large.
@@ -292,7 +292,7 @@ def open_by_pillow(
                 f"{name}: reading {row.name} needs pillow-heif; pip install 'impasto[heic]'"
                 " (or save the picture as JPEG or PNG)"
             ) from None
-        except Exception as error:  # a reader raises whatever foreign bytes make it trip over
+        except Exception as error:  # readers raise errors of any type on malformed bytes
             if row is rows[-1]:
                 raise damaged(name, row.name, error) from error
     check_pixels(picture.size, name=name, max_pixels=max_pixels)
@@ -307,7 +307,7 @@ def open_by_pillow(
 
 
 def check_pixels(size: tuple[int, int], *, name: str, max_pixels: int) -> None:
-    """ImageError for a picture of (width, height) ``size`` that holds nothing, or too much."""
+    """Raise ImageError for a picture of (width, height) ``size`` that is empty or too large."""
     width, height = size
     if width < 1 or height < 1:
         raise ImageError(f"{name}: {width} x {height} pixels; a picture needs at least one")
@@ -319,7 +319,7 @@ def check_pixels(size: tuple[int, int], *, name: str, max_pixels: int) -> None:
 
 
 def load(picture: Image.Image, *, name: str) -> None:
-    """Decode the pixels now, here, where a message can say which picture fails, and how."""
+    """Decode the pixels here, where a message can name the picture that fails."""
     try:
         picture.load()
     except Exception as error:  # as above: truncation alone raises five different types
@@ -339,7 +339,7 @@ def _parsed(row: FileFormat, stream: BinaryIO) -> Image.Image:
     # pillow-heif registers its reader on demand, for the whole process: call it unregistered.
     reader = Image.OPEN[row.name][0] if row.name in Image.OPEN else module.HeifImageFile
     stream.seek(0)
-    # Without a name Pillow does not map the file, so one that shrinks meanwhile cannot kill us.
+    # Without a name Pillow does not map the file, so a file that shrinks cannot crash the process.
     picture: Image.Image = reader(stream, "")
     return picture
 
@@ -347,7 +347,7 @@ def _parsed(row: FileFormat, stream: BinaryIO) -> Image.Image:
 def _refuse_film(picture: Image.Image, row: FileFormat, name: str) -> None:
     try:
         frames = getattr(picture, "n_frames", 1)
-    except Exception as error:  # counting reads on through the file
+    except Exception as error:  # counting frames reads on through the file
         raise damaged(name, row.name, error) from error
     if frames > 1:
         raise ImageError(
@@ -357,7 +357,7 @@ def _refuse_film(picture: Image.Image, row: FileFormat, name: str) -> None:
 
 
 def _layers(stream: BinaryIO) -> int:
-    """The most quality layers that a part of a JPEG 2000 file claims (ISO 15444-1, A.6.1)."""
+    """Find the most quality layers declared in a part of a JPEG 2000 (ISO 15444-1, A.6.1)."""
     place = stream.tell()
     stream.seek(0)
     data = stream.read()
@@ -367,9 +367,9 @@ def _layers(stream: BinaryIO) -> int:
     tile, length = 0, 0
     while at + 12 <= len(data):
         marker, size = struct.unpack_from(">HH", data, at)
-        if marker == 0xFF90:  # the start of a part of a tile, and how long it is
+        if marker == 0xFF90:  # the start of a part of a tile, and its length
             tile, length = at, struct.unpack_from(">I", data, at + 6)[0]
-        elif marker == 0xFF52:  # the style of coding
+        elif marker == 0xFF52:  # the coding style
             most = max(most, struct.unpack_from(">H", data, at + 6)[0])
         elif marker == 0xFF93:  # the data of a part
             if tile + length <= at:  # 0 for the last one
@@ -381,7 +381,7 @@ def _layers(stream: BinaryIO) -> int:
 
 
 def damaged(name: str, kind: str, error: Exception) -> ImageError:
-    """The error for a file that a reader trips over."""
+    """Return the error for a file that a reader fails on."""
     from PIL import Image
 
     if isinstance(error, Image.DecompressionBombError):

@@ -1,4 +1,4 @@
-"""ICC profiles where Pillow's eight bits are too few: floats of a profile to floats of sRGB."""
+"""ICC profiles where Pillow's 8 bits are too few: floats of a profile to floats of sRGB."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from PIL import Image, ImageCms
 Plane: TypeAlias = NDArray[np.float32]
 Curve: TypeAlias = Callable[[Plane], Plane]
 
-# Pixels that are converted at once, to keep the memory low.
+# Pixels converted at a time, to limit the memory.
 _AT_ONCE = 1 << 20
 SAME = 1.5e-3
-"""Closer to sRGB than this in every value, colors are sRGB, and the values are left as they are."""
-# Steps to a side of the table that stands for a profile which is a table itself.
+"""Colors that differ from sRGB by less than this in every value are sRGB, and left unchanged."""
+# Steps per axis of the table that approximates a profile which is a table itself.
 _STEPS = 33
 
 
@@ -30,35 +30,35 @@ class _Shaper:
 
     curves: tuple[Curve, ...]
     matrix: NDArray[np.float64]
-    """Linear light, one channel a row, to XYZ (D50)."""
+    """Linear light, one channel per row, to XYZ (D50)."""
 
 
 @cache
 def srgb_profile() -> bytes:
-    """The ICC profile of sRGB that results carry, always the same bytes.
+    """Return the ICC profile of sRGB that results carry, always the same bytes.
 
     Example:
         >>> len(srgb_profile()) < 1000
         True
     """
     data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    # Bytes 24 to 35 are the moment at which it was made.
+    # Bytes 24 to 35 are the time of its creation.
     return data[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + data[36:]
 
 
 def to_srgb(values: Plane, profile: bytes) -> Plane:
-    """Values of an ICC profile in sRGB, relative colorimetric, clipped to what sRGB can show.
+    """Return values of an ICC profile in sRGB, relative colorimetric, clipped to the gamut of sRGB.
 
-    Profiles of curves and a matrix, which are those of displays, of cameras and of working spaces
-    (Adobe RGB, Display P3, ProPhoto), are computed in floating point. Others are tables (scanners):
-    Pillow's conversion is sampled at 33 values a channel and interpolated.
+    Profiles of curves and a matrix, as displays, cameras and working spaces (Adobe RGB, Display P3,
+    ProPhoto) have, are computed in floating point. Others are tables (scanners): Pillow's
+    conversion is sampled at 33 values per channel and interpolated.
 
     Args:
         values: (H, W, 1) or (H, W, 3) in [0, 1].
         profile: for grey or RGB.
 
     Returns:
-        (H, W, 3) in [0, 1]; grey values that are sRGB already come back repeated.
+        (H, W, 3) in [0, 1]; grey values that are already sRGB are returned repeated.
 
     Raises:
         ValueError: if the profile is for another kind of picture, or broken.
@@ -76,7 +76,7 @@ def to_srgb(values: Plane, profile: bytes) -> Plane:
     if shaper is None:
         return _through_table(values, profile)
     own = _shaper(srgb_profile())
-    if own is None:  # another version of Pillow may write it in another way
+    if own is None:  # another version of Pillow may write it differently
         return _through_table(values, profile)
     to_linear = shaper.matrix @ np.linalg.inv(own.matrix)
     if _is_srgb(shaper, to_linear):
@@ -99,7 +99,7 @@ def _is_srgb(shaper: _Shaper, to_linear: NDArray[np.float64]) -> bool:
 
 
 def srgb_curve(linear: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Signal of sRGB of linear light, clipped to [0, 1] (IEC 61966-2-1).
+    """Return the sRGB signal of linear light, clipped to [0, 1] (IEC 61966-2-1).
 
     Example:
         >>> srgb_curve(np.array([0.5], np.float32)).round(3)
@@ -115,7 +115,7 @@ def srgb_curve(linear: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _shaper(profile: bytes) -> _Shaper | None:
-    """Curves and matrix of a profile, or None if it has none or a table that goes before them."""
+    """Return curves and matrix of a profile, or None if missing or overridden by a table."""
     tags = _tags(profile)
     if profile[20:24] != b"XYZ " or any(name in tags for name in (b"A2B0", b"A2B1", b"D2B1")):
         return None
@@ -144,7 +144,7 @@ def _fixed(data: bytes, at: int, count: int) -> list[float]:
 
 
 def _curve(data: bytes) -> Curve:
-    """Function of a curve of an ICC profile (curveType or parametricCurveType) on arrays."""
+    """Return the function of a curve of an ICC profile (curveType or parametricCurveType)."""
     if data[:4] == b"curv":
         (count,) = struct.unpack_from(">I", data, 8)
         if count == 0:
@@ -178,7 +178,7 @@ def _curve(data: bytes) -> Curve:
 
 
 def _through_table(values: Plane, profile: bytes) -> Plane:
-    """Interpolated between samples of Pillow's 8-bit conversion."""
+    """Interpolate between samples of Pillow's 8-bit conversion."""
     channels = values.shape[2]
     steps = 256 if channels == 1 else _STEPS
     axis = np.rint(np.linspace(0, 255, steps)).astype(np.uint8)

@@ -1,7 +1,7 @@
-"""Kinds of files by their first bytes, for messages about a file that is another than expected.
+"""Kinds of files by their first bytes, for messages about a file of an unexpected kind.
 
-Pages of the web in place of a download, pointers in place of large files and archives that nobody
-unpacked come under every name.
+Web pages instead of a download, pointers instead of large files, and archives that were not
+unpacked occur under any name.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Kind:
 
     Attributes:
         name: as in "is NAME".
-        mend: what to do about one that is in the wrong place.
+        mend: what to do about a file in the wrong place.
     """
 
     name: str
@@ -88,7 +88,7 @@ _BY_HEAD: tuple[tuple[bytes, Kind], ...] = (
     (rb"%PDF", Kind("a PDF document")),
     (rb"....ftyp(isom|iso\d|mp4\d|avc1|qt  |M4V|3g[p2]|dash|MSNV|f4v)", FILM),
     (rb"\x1a\x45\xdf\xa3|RIFF....AVI |YUV4MPEG2 |FLV\x01|OggS", FILM),
-    # A protobuf: the version of the format, then the producer or the graph.
+    # A protobuf: the version of the format, followed by the producer or the graph.
     (
         rb"\x08[\x01-\x20](\x12.\w|:|\x1a.\w|\x42)",
         Kind("an ONNX graph", "Impasto reads no graph by itself"),
@@ -97,13 +97,13 @@ _BY_HEAD: tuple[tuple[bytes, Kind], ...] = (
 
 
 def kind_of(path: str | os.PathLike[str]) -> Kind | None:
-    """Find the kind of a file by its first bytes, whatever its name is.
+    """Find the kind of a file by its first bytes, regardless of its name.
 
     Args:
         path: a regular file.
 
     Returns:
-        The kind; None for one that is not known, and for none.
+        The kind; None for an unknown or missing one.
 
     Example:
         >>> kind_of("decoder.pth").name                                     # doctest: +SKIP
@@ -132,14 +132,14 @@ def kind_of(path: str | os.PathLike[str]) -> Kind | None:
 
 
 def wrong_kind(path: str | os.PathLike[str], wanted: str) -> str:
-    """The line about a file that cannot be read as what it should be.
+    """Return the line about a file that cannot be read as what it should be.
 
     Args:
         path: the file, which need not exist.
         wanted: what was expected, such as "weights (.pth or .safetensors)".
 
     Returns:
-        What it is instead, and the mend; that it is damaged, where its kind is unknown.
+        What it is instead, and the remedy; that it is damaged, where its kind is unknown.
 
     Example:
         >>> wrong_kind("no.pth", "weights")
@@ -167,7 +167,7 @@ def wrong_kind(path: str | os.PathLike[str], wanted: str) -> str:
 
 
 def refuse_address(name: object) -> str:
-    """The line about an address of the web in place of a file; "" for a name that is none.
+    """Return the line about a web address given instead of a file; "" for any other name.
 
     Example:
         >>> refuse_address("https://example.org/a.jpg")
@@ -180,7 +180,7 @@ def refuse_address(name: object) -> str:
 
 
 def kind_of_head(head: bytes) -> Kind | None:
-    """Find the kind of a file by its first bytes; None for one that is not known.
+    """Find the kind of a file by its first bytes; None for an unknown one.
 
     Example:
         >>> kind_of_head(b"%PDF-1.7").name
@@ -193,12 +193,12 @@ def kind_of_head(head: bytes) -> Kind | None:
 
 
 def _zip(path: Path) -> Kind:
-    import zipfile  # takes longer to load than the rest, and most calls meet no such file
+    import zipfile  # takes longer to load than the rest, and most calls need it not
 
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except Exception:  # whatever a damaged directory brings about
+    except Exception:  # errors that a damaged directory causes
         return Kind("an archive (zip) that is damaged or cut short", _AGAIN)
     for pattern, kind in _IN_ZIP:
         if any(re.fullmatch(pattern, name) for name in names):
@@ -207,7 +207,7 @@ def _zip(path: Path) -> Kind:
 
 
 def _safetensors(path: Path, head: bytes, size: int) -> Kind | None:
-    """By the length of its header and the offsets in there."""
+    """By the length of its header and the offsets in it."""
     import json
 
     length = int.from_bytes(head[:8], "little")
@@ -221,7 +221,7 @@ def _safetensors(path: Path, head: bytes, size: int) -> Kind | None:
             header = json.loads(stream.read(8 + length)[8:])
         ends = [each["data_offsets"][1] for k, each in header.items() if k != "__metadata__"]
         return cut if 8 + length + max(ends, default=0) != size else Kind(SAFETENSORS)
-    except Exception:  # a header of any shape
+    except Exception:  # a header of any form
         return cut
 
 

@@ -1,9 +1,9 @@
-"""Metadata of picture files: read whole, cleaned, and fitted to another format.
+"""Metadata of picture files: read, cleaned, and fitted to another format.
 
-Kept are texts and dates (EXIF, XMP, IPTC, the text chunks of PNG, comments) and the print
-resolution. The place goes unless it is asked for; thumbnails go, and whatever is no longer true.
-What cannot be kept is told in words: by ``Metadata.lost`` for what was damaged in the photograph,
-by :func:`fitted` for what a format does not hold.
+Texts and dates (EXIF, XMP, IPTC, the text chunks of PNG, comments) and the print resolution are
+kept. The place is dropped unless requested; thumbnails are dropped, and whatever is no longer true.
+Losses are reported in words: ``Metadata.lost`` for what was damaged in the photograph,
+:func:`fitted` for what a format does not hold.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from impasto.images.exif import ORIENTATION, PREFIX, Exif, numbers_of, parse_exi
 from impasto.images.png import MORE
 from impasto.images.xmp import cleaned_xmp, orientation_of
 
-# Tags of a TIFF for what other formats hold in places of its own.
+# Tags of a TIFF for what other formats hold elsewhere.
 _TIFF_XMP, _TIFF_IPTC, _TIFF_PHOTOSHOP = 700, 33723, 34377
 
-# Resources of Photoshop that are kept: IPTC, whether there is a copyright, and its address.
+# Photoshop's resources that are kept: IPTC, the copyright flag, and the copyright address.
 _IPTC = 0x0404
 _RESOURCES_KEPT = (_IPTC, 0x040A, 0x040B)
 # Of IPTC (IIM 4.2): the places of record 2, and its preview.
@@ -33,18 +33,18 @@ _IPTC_PREVIEW = frozenset((200, 201, 202))
 
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
-# Texts by which programs hand on other metadata, as hexadecimal digits.
+# Texts in which programs pass on other metadata, as hexadecimal digits.
 _RAW_PROFILE = b"Raw profile type "
-# Texts that are the place, or no longer true: what ImageMagick and thumbnailers write.
+# Texts that are the place, or no longer true: those of ImageMagick and thumbnailers.
 _TEXTS_OF_PLACE = re.compile(rb"gps|latitude|longitude|altitude|location", re.IGNORECASE)
 _TEXTS_UNTRUE = re.compile(
     rb"^(thumb::|icc:|(exif|tiff):.*(orientation|width|length|dimension|colorspace|thumbnail))",
     re.IGNORECASE,
 )
-# What is unpacked of one text, and of all texts of a picture together.
+# Limits on what is unpacked of one text, of XMP, and of all texts of a picture together.
 _MOST_TEXT, _MOST_XMP, _MOST_TEXTS = 1 << 20, 16 << 20, 64 << 20
 
-# Of C2PA, which are signed over the bytes of the file.
+# For C2PA, which is signed over the bytes of the file.
 _CREDENTIALS = "its content credentials hold for no other picture and are left out"
 
 # Turns that swap rows and columns.
@@ -52,7 +52,7 @@ _ACROSS = (5, 6, 7, 8)
 
 
 class Text(NamedTuple):
-    """A text chunk of a PNG: its kind, and its data as they lie in the file."""
+    """A text chunk of a PNG: its kind, and its data as stored in the file."""
 
     kind: bytes
     data: bytes
@@ -65,7 +65,7 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class Metadata:
-    """All that a result tells of its photograph, in bytes as they were.
+    """All that a result carries over from its photograph, in the original bytes.
 
     Attributes:
         exif: EXIF data with their prefix.
@@ -73,8 +73,8 @@ class Metadata:
         resources: numbers and data of Photoshop's resources: IPTC and the marks of copyright.
         texts: text chunks of PNG.
         comment: of JPEG and GIF.
-        dpi: dots an inch across and down, or None where the file says nothing.
-        lost: what of the photograph's was damaged, and is left out, each a part of a sentence.
+        dpi: dots per inch across and down, or None where the file has none.
+        lost: what was damaged in the photograph and is left out, each as a clause.
     """
 
     exif: bytes = b""
@@ -86,14 +86,14 @@ class Metadata:
     lost: tuple[str, ...] = ()
 
     def turned(self, orientation: int) -> Metadata:
-        """The same for a picture that is turned upright from an EXIF orientation."""
+        """Return the same for a picture that is turned upright from an EXIF orientation."""
         if orientation not in _ACROSS:
             return self
         exif = parse_exif(self.exif).turned().tobytes() if self.exif else b""
         return replace(self, exif=exif, dpi=self.dpi and self.dpi[::-1])
 
     def stored(self, orientation: int) -> Metadata:
-        """The same for pixels that lie as the photograph's did, and shall be turned by viewers.
+        """Return the same for pixels in the photograph's stored orientation, for viewers to turn.
 
         Example:
             >>> parse_exif(Metadata().stored(6).exif).number(ORIENTATION)
@@ -107,7 +107,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Holds:
-    """Most bytes of each kind of metadata that a format has a place for; 0: it has none."""
+    """Most bytes of each kind of metadata that a format can hold; 0 for none."""
 
     exif: int = 1 << 30
     xmp: int = 1 << 30
@@ -116,8 +116,8 @@ class Holds:
     comment: int = 0
 
 
-# A segment of a JPEG has 65,533 bytes, of which some are its name. A resource of Photoshop has 28
-# bytes around it at most.
+# A segment of a JPEG has 65,533 bytes, including its name. A resource of Photoshop has at most 28
+# bytes of overhead.
 _HOLDS = {
     "JPEG": Holds(65_533, 65_504, 65_519, 0, 65_533),
     "PNG": Holds(resources=1 << 30, texts=1 << 30, comment=1 << 30),
@@ -129,11 +129,11 @@ _WORDS = {"exif": "EXIF data", "xmp": "XMP", "resources": "IPTC data", "comment"
 
 
 def fitted(metadata: Metadata, format: str) -> tuple[Metadata, tuple[str, ...]]:
-    """The part of metadata that a format holds, and what is left out, in words.
+    """Return the part of metadata that a format holds, and what is left out, in words.
 
     Args:
         metadata: of a photograph.
-        format: that is written, as Pillow calls it.
+        format: that is written, by Pillow's name.
 
     Example:
         >>> fitted(Metadata(comment=b"a boat"), "WEBP")[1]
@@ -161,10 +161,10 @@ def fitted(metadata: Metadata, format: str) -> tuple[Metadata, tuple[str, ...]]:
 def metadata_of_png(
     chunks: Iterable[tuple[bytes, bytes]], *, place: bool = False
 ) -> tuple[int, Metadata]:
-    """The orientation and the metadata of a PNG.
+    """Return the orientation and the metadata of a PNG.
 
     Args:
-        chunks: kind and data of those chunks that are not pixels.
+        chunks: kind and data of the chunks without pixels.
         place: keep the place.
     """
     exif, xmp, resources = b"", b"", b""
@@ -190,7 +190,7 @@ def metadata_of_png(
             body = _unpacked(text, min(most, room))
         except (ValueError, zlib.error) as error:
             broken.append(str(error))
-            room -= most  # which may have been unpacked
+            room -= most  # which may have been used in unpacking
             continue
         room -= len(body)
         raw = key.removeprefix(_RAW_PROFILE) if key.startswith(_RAW_PROFILE) else b""
@@ -217,10 +217,10 @@ def metadata_of_png(
 
 
 def metadata_of_tiff(file: BinaryIO, *, place: bool = False) -> tuple[int, Metadata]:
-    """The orientation and the metadata of a TIFF.
+    """Return the orientation and the metadata of a TIFF.
 
     Args:
-        file: the TIFF; of its pixels nothing is read.
+        file: the TIFF, whose pixels are not read.
         place: keep the place.
     """
     exif = read_exif(file, also=(_TIFF_XMP, _TIFF_IPTC, _TIFF_PHOTOSHOP))
@@ -237,12 +237,12 @@ def metadata_of_tiff(file: BinaryIO, *, place: bool = False) -> tuple[int, Metad
 def metadata_of_picture(
     picture: Image.Image, *, exif: bytes = b"", xmp: bytes = b"", place: bool = False
 ) -> tuple[int, Metadata]:
-    """The orientation and the metadata that Pillow has of a picture.
+    """Return the orientation and the metadata that Pillow has of a picture.
 
     Args:
         picture: not necessarily decoded.
-        exif: its EXIF data as they lie in the file, where Pillow gives them in its own words.
-        xmp: the same of XMP, where Pillow does not give it.
+        exif: its EXIF data as stored in the file, where Pillow re-encodes them.
+        xmp: the same for XMP, where Pillow does not give it.
         place: keep the place.
     """
     found = given_metadata(picture)
@@ -256,10 +256,10 @@ def metadata_of_picture(
 
 
 def xmp_of_gif(file: BinaryIO) -> bytes:
-    """The packet of XMP of a GIF, b"" for none.
+    """Return the packet of XMP of a GIF, b"" for none.
 
-    It lies in the file as it is, not in blocks, and ends with a trailer of falling numbers (XMP,
-    part 3, 1.1.2).
+    It is stored as it is, not in blocks, and ends with a trailer of falling numbers (XMP, part 3,
+    1.1.2).
 
     Args:
         file: the GIF.
@@ -271,13 +271,13 @@ def xmp_of_gif(file: BinaryIO) -> bytes:
 
 
 def given_metadata(picture: Image.Image) -> Metadata:
-    """All metadata that Pillow has of a picture, as they are."""
+    """Return all metadata that Pillow has of a picture, unchanged."""
     info: Mapping[Any, Any] = picture.info
     exif, xmp, comment = (_bytes(info.get(name)) for name in ("exif", "xmp", "comment"))
     if not exif and picture.format == "TIFF":  # which has it among the tags of its pixels
         try:
             exif = picture.getexif().tobytes()
-        except Exception:  # as broken EXIF data does
+        except Exception:  # as for broken EXIF data
             exif = b""
     resources = info.get("photoshop")
     blocks: dict[int, bytes] = {}
@@ -286,7 +286,7 @@ def given_metadata(picture: Image.Image) -> Metadata:
     dpi = info.get("dpi")
     of_jpeg = "jfif" in info or picture.format in ("JPEG", "MPO")
     if of_jpeg and info.get("jfif_unit") not in (1, 2):
-        dpi = None  # that of the EXIF data, or Pillow's guess
+        dpi = None  # the resolution of the EXIF data, or Pillow's guess
     lost: tuple[str, ...] = ()
     segments = getattr(picture, "applist", ())
     if any(b"/xmp/extension/" in data[:40] for _, data in segments):
@@ -302,7 +302,7 @@ def given_metadata(picture: Image.Image) -> Metadata:
 
 
 def pillow_info(metadata: Metadata) -> dict[str, Any]:
-    """Metadata as Pillow has them in ``info``, where it has a name for them."""
+    """Return metadata under Pillow's names in ``info``, where it has one for them."""
     facts = {
         "exif": metadata.exif,
         "xmp": metadata.xmp,
@@ -314,7 +314,7 @@ def pillow_info(metadata: Metadata) -> dict[str, Any]:
 
 
 def png_chunks(metadata: Metadata) -> list[tuple[bytes, bytes]]:
-    """The chunks of a PNG that hold metadata, to stand before its pixels."""
+    """Return the chunks of a PNG that hold metadata, to be written before its pixels."""
     chunks: list[tuple[bytes, bytes]] = []
     if metadata.dpi:
         x, y = (round(each / 0.0254) for each in metadata.dpi)
@@ -335,7 +335,7 @@ def png_chunks(metadata: Metadata) -> list[tuple[bytes, bytes]]:
 
 
 def pillow_options(metadata: Metadata, format: str) -> dict[str, Any]:
-    """The options of Pillow's writer for a format, with metadata that the format holds.
+    """Return the options of Pillow's writer for a format, with the metadata that the format holds.
 
     Example:
         >>> pillow_options(Metadata(dpi=(300, 300)), "JPEG")
@@ -361,7 +361,7 @@ def pillow_options(metadata: Metadata, format: str) -> dict[str, Any]:
 
 
 def tiff_exif(metadata: Metadata, order: str) -> Exif:
-    """The directories of a TIFF that hold metadata.
+    """Return the directories of a TIFF that hold metadata.
 
     Args:
         metadata: of the photograph.
@@ -378,7 +378,7 @@ def tiff_exif(metadata: Metadata, order: str) -> Exif:
 
 
 def resource_blocks(resources: tuple[tuple[int, bytes], ...]) -> bytes:
-    """Photoshop's resources as they lie in files."""
+    """Return Photoshop's resources in their stored form."""
     return b"".join(
         b"8BIM" + struct.pack(">HHI", number, 0, len(data)) + data + bytes(len(data) % 2)
         for number, data in resources
@@ -386,7 +386,7 @@ def resource_blocks(resources: tuple[tuple[int, bytes], ...]) -> bytes:
 
 
 def _cleaned(found: Metadata, exif: Exif, place: bool) -> tuple[int, Metadata]:
-    """The orientation of the pixels, and the part of the metadata that a result may carry."""
+    """Return the orientation of the pixels, and the metadata that a result may carry."""
     lost = list(found.lost)
     if not exif.whole:
         lost.append("a damaged part of its EXIF data is left out")
@@ -414,13 +414,13 @@ def _cleaned(found: Metadata, exif: Exif, place: bool) -> tuple[int, Metadata]:
 
 
 def _cleaned_iptc(data: bytes, place: bool) -> bytes:
-    """Records of IPTC without places and previews, as far as they are whole."""
+    """Return records of IPTC without places and previews, as far as they are intact."""
     dropped = _IPTC_PREVIEW if place else _IPTC_PREVIEW | _IPTC_PLACE
     kept, at = [], 0
     while at + 5 <= len(data) and data[at] == 0x1C:
         record, number, size = struct.unpack_from(">BBH", data, at + 1)
         first, at = at, at + 5
-        if size & 0x8000:  # the size of a large one follows, in so many bytes
+        if size & 0x8000:  # the size of a large record follows, in this many bytes
             wide = size & 0x7FFF
             size = int.from_bytes(data[at : at + wide], "big") if wide <= 4 else len(data)
             at += wide
@@ -433,7 +433,7 @@ def _cleaned_iptc(data: bytes, place: bool) -> bytes:
 
 
 def _resources(data: bytes) -> dict[int, bytes]:
-    """Photoshop's resources of a block, as far as they are whole."""
+    """Return Photoshop's resources of a block, as far as they are intact."""
     found: dict[int, bytes] = {}
     at = 0
     while data[at : at + 4] == b"8BIM" and at + 12 <= len(data):
@@ -450,7 +450,7 @@ def _resources(data: bytes) -> dict[int, bytes]:
 
 
 def _unpacked(text: Text, most: int) -> bytes:
-    """The body of a text chunk.
+    """Return the body of a text chunk.
 
     Raises:
         ValueError: if it unpacks to more than ``most`` bytes, or is no text.
@@ -474,7 +474,7 @@ def _unpacked(text: Text, most: int) -> bytes:
 
 
 def _raw_profile(body: bytes) -> bytes:
-    """The data of a text of ImageMagick's: a line with a name, one with a size, then digits."""
+    """Return the data of a text of ImageMagick's: a line with a name, one with a size, digits."""
     parts = body.split(maxsplit=2)
     try:
         return bytes.fromhex(parts[2].decode("ascii"))
@@ -483,7 +483,7 @@ def _raw_profile(body: bytes) -> bytes:
 
 
 def _itxt(keyword: str, text: Any) -> bytes:
-    """An iTXt chunk of a text that Pillow has decoded."""
+    """Return an iTXt chunk of a text that Pillow has decoded."""
     language, translated = getattr(text, "lang", "") or "", getattr(text, "tkey", "") or ""
     fields = (language.encode(), translated.encode(), str(text).encode("utf-8", "replace"))
     return keyword.encode("latin-1", "replace") + bytes(3) + b"\0".join(fields)
@@ -496,7 +496,7 @@ def _bytes(value: object) -> bytes:
 
 
 def _plausible(dpi: Any) -> tuple[float, float] | None:
-    """A resolution that formats can hold, or None."""
+    """Return a resolution that formats can hold, or None."""
     try:
         x, y = (float(each) for each in dpi)
     except (TypeError, ValueError, ZeroDivisionError):

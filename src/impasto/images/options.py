@@ -1,4 +1,4 @@
-"""Options for reading and writing pictures, as values that are checked once, on construction.
+"""Options for reading and writing pictures, as values that are checked on construction.
 
 Nothing heavy is imported here: the command line builds its options from the fields.
 """
@@ -23,11 +23,11 @@ def option(default: Any, help: str, **settings: Any) -> Any:
     Args:
         default: the field's default, which the help shows.
         help: a sentence for the command line.
-        settings: ``flag`` (the name on the command line, where it is not the field's), ``short``
+        settings: ``flag`` (the name on the command line, if not the field's), ``short``
             (such as ``-o``), ``metavar``, ``required``, ``shown`` (a text for the default, where
-            its value says little), ``reads`` (where the default is written, if not here:
-            ``module:function:parameter``), ``kind`` (how a text is read, where the field's type
-            does not say it), ``complete`` (what shells complete: words, or a name in
+            its value says little), ``reads`` (where the default is defined, if not here:
+            ``module:function:parameter``), ``kind`` (how a text is parsed, where the field's type
+            does not define it), ``complete`` (what shells complete: words, or a name in
             ``impasto.cli.completion.COMPLETERS``; without it, the words of a ``metavar`` such as
             "8|16"), and ``special`` (the ability that a control needs, such as "paint
             larger strokes", if only some painters have it).
@@ -41,13 +41,13 @@ class ReadOptions:
 
     Attributes:
         size: shorter side of the result in pixels, 16 or more; None: the photograph's own.
-        style_size: shorter side in pixels, 16 or more, that larger style pictures are reduced to,
-            which sets the scale of their strokes; None leaves them as they are.
-        max_pixels: larger pictures are refused, files from their headers before they are decoded.
-        keep_gps: keep the place where the photograph was taken among its metadata.
+        style_size: shorter side in pixels, 16 or more, to which larger style pictures are reduced,
+            which sets the scale of their strokes; None leaves them unchanged.
+        max_pixels: larger pictures are refused, files by their headers before they are decoded.
+        keep_gps: keep the place where the photograph was taken in its metadata.
         value_range: the values that are black and white in pictures of floats or of wide integers
-            (32 bits, or signed ones), whose formats leave that open: (0, 4095), say. What is beyond
-            them is clipped. None: floats from 0 to 1, integers from 0 to the largest there is.
+            (32 bits, or signed ones), whose formats do not define them: (0, 4095), say. Values
+            beyond are clipped. None: floats from 0 to 1, integers from 0 to the type's maximum.
 
     Raises:
         OptionError: if a number is out of its range.
@@ -95,12 +95,12 @@ class SaveOptions:
     """Options for writing a result.
 
     Attributes:
-        quality: of JPEG, WebP and AVIF, 1 to 100; the other formats lose nothing.
-        depth: bits a channel, 8 or 16, which is for PNG and TIFF; None: 16 where the photograph has
+        quality: of JPEG, WebP and AVIF, 1 to 100; the other formats are lossless.
+        depth: bits per channel, 8 or 16, for PNG and TIFF; None: 16 where the photograph has
             more than 8 and the format holds them.
-        overwrite: replace a file that is there.
-        format: of a result that goes into a stream: "png", "jpeg", "webp", "avif" or "tiff"; None:
-            PNG. That of a file follows from its name.
+        overwrite: replace an existing file.
+        format: of a result that is written to a stream: "png", "jpeg", "webp", "avif" or "tiff";
+            None: PNG. For a file its name decides.
 
     Raises:
         OptionError: if a number is out of its range.
@@ -136,7 +136,7 @@ class SaveOptions:
 
 
 def check_size(size: int | None) -> None:
-    """Refuse a shorter side that is no whole number of ``MIN_SIDE`` pixels or more, or None.
+    """Refuse a shorter side that is neither None nor a whole number from ``MIN_SIDE`` up.
 
     Raises:
         OptionError: naming the number.
@@ -155,7 +155,7 @@ def check_size(size: int | None) -> None:
 
 
 def check_max_pixels(max_pixels: int) -> None:
-    """Refuse a limit that lets no picture through.
+    """Refuse a pixel limit below 1.
 
     Raises:
         OptionError: naming the number.
@@ -168,7 +168,7 @@ def check_max_pixels(max_pixels: int) -> None:
 
 
 def check_range(value_range: Sequence[float] | None) -> None:
-    """Refuse a range of values that is not two numbers, the larger one last.
+    """Refuse a range of values that is not two numbers in increasing order.
 
     Raises:
         OptionError: naming the numbers.

@@ -1,4 +1,4 @@
-"""Pictures of any kind -> float RGB in [0, 1], at the size to work on, what is hidden filled."""
+"""Pictures of any kind -> float RGB in [0, 1], at working size, with transparent parts filled."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
     "write_image",
 ]
 
-# Pixels in float64 at a time.
+# Pixels per block in float64.
 _BLOCK = 1 << 16
 
 
@@ -37,40 +37,40 @@ def read_photo(
     """Read a picture of any kind as float RGB.
 
     Files and streams: JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP, JPEG 2000, PPM, and HEIC with
-    pillow-heif installed. Of the pages of a TIFF the first is read, or the one behind a preview, of
-    a HEIC the main picture, and ``remark`` says so; no films, no raw photographs. A stream is read
-    from its start, if it can seek. Of a Pillow image of several frames the current one is taken.
+    pillow-heif installed. Of a TIFF's pages the first is read, or the one after a preview, of a
+    HEIC the main picture, and ``remark`` reports it; no films, no raw photographs. A stream is read
+    from its start, if it can seek. Of a Pillow image of several frames the current one is used.
 
     The EXIF orientation is applied. An ICC profile (RGB, grey, CMYK or Lab) is converted to sRGB,
     relative colorimetric with black point compensation; one that is broken or belongs to another
-    kind of picture is passed over, and CMYK without one gets Pillow's simple formula. Colors that
-    are told otherwise (cICP, gAMA and cHRM of a PNG, nclx of AVIF and HEIC, Adobe RGB of EXIF data)
-    are converted too, HDR by :func:`impasto.images.cicp.tone_mapped`. What is passed over or lost
-    stands in ``remark``.
+    kind of picture is ignored, and CMYK without one gets Pillow's simple formula. Colors that
+    are declared otherwise (cICP, gAMA and cHRM of a PNG, nclx of AVIF and HEIC, Adobe RGB of EXIF
+    data) are converted too, HDR by :func:`impasto.images.cicp.tone_mapped`. ``remark`` reports what
+    is ignored or lost.
 
-    Grey and color of 16 bits a channel (PNG, TIFF, PPM; Pillow's modes I;16 and I) and floats (TIFF
-    of 16, 32 or 64 bits, white is 1; mode F) are read at their full depth, as are integers of 32
-    and 64 bits and signed ones in TIFF (white is the largest there is). What is deeper than 8 bits
-    in AVIF, HEIC, JPEG 2000 and CMYK is read at 8, and ``remark`` says so. Rounding errors, up to a
+    Grey and color of 16 bits per channel (PNG, TIFF, PPM; Pillow's modes I;16 and I) and floats
+    (TIFF of 16, 32 or 64 bits, white is 1; mode F) are read at full depth, as are integers of 32
+    and 64 bits and signed ones in TIFF (white is the type's maximum). More than 8 bits in AVIF,
+    HEIC, JPEG 2000 and CMYK are read as 8, and ``remark`` reports it. Rounding errors, up to a
     thousandth of white outside the range of floats, are clipped.
 
     Arrays: uint8 and uint16 (white is 255 and 65535), or float16, float32 and float64 in [0, 1];
-    other integers with ``value_range``. What a masked array (``numpy.ma``) masks is transparent.
-    Shape (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels: grey, RGB, RGB and alpha. Where
-    both orders of axes would do, such as (3, 50, 4), channels are last. Not bool, which may mean a
+    other integers with ``value_range``. Masked pixels of a masked array (``numpy.ma``) are
+    transparent. Shape (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels: grey, RGB, RGB and
+    alpha. For an ambiguous shape, such as (3, 50, 4), channels are last. Not bool, which may mean a
     mask; not batches: loop over them.
 
     Args:
         source: a path, a Pillow image, a NumPy array, or a binary stream (``sys.stdin.buffer``).
-        max_pixels: a larger picture is refused, a file from its header, before it is decoded.
-        keep_gps: keep the place (GPS) among the metadata of results; otherwise it is dropped.
+        max_pixels: a larger picture is refused, a file by its header, before it is decoded.
+        keep_gps: keep the place (GPS) in the metadata of results; otherwise it is dropped.
         value_range: the values that are black and white in floats and in integers other than uint8
-            and uint16; others are clipped.
+            and uint16; values beyond are clipped.
 
     Raises:
-        ImageError: a picture that cannot be read, or an array that does not fit. One line: which
-            picture, what is wrong, how to mend it.
-        OptionError: ``max_pixels`` below 1, or a range that is none.
+        ImageError: a picture that cannot be read, or an array that does not fit. One line with
+            the picture, the problem and the remedy.
+        OptionError: ``max_pixels`` below 1, or an invalid range.
 
     Example:
         >>> photo = read_photo(np.full((2, 4), 51, np.uint8))
@@ -84,15 +84,15 @@ def read_photo(
 
 
 def fit_photo(photo: Photo, size: int | None, *, enlarge: bool = True) -> Photo:
-    """A photograph at the size it will be worked on, what is transparent in it filled.
+    """Return a photograph at its working size, with transparent parts filled.
 
     Args:
         photo: as it was read.
-        size: shorter side in pixels; None: as it is.
-        enlarge: whether a smaller one is scaled too.
+        size: shorter side in pixels; None: unchanged.
+        enlarge: enlarge a smaller one too.
 
     Returns:
-        A photo of that size; ``photo`` itself if there is nothing to do.
+        A photo of that size; ``photo`` itself if nothing changes.
 
     Raises:
         ImageError: if the result would have too many pixels.
@@ -113,17 +113,17 @@ def fit_photo(photo: Photo, size: int | None, *, enlarge: bool = True) -> Photo:
 def fill_hidden(
     image: NDArray[np.float32], opacity: NDArray[np.float32] | None
 ) -> NDArray[np.float32]:
-    """A picture whose transparent part has the mean color of the rest.
+    """Fill the transparent part of a picture with the mean color of the rest.
 
-    Programs write anything there, mostly black. It would bleed into what can be seen, over the
-    edge of a scaled picture as over that of features.
+    Programs write any color there, mostly black. It would bleed into the visible part across the
+    edge, in scaling and in the features.
 
     Args:
         image: (H, W, 3).
         opacity: (H, W) in [0, 1], or None.
 
     Returns:
-        (H, W, 3); ``image`` itself if all or nothing of it is transparent.
+        (H, W, 3); ``image`` itself if all or none of it is transparent.
 
     Example:
         >>> image = np.array([[[0.2, 0.2, 0.2], [0.9, 0.9, 0.9]]], np.float32)
@@ -140,7 +140,7 @@ def fill_hidden(
 
 
 def mean_color(image: NDArray[np.floating[Any]], weights: NDArray[np.floating[Any]]) -> Any:
-    """Return the mean color of a picture, (3,) float64, each pixel counted by its weight.
+    """Return the mean color of a picture, (3,) float64, each pixel weighted.
 
     Args:
         image: (H, W, 3) floats.

@@ -1,4 +1,4 @@
-"""Pixels of any kind -> float planes: turned upright, out of their color space to sRGB."""
+"""Pixels of any kind -> float planes: turned upright, from their color space to sRGB."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from impasto.images.cicp import ColorSpace
 from impasto.images.icc import srgb_profile, to_srgb
 from impasto.images.ranges import Census, ValueRange, fractions
 
-# EXIF orientation to what undoes it (EXIF 2.3, tag 0x0112).
+# EXIF orientation to the transposition that undoes it (EXIF 2.3, tag 0x0112).
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -29,9 +29,9 @@ UPRIGHT = {
 }
 
 DEEP_MODES = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
-"""Modes of Pillow images of more than 8 bits a channel."""
+"""Modes of Pillow images of more than 8 bits per channel."""
 
-# The names of values in a message.
+# Names of values in messages.
 _COLOR, _ALPHA = "floats", "an alpha of floats"
 
 # The mode that an ICC profile of a color space describes.
@@ -40,14 +40,14 @@ _PROFILE_MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK", "Lab": "LAB"}
 
 @dataclass(frozen=True, eq=False)
 class Deep:
-    """Pixels as deep as they lie in the file, which are still as they were stored.
+    """Pixels at the depth of the file, with their stored values.
 
     Attributes:
         values: (H, W, 1) grey or (H, W, 3) RGB: uint16, or floats where 1 is white.
         alpha: (H, W) of the same kind, or None.
-        white: what white is in ``values`` and opaque in ``alpha``.
+        white: the value of white in ``values`` and of opaque in ``alpha``.
         value_range: of floats: the values that are black and white (and clear and opaque) instead,
-            if a user said so.
+            if the user gave them.
     """
 
     values: NDArray[Any]
@@ -56,7 +56,7 @@ class Deep:
     value_range: ValueRange | None = None
 
     def upright(self, orientation: int) -> Deep:
-        """Rows and columns as EXIF 2.3 says for tag 0x0112; itself if they are so already."""
+        """Turn rows and columns as EXIF 2.3 specifies for tag 0x0112; itself if upright already."""
         if orientation not in UPRIGHT:
             return self
         alpha = None if self.alpha is None else _turned(self.alpha, orientation)
@@ -64,7 +64,7 @@ class Deep:
 
 
 def upright(picture: Image.Image, orientation: int) -> Image.Image:
-    """The picture turned as its EXIF orientation says; itself if it is upright already."""
+    """Return the picture turned by its EXIF orientation; itself if it is upright already."""
     if orientation not in UPRIGHT:
         return picture
     turned = picture.transpose(UPRIGHT[orientation])
@@ -75,16 +75,16 @@ def upright(picture: Image.Image, orientation: int) -> Image.Image:
 def deep_planes(
     deep: Deep, profile: bytes | None, *, name: str, space: ColorSpace | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Color (H, W, 3), sRGB, and alpha (H, W) or None, in [0, 1], of deep pixels.
+    """Return color (H, W, 3), sRGB, and alpha (H, W) or None, in [0, 1], of deep pixels.
 
     Args:
-        deep: as they were stored.
+        deep: with their stored values.
         profile: their ICC profile, if they have one.
         name: what to call the picture in a message.
-        space: their colors, where something else tells of them; the profile does not hold then.
+        space: their colors, where they are declared otherwise; overrides the profile.
 
     Raises:
-        ImageError: if the values are no fractions of white.
+        ImageError: if the values are not fractions of white.
     """
 
     def scaled(values: NDArray[Any], what: str) -> NDArray[np.float32]:
@@ -97,14 +97,14 @@ def deep_planes(
 
 
 def deep_error(parts: Iterable[Deep], *, name: str) -> ImageError | None:
-    """Return the error about values that are no fractions of white, with the numbers of them all.
+    """Return the error about values that are not fractions of white, with the numbers of all parts.
 
     Args:
         parts: the picture, rows from the top.
         name: what to call it.
 
     Returns:
-        None if there is nothing wrong with them.
+        None if the values are valid.
     """
     counts: dict[str, Census] = {}
     for deep in parts:
@@ -122,13 +122,13 @@ def planes(
     space: ColorSpace | None = None,
     value_range: ValueRange | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Color (H, W, 3), sRGB, and alpha (H, W) or None, in [0, 1], of a Pillow image of any mode.
+    """Return sRGB color (H, W, 3) and alpha (H, W) or None, in [0, 1], of any Pillow image.
 
     Args:
         picture: upright, with its ICC profile, if it has one.
         name: what to call it in a message.
-        space: its colors, where something else tells of them; the profile does not hold then.
-        value_range: black and white of floats and integers of 32 bits, if a user said so.
+        space: its colors, where they are declared otherwise; overrides the profile.
+        value_range: black and white of floats and integers of 32 bits, if the user gave them.
 
     Raises:
         ImageError: if grey of more than 8 bits is not within the range.
@@ -139,7 +139,7 @@ def planes(
     alpha = None
     if picture.mode == "1":
         picture = picture.convert("L")
-        # White as the color that is transparent is 1 in some releases of Pillow, 255 in others.
+        # White as the transparent color is 1 in some releases of Pillow, 255 in others.
         if picture.info.get("transparency"):
             picture.info["transparency"] = 255
     if picture.has_transparency_data:
@@ -155,11 +155,11 @@ def planes(
 
 
 def profile_remark(picture: Image.Image, *, deep: bool) -> str:
-    """A part of a sentence about an ICC profile that cannot be used, "" for none.
+    """Return a clause about an ICC profile that cannot be used, "" for none.
 
     Args:
         picture: with its profile, if it has one; not necessarily decoded.
-        deep: whether its pixels are read by others than Pillow, so that its mode does not count.
+        deep: True if a reader other than Pillow reads its pixels, so that its mode does not matter.
     """
     profile = picture.info.get("icc_profile")
     if not profile or profile == srgb_profile():
@@ -169,7 +169,7 @@ def profile_remark(picture: Image.Image, *, deep: bool) -> str:
         mode = "L"
     try:
         space = ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space.strip()
-    except Exception:  # Pillow's own for a broken one, and what foreign bytes make it trip over
+    except Exception:  # Pillow's own for a broken one, and any that malformed bytes cause
         return "its ICC profile is broken: its colors are taken for sRGB"
     of = _PROFILE_MODES.get(space)
     if of is not None and (deep or of == mode or (of == "RGB" and mode == "L")):
@@ -178,7 +178,7 @@ def profile_remark(picture: Image.Image, *, deep: bool) -> str:
 
 
 def as_stored(values: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Values of an upright picture, (H, W) or (H, W, C), laid as its orientation has been.
+    """Lay values of an upright picture, (H, W) or (H, W, C), out in its stored orientation.
 
     Example:
         >>> as_stored(np.array([[1, 2]]), 6)
@@ -205,7 +205,7 @@ def _grey_planes(
     space: ColorSpace | None,
     value_range: ValueRange | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Grey of more than 8 bits; Pillow's own ``convert`` would clip it at 255."""
+    """Read grey of more than 8 bits; Pillow's own ``convert`` would clip it at 255."""
     values, white = grey_values(picture)
     what = f"mode {picture.mode}, values"
     grey = fractions(values, value_range, white=white, name=name, what=what)
@@ -223,14 +223,14 @@ def grey_error(picture: Image.Image, *, name: str) -> ImageError | None:
 
 
 def grey_values(picture: Image.Image) -> tuple[NDArray[Any], int]:
-    """Return the values of a deep grey Pillow image, and what is white in them."""
+    """Return the values of a deep grey Pillow image, and their white."""
     return np.asarray(picture), 1 if picture.mode == "F" else 65535
 
 
 def _deep_srgb(
     values: NDArray[np.float32], profile: bytes | None, space: ColorSpace | None
 ) -> NDArray[np.float32]:
-    """(H, W, 3) of grey or RGB, out of its space, or through its ICC profile if that fits."""
+    """Convert grey or RGB to (H, W, 3), from its space, or through its ICC profile if that fits."""
     if space is not None:
         return space.to_srgb(values)
     if profile:
@@ -240,7 +240,7 @@ def _deep_srgb(
 
 
 def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    """RGB of an 8-bit picture of mode L, RGB, CMYK or LAB, through its ICC profile if it fits."""
+    """Convert 8-bit pictures of mode L, RGB, CMYK or LAB to RGB, by ICC profile if it fits."""
     if profile and profile == srgb_profile():
         profile = None
     try:

@@ -1,4 +1,4 @@
-"""The chunks of a PNG: what they tell, apart from the pixels, which alone Pillow gets to see."""
+"""The chunks of a PNG, separated from the pixels, which alone are passed to Pillow."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from impasto.images.cicp import ColorSpace, color_space, gamma_space
 from impasto.images.views import FileView
 
 MORE = b""
-"""Kind of the chunk that stands for those that were passed over."""
+"""Kind of the chunk that stands for those that were skipped."""
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-# Chunks that may be there for pixels to be understood, beside those with a capital letter.
+# Chunks that decoding the pixels may need, beside those with a capital letter.
 _OF_PIXELS = frozenset((b"tRNS", b"iCCP", b"acTL", b"fcTL", b"fdAT"))
 _MOST_BYTES, _MOST_CHUNKS = 16 << 20, 10_000
 
 
 class Chunk(NamedTuple):
-    """A chunk: its kind, where its data begin, and how many bytes they have."""
+    """A chunk: its kind, the offset of its data, and their number of bytes."""
 
     kind: bytes
     start: int
@@ -30,19 +30,19 @@ class Chunk(NamedTuple):
 
     @property
     def tells(self) -> bool:
-        """True if its data are no pixels and nothing that decoding them needs."""
+        """True if its data are neither pixels nor needed to decode them."""
         return self.kind[:1].islower() and self.kind not in _OF_PIXELS
 
 
 def told_and_pixels(file: BinaryIO) -> tuple[list[tuple[bytes, bytes]], BinaryIO]:
-    """Apart what a PNG tells and its pixels.
+    """Separate the metadata of a PNG from its pixels.
 
-    Pillow refuses a whole picture for a text that is too large, too well packed or wrong in its
+    Pillow refuses a whole picture if a text is too large, too highly compressed or has a wrong
     checksum, so it gets the pixels alone.
 
     Args:
-        file: a PNG. More than 10,000 chunks, or 16 MiB together, are passed over, which a chunk
-            of the kind ``MORE`` tells.
+        file: a PNG. Chunks beyond 10,000, or beyond 16 MiB together, are skipped, which a chunk
+            of the kind ``MORE`` marks.
 
     Returns:
         Kind and data of the header, the profile, and the chunks that are not about pixels; and the
@@ -73,7 +73,7 @@ def told_and_pixels(file: BinaryIO) -> tuple[list[tuple[bytes, bytes]], BinaryIO
 
 
 def chunks_of(file: BinaryIO) -> Iterator[Chunk]:
-    """The chunks of a PNG, as far as they are whole.
+    """Yield the chunks of a PNG, as far as they are complete.
 
     Example:
         >>> list(chunks_of(io.BytesIO(SIGNATURE)))
@@ -95,23 +95,23 @@ def chunks_of(file: BinaryIO) -> Iterator[Chunk]:
 def png_space(
     told: Sequence[tuple[bytes, bytes]], *, profile: bool
 ) -> tuple[ColorSpace | None, str]:
-    """The color space that chunks of a PNG tell of, in the order of PNG, 3rd edition, 4.3.
+    """Return the color space that chunks of a PNG declare, by the precedence of 4.3 (3rd edition).
 
     Args:
         told: kind and data of the chunks.
-        profile: whether it has an ICC profile that can be read.
+        profile: True if it has an ICC profile that can be read.
 
     Returns:
-        The space, None for the profile or for sRGB; and a part of a sentence about what is not
-        understood, or lost, or "".
+        The space, None for the profile or for sRGB; and a clause on what is not understood, or
+        lost, or "".
     """
-    chunks = dict(reversed(told))  # of two of a kind the first
+    chunks = dict(reversed(told))  # of two of a kind the first wins
     lost = ""
     if (data := chunks.get(b"cICP")) is not None:
         space = None
         if len(data) == 4 and data[2] == 0 and data[3] < 2:
             head = chunks.get(b"IHDR", b"")
-            deep = head[8:9] == b"\x10"  # palettes and what is stretched have 8 bits
+            deep = head[8:9] == b"\x10"  # palettes and pixels that are expanded have 8 bits
             narrow = 0 if data[3] else 16 if deep else 8
             space = color_space(data[0], data[1], narrow=narrow, peak=_brightest(chunks))
         if space is not None and data[:2] != b"\2\2":
@@ -135,7 +135,7 @@ def png_space(
 
 
 def chunks_of_info(info: Mapping[Any, Any]) -> list[tuple[bytes, bytes]]:
-    """The chunks about colors of a PNG that Pillow has opened, from its ``info``.
+    """Return the chunks about colors of a PNG that Pillow has opened, from its ``info``.
 
     Example:
         >>> chunks_of_info({"gamma": 1.0})
@@ -153,7 +153,7 @@ def chunks_of_info(info: Mapping[Any, Any]) -> list[tuple[bytes, bytes]]:
 
 
 def _brightest(chunks: dict[bytes, bytes]) -> float:
-    """The brightest light of its content, or else of the display it was made on, in cd/m2; or 0."""
+    """Find the brightest light of its content, or else its mastering display, in cd/m2; or 0."""
     content, display = chunks.get(b"cLLI", b""), chunks.get(b"mDCV", b"")
     if len(content) == 8 and (light := struct.unpack_from(">I", content)[0]):
         return float(light / 10_000)
@@ -161,11 +161,11 @@ def _brightest(chunks: dict[bytes, bytes]) -> float:
 
 
 class _Parts(FileView):
-    """Parts of a file, from one place to another, as a file."""
+    """Ranges of a file, joined as one file."""
 
     def __init__(self, file: BinaryIO, parts: list[tuple[int, int]]) -> None:
         self._file, self._parts = file, parts
-        self._starts: list[int] = []  # where each begins here
+        self._starts: list[int] = []  # offset of each range here
         size = 0
         for first, last in parts:
             self._starts.append(size)

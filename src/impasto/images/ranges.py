@@ -1,7 +1,7 @@
-"""Values of any range -> fractions of white: rounding errors are clipped, all else is told.
+"""Values of any range -> fractions of white: rounding errors are clipped, others are reported.
 
-What white is follows from the kind of number: 1 for floats, the largest one for integers. Floats
-and wide integers are often used otherwise, so a user can say which values are black and white.
+White follows from the kind of number: 1 for floats, the maximum for integers. Floats and wide
+integers often use another range, so a user can give the values of black and white.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ ValueRange: TypeAlias = tuple[float, float]
 """The values that are black and white; those beyond them are clipped."""
 
 SLACK = 1e-3
-"""Share of white by which rounding errors may leave the range without being told."""
+"""Share of white by which rounding errors may leave the range without being reported."""
 
 WHITE = {
     "u1": 255, "u2": 65535, "u4": 2**32 - 1, "u8": 2**64 - 1,
     "i1": 127, "i2": 32767, "i4": 2**31 - 1, "i8": 2**63 - 1,
     "f2": 1, "f4": 1, "f8": 1,
 }  # fmt: skip
-"""White for each kind of number, as ``dtype.str`` calls it behind the byte order."""
+"""White for each kind of number, by ``dtype.str`` after the byte order."""
 
 FIXED = ("u1", "u2")
-"""Kinds that have one range everywhere: a range of a user's is not for them."""
+"""Kinds that have one range everywhere: a user's range does not apply to them."""
 
 WIDE = ("u4", "u8", "i1", "i2", "i4", "i8")
-"""Kinds of integers whose largest number is rarely what their maker meant by white."""
+"""Kinds of integers whose maximum is rarely meant as white."""
 
 # A wide integer below this share of white is black in 8 bits.
 _DARK = 1 / 256
 
-# Values in float64 at a time.
+# Values per block in float64.
 _VALUES = 1 << 18
 
 
 def fractions(
     values: NDArray[Any], value_range: ValueRange | None, *, white: int, name: str, what: str
 ) -> NDArray[np.float32]:
-    """Return values as fractions of white, a copy; rounding errors are clipped.
+    """Return a copy of values as fractions of white; rounding errors are clipped.
 
     Args:
         values: of any real kind and shape, rows first.
-        value_range: black and white if a user said so: then all else is clipped.
+        value_range: black and white if the user gave them: then all other values are clipped.
         white: the value that is white otherwise.
         name: of the picture, for a message.
         what: the name of the values in a message, such as "floats".
@@ -89,11 +89,11 @@ def fractions(
 
 
 def misfit(values: NDArray[Any], least: float, most: float, *, white: float = 1.0) -> str:
-    """Say why floats are not in [0, ``white``] up to rounding; "" if they are.
+    """Describe how floats leave [0, ``white``] by more than rounding; "" if they do not.
 
     Args:
         values: any number of them.
-        least: the smallest, NaN where one of them is.
+        least: the smallest, NaN if there is one.
         most: the largest.
         white: the upper end.
 
@@ -110,7 +110,7 @@ def misfit(values: NDArray[Any], least: float, most: float, *, white: float = 1.
 
 
 def check_dark(values: NDArray[Any], *, white: int, name: str) -> None:
-    """Refuse wide integers that would be a black picture, since another value is white in them.
+    """Refuse wide integers that would give a black picture, since their white is another value.
 
     Raises:
         ImageError: with the numbers.
@@ -129,7 +129,7 @@ def check_dark(values: NDArray[Any], *, white: int, name: str) -> None:
 
 
 class Census:
-    """Counts of the values of a picture, for the message about those that are no fractions.
+    """Counts of the values of a picture, for the message about values that are not fractions.
 
     Args:
         white: as for :func:`fractions`.
@@ -183,7 +183,7 @@ class Census:
 
 
 def _fits(low: float, high: float, value_range: ValueRange | None, white: int, kind: str) -> bool:
-    """Return True if values from low to high are fractions, or are made such by clipping."""
+    """Return True if values from low to high are fractions, or become fractions by clipping."""
     if value_range is not None:
         return math.isfinite(low) and math.isfinite(high)
     slack = SLACK if kind[0] == "f" else 0

@@ -1,4 +1,4 @@
-"""Pictures and planes made smaller or larger: float32 throughout, nothing aliases."""
+"""Pictures and planes made smaller or larger: float32 throughout, without aliasing."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Plane: TypeAlias = NDArray[np.float32]
 """One number for each pixel, (h, w)."""
 
 MAX_PIXELS = ReadOptions.max_pixels
-"""Larger pictures are refused before they are decoded, unless ``max_pixels`` says otherwise."""
+"""Larger pictures are refused before they are decoded, unless ``max_pixels`` is given."""
 
 
 def resize(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     """Scale an image so that its shorter side is ``size`` pixels, smaller or larger.
 
-    The aspect is kept to the nearest pixel. Lanczos of radius 3, widened when reducing so that
-    nothing aliases, in float32 without a step through 8 bits; what it overshoots is clipped.
+    The aspect ratio is kept to the nearest pixel. Lanczos of radius 3, widened when reducing to
+    prevent aliasing, in float32 without a step through 8 bits; overshoot is clipped.
 
     Args:
         image: (H, W, 3) float32 in [0, 1].
@@ -50,7 +50,7 @@ def resize(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
 
 
 def scaled_size(height: int, width: int, size: int) -> tuple[int, int]:
-    """Height and width of a picture whose shorter side becomes ``size``, as :func:`resize` has it.
+    """Return height and width once the shorter side becomes ``size``, as in :func:`resize`.
 
     Args:
         height: before, in pixels.
@@ -99,21 +99,21 @@ def resize_plane(plane: NDArray[np.float32], height: int, width: int) -> NDArray
         (2, 3)
     """
     picture = Image.fromarray(np.ascontiguousarray(plane, np.float32))
-    # Along the rows first, even where Pillow finds the other way quicker: so windows are scaled.
+    # Along the rows first, even where Pillow finds the other order faster, as windows are scaled.
     across = picture.resize((width, picture.height), Image.Resampling.LANCZOS)
     scaled = across.resize((width, height), Image.Resampling.LANCZOS)
     return np.clip(np.asarray(scaled, np.float32), 0, 1)
 
 
 def check_rgb(image: NDArray[Any], what: str) -> None:
-    """Refuse what is no (H, W, 3) array of floats; ``what`` names it in the message."""
+    """Refuse anything but an (H, W, 3) array of floats; ``what`` names it in the message."""
     if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype.kind != "f":
         raise ImageError(
             f"{what} must be floats of shape (H, W, 3), not {image.dtype} of shape {image.shape}"
         )
 
 
-# How far Lanczos looks, in pixels of the larger of both scales.
+# Radius of Lanczos, in pixels of the larger of both scales.
 _SUPPORT = 3
 
 
@@ -122,16 +122,16 @@ _BLOCK = 1 << 15
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
-    """Scaling along one axis by Lanczos, as Pillow does it, of a part alone.
+    """Scale a part of one axis by Lanczos, as Pillow does.
 
-    Pillow itself takes the edges of a part in single precision, which moves it a little against its
-    neighbors. These are its weights in double precision, so a part is what the whole would have
-    there (``precompute_coeffs`` in Pillow's Resample.c).
+    Pillow itself takes the edges of a part in single precision, which shifts it slightly against
+    its neighbors. These are its weights in double precision, so a part equals that of the scaled
+    whole (``precompute_coeffs`` in Pillow's Resample.c).
 
     Attributes:
-        wanted: the pixels that have a say.
-        first: (n,), for every pixel of the result the first of them that it takes.
-        weights: (n, taps), how much of each that follows.
+        wanted: the pixels that contribute.
+        first: (n,), for every pixel of the result the first of them that it uses.
+        weights: (n, taps), of that pixel and of those that follow.
     """
 
     wanted: slice
@@ -140,7 +140,7 @@ class Stretch:
 
     @classmethod
     def of(cls, stored: int, length: int, cut: slice) -> Stretch:
-        """Scale ``stored`` pixels to ``length``, of which ``cut`` is wanted."""
+        """Scale ``stored`` pixels to ``length``, of which the part ``cut`` is wanted."""
         scale = stored / length
         reach = _SUPPORT * max(scale, 1.0)
         centers = (np.arange(cut.start, cut.stop) + 0.5) * scale
@@ -155,12 +155,12 @@ class Stretch:
         return cls(wanted, first - wanted.start, weights)
 
     def apply(self, plane: Plane) -> Plane:
-        """The rows of a plane, which are those that are wanted, scaled."""
+        """Scale the rows of a plane, which are the wanted ones."""
         result = np.empty((len(self.first), plane.shape[1]), np.float32)
         step = max(1, _BLOCK // plane.shape[1])
         for top in range(0, len(result), step):
             part = slice(top, top + step)
-            # As many rows at a time as stay in cache; the last taps of some of them weigh nothing.
+            # As many rows at a time as stay in cache; the last taps of some of them have weight 0.
             total = np.zeros(result[part].shape)
             for tap, weights in enumerate(self.weights[part].T):
                 rows = plane[np.minimum(self.first[part] + tap, len(plane) - 1)]

@@ -1,6 +1,6 @@
-"""A picture of any kind, opened: its header is read once, its pixels are decoded when asked for.
+"""A picture of any kind, opened: the header is read once, pixels are decoded on request.
 
-Here alone, and where files are written, is code known that leans on private parts of Pillow: that
+Only this module and the one that writes files know the code that relies on private parts of Pillow:
 for samples of more than 8 bits (``deep``, ``tiff``) and for strips (``strips_in``).
 """
 
@@ -64,15 +64,15 @@ from impasto.images.tiff import DeepTiff, contents, deep_tiff, tile_pixels
 from impasto.images.windows import DeepSource, PillowSource, Source, Window, stored_bytes
 
 Picture: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | BinaryIO
-"""A picture as users give it: a path, a Pillow image, a NumPy array, a binary stream."""
+"""A picture as users pass it: a path, a Pillow image, a NumPy array, a binary stream."""
 
-# Formats of which Pillow would cut 16 bits to 8, and what finds a reader for such a file.
+# Formats whose 16 bits Pillow would cut to 8, and the function that finds a reader for such a file.
 _DEEP = {"PNG": deep_png, "PPM": deep_ppm}
 
 # Formats that are made of boxes.
 _OF_BOXES = ("AVIF", "HEIF", "JPEG2000")
 
-# Tags of a TIFF that tell of colors (TIFF 6.0, section 20), and the colors that cameras tell of.
+# Tags of a TIFF that declare colors (TIFF 6.0, section 20), and the color spaces of cameras.
 _WHITE, _PRIMARIES, _CURVES = 318, 319, 301
 _ADOBE = ColorSpace(ADOBE_RGB, gamma=ADOBE_GAMMA)
 
@@ -88,16 +88,16 @@ def open_picture(
     keep_gps: bool = False,
     value_range: ValueRange | None = None,
 ) -> Iterator[OpenPicture]:
-    """Open a picture for as long as the block lasts: its header is parsed, its pixels are not.
+    """Open a picture for the duration of the block: its header is parsed, its pixels are not.
 
     Args:
         source: a picture of any kind, as for :func:`impasto.images.photo.read_photo`.
-        max_pixels: a larger picture is refused, a file from its header.
-        keep_gps: keep the place where it was taken among the metadata.
+        max_pixels: a larger picture is refused, a file by its header.
+        keep_gps: keep the place where it was taken in the metadata.
         value_range: black and white of floats and wide integers, as for ``ReadOptions``.
 
     Raises:
-        ImageError: if it cannot be read, then or when its pixels are asked for.
+        ImageError: if it cannot be read, then or when its pixels are requested.
         OptionError: ``max_pixels`` below 1.
 
     Example:
@@ -133,12 +133,12 @@ def open_picture(
 class OpenPicture:
     """A picture that was opened by :func:`open_picture`.
 
-    Of its pixels ask either for the whole as floats (:meth:`photo`) or for windows
-    (:meth:`source`). Decoded pixels are not kept here: who asks twice has the file read twice.
+    Request its pixels either as floats as a whole (:meth:`photo`) or by windows (:meth:`source`).
+    Decoded pixels are not kept here: a second request reads the file again.
 
     Attributes:
         name: what to call it in a message.
-        depth: bits a channel that a file of the result deserves: 16 if there are more than 8.
+        depth: bits per channel to write a file of the result with: 16 if there are more than 8.
         form: of an array; None for a file or a Pillow image.
         pages: a remark on the other pictures of the file, such as "the first of its 3 pages is
             taken", "" for a file of one; a part of :attr:`remark`.
@@ -158,7 +158,7 @@ class OpenPicture:
     ) -> None:
         self.name = name
         self._max_pixels, self._keep_gps, self._range = max_pixels, keep_gps, value_range
-        self._size: tuple[int, int]  # width and height as they are stored
+        self._size: tuple[int, int]  # width and height as stored
         self._array: NDArray[Any] | None = None
         self._file: BinaryIO | None = None
         self._format: FileFormat | None = None
@@ -169,8 +169,8 @@ class OpenPicture:
         self._told: list[tuple[bytes, bytes]] | None = None  # the chunks of a PNG
         self._boxes: Told | None = None  # of an AVIF, HEIC or JP2
         self._lost: tuple[str, ...] = ()  # of its bits and colors
-        self._space: ColorSpace | None = None  # where something else than a profile tells of it
-        # EXIF orientation, and the metadata that a result may carry, once they are known.
+        self._space: ColorSpace | None = None  # where it is declared by other means than a profile
+        # EXIF orientation, and the metadata that a result may carry, once known.
         self._about: tuple[int, Metadata] | None = None
         if isinstance(content, np.ndarray):
             self._array, self.form = content, array_form(content, value_range)
@@ -208,12 +208,12 @@ class OpenPicture:
 
     @property
     def orientation(self) -> int:
-        """The EXIF orientation, 1 to 8, that it is turned upright from; 1 for upright."""
+        """The EXIF orientation, 1 to 8, from which it is turned upright; 1 for upright."""
         return self._metadata[0] if self._metadata[0] in UPRIGHT else 1
 
     @property
     def has_opacity(self) -> bool:
-        """True if something may be seen through it, as its header says."""
+        """True if it may have transparent parts, by its header."""
         if self.form is not None:
             return self.form.channels == 4 or self.form.mask is not None
         if self._tiff is not None:
@@ -222,30 +222,30 @@ class OpenPicture:
 
     @property
     def metadata(self) -> Metadata:
-        """All that a result may tell of it."""
+        """All metadata that a result may carry."""
         return self._metadata[1]
 
     @property
     def remark(self) -> str:
-        """All that is not taken or lost, such as "its 10 bits a channel are read as 8"; or ""."""
+        """All that is skipped or lost, such as "its 10 bits a channel are read as 8"; or ""."""
         parts = (self.pages, *self._lost, *self.metadata.lost)
         return "; ".join(one_line(each) for each in parts if each)
 
     @cached_property
     def streams(self) -> bool:
-        """True if :meth:`source` reads the file in strips, and never holds it as a whole."""
+        """True if :meth:`source` reads the file in strips, and never keeps all of it in memory."""
         return self._strips is not None and self._metadata[0] not in UPRIGHT
 
     @property
     def held(self) -> int:
-        """Bytes that it keeps in memory as a whole, once windows of it are asked for."""
+        """Bytes that it keeps in memory as a whole, once windows of it are requested."""
         if self.streams or self._picture is None:
             return self._source.held
         return self.height * self.width * stored_bytes(self._picture.mode)
 
     @property
     def row_bytes(self) -> int:
-        """Bytes that it keeps for every row of the windows last asked for."""
+        """Bytes that it keeps for every row of the windows last requested."""
         return self._source.row_bytes if self.streams else 0
 
     def window(self, rows: slice, columns: slice) -> Window:
@@ -257,10 +257,10 @@ class OpenPicture:
         return self.source()
 
     def photo(self) -> Photo:
-        """The whole picture as floats, decoded now.
+        """Return the whole picture as floats, decoded now.
 
         Raises:
-            ImageError: if the file turns out to be damaged, or its values are no fractions of
+            ImageError: if the file turns out to be damaged, or its values are not fractions of
                 white.
 
         Example:
@@ -295,14 +295,15 @@ class OpenPicture:
         )
 
     def source(self) -> Source:
-        """The picture by its windows, of which only those asked for are floats at a time.
+        """Return the picture by windows, of which only those requested are floats at a time.
 
-        In strips are read: PNG, but for interlaced ones; and TIFF in strips or tiles, unless it is
-        compressed as one or its channels lie apart. Those that an EXIF orientation turns, and all
-        others, are decoded as a whole and held as deep as they were stored; an array as floats.
+        PNG is read in strips, unless interlaced; and TIFF in strips or tiles, unless it is
+        compressed as one or its channels are stored separately. Files that an EXIF orientation
+        turns, and all others, are decoded as a whole and kept at their stored depth; an array as
+        floats.
 
         Raises:
-            ImageError: as :meth:`photo`, or when a window is asked for.
+            ImageError: as :meth:`photo`, or when a window is requested.
 
         Example:
             >>> with open_picture("large.tif") as picture:                   # doctest: +SKIP
@@ -320,7 +321,7 @@ class OpenPicture:
         return DeepSource(picture, deep.upright(self._metadata[0]), self.name, self._space)
 
     def _parse_header(self, file: BinaryIO) -> None:
-        """Find the format, and what there is to know before anything is decoded."""
+        """Find the format, and all that is known before decoding."""
         name = self.name
         file.seek(0)
         head = file.read(32)
@@ -344,7 +345,7 @@ class OpenPicture:
         if row.name in _OF_BOXES and self._boxes is None:
             self._boxes = told_by_boxes(file)
         if row.name == "TIFF":
-            if self._format is None:  # not when it is opened again
+            if self._format is None:  # not when it is reopened
                 file = self._file = self._main_page(file)
             tiff = _checked_tiff(file, name, self._max_pixels, self._range)
         if tiff is None:
@@ -369,13 +370,13 @@ class OpenPicture:
         except Exception as error:
             raise damaged(name, row.name, error) from error
         self._format, self._tiff, self._picture, self._read_deep = row, tiff, picture, read_deep
-        # Pillow tells the size of a TIFF as it is upright; everything else here is as it is stored.
+        # Pillow reports the size of a TIFF as upright; all other sizes here are as stored.
         size = picture.size if row.name != "TIFF" else getattr(picture, "_tile_size", picture.size)
         self._size = size if tiff is None else tiff.size
         self.depth = 16 if read_deep is not None or picture.mode in DEEP_MODES else 8
 
     def _colors(self, picture: Image.Image) -> tuple[ColorSpace | None, str]:
-        """The color space that something else than an ICC profile tells of, and what is lost."""
+        """Return the color space declared by other means than an ICC profile, and what is lost."""
         has_profile = bool(picture.info.get("icc_profile"))
         if self._told is not None:
             return png_space(self._told, profile=has_profile)
@@ -395,7 +396,7 @@ class OpenPicture:
         return (_ADOBE if adobe else None), ""
 
     def _main_page(self, file: BinaryIO) -> BinaryIO:
-        """A TIFF with the picture that is meant as its first, and a remark on the others."""
+        """Return a TIFF with its main picture as the first, and a remark on the others."""
         try:
             found = contents(file)
         except Exception as error:
@@ -411,7 +412,7 @@ class OpenPicture:
         return found.main_alone(file)
 
     def _lazy_picture(self) -> Image.Image:
-        """Pillow's image, not decoded; opened again if its pixels were decoded and given away."""
+        """Return Pillow's image, not decoded; reopen it if decoded pixels were given away."""
         if self._picture is None:
             assert self._file is not None
             self._parse_header(self._file)
@@ -420,7 +421,7 @@ class OpenPicture:
 
     @property
     def _metadata(self) -> tuple[int, Metadata]:
-        """EXIF orientation, and the metadata that a result may carry."""
+        """The EXIF orientation, and the metadata that a result may carry."""
         if self._about is None:
             self._about = self._described(self._lazy_picture())
         return self._about
@@ -438,7 +439,7 @@ class OpenPicture:
         if self._tiff is not None:
             return self._tiff.orientation, metadata
         with suppress(Exception):  # broken EXIF data is no reason to refuse the picture
-            orientation = picture.getexif().get(ORIENTATION, 1)  # Pillow turns it so
+            orientation = picture.getexif().get(ORIENTATION, 1)  # Pillow applies it too
         return orientation, metadata
 
     @property
@@ -447,20 +448,20 @@ class OpenPicture:
         return 1 if self._format is not None and self._format.name == "TIFF" else self._metadata[0]
 
     def _decode(self) -> tuple[Image.Image, Deep | None]:
-        """The picture, decoded, and its pixels apart if Pillow would cut them."""
+        """Return the decoded picture, and its pixels separately if Pillow would cut them."""
         picture, file, row = self._lazy_picture(), self._file, self._format
-        if file is None or row is None:  # somebody's Pillow image, which is loaded already
+        if file is None or row is None:  # a user's Pillow image, which is loaded already
             return picture, None
         if row.name == "TIFF" and self._about is None:  # Pillow forgets how it turned the pixels
             self._about = self._described(picture)
         read_deep, self._picture, self._read_deep = self._read_deep, None, None
-        self.__dict__.pop("_strips", None)  # which know the picture too
+        self.__dict__.pop("_strips", None)  # which refer to the picture too
         try:
             deep = read_deep() if read_deep is not None else None
             if deep is None:
                 file.seek(self._place)
                 if row.name == "TIFF":
-                    # Its load() has Pillow's limit too, unless the memory is there already.
+                    # Its load() has Pillow's limit too, unless the memory is allocated already.
                     picture.im = Image.new(picture.mode, self._size).im
                 picture.load()
         except ImageError:
@@ -473,7 +474,7 @@ class OpenPicture:
 
     @cached_property
     def _strips(self) -> Strips | None:
-        """Reader of the file in strips, if that goes."""
+        """Reader of the file in strips, if possible."""
         file, row, tiff = self._file, self._format, self._tiff
         if file is None or row is None or row.name not in ("PNG", "TIFF"):
             return None
@@ -500,24 +501,24 @@ class OpenPicture:
             if tiff is None:
                 return tiff_strips(file, picture, decoded, depth=self.depth)
             return None if tiff.whole else tiff_strips(file, picture, of_bytes, depth=16)
-        except Exception as error:  # a reader raises whatever foreign bytes make it trip over
+        except Exception as error:  # readers raise errors of any type on malformed bytes
             raise damaged(self.name, row.name, error) from error
 
 
 def _all_bytes(stream: BinaryIO, name: str) -> BinaryIO:
-    """All that the stream gives, from its start if it can go back: a pipe cannot, decoding must."""
+    """Return all bytes of a stream, from its start if it can seek, as decoding needs to."""
     if isinstance(stream, io.TextIOBase):
         raise ImageError(f"{name}: is a stream of text; open it in binary mode ('rb', .buffer)")
     try:
         if stream.seekable():
             stream.seek(0)
         return io.BytesIO(stream.read())
-    except Exception as error:  # a stream may be of anybody's class
+    except Exception as error:  # a stream may be of any class
         raise ImageError(f"{name}: cannot be read ({one_line(error)})") from error
 
 
 def _colors_of_tiff(file: BinaryIO) -> tuple[ColorSpace | None, str]:
-    """The color space that tags of a TIFF without a profile tell of, and what is lost."""
+    """Return the color space that tags of a TIFF without a profile declare, and what is lost."""
     tags = read_exif(file, also=(_WHITE, _PRIMARIES, _CURVES))
     if tags.adobe:
         return _ADOBE, ""
@@ -534,7 +535,7 @@ def _colors_of_tiff(file: BinaryIO) -> tuple[ColorSpace | None, str]:
 def _checked_tiff(
     file: BinaryIO, name: str, max_pixels: int, value_range: ValueRange | None
 ) -> DeepTiff | None:
-    """Check a TIFF before anything is made as large as its header says; find a deep one."""
+    """Check a TIFF before anything of its declared size is allocated; return a deep one."""
     try:
         tile, deep = tile_pixels(file), deep_tiff(file, name=name, value_range=value_range)
     except ImageError:

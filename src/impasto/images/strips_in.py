@@ -1,8 +1,8 @@
-"""A large PNG or TIFF read in strips, without ever being in memory as a whole.
+"""A large PNG or TIFF read in strips, never in memory as a whole.
 
-Pillow decodes pictures whole. So each strip is made a small file of its own, in memory, with the
-header of the large one, and Pillow decodes that: colors, palettes, depths and profiles mean what
-they mean in small pictures, because the same code reads them.
+Pillow decodes only whole pictures. So each strip is made a small file in memory, with the header of
+the large one, for Pillow to decode: colors, palettes, depths and profiles mean the same as in small
+pictures, because the same code reads them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from impasto.images.pixels import deep_error
 from impasto.images.png import SIGNATURE, chunks_of
 from impasto.images.windows import DeepSource, PillowSource, Window, stored_bytes
 
-# What a strip holds about, decoded: large enough that its header does not matter.
+# Approximate size of a decoded strip: large enough for its header to be negligible.
 _STRIP_BYTES = 1 << 22
 _READ_BYTES = 1 << 20
 
 # Color types of a PNG whose pixels have an alpha channel.
 _WITH_ALPHA = (4, 6)
-# Chunks that say how many frames there are: a strip is one picture.
+# Chunks that declare the number of frames: a strip is one picture.
 _FRAMES = (b"acTL", b"fcTL", b"fdAT")
 
 _WIDTH, _LENGTH, _COMPRESSION, _PLANAR, _PREDICTOR = 256, 257, 259, 284, 317
@@ -46,10 +46,10 @@ class Strips:
     """Reader of a file in strips.
 
     Attributes:
-        read: gives the picture in strips, from the top, however often it is called.
+        read: yields the picture in strips, from the top, on every call.
         picture: has the file's metadata; not its pixels.
-        row_bytes: of a row of a strip, as it is kept.
-        depth: bits a channel that a file of the result deserves, 8 or 16.
+        row_bytes: of a row of a strip, as kept.
+        depth: bits per channel to write a file of the result with, 8 or 16.
     """
 
     read: Callable[[], Iterator[Strip]]
@@ -59,13 +59,13 @@ class Strips:
 
 
 class StripSource:
-    """A file that is read again from the top whenever a window lies above the last one.
+    """A file that is reread from the top whenever a window lies above the last one.
 
     Args:
         strips: how to read it.
         size: width and height in pixels.
         name: what to call it in a message.
-        format: of the file, as Pillow calls it.
+        format: of the file, by Pillow's name.
     """
 
     held = 0
@@ -100,7 +100,7 @@ class StripSource:
                 strip = next(self._coming)
             except ImageError:
                 raise
-            except Exception as error:  # a reader raises whatever foreign bytes make it trip over
+            except Exception as error:  # readers raise errors of any type on malformed bytes
                 raise damaged(self.name, self._format, error) from error
             if self._end + strip.height > rows.start:
                 self._here.append((self._end, strip))
@@ -124,17 +124,17 @@ class StripSource:
 
 
 def png_strips(file: BinaryIO, decode: Decode) -> Strips | None:
-    """Find out how to read a PNG in strips.
+    """Prepare to read a PNG in strips.
 
     A row of a PNG is stored as its difference from the row above. So a strip's small file begins
-    with that row, decoded before, which is cut off again.
+    with that row, already decoded, which is cut off again.
 
     Args:
         file: the PNG, seekable; in use as long as strips are read.
         decode: reads a small file.
 
     Returns:
-        None for one that is interlaced, whose rows do not come from top to bottom.
+        None if it is interlaced, since its rows are not stored from top to bottom.
     """
     chunks = list(chunks_of(file))
     told = [
@@ -177,16 +177,16 @@ def png_strips(file: BinaryIO, decode: Decode) -> Strips | None:
 
 
 def tiff_strips(file: BinaryIO, picture: Any, decode: Decode, *, depth: int) -> Strips | None:
-    """Find out how to read a TIFF in strips.
+    """Prepare to read a TIFF in strips.
 
     Args:
         file: the TIFF, seekable; in use as long as strips are read.
-        picture: opened by Pillow, not loaded; of a deep TIFF the one that tells of bytes.
+        picture: opened by Pillow, not loaded; for a deep TIFF the image of its bytes.
         decode: reads a small file.
-        depth: bits a channel that a file of the result deserves, 8 or 16.
+        depth: bits per channel to write a file of the result with, 8 or 16.
 
     Returns:
-        None for one that is compressed as one strip, or whose channels lie apart.
+        None if it is compressed as one strip, or its channels are stored separately.
     """
     tags = picture.tag_v2
     width, height = tags[_WIDTH], tags[_LENGTH]
@@ -226,7 +226,7 @@ def tiff_strips(file: BinaryIO, picture: Any, decode: Decode, *, depth: int) -> 
 def _cut_finer(
     offsets: Any, counts: Any, rows: int, height: int
 ) -> tuple[list[int], list[int], int]:
-    """Strips of plain pixels can be cut anywhere between two rows."""
+    """Cut strips of uncompressed pixels finer, which is possible between any two rows."""
     lengths = [min(rows, height - top) for top in range(0, height, rows)]
     widths = {count // length for count, length in zip(counts, lengths, strict=True)}
     row = min(widths)
@@ -235,7 +235,7 @@ def _cut_finer(
     )
     if len(widths) > 1 or rows <= finer:
         return list(offsets), list(counts), rows
-    if len(offsets) == 1:  # the last one need not be as long as the others
+    if len(offsets) == 1:  # the last one may be shorter
         finer = max(1, _STRIP_BYTES // row)
     pieces = [
         (offset + at * row, min(finer, length - at) * row)
@@ -253,7 +253,7 @@ def _small_tiff(
     header = TiffImagePlugin.ImageFileDirectory_v2(order + bytes(4))
     for tag in tags:
         if tag not in (_TILE_OFFSETS, _TILE_COUNTS, *_SUB_DIRECTORIES):
-            # The 64-bit numbers of a large file have no place in a small one.
+            # The 64-bit numbers of a large file do not fit into a small one.
             header.tagtype[tag] = 4 if tags.tagtype[tag] == 16 else tags.tagtype[tag]
             header[tag] = tags[tag]
     header[_LENGTH] = height
@@ -267,7 +267,7 @@ def _small_tiff(
         header[tag] = tuple(values)
     start = 8 + len(header.tobytes(8))
     ends = np.cumsum([0, *(len(piece) for piece in pieces)])
-    # Pillow's own writer moves offsets of strips, and not those of tiles, behind the header.
+    # Pillow's own writer moves offsets of strips, but not those of tiles, behind the header.
     shift = start if tiled else 0
     header[_TILE_OFFSETS if tiled else _OFFSETS] = tuple(int(end) + shift for end in ends[:-1])
     small = io.BytesIO()
@@ -278,15 +278,15 @@ def _small_tiff(
     return small
 
 
-# Of a picture, not of its strips: EXIF, GPS, further resolutions.
+# Tags of a picture, not of its strips: EXIF, GPS, further resolutions.
 _SUB_DIRECTORIES = (330, 34665, 34853, 40965)
 
 
 def _last_row(strip: Strip, row: int, color: int, depth: int) -> bytes:
-    """The last row of a strip as it is before filtering, for the strip that follows."""
+    """Return the last row of a strip before filtering, for the next strip."""
     if isinstance(strip, DeepSource):
         values, alpha = strip.deep.values[-1], strip.deep.alpha
-        if alpha is not None and color in _WITH_ALPHA:  # else it is a color that is transparent
+        if alpha is not None and color in _WITH_ALPHA:  # else it is a transparent color
             values = np.concatenate([values, alpha[-1][:, None]], axis=1)
         return bytes(values.astype(">u2"))
     last = strip.picture.crop((0, strip.height - 1, strip.width, strip.height))
@@ -315,7 +315,7 @@ def _packed(values: Any, depth: int, color: int) -> bytes:
 
 
 def _inflated(file: BinaryIO, places: list[tuple[int, int]], size: int) -> Iterator[bytes]:
-    """Unpack the data chunks, in pieces of a size; the last one may be smaller."""
+    """Unpack the data chunks, in pieces of a given size; the last one may be smaller."""
     unpack = zlib.decompressobj()
     ready = bytearray()
     for start, length in places:
@@ -326,7 +326,7 @@ def _inflated(file: BinaryIO, places: list[tuple[int, int]], size: int) -> Itera
             if not data:
                 raise OSError("image file is truncated")
             at += len(data)
-            # What lies behind the end of the stream would stay "unconsumed" forever.
+            # Data behind the end of the stream would stay "unconsumed" forever.
             while data and not unpack.eof:
                 ready += unpack.decompress(data, size)
                 data = unpack.unconsumed_tail

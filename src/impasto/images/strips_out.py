@@ -1,4 +1,4 @@
-"""A PNG or TIFF of 8 or 16 bits a channel, written from top to bottom as its rows become ready."""
+"""A PNG or TIFF of 8 or 16 bits per channel, written from top to bottom as rows become ready."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from impasto.images.exif import Value, numbers_of
 from impasto.images.metadata import Metadata, png_chunks, tiff_exif
 
 _STRIP_BYTES = 1 << 20
-# Rows that are filtered at once: enough for NumPy, little for the memory.
+# Rows filtered at a time: enough for NumPy, little for the memory.
 _FILTER_ROWS = 64
 _COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # of PNG, by the number of channels
 
-# Above this a TIFF needs offsets of 64 bits (BigTIFF); a little less than 4 GiB, for the header.
+# A larger TIFF needs offsets of 64 bits (BigTIFF); a little less than 4 GiB, for the header.
 _LARGEST = (1 << 32) - (1 << 20)
 # Types of values in a TIFF: whole numbers of 16, 32 and 64 bits, and bytes.
 _SHORT, _LONG, _LONG8, _UNDEFINED = 3, 4, 16, 7
@@ -29,7 +29,7 @@ class StripWriter(Protocol):
     """A writer of rows from the top; the file is complete after the last one and ``close``."""
 
     def write(self, rows: NDArray[Any]) -> None:
-        """(n, W, C) uint8 or uint16, the next rows."""
+        """Write (n, W, C) uint8 or uint16, the next rows."""
         ...
 
     def close(self) -> None:
@@ -41,11 +41,11 @@ class PngWriter:
     """Writer of a PNG.
 
     Args:
-        file: where to.
+        file: the output.
         size: width and height in pixels.
         channels: 1 for grey, 2 with alpha, 3 for RGB, 4 with alpha.
-        depth: bits a channel, 8 or 16.
-        metadata: what it tells of its photograph.
+        depth: bits per channel, 8 or 16.
+        metadata: carried over from its photograph.
         profile: an ICC profile, b"" for none.
 
     Example:
@@ -101,14 +101,14 @@ class PngWriter:
 
 
 class TiffWriter:
-    """Writer of a TIFF without compression, above 4 GiB a BigTIFF.
+    """Writer of an uncompressed TIFF, above 4 GiB a BigTIFF.
 
     Args:
-        file: where to.
+        file: the output.
         size: width and height in pixels.
         channels: 1 for grey, 2 with alpha, 3 for RGB, 4 with alpha.
-        depth: bits a channel, 8 or 16.
-        metadata: what it tells of its photograph.
+        depth: bits per channel, 8 or 16.
+        metadata: carried over from its photograph.
         profile: an ICC profile, b"" for none.
 
     Example:
@@ -151,14 +151,14 @@ class TiffWriter:
             258: whole(_SHORT, *(depth,) * channels),
             259: whole(_SHORT, 1),  # no compression
             262: whole(_SHORT, 2 if channels > 2 else 1),  # RGB or grey
-            273: whole(word, *(0 for _ in tops)),  # where the strips are
+            273: whole(word, *(0 for _ in tops)),  # offsets of the strips
             277: whole(_SHORT, channels),
             278: whole(_LONG, rows),
             279: whole(word, *(min(rows, height - top) * row for top in tops)),
-            284: whole(_SHORT, 1),  # channels side by side
+            284: whole(_SHORT, 1),  # channels interleaved
         }
         if channels in (2, 4):
-            tags[338] = whole(_SHORT, 2)  # alpha that the colors are not multiplied with
+            tags[338] = whole(_SHORT, 2)  # alpha that is not premultiplied
         if profile:
             tags[34675] = Value(_UNDEFINED, len(profile), profile)
         start = 16 if big else 8
@@ -183,7 +183,7 @@ class TiffWriter:
 def encode_png(
     values: NDArray[Any], *, metadata: Metadata = Metadata(), profile: bytes = b""
 ) -> bytes:
-    """A whole PNG file of ``values`` (H, W, C), uint8 or uint16; see :class:`PngWriter`.
+    """Return a whole PNG file of ``values`` (H, W, C), uint8 or uint16; see :class:`PngWriter`.
 
     Example:
         >>> from PIL import Image
@@ -197,7 +197,7 @@ def encode_png(
 def encode_tiff(
     values: NDArray[Any], *, metadata: Metadata = Metadata(), profile: bytes = b""
 ) -> bytes:
-    """A whole TIFF file of ``values`` (H, W, C), uint8 or uint16; see :class:`TiffWriter`.
+    """Return a whole TIFF file of ``values`` (H, W, C), uint8 or uint16; see :class:`TiffWriter`.
 
     Example:
         >>> data = encode_tiff(np.zeros((2, 3, 3), np.uint16))
@@ -208,13 +208,13 @@ def encode_tiff(
 
 
 def filtered(rows: NDArray[np.uint8], above: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Rows of a PNG less what their neighbors predict, each in the way that pays most.
+    """Subtract from rows of a PNG what their neighbors predict, with the best filter for each.
 
-    The filters of PNG (third edition, 9.2), and the usual rule for the choice: the smallest sum of
-    absolute differences (12.7). The average, which seldom wins, is left out for speed.
+    The filters of PNG (third edition, 9.2), and the usual criterion: the smallest sum of absolute
+    differences (12.7). The average, which is rarely the best, is omitted for speed.
 
     Args:
-        rows: (n, W, B), B bytes a pixel.
+        rows: (n, W, B), B bytes per pixel.
         above: (W, B), the row before the first one, 0 at the top.
 
     Returns:

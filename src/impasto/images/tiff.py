@@ -1,8 +1,8 @@
 """TIFF of 16 bits or more, integers and floats, which Pillow reads at 8 bits or not at all.
 
-Every sample is read as the bytes it is made of: a directory is put behind the file that tells of
-one grey channel of 8 bits, as many times wider, at the same places in the file. Pillow (libtiff)
-undoes the compression, whichever it is, and what the bytes mean is settled here.
+Every sample is read as its bytes: a directory is appended to the file that declares one grey
+channel of 8 bits, as many times wider, at the same places in the file. Pillow (libtiff) undoes the
+compression, whichever it is, and the bytes are interpreted here.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ _OLD_SUBFILE, _SUB_DIRECTORIES, _DNG_VERSION = 255, 330, 50706
 
 # Bits of NewSubfileType: a smaller copy of another picture; a mask for one.
 _REDUCED, _MASK = 1, 4
-# Tags that are about a file, which its first directory has for the others: title, maker, model,
+# Tags about a file, which its first directory holds for the others: title, maker, model,
 # orientation, program, date, artist, XMP, copyright, IPTC, Photoshop's, profile, EXIF, place.
 _ABOUT = (270, 271, 272, _ORIENTATION, 305, 306, 315, 700, 33432, 33723, 34377, _PROFILE,
           _EXIF_IFD, _GPS_IFD)  # fmt: skip
 
-# What the sensor of a camera saw (TIFF/EP and DNG): a mosaic of colors, or colors of its own.
+# Raw data of a camera's sensor (TIFF/EP and DNG): a mosaic of colors, or colors of its own.
 _OF_SENSORS = frozenset((32803, 34892))
-# Compressions of Sony, Samsung, Nikon, DNG (lossy), Kodak and Pentax for such pictures alone.
+# Compressions of Sony, Samsung, Nikon, DNG (lossy), Kodak and Pentax for raw pictures only.
 _RAW_COMPRESSIONS = frozenset((32767, 32770, 34713, 34892, 65000, 65535))
-# Directories in directories that are looked at.
+# Most directories in directories that are read.
 _MAX_SUBS = 32
 
-# Compressions that give bytes back whatever these mean: none, LZW, Deflate (two numbers),
+# Compressions that restore bytes regardless of their meaning: none, LZW, Deflate (two numbers),
 # PackBits, LZMA, Zstandard.
 _OF_BYTES = frozenset((1, 5, 8, 32946, 32773, 34925, 50000))
 _INVERTED_GREY, _GREY, _RGB = 0, 1, 2
@@ -59,7 +59,7 @@ _KINDS = {
     (16, _FLOAT): "f2", (32, _FLOAT): "f4", (64, _FLOAT): "f8",
 }  # fmt: skip
 
-# Bytes of the types that tags have, and how struct calls those that are read here.
+# Bytes of the types of tags, and struct's codes for those that are read here.
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8,
                13: 4, 16: 8, 17: 8, 18: 8}  # fmt: skip
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
@@ -71,19 +71,19 @@ class _Tag:
     type: int
     count: int
     value: bytes
-    """The value itself if it fits into the entry, else the place of it."""
+    """The value itself if it fits into the entry, else its offset."""
 
 
 @dataclass(frozen=True)
 class _Directory:
     order: str
-    """Byte order in the words of ``struct``: "<" or ">"."""
+    """Byte order as for ``struct``: "<" or ">"."""
     big: bool
     tags: dict[int, _Tag]
     follows: int
 
     def integers(self, stream: BinaryIO, tag: int, default: tuple[int, ...] = ()) -> Any:
-        """The values of a tag."""
+        """Return the values of a tag."""
         entry = self.tags.get(tag)
         if entry is None or entry.type not in _INTEGERS:
             return default
@@ -98,7 +98,7 @@ class _Directory:
         return struct.unpack(f"{self.order}{entry.count}{_INTEGERS[entry.type]}", data)
 
     def first(self, stream: BinaryIO, tag: int, default: int) -> int:
-        """The value of a tag that has one."""
+        """Return the value of a tag that has one."""
         values = self.integers(stream, tag)
         return int(values[0]) if values else default
 
@@ -108,10 +108,10 @@ class Contents:
     """The pictures in a TIFF.
 
     Attributes:
-        pages: pictures of their own, without previews and masks; 1 or more. Directories behind one
-            that is damaged do not count.
-        raw: True if it is a raw photograph, whose sensor's values must be developed.
-        main: the directory of the main picture, if the first one is a preview of it or its mask.
+        pages: independent pictures, without previews and masks; 1 or more. Directories after a
+            damaged one do not count.
+        raw: True if it is a raw photograph, whose sensor values must be developed.
+        main: the directory of the main picture, if the first one is its preview or its mask.
         preview: width and height of that preview.
     """
 
@@ -121,12 +121,12 @@ class Contents:
     preview: tuple[int, int] = (0, 0)
 
     def main_alone(self, stream: BinaryIO) -> BinaryIO:
-        """The file with its main picture as the only one; of the file itself nothing is copied."""
+        """Return a view of the file with its main picture as the only one, without copying."""
         return stream if self.main is None else _with_directory(stream, self.main, {})
 
 
 def contents(stream: BinaryIO) -> Contents:
-    """Find out which pictures a TIFF holds, from its directories.
+    """List the pictures in a TIFF from its directories.
 
     Args:
         stream: the file.
@@ -154,7 +154,7 @@ def contents(stream: BinaryIO) -> Contents:
         return Contents(1 + sum(not is_part(each) for each in others), raw)
     raw = raw or _DNG_VERSION in first.tags
     whole = [each for each in (*others, *subs) if not is_part(each) and min(size(each)) > 0]
-    if not whole:  # marked as a preview, and of nothing
+    if not whole:  # marked as a preview, of no picture
         return Contents(1, raw)
     main = max(whole, key=lambda each: size(each)[0] * size(each)[1])
     about = {tag: first.tags[tag] for tag in _ABOUT if tag in first.tags}
@@ -164,7 +164,7 @@ def contents(stream: BinaryIO) -> Contents:
 
 
 def tile_pixels(stream: BinaryIO) -> int:
-    """Pixels of one tile, which a decoder holds at once, however small the picture is; 0: none."""
+    """Return the pixels of a tile, which decoders hold at once even for a small picture; or 0."""
     directory = next(_directories(stream), None)
     if directory is None:
         return 0
@@ -191,19 +191,19 @@ class DeepTiff:
 
     @property
     def whole(self) -> bool:
-        """True if it cannot be read in strips: channels apart, or numbers to be looked at first."""
+        """True if it cannot be read in strips: separate channels, or numbers to check first."""
         return self.planar or self.dtype.str[1:] in WIDE
 
     def about(self, stream: BinaryIO) -> Image.Image:
-        """A picture of Pillow's that has the file's metadata; its pixels are bytes."""
+        """Return an image of Pillow's with the file's metadata, whose pixels are bytes."""
         return self._open_plane(stream, 0)
 
     def read(self, stream: BinaryIO, about: Image.Image) -> Deep:
-        """The pixels.
+        """Read the pixels.
 
         Args:
             stream: the file.
-            about: what :meth:`about` gave; its bytes are decoded here.
+            about: returned by :meth:`about`; its bytes are decoded here.
         """
         if self.planar:
             further = (self._open_plane(stream, plane) for plane in range(1, self.samples))
@@ -212,16 +212,16 @@ class DeepTiff:
         return self._deep(self._values(about, self.samples))
 
     def of_bytes(self, picture: Image.Image) -> Deep:
-        """The pixels of some full rows, or rows of tiles, of a file whose channels are not apart.
+        """Return the pixels of full rows, or rows of tiles, of a file with interleaved channels.
 
         Args:
-            picture: of mode L, their bytes as :meth:`about` tells of them.
+            picture: of mode L, their bytes as :meth:`about` declares them.
         """
         return self._deep(self._samples_of(picture, self.samples))
 
     @property
     def has_alpha(self) -> bool:
-        """True if the first of its further samples is an opacity."""
+        """True if the first of its extra samples is an opacity."""
         return self.samples > self._colors and self._extra in (_ASSOCIATED, _UNASSOCIATED)
 
     @property
@@ -230,7 +230,7 @@ class DeepTiff:
 
     @property
     def _extra(self) -> int:
-        return self.extra[0] if self.extra else _UNASSOCIATED  # missing: so do others take it
+        return self.extra[0] if self.extra else _UNASSOCIATED  # missing: as other readers assume
 
     def _deep(self, values: NDArray[Any]) -> Deep:
         colors, has_alpha, kind = self._colors, self.has_alpha, self._extra
@@ -254,8 +254,8 @@ class DeepTiff:
         return fractions(values, self.value_range, white=WHITE[kind], name=self.name, what=what)
 
     def _values(self, picture: Image.Image, samples: int) -> NDArray[Any]:
-        """(H, W, samples) in the byte order of this machine."""
-        # Its load() has Pillow's own limit, unless the memory is there already.
+        """Return (H, W, samples) in the byte order of this machine."""
+        # Its load() has Pillow's own limit, unless the memory is allocated already.
         picture.im = Image.new("L", picture.size).im
         picture.load()
         return self._samples_of(picture, samples)
@@ -268,7 +268,7 @@ class DeepTiff:
         return words.astype(self.dtype.newbyteorder("="), copy=False)
 
     def _words(self, rows: NDArray[np.uint8], samples: int) -> NDArray[Any]:
-        """Samples of (height, tiles beside each other, bytes of a row)."""
+        """Return samples of (height, tiles side by side, bytes of a row)."""
         size = self.dtype.itemsize
         if self.predictor == 3:  # bytes in planes, the most significant first (TIFF note 3)
             steps = rows.reshape(*rows.shape[:2], -1, samples).cumsum(axis=2, dtype=np.uint8)
@@ -302,11 +302,11 @@ class DeepTiff:
 def deep_tiff(
     stream: BinaryIO, *, name: str, value_range: ValueRange | None = None
 ) -> DeepTiff | None:
-    """Read the header of a TIFF, if its pixels are deep and can be read; else None.
+    """Read the header of a TIFF, if its pixels are deep and can be read; else return None.
 
-    Read are grey and RGB, with and without alpha, of integers (16, 32 and 64 bits, and signed ones
-    of 8) and floats of 16, 32 and 64 bits, in strips or tiles, with any predictor and any
-    compression that keeps every bit.
+    Supported are grey and RGB, with and without alpha, of integers (16, 32 and 64 bits, and signed
+    ones of 8) and floats of 16, 32 and 64 bits, in strips or tiles, with any predictor and any
+    lossless compression.
 
     Args:
         stream: a TIFF.
@@ -314,10 +314,10 @@ def deep_tiff(
         value_range: black and white of floats and wide integers, as for ``ReadOptions``.
 
     Returns:
-        The header. Nothing of the pixels is read yet.
+        The header. No pixels are read yet.
 
     Raises:
-        ImageError: if its samples are complex, or of a number of bits that nobody here reads.
+        ImageError: if its samples are complex, or of an unsupported number of bits.
     """
     directory = next(_directories(stream), None)
     if directory is None:
@@ -371,7 +371,7 @@ def _unmultiplied(color: NDArray[Any], alpha: NDArray[Any], white: int) -> NDArr
 
 
 def _directories(stream: BinaryIO) -> Iterator[_Directory]:
-    """The directories of a TIFF, as far as they are whole."""
+    """Yield the directories of a TIFF, as far as they are intact."""
     stream.seek(0)
     head = stream.read(16)
     order = ">" if head[:2] == b"MM" else "<"
@@ -391,7 +391,7 @@ def _directories(stream: BinaryIO) -> Iterator[_Directory]:
 
 
 def _directory(stream: BinaryIO, place: int, order: str, *, big: bool) -> _Directory | None:
-    """One directory, or None for a number of tags that none has; struct.error if it is cut."""
+    """Return a directory, or None for an impossible number of tags; struct.error if it is cut."""
     stream.seek(place)
     (count,) = struct.unpack(order + "HQ"[big], stream.read(8 if big else 2))
     size = 20 if big else 12
@@ -407,7 +407,7 @@ def _directory(stream: BinaryIO, place: int, order: str, *, big: bool) -> _Direc
 
 
 def _subs(stream: BinaryIO, directory: _Directory) -> Iterator[_Directory]:
-    """The directories in a directory, as far as they are whole."""
+    """Yield the directories in a directory, as far as they are intact."""
     for place in directory.integers(stream, _SUB_DIRECTORIES)[:_MAX_SUBS]:
         try:
             sub = _directory(stream, place, directory.order, big=directory.big)
@@ -418,7 +418,7 @@ def _subs(stream: BinaryIO, directory: _Directory) -> Iterator[_Directory]:
 
 
 class _PatchedFile(FileView):
-    """A file with other bytes at its start and behind its end."""
+    """A view of a file with other bytes at its start and after its end."""
 
     def __init__(self, stream: BinaryIO, size: int, head: bytes, tail: bytes) -> None:
         super().__init__(size + len(tail))
@@ -436,7 +436,7 @@ class _PatchedFile(FileView):
 def _with_directory(
     stream: BinaryIO, directory: _Directory, changed: dict[int, tuple[int, ...] | None]
 ) -> BinaryIO:
-    """The file with another directory as its first."""
+    """Return a view of the file with another directory as its first."""
     order, word = directory.order, "IQ"[directory.big]
     width = struct.calcsize(order + word)
     size = stream.seek(0, io.SEEK_END)

@@ -1,4 +1,4 @@
-"""Files that are views of another file: read-only, seekable, and nothing of it is copied."""
+"""Files that are views of another file: read-only, seekable, without copying."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 class FileView(io.RawIOBase):
-    """A file whose bytes :meth:`bytes_at` gives.
+    """A file whose bytes :meth:`bytes_at` returns.
 
     Args:
-        size: how many there are.
+        size: in bytes.
     """
 
     def __init__(self, size: int) -> None:
@@ -41,4 +41,4 @@ class FileView(io.RawIOBase):
 
     @abstractmethod
     def bytes_at(self, place: int, count: int) -> bytes:
-        """Return at least one and at most ``count`` of the bytes from a place within the file."""
+        """Return at least one and at most ``count`` bytes from an offset within the file."""

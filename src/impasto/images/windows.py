@@ -1,7 +1,7 @@
-"""Pictures that one takes windows of, so that only a part of them is there as floats at a time.
+"""Pictures read by windows, so that only a part of them is in memory as floats at a time.
 
-A :class:`Source` gives any part of a picture. What it is kept in is its own business: a Pillow
-image of one byte a channel, samples as they were stored, a file that is read in strips, or floats
+A :class:`Source` returns any part of a picture. Its storage is an implementation detail: a Pillow
+image of one byte per channel, samples as stored, a file that is read in strips, or floats
 (:class:`impasto.images.arrays.Photo`).
 """
 
@@ -52,7 +52,7 @@ class Source(Protocol):
 
     @property
     def row_bytes(self) -> int:
-        """Bytes that it keeps for every row of the windows last asked for."""
+        """Bytes that it keeps for every row of the windows last requested."""
         ...
 
     @property
@@ -62,17 +62,17 @@ class Source(Protocol):
 
     @property
     def depth(self) -> int:
-        """Bits a channel that a file of the result deserves, 8 or 16."""
+        """Bits per channel to write a file of the result with, 8 or 16."""
         ...
 
     def window(self, rows: slice, columns: slice) -> Window:
-        """A part of the picture, from pixel to pixel; fastest row by row from the top."""
+        """Return a part of the picture, from pixel to pixel; fastest row by row from the top."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class PillowSource:
-    """A picture that is a Pillow image, upright, one byte a channel or as deep as it came.
+    """An upright Pillow image as a source, with one byte per channel or at its original depth.
 
     Example:
         >>> source = PillowSource(Image.new("L", (6, 4), 255), "a white one")
@@ -83,10 +83,10 @@ class PillowSource:
     picture: Image.Image
     name: str
     space: ColorSpace | None = None
-    """Its colors, where something else than an ICC profile tells of them."""
+    """Its colors, where they are declared by other means than an ICC profile."""
     row_bytes: int = 0
     value_range: ValueRange | None = None
-    """Of floats and integers of 32 bits, if a user said so."""
+    """Of floats and integers of 32 bits, if the user gave it."""
     height: int = field(init=False)
     width: int = field(init=False)
     held: int = field(init=False)
@@ -120,7 +120,7 @@ class PillowSource:
 
 @dataclass(frozen=True, eq=False)
 class DeepSource:
-    """A picture of more than 8 bits a channel, kept as it was stored, but upright.
+    """An upright picture of more than 8 bits per channel, kept as stored.
 
     Example:
         >>> deep = Deep(np.full((4, 6, 3), 65535, np.uint16))
@@ -130,7 +130,7 @@ class DeepSource:
     """
 
     picture: Image.Image
-    """The one whose metadata hold for the pixels."""
+    """The image whose metadata apply to the pixels."""
     deep: Deep
     name: str
     space: ColorSpace | None = None
@@ -163,14 +163,14 @@ class DeepSource:
 
 
 class ScaledSource:
-    """A picture of another size than it is kept in; see :func:`impasto.images.resizing.resize`.
+    """A picture in another size than stored; see :func:`impasto.images.resizing.resize`.
 
     Args:
         source: the picture.
         height: wanted, in pixels.
         width: wanted.
-        fill: (3,) the color to give to what is transparent, so that it does not bleed into what
-            can be seen; None to leave it.
+        fill: (3,) the color for transparent parts, so that they do not bleed into the visible
+            part; None to leave them.
 
     Example:
         >>> white = PillowSource(Image.new("L", (20, 40), 255), "a white one")
@@ -197,7 +197,7 @@ class ScaledSource:
         whole = rows == slice(0, self.height) and columns == slice(0, self.width)
 
         def scale(plane: Plane) -> Plane:
-            if whole:  # the same to a last digit, and sooner
+            if whole:  # the same up to rounding, and faster
                 return resize_plane(plane, self.height, self.width)
             return np.clip(stretched(plane, vertical, horizontal), 0, 1)
 
@@ -206,7 +206,7 @@ class ScaledSource:
 
 
 def stored_bytes(mode: str) -> int:
-    """Bytes a pixel in Pillow's memory."""
+    """Return the bytes per pixel in Pillow's memory."""
     return {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}.get(mode, 4)
 
 
@@ -215,11 +215,11 @@ class PaintedTile:
     """A finished part of a picture.
 
     Attributes:
-        rows: where it lies.
-        columns: where it lies.
+        rows: its place.
+        columns: its place.
         image: (h, w, 3) in [0, 1].
-        opacity: (h, w) in [0, 1], or None for a picture that has none.
-        seconds: to encode, align and decode it, with what was done for it before.
+        opacity: (h, w) in [0, 1], or None for a picture without alpha.
+        seconds: to encode, align and decode it, including preparation.
     """
 
     rows: slice

@@ -1,4 +1,4 @@
-"""Pictures -> files: 8 or 16 bits a channel, with what belongs to them, whole or not at all."""
+"""Pictures -> files: 8 or 16 bits per channel, with their metadata, completely or not at all."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ QUALITY = SaveOptions.quality
 _STRIP_ENCODERS = {"PNG": encode_png, "TIFF": encode_tiff}
 
 
-# Values in floats at a time.
+# Values per block in floats.
 _VALUES = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
 class Rendered:
-    """A picture on its way to a file, not yet rounded to whole numbers: the format decides how far.
+    """A picture to be written, not yet rounded to whole numbers, since the format sets the depth.
 
     Made by :meth:`impasto.images.photo.Photo.rendered`, for :func:`write_image`.
 
     Attributes:
         image: (H, W, 1) grey or (H, W, 3) sRGB: uint8, uint16 or floats in [0, 1].
         alpha: (H, W), the same; or None.
-        metadata: what it tells of its photograph.
-        depth: 8 or 16, how many bits a channel the picture is worth.
+        metadata: carried over from its photograph.
+        depth: 8 or 16, the bits per channel of the source.
     """
 
     image: NDArray[Any]
@@ -53,7 +53,7 @@ class Rendered:
     depth: int = 8
 
     def pixels(self, depth: int) -> NDArray[Any]:
-        """Colors and alpha in whole numbers of ``depth`` bits, (H, W, C)."""
+        """Return colors and alpha in whole numbers of ``depth`` bits, (H, W, C)."""
         image = quantized(self.image, depth)
         if self.alpha is None:
             return image
@@ -67,12 +67,12 @@ def write_image(
     format: str | None = None,
     save: SaveOptions = SaveOptions(),
 ) -> None:
-    """Write a picture to a file or to a binary stream: whole, or not at all.
+    """Write a picture to a file or to a binary stream: completely, or not at all.
 
-    A file is written under a temporary name in its own folder and then put in place, so nobody ever
-    sees half of it; an existing file is replaced only with ``overwrite``, even if it appears while
+    A file is written under a temporary name in its own folder and then renamed, so no partial file
+    is ever visible; an existing file is replaced only with ``overwrite``, even if it appears while
     the picture is being encoded. ICC profile and metadata of a Pillow image are kept as far as the
-    format holds them; what is no Pillow image is sRGB, and the file says so with a profile.
+    format holds them; anything else is sRGB, and gets its profile.
 
     Args:
         image: any Pillow image, a result that :meth:`Photo.rendered` made, or an array of shape
@@ -82,14 +82,14 @@ def write_image(
             the whole picture could be encoded).
         format: "png", "jpeg", "webp", "avif" or "tiff"; by default the suffix of the path decides,
             and a stream gets PNG.
-        save: quality, depth, and whether an existing file is replaced. By default PNG and TIFF get
-            16 bits a channel where there are more than 8: in an array of uint16 or in the result
-            for a deep photograph.
+        save: quality, depth, and replacing an existing file. By default PNG and TIFF get 16 bits
+            per channel where there are more than 8: in an array of uint16 or in the result for a
+            deep photograph.
 
     Raises:
         ImageError: an unknown suffix, a missing folder, an existing file, a full disk, ...
         OptionError: an unknown ``format``, or a depth that the format or the Pillow image does not
-            have.
+            support.
 
     Example:
         >>> stream, save = io.BytesIO(), SaveOptions(quality=80)
@@ -110,10 +110,10 @@ def write_image(
 
 
 def format_of(target: str | os.PathLike[str] | None) -> FileFormat:
-    """The format that the suffix of a path stands for; PNG for None, which is a stream.
+    """Return the format for the suffix of a path; PNG for None, which is a stream.
 
     Raises:
-        ImageError: naming the suffixes that there are.
+        ImageError: naming the known suffixes.
 
     Example:
         >>> format_of("street.jpeg").name
@@ -133,10 +133,10 @@ def format_of(target: str | os.PathLike[str] | None) -> FileFormat:
 
 
 def result_format(target: Path | BinaryIO | None, save: SaveOptions) -> FileFormat:
-    """The format of a result: by the name of its file, or for a stream as it is asked for.
+    """Return the format of a result: by the name of its file, or as requested for a stream.
 
     Args:
-        target: a file, or a stream, for which None stands too.
+        target: a file, or a stream, also given as None.
         save: has the format of a stream.
 
     Raises:
@@ -156,7 +156,7 @@ def check_depth(depth: int | None, format: FileFormat) -> None:
     """Refuse a number of bits that a format does not hold.
 
     Args:
-        depth: 8, 16, or None for as many as there are.
+        depth: 8, 16, or None for the source's.
         format: of the file.
 
     Raises:
@@ -171,7 +171,7 @@ def check_depth(depth: int | None, format: FileFormat) -> None:
 
 
 def quantized(values: NDArray[Any], depth: int) -> NDArray[Any]:
-    """Whole numbers of ``depth`` bits, 8 or 16; floats outside [0, 1] are clipped.
+    """Return whole numbers of ``depth`` bits, 8 or 16; floats outside [0, 1] are clipped.
 
     Example:
         >>> quantized(np.array([0.5, 1.5]), 16)
@@ -237,7 +237,7 @@ def _pillow(pixels: NDArray[np.uint8]) -> Image.Image:
 
 
 def _profile(pixels: NDArray[Any]) -> bytes:
-    """The profile that says which colors the numbers are; none for grey, which it does not fit."""
+    """Return the profile that declares the color space; none for grey, which it does not fit."""
     return srgb_profile() if pixels.shape[2] > 2 else b""
 
 
@@ -285,7 +285,7 @@ def _by_pillow(
         if not row.alpha:
             image = _on_white(image)
         image.save(encoded, format=row.name, **options)
-    except Exception as error:  # what a writer raises depends on the format and on the codec in it
+    except Exception as error:  # the error type depends on the format and its codec
         raise ImageError(
             f"{name}: cannot be written as {row.name} ({one_line(error)}); mode {image.mode}, "
             f"{image.width} x {image.height} pixels: convert it to RGB, or try PNG or TIFF"
@@ -301,7 +301,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def check_target(path: Path, *, overwrite: bool) -> None:
-    """ImageError if no file can be written there, as far as that can be known before the work."""
+    """Raise ImageError if no file can be written there, as far as that is known in advance."""
     name = one_line(path)
     try:
         if not path.parent.is_dir():
@@ -335,7 +335,7 @@ def _write_file(path: Path, data: bytes, overwrite: bool) -> None:
 def _write_stream(stream: BinaryIO, data: bytes | memoryview) -> None:
     left = memoryview(data)
     try:
-        while left:  # an unbuffered stream may take a part only
+        while left:  # an unbuffered stream may accept only a part
             left = left[stream.write(left) :]
         stream.flush()
     except (OSError, ValueError) as error:  # ValueError: the stream is closed
@@ -345,10 +345,10 @@ def _write_stream(stream: BinaryIO, data: bytes | memoryview) -> None:
 
 @contextmanager
 def _naming_target(target: Path) -> Iterator[None]:
-    """Tell errors of the file system with the name of the file."""
+    """Report errors of the file system with the name of the file."""
     try:
         yield
-    except ImpastoError:  # of the tiles that were to be written
+    except ImpastoError:  # of the tiles to be written
         raise
     except FileExistsError:
         raise target_exists(target) from None
@@ -357,7 +357,7 @@ def _naming_target(target: Path) -> Iterator[None]:
 
 
 def target_exists(path: Path) -> ImageError:
-    """The error for a name that is taken."""
+    """Return the error for a name that is taken."""
     return ImageError(
         f"{one_line(path)}: exists already; give another name, or allow to overwrite it "
         "(overwrite=True, on the command line --overwrite)"
@@ -384,10 +384,10 @@ _ROWS = 16
 def result_bytes(
     target: Path | None, format: FileFormat, height: int, width: int, channels: int, depth: int
 ) -> tuple[int, int]:
-    """Bytes that a result holds in memory: as a whole, and for each row of pixels of a tile."""
+    """Return the bytes that a result keeps in memory, in total and per row of a tile."""
     if target is not None and format.name in _WRITERS:
         return 0, width * channels * depth // 8
-    return 3 * height * width * channels, 0  # itself, Pillow's copy, and what is compressed of it
+    return 3 * height * width * channels, 0  # itself, Pillow's copy, and its compressed data
 
 
 def write_tiles(
@@ -401,7 +401,7 @@ def write_tiles(
     depth: int,
     save: SaveOptions,
 ) -> None:
-    """Write a picture as its tiles become ready; whole, or not at all.
+    """Write a picture as its tiles become ready: completely, or not at all.
 
     Args:
         tiles: row by row from the top, from left to right.
@@ -409,10 +409,10 @@ def write_tiles(
             Pillow; or a stream, which gets ``save.format`` in full or nothing.
         height: of the picture, in pixels.
         width: of the picture.
-        alpha: whether the tiles have an opacity.
-        metadata: what the result tells of its photograph, as far as its format holds it.
-        depth: bits a channel, 8 or 16, which is for PNG and TIFF.
-        save: quality, and whether a file that is there is replaced.
+        alpha: True if the tiles have an opacity.
+        metadata: carried over from the photograph, as far as the format holds it.
+        depth: bits per channel, 8 or 16, for PNG and TIFF.
+        save: quality, and replacing an existing file.
 
     Raises:
         ImageError: if the target cannot be written.
@@ -464,14 +464,14 @@ def write_tiles(
 def _bands(
     tiles: Iterator[PaintedTile], width: int, channels: int, depth: int
 ) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Full rows of the picture in whole numbers, and the number of the first of them."""
+    """Yield full rows of the picture in whole numbers, and the number of the first of them."""
     band: NDArray[Any] | None = None
     dtype = np.uint16 if depth == 16 else np.uint8
     for tile in tiles:
         if band is None:
             band = np.empty((tile.rows.stop - tile.rows.start, width, channels), dtype)
         part = band[:, tile.columns]
-        for top in range(0, len(part), _ROWS):  # what is between floats and bytes stays in cache
+        for top in range(0, len(part), _ROWS):  # intermediate values stay in cache
             rows = slice(top, top + _ROWS)
             part[rows, :, :3] = quantized(tile.image[rows], depth)
             if tile.opacity is not None:

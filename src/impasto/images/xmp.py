@@ -1,6 +1,6 @@
-"""XMP without what must not or cannot hold for a result, all other bytes as they were.
+"""XMP without what must not or cannot hold for a result, with all other bytes unchanged.
 
-A packet is not written anew: the elements and attributes that go are found by a parser and cut
+A packet is not rewritten: a parser finds the elements and attributes to remove, and they are cut
 out (XMP: ISO 16684-1).
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from xml.parsers import expat
 
-# The place where a picture was taken: the names that cameras, drones, phones and IPTC have for it.
+# The place where a picture was taken, in the names of cameras, drones, phones and IPTC.
 _PLACE = re.compile(
     r"gps|latitude|longitude|altitude|geotag|^(lat|long|alt|lat_long)$"
     r"|^(City|State|Country|CountryCode|CountryName|Location|LocationShown|LocationCreated"
@@ -18,7 +18,7 @@ _PLACE = re.compile(
 )
 
 # No longer true of a painted picture: its size, turn and samples, its thumbnail, the digests over
-# them, and that more follows behind the picture or in other segments.
+# them, and the note that more follows behind the picture or in other segments.
 _UNTRUE = frozenset((
     "Orientation", "ImageWidth", "ImageLength", "PixelXDimension", "PixelYDimension",
     "BitsPerSample", "SamplesPerPixel", "Compression", "PhotometricInterpretation",
@@ -36,22 +36,22 @@ _UNTRUE_SPACES = (
 _NAME = rb"[^\s/>=\"']+"
 _ATTRIBUTE = re.compile(rb"\s+(%s)\s*=\s*(?:\"[^\"]*\"|'[^']*')" % _NAME)
 _START = re.compile(rb"<%s(?:\s+%s\s*=\s*(?:\"[^\"]*\"|'[^']*'))*\s*/?>" % (_NAME, _NAME))
-# More than any program writes; what takes long to look through is an attack.
+# Limits above what any program writes; packets that exceed them are an attack.
 _MOST_DEEP, _MOST_ELEMENTS, _MOST_SPACES = 100, 200_000, 1000
 
 
 def cleaned_xmp(packet: bytes, *, place: bool = False) -> bytes:
-    """A packet without thumbnails, without what is no longer true, and without the place.
+    """Return a packet without thumbnails, outdated elements and the place.
 
     Args:
         packet: UTF-8, with or without its wrapper.
         place: keep the place.
 
     Returns:
-        The packet itself if there is nothing to take out.
+        The packet itself if there is nothing to remove.
 
     Raises:
-        ValueError: if it is no XMP that can be understood.
+        ValueError: if it is not valid XMP.
 
     Example:
         >>> cleaned_xmp(b'<a xmlns:e="urn:e" e:GPSLatitude="1" e:Title="t"/>')
@@ -118,7 +118,7 @@ def cleaned_xmp(packet: bytes, *, place: bool = False) -> bytes:
 
 
 def orientation_of(packet: bytes) -> int:
-    """The orientation that a packet tells of, 1 for none.
+    """Return the orientation in a packet, 1 for none.
 
     Example:
         >>> orientation_of(b'<rdf:Description tiff:Orientation="6"/>')

@@ -1,6 +1,6 @@
 """Models: their files, a table of those that ship, and the engines that run them.
 
-Names are loaded at their first use, so that the names of engines cost no NumPy.
+Names are loaded on first use, so that listing engines does not load NumPy.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ BUILT_IN_OUTPUTS = {
 }
 """Output of each graph of a model with built-in styles."""
 
-# Zip's earliest date: the same model must give the same bytes whenever it is written.
+# Zip's earliest date: the same model must always give the same bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -99,7 +99,7 @@ class Bundle:
         decoder: ``decoder.onnx`` as bytes; empty for a model with a painter.
         painter: ``painter.onnx`` as bytes; empty where no style is built in, or styles are banks.
         reader: ``reader.onnx`` as bytes; empty for a model without a reader.
-        bank: ``bank.onnx`` as bytes; empty where styles are no banks.
+        bank: ``bank.onnx`` as bytes; empty where styles are not banks.
         styles: the files of the built-in styles as bytes.
         decoder_int8: ``decoder.int8.onnx`` as bytes; empty where ``Card.int8`` is.
     """
@@ -141,15 +141,15 @@ class Bundle:
     def identity(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of all graphs.
 
-        A style is valid for exactly the models of one identity. Neither the card counts nor the
-        built-in styles that are kept beside the graphs, nor the decoder in int8, which is another
-        form of the same.
+        A style is valid for exactly the models of one identity. It does not depend on the card, on
+        the built-in styles beside the graphs, or on the decoder in int8, which is another form of
+        the same decoder.
         """
         return _digest(self.parts.values())
 
     @cached_property
     def fingerprint(self) -> str:
-        """The identity of a model with its built-in styles: two that paint alike share it."""
+        """The identity of a model with its built-in styles: models that paint the same share it."""
         return _digest((*self.parts.values(), *self.styles)) if self.styles else self.identity
 
 
@@ -165,8 +165,8 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
         The bundle.
 
     Raises:
-        ModelError: if there is no such file, or it is damaged, or not a bundle, or of another
-            format, or its card is wrong.
+        ModelError: if the file is missing, damaged, not a bundle, or of another format, or its card
+            is wrong.
 
     Example:
         >>> bundle = read_bundle("fast.impasto")                       # doctest: +SKIP
@@ -197,7 +197,7 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
         raise ModelError(f"there is no model file {source}") from error
     except ModelError as error:
         raise ModelError(f"{source} is not a model that can be used: {error}") from error
-    # RuntimeError and NotImplementedError: encryption and compressions that zipfile does not know.
+    # RuntimeError and NotImplementedError: encryption and compressions that zipfile lacks.
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise ModelError(
             f"{source} is damaged or not an Impasto model ({first_line(error)}); get it again"
@@ -208,17 +208,17 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
 
 
 def bundle_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Check the name of a bundle before the work that makes it.
+    """Check the name of a bundle before the work of making it.
 
     Args:
         path: the name; one without a suffix gets ``.impasto``, by which models are found.
-        overwrite: whether a file of that name may be replaced.
+        overwrite: True if a file of that name may be replaced.
 
     Returns:
-        The whole name.
+        The complete path.
 
     Raises:
-        ModelError: if the name is taken or has another suffix, or nothing can be written there.
+        ModelError: if the name is taken or has another suffix, or the file cannot be written.
 
     Example:
         >>> bundle_file("mine")
@@ -240,12 +240,12 @@ def bundle_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pat
 def write_bundle(bundle: Bundle, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write a bundle atomically; the same bundle always gives the same bytes.
 
-    Those of a decoder in int8 are the same wherever the same version of zlib packs it.
+    Those of a decoder in int8 are the same with the same version of zlib.
 
     Args:
         bundle: the bundle.
         path: the file; its folder must exist.
-        overwrite: replace a file that is there.
+        overwrite: replace an existing file.
 
     Raises:
         ModelError: if the name is taken, or the file cannot be written.
@@ -267,7 +267,7 @@ def write_bundle(bundle: Bundle, path: str | os.PathLike[str], *, overwrite: boo
     packed = {GRAPH.format(_INT8): bundle.decoder_int8} if bundle.card.int8 else {}
     try:
         # Stored, not deflated: weights hardly shrink, and deflate's bytes depend on the zlib used.
-        # Only those in int8, of which few values are frequent, lose a quarter.
+        # Only those in int8, which have few frequent values, shrink by a quarter.
         with (
             whole_file(target, overwrite=overwrite) as file,
             zipfile.ZipFile(file, "w", compression=zipfile.ZIP_STORED) as archive,
@@ -317,13 +317,13 @@ def check_graphs(card: Card, ports: Mapping[str, tuple[Sequence[Port], Sequence[
 
 
 def check_graph(card: Card, part: str, *, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
-    """Check that a graph has the inputs and outputs that the card promises.
+    """Check that a graph has the inputs and outputs that the card specifies.
 
     Args:
         card: the model's card.
         part: a name in :attr:`Bundle.parts`.
         inputs: all inputs of the graph.
-        outputs: all outputs; more than are needed do no harm.
+        outputs: all outputs; additional ones are ignored.
 
     Raises:
         ModelError: naming the first difference.
@@ -378,7 +378,7 @@ def _digest(parts: Iterable[bytes]) -> str:
 
 
 def _built_in_ports(card: Card, part: str) -> tuple[dict[str, int], dict[str, int]]:
-    """Channels of the inputs and outputs of a graph of a model with built-in styles."""
+    """Return the channels of the inputs and outputs of a graph of a model with built-in styles."""
     own = {"style": card.style_numbers} if card.style_numbers else {}
     features = {"features": card.bank_channels}
     inputs = {
@@ -406,6 +406,6 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
         raise ModelError(f"it has no {name}") from None
     if info.file_size > limit:
         raise ModelError(f"its {name} has {info.file_size} bytes; at most {limit} are read")
-    # zipfile never returns more than the size in the header, however much the data would expand.
+    # zipfile never returns more than the size in the header, even if the data would expand to more.
     with archive.open(info) as stream:
         return stream.read(limit + 1)

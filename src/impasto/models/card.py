@@ -17,7 +17,7 @@ CONTROLS = ("alpha", "several", "masks")
 and masks."""
 
 PRECISIONS = ("fp32", "bf16")
-"""Numeric precisions that a card may ask for: those in which engines run the graphs as they are."""
+"""Numeric precisions that a card may request: those in which engines run the graphs unchanged."""
 
 # Fields that only some models use. Cards of the others omit them, so that the bytes of existing
 # bundles do not change.
@@ -60,12 +60,12 @@ class Card:
 
     Attributes:
         name: short, as on the command line.
-        title: a line for people.
+        title: a line for users.
         architecture: the network, in a line.
         levels: where statistics are aligned, finest first; at least one.
         multiple: height and width given to the graphs must be multiples of this, in pixels.
-        rim: reach of encoder and decoder together: the farthest pixels to each side that an output
-            pixel depends on.
+        rim: receptive field of encoder and decoder together: the farthest pixels on each side that
+            an output pixel depends on.
         parameters: number of weights in both graphs.
         macs_512: multiply-adds for one 512 x 512 picture, both graphs.
         data: the training data.
@@ -76,22 +76,22 @@ class Card:
         margin: pixels of reflected border to put around a picture before encoding and to cut off
             after decoding, a multiple of ``multiple``; for networks that pad with zeros inside,
             whose edges would otherwise be visible.
-        encoder_rim: reach of the encoder alone, a part of ``rim``: pixels to each side of its own
-            cell that a position of the features depends on; 0: not known.
-        styles: names of the styles that are built in; empty for a model that takes any style. One
-            that has styles has no levels.
-        style_numbers: how many numbers are a style's own, which are kept beside the graphs; 0: the
-            model has one style, which is the network itself.
+        encoder_rim: receptive field of the encoder alone, a part of ``rim``: pixels on each side of
+            its own cell that a position of the features depends on; 0: unknown.
+        styles: names of the built-in styles; empty for a model that accepts any style. A model with
+            styles has no levels.
+        style_numbers: parameters per style, which are kept beside the graphs; 0: the model has one
+            style, which is the network itself.
         bank_channels: channels of the features that styles filter, in a model whose styles are
-            banks of filters between an encoder and a decoder; 0: styles go through all of it.
+            banks of filters between an encoder and a decoder; 0: styles affect the whole network.
         controls: supported controls of built-in styles, names in ``CONTROLS``.
-        pixel_bytes: memory that a pixel needs at most while the model works on it; 0: not known.
+        pixel_bytes: maximum memory per pixel while the model works on it; 0: unknown.
         reader_macs_512: multiply-adds of the graph ``reader.onnx`` for one 512 x 512 style, without
             those of the encoder; 0: the model has no reader and uses the style's own moments.
-        precision: default precision, a name in ``PRECISIONS``; "" for the engine's first. For deep
-            networks whose pictures bfloat16 changes visibly.
+        precision: default precision, a name in ``PRECISIONS``; "" for the engine's first. Set for
+            deep networks whose pictures change visibly in bfloat16.
         int8: how the decoder in int8 was made, in a line; "" for a model without one.
-        int8_psnr: how near its pictures are to those in single precision, in dB: ``mean`` and
+        int8_psnr: PSNR of its pictures against those in single precision, in dB: ``mean`` and
             ``min`` over the pairs that the line names.
         format: number of the bundle's format.
 
@@ -222,7 +222,7 @@ def read_card(text: str | bytes) -> Card:
     if "format" not in raw:
         raise ModelError("the card has no 'format'")
     if raw["format"] != FORMAT:
-        # Before anything else: the fields of a later format may have other meanings.
+        # First, since the fields of a later format may have other meanings.
         raise ModelError(
             f"its format is {raw['format']!r} and this Impasto reads {FORMAT}; update Impasto"
         )

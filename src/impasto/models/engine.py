@@ -1,8 +1,8 @@
 """Inference engines: the libraries that run a model's graphs.
 
-Every engine offers the same operations (:class:`Engine`); one file an engine, one row a file in
-:data:`impasto.models.engines.ENGINES`. An engine's library is imported only when the engine is
-opened, with its telemetry switched off.
+Every engine offers the same operations (:class:`Engine`), in one file per engine, with one row per
+file in :data:`impasto.models.engines.ENGINES`. An engine's library is imported only when the engine
+is opened, with its telemetry switched off.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from impasto.models.processor import instructions
 from impasto.models.providers import mend, providers
 
 Encoded: TypeAlias = tuple[tuple[NDArray[np.float32], ...], tuple[Moments, ...]]
-"""An encoder's features, one map (C, h, w) a level, finest first; and their moments."""
+"""An encoder's features, one map (C, h, w) per level, finest first; and their moments."""
 
 
 class Engine(Protocol):
@@ -35,8 +35,8 @@ class Engine(Protocol):
 
     Attributes:
         name: its row in ``ENGINES``.
-        precision: ``fp32``, ``bf16`` or ``int8``, the precision that convolutions run in, of
-            ``int8`` those of the decoder.
+        precision: ``fp32``, ``bf16`` or ``int8``, the precision of convolutions, for ``int8`` of
+            those of the decoder.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Engine(Protocol):
             image: (3, H, W) float32, RGB in [0, 1]; H and W multiples of ``Card.multiple``.
 
         Raises:
-            EngineError: if the engine fails, as when memory runs out.
+            EngineError: if the engine fails, such as when memory runs out.
         """
         ...
 
@@ -65,7 +65,7 @@ class Engine(Protocol):
             Its output, (C, h, w) float32; pictures are not clipped.
 
         Raises:
-            EngineError: if the engine fails, as when memory runs out, or the model has no such
+            EngineError: if the engine fails, such as when memory runs out, or the model has no such
                 graph. :meth:`encode` and :meth:`decode` are for models without built-in styles and
                 raise this error for others.
         """
@@ -81,7 +81,7 @@ class Engine(Protocol):
 
         Args:
             style: (3, H, W), as for :meth:`encode`.
-            moments: the style's own, one pair a level.
+            moments: the style's own, one pair per level.
             counts: (h, w), the weight of each block of ``Card.multiple`` pixels, 0 or more.
 
         Raises:
@@ -97,13 +97,13 @@ class Engine(Protocol):
 
         Args:
             features: as returned by :meth:`encode`.
-            affines: one map a level.
+            affines: one map per level.
 
         Returns:
             (3, H, W) float32, not clipped.
 
         Raises:
-            EngineError: if the engine fails, as when memory runs out.
+            EngineError: if the engine fails, such as when memory runs out.
         """
         ...
 
@@ -119,11 +119,11 @@ def open_engine(
 
     Args:
         bundle: the model.
-        name: a name in ``ENGINES``; by default the first of them that is installed.
+        name: a name in ``ENGINES``; by default the first installed one.
         precision: ``fp32``, ``bf16`` or ``int8``, or ``auto`` for that of
             :func:`fastest_precision`; by default the one on the model's card, or the first in the
             engine's row, that this processor supports.
-        threads: how many threads one run may use, 1 or more; by default one for each core.
+        threads: maximum number of threads per run, 1 or more; by default one per core.
 
     Returns:
         The engine.
@@ -133,7 +133,7 @@ def open_engine(
         EngineError: if the engine is not installed or does not start, or the processor does not
             support the precision.
         ModelError: if the bundle's graphs are damaged or do not fit its card, or it has no
-            decoder in int8 where that is asked for.
+            decoder in int8 where one is requested.
 
     Example:
         >>> engine = open_engine(find_bundle("fast"), name="onnxruntime")    # doctest: +SKIP
@@ -150,7 +150,7 @@ def open_engine(
 def choose_engine(
     bundle: Bundle, *, name: str | None = None, precision: str | None = None
 ) -> tuple[EngineRow, str]:
-    """Say which engine :func:`open_engine` opens here, and in which precision, without opening it.
+    """Return the engine and precision that :func:`open_engine` would use here, without opening it.
 
     Args:
         bundle: the model.
@@ -203,7 +203,7 @@ def usable_precisions(row: EngineRow) -> list[str]:
     try:
         opener: Any = importlib.import_module(row.module)
         supported: frozenset[str] = opener.supported()
-    except (ImportError, AttributeError) as error:  # of files that two packages have written
+    except (ImportError, AttributeError) as error:  # caused by files that two packages have written
         raise EngineError(
             f"engine {row.name!r} is installed but does not start ({error_line(error)}); "
             f"{mend(row, providers(row.imports))}"
@@ -212,9 +212,9 @@ def usable_precisions(row: EngineRow) -> list[str]:
 
 
 def default_precision(card: Card, usable: Sequence[str]) -> str:
-    """Choose the precision that a model runs in where none is asked for.
+    """Choose the precision of a model where none is requested.
 
-    That is the one on its card, or the first of the engine: it is fast and next to exact.
+    It is the one on its card, or the first of the engine, which is fast and almost exact.
 
     Args:
         card: of the model.
@@ -228,10 +228,10 @@ def default_precision(card: Card, usable: Sequence[str]) -> str:
 
 
 def fastest_precision(row: EngineRow, card: Card, usable: Sequence[str]) -> str:
-    """Choose the precision that a model runs in where many frames are to be painted soon.
+    """Choose the precision of a model for painting many frames fast.
 
-    That is ``int8`` where the model has such a decoder and the table of measured gains
-    (:mod:`impasto.models.gains`) says that they are worth it on this processor; else that of
+    It is ``int8`` where the model has such a decoder and the table of measured gains
+    (:mod:`impasto.models.gains`) shows that it is worthwhile on this processor; else that of
     :func:`default_precision`. Where that is bfloat16 and there is AMX, it is never ``int8``.
 
     Args:
@@ -265,7 +265,7 @@ class GraphEngine:
     """The :class:`Engine` of a model's graphs, common to all libraries that run them."""
 
     def __init__(self, card: Card, graphs: Mapping[str, Run], *, name: str, precision: str) -> None:
-        """Take in ``graphs`` a function for each of :attr:`impasto.models.Bundle.parts`."""
+        """Set ``graphs``, with a function for each of :attr:`impasto.models.Bundle.parts`."""
         self.name = name
         self.precision = precision
         self._card = card
@@ -283,7 +283,7 @@ class GraphEngine:
         outputs = self._run("encoder", self._outputs, {"image": image[None]})
         height, width = image.shape[1:]
         for level, features in zip(self._card.levels, outputs, strict=False):
-            # Not every engine reports sizes that do not fit: one returned empty maps instead.
+            # Not every engine reports mismatched sizes: one returned empty maps instead.
             wanted = (level.channels, height / level.stride, width / level.stride)
             if features.shape[1:] != wanted:
                 raise EngineError(
@@ -340,7 +340,7 @@ class GraphEngine:
             return self._graphs[part](outputs, feed)
         except EngineError:
             raise
-        except Exception as error:  # errors of these libraries share no class of their own
+        except Exception as error:  # errors of these libraries share no base class
             raise EngineError(f"{self.name} failed: {error_line(error)}") from error
 
 
@@ -421,13 +421,13 @@ def error_line(error: BaseException, *, last: bool = False) -> str:
 
 
 def default_engine() -> EngineRow:
-    """Return the row of the engine that models are opened with where none is asked for.
+    """Return the row of the engine that is used where none is requested.
 
     Example:
         >>> default_engine() in ENGINES
         True
     """
-    # The last one is a dependency of the package; if it is missing, its own error says so.
+    # The last one is a dependency of the package; if it is missing, its own error reports it.
     return next((row for row in ENGINES if row.installed), ENGINES[-1])
 
 

@@ -17,12 +17,12 @@ class EngineRow:
         name: as on the command line.
         module: our module for it, with ``open_graphs(bundle, *, precision, threads) -> Engine`` and
             ``supported() -> frozenset[str]``, the precisions that this processor supports, and
-            ``devices() -> tuple[str, ...]``, what its library can run on, the processor first.
+            ``devices() -> tuple[str, ...]``, the devices of its library, the processor first.
         imports: the module of its library.
-        pip: the requirement that ``pip install`` takes for it.
-        precisions: those that it offers, most preferred first: the default is the first one that
+        pip: the requirement for ``pip install``.
+        precisions: the supported ones, most preferred first: the default is the first one that
             the processor supports.
-        summary: a line for people.
+        summary: a line for users.
     """
 
     name: str
@@ -34,14 +34,14 @@ class EngineRow:
 
     @property
     def installed(self) -> bool:
-        """True if the engine's library is installed; it is not imported for the test."""
+        """True if the engine's library is installed; tested without importing it."""
         spec = importlib.util.find_spec(self.imports)
-        # A folder of that name in the working directory counts as a package too, without a file.
+        # A folder of that name in the working directory also counts as a package, without a file.
         return spec is not None and spec.origin is not None
 
 
 AUTO = "auto"
-"""Asks for the precision that :func:`impasto.models.engine.fastest_precision` chooses."""
+"""Requests the precision that :func:`impasto.models.engine.fastest_precision` chooses."""
 
 # Most preferred first: the default is the first one that is installed.
 ENGINES: tuple[EngineRow, ...] = (

@@ -8,23 +8,23 @@ from dataclasses import dataclass
 __all__ = ["GAINS", "WORTH", "GainRow", "find_gain"]
 
 WORTH = 1.15
-"""Least speed of int8, in times that of before, at which it is taken by itself."""
+"""Minimum speedup over the previous precision at which int8 is chosen automatically."""
 
 
-# Between the work of `fast` (3.1) and that of `quality` (12.5), as a factor from both: models above
-# it are taken to gain as `quality` does. Multiply-adds for 512 x 512 pixels.
+# Between the work of `fast` (3.1) and that of `quality` (12.5), as the geometric mean: models above
+# it are assumed to gain as `quality` does. Multiply-adds for 512 x 512 pixels.
 _LARGE = 6.2e9
 
 
 @dataclass(frozen=True)
 class GainRow:
-    """A measured gain: how many times as fast a model is in int8 as in what it ran in before.
+    """A measured gain: the speedup of a model in int8 over its previous precision.
 
     Attributes:
         engine: a name in ``ENGINES``.
         instructions: a name in :data:`impasto.models.processor.INSTRUCTIONS`; the row is for
-            processors that have these, and stronger ones up to the next row of the engine.
-        before: the precision that is compared with, the default there.
+            processors with these, and with stronger ones up to the next row of the engine.
+        before: the precision compared with, which is the default there.
         fast: gain of ``fast`` at 512 px.
         quality: gain of ``quality`` at 512 px.
     """
@@ -36,7 +36,7 @@ class GainRow:
     quality: float
 
     def of(self, macs_512: int) -> float:
-        """Return the gain of a model with so much work: that of the nearer of the two measured."""
+        """Return the gain of a model with this much work: that of the nearer measured one."""
         return self.quality if macs_512 > _LARGE else self.fast
 
 
@@ -47,19 +47,19 @@ GAINS: tuple[GainRow, ...] = (
     GainRow("openvino", "avx512", "fp32", fast=1.07, quality=1.10),
     GainRow("openvino", "avx512_vnni", "fp32", fast=1.20, quality=1.45),
 )
-"""One row an engine and a set of instructions, measured by `python benchmarks/int8.py`: those of
+"""One row per engine and set of instructions, measured by `python benchmarks/int8.py`: those of
 avx2 on AMD's Zen 3, the others on an Intel processor with AMX (docs/precision.md)."""
 
 
 def find_gain(engine: str, instructions: Sequence[str]) -> GainRow | None:
-    """Find the row for an engine on a processor: that of the strongest instructions it has.
+    """Find the row for an engine on a processor: that of its strongest instructions.
 
     Args:
         engine: its name.
-        instructions: of the processor, as :func:`impasto.models.processor.instructions` gives them.
+        instructions: of the processor, from :func:`impasto.models.processor.instructions`.
 
     Returns:
-        The row; None where nothing was measured.
+        The row; None if nothing was measured.
 
     Example:
         >>> find_gain("onnxruntime", ())

@@ -1,4 +1,4 @@
-"""Memory that is free, given back to the system."""
+"""Return of free memory to the system."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from contextlib import suppress
 
 __all__ = ["give_back_memory", "share_memory"]
 
-# Of mallopt in glibc: the number of separate heaps that threads may have.
+# Parameter of mallopt in glibc: the number of separate heaps for threads.
 _ARENA_MAX = -8
 
 
 def share_memory() -> None:
-    """Have all threads of this process take memory from one place, where they can (glibc).
+    """Make all threads of this process allocate from one heap, where possible (glibc).
 
-    Else each may have a heap of its own, and what one has freed is not used by the next. It holds
-    for the whole process and for threads that come later, so it is for commands, not for a library.
+    Else each may have its own heap, whose freed memory other threads cannot use. It applies to the
+    whole process and to later threads, so it is for commands, not for a library.
 
     Example:
         >>> share_memory()                                                   # doctest: +SKIP
@@ -25,9 +25,9 @@ def share_memory() -> None:
 
 
 def give_back_memory() -> None:
-    """Have the C library give back what it holds and nobody uses, where it can (glibc).
+    """Make the C library return free memory to the system, where possible (glibc).
 
-    What a thread has freed is not used again by the next one, and large pieces lie between small
+    Memory that a thread has freed is not reused by the next one, and large pieces lie between small
     ones that are still in use.
 
     Example:

@@ -19,7 +19,7 @@ def supported() -> frozenset[str]:
 
 
 def devices() -> tuple[str, ...]:
-    """Return what the library can run on here; Impasto uses the first, the processor."""
+    """Return the library's devices here; Impasto uses the first, the processor."""
     found = [
         str(each).removesuffix("ExecutionProvider") for each in _library().get_available_providers()
     ]
@@ -50,13 +50,13 @@ def _session(runtime: Any, model: str, part: str, graph: bytes, threads: int | N
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = threads or 0  # 0: one for each physical core
     options.log_severity_level = _FATAL
-    # One block for all that a size of pictures needs would leave holes between those of other
-    # sizes, and memory that doubles when it grows is soon twice what any picture needs.
+    # One block for all memory of a picture size would leave holes between those of other sizes, and
+    # memory that doubles when it grows soon takes twice what any picture needs.
     options.enable_mem_pattern = False
     provider = "CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"}
     try:
         return runtime.InferenceSession(graph, options, providers=[provider])
-    except Exception as error:  # its errors share no class of their own
+    except Exception as error:  # its errors share no base class
         raise ModelError(
             f"the {part} of model {model!r} is damaged or too new for ONNX Runtime "
             f"{runtime.__version__} ({error_line(error)}); get the model again"
@@ -70,9 +70,9 @@ def _port(argument: Any) -> Port:
 
 def _library() -> Any:
     # From 1.29 on its builds keep an identifier and a database in ~/.cache/Microsoft and report
-    # every session to a collecting server. The variable prevents all of it if it is set when the
-    # library's environment comes to life, which the call after the import makes sure of; the call
-    # also stops the reports of a library that was imported before us, and those on Windows.
+    # every session to a collecting server. The variable prevents this if it is set when the
+    # library's environment is created, which the call after the import ensures; the call also stops
+    # the reports of a library that was imported earlier, and those on Windows.
     with environment("ORT_DISABLE_TELEMETRY", "1"):
         runtime: Any = importlib.import_module("onnxruntime")
         runtime.disable_telemetry_events()

@@ -18,15 +18,15 @@ from impasto.models.engine import Engine, GraphEngine, environment, error_line
 from impasto.models.memory import give_back_memory
 
 # Precision -> INFERENCE_PRECISION_HINT and the name of the processor's capability in OpenVINO.
-# A decoder in int8 says itself what is computed in int8; the hint is for the rest.
+# A decoder in int8 specifies which operations run in int8; the hint is for the rest.
 _PRECISIONS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16"), "int8": ("f32", "INT8")}
 
-# Prepared operations that a graph keeps, the last used. Every size of pictures needs some of its
-# own, and OpenVINO would keep 5,000, a MB for every size that was ever seen. So many are enough for
-# the few sizes that take turns in a folder or at the edges of tiles.
+# Prepared operations that a graph keeps, the last used. Every picture size needs some of its own,
+# and OpenVINO would keep 5,000, a MB for every size so far. This number is enough for the few sizes
+# that alternate in a folder or at the edges of tiles.
 _KEPT_OPERATIONS = 64
-# What is prepared anew lies between what is kept, so the C library can hold on to what is freed.
-# After so many changes of size it is asked to give that back, which takes some milliseconds.
+# Newly prepared operations lie between kept ones, so the C library can hold on to freed memory.
+# After this many changes of size it is asked to return that, which takes some milliseconds.
 _CHANGES = 32
 
 
@@ -41,7 +41,7 @@ def supported() -> frozenset[str]:
 
 
 def devices() -> tuple[str, ...]:
-    """Return what the library can run on here; Impasto uses the first, the processor."""
+    """Return the library's devices here; Impasto uses the first, the processor."""
     return tuple(sorted(map(str, _core().available_devices), key=lambda name: name != "CPU"))
 
 
@@ -72,7 +72,7 @@ class _Graph:
     ) -> None:
         try:
             compiled = core.compile_model(core.read_model(graph), "CPU", options)
-        except Exception as error:  # its errors share no class of their own
+        except Exception as error:  # its errors share no base class
             raise ModelError(
                 f"the {part} of model {model!r} is damaged or too new for this OpenVINO "
                 f"({error_line(error, last=True)}); get the model again"
@@ -82,7 +82,7 @@ class _Graph:
             [_port(each) for each in compiled.outputs],
         )
         self._compiled = compiled
-        # A request is busy while it runs, so every thread takes one of its own and puts it back.
+        # A request is busy while it runs, so every thread takes its own and puts it back.
         self._idle: deque[Any] = deque()
         self._sizes: list[tuple[int, ...]] = []
         self._changes = 0
@@ -97,15 +97,15 @@ class _Graph:
         self._notice([each.shape for each in feed.values()])
         try:
             request.infer(dict(feed), share_inputs=True, share_outputs=True)
-            # Copies, since the next run of this request writes over its tensors.
+            # Copies, since the next run of this request overwrites its tensors.
             results = [request.get_tensor(name).data.copy() for name in outputs]
-        except Exception as error:  # its errors share no class of their own
+        except Exception as error:  # its errors share no base class
             raise EngineError(f"OpenVINO failed: {error_line(error, last=True)}") from error
         self._idle.append(request)
         return results
 
     def _notice(self, sizes: list[tuple[int, ...]]) -> None:
-        """Count changes of size. Threads may miss one another's, which does not matter."""
+        """Count changes of size. Threads may miss each other's, which does not matter."""
         if sizes != self._sizes:
             self._sizes = sizes
             self._changes += 1
@@ -128,20 +128,20 @@ _LOCK = Lock()
 
 
 def _core() -> Any:
-    with _LOCK:  # `cache` alone lets two threads make one each
+    with _LOCK:  # `cache` alone lets two threads create one each
         return _shared_core()
 
 
 @cache
 def _shared_core() -> Any:
     # One for the process, never freed. Each Core installs an alternate signal stack for the thread
-    # that makes it, and when freed restores the one before: that of an earlier Core may be unmapped
-    # by then, and the next signal, such as Ctrl-C, ends in a segmentation fault.
+    # that creates it, and when freed restores the previous one: that of an earlier Core may be
+    # unmapped by then, and the next signal, such as Ctrl-C, causes a segmentation fault.
     return _library().Core()
 
 
 def _library() -> Any:
     # The import of OpenVINO writes an identifier into ~/intel and sends a message to an analytics
-    # server, unless the environment variable CI says that it runs in continuous integration.
+    # server, unless the environment variable CI indicates continuous integration.
     with environment("CI", "true"):
         return importlib.import_module("openvino")

@@ -1,7 +1,7 @@
 """Painters of other packages and of a user's own modules, found by name.
 
-A package has entry points in the group ``impasto.painters``, each with a painter's name and the
-place of it, ``module:NAME``; a user gives such a place itself. There is a painter
+A package has entry points in the group ``impasto.painters``, each with a painter's name and its
+place, ``module:NAME``; a user can also give such a place directly. The place holds a painter
 (:class:`impasto.painting.Painter`), a function that opens one, an object with ``stylize``, or a
 method of the lab (:func:`impasto.painting.objects.painter_of`). The lab's own methods are plugged
 in this way.
@@ -23,12 +23,12 @@ from impasto.errors import ImpastoError, ModelError, escaped
 
 GROUP = "impasto.painters"
 
-# A letter alone is a drive, and a bundle on it may be called so.
+# A single letter is a drive, so that a bundle on it is not mistaken for a place.
 _PLACE = re.compile(r"(?!.:.*\.impasto$)[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 
 def plugins(group: str = GROUP) -> tuple[EntryPoint, ...]:
-    """Return the entry points of a group that are installed, by name.
+    """Return the installed entry points of a group, by name.
 
     Args:
         group: by default that of painters.
@@ -45,8 +45,8 @@ def find_plugin(name: str | Path, group: str = GROUP) -> EntryPoint | None:
     """Return the entry point of a painter; None if no painter is plugged in under that name.
 
     Args:
-        name: as a user gives it; a path is never the name of one. ``module:NAME`` is a place, and
-            as good as the name of an entry point at that place; whether there is anything is found
+        name: as given by a user; a path is never the name of one. ``module:NAME`` is a place, and
+            equivalent to the name of an entry point at that place; whether it exists is checked
             when it is opened.
         group: by default that of painters.
 
@@ -59,14 +59,14 @@ def find_plugin(name: str | Path, group: str = GROUP) -> EntryPoint | None:
     if is_place(name):
         return EntryPoint(str(name), str(name), group)
     # Reading the metadata of all packages is slow. A painter's name has no folder and no suffix, so
-    # most names of files are rejected before that.
+    # most file names are rejected before that.
     if not isinstance(name, str) or Path(name).name != name or Path(name).suffix:
         return None
     return next((each for each in plugins(group) if each.name == name), None)
 
 
 def is_place(name: str | Path) -> bool:
-    """Return True for ``module:NAME``, a thing in a module that can be imported.
+    """Return True for ``module:NAME``, an object in a module that can be imported.
 
     Example:
         >>> is_place("tinting:TintPainter"), is_place("gatys:steps=3"), is_place("C:wave.impasto")
@@ -76,19 +76,18 @@ def is_place(name: str | Path) -> bool:
 
 
 def open_plugin(plugin: EntryPoint, what: str = "model") -> Any:
-    """Import what an entry point names.
+    """Import the object that an entry point names.
 
-    The module of a place that a user gives is looked for on Python's path, and then in the working
+    The module of a place given by a user is searched on Python's path, and then in the working
     folder, which stays on the path from then on.
 
     Args:
-        plugin: of :func:`find_plugin`.
-        what: it is, for messages.
+        plugin: from :func:`find_plugin`.
+        what: its kind, for messages.
 
     Raises:
         ImpastoError: if a package that it needs is not installed; with the pip command for it.
-        ModelError: if there is no such module or nothing of that name in it, or it cannot be
-            imported.
+        ModelError: if the module or the name in it does not exist, or it cannot be imported.
     """
     given = is_place(plugin.name)
     if given:
@@ -120,10 +119,10 @@ def open_plugin(plugin: EntryPoint, what: str = "model") -> Any:
 
 
 def _look_here(root: str) -> None:
-    """Put the working folder on Python's path if a module is not on it."""
+    """Add the working folder to Python's path for a module that is not on it."""
     try:
         missing = root not in sys.modules and find_spec(root) is None
-    except ValueError:  # a module without a spec is there
+    except ValueError:  # a module without a spec exists
         return
     here = str(Path.cwd())
     if missing and here not in sys.path:
@@ -140,9 +139,9 @@ def _not_installed(plugin: EntryPoint, error: ModuleNotFoundError, what: str) ->
 
 
 def _line(error: Exception) -> str:
-    """An error in a line: its type, its message and the line of code that it comes from."""
+    """Return an error in a line: its type, its message and the line of code that raised it."""
     text = f"{type(error).__name__}: {error}"
-    if not isinstance(error, SyntaxError):  # which says where in its message
+    if not isinstance(error, SyntaxError):  # its message has the location
         frame = traceback.extract_tb(error.__traceback__)[-1]
         text += f" ({Path(frame.filename).name}, line {frame.lineno})"
     return escaped(" ".join(text.split()))

@@ -15,20 +15,20 @@ INSTRUCTIONS: tuple[tuple[str, frozenset[str]], ...] = (
     ("avx512_bf16", frozenset({"avx512_bf16"})),
     ("amx", frozenset({"amx_int8", "amx_bf16"})),
 )
-"""Sets of instructions by name, weakest first, each with the flags that Linux has for it. A
-processor that has one has those before it."""
+"""Sets of instructions by name, weakest first, each with Linux's flags for it. A processor that has
+one also has those before it."""
 
 _CPUINFO = Path("/proc/cpuinfo")
 
 
 def instructions(flags: Set[str] | None = None) -> tuple[str, ...]:
-    """Return the names in ``INSTRUCTIONS`` of what a processor has, weakest first.
+    """Return the names in ``INSTRUCTIONS`` that a processor supports, weakest first.
 
     Args:
-        flags: of the processor; by default those of this one.
+        flags: of the processor; by default of this one.
 
     Returns:
-        The names; none where nothing is known of the processor.
+        The names; none if nothing is known about the processor.
 
     Example:
         >>> instructions({"avx2", "fma"})
@@ -45,7 +45,7 @@ def instructions(flags: Set[str] | None = None) -> tuple[str, ...]:
 
 @cache
 def processor_flags() -> frozenset[str]:
-    """Return the flags that Linux tells of this processor; none on other systems.
+    """Return the flags that Linux reports for this processor; none on other systems.
 
     Example:
         >>> sorted(processor_flags())[:2]                                    # doctest: +SKIP

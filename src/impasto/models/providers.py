@@ -1,8 +1,8 @@
-"""Distributions that an engine's library comes from.
+"""Distributions that provide an engine's library.
 
 ONNX Runtime comes under several names (``onnxruntime``, ``onnxruntime-gpu``, ``-directml``,
-``-openvino`` and others), all with the module ``onnxruntime``. The engine takes whichever is there.
-Two of them write over each other's files, and the library may then fail in any way.
+``-openvino`` and others), all with the module ``onnxruntime``. The engine uses whichever is
+installed. Two of them overwrite each other's files, and the library may then fail in any way.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from impasto.models.engines import EngineRow
 
 @dataclass(frozen=True)
 class Provider:
-    """A distribution that is installed.
+    """An installed distribution.
 
     Attributes:
-        name: as pip knows it.
-        version: of it.
+        name: in pip.
+        version: its version.
     """
 
     name: str
@@ -31,9 +31,9 @@ class Provider:
 
 
 def providers(module: str) -> tuple[Provider, ...]:
-    """Return the distributions that a top-level module comes from, by name.
+    """Return the distributions that provide a top-level module, by name.
 
-    None, if nobody has told pip of it; several, if they write over each other.
+    None, if it was not installed by pip; several, if they overwrite each other.
 
     Args:
         module: its name.
@@ -52,11 +52,11 @@ def providers(module: str) -> tuple[Provider, ...]:
 
 
 def mend(row: EngineRow, found: Sequence[Provider]) -> str:
-    """A sentence on what to do about an engine that is installed but does not start.
+    """Return a sentence on what to do about an engine that is installed but does not start.
 
     Args:
         row: the engine.
-        found: what its library comes from.
+        found: the distributions that provide its library.
     """
     if len(found) > 1:
         names = [each.name for each in found]

@@ -21,8 +21,8 @@ class ModelRow:
         summary: its purpose, in a line.
         file: its bundle in this folder, or None if it does not ship with the package.
         instructions: how to get its bundle if it is missing.
-        pixel_bytes: memory that a pixel needs at most while the model works on it, in any engine,
-            as measured; 0: not measured.
+        pixel_bytes: maximum memory per pixel while the model works on it, in any engine, as
+            measured; 0: not measured.
     """
 
     name: str
@@ -33,7 +33,7 @@ class ModelRow:
 
     @property
     def path(self) -> Path | None:
-        """Path of its bundle, or None if that is not in this installation."""
+        """Path of its bundle, or None if it is not in this installation."""
         if self.file is None:
             return None
         path = Path(__file__).with_name(self.file)
@@ -74,8 +74,8 @@ def find_bundle(name_or_path: str | Path) -> Bundle:
     """Find and read the bundle of a model, given by name or by file.
 
     Args:
-        name_or_path: a name in ``MODELS``, or a ``.impasto`` file. A name wins over a file that
-            is called the same; ``Path("fast")`` or ``"./fast"`` means the file.
+        name_or_path: a name in ``MODELS``, or a ``.impasto`` file. A name takes precedence over a
+            file of the same name; ``Path("fast")`` or ``"./fast"`` means the file.
 
     Returns:
         The bundle, read and checked.
@@ -118,6 +118,6 @@ def find_bundle(name_or_path: str | Path) -> Bundle:
 
 
 def _here(path: Path) -> str:
-    """A hint at a bundle of that name in the working folder."""
+    """Return a hint at a bundle of that name in the working folder."""
     named = path.with_name(f"{path.name}{SUFFIX}")
     return f"give the whole name of the file that is here, {named}" if named.exists() else ""

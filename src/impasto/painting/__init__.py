@@ -1,9 +1,9 @@
-"""A picture through a model: the one interface of all that paints.
+"""Painting a picture with a model: the common interface of all painters.
 
 Encoder/decoder models (:mod:`impasto.painting.adain`), networks with built-in styles
-(:mod:`impasto.painting.builtin`), the lab's methods and any package that has an entry point in the
+(:mod:`impasto.painting.builtin`), the lab's methods and any package with an entry point in the
 group ``impasto.painters`` implement :class:`Painter`; :class:`impasto.stylizer.Stylizer` is written
-once over it.
+once for all of them.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ SMALLEST = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """The memory that painting may use, and how a picture is cut to stay within it.
+    """The memory that painting may use, and the tiles that keep it within that limit.
 
     Attributes:
-        tile: paint in tiles of at most this many pixels to a side, 32 or more; None: only what does
-            not fit into memory, in tiles as large as fit. The result is the same.
+        tile: paint in tiles of at most this many pixels per side, 32 or more; None: tile only
+            pictures that do not fit into memory, in tiles as large as fit. The result is the same.
         memory: bytes of main memory that the whole process may use while it paints one picture at a
-            time: interpreter, engine, model, picture and tile. Kept to within a tenth from 512 MB
-            on; a process that paints N pictures at once, in threads, needs that for each tile.
+            time: interpreter, engine, model, picture and tile. Accurate to a tenth from 512 MB on;
+            a process that paints N pictures at once, in threads, needs that for each tile.
 
     Raises:
         OptionError: if a number is out of its range.
@@ -78,20 +78,20 @@ class Budget:
 
 @dataclass(frozen=True)
 class Limits:
-    """The controls that a painter takes, as data.
+    """The controls that a painter supports, as data.
 
     Attributes:
         alpha: the smallest and the largest strength.
-        alpha_map: whether the strength may differ from place to place.
-        several: whether several styles mix.
-        masks: whether a style can be confined to a mask.
-        statistics: the values of ``Controls.statistics`` that it can do.
-        transforms: the values of ``Controls.transform`` that it can do.
-        special: names of those controls that only some painters take (``option(special=...)``).
-        tiles: whether a picture can be painted in tiles, so that it need not fit into memory.
-        memory: whether it stays within a budget of memory, or refuses a picture that does not.
-        styles: the names of built-in styles, if there are no others; else empty.
-        keeps_styles: whether a style is kept as a value, so that its picture is not needed again.
+        alpha_map: True if the strength may vary by position.
+        several: True if several styles can be mixed.
+        masks: True if a style can be confined to a mask.
+        statistics: the supported values of ``Controls.statistics``.
+        transforms: the supported values of ``Controls.transform``.
+        special: names of the controls that only some painters support (``option(special=...)``).
+        tiles: True if a picture can be painted in tiles, so that it need not fit into memory.
+        memory: True if it stays within a memory budget, or refuses pictures that exceed it.
+        styles: the names of built-in styles, if it supports no others; else empty.
+        keeps_styles: True if a style is kept as a value, so that its picture is not needed again.
     """
 
     alpha: tuple[float, float] = (0.0, 2.0)
@@ -107,12 +107,12 @@ class Limits:
     keeps_styles: bool = True
 
     def check(self, name: str, controls: Controls, styles: int, budget: Budget) -> None:
-        """Refuse controls that the painter does not take.
+        """Refuse controls that the painter does not support.
 
         Args:
             name: of the painter, for the message.
             controls: the controls.
-            styles: how many styles there are.
+            styles: number of styles.
             budget: memory and tiles.
 
         Raises:
@@ -188,13 +188,13 @@ class Limits:
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """Progress of a work.
+    """Progress of a task.
 
     Attributes:
-        step: how many steps are done.
-        steps: how many there are.
+        step: number of finished steps.
+        steps: number of steps.
         losses: of an optimization, by name.
-        picture: gives the picture so far, (H, W, 3) in [0, 1]; None where there is none yet.
+        picture: returns the current picture, (H, W, 3) in [0, 1]; None while there is none.
     """
 
     step: int
@@ -204,7 +204,7 @@ class Progress:
 
 
 Watch: TypeAlias = Callable[[Progress], object]
-"""Called after every step. If it returns True, an optimization ends with what it has."""
+"""Called after every step. If it returns True, an optimization ends with its current result."""
 
 
 class Runner(Protocol):
@@ -222,7 +222,7 @@ class Runner(Protocol):
 
 
 class Content(Protocol):
-    """A photograph prepared for one painter, to be painted once or more often."""
+    """A photograph prepared for one painter, to be painted any number of times."""
 
     @property
     def source(self) -> Source:
@@ -242,11 +242,11 @@ class Content(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Unencoded:
-    """A photograph as it is, for what looks at its pixels; a ``Content``.
+    """An unchanged photograph, for methods that use its pixels; a ``Content``.
 
     Attributes:
         source: the photograph.
-        model: the identity of the painter that it is for.
+        model: the identity of the painter that it is prepared for.
         side: None, since nothing was cut.
     """
 
@@ -256,7 +256,7 @@ class Unencoded:
 
 
 class Painter(Protocol):
-    """Interface of everything that paints. A painter keeps nothing of the pictures it is given.
+    """Interface of all painters. A painter keeps no state of the pictures it is given.
 
     Its methods may be called from several threads at once.
     """
@@ -278,7 +278,7 @@ class Painter(Protocol):
 
     @property
     def limits(self) -> Limits:
-        """The controls that it takes."""
+        """The controls that it supports."""
         ...
 
     def with_settings(self, settings: Mapping[str, object]) -> Painter:
@@ -290,14 +290,14 @@ class Painter(Protocol):
         ...
 
     def style(self, photo: Photo, transform: str) -> Style | Photo:
-        """Make what is kept of a style picture; the picture itself where nothing else is kept.
+        """Return what is kept of a style picture, or the picture itself if nothing else is kept.
 
         Args:
             photo: the picture.
-            transform: that it will be used with, one of ``limits.transforms``.
+            transform: to use it with, one of ``limits.transforms``.
 
         Raises:
-            StyleError: if no picture can be a style here.
+            StyleError: if this painter takes no pictures as styles.
         """
         ...
 
@@ -309,17 +309,17 @@ class Painter(Protocol):
         held: tuple[int, int] = (0, 0),
         watch: Watch | None = None,
     ) -> Content:
-        """Prepare a photograph for being painted, once or more often.
+        """Prepare a photograph for being painted any number of times.
 
         Args:
             source: the photograph.
-            budget: the memory that may be used, and the tiles that are wished for.
-            held: bytes that are held beside it from the beginning to the end, and beside it for
-                each row of pixels of a tile.
+            budget: the memory that may be used, and the requested tiles.
+            held: bytes held besides it throughout, and besides it for each row of pixels of a
+                tile.
             watch: called after every step.
 
         Returns:
-            The painter's own value for :meth:`paint`; nothing else can use it.
+            The painter's own value for :meth:`paint`, of no other use.
 
         Raises:
             ImageError: if the photograph does not fit into memory and tiles cannot be painted.
@@ -337,16 +337,16 @@ class Painter(Protocol):
         """Paint the photograph, tile by tile: row by row from the top, from left to right.
 
         Args:
-            content: of :meth:`encode`.
-            styles: of :meth:`style`, or photos where a color method changes them first.
-            controls: checked against :attr:`limits`, and for so many styles.
+            content: from :meth:`encode`.
+            styles: from :meth:`style`, or photos where a color method changes them first.
+            controls: checked against :attr:`limits`, and for this number of styles.
             watch: called after every step.
         """
         ...
 
 
 def refuse_settings(name: str, settings: Mapping[str, object]) -> None:
-    """Refuse every setting: a trained model has none.
+    """Refuse every setting, since a trained model has none.
 
     Args:
         name: of the model.

@@ -1,7 +1,7 @@
 """Encoder/decoder models: alignment of statistics between an encoder and a decoder.
 
-Encoding a photograph and a style, and what is done with their moments, is in
-:mod:`impasto.controls`; the pass over the picture is in :mod:`impasto.painting.tiles`.
+Encoding a photograph and a style, and the use of their moments, is in :mod:`impasto.controls`; the
+pass over the picture is in :mod:`impasto.painting.tiles`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class AdaINPainter:
     """A model that aligns statistics between its encoder and its decoder; a ``Painter``.
 
     Attributes:
-        card: the facts about the model.
+        card: the model's card.
         engine: runs it.
         identity: 16 hexadecimal digits; styles are valid for one identity.
         name: the model's name.
@@ -59,12 +59,12 @@ class AdaINPainter:
 
     @cached_property
     def limits(self) -> Limits:
-        """All controls; of transforms only those of moments where a reader gives the moments."""
+        """All controls; with a reader, which predicts moments, only the transforms of moments."""
         names = OF_MOMENTS if self.card.reader_macs_512 else tuple(row.name for row in TRANSFORMS)
         return Limits(special=("coarse", "behavior"), transforms=names)
 
     def with_settings(self, settings: Mapping[str, object]) -> AdaINPainter:
-        """Refuse every setting: a trained model has none.
+        """Refuse every setting, since a trained model has none.
 
         Raises:
             OptionError: naming the setting.
@@ -73,13 +73,13 @@ class AdaINPainter:
         return self
 
     def style(self, photo: Photo, transform: str = Controls.transform) -> Style:
-        """Encode a style picture: the moments that a picture in it has at every level.
+        """Encode a style picture: its moments at every level.
 
-        What is transparent in it does not count.
+        Transparent parts do not count.
 
         Args:
             photo: the picture.
-            transform: that it will be used with; its features are kept if that needs them.
+            transform: to use it with; its features are kept if the transform needs them.
 
         Raises:
             EngineError: if the engine fails.
@@ -113,7 +113,7 @@ class AdaINPainter:
         held: tuple[int, int] = (0, 0),
         watch: Watch | None = None,
     ) -> Content:
-        """Encode a photograph; in tiles, and without keeping its features, as memory demands.
+        """Encode a photograph; in tiles, and without keeping its features, as memory requires.
 
         Raises:
             OptionError: if not even the smallest tile fits.
@@ -153,7 +153,7 @@ class AdaINPainter:
         """Paint an encoded photograph; see :meth:`impasto.painting.Painter.paint`.
 
         Raises:
-            OptionError: if weights or masks are not one for each style.
+            OptionError: unless there is one weight and one mask, if any, for each style.
             EngineError: if the engine fails.
             ImageError: if the photograph is broken.
         """
@@ -178,9 +178,9 @@ class AdaINPainter:
         Args:
             content: the photograph.
             styles: K of them, made for the transform.
-            amounts: where each goes.
+            amounts: the strength of each at every position.
             transform: its name.
-            watch: called after every tile that was encoded.
+            watch: called after every encoded tile.
 
         Returns:
             For each style the map of every level.
@@ -214,7 +214,7 @@ class AdaINPainter:
         return fitted
 
     def _texture_shares(self, content: Content, amounts: StyleMap) -> list[float]:
-        """For each style the share of its contrast that the photograph is given where it goes."""
+        """Return for each style the share of its contrast for the photograph in its region."""
         if not amounts.behavior.plain:
             return [1.0] * len(amounts.regions)
         # As many pixels as the coarsest level needs for moments of its own.
@@ -231,7 +231,7 @@ class AdaINPainter:
     def _coarse(
         self, content: Content, styles: Sequence[Style], amounts: StyleMap, controls: Controls
     ) -> Content:
-        """Encode the photograph with its strokes laid in, painted at 1/K of its size."""
+        """Encode the photograph with its coarse strokes, painted at 1/K of its size."""
         source, cuts = content.source, (content.tiles[0].rows, content.tiles[0].columns)
         side = max(cut.core.stop - cut.core.start for cut in cuts)
         plan = Plan(side, keep=content.features is not None)
@@ -262,7 +262,7 @@ class AdaINPainter:
         amounts: StyleMap,
         controls: Controls,
     ) -> list[Style]:
-        """The styles, those that are photos in the colors that a color method gives them."""
+        """Return the styles, with photos encoded in the colors that a color method gives them."""
         color = controls.color
         photos = [style for style in styles if isinstance(style, Photo)]
         colors: Sequence[Any] = ()

@@ -1,10 +1,10 @@
-"""Networks that are trained for their styles: pictures as a whole, styles by name or by file.
+"""Networks trained for their styles: whole pictures, styles by name or by file.
 
-Their normalization takes statistics of the whole picture within the network, so nothing can be
-painted in tiles: a picture that does not fit into memory is refused. What is a style's own, a bank
-of filters or the gammas and betas of all layers, is a row of numbers beside the graphs, so styles
-mix as numbers do, and one that was trained elsewhere for the same graphs is as good as those that
-came with them.
+Their normalization takes statistics of the whole picture within the network, so they cannot paint
+in tiles: a picture that does not fit into memory is refused. The parameters of a style, a bank of
+filters or the gammas and betas of all layers, are a row of numbers beside the graphs, so styles are
+mixed like numbers, and one that was trained elsewhere for the same graphs works like the built-in
+ones.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class BuiltInPainter:
     """A network with built-in styles; a ``Painter``.
 
     Attributes:
-        card: the facts about the model; ``card.styles`` are the names of its styles.
+        card: the model's card; ``card.styles`` are the names of its styles.
         engine: runs it.
         identity: 16 hexadecimal digits.
-        styles: those that came with it, by name.
+        styles: the built-in styles, by name.
     """
 
     card: Card
@@ -58,7 +58,7 @@ class BuiltInPainter:
         """Make the painter of a bundle, with its styles.
 
         Raises:
-            ModelError: if a style in it is damaged or of another model.
+            ModelError: if a style in it is damaged or for another model.
         """
         card, identity = bundle.card, bundle.identity
         styles = {name: Style(name, identity, (), model_name=card.name) for name in card.styles}
@@ -93,7 +93,7 @@ class BuiltInPainter:
         )
 
     def with_settings(self, settings: Mapping[str, object]) -> BuiltInPainter:
-        """Refuse every setting: a trained model has none.
+        """Refuse every setting, since a trained model has none.
 
         Raises:
             OptionError: naming the setting.
@@ -102,7 +102,7 @@ class BuiltInPainter:
         return self
 
     def style(self, photo: Photo, transform: str) -> Style:
-        """Refuse a picture: a built-in style has a name.
+        """Refuse a picture, since built-in styles have names.
 
         Raises:
             StyleError: always.
@@ -117,7 +117,7 @@ class BuiltInPainter:
         held: tuple[int, int] = (0, 0),
         watch: Watch | None = None,
     ) -> Content:
-        """Read a photograph whole, and encode it where styles come after that, as banks do.
+        """Read a whole photograph, and encode it where styles are applied after that, as banks are.
 
         Raises:
             ImageError: if it does not fit into memory.
@@ -147,10 +147,10 @@ class BuiltInPainter:
         controls: Controls,
         watch: Watch | None = None,
     ) -> Iterator[PaintedTile]:
-        """Paint a photograph whole; see :meth:`impasto.painting.Painter.paint`.
+        """Paint a whole photograph; see :meth:`impasto.painting.Painter.paint`.
 
         Raises:
-            OptionError: if weights or masks are not one for each style.
+            OptionError: unless there is one weight and one mask, if any, for each style.
             EngineError: if the engine fails.
         """
         start = perf_counter()
@@ -178,7 +178,7 @@ class BuiltInPainter:
             watch(Progress(1, 1))
 
     def _values(self, styles: Sequence[Any]) -> NDArray[np.float32]:
-        """Numbers of each style, (K, P); P is 0 where the one style is the network itself."""
+        """Return the numbers of each style, (K, P); P is 0 where the one style is the network."""
         rows = [np.zeros(0) if each.parameters is None else each.parameters for each in styles]
         return np.stack(rows).astype(np.float32)
 
@@ -192,10 +192,10 @@ def paint_values(
 ) -> NDArray[np.float32]:
     """Paint a picture in styles that are rows of numbers.
 
-    Banks ``K_k`` filter the features F, each where its style goes, and what has no style stays as
-    it is, ``sum_k K_k * (u_k F) + (1 - sum_k u_k) F`` (StyleBank, section 3.3). Where the strengths
-    ``u_k`` are the same everywhere the banks are mixed first. In other networks the numbers are
-    gammas and betas, which are mixed by the ratios of strengths.
+    Banks ``K_k`` filter the features F, each in the region of its style, and features without a
+    style stay unchanged, ``sum_k K_k * (u_k F) + (1 - sum_k u_k) F`` (StyleBank, section 3.3).
+    Where the strengths ``u_k`` are uniform the banks are mixed first. In other networks the numbers
+    are gammas and betas, which are mixed by the ratios of strengths.
 
     Args:
         engine: runs the graphs.

@@ -1,4 +1,4 @@
-"""Painters of things that are not made for the studio: functions, and objects with ``stylize``."""
+"""Painters from objects not made for this program: functions, and objects with ``stylize``."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ _KINDS = (
 
 
 def painter_of(thing: Any, name: str, **options: Any) -> Painter:
-    """Return the painter that a thing is, opens or can be made into.
+    """Return a painter, or the one that an object opens or can be wrapped in.
 
     Args:
-        thing: a painter; an object with ``stylize(content, style)``, as
-            :class:`ObjectPainter` describes; what has a method ``open_painter``, such as the
-            methods of the lab; or a function or a class that makes one of these.
+        thing: a painter; an object with ``stylize(content, style)``, as :class:`ObjectPainter`
+            describes; an object with a method ``open_painter``, such as the methods of the lab; or
+            a function or a class that makes one of these.
         name: of the model, for messages.
         options: those of :func:`impasto.load`, each None unless the user gave it. A function gets
-            those that it has parameters for.
+            those that are among its parameters.
 
     Raises:
         ModelError: if it is none of these.
-        OptionError: if an option is given that nothing takes.
+        OptionError: if an option is given that is not used.
 
     Example:
         >>> class Copy:
@@ -58,7 +58,7 @@ def painter_of(thing: Any, name: str, **options: Any) -> Painter:
         False
     """
     if not isinstance(thing, type):
-        inner: Any = getattr(thing, "painter", None)  # of a loaded model
+        inner: Any = getattr(thing, "painter", None)  # for a loaded model
         for painter in (thing, inner):
             if all(hasattr(painter, member) for member in _PAINTER):
                 _refuse(options, name)
@@ -102,7 +102,7 @@ def _call(opener: Callable[..., Any], name: str, options: Mapping[str, Any]) -> 
 
 @dataclass(frozen=True)
 class _Python:
-    """The engine of an object, of which the studio knows nothing."""
+    """The engine of an object, about which nothing is known."""
 
     name: str = "python"
     precision: str = "fp32"
@@ -112,15 +112,15 @@ class _Python:
 class ObjectPainter:
     """Any object with ``stylize(content, style)`` as a painter.
 
-    Content and style come as (H, W, 3) float32 arrays in [0, 1], the style at its own size. The
-    result is what :func:`impasto.read_photo` takes (an array of floats in [0, 1] or of uint8, a
-    Pillow image), of the size of the content; floats beyond [0, 1] are clipped, as far as 1 beyond.
-    An object whose ``stylize`` has a parameter ``alpha`` gets the strength; another one paints with
-    strength 1. Its own ``identity`` (16 hexadecimal digits), if it has one, tells it from others of
-    its name.
+    Content and style are passed as (H, W, 3) float32 arrays in [0, 1], the style at its own size.
+    The result is anything that :func:`impasto.read_photo` accepts (an array of floats in [0, 1] or
+    of uint8, a Pillow image), of the size of the content; floats beyond [0, 1] are clipped, as far
+    as 1 beyond. An object whose ``stylize`` has a parameter ``alpha`` gets the strength; others
+    paint with strength 1. Its own ``identity`` (16 hexadecimal digits), if any, distinguishes it
+    from others of its name.
 
     Attributes:
-        name: as the user calls it.
+        name: as given by the user.
         thing: the object.
     """
 
@@ -138,7 +138,7 @@ class ObjectPainter:
 
     @property
     def limits(self) -> Limits:
-        """The controls: strength at most."""
+        """The controls: at most the strength."""
         return Limits(
             alpha=(0.0, 1.0) if self._graded else (1.0, 1.0),
             alpha_map=False,
@@ -170,7 +170,7 @@ class ObjectPainter:
         held: tuple[int, int] = (0, 0),
         watch: Watch | None = None,
     ) -> Unencoded:
-        """Read a photograph whole."""
+        """Read a whole photograph."""
         return Unencoded(in_memory(source), self.identity)
 
     def paint(
@@ -180,10 +180,10 @@ class ObjectPainter:
         controls: Controls,
         watch: Watch | None = None,
     ) -> Iterator[PaintedTile]:
-        """Paint a photograph whole; see :meth:`impasto.painting.Painter.paint`.
+        """Paint a whole photograph; see :meth:`impasto.painting.Painter.paint`.
 
         Raises:
-            ImageError: if the result is no picture of the content's size.
+            ImageError: if the result is not a picture of the content's size.
         """
         start = perf_counter()
         source, color = content.source, controls.color
@@ -206,13 +206,13 @@ class ObjectPainter:
         yield PaintedTile(*whole, result, opacity, (0.0, 0.0, perf_counter() - start))
 
     def _picture(self, made: Any, size: tuple[int, ...]) -> NDArray[np.float32]:
-        """The picture that the object gives, (H, W, 3) in [0, 1]."""
+        """Return the picture that the object made, (H, W, 3) in [0, 1]."""
         name = f"what model {self.name!r} gives"
         if hasattr(made, "detach"):  # a tensor of PyTorch
             made = made.detach().cpu().numpy()
         if isinstance(made, np.ndarray):
             if made.dtype.kind == "f" and made.size and -1 <= made.min() and made.max() <= 2:
-                made = made.clip(0, 1)  # a network's picture leaves the range
+                made = made.clip(0, 1)  # a network's output exceeds the range
         elif not hasattr(made, "getbands"):
             raise ImageError(f"{name} is of type {type(made).__name__}, not an array or an image")
         try:

@@ -1,6 +1,6 @@
-"""The photograph in the colors of styles, nothing painted: the color method ``only``.
+"""The photograph in the colors of styles, without painting: the color method ``only``.
 
-No model has a say in it, so it is the same for all of them.
+It does not use the model, so it is the same for all of them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from impasto.painting.tiles import keep_photograph
 if TYPE_CHECKING:
     from impasto.controls import Controls
 
-# Pixels that are looked at at a time, in whole rows.
+# Pixels per strip, in whole rows.
 _PIXELS = 1 << 20
 
 
@@ -36,7 +36,7 @@ def paint_palette(
         watch: called after every strip.
 
     Raises:
-        OptionError: if weights or masks are not one for each style.
+        OptionError: unless there is one weight and one mask, if any, for each style.
         ImageError: if the photograph is broken.
 
     Example:

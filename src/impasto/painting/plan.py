@@ -1,9 +1,9 @@
-"""Plan of the tiles of a picture that does not fit into memory, and the rim that each tile needs.
+"""Plan of the tiles of a picture that does not fit into memory, and the margin that each needs.
 
 Pure geometry of the picture with its padding (:func:`impasto.painting.steps.padded`), in pixels.
-Each tile answers for its *core*; the cores cover the picture once. To know the core's features the
-encoder must see its *sight*. To paint it the decoder must see its *view*, and the encoder all that
-can change that, the *window*.
+Each tile computes its *core*; the cores cover the picture once. For the core's features the encoder
+needs its *sight*. To paint the core, the decoder needs its *view*, and the encoder everything that
+the view depends on, the *window*.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from impasto.errors import OptionError
 from impasto.models import MODELS, Card
 from impasto.painting import SMALLEST, Budget
 
-# What a process holds before the first picture: interpreter, libraries, engine. Measured.
+# Memory of a process before the first picture: interpreter, libraries, engine. Measured.
 _PROCESS = 260_000_000
-# Of a model's weights, as an engine holds them beside its own copies.
+# Bytes per weight of a model, as an engine holds it beside its own copies.
 _WEIGHT_BYTES = 12
-# What becomes of a pixel outside the graphs: floats of the picture, its masks, what is kept.
+# Bytes per pixel outside the graphs: floats of the picture, its masks, kept values.
 _PICTURE_BYTES = 60
 _UNKNOWN = 3.5
 
@@ -37,7 +37,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Tile:
-    """A tile: where it lies from top to bottom, and from left to right."""
+    """A tile: its cut from top to bottom, and from left to right."""
 
     rows: Cut
     columns: Cut
@@ -48,7 +48,7 @@ class Reach:
     """Receptive field of a model, in pixels, each a multiple of ``Card.multiple``.
 
     Attributes:
-        multiple: what all edges are multiples of.
+        multiple: all edges are multiples of it.
         encoder: from a position of the features into the picture.
         decoder: from a pixel of the result into the features.
         both: from a pixel of the result into the picture.
@@ -61,10 +61,10 @@ class Reach:
 
 
 def reach_of(card: Card) -> Reach:
-    """Receptive field of a model, by its card.
+    """Return the receptive field of a model, from its card.
 
-    Where a card does not say how much of its rim is the encoder's, either may have the whole of it:
-    the result is the same, a little later.
+    If a card does not specify the encoder's part of its rim, both graphs are given the whole of it:
+    the result is the same, slightly slower.
 
     Example:
         >>> reach_of(card)                                                   # doctest: +SKIP
@@ -77,10 +77,10 @@ def reach_of(card: Card) -> Reach:
 
 
 def far_from_borders(card: Card) -> Card:
-    """Return a model's card with a margin so wide that no pixel of a picture sees beyond it.
+    """Return a model's card with a margin so wide that no pixel of a picture depends on its border.
 
-    What padding leaves at the borders is far too faint to be seen beside anything else, so the
-    card's own margin is narrower; in a plain picture there is nothing else.
+    The effect of padding at the borders is far too faint to be visible next to anything else, so
+    the card's own margin is narrower; in a plain picture nothing hides it.
 
     Example:
         >>> far_from_borders(card).margin                                    # doctest: +SKIP
@@ -90,17 +90,17 @@ def far_from_borders(card: Card) -> Card:
 
 
 def tiles(height: int, width: int, *, side: int, reach: Reach) -> Iterator[Tile]:
-    """Tiles that cover a picture, row by row from the top, from left to right.
+    """Yield tiles that cover a picture, row by row from the top, from left to right.
 
-    All have one size, as near to ``side`` as divides the picture evenly, but for the last of a row
-    or column, which may be smaller. All windows have one size too: at an edge they lie inward, so
-    an engine that prepares itself for a size does so once.
+    All have one size, as close to ``side`` as divides the picture evenly, except for the last of a
+    row or column, which may be smaller. All windows have one size too: at an edge they are shifted
+    inward, so an engine that prepares itself for a size does so once.
 
     Args:
         height: of the padded picture, a multiple of ``reach.multiple``.
         width: the same.
         side: the largest side of a core, in pixels.
-        reach: how far the model sees.
+        reach: receptive field of the model.
 
     Example:
         >>> [tile.columns.core for tile in tiles(8, 24, side=12, reach=Reach(4, 4, 4, 8))]
@@ -126,7 +126,7 @@ def cut_tiles(height: int, width: int, *, side: int, card: Card) -> tuple[Tile, 
 
 
 def cuts(length: int, *, side: int, reach: Reach) -> Iterator[Cut]:
-    """The tiles along one axis; see :func:`tiles`."""
+    """Yield the tiles along one axis; see :func:`tiles`."""
     step = core_side(length, side, reach.multiple)
     for start in range(0, length, step):
         core = slice(start, min(start + step, length))
@@ -139,17 +139,17 @@ def cuts(length: int, *, side: int, reach: Reach) -> Iterator[Cut]:
 
 
 def core_side(length: int, side: int, multiple: int) -> int:
-    """The side of cores that divide a length evenly and are no longer than ``side``."""
+    """Return the side of cores that divide a length evenly and are no longer than ``side``."""
     largest = max(multiple, side - side % multiple)
     return _up(math.ceil(length / math.ceil(length / largest)), multiple)
 
 
 def pixel_bytes(card: Card) -> int:
-    """Bytes that a pixel needs at most while a model works on it, in any engine.
+    """Return the most bytes per pixel that a model needs while it works, in any engine.
 
-    Measured for the models of the table. For others it follows from the work: a layer of C channels
-    holds C numbers a pixel and costs about C squared, so the bytes go with the root of the
-    multiply-adds, with a factor that none of ours reaches.
+    Measured for the models of the table. For others it is estimated from the work: a layer of C
+    channels holds C numbers per pixel and costs about C squared, so the bytes are proportional to
+    the root of the multiply-adds, with a factor that exceeds that of all our models.
 
     Example:
         >>> pixel_bytes(card)                                                # doctest: +SKIP
@@ -166,12 +166,12 @@ def pixel_bytes(card: Card) -> int:
 
 @dataclass(frozen=True)
 class Plan:
-    """Plan by which a picture is cut.
+    """Plan of how a picture is cut.
 
     Attributes:
         side: the largest side of a tile's core, in pixels.
-        keep: whether the features of the whole picture stay in memory between both passes.
-        whole: whether the picture is one tile.
+        keep: True if the features of the whole picture stay in memory between both passes.
+        whole: True if the picture is one tile.
     """
 
     side: int
@@ -188,14 +188,14 @@ def plan_tiles(
     held: int = 0,
     row_bytes: int = 0,
 ) -> Plan:
-    """Choose the tiles that paint a picture soonest within a budget; one tile where that fits.
+    """Choose the tiles that paint a picture fastest within a budget; one tile where that fits.
 
     Args:
         height: of the picture, in pixels.
         width: of the picture.
         card: of the model.
-        budget: the memory that the process may use, and the side of tiles, if one is wished for.
-        held: bytes that are held from the beginning to the end, such as the picture.
+        budget: the memory that the process may use, and the side of tiles, if requested.
+        held: bytes held throughout, such as those of the picture.
         row_bytes: bytes held for each row of pixels of a tile, such as the rows of a file.
 
     Raises:
@@ -242,7 +242,7 @@ def plan_tiles(
 
 
 def plan_whole(height: int, width: int, *, card: Card) -> Plan:
-    """Plan a picture as one tile, whatever memory that needs.
+    """Plan a picture as one tile, regardless of memory.
 
     Example:
         >>> plan_whole(512, 384, card=card)                                  # doctest: +SKIP
@@ -252,7 +252,7 @@ def plan_whole(height: int, width: int, *, card: Card) -> Plan:
 
 
 def memory_at_once(height: int, width: int, *, card: Card) -> int:
-    """Bytes that a process needs to paint a picture as a whole.
+    """Return the bytes that a process needs to paint a picture as a whole.
 
     Example:
         >>> memory_at_once(512, 512, card=card)                              # doctest: +SKIP
@@ -263,7 +263,7 @@ def memory_at_once(height: int, width: int, *, card: Card) -> int:
 
 
 def _padded(height: int, width: int, card: Card) -> tuple[int, int]:
-    """Height and width of what a model is given of a picture."""
+    """Return height and width of a picture as padded for a model."""
     return _up(height, card.multiple) + 2 * card.margin, _up(width, card.multiple) + 2 * card.margin
 
 
@@ -278,7 +278,7 @@ def process_bytes(card: Card) -> int:
 
 
 def _work(plan: Plan, reach: Reach) -> float:
-    """Passes of a pixel through a graph, on average, if both graphs are equally slow."""
+    """Return how often a pixel passes a graph, on average, if both graphs are equally slow."""
     rims = [reach.encoder, reach.decoder] + ([] if plan.keep else [reach.both])
     return sum((1 + 2 * rim / plan.side) ** 2 for rim in rims)
 

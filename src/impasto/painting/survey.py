@@ -1,6 +1,6 @@
-"""Opacity and colors of a picture, gathered before a model sees it.
+"""Opacity and colors of a picture, gathered before painting.
 
-Gathered window by window, so that a picture of any size will do.
+Gathered window by window, so that pictures of any size are supported.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from impasto.errors import ImageError
 from impasto.images.resizing import Plane
 from impasto.images.windows import ScaledSource, Source
 
-# A side of the windows in which a picture is looked at before it is scaled.
+# Side of the windows in which a picture is surveyed before scaling.
 _LOOK = 1024
-# Rows at a time in which contrast is looked for: in most pictures the first of them have it.
+# Rows per step of the search for contrast: most pictures have it in the first of them.
 _ROWS = 64
-# Every so manieth pixel of these is looked at before the others.
+# Stride of the pixels that are checked before the others.
 _SPARSE = 8
 
 
@@ -32,9 +32,9 @@ class Survey:
     """Opacity and colors of a picture.
 
     Attributes:
-        opacity: whether some of the picture counts less than the rest.
-        fill: the mean color of what can be seen, for the rest; None if nothing is to be filled.
-        colors: for each style those of the photograph that a color method takes; empty without one.
+        opacity: True if some of the picture counts less than the rest.
+        fill: the mean color of the visible part, for the rest; None if nothing is to be filled.
+        colors: for each style the photograph's colors for a color method; empty without one.
     """
 
     opacity: bool
@@ -43,11 +43,11 @@ class Survey:
 
 
 OPAQUE = Survey(opacity=False, fill=None, colors=())
-"""A picture of which all can be seen."""
+"""A fully opaque picture."""
 
 
 class _Counts:
-    """Colors of the pixels that count, and how many pixels these are worth."""
+    """Colors of the pixels that count, and the sum of their weights."""
 
     def __init__(self) -> None:
         self.colors: ColorMoments | None = None
@@ -74,13 +74,13 @@ def survey(
     color: str | None,
     tiles: Iterable[tuple[slice, slice]],
 ) -> Survey:
-    """Look at every pixel once, if there is anything to find out.
+    """Read every pixel once, if there is anything to gather.
 
     Args:
         source: the picture.
-        regions: for each style where its moments come from; None for everywhere.
+        regions: for each style the region of its moments; None for the whole picture.
         color: a name in ``color.METHODS``, or None.
-        tiles: rows and columns that together are the picture.
+        tiles: rows and columns that together cover the picture.
 
     Raises:
         ImageError: if the picture holds NaN.
@@ -96,7 +96,7 @@ def survey(
     for rows, columns in tiles:
         image, alpha = source.window(rows, columns)
         if alpha is None and color is None:
-            break  # no window of it has opacity
+            break  # none of its windows has opacity
         if alpha is not None:
             low, high = min(low, float(alpha.min())), max(high, float(alpha.max()))
             hidden = hidden or bool((alpha <= 0).any())
@@ -128,18 +128,17 @@ def survey(
 def contrast_of(
     source: Source, region: PlaneWindows | None = None, *, enough: float, pixels: int = 1
 ) -> float | None:
-    """Find the contrast of a picture: the range of its colors, where they can be seen.
+    """Compute the contrast of a picture: the range of its colors in the visible part.
 
     Args:
         source: the picture.
-        region: a mask stretched to it: only what is not black in it counts.
-        enough: contrast above which it does not matter how large it is. Nothing more of the picture
-            is looked at then.
-        pixels: how many must count.
+        region: a mask stretched to it: only its part that is not black counts.
+        enough: contrast above which the exact value does not matter, and the search stops.
+        pixels: minimum number of pixels that count.
 
     Returns:
-        The range of that one of the three colors that has the largest; None if so few pixels count
-        that they have no contrast of their own.
+        The largest range of the three colors; None if too few pixels count to have a contrast of
+        their own.
 
     Example:
         >>> source = Photo(np.zeros((4, 4, 3), np.float32), None, "a black one")  # doctest: +SKIP
@@ -161,7 +160,7 @@ def contrast_of(
                 part = part[counts[::step, ::step] > 0]
             if part.size == 0:
                 continue
-            for c in range(3):  # along the colors, which lie side by side, it takes far longer
+            for c in range(3):  # along the color axis, which is contiguous, it is far slower
                 low[c] = min(low[c], float(part[..., c].min()))
                 high[c] = max(high[c], float(part[..., c].max()))
                 contrast = max(contrast, high[c] - low[c])
@@ -172,7 +171,7 @@ def contrast_of(
 
 
 def scaled(source: Source, height: int, width: int) -> Source:
-    """Return a picture at another size, the mean color of what can be seen where nothing can.
+    """Return a picture at another size, with transparent parts filled with the mean visible color.
 
     Args:
         source: the picture.

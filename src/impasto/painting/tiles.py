@@ -1,9 +1,9 @@
-"""The one pass of a picture through an encoder and a decoder, in one tile or in many.
+"""The pass of a picture through an encoder and a decoder, in one tile or in many.
 
 First the moments of the whole picture are gathered, tile by tile; then every tile is painted with
-the scale and the shift that follow from them, and with a rim around it as wide as the model sees.
-So the tiles fit each other, and the result does not depend on how the picture was cut. A picture
-that fits into memory is one tile.
+the resulting scale and shift, and with a margin as wide as the receptive field. So the tiles match,
+and the result does not depend on how the picture was cut. A picture that fits into memory is one
+tile.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ from impasto.painting.plan import Plan, Tile, cut_tiles
 from impasto.painting.survey import OPAQUE, Survey, survey
 
 FADE = 1 / 8
-"""Below this strength the photograph itself is mixed in, and at 0 nothing else is left."""
+"""Below this strength the photograph itself is mixed in, and at 0 only the photograph remains."""
 
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """A photograph, cut into tiles and encoded, to be painted once or more often.
+    """A photograph, cut into tiles and encoded, to be painted any number of times.
 
-    It is padded by reflection, ``Card.margin`` pixels on every side and what is missing to
+    It is padded by reflection, by ``Card.margin`` pixels on every side and up to a multiple of
     ``Card.multiple`` at the bottom and at the right, so nothing is shifted; after decoding the
-    padding is cut off.
+    padding is cropped.
 
     Attributes:
-        source: the photograph, whose colors are kept, and which shows where nothing is painted.
-        basis: the picture that is encoded; mostly the photograph itself.
+        source: the photograph, whose colors are kept, and which stays where nothing is painted.
+        basis: the picture that is encoded; usually the photograph itself.
         card: of the model.
         model: its identity.
         size: height and width of the photograph.
@@ -62,12 +62,12 @@ class Content:
         tiles: of the padded picture, row by row from the top, from left to right.
         survey: opacity of the picture.
         side: the largest side of its tiles, in pixels; None if it is one tile.
-        contrast: range of the photograph's colors, as far as it matters whether that is next to
-            nothing (:mod:`impasto.controls.plain`).
-        features: one map (C, h, w) a level, of the padded picture; None where they are too large to
-            be kept, and encoded again for every painting.
-        moments: their mean and deviation, one pair a level, of what is not transparent; None
-            without features.
+        contrast: range of the photograph's colors, exact only where it is small
+            (:mod:`impasto.controls.plain`).
+        features: one map (C, h, w) per level, of the padded picture; None where they are too large
+            to be kept, and encoded again for every painting.
+        moments: their mean and deviation, one pair per level, of the part that is not transparent;
+            None without features.
     """
 
     source: Source
@@ -87,7 +87,7 @@ class Content:
     def of(
         cls, source: Source, card: Card, plan: Plan, *, model: str, basis: Source | None = None
     ) -> Content:
-        """Cut a picture as planned, and look at its opacity.
+        """Cut a picture as planned, and survey its opacity.
 
         Raises:
             ImageError: if the picture is broken.
@@ -111,7 +111,7 @@ class Content:
 
     @property
     def planes(self) -> NDArray[np.float32]:
-        """The padded picture as its encoder takes it, (3, H, W)."""
+        """The padded picture as input of the encoder, (3, H, W)."""
         image, alpha = self.basis.window(slice(0, self.size[0]), slice(0, self.size[1]))
         image = _filled(image, self.seen(alpha), self.survey.fill)
         before = self.card.margin
@@ -127,13 +127,13 @@ class Content:
         return _opacity_of(self, self.whole)
 
     def inner(self) -> Iterator[tuple[slice, slice]]:
-        """Rows and columns of every tile that lies in the picture, not in its padding alone."""
+        """Yield rows and columns of every tile that is not only padding."""
         for tile in self.tiles:
             if (found := self.inner_of(tile)) is not None:
                 yield found
 
     def inner_of(self, tile: Tile) -> tuple[slice, slice] | None:
-        """Rows and columns of the picture in a tile's core; None if it is all padding."""
+        """Return rows and columns of the picture in a tile's core; None if it is all padding."""
         margin = self.card.margin
         rows, columns = (
             slice(max(cut.core.start - margin, 0), min(cut.core.stop - margin, length))
@@ -143,11 +143,11 @@ class Content:
         return (rows, columns) if inside else None
 
     def seen(self, alpha: Plane | None) -> Plane | None:
-        """The opacity of a window, if it matters anywhere."""
+        """Return the opacity of a window, if it matters anywhere."""
         return alpha if self.survey.opacity else None
 
     def places(self, rows: slice, columns: slice) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """The rows and columns of the picture that a part of the padded picture shows."""
+        """Return the rows and columns of the picture that a part of the padded picture maps to."""
         margin = self.card.margin
         return (
             reflected(rows, margin, self.size[0]),
@@ -157,17 +157,17 @@ class Content:
     def padded(
         self, window: Callable[[slice, slice], Any], rows: slice, columns: slice
     ) -> NDArray[Any]:
-        """A part of the padded picture of what ``window`` gives for the picture: (..., h, w)."""
+        """Return a part of the padded picture, (..., h, w), from ``window`` of the picture."""
         down, across = self.places(rows, columns)
         found: NDArray[Any] = window(span_of(down), span_of(across))
         return found if found.ndim == 1 else _indexed(found, down, across)
 
 
 class Part:
-    """A part of the padded picture, as its encoder takes it.
+    """A part of the padded picture, as input of the encoder.
 
     Attributes:
-        planes: (3, h, w) float32; the mean color stands where the picture is transparent.
+        planes: (3, h, w) float32, with the mean color where the picture is transparent.
     """
 
     def __init__(self, content: Content, rows: slice, columns: slice) -> None:
@@ -182,7 +182,7 @@ class Part:
         self.planes: NDArray[np.float32] = np.ascontiguousarray(planes, np.float32)
 
     def opacity(self, rows: slice, columns: slice) -> Plane | None:
-        """The opacity of a part of this part, both of the padded picture."""
+        """Return the opacity of a part of this part, both of the padded picture."""
         if self._opacity is None:
             return None
         down = self._places[0][_within(rows, self._rows)]
@@ -192,7 +192,7 @@ class Part:
         return found
 
     def picture(self, rows: slice, columns: slice) -> tuple[NDArray[np.float32], Plane | None]:
-        """A part of the picture itself, as its source gives it."""
+        """Return a part of the picture itself, as read from its source."""
         inside = self._inside(rows, columns)
         return self._image[inside], None if self._alpha is None else self._alpha[inside]
 
@@ -212,7 +212,7 @@ def encode(
     Args:
         content: the picture.
         engine: encodes it.
-        planes: ``content.planes``, if they are there already.
+        planes: ``content.planes``, if already computed.
         watch: called after every tile.
 
     Raises:
@@ -222,8 +222,8 @@ def encode(
     if len(content.tiles) == 1:
         features, moments = engine.encode(content.planes if planes is None else planes)
         if engine.precision != "fp32":
-            # Half the digits or less: a number that is rounded to the other side is 0.4 % off, and
-            # the last digit of the graph's own sums, in float32, would decide that.
+            # Half precision or less: a number that rounds to the other side is 0.4 % off, and the
+            # last digit of the graph's own sums, in float32, would decide that.
             moments = tuple(gathered(each) for each in features)
         if content.survey.opacity:
             visible = [Gathered(level.channels) for level in levels]
@@ -244,13 +244,13 @@ def encode(
 
 @dataclass(frozen=True, eq=False)
 class _Piece:
-    """A tile of an encoded picture: what statistics of the picture are gathered from.
+    """A tile of an encoded picture, from which statistics of the picture are gathered.
 
     Attributes:
         core: its rows and columns, in pixels of the padded picture.
-        features: of the core, one map (C, h, w) a level.
+        features: of the core, one map (C, h, w) per level.
         opacity: of the core, if it matters.
-        counts: for each region how much each pixel of the core counts; None for the whole picture.
+        counts: for each region the weight of each pixel of the core; None for the whole picture.
     """
 
     core: tuple[slice, slice]
@@ -262,7 +262,7 @@ class _Piece:
 def _pieces(
     content: Content, engine: Engine, regions: Sequence[Any], watch: Watch | None
 ) -> Iterator[_Piece]:
-    """Every tile of a picture once; it is encoded if the picture's features were not kept."""
+    """Yield every tile of a picture once, encoded if the picture's features were not kept."""
     for number, tile in enumerate(content.tiles, 1):
         core = tile.rows.core, tile.columns.core
         origin, part = (slice(0, 0), slice(0, 0)), None
@@ -301,13 +301,13 @@ def gather(
         engine: encodes tiles.
         regions: masks stretched to the picture, or None for all of it.
         cells: reduces masks to the positions of a level.
-        fewest: effective positions that a region must have.
-        keep: arrays to keep its features in.
-        watch: called after every tile that was encoded.
+        fewest: effective positions that a region needs.
+        keep: arrays to store its features in.
+        watch: called after every encoded tile.
 
     Returns:
         For each region the moments of every level; those of the whole picture where a region is too
-        small to have any.
+        small.
 
     Raises:
         EngineError: if the engine fails.
@@ -352,20 +352,20 @@ def sample(
 ) -> list[tuple[Samples, ...]]:
     """Gather the features that a transform is fitted to, for each region of a picture.
 
-    Of a picture with more positions than a transform is fitted to they are those of every so
-    many-th row and column, wherever it is cut.
+    A picture with more positions than a transform is fitted to is subsampled by rows and columns,
+    regardless of how it is cut.
 
     Args:
         content: the picture; it is encoded tile by tile if its features were not kept.
         engine: encodes tiles.
         regions: masks stretched to the picture, or None for all of it.
         cells: reduces masks to the positions of a level.
-        fewest: effective positions that a region must have.
-        watch: called after every tile that was encoded.
+        fewest: effective positions that a region needs.
+        watch: called after every encoded tile.
 
     Returns:
         For each region the samples of every level; those of the whole picture where a region is too
-        small to have any.
+        small.
 
     Raises:
         EngineError: if the engine fails.
@@ -418,7 +418,7 @@ def decode(
         content: the picture.
         engine: encodes and decodes.
         changes: for each style the fitted transform of every level.
-        amounts: the strength of each at every place.
+        amounts: the strength of each at every position.
         color: a name in ``color.METHODS``, or None.
         watch: called after every tile.
 
@@ -439,20 +439,20 @@ def keep_photograph(
     opacity: Plane | None,
     amounts: NDArray[np.floating[Any]],
 ) -> NDArray[np.float32]:
-    """Put the photograph back where the strength is 0 or all is transparent.
+    """Restore the photograph where the strength is 0 or all is transparent.
 
-    A decoder gives a photograph back as well as it can, which is not exactly, and its view of a
-    place reaches over the border of a mask. So what is to stay the photograph is the photograph.
+    A decoder does not reconstruct a photograph exactly, and its receptive field extends over the
+    border of a mask. So where the photograph should stay, its own pixels are used.
 
     Args:
         painted: (H, W, 3) in [0, 1].
         image: (H, W, 3), the photograph.
         opacity: (H, W) in [0, 1], or None.
-        amounts: the strengths of K styles, (K,) or (K, H, W); between 0 and ``FADE`` in sum the
-            two are mixed, so that nothing jumps.
+        amounts: the strengths of K styles, (K,) or (K, H, W); where their sum is between 0 and
+            ``FADE``, the two are mixed, so that there is no jump.
 
     Returns:
-        (H, W, 3) float32 in [0, 1]; ``painted`` itself where nothing is put back.
+        (H, W, 3) float32 in [0, 1]; ``painted`` itself where nothing is restored.
 
     Example:
         >>> white, black = np.ones((1, 1, 3), np.float32), np.zeros((1, 1, 3), np.float32)
@@ -465,13 +465,13 @@ def keep_photograph(
     if share.min() == 1:
         return painted
     share = share[..., None]
-    # Written so that a share of 0 or 1 gives exactly the one or the other.
+    # Written so that a share of 0 or 1 gives exactly one or the other.
     mixed: NDArray[np.float32] = painted * share + np.clip(image, 0, 1) * (1 - share)
     return mixed.astype(np.float32, copy=False)
 
 
 def read_counts(content: Content) -> NDArray[np.float32]:
-    """Weights of a style picture's pixels for its reader, (h, w), ``Card.multiple`` pixels each."""
+    """Return weights of a style picture for its reader, (h, w), one per ``Card.multiple`` block."""
     multiple = content.card.multiple
     if content.survey.opacity:
         seen = cell_average(content.opacity, multiple)
@@ -481,7 +481,7 @@ def read_counts(content: Content) -> NDArray[np.float32]:
 
 
 def reflected(cut: slice, margin: int, length: int) -> NDArray[np.intp]:
-    """The pixels of a picture that a part of its padded version shows, along one axis.
+    """Return the pixels of a picture that a part of its padded version maps to, along one axis.
 
     Args:
         cut: from pixel to pixel of the padded picture.
@@ -498,7 +498,7 @@ def reflected(cut: slice, margin: int, length: int) -> NDArray[np.intp]:
 
 
 def span_of(places: NDArray[np.intp]) -> slice:
-    """The part of a picture in which such pixels lie.
+    """Return the part of a picture that contains these pixels.
 
     Example:
         >>> span_of(np.array([2, 1, 0, 1]))
@@ -526,7 +526,7 @@ def _painted(
     ]
     inside = spread if spread.ndim == 1 else spread[:, inner[0], inner[1]]
     if not amounts.behavior.fade:
-        inside = np.ones(1)  # all is painted, how weakly so ever
+        inside = np.ones(1)  # everything is painted, however weakly
     if content.features is None:
         origin = tile.rows.window, tile.columns.window
         part = Part(content, *origin)
@@ -564,14 +564,14 @@ def _painted(
 def _filled(
     image: NDArray[np.float32], opacity: Plane | None, fill: NDArray[np.float64] | None
 ) -> NDArray[np.float32]:
-    """A picture with a color where it is transparent."""
+    """Return a picture with its transparent part filled with a color."""
     if opacity is None or fill is None:
         return image
     return np.where((opacity <= 0)[..., None], fill.astype(np.float32), image)
 
 
 def _opacity_of(content: Content, core: tuple[slice, slice]) -> Plane:
-    """The opacity of a part of the padded picture."""
+    """Return the opacity of a part of the padded picture."""
 
     def window(rows: slice, columns: slice) -> Any:
         return content.basis.window(rows, columns)[1]
@@ -582,7 +582,7 @@ def _opacity_of(content: Content, core: tuple[slice, slice]) -> Plane:
 def _counts(
     content: Content, region: Any, core: tuple[slice, slice], opacity: Plane | None
 ) -> Plane | None:
-    """Weight of each pixel of a core in the moments of a region."""
+    """Return the weight of each pixel of a core in the moments of a region."""
     if region is None:
         return None
     counts = content.padded(region.window, *core)
@@ -595,7 +595,7 @@ def _report(watch: Watch | None, step: int, steps: int) -> None:
 
 
 def _indexed(planes: NDArray[Any], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Any:
-    """(..., h, w) with its rows and columns as the places say, which begin at its own first one."""
+    """Return (..., h, w) with the rows and columns at these places, relative to the smallest."""
     for axis, places in ((-2, rows), (-1, columns)):
         first = int(places.min())
         if not np.array_equal(places, np.arange(first, first + len(places))):
@@ -614,7 +614,7 @@ def _cells(cut: slice, stride: int) -> slice:
 def _cells_within(
     part: tuple[slice, slice], whole: tuple[slice, slice], stride: int
 ) -> tuple[slice, slice]:
-    """Rows and columns of a level for a part of the picture, in a map that shows ``whole``."""
+    """Return a level's rows and columns for a part of the picture, in a map of ``whole``."""
     rows, columns = (
         _within(_cells(a, stride), _cells(b, stride)) for a, b in zip(part, whole, strict=True)
     )
@@ -622,11 +622,11 @@ def _cells_within(
 
 
 def _step(height: int, width: int) -> int:
-    """Distance of the positions of a level that a transform is fitted to."""
+    """Return the step between the positions of a level that a transform is fitted to."""
     return next(n for n in count(1) if -(-height // n) * -(-width // n) <= MAX_POSITIONS)
 
 
 def _every(cut: slice, step: int) -> tuple[slice, slice]:
-    """Every step-th position of a level, as far as it lies in a cut: among all such, and in it."""
+    """Return the range of every step-th position of a level in a cut: among all such, and in it."""
     skip = -cut.start % step
     return slice((cut.start + skip) // step, -(-cut.stop // step)), slice(skip, None, step)

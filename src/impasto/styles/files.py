@@ -1,4 +1,4 @@
-"""Style files: safetensors files with what a style is, its origin and its thumbnail."""
+"""Style files: safetensors files with a style, its origin and its thumbnail."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def save_style(style: Style, path: str | os.PathLike[str], *, overwrite: bool = 
         overwrite: replace an existing file.
 
     Raises:
-        StyleError: if the style holds NaN, infinity or other nonsense, or the file exists or
+        StyleError: if the style holds NaN, infinity or other invalid values, or the file exists or
             cannot be written.
 
     Example:
@@ -64,7 +64,7 @@ def style_bytes(style: Style) -> bytes:
     """Return the bytes of the file of a style.
 
     Raises:
-        StyleError: if the style holds NaN, infinity or other nonsense.
+        StyleError: if the style holds NaN, infinity or other invalid values.
 
     Example:
         >>> len(style_bytes(wave))                                           # doctest: +SKIP
@@ -86,10 +86,10 @@ def style_bytes(style: Style) -> bytes:
         "note": style.note,
         "thumbnail": base64.b64encode(style.thumbnail or b"").decode(),
     }
-    if style.tuned is not None:  # others have the bytes that they had before there was tuning
+    if style.tuned is not None:  # other styles keep the bytes from before tuning existed
         metadata["tuned"] = tuned_text(style.tuned)
     data = _encode(tensors, metadata)
-    try:  # a style that could not be read again is not written
+    try:  # a style that could not be read back is not written
         read_style(data)
     except ValueError as error:
         raise StyleError(
@@ -105,10 +105,10 @@ def load_style(path: str | os.PathLike[str]) -> Style:
         path: written by :func:`save_style`; at most 4 MiB.
 
     Returns:
-        The style; its moments are those that were saved, rounded to float32.
+        The style; its moments are the saved ones, rounded to float32.
 
     Raises:
-        StyleError: if there is no such file, or it is damaged, or no style, or of another format.
+        StyleError: if the file is missing, damaged, not a style, or of another format.
 
     Example:
         >>> model.stylize("street.jpg", load_style("wave.safetensors"))      # doctest: +SKIP
@@ -146,7 +146,7 @@ def read_style(data: bytes) -> Style:
     """Decode a style from the bytes of its file.
 
     Raises:
-        ValueError: with the reason, if it is damaged, no style, or of another format.
+        ValueError: with the reason, if it is damaged, not a style, or of another format.
 
     Example:
         >>> read_style(style_bytes(wave)) == wave                            # doctest: +SKIP
@@ -158,7 +158,7 @@ def read_style(data: bytes) -> Style:
         raise ValueError(f"more than the {MAX_BYTES:,} bytes that a style may have")
     try:
         tensors = safetensors.numpy.load(data)
-    except Exception as error:  # its own, or a KeyError for numbers that NumPy has no type for
+    except Exception as error:  # its own, or a KeyError for dtypes that NumPy lacks
         raise ValueError("damaged, cut short or no safetensors file") from error
     # Parsed here, now that the header is known to be valid: safetensors returns metadata only for
     # files that it maps into memory, and a mapped file that shrinks would kill the process.
@@ -192,7 +192,7 @@ def _check_format(text: str) -> None:
     if kind != _KIND:
         raise ValueError("it is a safetensors file, but not of a style")
     if number != str(FORMAT):
-        # Before anything else: the fields of a later format may have other meanings.
+        # First, since the fields of a later format may have other meanings.
         raise ValueError(f"its format is {number} and this Impasto reads {FORMAT}; update Impasto")
 
 

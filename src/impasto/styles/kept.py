@@ -1,8 +1,8 @@
-"""Styles that were read from pictures, kept so that no picture is read twice: one file a model.
+"""Cache of styles read from pictures, so that no picture is read twice: one file per model.
 
-Reading a style costs as much as painting some pictures, and a folder of styles is used again and
-again. What is kept is found by the bytes of the picture, wherever that lies. The file stands beside
-the user's styles, ``read/MODEL-ENGINE-PRECISION.zip``; removing it costs time and nothing else.
+Reading a style costs as much as painting some pictures, and folders of styles are used repeatedly.
+Entries are found by the bytes of the picture, wherever it is. The file is beside the user's styles,
+``read/MODEL-ENGINE-PRECISION.zip``; removing it costs only time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from impasto.styles.style import Style
 
 _FOLDER = "read"
 
-# The same file whenever it is written: a zip file tells of times.
+# A fixed time, since a zip file stores times: the same content must give the same file.
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -29,8 +29,8 @@ def kept_file(model: str, engine: str, precision: str) -> Path:
 
     Args:
         model: the identity of the model.
-        engine: its name: engines differ in the last digits.
-        precision: that it ran in.
+        engine: its name, since engines differ in the last digits.
+        precision: of the engine.
 
     Raises:
         StyleError: if the user has no home.
@@ -60,7 +60,7 @@ class KeptStyles:
     """The styles in such a file, found by their keys and read one by one.
 
     Args:
-        path: the file; one that is missing or damaged has none.
+        path: the file; a missing or damaged one is empty.
     """
 
     def __init__(self, path: Path) -> None:
@@ -73,7 +73,7 @@ class KeptStyles:
         return self._zip is not None and key + SUFFIX in self._zip.NameToInfo
 
     def get(self, key: str) -> Style | None:
-        """Return a style; None if there is none under this key, or it is damaged."""
+        """Return a style; None if there is none with this key, or it is damaged."""
         if self._zip is None:
             return None
         try:
@@ -89,10 +89,10 @@ class KeptStyles:
 
 
 def keep_styles(path: Path, styles: Mapping[str, bytes]) -> None:
-    """Add styles to such a file, which is made if it is missing.
+    """Add styles to such a file, which is created if missing.
 
     Args:
-        path: of :func:`kept_file`.
+        path: from :func:`kept_file`.
         styles: the bytes of their files, by key.
 
     Raises:
@@ -103,7 +103,7 @@ def keep_styles(path: Path, styles: Mapping[str, bytes]) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # What another call adds at this moment may be lost, and is then read again.
+        # Entries that another call adds at the same time may be lost, and are then read again.
         with (
             claim(path),
             whole_file(path, overwrite=True) as file,
@@ -119,7 +119,7 @@ def keep_styles(path: Path, styles: Mapping[str, bytes]) -> None:
 
 
 def _merged(path: Path, styles: Mapping[str, bytes]) -> Iterable[tuple[str, bytes]]:
-    """The styles that the file has, then those that are new."""
+    """Yield the styles in the file, then the new ones."""
     before = KeptStyles(path)
     try:
         if before._zip is not None:

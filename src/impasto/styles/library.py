@@ -30,7 +30,7 @@ MAX_NAME = 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 WHOLE_GALLERY = "gallery"
-"""The word for all styles that ship with a model together, where several may be named."""
+"""The word for all styles that ship with a model, where several may be named."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Entry:
         name: the style's name.
         path: its file.
         gallery: True if it ships with the package, False if it is the user's own.
-        style: the style in the file, or None if that cannot be used.
+        style: the style in the file, or None if it cannot be used.
         problem: the reason for None, in a line.
     """
 
@@ -93,7 +93,7 @@ def find_style(
         folder: of the user's styles; by default :func:`styles_folder`.
 
     Returns:
-        The style, or the path of the picture to make it of (``Stylizer.style``), which may or may
+        The style, or the path of the picture to make it from (``Stylizer.style``), which may or may
         not exist.
 
     Raises:
@@ -131,10 +131,10 @@ def find_kept(
     model_name: str = "",
     folder: str | os.PathLike[str] | None = None,
 ) -> Style:
-    """Return the style that is kept under a name; a text that is none names nothing, and no file.
+    """Return the style saved under a name; any other text, such as a path, opens no file.
 
     Args:
-        name: as whoever asks gives it, from wherever.
+        name: from any source, trusted or not.
         model: the identity of the model that the style is for.
         model_name: the name of that model, for messages.
         folder: of the user's styles; by default :func:`styles_folder`.
@@ -158,7 +158,7 @@ def find_kept(
 
 
 def is_name(name: str) -> bool:
-    """Return True for a text that can be the name of a style, and no path.
+    """Return True for a text that can be the name of a style, and is not a path.
 
     Example:
         >>> is_name("great-wave"), is_name("./great-wave")
@@ -181,7 +181,7 @@ def find_trained(
         folder: of the user's styles; by default :func:`styles_folder`.
 
     Returns:
-        The style; None if the user has none of that name, and ``source`` is no style file.
+        The style; None if the user has none of that name, and ``source`` is not a style file.
 
     Raises:
         StyleError: if the file is damaged, or missing, or its style is for another model.
@@ -213,7 +213,7 @@ def export_style(
         folder: of the user's styles; by default :func:`styles_folder`.
 
     Raises:
-        StyleError: if there is no style of that name, or the model has but one, which is all of it.
+        StyleError: if there is no style of that name, or the model's only style is the whole model.
 
     Example:
         >>> wave = export_style("wave", find_bundle("cin-9.impasto"))        # doctest: +SKIP
@@ -247,7 +247,7 @@ def trained_names(
     """List the styles of a model with built-in styles: those in its bundle, then the user's.
 
     Args:
-        bundle: the model; any other has none of these.
+        bundle: the model; others than those with built-in styles have none.
         folder: of the user's styles; by default :func:`styles_folder`.
 
     Example:
@@ -287,16 +287,16 @@ def list_styles(
 ) -> tuple[Entry, ...]:
     """List the styles by name: the user's, then those of the gallery.
 
-    A style of the gallery is left out where the user has one under its name for its model.
+    A style of the gallery is omitted where the user has one of the same name for its model.
 
     Args:
         model: only those that fit the model of this identity; all by default.
         folder: of the user's styles; by default :func:`styles_folder`.
         like: only those whose name fits this shell-like pattern (``*``, ``?``, ``[...]``).
-        own: also the user's, not those of the gallery alone.
+        own: include the user's, not only those of the gallery.
 
     Returns:
-        One entry a file, including files that cannot be used, with the reason.
+        One entry per file, including unusable files, with the reason.
 
     Example:
         >>> [entry.name for entry in list_styles(model=stylizer.identity)]   # doctest: +SKIP
@@ -328,16 +328,16 @@ def add_style(
     Args:
         style: the style, saved with its note and thumbnail; its own name is replaced.
         name: letters, digits, - and _.
-        folder: of the shelves, made if it is missing; by default :func:`styles_folder`.
-        shelf: its folder in there; by default the identity of its model. The gallery is written
-            with ``folder=GALLERY, shelf="fast"``.
+        folder: of the shelves, created if missing; by default :func:`styles_folder`.
+        shelf: its subfolder; by default the identity of its model. The gallery is written with
+            ``folder=GALLERY, shelf="fast"``.
         overwrite: replace a style of that name for that model.
 
     Returns:
         The file.
 
     Raises:
-        StyleError: if the name cannot be one or is taken, or the file cannot be written.
+        StyleError: if the name is invalid or taken, or the file cannot be written.
 
     Example:
         >>> wave = replace(model.style("wave.jpg"), note="Hokusai")          # doctest: +SKIP
@@ -397,7 +397,7 @@ def remove_style(
 
 
 def _near(name: str, model: str, folder: str | os.PathLike[str] | None) -> str:
-    """The question whether a name near to an unknown one is meant; "" if there is none."""
+    """Return a question that suggests a similar name for an unknown one; "" if there is none."""
     names = [each.name for each in list_styles(model=model, folder=folder) if each.style]
     near = difflib.get_close_matches(name[:MAX_NAME], names, n=1)
     return f"did you mean {near[0]!r}? " if near else ""
@@ -430,7 +430,7 @@ def _files(name: str, folder: str | os.PathLike[str] | None) -> Iterator[tuple[P
     """Find the files of a name (``*`` for all), the user's first; True for those of the gallery."""
     try:
         own = styles_folder() if folder is None else Path(folder)
-    except StyleError:  # without a home folder the gallery is still there
+    except StyleError:  # without a home folder the gallery still exists
         own = None
     for root in (own, GALLERY):
         if root is not None:
@@ -449,9 +449,9 @@ def _entry(path: Path, *, gallery: bool) -> Entry:
 
 
 def _model_of_shelf(path: Path) -> str:
-    """The model of a file that cannot be read: by its shelf's name, or by the others there."""
+    """Return the model of an unreadable file, from its shelf's name or the other files there."""
     shelf = path.parent
-    if shelf.parent == GALLERY:  # whose shelves have names of models, and no identities
+    if shelf.parent == GALLERY:  # its shelves have names of models, not identities
         for each in sorted(shelf.glob(f"*{SUFFIX}")):
             with suppress(StyleError):
                 return load_style(each).model
@@ -465,7 +465,7 @@ def _wrong_model(name: str, styles: list[Style], model: str, model_name: str) ->
             f"style {name!r} was trained for {made}, not for {model_label(model, model_name)}: it "
             "paints with copies of its own base only, whatever styles those have beside it"
         )
-    # A model that is not in the table can only be given by its file, whose path is not known here.
+    # A model that is not in the table can only be given by its file, whose path is unknown here.
     row = model_name in {row.name for row in models.MODELS}
     option = f" --model {model_name if row else 'FILE.impasto'}"
     valid_name = name if _NAME.fullmatch(name) else "NAME"

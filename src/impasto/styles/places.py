@@ -15,7 +15,7 @@ GALLERY = Path(__file__).parents[1] / "models" / "gallery"
 VARIABLE = "IMPASTO_STYLES"
 """The environment variable that names another folder for the user's styles."""
 
-# The folder of programs' data on each system: the environment variable for it, and the default.
+# The folder for programs' data on each system: its environment variable, and the default.
 _DATA_HOMES = {
     "darwin": ("", "Library/Application Support"),
     "win32": ("LOCALAPPDATA", "AppData/Local"),
@@ -24,7 +24,7 @@ _DATA_HOME = ("XDG_DATA_HOME", ".local/share")
 
 
 def kept_names(*, own: bool = False) -> list[str]:
-    """Names of styles that are kept, for any model, in order; their files are not opened.
+    """Return the names of saved styles for any model, in order, without opening their files.
 
     Args:
         own: only the user's.
@@ -34,7 +34,7 @@ def kept_names(*, own: bool = False) -> list[str]:
         True
     """
     folders = [] if own else [GALLERY]
-    with suppress(StyleError):  # without a home folder the gallery is still there
+    with suppress(StyleError):  # without a home folder the gallery still exists
         folders.append(styles_folder())
     return sorted({path.stem for folder in folders for path in folder.glob("*/*.safetensors")})
 

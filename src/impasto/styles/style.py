@@ -34,15 +34,15 @@ _MAX_THUMBNAIL_PIXELS = 512 * 512  # of files that others wrote
 class Style:
     """The moments of a style image at every level of one model: a few kB, made once, used often.
 
-    Made by :meth:`impasto.stylizer.Stylizer.style`; fits the model that made it and no other. Two
-    styles are equal if everything in them is.
+    Made by :meth:`impasto.stylizer.Stylizer.style`; fits only the model that made it. Two styles
+    are equal if all their fields are.
 
     Attributes:
         name: its origin, such as a file's name, for messages.
         model: the identity of the model that made it (``Stylizer.identity``).
-        moments: one pair of mean and deviation a level, finest level first.
+        moments: one pair of mean and deviation per level, finest level first.
         note: the origin of the picture, such as painter and title.
-        thumbnail: the picture, small, as the bytes of a picture file (:func:`make_thumbnail`).
+        thumbnail: the reduced picture, as the bytes of a picture file (:func:`make_thumbnail`).
         model_name: the name of that model, for messages.
         samples: its features at every level, for transforms that are fitted to more than moments;
             empty unless it was made for one. They are not written to files.
@@ -143,10 +143,10 @@ def blend_styles(styles: Sequence[Style], weights: Sequence[float]) -> Style:
 
 
 def make_thumbnail(source: Picture | Photo) -> bytes:
-    """Encode a thumbnail of a picture: a WebP file of at most 128 pixels a side and a few kB.
+    """Encode a thumbnail of a picture: a WebP file of at most 128 pixels per side and a few kB.
 
     Args:
-        source: a file, Pillow image or array, or a photo read before; what is transparent becomes
+        source: a file, Pillow image or array, or a photo read before; transparent parts become
             white.
 
     Raises:

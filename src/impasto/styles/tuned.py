@@ -1,4 +1,4 @@
-"""Record of a tuned style: how it was tuned, and what that did to the losses."""
+"""Record of a tuned style: how it was tuned, and the effect on the losses."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class Tuned:
     the tuning did not see.
 
     Attributes:
-        better: whether the tuned moments were better, and are kept; else they are those that the
-            model gave.
+        better: True if the tuned moments were better, and are kept; else the moments are those
+            from the model.
         content: weight of the content loss; that of the style loss is always the same.
         steps: number of steps.
-        before: losses of the moments that the model gave.
+        before: losses of the moments from the model.
         after: losses of the tuned ones.
         photographs: number of photographs behind the losses.
         size: shorter side of the largest of them, in pixels.
-        recipe: hash of all that decides the result: model, picture, photographs, judge, settings.
+        recipe: hash of all inputs of the result: model, picture, photographs, judge, settings.
     """
 
     better: bool
@@ -52,7 +52,7 @@ class Tuned:
 
 
 def tuned_text(tuned: Tuned | None) -> str:
-    """Return a record as the text that stands in a style file; "" for none.
+    """Return a record as the text in a style file; "" for none.
 
     Example:
         >>> tuned_text(None)

@@ -1,13 +1,13 @@
-"""Color control: keep the photograph's colors, or take only the colors of the style.
+"""Color control: keep the photograph's colors, or transfer only the colors of the style.
 
-There are two ways to keep them (Gatys, Bethge, Hertzmann & Shechtman 2016, "Preserving Color in
+Colors are kept in two ways (Gatys, Bethge, Hertzmann & Shechtman 2016, "Preserving Color in
 Neural Artistic Style Transfer", arXiv 1606.05897). Either the *style* is given the photograph's
-colors before the transfer, by a linear map of its pixels, ``x' = A x + b``, after which mean and
-covariance are those of the photograph; or only luminance is transferred, and the photograph's I and
-Q are put back after. Conversely, ``only`` lays the style's palette on the photograph.
+colors before the transfer, by a linear map of its pixels, ``x' = A x + b``, which gives it the mean
+and covariance of the photograph; or only luminance is transferred, and the photograph's I and Q are
+restored afterwards. Conversely, ``only`` applies the style's palette to the photograph.
 
-Every map follows from :class:`ColorMoments`, which can be gathered strip by strip, and treats every
-pixel for itself, so a huge picture needs no more memory than a strip of it.
+Every map follows from :class:`ColorMoments`, which can be gathered strip by strip, and acts on
+every pixel separately, so a huge picture needs no more memory than a strip of it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ Stage: TypeAlias = Literal["before", "after", "both"]
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 # A variance below the first is rounding in the sums. One below the second, a deviation of half a
-# step of 8 bits, is rounding in the file (0.29 of a step) if more than 4 times as much deviation is
+# step of 8 bits, is rounding in the file (0.29 of a step) if more than 4 times that deviation is
 # wanted.
 _ZERO = 1e-12
 _ROUNDING = (0.5 / 255) ** 2
@@ -71,8 +71,8 @@ class ColorMethod:
         use: advice on when to choose it.
         stage: the step at which it acts. "before" changes the style picture, with
             :func:`linear_map`; "after" the result, with :func:`palette_map`; "both" first the style
-            picture, with :func:`linear_map`, and at last the result, with :func:`put_luminance`.
-        clip: whether a style picture is clipped to [0, 1] after it.
+            picture, with :func:`linear_map`, and finally the result, with :func:`put_luminance`.
+        clip: True if a style picture is clipped to [0, 1] after it.
     """
 
     name: str
@@ -154,21 +154,21 @@ def linear_map(
         luminance           A = 1 l^T sigma_T / sigma_S                     Y = l^T x, grey result
         coral               A = D_T (n_T R_T + I)^1/2 (n_S R_S + I)^-1/2 D_S^-1
 
-    **CORAL.** What the authors' code of AdaIN, and its PyTorch port after it, do for
-    ``preserve_color`` (correlation alignment, Sun, Feng & Saenko 2016, with sums where that has
-    means). R is the matrix of correlations of a picture, n its number of pixels less 1 and D its
-    unbiased deviations. Since n stands within the roots, the deviation that comes out is that of T
-    times sqrt(n_T / n_S): half of it, if the sides of ``image`` are twice as long as those of
-    ``reference``. Of a channel that does not vary all that is asked for is its mean.
+    **CORAL.** This is ``preserve_color`` of the authors' AdaIN code and of its PyTorch port
+    (correlation alignment, Sun, Feng & Saenko 2016, with sums instead of means). R is the matrix of
+    correlations of a picture, n its number of pixels minus 1 and D its unbiased deviations. Since n
+    stands within the roots, the resulting deviation is that of T times sqrt(n_T / n_S): half of it,
+    if the sides of ``image`` are twice as long as those of ``reference``. For a constant channel
+    only the mean is matched.
 
-    **Flat pictures.** A linear map cannot give color to a picture that has none, such as a grey one
+    **Flat pictures.** A linear map cannot add color to a picture without color, such as a grey one
     or one of two colors. A direction in which ``image`` deviates by less than 1e-6, or by less than
     half a step of 8 bits while more than 4 times as much is wanted, is only rounding and is
-    dropped. If the r directions that remain suffice for the rank of T, the covariance still
-    becomes T. If not, it becomes the part of T (never more than T in any direction) that r
-    directions can carry: first luminance and all that varies with it, then what varies most of the
-    rest. So a grey style gets the photograph's tones, warm or cold, from dark to light. The mean
-    always becomes that of ``reference``.
+    dropped. If the r remaining directions suffice for the rank of T, the covariance still becomes
+    T. If not, it becomes the part of T (never more than T in any direction) that r directions can
+    carry: first luminance and all that varies with it, then the largest variances of the rest. So
+    a grey style gets the photograph's tones, warm or cold, from dark to light. The mean always
+    becomes that of ``reference``.
 
     Args:
         image: of the picture that will be mapped.
@@ -179,7 +179,7 @@ def linear_map(
         A (3, 3) and b (3,), float64.
 
     Raises:
-        OptionError: if the method is not one of those.
+        OptionError: if the method is not in ``METHODS``.
 
     Example:
         >>> colors = np.random.default_rng(0).random((2, 8, 8, 3))
@@ -191,13 +191,13 @@ def linear_map(
     if find_method(method).stage == "after":
         raise OptionError(f"color method {method!r} acts after the transfer and has no linear map")
     if method == "luminance":
-        # Rounding can leave the variance of a plain picture a hair below 0.
+        # Rounding can leave the variance of a plain picture slightly below 0.
         have, want = (
             max(0.0, float(_LUMA @ each.covariance @ _LUMA)) for each in (image, reference)
         )
         gain = 0.0 if _is_flat(have, want) else np.sqrt(want / have)
         matrix = gain * np.outer(np.ones(3), _LUMA)
-        # Written for luminances: the offset has no part in I and Q.
+        # Defined for luminances: the offset does not affect I and Q.
         offset = np.full(3, _LUMA @ reference.mean - gain * (_LUMA @ image.mean))
         return matrix, offset
     if method == "coral":
@@ -210,8 +210,8 @@ def linear_map(
 def put_luminance(stylized: NDArray[F], content: NDArray[np.floating[Any]]) -> NDArray[F]:
     """Combine the luminance of a stylized picture with the I and Q of its photograph.
 
-    Where these three are no color that RGB can show, I and Q are reduced by the same factor until
-    they are: luminance and hue stay, saturation yields (the paper says nothing; clipping the
+    Where the combined color is outside RGB, I and Q are reduced by the same factor until it fits:
+    luminance and hue stay, saturation decreases (the paper does not specify this; clipping the
     channels would change all three).
 
     Args:
@@ -222,7 +222,7 @@ def put_luminance(stylized: NDArray[F], content: NDArray[np.floating[Any]]) -> N
         (H, W, 3) in [0, 1], of the dtype of ``stylized``.
 
     Raises:
-        ImageError: if one is no such array, or the sizes differ.
+        ImageError: if either is no such array, or the sizes differ.
 
     Example:
         >>> orange, grey = np.array([[[0.6, 0.4, 0.2]]]), np.full((1, 1, 3), 0.5)
@@ -230,7 +230,7 @@ def put_luminance(stylized: NDArray[F], content: NDArray[np.floating[Any]]) -> N
         array([[[0.663, 0.463, 0.263]]])
     """
 
-    # The inverse of YIQ adds Y to all channels alike, so to keep I and Q is to keep RGB - Y.
+    # The inverse of YIQ adds Y to all channels equally, so keeping I and Q means keeping RGB - Y.
     def put(painted: Matrix, colors: Matrix) -> Matrix:
         luminance = np.clip(painted @ _LUMA, 0, 1)[..., None]
         chroma = colors - (colors @ _LUMA)[..., None]
@@ -243,15 +243,15 @@ def put_luminance(stylized: NDArray[F], content: NDArray[np.floating[Any]]) -> N
 
 
 def _is_flat(have: Any, want: Any) -> Any:
-    """Test variances for being rounding noise, which must not be stretched to the wanted ones."""
+    """Detect variances that are rounding noise, which must not be stretched to the wanted ones."""
     return (have < _ZERO) | ((have < _ROUNDING) & (want > _MAX_GAIN * have))
 
 
 def _matrix(have: Matrix, want: Matrix, method: str) -> Matrix:
     """Solve ``A have A^T = want`` for A, as far as the rank of ``have`` allows.
 
-    Every such A is ``colors @ turn @ whiten``: to white colors, turned, and colored. The methods
-    differ in the turn alone, and it is the one with orthonormal rows nearest to some matrix.
+    Every such A is ``colors @ turn @ whiten``: it whitens, rotates and colors. The methods differ
+    only in the rotation, which is the one with orthonormal rows nearest to a given matrix.
     """
     values, axes = np.linalg.eigh(have)
     varying = ~_is_flat(values, np.einsum("ij,ik,kj->j", axes, want, axes))
@@ -274,7 +274,7 @@ def _matrix(have: Matrix, want: Matrix, method: str) -> Matrix:
 
 
 def _coral(image: ColorMoments, reference: ColorMoments) -> Matrix:
-    """Compute the matrix of CORAL as published: of sums, not of means."""
+    """Compute the matrix of CORAL as published: from sums, not from means."""
     (stretch, whiten), (color, root) = (_sums(each) for each in (image, reference))
     return color[:, None] * (matrix_power(root, 0.5) @ matrix_power(whiten, -0.5)) / stretch
 
@@ -291,7 +291,7 @@ def _sums(colors: ColorMoments) -> tuple[Matrix, Matrix]:
 def _reduced(covariance: Matrix, rank: int) -> Matrix:
     """Project a covariance on ``rank`` directions: luminance first, then the largest variances.
 
-    The result depends on these two arguments only, so matching again changes nothing.
+    The result depends only on these two arguments, so matching again changes nothing.
     """
     if (np.linalg.eigvalsh(covariance) > _ZERO).sum() <= rank:
         return covariance

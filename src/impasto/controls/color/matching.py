@@ -61,11 +61,11 @@ def match_colors(style: Photo, reference: ColorMoments, *, method: str) -> Photo
 
     Args:
         style: the picture as read.
-        reference: of the photograph, with weights from :func:`pixel_counts`.
-        method: one that acts before.
+        reference: the photograph's, with weights from :func:`pixel_counts`.
+        method: one that acts before painting.
 
     Returns:
-        A photo of the same size, clipped to [0, 1] but for ``coral``.
+        A photo of the same size, clipped to [0, 1] except for ``coral``.
 
     Example:
         >>> photo = Photo(np.full((4, 4, 3), 0.5, np.float32), None, "a grey one")
@@ -102,7 +102,7 @@ def restore_colors(
 
 
 def palette_to(content: ColorMoments, style: Photo) -> tuple[Matrix, Matrix]:
-    """Compute the map that lays the palette of a style on a photograph, for ``only``.
+    """Compute the map that applies the palette of a style to a photograph, for ``only``.
 
     Args:
         content: ``palette_of`` the photograph, with weights from :func:`pixel_counts`.
@@ -124,10 +124,10 @@ def apply_palettes(
     maps: Sequence[tuple[Matrix, Matrix]],
     amounts: NDArray[np.floating[Any]],
 ) -> NDArray[np.float32]:
-    """Lay palettes of styles on a photograph, for ``only``, without running the model.
+    """Apply palettes of styles to a photograph, for ``only``, without running the model.
 
-    ``(1 - sum_k u_k) x + sum_k u_k P_k(x)``, where ``P_k`` lays the palette of style ``k`` on the
-    photograph: strengths, weights and masks mean the same as in
+    ``(1 - sum_k u_k) x + sum_k u_k P_k(x)``, where ``P_k`` applies the palette of style ``k`` to
+    the photograph: strengths, weights and masks mean the same as in
     :func:`impasto.controls.affine.align`.
 
     Args:
@@ -156,8 +156,8 @@ def pixel_counts(
 ) -> NDArray[np.float32] | None:
     """Return the weights of pixels in statistics of color; None if all are equal.
 
-    As for features, a region of too few pixels counts as the whole picture, and a picture that is
-    transparent everywhere as an opaque one.
+    As for features, the whole picture replaces a region of too few pixels, and a picture that is
+    transparent everywhere counts as opaque.
 
     Args:
         opacity: (H, W) in [0, 1], or None.

@@ -1,7 +1,7 @@
 """Moments of the colors of a picture, gathered block by block, and maps of its pixels.
 
-Memory is limited to the picture and one block of it. Sums run in float64; a result has the dtype of
-the picture.
+Memory is limited to the picture and one block. Sums run in float64; a result has the dtype of the
+picture.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ColorMoments:
         """Merge the moments of two parts (Chan, Golub & LeVeque 1979).
 
         Args:
-            other: moments of pixels that are not among those of this one.
+            other: moments of other pixels.
 
         Example:
             >>> from functools import reduce
@@ -77,7 +77,7 @@ def moments_of(
         space: maps (..., 3) RGB to the color space of the moments; None for RGB.
 
     Raises:
-        ImageError: if ``image`` is no such array, or no pixel counts.
+        ImageError: if ``image`` is no such array, or all weights are 0.
         OptionError: if the weights have another shape, or are negative or not finite.
 
     Example:
@@ -146,7 +146,7 @@ def pixelwise(
     """Apply ``function`` to the colors of every pixel, block by block.
 
     Args:
-        function: maps float64 (h, w, 3), one array for each picture, to the same shape.
+        function: maps float64 (h, w, 3), one array per picture, to the same shape.
         image: (H, W, 3) floats.
         others: of the same shape.
 
@@ -154,7 +154,7 @@ def pixelwise(
         (H, W, 3) of the dtype of ``image``.
 
     Raises:
-        ImageError: if ``image`` is no such array, or another has another shape.
+        ImageError: if ``image`` is no such array, or another has a different shape.
 
     Example:
         >>> pixelwise(lambda colors: 1 - colors, np.zeros((1, 1, 3))).ravel()

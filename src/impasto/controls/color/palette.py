@@ -1,7 +1,7 @@
 """Palette transfer from a style to a photograph: values first, then tints, then hues.
 
 Palettes are moments of *tones*, the lightness of Oklab on an S-shaped scale and its a and b. In
-RGB the same map turns skin green and light into spots; here lightness comes from lightness alone.
+RGB the same map turns skin green and light into spots; here lightness depends only on lightness.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ _OKLAB = np.array(
 _FROM_CONES, _FROM_OKLAB = np.linalg.inv(_CONES), np.linalg.inv(_OKLAB)
 
 # The light that a black screen reflects in a lit room. Without it the first steps of 8 bits above
-# black would be far apart, and a picture whose shadows get lighter would show them as contours.
+# black would be far apart, and show as contours in a picture whose shadows become lighter.
 _FLARE = 0.004
 _BLACK = float(np.cbrt(_FLARE / (1 + _FLARE)))
 
-# How far beyond black and white the scale of tones ends: larger is more linear.
+# Distance beyond black and white at which the scale of tones ends: larger is more linear.
 _TOE = 0.05
 
-# How far beyond [0, 1] linear light may lie to be clipped at once. Near blue the border of sRGB is
-# hollow by half as much in Oklab: without it the largest saturation would jump there.
+# Distance beyond [0, 1] within which linear light is simply clipped. Near blue the gamut of sRGB is
+# concave by half as much in Oklab: without it the largest saturation would jump there.
 _SLACK = 1e-3
 
-# Halvings of the interval in which the largest saturation that fits is searched: 1 / 4096.
+# Bisections of the interval in which the largest saturation that fits is searched: 1 / 4096.
 _HALVINGS = 12
 
 # Limits for the change of contrast between light and dark, and of saturation: more would flatten
@@ -58,21 +58,21 @@ _HALVINGS = 12
 _CONTRAST = (2 / 3, 3 / 2)
 _SATURATION = 2.5
 
-# Added to variances: it keeps every division finite and is far below what can be seen.
+# Added to variances: it keeps every division finite and is far below visibility.
 _FLOOR = 1e-8
 
 
 def to_tones(rgb: NDArray[np.floating[Any]]) -> Matrix:
     """Convert RGB to tones: the lightness of Oklab on an S-shaped scale, and its a and b.
 
-    Oklab is taken of linear light ``(c + f) / (1 + f)``, f = 0.004, as seen in a lit room. With its
-    lightness L scaled from 0 for black to 1 for white, the first tone is
-    ``log((L + t) / (1 - L + t)) / 4``, t = 0.05. This has nearly the units of L in the middle and
-    stretches towards black and white, so whatever is added to tones or multiplied with them, lights
-    and shadows keep their drawing.
+    Oklab is computed from linear light ``(c + f) / (1 + f)``, f = 0.004, as seen in a lit room.
+    With its lightness L scaled from 0 for black to 1 for white, the first tone is
+    ``log((L + t) / (1 - L + t)) / 4``, t = 0.05. It has nearly the units of L in the middle and
+    stretches towards black and white, so lights and shadows keep their drawing under any sum or
+    product with tones.
 
     Args:
-        rgb: (..., 3), sRGB in [0, 1]; what is outside is clipped.
+        rgb: (..., 3), sRGB in [0, 1]; values outside are clipped.
 
     Returns:
         (..., 3) float64.
@@ -90,9 +90,9 @@ def to_tones(rgb: NDArray[np.floating[Any]]) -> Matrix:
 
 
 def from_tones(tones: Matrix) -> Matrix:
-    """Convert tones to RGB, the inverse of :func:`to_tones` where there is one.
+    """Convert tones to RGB, the inverse of :func:`to_tones` where it exists.
 
-    A color that sRGB does not have loses saturation until it does; hue and lightness stay.
+    A color outside sRGB is desaturated until it fits; hue and lightness stay.
 
     Args:
         tones: (..., 3) finite float64.
@@ -117,7 +117,7 @@ def from_tones(tones: Matrix) -> Matrix:
 def palette_of(
     image: NDArray[np.floating[Any]], weights: NDArray[np.floating[Any]] | None = None
 ) -> ColorMoments:
-    """Compute the palette of a picture: moments of its tones, which merge like all moments.
+    """Compute the palette of a picture: moments of its tones, which merge like other moments.
 
     Args:
         image: (H, W, 3) floats in [0, 1].
@@ -135,16 +135,16 @@ def palette_of(
 
 
 def palette_map(content: ColorMoments, style: ColorMoments) -> tuple[Matrix, Matrix]:
-    """Compute the map of tones ``x' = A x + b`` that lays the palette of a style on a photograph.
+    """Compute the map of tones ``x' = A x + b`` from a photograph's palette to that of a style.
 
-    In the order of a painter:
+    In a painter's order:
 
-    1. Values. Lightness gets the mean that it has in the style, and its deviation as far as that
-       changes the contrast by 2/3 to 3/2: a plain style must not flatten the photograph.
-    2. Tints. Each value gets the a and b that go with it in the style (the regression on
-       lightness), as indigo shadows and cream lights in a print; a grey photograph has these alone.
+    1. Values. Lightness gets the mean of the style, and its deviation as far as the contrast
+       changes by a factor of 2/3 to 3/2: a plain style must not flatten the photograph.
+    2. Tints. Each value gets the a and b that belong to it in the style (the regression on
+       lightness), as indigo shadows and cream lights in a print; a grey photograph gets only these.
     3. Hues. The variation of a and b at equal lightness is mapped by the linear Monge-Kantorovich
-       map (Pitié & Kokaram 2007), with saturation at most 2.5-fold: what was warm stays warmer.
+       map (Pitié & Kokaram 2007), with saturation at most 2.5-fold: warm colors stay warmer.
 
     Args:
         content: :func:`palette_of` the photograph.
@@ -161,7 +161,7 @@ def palette_map(content: ColorMoments, style: ColorMoments) -> tuple[Matrix, Mat
     have, want = (each.covariance + _FLOOR * np.eye(3) for each in (content, style))
     wanted = np.sqrt(want[0, 0] / have[0, 0])
     contrast = np.clip(wanted, *_CONTRAST)
-    # In a style without light and dark the slope is chance: more contrast must not multiply it.
+    # In a style of uniform lightness the slope is chance: more contrast must not multiply it.
     tint = min(wanted, contrast) * want[1:, 0] / want[0, 0]
     own = have[1:, 0] / have[0, 0]
     rest = (each[1:, 1:] - np.outer(each[1:, 0], each[0, 1:]) / each[0, 0] for each in (have, want))
@@ -182,8 +182,8 @@ def apply_palette(image: NDArray[F], matrix: Matrix, offset: Matrix) -> NDArray[
         offset: b of :func:`palette_map`.
 
     Returns:
-        (H, W, 3) in [0, 1], of the dtype of ``image``; colors that sRGB does not have lose
-        saturation until it does.
+        (H, W, 3) in [0, 1], of the dtype of ``image``; colors outside sRGB are desaturated until
+        they fit.
 
     Example:
         >>> image = np.full((1, 1, 3), 0.25)
@@ -193,12 +193,12 @@ def apply_palette(image: NDArray[F], matrix: Matrix, offset: Matrix) -> NDArray[
     return pixelwise(lambda colors: from_tones(to_tones(colors) @ matrix.T + offset), image)
 
 
-# Rounding in what was subtracted can leave a variance a hair below its floor, or below 0.
+# Rounding in a difference can leave a variance slightly below its floor, or below 0.
 _power = partial(matrix_power, floor=_FLOOR**2)
 
 
 def _hues(have: Matrix, want: Matrix) -> Matrix:
-    """Compute the Monge-Kantorovich map between two covariances, its stretching limited."""
+    """Compute the Monge-Kantorovich map between two covariances, with limited stretching."""
     root, inverse = _power(have, 0.5), _power(have, -0.5)
     values, axes = np.linalg.eigh(inverse @ _power(root @ want @ root, 0.5) @ inverse)
     stretched: Matrix = (axes * np.clip(values, 0, _SATURATION)) @ axes.T
@@ -218,7 +218,7 @@ def _in_gamut(linear: Matrix) -> NDArray[np.bool_]:
 
 
 def _desaturated(lab: Matrix) -> Matrix:
-    """Reduce a and b of (n, 3) Oklab colors by the least factor that brings them into sRGB."""
+    """Reduce a and b of (n, 3) Oklab colors by the smallest factor that brings them into sRGB."""
     share, step = np.zeros((len(lab), 1)), 0.5
     for _ in range(_HALVINGS):
         tried = lab * np.hstack([np.ones_like(share), share + step, share + step])
