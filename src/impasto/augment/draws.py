@@ -1,4 +1,4 @@
-"""Random numbers of a transform: in every process others, and with a seed the same again."""
+"""Random numbers of a transform: different in every process, and repeatable with a seed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from impasto.errors import OptionError
 class Draws:
     """A source of random numbers in [0, 1).
 
-    Without a seed they come from where other transforms have theirs: PyTorch's global generator if
-    PyTorch is loaded, else :mod:`random`. A ``DataLoader`` seeds both in each of its workers, and
-    Python seeds its own anew in each process that it forks.
+    Without a seed they come from the source that other transforms use: PyTorch's global generator
+    if PyTorch is loaded, else :mod:`random`. A ``DataLoader`` seeds both in each of its workers,
+    and Python reseeds its own in each process that it forks.
 
-    With a seed they are a stream of their own, which begins anew in each process: in a worker of a
+    With a seed they are a separate stream, which starts anew in each process: in a worker of a
     ``DataLoader`` it also depends on the seed that the loader has given the worker, elsewhere on
     the name of the process.
 
@@ -40,7 +40,7 @@ class Draws:
         self._pid = 0
 
     def __call__(self, count: int) -> list[float]:
-        """Draw so many numbers."""
+        """Draw ``count`` numbers."""
         torch = loaded_torch()
         if self.seed is not None:
             if self._stream is None or self._pid != os.getpid():
@@ -57,19 +57,19 @@ class Draws:
 
 
 def loaded_torch() -> Any:
-    """Return the module of PyTorch if the process has loaded it, else None; it is never loaded.
+    """Return PyTorch's module if the process has loaded it, else None; never load it.
 
     Example:
         >>> loaded_torch() is sys.modules.get("torch")
         True
     """
     torch = sys.modules.get("torch")
-    # A module that is just being imported has not got all its names yet.
+    # A module that is still being imported lacks some of its names.
     return torch if hasattr(torch, "rand") and hasattr(torch, "Tensor") else None
 
 
 def _place(torch: Any) -> str:
-    """A text that sets the stream of this process apart from those of others."""
+    """A text that distinguishes the stream of this process from those of others."""
     loader = None if torch is None else sys.modules.get("torch.utils.data")
     worker = None if loader is None else loader.get_worker_info()
     if worker is not None:

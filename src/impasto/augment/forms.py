@@ -1,8 +1,8 @@
-"""Pictures in the forms of training code: taken as floats, and given back as they came.
+"""Pictures in the forms of training code: converted to floats, and returned as they came.
 
-The size, the kind of number, the order of axes and the range of values stay, and opacity is copied.
-Nothing is turned by EXIF data or converted by profiles: what stands beside a picture, such as
-boxes, is told for its pixels as they are.
+The size, the dtype, the order of axes and the range of values are kept, and opacity is copied.
+Pictures are not turned by EXIF data or converted by profiles: annotations, such as boxes, refer to
+the pixels as they are.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ AXES: tuple[Axes, ...] = ("HWC", "CHW")
 
 # Modes of Pillow whose pixels are used as they are.
 _PLAIN = ("RGB", "RGBA", "L")
-# And those that are converted, and back; each with the mode that it is painted in.
+# Modes that are converted, and back; each with the mode that it is painted in.
 _CONVERTED = {"LA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB"}
 
 
@@ -40,7 +40,7 @@ class Form(Protocol):
         ...
 
     def photo(self, number: int) -> Photo:
-        """One of them as floats.
+        """Return one of them as floats.
 
         Raises:
             ImageError: if its values do not fit.
@@ -48,24 +48,24 @@ class Form(Protocol):
         ...
 
     def give_back(self, painted: Mapping[int, NDArray[Any]]) -> Any:
-        """The value again, of the same type, with some of its pictures replaced.
+        """Return the value, in the same type, with some of its pictures replaced.
 
         Args:
-            painted: by number, as their photos give them back; empty: the value itself.
+            painted: by number, as their photos return them; empty: the value itself.
         """
         ...
 
 
 def form_of(value: Any, axes: Axes | None, value_range: ValueRange | None) -> Form:
-    """Find the form of a picture or a batch; the values are not looked at.
+    """Find the form of a picture or a batch, without looking at the values.
 
     Args:
         value: a Pillow image, an array or a tensor.
-        axes: the order of the axes, if a user said so.
-        value_range: the values that are black and white in floats, if a user said so.
+        axes: the order of the axes, if the user gave one.
+        value_range: the values that are black and white in floats, if the user gave them.
 
     Raises:
-        ImageError: if it is no picture.
+        ImageError: if it is not a picture.
 
     Example:
         >>> form_of(np.zeros((8, 3, 32, 32), np.uint8), None, None).count
@@ -151,7 +151,7 @@ class _ArrayForm:
         what: str,
         first: Axes,
     ) -> _ArrayForm:
-        """``first``: the order of axes where both would do."""
+        """``first``: the order of axes to use where both are possible."""
         if isinstance(array, np.ma.MaskedArray):
             raise ImageError("a masked array is not painted; give array.filled(0), or its data")
         name = f"the {what} of shape {tuple(array.shape)}"
@@ -196,7 +196,7 @@ class _TensorForm:
         if tensor.layout != torch.strided or tensor.is_quantized:
             raise ImageError("a sparse or quantized tensor is not painted; make it dense first")
         plain = tensor.detach().as_subclass(torch.Tensor)
-        if plain.dtype == torch.bfloat16:  # of which NumPy knows nothing
+        if plain.dtype == torch.bfloat16:  # NumPy does not have it
             plain = plain.float()
         try:
             array = plain.cpu().numpy()
@@ -224,7 +224,7 @@ class _TensorForm:
 
 
 def _axes(shape: tuple[int, ...], first: Axes) -> Axes | None:
-    """The order of axes by which a shape is a picture's; None for :func:`array_form` to refuse."""
+    """The order of axes under which a shape is a picture's; None: :func:`array_form` refuses it."""
     fitting = [axes for axes, at in (("HWC", -1), ("CHW", -3)) if shape[at] in (1, 3, 4)]
     if first in fitting:
         return first

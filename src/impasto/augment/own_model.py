@@ -15,21 +15,21 @@ ENGINE, PRECISION = "onnxruntime", "fp32"  # the same pictures on every machine
 
 
 class OwnModel:
-    """A model by its name, or one that was loaded, which runs in one thread in every process.
+    """A model, by name or already loaded, that runs in one thread in every process.
 
-    It is pickled without what was opened, and a process that was forked opens it again: engines do
-    not promise to work in a copy of the process that opened them.
+    It is pickled without the open engine, and a forked process opens it again: engines are not
+    guaranteed to work in a copy of the process that opened them.
 
     Args:
-        given: a name or a file as for :func:`impasto.load`, or what that has returned.
+        given: a name or a file as for :func:`impasto.load`, or its result.
 
     Raises:
         ModelError: if there is no such model.
         OptionError: if it keeps no styles.
 
     Attributes:
-        name: the model's.
-        identity: styles are valid for one identity.
+        name: name of the model.
+        identity: identity of the model, for which styles are valid.
         built_in: the names of its styles, if it takes no others.
 
     Example:
@@ -79,5 +79,5 @@ class OwnModel:
             return load(self._given, engine=ENGINE, precision=PRECISION, threads=1)
         opened = self._given.with_threads(1)
         if opened is self._given and self._home != os.getpid():
-            return copy.copy(opened)  # which opens it, if load() has made it
+            return copy.copy(opened)  # the copy opens it again, if load() has made it
         return opened

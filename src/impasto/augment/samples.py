@@ -1,7 +1,7 @@
-"""Samples of a data set: which of their parts is the picture, and the rest left as it is.
+"""Samples of a data set: find the part that is the picture, and leave the rest as it is.
 
 A sample is a picture, or dictionaries, lists and tuples of parts, as torchvision's transforms take
-them. Of its parts these are painted, by the first rule that finds any:
+them. The parts to paint are chosen by the first rule that matches any:
 
 1. what torchvision calls an image or a video (``tv_tensors.Image``, ``tv_tensors.Video``);
 2. the first entry of a dictionary that is called ``image``;
@@ -27,7 +27,7 @@ _CHANNELS = (1, 3, 4)
 
 
 def painted_sample(sample: Any, paint: Callable[[Any], Any]) -> Any:
-    """Return a sample with its picture painted; what is not painted is the same object as before.
+    """Return a sample with its picture painted; parts that are not painted stay the same objects.
 
     Args:
         sample: a picture, or a dictionary, list or tuple with one in it.
@@ -75,7 +75,7 @@ def torchvision_kind(value: Any) -> str:
 
 
 def _chosen(leaves: list[tuple[Any, Any]]) -> set[int]:
-    """The positions of the pictures among the leaves, each with the key it stands under."""
+    """The positions of the pictures among the leaves, which are pairs of a key and a value."""
     typed = {i for i, (_, x) in enumerate(leaves) if torchvision_kind(x) in ("Image", "Video")}
     if typed:
         return typed
@@ -116,7 +116,7 @@ def _leaves(value: Any, key: Any = None) -> Iterator[tuple[Any, Any]]:
 
 
 def _with(value: Any, parts: Iterator[Any]) -> Any:
-    """A container with parts in the order of :func:`_leaves`; the same one if they are its own."""
+    """A container with parts in the order of :func:`_leaves`; the same one if nothing changed."""
     if not _is_container(value):
         return next(parts)
     before = list(value.values()) if isinstance(value, Mapping) else list(value)
@@ -124,7 +124,7 @@ def _with(value: Any, parts: Iterator[Any]) -> Any:
     if all(one is other for one, other in zip(before, after, strict=True)):
         return value
     if isinstance(value, Mapping):
-        made: Any = copy.copy(value)  # keeps what a kind of dictionary has beside its entries
+        made: Any = copy.copy(value)  # keeps the other attributes of a kind of dictionary
         for name, part in zip(value, after, strict=True):
             made[name] = part
         return made

@@ -1,4 +1,4 @@
-"""Styles of a transform: whatever names them, found once and kept as values."""
+"""Styles of a transform, found once by name, file or picture and kept as values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from impasto.styles.library import check_fits
 from impasto.styles.style import Style
 
 Given: TypeAlias = Style | Picture | Photo
-"""A style, a picture of one, or what names one or several."""
+"""A style, a picture of one, or a name, pattern or path of one or several."""
 
 
 def find_all(given: Given | Sequence[Given], model: OwnModel) -> tuple[Style, ...]:
@@ -24,7 +24,7 @@ def find_all(given: Given | Sequence[Given], model: OwnModel) -> tuple[Style, ..
 
     Args:
         given: "gallery"; names, patterns of names, files and folders; pictures; styles.
-        model: that they are for.
+        model: the model that they are for.
 
     Raises:
         StyleError: if there is no such style, or it is for another model.
@@ -36,7 +36,7 @@ def find_all(given: Given | Sequence[Given], model: OwnModel) -> tuple[Style, ..
         ['monet-haystacks', 'monet-rouen-cathedral', 'monet-waterlilies']
     """
     several = _several(given)
-    # Thumbnails would be most of what is sent to a worker.
+    # Thumbnails would be most of the data sent to a worker.
     styles = tuple(replace(style, thumbnail=None) for each in several for style in _of(each, model))
     if not styles:
         raise OptionError("styles is empty; give 'gallery', or the styles to draw from")

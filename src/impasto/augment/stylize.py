@@ -1,4 +1,4 @@
-"""The transform: pictures of a data set painted, each in a style and strength drawn for it."""
+"""The transform: paints pictures of a data set, each in a style and strength drawn for it."""
 
 from __future__ import annotations
 
@@ -42,29 +42,30 @@ class _Draw:
 class Stylize:
     """Paint pictures for training, each with the probability ``p``, in a style drawn at random.
 
-    That takes texture out of what a class has in common, and leaves shape: Geirhos et al.,
+    This removes texture as a common feature of a class, and leaves shape: Geirhos et al.,
     "ImageNet-trained CNNs are biased towards texture" (ICLR 2019); Jackson et al., "Style
     augmentation" (CVPR workshops 2019). A picture keeps its size, its type, its range of values and
-    the place of everything in it, so boxes, masks and labels stay true.
+    the position of everything in it, so boxes, masks and labels stay valid.
 
-    It is called as transforms are everywhere: with a picture; with several arguments, a dictionary
-    or a tuple, as torchvision's (:mod:`impasto.augment.samples` says which part is the picture); or
-    with names, ``transform(image=..., mask=..., bboxes=...)``, as albumentations'. Whatever is no
-    picture comes back as the same object.
+    It is called like other transforms: with a picture; with several arguments, a dictionary or a
+    tuple, as in torchvision (:mod:`impasto.augment.samples` defines which part is the picture); or
+    with names, ``transform(image=..., mask=..., bboxes=...)``, as in albumentations. Parts that are
+    not pictures are returned as the same objects.
 
     Pictures: Pillow images; arrays of NumPy and tensors of PyTorch, (H, W), (H, W, C) or (C, H, W)
     with 1, 3 or 4 channels and 16 x 16 pixels or more, uint8, uint16 or floats in [0, 1]. With more
-    axes before them they are a batch, each of whose pictures is drawn for by itself (of a
-    ``tv_tensors.Video`` all frames are painted alike). Where both orders of axes would do, such as
+    with 1, 3 or 4 channels and 16 x 16 pixels or more, uint8, uint16 or floats in [0, 1]. With more
+    axes before them they are a batch, and style and strength are drawn for each picture (all frames
+    of a ``tv_tensors.Video`` are painted alike). Where both orders of axes are possible, such as
     (3, 50, 4), an array has its channels last and a tensor has them first. Opacity is kept, and
-    what is transparent stays as it is.
+    transparent pixels stay as they are.
 
     It can be pickled, and used in workers that were forked or spawned: each process opens the model
     for itself, in one thread, when it paints its first picture.
 
     Random numbers come from PyTorch's global generator if PyTorch is loaded, else from
     :mod:`random`. A ``DataLoader`` seeds both in each worker, so workers differ, and
-    ``torch.manual_seed`` repeats them. With ``seed`` they are a stream of their own
+    ``torch.manual_seed`` repeats them. With ``seed`` they are a separate stream
     (:class:`impasto.augment.draws.Draws`).
 
     Args:
@@ -74,16 +75,16 @@ class Stylize:
             of pictures or style files, Pillow images, and styles made by the model; one or several.
             Pictures are read once, here.
         model: a name or a file as for :func:`impasto.load`, which ONNX Runtime runs in single
-            precision; or what that has loaded, with another engine or precision.
-        color: how a picture keeps its colors, as for :meth:`impasto.Stylizer.stylize`; without the
-            pictures of styles "luminance" alone can be done.
+            precision; or a model loaded by it, with another engine or precision.
+        color: how a picture keeps its colors, as for :meth:`impasto.Stylizer.stylize`; only
+            "luminance" works without the pictures of styles.
         layout: "HWC" or "CHW", the order of axes of arrays and tensors; None: by their shape.
         value_range: the values that are black and white in floats, as for
             :class:`impasto.ReadOptions`; others are clipped.
-        seed: of the random numbers; None: as above.
+        seed: seed of the random numbers; None: as above.
 
     Raises:
-        OptionError: if a value is out of its range, or the model cannot do it.
+        OptionError: if a value is out of its range, or not supported by the model.
         StyleError: if there is no such style, or it was made for another model.
         ModelError: if there is no such model.
         ImageError: if the picture of a style cannot be read.
@@ -95,7 +96,7 @@ class Stylize:
     """
 
     available_keys = frozenset({"image"})
-    """Names of what it changes, which albumentations' ``Compose`` asks its transforms for."""
+    """Names of the targets that it changes, which albumentations' ``Compose`` reads."""
 
     def __init__(
         self,
@@ -128,17 +129,17 @@ class Stylize:
         return f"Stylize(p={self.p:g}, alpha=({low:g}, {high:g}), {len(self.styles)} styles)"
 
     def __call__(self, *sample: Any, **targets: Any) -> Any:
-        """Paint the picture of a sample, or leave it as it is, as chance has it.
+        """Paint the picture of a sample, or leave it as it is, at random.
 
         Args:
             sample: a picture, or a sample with one; several arguments are a sample too.
             targets: the parts of a sample by name, instead of that.
 
         Returns:
-            What was given, in the same form, with its picture painted; a dictionary for names.
+            The sample in the same form, with its picture painted; a dictionary for names.
 
         Raises:
-            ImageError: if it holds no picture, or one that cannot be painted.
+            ImageError: if there is no picture, or one that cannot be painted.
             OptionError: if nothing was given, or parts both with names and without.
             EngineError: if the engine fails.
 
@@ -171,7 +172,7 @@ class Stylize:
         return painted_sample(sample[0] if len(sample) == 1 else sample, paint)
 
     def _draw(self) -> _Draw:
-        """Three numbers for each picture, painted or not: so ``p`` moves none of the others."""
+        """Draw three numbers for each picture, painted or not: ``p`` does not shift the others."""
         chance, which, strength = self._draws(3)
         low, high = self.alpha
         style = self.styles[int(which * len(self.styles))]

@@ -92,7 +92,7 @@ _COMMANDS = {
 }
 
 
-# What people type for a command, and what they mean.
+# Words that users may type for a command, and the command that is meant.
 _WORDS = {
     **dict.fromkeys(
         ("paint", "transfer", "apply", "run", "convert", "process", "mix", "blend"),
@@ -123,7 +123,7 @@ _WORDS = {
 
 
 class Commands(WordedGroup):
-    """Click group that imports a command only when it is called, and paints without one."""
+    """Click group that imports a command only when it is called, and paints if none is named."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -195,7 +195,7 @@ class Commands(WordedGroup):
 
 
 def _is_picture(name: str) -> bool:
-    """True for what can be no command, but a photograph: a path, a pattern, an address."""
+    """True for a name that can only be a photograph: a path, a pattern, an address."""
     return (
         os.path.lexists(name)
         or os.path.splitext(name)[1] != ""  # noqa: PTH122
@@ -223,10 +223,10 @@ def cli() -> None:
 
 
 def plugged_in(group: str = GROUP) -> dict[str, str]:
-    """Return what other packages plug in, each with the requirement that pip installs for it.
+    """Return the plug-ins of other packages, each with the requirement that pip installs for it.
 
     Args:
-        group: of entry points.
+        group: group of entry points.
 
     The files of metadata are read directly: importing importlib.metadata takes as long as all the
     rest of ``impasto --help``.
@@ -265,7 +265,7 @@ def _run(signals: Signals) -> int:
             stream.reconfigure(errors="backslashreplace")  # for names that cannot be encoded
     if not sys.warnoptions:  # libraries' warnings about odd files do not help a user
         warnings.simplefilter("ignore")
-    if "_IMPASTO_COMPLETE" in os.environ:  # a shell asks what a word may be
+    if "_IMPASTO_COMPLETE" in os.environ:  # a shell requests completions
         from impasto.cli.shells import register
 
         register()
@@ -275,8 +275,8 @@ def _run(signals: Signals) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _interrupted(signals)
     except Exception as error:
-        # A signal may end in an error of a library that was being loaded, or of a terminal that
-        # went with it.
+        # A signal may surface as an error of a library that was being loaded, or of a terminal that
+        # closed with it.
         if interruption(error) or (signals.number and isinstance(error, OSError)):
             return _interrupted(signals)
         return _tell(error)
@@ -288,7 +288,7 @@ def _tell(error: Exception) -> int:
     if isinstance(error, click.NoSuchOption):
         error = say_option(error)
     if isinstance(error, click.ClickException):
-        vars(error)["message"] = escaped(error.message)  # which may have a name in it
+        vars(error)["message"] = escaped(error.message)  # which may contain a file name
         error.show()
         return error.exit_code
     if isinstance(error, BrokenPipeError):
@@ -299,7 +299,7 @@ def _tell(error: Exception) -> int:
     elif isinstance(error, ImpastoError):
         say(f"impasto: {str(error).strip()}", err=True)
     elif isinstance(error, OSError):
-        # Those of files are told by what reads or writes them; without a name it is a stream's.
+        # Those of files are reported by their readers and writers; without a name it is a stream's.
         name = error.filename or "standard output"
         say(f"impasto: {name}: {error.strerror or error}", err=True)
         _close_stdout()
@@ -309,7 +309,7 @@ def _tell(error: Exception) -> int:
 
 
 def _interrupted(signals: Signals) -> int:
-    with suppress(OSError):  # a terminal that was closed takes no more lines
+    with suppress(OSError):  # a closed terminal takes no more lines
         if sys.stderr.isatty():
             say(err=True)  # the row has a progress bar or ^C
         say(f"impasto: {signals.line()}", err=True)

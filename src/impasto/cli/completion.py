@@ -1,7 +1,7 @@
 """Completion of names in shells: files by their suffixes, styles, models, words of options.
 
-Called at every press of the key, so nothing heavy is imported: names of styles and models are those
-of their files. How a shell is told of it is in :mod:`impasto.cli.shells`.
+Called at every press of the Tab key, so nothing heavy is imported: names of styles and models are
+read from the names of their files. The scripts for shells are in :mod:`impasto.cli.shells`.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ def pictures_and_films(
 
 
 def contents(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete photographs; also styles by name, since the second of two names is one."""
+    """Complete photographs; also styles by name, since the second of two names is a style."""
     if not incomplete or len(ctx.params.get(param.name or "") or ()) == 0:
         return pictures(ctx, param, incomplete)
     return styles(ctx, param, incomplete)
 
 
 def styles(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete styles: names that are kept, and pictures."""
+    """Complete styles: saved names, and pictures."""
     return [*_names(kept_names(), incomplete), _files(incomplete, _picture_suffixes())]
 
 
@@ -94,7 +94,7 @@ def engines(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 
 
 def precisions(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete precisions: those of the engine that is given, or of all, and the word for any."""
+    """Complete precisions: those of the given engine, or of all, and the word for any."""
     from impasto.models.engines import AUTO, ENGINES
 
     rows = [row for row in ENGINES if row.name == ctx.params.get("engine")] or ENGINES
@@ -135,7 +135,7 @@ COMPLETERS: dict[str, Completer] = {
     "engine": engines,
     "precision": precisions,
 }
-"""By the name in the field of an option (``option(complete=...)``)."""
+"""Completers by the name in the field of an option (``option(complete=...)``)."""
 
 
 def _names(names: Iterable[str], incomplete: str) -> list[CompletionItem]:

@@ -1,4 +1,4 @@
-"""Commands ``impasto dataset``: a data set, each picture of it in a style; and its check."""
+"""Commands ``impasto dataset``: paint a data set, each picture in a style, and verify it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from impasto.dataset.making import Made
     from impasto.dataset.places import Place
 
-# Failures and differences that are named.
+# Number of failures and differences that are listed.
 _NAMED = 20
 
 
 class DatasetCommand(click.Command):
-    """Click command with another one behind its name: ``verify``."""
+    """Click command with a subcommand: ``verify``."""
 
     def make_context(
         self,
@@ -36,7 +36,7 @@ class DatasetCommand(click.Command):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        """Parse the arguments of this command, or of the other one."""
+        """Parse the arguments of this command, or of the subcommand."""
         if args[:1] == [verify.name]:
             name = f"{info_name} {verify.name}"
             return verify.make_context(name, args[1:], parent, **extra)
@@ -206,7 +206,7 @@ class _Screen:
         self.is_painting = False
 
     def watch(self, stage: str, step: int, total: int | None) -> None:
-        """Show how far the work is."""
+        """Show the progress."""
         from impasto.dataset.making import PAINTING
 
         self.is_painting = self.is_painting or stage == PAINTING
@@ -219,12 +219,12 @@ class _Screen:
         _to(self._bar, step)
 
     def tell(self, line: str) -> None:
-        """Write a line that is no failure."""
+        """Print a line that does not report a failure."""
         if not self._quiet:
             say(f"impasto: {line}", err=True, bar=self._bar)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None

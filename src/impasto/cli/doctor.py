@@ -1,4 +1,4 @@
-"""Command ``impasto doctor``: whether everything works here, and what is wrong."""
+"""Command ``impasto doctor``: check the installation, and report what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups of commands that know what people call things: other words for commands and options."""
+"""Groups of commands that recognize other words for commands and options."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-# What other programs call an option, and what Impasto does.
+# Impasto's options, and what other programs call them.
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "alpha": ("strength", "style-strength", "style-weight", "intensity", "amount", "opacity"),
     "out": ("output", "output-dir", "out-dir", "outdir", "output-folder", "dest", "save-to"),
@@ -31,14 +31,14 @@ _MEANT = {word: name for name, words in _OPTIONS.items() for word in words}
 
 _PHOTOGRAPH = ("content", "contents", "content-image", "content-path", "input", "photo", "image")
 _NAMED = ("content", "contents")
-# Options of other programs for what is named without an option here, and our arguments.
+# Options of other programs for what is a positional argument here, and our arguments.
 
 
 class WordedGroup(click.Group):
-    """Click group that answers an unknown command with the one that is meant."""
+    """Click group that suggests the intended command for an unknown one."""
 
     def __init__(self, *args: Any, words: Mapping[str, str] | None = None, **settings: Any) -> None:
-        """Take in ``words`` what to say for a word that is no command, such as {"list": "..."}."""
+        """Take in ``words`` the hints for words that are not commands, such as {"list": "..."}."""
         super().__init__(*args, **settings)
         self.words = words or {}
 
@@ -48,7 +48,7 @@ class WordedGroup(click.Group):
         """Find the command that the arguments begin with.
 
         Raises:
-            UsageError: for an unknown one, with the one that is meant.
+            UsageError: for an unknown one, with the intended one.
         """
         name = args[0]
         if ctx.resilient_parsing or name.startswith("-") or name in self.list_commands(ctx):
@@ -56,11 +56,11 @@ class WordedGroup(click.Group):
         raise click.UsageError(f"No such command {name!r}.{self.hint(ctx, name)}", ctx)
 
     def hint(self, ctx: click.Context, name: str) -> str:
-        """A sentence on the command that an unknown word means; "" if none is near."""
+        """A sentence that suggests a command for an unknown word; "" if none is similar."""
         word = name.lower().replace("_", "-")
         if word in self.words:
             return f" Did you mean `{self.words[word]}`?"
-        import difflib  # of which only a wrong word has a need
+        import difflib  # needed only for a wrong word
 
         known = [*self.list_commands(ctx), *self.words]
         near = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
@@ -71,10 +71,10 @@ class WordedGroup(click.Group):
 
 
 def say_option(error: click.NoSuchOption) -> click.UsageError:
-    """The error about an option that a command has not, with the option that is meant.
+    """Return the error about an unknown option, with the intended option.
 
     Args:
-        error: of click, which suggests names that are spelt alike.
+        error: error of click, which suggests names with similar spelling.
     """
     context, option = error.ctx, error.option_name
     if context is None:

@@ -1,6 +1,6 @@
-"""The one door to the terminal: every text of the command goes through here.
+"""Output to the terminal: all text that the command prints goes through here.
 
-Names of files may hold line breaks, terminal codes and signs that turn the direction of writing.
+Names of files may contain line breaks, control codes and signs that reverse the text direction.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def say(line: object = "", *, err: bool = False, bar: tqdm[Any] | None = None) -> None:
-    """Write one line, with the control signs in it escaped.
+    """Write one line, with its control characters escaped.
 
     Args:
         line: the text.

@@ -1,4 +1,4 @@
-"""Command ``impasto live``: a camera, painted as it runs, on a page, into a file, as a camera."""
+"""Command ``impasto live``: paint a camera live, on a page, into a file, as a virtual camera."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from impasto.web.live import LiveState
     from impasto.web.newest import Newest
 
-# Good enough for a picture that is seen for a tenth of a second, and quickly made.
+# Good enough for a picture that is seen for a tenth of a second, and fast to encode.
 _QUALITY = 85
 
-# The delay that is shown is the median of the last few; the summary is of the last hours.
+# The delay shown is the median of the last few frames; the summary covers the last hours.
 _SHOWN, _KEPT = 15, 100_000
 
 _LINE_SECONDS = 0.25
@@ -58,21 +58,21 @@ _LEFT_OUT = (
 
 @dataclass(frozen=True, kw_only=True)
 class LiveTask:
-    """Options of the camera and of where it is shown.
+    """Options of the camera and of the outputs.
 
     Attributes:
         camera: the source.
         style: names of styles.
-        model: its name or file: here the fastest.
+        model: name or file of the model; the fastest by default.
         size: shorter side of the frames; None for the library's default.
         mask: mask of the painted area.
         list: only list the cameras.
-        port: of the page.
-        host: of the page.
+        port: port of the page.
+        host: host of the page.
         open: open the page in a browser.
         no_page: serve no page.
-        record: file of a record.
-        virtual_camera: show the frames as a camera too.
+        record: file to record to.
+        virtual_camera: show the frames as a virtual camera too.
         quiet: print errors only.
     """
 
@@ -226,7 +226,7 @@ def _prepared(
     read: ReadOptions,
     model: FilmModelOptions,
 ) -> tuple[Stylizer, dict[str, Style | Photo], Controls]:
-    """Load the model, and make all that frames need: styles by their labels, and open maps."""
+    """Load the model, and prepare what frames need: styles by their labels, and open maps."""
     from impasto.batch.names import style_labels
     from impasto.batch.run import prepare_styles
     from impasto.painting import Budget
@@ -284,10 +284,10 @@ def _serve(opened: ExitStack, task: LiveTask, stage: _Stage) -> Newest:
 
 
 def _run(task: LiveTask, stage: _Stage, screens: _Screens) -> None:
-    """Paint until the camera ends, or Ctrl-C does; other signals go on."""
+    """Paint until the camera ends or Ctrl-C is pressed; other signals are passed on."""
     from tqdm import tqdm
 
-    # On a terminal one line tells how it goes; elsewhere it would be thousands.
+    # On a terminal one line shows the progress; elsewhere it would become thousands of lines.
     bar = tqdm(
         bar_format="{desc}",
         disable=task.quiet or None,  # None: unless it is a terminal
@@ -308,12 +308,12 @@ def _run(task: LiveTask, stage: _Stage, screens: _Screens) -> None:
 
 @dataclass(frozen=True)
 class _Screens:
-    """Wherever frames are shown.
+    """All outputs that frames are shown on.
 
     Attributes:
-        page: of the browser.
-        recording: a film.
-        virtual: a camera.
+        page: the page in the browser.
+        recording: the film that is recorded.
+        virtual: the virtual camera.
     """
 
     page: Newest | None
@@ -321,7 +321,7 @@ class _Screens:
     virtual: VirtualCamera | None
 
     def show(self, frame: LiveFrame) -> None:
-        """Show a frame everywhere, first where someone waits for it."""
+        """Show a frame on all outputs, first on those that are watched live."""
         if self.page is not None:
             self.page.put(_jpeg(frame.image))
         if self.virtual is not None:
@@ -397,7 +397,7 @@ class _Stage:
         """Change style or strength, from the next frame on.
 
         Raises:
-            ImpastoError: if that cannot be.
+            ImpastoError: if that is not possible.
         """
         with self._lock:
             settings: LiveSettings = self.frames.settings
@@ -417,9 +417,9 @@ class _Stage:
             self._style = style or self._style
 
     def line(self) -> str:
-        """The line of a terminal while it runs.
+        """The status line on a terminal.
 
-        It has what is painted in, and how fast and how late the picture is.
+        It has the style, the strength, the frame rate and the delay.
         """
         strength = "" if self._alpha is None else f", strength {self._alpha:.0%}"
         return (
@@ -428,7 +428,7 @@ class _Stage:
         )
 
     def summary(self) -> str:
-        """The line after the end.
+        """The summary line at the end.
 
         Example:
             132 frames in 12.3 s (10.7 a second), 230 left out; delay 98 ms, 95 % below 120 ms

@@ -83,7 +83,7 @@ def _card_facts(card: Card, *, size: int = 0) -> list[str]:
 
 
 def _precision_facts(card: Card) -> list[str]:
-    """Distance of the decoder in int8, and the precision here if none is asked for."""
+    """Distance of the decoder in int8, and the precision used here by default."""
     from impasto.models.engine import (
         default_engine,
         default_precision,

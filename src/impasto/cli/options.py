@@ -66,11 +66,11 @@ class LibraryOption(click.Option):
 def options_of(*, leave_out: Collection[str] = (), **kinds: type) -> Callable[[C], C]:
     """Generate options from the fields of dataclasses; the command receives their instances.
 
-    Only options that a user gave are passed to a dataclass, so its own defaults apply, and only its
-    own checks.
+    Only options that the user gave are passed to a dataclass, so that only its own defaults and
+    checks apply.
 
     Args:
-        leave_out: fields that are no options of this command, as ``parameter.field``.
+        leave_out: fields that are not options of this command, as ``parameter.field``.
         kinds: the dataclasses, by the name of the command's parameter.
 
     Raises:
@@ -260,7 +260,7 @@ class ModelOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class FilmModelOptions(ModelOptions):
-    """The same for films and cameras, which want the fastest precision.
+    """The same for films and cameras, where the fastest precision is preferred.
 
     Attributes:
         precision: fp32, bf16, int8 or auto.
@@ -283,7 +283,7 @@ def progress_bar(
         label: text beside the bar.
         total: number of steps.
         quiet: show nothing.
-        done: number of steps done before, which are left out of the estimate of time.
+        done: number of steps done before, which are excluded from the estimate of time.
         below: number of bars above it.
     """
     from tqdm import tqdm
@@ -360,7 +360,7 @@ _KINDS: dict[str, dict[str, Any]] = {
     "rate": {"type": frame_rate},
 }
 
-# What shells complete for a kind, where the field does not say it.
+# What shells complete for a kind, where the field does not specify it.
 _COMPLETED = {
     "Path": "file",
     "Map": "picture or film",

@@ -12,7 +12,7 @@ from impasto.cli.groups import WordedGroup
 from impasto.cli.lines import describe, say
 from impasto.cli.options import progress_bar
 
-# What people type for a command, and what they mean.
+# Words that users may type for a command, and the command that is meant.
 _WORDS = {
     **dict.fromkeys(
         ("make", "create", "export", "write", "static", "publish"), "impasto page build"

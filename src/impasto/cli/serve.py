@@ -17,7 +17,7 @@ from impasto.painting import Budget
 from impasto.web import HOST, PORT, check_installed
 from impasto.web.limits import Limits
 
-# A server has several models, and cuts pictures as it likes.
+# A server has several models, and chooses tiles itself.
 _LEFT_OUT = ("budget.tile", "engine.model")
 
 
@@ -26,10 +26,10 @@ class ServeTask:
     """Options of the address and of what is served there.
 
     Attributes:
-        host: to listen at.
-        port: of it.
+        host: host to listen at.
+        port: port to listen at.
         model: names or files of models.
-        token: that requests must have.
+        token: token that requests must have.
         open: open the page in a browser.
         quiet: print errors only.
     """
@@ -104,7 +104,7 @@ def serve(task: ServeTask, limits: Limits, engine: ModelOptions, budget: Budget)
         served.append(Served(bundle.card, bundle.identity, options.load))
     models = Models(served)
     if engine != ModelOptions(threads=engine.threads):
-        models.open(None)  # what cannot be is told now; else models are loaded when they are needed
+        models.open(None)  # report errors now; by default models are loaded on first use
     places = Places(jobs, limits.queue, limits.seconds)
     studio = Studio(models, limits, memory=budget.memory, jobs=jobs)
     log = None if task.quiet else partial(say, err=True)
@@ -142,7 +142,7 @@ def serve(task: ServeTask, limits: Limits, engine: ModelOptions, budget: Budget)
 
 
 def _shared(threads: int | None, cores: int) -> tuple[int, int]:
-    """Pictures that are painted at once, and the threads of each.
+    """Number of pictures painted at once, and threads of each.
 
     Several pictures, each in one thread, take less time than one after the other in all of them.
     """

@@ -1,4 +1,4 @@
-"""Scripts of completion for bash, zsh and fish: click's own protocol, and files by their suffixes.
+"""Completion scripts for bash, zsh and fish: click's own protocol, and files by their suffixes.
 
 Click asks a shell either to complete any file or none. Here an item may stand for the files with
 some suffixes and for folders (:data:`impasto.cli.completion.FILES`): zsh and fish find them by
@@ -25,9 +25,9 @@ from impasto.cli.completion import FILES
 from impasto.cli.lines import say
 
 VARIABLE = "_IMPASTO_COMPLETE"
-"""The environment variable in which a script of completion says what it wants."""
+"""The environment variable in which a completion script passes its request."""
 
-# Bash before 4.4 (that of macOS is 3.2) cannot leave the order alone, before 4.0 not say for each
+# Bash before 4.4 (macOS has 3.2) cannot keep the order of items, and before 4.0 cannot set for each
 # word whether files are meant.
 _BASH = """\
 %(complete_func)s() {
@@ -116,10 +116,10 @@ class Bash(BashComplete):
 
     @staticmethod
     def _check_version() -> None:
-        """Accept every bash: the script has a way for old ones."""
+        """Accept every bash: the script supports old ones."""
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
-        """Return the items, those of files replaced by the names of these."""
+        """Return the items, with those that stand for files replaced by the names of the files."""
         found: list[CompletionItem] = []
         for item in super().get_completions(args, incomplete):
             if item.type == FILES:
@@ -127,7 +127,7 @@ class Bash(BashComplete):
                 found += [CompletionItem(name, type="path") for name in names]
             else:
                 found.append(item)
-        # It is an odd file that is wanted if none fits: the shell looks for it by itself.
+        # If none fits, a file with another suffix is wanted: the shell completes it by itself.
         return found or [CompletionItem(incomplete, type="file")]
 
 
@@ -156,7 +156,7 @@ SHELLS: dict[str, type[ShellComplete]] = {each.name: each for each in (Bash, Zsh
 
 
 def register() -> None:
-    """Have click complete with these classes from now on."""
+    """Register these classes with click."""
     for shell in SHELLS.values():
         add_completion_class(shell)
 
@@ -199,7 +199,7 @@ def _pattern(item: CompletionItem) -> CompletionItem:
 
 
 def _listed(incomplete: str, suffixes: Collection[str]) -> list[str]:
-    """The folders, and the files with these suffixes, whose names begin as an incomplete one."""
+    """The folders, and the files with these suffixes, whose names begin with an incomplete one."""
     folder, start = os.path.split(incomplete)
     try:
         with os.scandir(os.path.expanduser(folder) or ".") as entries:  # noqa: PTH111
@@ -208,7 +208,7 @@ def _listed(incomplete: str, suffixes: Collection[str]) -> list[str]:
                 for each in entries
                 if each.name.startswith(start)
                 and (start or not each.name.startswith("."))
-                and "\n" not in each.name  # which would be two answers
+                and "\n" not in each.name  # which would be read as two answers
                 and (each.name.lower().endswith(tuple(suffixes)) or each.is_dir())
             ]
     except OSError:

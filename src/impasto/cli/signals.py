@@ -1,4 +1,4 @@
-"""Signals that end a call, as an exception: what it was writing is cleared up on the way out."""
+"""Signals that end a call, raised as an exception so that unfinished files are cleaned up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import FrameType
 _NAMES = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGXCPU")
 
 # A terminal that closes sends SIGHUP twice, a service manager two signals at once: the second must
-# not interrupt the clearing up after the first.
+# not interrupt the cleanup after the first.
 _GRACE_SECONDS = 2.0
 
 
@@ -21,7 +21,7 @@ class Stopped(KeyboardInterrupt):
     """A signal that ends the call, Ctrl-C among them.
 
     Attributes:
-        number: of the signal.
+        number: number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -30,10 +30,10 @@ class Stopped(KeyboardInterrupt):
 
 
 class Signals:
-    """The first signal that came, if any.
+    """The first signal received, if any.
 
     Attributes:
-        number: of that signal; 0 for none.
+        number: number of that signal; 0 for none.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Signals:
         Raises:
             Stopped: unless the first signal came only a moment ago.
         """
-        if os.getpid() != self._process:  # a forked process ends as it would have without us
+        if os.getpid() != self._process:  # a forked process keeps the default behavior
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
@@ -58,7 +58,7 @@ class Signals:
         raise Stopped(number)
 
     def line(self) -> str:
-        """Return the line that tells of the signal.
+        """Return the line that reports the signal.
 
         Example:
             >>> signals = Signals()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from impasto.styles.library import Entry
     from impasto.styles.style import Style
 
-# What people type for a command, and what they mean.
+# Words that users may type for a command, and the command that is meant.
 _WORDS = {
     **dict.fromkeys(("list", "ls", "all", "styles"), "impasto styles"),
     **dict.fromkeys(("delete", "rm", "del"), "impasto style remove"),
@@ -63,7 +63,7 @@ def style() -> None:
 
 
 class _Add(click.Command):
-    """Command whose help says what else makes styles, where that is plugged in."""
+    """Command whose help names other ways to make styles, where they are plugged in."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)

@@ -137,7 +137,7 @@ class MethodOptions:
                 f"--checkpoint and --preview are for one picture, not for {pictures}; paint the "
                 "pictures one by one, or leave the option out"
             )
-        # The preview of a run that is resumed from its checkpoint is its own.
+        # A run that is resumed from its checkpoint may replace its own preview.
         if self.preview and not (self.checkpoint and self.checkpoint.exists()):
             from impasto.images.writing import check_target
 
@@ -208,7 +208,7 @@ def stylize(
     cat street.jpg | impasto stylize - wave.jpg > painted.png
     """
     begin = perf_counter()
-    # Here and not above, since a shell imports this module at every press of the Tab key.
+    # Imported here, since a shell imports this module at every press of the Tab key.
     from impasto.batch.names import style_labels
     from impasto.batch.outputs import leave_out_results, plan_outputs
 
@@ -239,7 +239,7 @@ def stylize(
     if controls.weights or controls.masks:
         controls.check_count(mixed)
     inputs, unread = find_contents(contents, out=task.out, tell=None if task.quiet else _tell)
-    if not inputs:  # before anything is said of --out
+    if not inputs:  # before any message about --out
         for problem in (*problems, *unread):
             say(f"impasto: {problem}", err=True)
         return FAILED
@@ -410,7 +410,7 @@ class _Screen:
 
 
 def _tell(line: str) -> None:
-    """Write a line that is no result and no failure."""
+    """Print a line that is neither a result nor a failure."""
     say(f"impasto: {line}", err=True)
 
 
@@ -437,7 +437,7 @@ def _check_depth(jobs: Iterable[Job], save: SaveOptions) -> None:
 
 
 def _check_whole(model: Stylizer, budget: Budget) -> None:
-    """Check that limits of memory are given only for painters that can keep to them."""
+    """Check that memory limits are given only for painters that support them."""
     limits = model.painter.limits
     if limits.tiles or limits.styles:
         return

@@ -38,8 +38,8 @@ class FilmTask(StyleOptions):
         out: the result.
         style_at: the times at which styles begin.
         alpha_at: strengths at times.
-        fade: seconds for which a style goes over into the next.
-        timeline: a file of all that.
+        fade: seconds of the transition from a style to the next.
+        timeline: a file with all of these.
         preview: a picture of a few frames, in place of the film.
         quiet: print errors only.
     """
@@ -199,7 +199,7 @@ def _paint(work: FilmWork, film: str, task: FilmTask) -> int:
 
 
 def _forecast(work: FilmWork, film: str, painted: int, begin: float) -> str:
-    """Describe the work before it becomes long: frames, size, time."""
+    """Describe the expected work early on: frames, size, time."""
     each = (perf_counter() - begin) / painted
     size = f"{work.width} x {work.height} pixels"
     if work.frames is None:
@@ -230,7 +230,7 @@ def _preview(work: FilmWork, path: Path, save: SaveOptions) -> int:
 
 
 def _target(film: str, task: FilmTask, timeline: Timeline | None) -> Path:
-    """The result: as given, or beside the film by the names of film and style."""
+    """Path of the result: as given, or beside the film, named after film and style."""
     if task.out is not None:
         return Path(task.out)
     if film == STDIO:

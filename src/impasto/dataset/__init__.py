@@ -1,5 +1,5 @@
 """Stylized data sets: names of pictures -> chunks -> workers -> results and their manifest.
 
-The names go to workers, processes of this machine or of others, and what comes back are lines of
-the manifest: pixels never travel.
+The names go to workers, processes on this machine or on others, which return lines of the
+manifest: pixels are never transferred.
 """

@@ -1,6 +1,6 @@
-"""A stylized data set, from names to the manifest: the driver, which never sees a pixel.
+"""The driver of a stylized data set, from names to the manifest; it handles no pixels.
 
-Its memory does not grow with the pictures, only (some hundred bytes each) with their number.
+Its memory grows only with the number of pictures (some hundred bytes each), not with their size.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ from impasto.styles.kept import KeptStyles, keep_styles, kept_file, kept_key
 __all__ = ["Made", "stylize_dataset"]
 
 Watch: TypeAlias = Callable[[str, int, int | None], None]
-"""Function that is called with a stage (:data:`READING`, :data:`PAINTING`), how much of it is done,
-and how much there is; None if nobody knows."""
+"""Function that is called with a stage (:data:`READING`, :data:`PAINTING`), the amount done, and
+the total; None if it is unknown."""
 
 READING, PAINTING = "reading styles", "painting"
 
@@ -60,24 +60,24 @@ _CHUNK, _CHUNK_OF_COPIES = 16, 64
 # A chunk is smaller where there are few pictures, so that all workers end at about the same time.
 _CHUNKS_EACH = 8
 
-# Failures that are named at the end; the manifest has all of them.
+# Number of failures that are listed at the end; the manifest has all of them.
 _NAMED = 100
 
-# Styles that are read before what is read is written.
+# Number of styles that are read before they are written.
 _STYLES_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True)
 class Made:
-    """A data set that was made.
+    """The result of making a data set.
 
     Attributes:
-        counts: of pictures: "in" is the sum of "done", "failed" and "skipped"; and of "copied"
-            files.
-        earlier: pictures of "done" that an earlier call has made.
-        problems: what failed and was skipped, each with its reason: the first 100.
-        seconds: how long it took.
-        remarks: what a user should know, in lines.
+        counts: numbers of pictures: "in" is the sum of "done", "failed" and "skipped"; and of
+            "copied" files.
+        earlier: number of "done" pictures that an earlier call has made.
+        problems: failures and skipped pictures, each with its reason: the first 100.
+        seconds: time taken.
+        remarks: notes for the user, one line each.
     """
 
     counts: dict[str, int]
@@ -102,27 +102,27 @@ def stylize_dataset(
     watch: Watch | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Made:
-    """Paint all pictures of a data set, each in a style of its own; the form of the set stays.
+    """Paint all pictures of a data set, each in its own style; the layout of the set is kept.
 
-    Pictures keep names, sizes and formats; all other files are copied, so labels stay right. The
-    same seed gives the same bytes, whoever works. What was interrupted, the same call goes on with.
+    Pictures keep names, sizes and formats; all other files are copied, so labels stay valid. The
+    same seed gives the same bytes with any workers. The same call resumes interrupted work.
 
     Args:
         source: a folder of pictures (as ImageFolder, COCO or VOC), a folder of tar files as
-            webdataset reads them, or one such file; or an address of such, as fsspec takes it,
-            such as ``s3://bucket/train``.
-        target: the folder of the data set that is made; new, or of an earlier call; or an address.
+            webdataset reads them, or one such file; or the address of one of these, as fsspec takes
+            it, such as ``s3://bucket/train``.
+        target: the folder of the resulting data set; new, or of an earlier call; or an address.
         styles: ``gallery``, names of styles, patterns of them, pictures, folders of pictures.
         options: seed, strengths, workers.
         recipe: how every picture is painted.
-        watch: called as the work goes on.
-        tell: called with lines on what a user should know, as soon as they are known.
+        watch: called as the work progresses.
+        tell: called with notes for the user, one line each, as soon as they are known.
 
     Returns:
-        How many pictures were made. The failure of a picture is no error.
+        The counts of the pictures. A failed picture is not an error.
 
     Raises:
-        ImpastoError: if the source or a style is not there, the folder holds something else or a
+        ImpastoError: if the source or a style does not exist, the folder has other content or a
             data set that was begun with other options, the disk is full, or workers cannot start.
 
     Example:
@@ -182,7 +182,7 @@ def stylize_dataset(
 def _paint(
     tree: Tree, survey: Survey, spec: PaintSpec, manifest: Manifest, watch: Watch | None
 ) -> int:
-    """Paint what is not painted yet; return how many pictures were there before."""
+    """Paint the remaining pictures; return how many were painted before."""
     options = spec.options
     copies = options.styles_per_picture
     finished = _finished(manifest, copies)
@@ -220,8 +220,8 @@ class _Finished:
     """Results of earlier calls.
 
     Attributes:
-        whole: sources of which all copies are there.
-        pictures: results among them that were painted.
+        whole: sources of which all copies are finished.
+        pictures: number of painted results among them.
     """
 
     whole: Set[str]
@@ -229,9 +229,9 @@ class _Finished:
 
 
 def _finished(manifest: Manifest, copies: int) -> _Finished:
-    """Find what is done: written to the manifest, and still there, as long as it was.
+    """Find finished results: in the manifest, still there, and of the same length.
 
-    What stands in a tar file is as done as that.
+    A result in a tar file is finished if the tar file is.
     """
     found: dict[str, int] = {}
     painted: dict[str, int] = {}
@@ -278,7 +278,7 @@ def _chunks(jobs: Iterable[Job], size: int) -> Iterator[Chunk]:
 def _sharded(
     jobs: Iterable[Job], size: int, splits: Sequence[str], whole: Set[str]
 ) -> Iterator[Chunk]:
-    """Cut pictures into tar files, those of each part of the data set by themselves."""
+    """Cut pictures into tar files, separately for each part of the data set."""
     number = index = 0
     split = ""
     some: list[Job] = []
@@ -321,10 +321,10 @@ def _read_styles(
     watch: Watch | None,
     tell: Callable[[str], None],
 ) -> list[ChosenStyle]:
-    """Have workers read the pictures of styles that nobody has read yet; return those that can be.
+    """Have workers read pictures of styles that were not read before; return the readable styles.
 
     Raises:
-        DatasetError: if none can.
+        DatasetError: if none can be read.
     """
     before = KeptStyles(kept)
     keys = {each.picture: kept_key(each.sha256, recipe.read.style_size) for each in chosen}
@@ -413,11 +413,11 @@ def _about(
 
 
 def _lasting(model: str | Path | None) -> str | Path:
-    """The model as every process finds it, in whatever folder it works."""
+    """The model as every process finds it, whatever its working folder."""
     if model is None:
         return DEFAULT_MODEL
     return model if model in {row.name for row in MODELS} else Path(model).absolute()
 
 
 def _nobody(line: str) -> None:
-    """Take a line that nobody wants."""
+    """Discard a line."""

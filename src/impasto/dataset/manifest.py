@@ -1,9 +1,9 @@
 """Files beside the pictures: the origin of a data set (``dataset.json``), and its manifest.
 
 The manifest has a line for each result and each failure. While the data set is made, lines are
-appended chunk by chunk, and synced; a line that a killed call has left half is cut off by the next
-one. (On a remote file system they are gathered: :mod:`impasto.dataset.remote`.) At the end the
-lines are sorted by the names of their sources, so they are the same whatever the order in which the
+appended chunk by chunk, and synced; a partial line that a killed call has left is removed by the
+next one. (On a remote file system they are collected: :mod:`impasto.dataset.remote`.) At the end
+the lines are sorted by the names of their sources, so they do not depend on the order in which the
 pictures were painted.
 """
 
@@ -24,11 +24,11 @@ ABOUT, MANIFEST = "dataset.json", "manifest.jsonl"
 """Names of both files."""
 
 MARKS = ".impasto-marks"
-"""The folder of the marks of workers, which is there only while they work."""
+"""The folder of the marks of workers, which exists only while they work."""
 
 _FORMAT = 1
 
-# Facts in ``dataset.json`` that another call may have otherwise.
+# Facts in ``dataset.json`` that may differ between calls.
 _FREE = ("impasto", "finished")
 
 
@@ -37,9 +37,9 @@ class Totals:
     """Numbers of lines of a manifest, by status.
 
     Attributes:
-        counts: how many there are of each; ``in`` is all that was to be painted.
-        problems: what failed, each with its reason, in the order of names.
-        unpainted: failures of other files than pictures.
+        counts: number of lines of each; ``in`` is the number of pictures to paint.
+        problems: failures, each with its reason, in the order of names.
+        unpainted: failures of files other than pictures.
     """
 
     counts: dict[str, int] = field(
@@ -60,19 +60,19 @@ class Totals:
 
 
 class Manifest:
-    """The manifest of a data set that is being made. To be closed.
+    """The manifest of a data set that is being made; it must be closed.
 
     Args:
-        place: of the data set; made if it is missing.
-        about: what it is made of, by name. What was made of anything else is not gone on with.
-        common: what every line says: seed and model.
+        place: folder of the data set; made if it is missing.
+        about: what it is made from, by name. A data set made from anything else is not resumed.
+        common: facts that every line has: seed and model.
 
     Attributes:
         place: as given.
         marks: the folder for marks of workers.
 
     Raises:
-        DatasetError: if the folder holds something else, or another call is at work in it, or it
+        DatasetError: if the folder has other content, or another call is at work in it, or it
             cannot be written.
     """
 
@@ -104,7 +104,7 @@ class Manifest:
             raise
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """Read what earlier calls have written, one line after the other."""
+        """Read what earlier calls have written, line by line."""
         try:
             with self._log.reading() as file:
                 yield from _parsed(file, self.place)
@@ -112,7 +112,7 @@ class Manifest:
             raise _unreadable(self.place, error) from error
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Write the outcomes of a chunk, so that they outlive the end of this process.
+        """Write the outcomes of a chunk, so that they survive the end of this process.
 
         Raises:
             DatasetError: if they cannot be written.
@@ -127,10 +127,10 @@ class Manifest:
             ) from error
 
     def finish(self, named: int) -> Totals:
-        """Sort the lines, of which the last one of each result holds, and say that it is finished.
+        """Sort the lines, keep the last one of each result, and mark the data set as finished.
 
         Args:
-            named: failures whose lines are returned; the others are counted.
+            named: number of failures whose lines are returned; the others are only counted.
         """
         places: dict[tuple[str, int], int] = {}
         totals = Totals()
@@ -150,13 +150,13 @@ class Manifest:
         return totals
 
     def close(self) -> None:
-        """Let go of the folder, without the marks."""
+        """Release the folder, and remove the marks."""
         self._log.close()
         shutil.rmtree(self.marks, ignore_errors=True)
         self._held.close()
 
     def _check(self) -> None:
-        """Refuse a folder of something else, and a data set that was made of something else."""
+        """Refuse a folder with other content, and a data set that was made from something else."""
         found = read_about(self.place)
         if not found:
             if self.place.is_used():
@@ -168,7 +168,7 @@ class Manifest:
         for name, wanted in self._about.items():
             if name not in _FREE and found.get(name) != json.loads(json.dumps(wanted)):
                 if not any(True for _ in read_lines(self.place)):
-                    return  # nothing was made of it
+                    return  # nothing was made from it
                 article = "other" if name.endswith("s") else "another"
                 raise DatasetError(
                     f"{one_line(self.place)}: was begun with {article} {name} "
@@ -178,10 +178,10 @@ class Manifest:
 
 
 def read_lines(folder: Given) -> Iterator[dict[str, Any]]:
-    """Read the lines of the manifest of a data set, as far as they are whole.
+    """Read the complete lines of the manifest of a data set.
 
     Args:
-        folder: of the data set.
+        folder: folder of the data set.
 
     Raises:
         DatasetError: if it cannot be read.
@@ -219,7 +219,7 @@ def _unreadable(place: Place, error: OSError) -> DatasetError:
 
 
 def read_about(folder: Given) -> dict[str, Any]:
-    """Read what a data set is made of; {} if the folder is none.
+    """Read what a data set is made from; {} if the folder is not a data set.
 
     Raises:
         DatasetError: if the file is damaged.
@@ -241,7 +241,7 @@ def read_about(folder: Given) -> dict[str, Any]:
 
 
 def write_about(place: Place, about: Mapping[str, Any]) -> None:
-    """Write what a data set is made of."""
+    """Write what a data set is made from."""
     text = json.dumps(about, indent=1, ensure_ascii=True) + "\n"
     place.write(ABOUT, text.encode())
 

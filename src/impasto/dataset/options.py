@@ -17,7 +17,7 @@ from impasto.images.options import ReadOptions, SaveOptions, option
 
 __all__ = ["DatasetOptions", "Recipe"]
 
-# Random numbers have 64 bits, and so have seeds.
+# Seeds have 64 bits, as the random numbers.
 _MOST_SEED = (1 << 64) - 1
 
 
@@ -26,17 +26,17 @@ class DatasetOptions:
     """Options of the data set, and of the workers that make it.
 
     Attributes:
-        seed: 0 or more: which styles and strengths pictures get.
-        styles_per_picture: how many pictures are made of each; from 2 on each is part of a data set
-            of its own, in the folders 1, 2, ...
-        alpha: the lowest and the highest strength, in [0, 2]; between them all are as likely.
-        shards: make tar files of so many pictures each of a folder; None: a folder again. Tar files
+        seed: 0 or more; determines which styles and strengths pictures get.
+        styles_per_picture: number of pictures made from each; from 2 on each is part of a separate
+            data set, in the folders 1, 2, ...
+        alpha: the lowest and the highest strength, in [0, 2]; all between them are equally likely.
+        shards: write a folder as tar files of this many pictures each; None: as a folder. Tar files
             stay tar files.
-        copy: patterns of names of files and folders that are taken as they are, such as masks.
+        copy: patterns of names of files and folders that are not painted, such as masks.
         link: link side files (hard links) instead of copying them.
-        workers: how many; None: one for each core.
+        workers: number of workers; None: one for each core.
         executor: a name in :data:`impasto.dataset.executors.EXECUTORS`.
-        address: of the cluster, for executors that take one.
+        address: address of the cluster, for executors that take one.
 
     Raises:
         OptionError: if a value is out of its range.
@@ -107,13 +107,14 @@ class Recipe:
     """The model, and all options of painting that are the same for every picture.
 
     Attributes:
-        model: a name or file, as :func:`impasto.stylizer.load` takes it; None for the default. No
-            methods that are plugged in.
+        model: a name or file, as :func:`impasto.stylizer.load` takes it; None for the default.
+            Plugged-in methods are not supported.
         engine: name of the inference engine; None: the fastest that is installed.
         precision: ``fp32`` or ``bf16``; None: the engine's choice.
-        controls: colors, transform and strokes; strength is the data set's, and there are no masks.
+        controls: colors, transform and strokes; strength is an option of the data set, and there
+            are no masks.
         read: limits for reading. Pictures keep their size.
-        save: quality of what is written.
+        save: quality of the results.
 
     Raises:
         OptionError: if a control is given that differs from picture to picture, or a size.

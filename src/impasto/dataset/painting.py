@@ -1,4 +1,4 @@
-"""The worker of a data set: reads pictures, paints them, writes results, and says what it wrote.
+"""The worker of a data set: reads pictures, paints them, writes results, and reports them.
 
 It opens its engine once, in one thread, and keeps the styles that it has used.
 """
@@ -45,7 +45,7 @@ from impasto.images.writing import format_of, write_image
 from impasto.painting import Budget
 from impasto.stylizer import Stylizer
 
-# Errors of a disk that the next picture would meet too.
+# Disk errors that the next picture would also get.
 _HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 _PIECE = 1 << 20
@@ -58,9 +58,9 @@ class PaintSpec:
     Attributes:
         source: the folder that is read.
         target: the folder of the data set that is made.
-        recipe: how pictures are painted; engine and precision are given.
-        options: of the data set.
-        styles: in the order of their names.
+        recipe: how pictures are painted; engine and precision are set.
+        options: options of the data set.
+        styles: styles in the order of their names.
         kept: the file of the styles that were read from pictures.
         splits: the parts of the data set (:func:`impasto.dataset.tree.split_of`).
         classes: its classes, in order.
@@ -80,7 +80,7 @@ class PaintSpec:
         from impasto.models import DEFAULT_MODEL
         from impasto.stylizer import load
 
-        if not self.source.exists():  # else each of its pictures would fail
+        if not self.source.exists():  # else all its pictures would fail
             raise DatasetError(
                 f"{one_line(self.source)}: a worker on {gethostname()} does not see it"
             )
@@ -102,9 +102,9 @@ class Made:
     """A result in memory, or the reason why there is none.
 
     Attributes:
-        draw: its style and strength.
-        data: the bytes of its file.
-        problem: in one line; "" for none.
+        draw: style and strength of the result.
+        data: bytes of its file.
+        problem: reason in one line; "" for none.
     """
 
     draw: Draw
@@ -116,8 +116,8 @@ class DatasetPainter:
     """The worker itself; see :class:`impasto.dataset.work.Worker`.
 
     Args:
-        spec: what it was made of.
-        model: paints.
+        spec: its specification.
+        model: the model that paints.
     """
 
     def __init__(self, spec: PaintSpec, model: Stylizer) -> None:
@@ -161,14 +161,14 @@ class DatasetPainter:
         begin: Callable[[str], None],
         data: bytes | None = None,
     ) -> Iterator[Made]:
-        """Paint a picture in all its styles, or say for each why not.
+        """Paint a picture in all its styles, or give the reason for each failure.
 
         Args:
-            name: of its file; of a member of a tar file, any.
+            name: name of its file; any name for a member of a tar file.
             result: name of the result.
             barred: pictures that are not to be tried, with the reasons.
             begin: as for :meth:`work`.
-            data: the bytes of a member.
+            data: bytes of a member.
         """
         options = self._spec.options
         drawn = list(
@@ -192,7 +192,7 @@ class DatasetPainter:
                 for data in self._painted(picture, result, drawn):
                     yield Made(drawn[number], data)
                     number += 1
-        except Exception as error:  # one picture must not end the work at millions
+        except Exception as error:  # one picture must not stop the work on millions
             problem = _problem(error, source if isinstance(source, Path) else name)
             yield from (Made(each, problem=problem) for each in drawn[number:])
 
@@ -213,7 +213,7 @@ class DatasetPainter:
     def _painted_as_stored(
         self, picture: OpenPicture, format: str, drawn: Sequence[Draw]
     ) -> Iterator[bytes]:
-        """Paint a picture upright, and lay the result as the picture was, with its orientation."""
+        """Paint a picture upright, and turn the result back to the picture's own orientation."""
         recipe, turn = self._spec.recipe, picture.orientation
         photo = picture.photo()
         content = self._model.encode(photo.image, opacity=photo.alpha)
@@ -254,7 +254,7 @@ class DatasetPainter:
             with self._tars(job.name) as tars:
                 for sample in samples_of(self._spec.source, job.name):
                     found += self._sample(job.name, sample, tars, barred, begin)
-        except tarfile.ReadError as error:  # what was painted of it is not kept
+        except tarfile.ReadError as error:  # what was painted of it is discarded
             for copy in range(self._copies):
                 yield Outcome(job.name, FAILED, copy=copy, problem=one_line(error))
             return
@@ -407,7 +407,7 @@ class _Tars:
 
 
 def _sample_key(name: str, taken: set[str]) -> tuple[str, str]:
-    """A key for a picture, which no other of the shard has, and the suffix of its member."""
+    """A key for a picture, unique in the shard, and the suffix of its member."""
     folder, slash, own = name.rpartition("/")
     stem, _, suffix = own.rpartition(".")
     suffix = {"jpeg": "jpg", "jpe": "jpg", "jfif": "jpg", "jif": "jpg"}.get(
@@ -421,7 +421,7 @@ def _sample_key(name: str, taken: set[str]) -> tuple[str, str]:
 
 
 def _header() -> tarfile.TarInfo:
-    return tarfile.TarInfo()  # of nobody, of 1970
+    return tarfile.TarInfo()  # without an owner, dated 1970
 
 
 def _named_stream(data: bytes, name: str) -> io.BytesIO:
@@ -437,7 +437,7 @@ def _taken(source: Place, name: str, target: Place, result: str, *, link: bool) 
     before, after = source.path(name), target.path(result)
     linked = False
     if link and before is not None and after is not None:
-        with suppress(OSError):  # on another disk, say: it is copied
+        with suppress(OSError):  # for example on another disk: it is copied
             after.parent.mkdir(parents=True, exist_ok=True)
             real = os.path.realpath(before)
             if not (after.exists() and after.samefile(real)):
@@ -461,7 +461,7 @@ def _problem(error: BaseException, name: str | Path) -> str:
     """The reason why one picture fails, in one line without the name of its file.
 
     Raises:
-        DatasetError: if the next picture would fail for it too, or the place is lost.
+        DatasetError: if the next picture would fail for the same reason, or the place is lost.
         OptionError: the same.
     """
     cause: BaseException | None = error

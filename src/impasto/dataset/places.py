@@ -1,7 +1,7 @@
-"""Folders of data sets, on this machine or on a remote file system: all that happens to files.
+"""Folders of data sets, on this machine or on a remote file system: all operations on files.
 
-The rest of the package names files relative to such a folder, with ``/``, and does not know where
-it lies. A folder can be pickled: it holds a path or an address, and nothing open.
+The rest of the package names files relative to such a folder, with ``/``, independent of where it
+is. A folder can be pickled: it holds a path or an address, and no open files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from impasto.images.files import claim, remove_leftovers, whole_file, write_whol
 
 __all__ = ["Entry", "Given", "LocalPlace", "Log", "Place", "as_place"]
 
-# s3://bucket/train, or chained: dir::file:///shared. No drive of Windows, which has one letter.
+# s3://bucket/train, or chained: dir::file:///shared. Not a drive of Windows, which has one letter.
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(::[^/]+)*://")
 
 
@@ -41,13 +41,13 @@ class Entry(Protocol):
 
 
 class Log(Protocol):
-    """Lines that grow while a data set is made, and outlive the end of this process."""
+    """Lines that are added while a data set is made, and survive the end of this process."""
 
     def add(self, lines: bytes) -> None:
         """Append whole lines.
 
         Raises:
-            OSError: if that cannot be.
+            OSError: if that fails.
             ImpastoError: the same, of a remote file system.
         """
         ...
@@ -57,7 +57,7 @@ class Log(Protocol):
         ...
 
     def ordered(self) -> AbstractContextManager[BinaryIO]:
-        """A file of lines that takes the place of all when the block ends, and ends the log."""
+        """A file of lines that replaces all of them when the block ends, and ends the log."""
         ...
 
     def close(self) -> None:
@@ -66,10 +66,10 @@ class Log(Protocol):
 
 
 class Place(Protocol):
-    """A folder of a data set; ``str()`` is what to call it in a message.
+    """A folder of a data set; ``str()`` is its name for messages.
 
-    Names are relative to it. Methods raise :class:`OSError` where one file is at fault, and
-    :class:`impasto.errors.ImpastoError` where the whole place is.
+    Names are relative to it. Methods raise :class:`OSError` for an error of one file, and
+    :class:`impasto.errors.ImpastoError` for an error of the whole place.
     """
 
     @property
@@ -83,15 +83,15 @@ class Place(Protocol):
         ...
 
     def absolute(self) -> Place:
-        """Return the folder as every process finds it, in whatever folder it works."""
+        """Return the folder as every process finds it, whatever its working folder."""
         ...
 
     def shown(self, name: str) -> str:
-        """Return what to call a file in a message."""
+        """Return the name of a file for messages."""
         ...
 
     def where(self, name: str = "") -> str:
-        """Return the one name of a file or folder that has several, such as by links."""
+        """Return the canonical name of a file or folder that has several, such as by links."""
         ...
 
     def path(self, name: str) -> Path | None:
@@ -99,19 +99,19 @@ class Place(Protocol):
         ...
 
     def exists(self) -> bool:
-        """Return True if it is there."""
+        """Return True if it exists."""
         ...
 
     def is_file(self) -> bool:
-        """Return True if it is a file and no folder."""
+        """Return True if it is a file and not a folder."""
         ...
 
     def is_used(self) -> bool:
-        """Return True if there is anything in it but hidden files."""
+        """Return True if it contains anything but hidden files."""
         ...
 
     def make(self) -> None:
-        """Make the folder, and those around it, unless it is there."""
+        """Make the folder, and its parents, unless it exists."""
         ...
 
     def entries(self, below: str = "") -> Sequence[Entry]:
@@ -119,7 +119,7 @@ class Place(Protocol):
         ...
 
     def sizes(self) -> Callable[[str], int]:
-        """Return a function that tells the size of a file, -1 for none, as of now."""
+        """Return a function that returns the current size of a file, -1 for none."""
         ...
 
     def picture(self, name: str) -> Path | BinaryIO:
@@ -135,24 +135,24 @@ class Place(Protocol):
         ...
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file, which has its name only when it is whole; folders are made."""
+        """Write a file, which gets its name only when it is complete; folders are made."""
         ...
 
     def whole(self, name: str, *, synced: bool = False) -> AbstractContextManager[BinaryIO]:
-        """A file to write piece by piece: it gets its name when the block ends, without an error.
+        """A file to write piece by piece: it gets its name when the block ends without an error.
 
         Args:
-            name: of the file; folders are made.
-            synced: whether the disk is to have it before it has its name.
+            name: name of the file; folders are made.
+            synced: whether it is synced to the disk before it gets its name.
         """
         ...
 
     def working(self, name: str, marks: str) -> AbstractContextManager[Path | None]:
-        """Hold the folder for one call.
+        """Lock the folder for one call.
 
         Args:
-            name: of the file that the call makes.
-            marks: of the folder for marks of workers.
+            name: name of the file that the call makes.
+            marks: name of the folder for marks of workers.
 
         Yields:
             The folder for marks, which is on this machine; None if another call holds the place.
@@ -160,11 +160,11 @@ class Place(Protocol):
         ...
 
     def log(self, name: str) -> Log:
-        """Open a file of lines for more of them, without half a line at its end."""
+        """Open a file of lines for appending, without a partial line at its end."""
         ...
 
     def lines(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """All lines of such a file, for reading, also while a call adds to it."""
+        """All lines of such a file, for reading, even while a call adds to it."""
         ...
 
 
@@ -312,7 +312,7 @@ class LocalLog:
 
     Args:
         place: its folder.
-        name: of the file; a line that a killed call has left half is cut off.
+        name: name of the file; a partial line that a killed call has left is removed.
 
     Raises:
         OSError: if it cannot be written.

@@ -1,18 +1,18 @@
 """Folders of data sets on remote file systems, by fsspec: ``s3://``, ``gs://``, ``sftp://``, ...
 
-No file has its own name before it is whole:
+No file has its own name before it is complete:
 
-* an object store (S3, Google, Azure, ...) shows an object when all of it has come, so it is put
+* an object store (S3, Google, Azure, ...) shows an object only when it is complete, so it is put
   under its own name;
 * where files can be renamed (SFTP, HDFS, ``file://``, ...) they are written below
   :data:`WORK`, and moved.
 
-Nothing is appended to, since object stores cannot: lines of a manifest are gathered, and written as
-small files of their own every few seconds, below :data:`WORK` too. The whole manifest takes their
-place at the end.
+Nothing is appended to, since object stores cannot: lines of a manifest are collected, and written
+as separate small files every few seconds, below :data:`WORK` too. The whole manifest replaces them
+at the end.
 
-Each process opens a connection of its own. What fails is tried again, over a new one. If the whole
-place cannot be reached any more, that is an error of the run, and no fault of its pictures.
+Each process opens its own connection. Failed operations are retried, over a new one. If the whole
+place becomes unreachable, that is an error of the run, not of its pictures.
 """
 
 from __future__ import annotations
@@ -37,38 +37,38 @@ from impasto.errors import DatasetError, one_line
 from impasto.images.files import claim
 
 WORK = ".impasto-work"
-"""The folder of what is not finished, which is there only until the data set is."""
+"""The folder of unfinished files, which exists only until the data set is finished."""
 
 OWN_WORK = "impasto-dataset-"
-"""Begin of the name of the folder that a call has among the temporary files of this machine."""
+"""Prefix of the name of a call's folder among the temporary files of this machine."""
 
-# Stores that show an object when all of it has come, and that have no folders to be made.
+# Stores that show an object only when it is complete, and that need no folders.
 _STORES = frozenset("s3 s3a gs gcs abfs abfss az oci oss memory".split())
 
-# File systems whose rename takes the place of a file that is there.
+# File systems whose rename replaces an existing file.
 _REPLACE = frozenset("file local sftp ssh".split())
 
-# Packages that fsspec needs, where its own words do not name them.
+# Packages that fsspec needs, where its own messages do not name them.
 _PACKAGES = {
     "s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs",
     "az": "adlfs", "sftp": "paramiko", "ssh": "paramiko", "http": "aiohttp", "https": "aiohttp",
     "smb": "smbprotocol", "hdfs": "pyarrow", "oci": "ocifs", "oss": "ossfs",
 }  # fmt: skip
 
-# Seconds before each further try.
+# Seconds before each retry.
 _WAITS = (0.5, 2.0)
 
-# Errors that say all: to try again would change nothing.
+# Final errors: a retry would change nothing.
 _UNABLE = (NotImplementedError,)
 _FINAL = (FileNotFoundError, IsADirectoryError, NotADirectoryError, *_UNABLE)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG)
 
-# Lines that are not written yet are some seconds of work, and never more than a 20th of it.
+# Lines that are not written yet are some seconds of work, and at most a 20th of it.
 _SOONEST, _LATEST, _SHARE = 1.0, 30.0, 0.05
 
 _IN_MEMORY, _PIECE = 16 << 20, 1 << 20
 
-# Folders whose sizes are kept at a time.
+# Number of folders whose sizes are cached.
 _LISTINGS = 256
 
 # fsspec has no types.
@@ -96,14 +96,14 @@ class _Connection:
     """A file system, opened in this process.
 
     Args:
-        address: of the folder.
+        address: address of the folder.
 
     Attributes:
-        system: of fsspec.
+        system: file system of fsspec.
         root: the folder's path there.
-        is_store: whether what is put there is whole or not there.
+        is_store: whether a file there is either complete or missing.
         renames: whether files can be renamed.
-        replaces: whether that takes the place of a file that is there.
+        replaces: whether a rename replaces an existing file.
         protocol: its first name.
     """
 
@@ -116,7 +116,7 @@ class _Connection:
             ) from error
         protocol = re.split("::|://", address)[0].lower()
         try:
-            # Nobody else's connection, whose listings may be old, and are none of our business.
+            # Not a shared connection, whose listings may be old.
             system, root = fsspec.core.url_to_fs(address, skip_instance_cache=True)
         except ImportError as error:
             package = _PACKAGES.get(protocol)
@@ -130,7 +130,7 @@ class _Connection:
         inner = system
         while True:
             if (listings := getattr(inner, "dircache", None)) is not None:
-                listings.use_listings_cache = False  # a million names, and old ones
+                listings.use_listings_cache = False  # up to a million names, and out of date
             if not isinstance(within := getattr(inner, "fs", None), fsspec.AbstractFileSystem):
                 break
             inner = within  # dir::, simplecache:: and the like
@@ -150,18 +150,18 @@ class _Connection:
         return f"{self.root}/{name}" if name else self.root or self.system.root_marker or "/"
 
     def make_folder(self, path: str) -> None:
-        """Make a folder, once, where there are such."""
+        """Make a folder, once, if the system has folders."""
         if not self.is_store and path not in self._folders:
             with suppress(NotImplementedError):  # a store that is not known by name
                 self.system.makedirs(path, exist_ok=True)
             self._folders.add(path)
 
     def forget_folders(self) -> None:
-        """Make folders again: they may have gone."""
+        """Make folders again: they may have been removed."""
         self._folders.clear()
 
     def either(self, name: str, read: Callable[[str], _Found]) -> _Found:
-        """Read a file, or the one that it was to take the place of."""
+        """Read a file, or the one that it was to replace."""
         try:
             return read(self.at(name))
         except FileNotFoundError:
@@ -170,7 +170,7 @@ class _Connection:
             return read(self._before(self.at(name)))
 
     def put(self, name: str, put: Callable[[str], object]) -> None:
-        """Write a file under another name, if need be, and move it when it is whole."""
+        """Write a file, under another name if necessary, and move it when it is complete."""
         target = self.at(name)
         self.make_folder(target.rpartition("/")[0])
         if self.is_store:
@@ -195,7 +195,7 @@ class _Connection:
             raise
 
     def _before(self, target: str) -> str:
-        """The name that a file has while another one takes its place."""
+        """The name that a file has while it is being replaced."""
         digest = hashlib.sha256(target.encode("utf-8", "surrogateescape")).hexdigest()[:16]
         return f"{self.at(WORK)}/{digest}.before"
 
@@ -210,13 +210,13 @@ class _Connection:
             self.system.mv(hidden, target)
             with suppress(Exception):  # the next call, or the end, removes it
                 self.system.rm_file(before)
-        if not self.replaces and self.system.exists(hidden):  # WebHDFS says nothing of a failure
+        if not self.replaces and self.system.exists(hidden):  # WebHDFS does not report a failure
             raise OSError(f"{hidden} could not be renamed")
 
 
 @lru_cache(maxsize=8)
 def _connected(address: str, process: int) -> _Connection:
-    """A connection of this process: those of another one must not be used."""
+    """A connection of this process: those of other processes must not be used."""
     return _Connection(address)
 
 
@@ -318,7 +318,7 @@ class RemotePlace:
 
     def open(self, name: str) -> BinaryIO:
         """See :meth:`impasto.dataset.places.Place.open`: all of it is fetched."""
-        file: Any = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 (who asks closes it)
+        file: Any = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 (the caller closes it)
         found: BinaryIO = file
 
         def fetch(to: _Connection, path: str) -> None:
@@ -346,8 +346,8 @@ class RemotePlace:
     @contextmanager
     def whole(self, name: str, *, synced: bool = False) -> Iterator[BinaryIO]:
         """See :meth:`impasto.dataset.places.Place.whole`: all of it is sent at the end."""
-        # With a name: a client of SFTP sends what has none, /proc/self/fd/5, as a link. On the
-        # machine of the call in its folder, which goes with it, or with the next one.
+        # With a name: SFTP clients send a nameless file, /proc/self/fd/5, as a link. On the call's
+        # machine it is in the call's folder, which is removed with it, or with the next one.
         own = self._own_folder()
         folder = own if own.is_dir() and _is_ours(own) else None
         with tempfile.NamedTemporaryFile(prefix=OWN_WORK, dir=folder) as temporary:
@@ -362,7 +362,7 @@ class RemotePlace:
 
     @contextmanager
     def working(self, name: str, marks: str) -> Iterator[Path | None]:
-        """See :meth:`impasto.dataset.places.Place.working`: held against calls of this machine."""
+        """See :meth:`impasto.dataset.places.Place.working`: locked for calls of this machine."""
         own = self._own_folder()
         own.mkdir(mode=0o700, exist_ok=True)
         if not _is_ours(own):
@@ -389,10 +389,10 @@ class RemotePlace:
             yield file
 
     def gather(self, name: str, file: BinaryIO) -> int:
-        """Write a file of lines, and the lines that came later, into a file of this machine.
+        """Write a file of lines, and the lines that came later, into a local file.
 
         Returns:
-            The number of the last part of later lines, 0 if there is none, -1 without any line.
+            The number of the last part of later lines, 0 if there is none, -1 without any lines.
         """
         last = -1
         with suppress(FileNotFoundError):
@@ -403,13 +403,13 @@ class RemotePlace:
         with suppress(FileNotFoundError):
             parts = [each.name for each in self._listed(_parts(name))]
         for part in parts:
-            with suppress(FileNotFoundError):  # another call has come to its end meanwhile
+            with suppress(FileNotFoundError):  # another call has finished meanwhile
                 file.write(self.read(f"{_parts(name)}/{part}"))
             last = max(last, int(part.partition("-")[0]))
         return last
 
     def remove_work(self) -> None:
-        """Remove what was not finished."""
+        """Remove unfinished files."""
 
         def remove(to: _Connection) -> None:
             to.forget_folders()
@@ -454,11 +454,11 @@ class RemotePlace:
     def _do(
         self, what: Callable[[_Connection], _Found], final: tuple[type[Exception], ...] = _FINAL
     ) -> _Found:
-        """Do something there, if need be again, but for errors that are final.
+        """Perform an operation there, and retry it unless the error is final.
 
         Raises:
             OSError: if it cannot be done.
-            DatasetError: if nothing can.
+            DatasetError: if no operation is possible.
         """
         for wait in (*_WAITS, None):
             try:
@@ -478,7 +478,7 @@ class RemotePlace:
         raise AssertionError
 
     def _check(self) -> None:
-        """Look whether the place can be reached.
+        """Check that the place can be reached.
 
         Raises:
             DatasetError: if it cannot.
@@ -500,12 +500,12 @@ class RemotePlace:
 class RemoteLog:
     """Lines on a remote file system; see :class:`impasto.dataset.places.Log`.
 
-    All of them are in a file of this machine without a name; those that are new are written there
-    too, as parts that are numbered.
+    All of them are in a file without a name on this machine; new ones are written to the remote
+    file system too, as numbered parts.
 
     Args:
         place: the folder.
-        name: of the file that the lines come into at the end.
+        name: name of the file that gets the lines at the end.
     """
 
     def __init__(self, place: RemotePlace, name: str) -> None:
@@ -543,18 +543,18 @@ class RemoteLog:
 
     def close(self) -> None:
         """See :meth:`impasto.dataset.places.Log.close`."""
-        with suppress(OSError, DatasetError):  # there is an error that ends the call already
+        with suppress(OSError, DatasetError):  # an error is ending the call already
             self._publish()
-        if self._finished:  # what was written after the lines has made the folder again
+        if self._finished:  # later writes have made the folder again
             self._place.remove_work()
         self._file.close()
 
     def _publish(self) -> None:
-        """Write the lines that nobody else can see yet."""
+        """Write the lines that were not published yet."""
         if not self._new:
             return
         self._number += 1
-        # Calls of other machines, which know nothing of this one, must not take its names.
+        # Calls of other machines, which cannot see this one, must not use its names.
         name = f"{self._number:08d}-{secrets.token_hex(4)}.jsonl"
         self._place.write(f"{_parts(self._name)}/{name}", self._new)
         self._new, self._written = b"", time.monotonic()
@@ -576,7 +576,7 @@ def _shown(address: str) -> str:
 
 
 def _plain(error: Exception) -> OSError:
-    """An error of whatever system as one of ours, which names no path there."""
+    """Convert an error of any system to one of ours, which names no path there."""
     for kind, number in ((FileNotFoundError, errno.ENOENT), (PermissionError, errno.EACCES)):
         if isinstance(error, kind):
             return kind(number, os.strerror(number))

@@ -1,6 +1,6 @@
 """Tar files of samples, as webdataset reads them: read and written in one pass.
 
-A sample is what has one key: the path of a member up to the first dot of its own name. So
+A sample is all that has one key: the path of a member up to the first dot of its own name. So
 ``cat/1.jpg``, ``cat/1.cls`` and ``cat/1.json`` are the sample ``cat/1``.
 """
 
@@ -30,7 +30,7 @@ class Member:
 
     Attributes:
         info: its header.
-        data: its bytes; b"" for what is no file, such as a folder.
+        data: its bytes; b"" if it is not a file, such as a folder.
     """
 
     info: tarfile.TarInfo
@@ -107,12 +107,12 @@ def samples_of(place: Place, name: str) -> Iterator[list[Member]]:
 
 
 class TarWriter:
-    """Writes members, and hashes all that is written; made by :func:`write_tar`.
+    """Writer of members that hashes all that is written; made by :func:`write_tar`.
 
     Attributes:
-        samples: number of samples, to be counted by who adds them.
-        size: of the file, once it is whole.
-        sha256: of the file, the same.
+        samples: number of samples, counted by the caller.
+        size: size of the complete file.
+        sha256: hash of the complete file.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -121,12 +121,12 @@ class TarWriter:
         self.samples, self.size, self.sha256 = 0, 0, ""
 
     def add(self, info: tarfile.TarInfo, name: str, data: bytes) -> None:
-        """Add a member with the rights, owner and time of another one, under a name.
+        """Add a member under a name, with the permissions, owner and time of another one.
 
         Args:
-            info: the header of that one.
-            name: its own.
-            data: its bytes.
+            info: header of the other one.
+            name: name of the member.
+            data: bytes of the member.
         """
         header = tarfile.TarInfo(name)
         for each in ("mode", "uid", "gid", "uname", "gname", "mtime", "type", "linkname"):
@@ -135,7 +135,7 @@ class TarWriter:
         self._tar.addfile(header, io.BytesIO(data) if data else None)
 
     def close(self) -> None:
-        """Write the end."""
+        """Write the end of the file."""
         self._tar.close()
         self.size, self.sha256 = self._hashed.size, self._hashed.digest.hexdigest()
 
@@ -148,7 +148,7 @@ def write_tar(place: Place, name: str) -> Iterator[TarWriter]:
 
     Args:
         place: the folder of a data set.
-        name: of the file in it.
+        name: name of the file in it.
 
     Raises:
         OSError: if it cannot be written.
@@ -182,7 +182,7 @@ def _data(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
 
 
 def _check_end(file: BinaryIO, end: int) -> None:
-    """Refuse a tar file that has lost its end: two blocks of zeros, which readers do without."""
+    """Refuse a tar file without its end: two blocks of zeros, which readers do not require."""
     file.seek(end)
     if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise tarfile.ReadError("its end is missing")

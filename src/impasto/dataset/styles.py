@@ -1,6 +1,6 @@
 """Names of styles, patterns and folders -> the styles of a data set, in the order of their names.
 
-Pictures of styles are hashed here and read by workers, once: what was read is kept beside the
+Pictures of styles are hashed here and read by workers, once: the results are cached beside the
 user's styles (:mod:`impasto.styles.kept`).
 """
 
@@ -33,7 +33,7 @@ from impasto.styles.library import (
 from impasto.styles.style import Style
 from impasto.stylizer import Stylizer
 
-# Styles that a worker keeps in memory, each some kB; of pictures, each some MB.
+# Number of styles that a worker keeps in memory, each some kB; of pictures, each some MB.
 _IN_MEMORY, _PICTURES_IN_MEMORY = 4096, 32
 
 _PIECE = 1 << 20
@@ -44,10 +44,10 @@ class ChosenStyle:
     """A style of a data set.
 
     Attributes:
-        name: in the manifest.
-        sha256: of the picture, or of the file of a style that is kept.
-        data: the file of a style that is kept; b"" for a picture.
-        picture: the whole path of a picture; "" for a style that is kept.
+        name: name in the manifest.
+        sha256: hash of the picture, or of the file of a saved style.
+        data: file of a saved style; b"" for a picture.
+        picture: full path of a picture; "" for a saved style.
     """
 
     name: str
@@ -59,18 +59,18 @@ class ChosenStyle:
 def choose_styles(
     names: Sequence[str], bundle: Bundle, *, tell: Callable[[str], None] | None = None
 ) -> list[ChosenStyle]:
-    """Find all styles that a user names; pictures are hashed, and not yet read.
+    """Find all styles that the user named; pictures are hashed, but not read yet.
 
     Args:
         names: ``gallery``, names of styles, patterns of them, pictures, and folders of pictures.
         bundle: the model that they are for.
-        tell: called with a line on what is passed over.
+        tell: called with a line on what is skipped.
 
     Returns:
-        The styles, in the order of their names, no two of one name.
+        The styles, in the order of their names, which are unique.
 
     Raises:
-        ImpastoError: if one is not there, or does not fit, or there is none.
+        ImpastoError: if one does not exist, or does not fit, or there is none.
 
     Example:
         >>> [each.name for each in choose_styles(["monet-*"], bundle)]       # doctest: +SKIP
@@ -119,13 +119,13 @@ def _chosen(label: str, found: Found, bundle: Bundle) -> ChosenStyle:
 
 
 def _of_style(label: str, style: Style) -> ChosenStyle:
-    # Without what has no part in painting.
+    # Without what painting does not use.
     data = style_bytes(replace(style, name=label, note="", thumbnail=None))
     return ChosenStyle(label, hashlib.sha256(data).hexdigest(), data=data)
 
 
 def need_pictures(controls: Controls) -> bool:
-    """Return True if controls look at the pictures of styles, of which nothing less can be kept.
+    """Return True if controls use the pictures of styles, so that the pictures must be kept.
 
     Example:
         >>> need_pictures(Controls()), need_pictures(Controls(color="cholesky"))
@@ -135,13 +135,13 @@ def need_pictures(controls: Controls) -> bool:
 
 
 class StyleShelf:
-    """The styles of a data set in a worker: made ready when they are used first, and kept.
+    """The styles of a data set in a worker: prepared at their first use, and cached.
 
     Args:
-        model: paints in them.
+        model: the model that paints in them.
         styles: all of them.
         kept: the file of styles that were read before.
-        controls: that they are used with.
+        controls: controls that they are used with.
         read: how pictures of styles are read.
     """
 
@@ -172,7 +172,7 @@ class StyleShelf:
             found = self._kept.get(kept_key(chosen.sha256, self._read.style_size))
         made = self._model.prepare(found or Path(chosen.picture), self._controls, self._read)
         if found is None and isinstance(made, Style) and not self._from_pictures:
-            return read_style(style_bytes(made))  # rounded, as those that are kept
+            return read_style(style_bytes(made))  # rounded, as cached styles are
         return made
 
 
@@ -234,7 +234,7 @@ def chunks_of_styles(styles: Sequence[ChosenStyle], size: int) -> Iterator[Chunk
 
 
 def without(styles: Sequence[ChosenStyle], problems: Sequence[str]) -> list[ChosenStyle]:
-    """Return the styles but for pictures that could not be read.
+    """Return the styles without pictures that could not be read.
 
     Raises:
         DatasetError: if none is left.

@@ -1,7 +1,7 @@
-"""The source of a data set: which of its files are pictures, and which are taken as they are.
+"""The source of a data set: which of its files are pictures, and which are taken unchanged.
 
 Folders are listed one after the other in the order of names, lazily, so a million names take no
-memory. Hidden files are left out, as are links to folders, which may form a circle.
+memory. Hidden files are skipped, as are links to folders, which may form a circle.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ MASKS = (
 )  # fmt: skip
 """Folders of labels that are pictures: in VOC, COCO, ADE20K, Cityscapes, Oxford Pets."""
 
-# Names of folders that hold masks as often as not: their pictures are painted, but it is said.
+# Names of folders that often hold masks: their pictures are painted, but with a remark.
 _DOUBTFUL = ("mask", "masks", "label", "labels", "gt", "groundtruth", "ground_truth", "seg")
 
 _SPLIT = re.compile(r"(train|training|val|valid|validation|test|testing|unlabeled)[-_]?\d*", re.I)
-# Folders that are parts of a data set and no classes, such as train, or train2017.
+# Folders that are parts of a data set and not classes, such as train, or train2017.
 
 _WRITTEN = tuple(suffix for row in FORMATS if row.written for suffix in row.suffixes)
 
@@ -43,12 +43,12 @@ class Survey:
     """All that is counted in a first pass over the names.
 
     Attributes:
-        pictures: how many there are; of tar files nobody has counted them yet.
-        copied: files that are taken as they are.
-        shards: tar files that are read.
+        pictures: number of pictures; those in tar files are not counted yet.
+        copied: number of files that are taken unchanged.
+        shards: number of tar files that are read.
         classes: names of the folders that are classes, in order; none if pictures lie elsewhere.
         splits: the parts of the data set; none if there is only one.
-        remarks: what a user should know, in lines.
+        remarks: notes for the user, one line each.
     """
 
     pictures: int = 0
@@ -64,13 +64,13 @@ class Tree:
 
     Args:
         root: the folder, or a single tar file.
-        target: the folder of the results, which is left out if it lies within.
-        copy: patterns of files and folders that are taken as they are.
-        samples: whether side files of a picture go with it (:attr:`Job.beside`), and are no jobs of
-            their own.
+        target: the folder of the results, which is skipped if it lies within.
+        copy: patterns of files and folders that are taken unchanged.
+        samples: whether side files of a picture go with it (:attr:`Job.beside`), and are not jobs
+            of their own.
 
     Raises:
-        DatasetError: if there is no such folder, or one lies in the other.
+        DatasetError: if there is no such folder, or one folder is inside the other.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class Tree:
                 )
         beside = _beside(kinds) if self._samples else {}
         taken = {name for names in beside.values() for name in names}
-        if self.is_sharded:  # what is told of a tar file does not hold for another one
+        if self.is_sharded:  # the JSON file beside a tar file does not fit another one
             taken = {f"{name[: -len(TAR)]}.json" for name in kinds if kinds[name] == SHARD}
         for each in here:
             if each.name in taken:
@@ -206,12 +206,12 @@ class Tree:
 
 
 def _is_left_out(entry: Entry, below: str) -> bool:
-    """True for hidden files, and for what an earlier data set has at its top."""
+    """True for hidden files, and for the files at the top of an earlier data set."""
     return is_hidden(entry.name) or (entry.name in (ABOUT, MANIFEST) and not below)
 
 
 def fits(name: str, pattern: str) -> bool:
-    """Return True if a pattern fits a file: its path, its own name, or that of a folder above it.
+    """Return True if a pattern matches a file: its path, its name, or that of a folder above it.
 
     Example:
         >>> fits("own/gt_fine/1.png", "gt_*")
@@ -224,7 +224,7 @@ def fits(name: str, pattern: str) -> bool:
 
 
 def mask_folder(name: str) -> str:
-    """Return the folder above a file of which a well-known data set has masks, "" for none.
+    """Return the folder above a file that holds masks in a well-known data set, "" for none.
 
     Example:
         >>> mask_folder("VOC2012/SegmentationClass/1.png")
@@ -236,7 +236,7 @@ def mask_folder(name: str) -> str:
 
 
 def result_name(name: str) -> str:
-    """Return the name of the result of a picture: its own, where its format is written.
+    """Return the name of the result of a picture: its own, if its format can be written.
 
     Example:
         >>> result_name("cat/1.JPEG"), result_name("sign/1.ppm")
@@ -260,7 +260,7 @@ def split_of(name: str, splits: Sequence[str]) -> str:
 
 
 def class_of(name: str, splits: Sequence[str]) -> str:
-    """Return the folder that is a picture's class: the first one, but for the part.
+    """Return the folder that is a picture's class: the first one after the part.
 
     Example:
         >>> class_of("train/cat/1.jpg", ["train", "val"])
@@ -273,7 +273,7 @@ def class_of(name: str, splits: Sequence[str]) -> str:
 
 
 def _beside(kinds: dict[str, str]) -> dict[str, list[str]]:
-    """For each picture of a folder the side files that have its name and another suffix."""
+    """For each picture of a folder, the side files that have its name and another suffix."""
     pictures = {os.path.splitext(each)[0]: each for each in kinds if kinds[each] == PAINT}  # noqa: PTH122
     found: dict[str, list[str]] = {}
     for name, kind in kinds.items():
@@ -284,7 +284,7 @@ def _beside(kinds: dict[str, str]) -> dict[str, list[str]]:
 
 
 def _layout(folders: dict[str, None]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The parts and the classes that the folders of pictures tell, as ImageFolder takes them."""
+    """The parts and the classes given by the folders of pictures, in ImageFolder's layout."""
     tops = {folder.partition("/")[0] for folder in folders}
     splits = tuple(sorted(tops)) if all(map(_SPLIT.fullmatch, tops)) else ()
     classes = {class_of(f"{folder}/x", splits) for folder in folders}

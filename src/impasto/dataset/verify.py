@@ -1,4 +1,4 @@
-"""A data set against its manifest: is all there, as it was written, and nothing else?"""
+"""Verification of a data set against its manifest: missing, changed and extra files."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Report:
     """Differences between a data set and its manifest, by the names of results.
 
     Attributes:
-        counts: of lines of the manifest, by status; "in" is done, failed and skipped.
-        missing: results that are not there.
-        changed: results that are not as they were written.
-        extra: files of which the manifest says nothing.
-        unfinished: whether the call that makes it has not come to its end.
+        counts: number of lines of the manifest, by status; "in" is done, failed and skipped.
+        missing: results that do not exist.
+        changed: results that differ from what was written.
+        extra: files that are not in the manifest.
+        unfinished: whether the call that makes it has not finished.
         problems: other reasons, in lines.
     """
 
@@ -44,7 +44,7 @@ class Report:
 
     @property
     def is_right(self) -> bool:
-        """True if nothing is wrong. Pictures that failed are no fault of the data set."""
+        """True if nothing is wrong. Failed pictures are not errors of the data set."""
         return not (self.missing or self.changed or self.extra or self.unfinished or self.problems)
 
 
@@ -53,10 +53,10 @@ def verify_dataset(folder: Given, *, watch: Callable[[int], None] | None = None)
 
     Args:
         folder: a data set that :func:`impasto.dataset.making.stylize_dataset` has made.
-        watch: called with the number of files that are compared.
+        watch: called with the number of files compared.
 
     Raises:
-        DatasetError: if it is none, or its manifest is damaged.
+        DatasetError: if it is not a data set, or its manifest is damaged.
 
     Example:
         >>> verify_dataset("painted").is_right                               # doctest: +SKIP
@@ -115,7 +115,7 @@ def verify_dataset(folder: Given, *, watch: Callable[[int], None] | None = None)
 
 
 def _compare(report: Report, root: Place, name: str, line: dict[str, Any]) -> bool:
-    """Compare a file with its line; return whether it is as it was written."""
+    """Compare a file with its line; return whether it is unchanged."""
     digest = hashlib.sha256()
     try:
         with root.open(name) as file:

@@ -1,7 +1,7 @@
-"""The values that travel between a data set's driver and its workers, and what both can do.
+"""The values exchanged between a data set's driver and its workers, and their protocols.
 
-The driver reads names and writes the manifest; workers read and write pictures. An executor is
-what starts workers somewhere, gives each a chunk at a time, and says how it went.
+The driver reads names and writes the manifest; workers read and write pictures. An executor
+starts workers somewhere, gives each a chunk at a time, and reports the outcomes.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 PAINT, COPY, SHARD, STYLE = "paint", "copy", "shard", "style"
-"""Kinds of jobs: a picture, a file that is taken as it is, a tar file of pictures, and a picture of
-a style that is to be read."""
+"""Kinds of jobs: a picture, a file that is taken unchanged, a tar file of pictures, and a picture
+of a style that is to be read."""
 
 DONE, COPIED, FAILED, SKIPPED = "done", "copied", "failed", "skipped"
-"""States of results. Failed is what cannot be read or written; skipped, what ended its worker.
+"""States of results. Failed: cannot be read or written; skipped: ended its worker.
 A tar file as a whole has the state :data:`SHARD`."""
 
 
@@ -24,9 +24,9 @@ class Job:
     """A file of the source.
 
     Attributes:
-        name: relative to the source, with ``/``.
+        name: path relative to the source, with ``/``.
         kind: :data:`PAINT`, :data:`COPY`, :data:`SHARD` or :data:`STYLE`.
-        beside: of a picture that goes into a tar file: the names of files in its folder that go
+        beside: for a picture that goes into a tar file: the names of files in its folder that go
             with it, such as a text of the same name.
     """
 
@@ -40,8 +40,8 @@ class Barred:
     """A picture that is not tried again.
 
     Attributes:
-        name: of its source.
-        problem: the reason in one line.
+        name: name of its source.
+        problem: reason in one line.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Chunk:
     """Work for one worker: a few seconds of it.
 
     Attributes:
-        number: no other chunk of the run has it.
+        number: unique in the run.
         jobs: one or more.
         shard: the tar file that all results go into, relative to each copy of the data set; "" if
             each is a file of its own.
@@ -71,14 +71,14 @@ class Outcome:
     """A result, or the reason why there is none.
 
     Attributes:
-        source: relative to the source, with ``/``; of a member of a shard ``SHARD/MEMBER``.
+        source: path relative to the source, with ``/``; for a member of a shard ``SHARD/MEMBER``.
         status: :data:`DONE`, :data:`COPIED`, :data:`SHARD`, :data:`FAILED` or :data:`SKIPPED`.
-        result: relative to the data set that is made, in the same way; "" for none.
-        copy: which of the pictures that are made of one source it is, from 0.
+        result: path relative to the resulting data set, in the same way; "" for none.
+        copy: number of the picture among those made from one source, from 0.
         style: the name of its style.
-        alpha: the strength; None for what is not painted.
-        size: of the result, in bytes.
-        sha256: of its bytes, in hexadecimal digits.
+        alpha: strength; None if it is not painted.
+        size: size of the result, in bytes.
+        sha256: hash of its bytes, in hexadecimal digits.
         problem: the reason for a failure, in one line.
         data: bytes that the driver keeps: a style that was read, a few kB. Never pixels.
     """
@@ -97,14 +97,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The end of the work at a chunk.
+    """The result of the work on a chunk.
 
     Attributes:
-        chunk: as it was submitted.
-        outcomes: of its jobs, if the worker came to its end.
+        chunk: the chunk as it was submitted.
+        outcomes: outcomes of its jobs, if the worker finished.
         died: how the worker ended, if it ended before that, such as "killed by SIGKILL".
-        at: the picture at which that was, if whoever answers knows it.
-        fatal: an error that every other chunk would meet too, in one line; "" for none.
+        at: the picture at which it ended, if that is known.
+        fatal: an error that every other chunk would also get, in one line; "" for none.
     """
 
     chunk: Chunk
@@ -115,7 +115,7 @@ class Answer:
 
 
 class Worker(Protocol):
-    """A painter in a process of its own, with an engine and styles of its own."""
+    """A painter in a separate process, with its own engine and styles."""
 
     def work(self, chunk: Chunk, begin: Callable[[str], None]) -> Iterator[Outcome]:
         """Do the jobs of a chunk one after the other.
@@ -139,22 +139,22 @@ class WorkerSpec(Protocol):
         """Make the worker: opens the engine, once in each process.
 
         Raises:
-            ImpastoError: if that cannot be.
+            ImpastoError: if that fails.
         """
         ...
 
 
 class Executor(Protocol):
-    """Workers somewhere, each of which has one chunk at a time.
+    """A set of workers, each of which has one chunk at a time.
 
     Attributes:
-        size: the number of workers, and so of chunks that are in work at a time.
+        size: number of workers, and so of chunks that are processed at a time.
     """
 
     size: int
 
     def submit(self, chunk: Chunk) -> None:
-        """Give a chunk to an idle worker, which is started where there is none.
+        """Give a chunk to an idle worker, which is started if there is none.
 
         At most :attr:`size` chunks are submitted and not answered.
         """
@@ -168,5 +168,5 @@ class Executor(Protocol):
         ...
 
     def close(self) -> None:
-        """End all workers now, whatever they do, and wait until they are gone."""
+        """End all workers now, whatever they do, and wait until they have ended."""
         ...

@@ -1,11 +1,11 @@
-"""Examination of an installation: what is there, what paints, what is wrong and how to mend it.
+"""Examination of an installation: what is installed, what works, what is wrong, how to fix it.
 
 ====================  =========================================================================
 :mod:`.packages`      versions of Python, the system and the packages; distributions in conflict
 :mod:`.painting`      a tiny picture on every engine, in every precision, by every model
-:mod:`.trial`         the process of its own in which an engine paints it
-:mod:`.places`        models, styles and folders; files that are not as they were installed
-:mod:`.report`        the values that all of this gives
+:mod:`.trial`         the separate process in which an engine paints it
+:mod:`.places`        models, styles and folders; files that changed since the installation
+:mod:`.report`        the results as values
 ====================  =========================================================================
 
 Nothing heavy is imported here, and whatever is broken becomes a line of the report. Other packages
@@ -62,7 +62,7 @@ def examine() -> Report:
 
 
 def _of_others() -> tuple[dict[str, tuple[str, ...]], list[Problem]]:
-    """Facts that other packages tell, each under its name."""
+    """Facts that other packages report, each under its name."""
     from importlib.metadata import entry_points
 
     from impasto.errors import ImpastoError, one_line

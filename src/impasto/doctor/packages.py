@@ -19,12 +19,12 @@ from impasto.models.providers import Provider, mend, providers
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?([^;]*)(?:;.*extra == ['\"](.*?)['\"])?")
 _BOUND = re.compile(r"(>=|<=|==|<|>)\s*([0-9][0-9.]*)")
 
-# Extras for those who work on Impasto itself.
+# Extras for developers of Impasto.
 _LEFT_OUT = ("test",)
 
 
 def version_line() -> str:
-    """The version of Impasto, and its place."""
+    """The version of Impasto, and its location."""
     place = Path(impasto.__file__).parent
     return f"{impasto.__version__} in {tilde(place)}"
 
@@ -41,7 +41,7 @@ def system_line() -> str:
 
 
 def shadowed() -> list[Problem]:
-    """A problem if the code that runs is not that of the installed package."""
+    """A problem if the running code is not that of the installed package."""
     try:
         installed = version("impasto")
     except PackageNotFoundError:
@@ -63,7 +63,7 @@ def shadowed() -> list[Problem]:
 
 
 def examine_packages() -> tuple[tuple[Package, ...], list[Problem]]:
-    """The packages that Impasto needs or can use; and those that do not fit, or are twice there."""
+    """The packages that Impasto needs or can use; and those that do not fit, or are there twice."""
     engines = {row.imports: row for row in ENGINES}
     sources = {module: providers(module) for module in engines}
     found: list[Package] = []

@@ -1,4 +1,4 @@
-"""A tiny picture on every engine, in a process of its own, so that a crash is a line as well."""
+"""A tiny picture on every engine, in a separate process, so that a crash is reported as well."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def examine_engines(models: Sequence[str]) -> tuple[tuple[EngineFacts, ...], lis
 
 
 def _run(row: EngineRow, models: Sequence[str]) -> tuple[EngineFacts, str]:
-    """Let an engine paint; what it told, and how it ended if not as it should."""
+    """Let an engine paint; return its facts, and how the process ended if it failed."""
     command = [sys.executable, "-m", "impasto.doctor.trial", row.name, *models]
     path = os.pathsep.join(each for each in sys.path if each)
     try:

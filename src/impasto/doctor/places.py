@@ -1,4 +1,4 @@
-"""Models, styles and folders: whether they can be read and written, and are as they were made."""
+"""Models, styles and folders: check that they can be read and written, and are unchanged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from impasto.errors import ImpastoError, counted, one_line
 
 _AGAIN = "pip install --force-reinstall --no-deps impasto"
 
-# Names in a line.
+# Number of names in a line.
 _NAMED = 3
 
 
@@ -86,7 +86,7 @@ def examine_folders() -> tuple[tuple[FolderFacts, ...], list[Problem]]:
 
 
 def changed_files() -> list[Problem]:
-    """Files of the package that are not as they were installed, by the sums that pip keeps."""
+    """Files of the package that changed since the installation, by the sums that pip keeps."""
     try:
         files = distribution("impasto").files or []
     except PackageNotFoundError:
@@ -115,7 +115,7 @@ def _temporary() -> Path:
 
 
 def _state(path: Path) -> str:
-    """The state of a folder: the nearest one that is there decides, if it is not."""
+    """The state of a folder; if it does not exist, that of its nearest existing parent."""
     there = path
     while not there.exists() and there != there.parent:
         there = there.parent
@@ -123,7 +123,7 @@ def _state(path: Path) -> str:
         return "not writable"
     if there != path:
         return "will be made"
-    try:  # a drive that is mounted for reading only, or full, is told by nothing else
+    try:  # nothing else detects a drive that is read-only or full
         with tempfile.TemporaryFile(dir=path) as file:
             file.write(b"0")
     except OSError:

@@ -10,11 +10,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong.
+    """A problem.
 
     Attributes:
-        what: it is, in a line.
-        mend: what to do about it.
+        what: the problem in one line.
+        mend: how to fix it.
     """
 
     what: str
@@ -23,10 +23,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts that another package tells of itself.
+    """Facts that another package reports about itself.
 
     Attributes:
-        lines: for people.
+        lines: lines for users.
         problems: what is wrong.
     """
 
@@ -39,7 +39,7 @@ class Package:
     """A package that Impasto needs, or can use.
 
     Attributes:
-        name: as pip knows it.
+        name: its name for pip.
         wanted: the versions that fit, such as ">=2.0".
         extra: the extra of Impasto that it belongs to; "" for those that are always needed.
         version: the one that is installed; "" for none.
@@ -56,11 +56,11 @@ class Trial:
     """A tiny picture, painted by a model on an engine.
 
     Attributes:
-        model: its name.
-        precision: of the engine.
+        model: name of the model.
+        precision: precision of the engine.
         load: seconds until the model was ready.
         paint: seconds for the picture, with its style.
-        problem: why there is no picture, or a wrong one; "" if all is well.
+        problem: why there is no picture, or a wrong one; "" if it is correct.
     """
 
     model: str
@@ -77,8 +77,8 @@ class EngineFacts:
     Attributes:
         name: its row in the table.
         providers: the distributions that its library comes from, with their versions.
-        devices: those that the library knows here.
-        trials: what it painted; empty where it is not installed.
+        devices: devices that the library finds here.
+        trials: the pictures that it painted; empty where it is not installed.
     """
 
     name: str
@@ -88,7 +88,7 @@ class EngineFacts:
 
     @property
     def paints(self) -> bool:
-        """True if a picture came out as it should."""
+        """True if a picture was painted correctly."""
         return any(not trial.problem for trial in self.trials)
 
 
@@ -97,9 +97,9 @@ class ModelFacts:
     """A model of the table.
 
     Attributes:
-        name: as on the command line.
-        identity: of its graphs; "" if its bundle is not there or cannot be read.
-        size: of its bundle in bytes.
+        name: name on the command line.
+        identity: identity of its graphs; "" if its bundle is missing or cannot be read.
+        size: size of its bundle in bytes.
         problem: why it cannot be used; "" if it can, or does not ship with the package.
     """
 
@@ -114,8 +114,8 @@ class StyleFacts:
     """Numbers of the named styles.
 
     Attributes:
-        gallery: those that ship.
-        own: those of the user that can be used.
+        gallery: number of those that ship.
+        own: number of those of the user that can be used.
     """
 
     gallery: int
@@ -127,8 +127,8 @@ class FolderFacts:
     """A folder that is written to.
 
     Attributes:
-        use: of it.
-        path: of it.
+        use: purpose of the folder.
+        path: path of the folder.
         state: "writable", "will be made" or "not writable".
     """
 
@@ -139,17 +139,17 @@ class FolderFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All that an examination found.
+    """All results of an examination.
 
     Attributes:
-        impasto: version and place.
+        impasto: version and location.
         python: version and kind.
         system: the operating system, the processor and the memory.
         packages: those that Impasto knows.
-        engines: all of the table.
-        models: all of the table.
-        styles: how many there are.
-        folders: that are written to.
+        engines: all engines of the table.
+        models: all models of the table.
+        styles: numbers of the styles.
+        folders: folders that are written to.
         more: lines of other packages, by the names of their entry points.
         problems: what is wrong.
     """
@@ -171,7 +171,7 @@ class Report:
         return any(engine.paints for engine in self.engines)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report as JSON has it."""
+        """Return the report as a dictionary for JSON."""
         return {"can_paint": self.can_paint, **asdict(self)}
 
 
@@ -184,7 +184,7 @@ def tilde(text: object) -> str:
     """
     try:
         home = str(Path.home())
-    except RuntimeError:  # nobody's home is known
+    except RuntimeError:  # the home folder is not known
         return str(text)
     # A home of / is that of a service, and every path would begin with ~.
     return str(text).replace(home, "~") if len(home) > 1 else str(text)

@@ -1,6 +1,6 @@
 """Process in which one engine paints a tiny picture with every model: trial.py ENGINE MODEL...
 
-It prints a line of JSON for each thing that it knows, at once, so that a crash later on loses none.
+It prints each result at once as a line of JSON, so that a later crash loses none.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 SIDE = 64
 """Height and width of the picture and of its style, in pixels."""
 
-# A picture is wrong if it differs by more than this from the photograph by too little, or from what
-# the same model painted before it in another precision by too much; means of values in [0, 1].
+# A picture is wrong if it differs from the photograph by less than the first, or from what the same
+# model painted before in another precision by more than the second; means of values in [0, 1].
 _LEAST, _MOST = 0.01, 0.05
 
 
 def main(engine: str, models: Sequence[str]) -> int:
-    """Paint, and tell each picture; the exit code is 0, whatever the pictures are."""
+    """Paint, and report each picture; the exit code is 0, whatever the pictures are."""
     from impasto.errors import one_line
     from impasto.models.engines import ENGINES
 
@@ -34,7 +34,7 @@ def main(engine: str, models: Sequence[str]) -> int:
         _tell({"problem": f"does not start: {type(error).__name__}: {one_line(error)}"})
         return 0
     for model in models:
-        before = None  # what it painted in the most exact one, which comes first
+        before = None  # its picture in the most exact precision, which comes first
         for precision in sorted(row.precisions, key=lambda each: each != "fp32"):
             if precision not in usable or (precision == "int8" and not _has_int8(model)):
                 continue

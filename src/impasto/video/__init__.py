@@ -1,5 +1,5 @@
-"""Films and cameras: frame by frame through a model, calm, and back into a film.
+"""Films and cameras: painted frame by frame by a model, steadied, and written as a film.
 
 PyAV (FFmpeg) reads and writes them: ``pip install 'impasto[video]'``. It is loaded at the first use
-of a film; no other package of Impasto knows this one but the command line.
+of a film; among Impasto's packages only the command line uses this one.
 """

@@ -47,7 +47,7 @@ from impasto.video.timeline import time_text
 __all__ = ["FilmWork", "Filmed", "stylize_video"]
 
 
-# Damaged places of a film that are told one by one.
+# Number of damaged places of a film that are reported individually.
 _TOLD = 10
 
 
@@ -56,12 +56,12 @@ class Filmed:
     """A film that was painted.
 
     Attributes:
-        path: of the result; None for a stream.
-        frames: how many it has.
+        path: path of the result; None for a stream.
+        frames: number of its frames.
         resumed: how many of them an earlier call had painted.
-        height: of its frames, in pixels.
-        width: of them.
-        seconds: that this call took.
+        height: height of its frames, in pixels.
+        width: width of its frames.
+        seconds: seconds that this call took.
         remarks: what was changed, damaged or lost on the way, one line each.
     """
 
@@ -87,10 +87,10 @@ def stylize_video(
 ) -> Filmed:
     """Paint a film in a style, from file to file: with its sound, its times and its colors.
 
-    Work that is interrupted stands in the folder ``TARGET.part``; the same call goes on with it.
+    Interrupted work is kept in the folder ``TARGET.part``; the same call resumes it.
 
     Args:
-        model: of :func:`impasto.load`.
+        model: result of :func:`impasto.load`.
         source: a film, an animated picture, a folder or a pattern (``shot-%04d.png``) of numbered
             pictures, or a binary stream.
         target: the file to write: MP4, MOV, MKV or WebM, GIF, WebP or PNG (animated), by its
@@ -99,12 +99,12 @@ def stylize_video(
         style: as for :meth:`impasto.stylizer.Stylizer.stylize`; None if ``video.timeline`` has the
             styles.
         controls: strength, weights, masks and colors; masks and a map of strength may be films.
-        video: which part of the film, how calm, how coded.
+        video: the part of the film, steadiness and encoding.
         read: the size of the result and of the styles.
         watch: called after every frame.
 
     Raises:
-        VideoError: if the film cannot be read or the result not be written.
+        VideoError: if the film cannot be read or the result cannot be written.
         StyleError: as :meth:`impasto.stylizer.Stylizer.stylize`.
         ImageError: if the frames are too small, or a picture cannot be read.
         OptionError: if an option is out of its range, or the model cannot do it.
@@ -117,15 +117,15 @@ def stylize_video(
 
 
 class FilmWork:
-    """The painting of one film, with all that can be wrong found before the first frame.
+    """The painting of one film; all checks are made before the first frame.
 
     Args: as for :func:`stylize_video`; ``target`` may be None for a preview.
 
     Attributes:
         info: the facts about the film.
-        height: of the result, in pixels.
-        width: of it.
-        frames: about how many there are to paint, with those that are done; None if unknown.
+        height: height of the result, in pixels.
+        width: width of the result.
+        frames: approximate number of frames to paint, including finished ones; None if unknown.
         crew: how many frames are painted at once.
         resumed: how many frames an earlier call has painted.
     """
@@ -194,7 +194,7 @@ class FilmWork:
 
     @property
     def is_kept(self) -> bool:
-        """True if a later call can go on with what is painted."""
+        """True if a later call can resume what is painted."""
         return self._result is not None and self._result.is_kept
 
     def __enter__(self) -> FilmWork:
@@ -210,7 +210,7 @@ class FilmWork:
             watch: called after every frame.
 
         Raises:
-            VideoError: if the film cannot be read or the result not be written.
+            VideoError: if the film cannot be read or the result cannot be written.
             ImpastoError: as :meth:`impasto.stylizer.Stylizer.paint`.
         """
         result = self._result
@@ -234,7 +234,7 @@ class FilmWork:
                 if report is not None:
                     painted = _reported(report, painted)
                 result.put(painted)
-                del painted  # of 4K, a frame with its state has hundreds of megabytes
+                del painted  # at 4K, a frame with its state has hundreds of megabytes
                 done += 1
                 if watch is not None:
                     watch(Progress(done, max(done, self.frames or 0)))
@@ -250,10 +250,10 @@ class FilmWork:
         return Filmed(result.path, done, resumed, self.height, self.width, seconds, tuple(remarks))
 
     def sample(self, count: int) -> Iterator[PaintedFrame]:
-        """Paint a few frames, evenly spread over the film, each for itself.
+        """Paint a few frames, evenly spread over the film, each independently.
 
         Args:
-            count: how many, at most.
+            count: maximum number of frames.
         """
         start = self._video.start or Fraction(0)
         end = self._video.end
@@ -341,7 +341,7 @@ class FilmWork:
 
 
 def _reported(report: FilmReport, painted: PaintedFrame) -> PaintedFrame:
-    """Take a frame into the report, whose sums are kept with the state of steadying."""
+    """Add a frame to the report, whose sums are kept with the state of steadying."""
     result = floats(painted.frame.image)
     if painted.photo is not None:
         report.add(painted.frame.time, painted.photo, result, painted.plain)
@@ -378,7 +378,7 @@ def _styles_of(style: Styles | None, video: VideoOptions) -> list[Any]:
 
 
 def _frames_between(info: FilmInfo, video: VideoOptions) -> int | None:
-    """About how many frames the part of the film that is painted has."""
+    """Approximate number of frames of the part of the film that is painted."""
     if info.frames is None:
         return None
     if video.start is None and video.end is None:
@@ -391,7 +391,7 @@ def _frames_between(info: FilmInfo, video: VideoOptions) -> int | None:
 
 
 def _source_facts(source: Any) -> str:
-    """A film as it is now: another film under its name is another one."""
+    """Facts that identify a film, so that another one under its name is recognized."""
     if not isinstance(source, str | os.PathLike):
         return f"a stream {secrets.token_hex(8)}"
     path = Path(source)

@@ -1,7 +1,7 @@
-"""A film as a flow of frames: the values that pass from reading through painting to writing.
+"""A film as a stream of frames: the values that pass from reading through painting to writing.
 
-Whatever a film is kept in (a container, an animated picture, a folder of pictures, a pipe), reading
-it gives :class:`Frame` after :class:`Frame`, upright and in sRGB; see :class:`Film`.
+Whatever a film is stored in (a container, an animated picture, a folder of pictures, a pipe),
+reading it yields :class:`Frame` after :class:`Frame`, upright and in sRGB; see :class:`Film`.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Frame:
 
 @dataclass(frozen=True)
 class Damage:
-    """A part of a film that cannot be decoded; the film goes on behind it.
+    """A part of a film that cannot be decoded; the film continues after it.
 
     Attributes:
-        time: of the last frame before it, in seconds; None at the beginning.
+        time: time of the last frame before it, in seconds; None at the beginning.
         reason: one line.
     """
 
@@ -58,18 +58,18 @@ class FilmInfo:
     """The facts about a film that are known before it is decoded.
 
     Attributes:
-        name: of the file, for messages.
-        height: of its frames, upright, in pixels.
-        width: of its frames.
+        name: name of the file, for messages.
+        height: height of its frames, upright, in pixels.
+        width: width of its frames.
         rate: mean number of frames in a second.
-        seconds: how long it is; None if it does not say.
-        frames: about how many there are; None if it does not say.
+        seconds: its length; None if it is not stated.
+        frames: approximate number of frames; None if it is not stated.
         aspect: width of a pixel over its height, of upright frames.
         alpha: whether its frames have an opacity.
         deep: whether its frames have 16 bits.
         tick: the unit of its times, in seconds: every time is a whole multiple of it.
         remarks: what is changed or lost in reading, one line each.
-        plays: how often an animated picture is shown, 0 for ever; None for other films.
+        plays: how often an animated picture is shown, 0: endlessly; None for other films.
     """
 
     name: str

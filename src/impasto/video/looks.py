@@ -20,7 +20,7 @@ from impasto.video.options import is_film
 from impasto.video.painting import Look
 from impasto.video.timeline import Timeline
 
-# A mask's frame is looked for from so many seconds before: it may stand that long.
+# A mask's frame is searched from this many seconds before: it may be shown that long.
 _BEFORE = Fraction(2)
 
 # Rec. 709: the weights of the sRGB primaries.
@@ -30,10 +30,10 @@ _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 class MaskFilm:
     """A film of a mask, or of a map of strength: white for all of the style, black for none.
 
-    Where its frames have an opacity, that is the mask, as of a picture that is cut out.
+    If its frames have an opacity, that is the mask, as for a picture that is cut out.
 
     Args:
-        film: open; frames are asked for in the order of their times.
+        film: an open film; frames are requested in the order of their times.
     """
 
     def __init__(self, film: Film) -> None:
@@ -43,7 +43,7 @@ class MaskFilm:
         self._next: Frame | None = None
 
     def at(self, time: Fraction) -> NDArray[np.float32]:
-        """Return the mask that is seen at a time, (H, W) in [0, 1]; behind its end the last one."""
+        """Return the mask at a time, (H, W) in [0, 1]; after its end the last one."""
         if self._frames is None or (self._now is not None and time < self._now.time):
             self._open(max(time - _BEFORE, Fraction(0)))
             if self._now is not None and self._now.time > time:
@@ -65,12 +65,12 @@ class MaskFilm:
 
 
 class Looks:
-    """Gives the look of the frame that appears at a time.
+    """The look of each frame, by the time at which it appears.
 
     Args:
         styles: of :meth:`impasto.stylizer.Stylizer.prepare`: all that are mixed, or all of the
             timeline, in the order of ``Timeline.styles``.
-        controls: their pictures read, those that are films replaced by :meth:`split`.
+        controls: controls with their pictures read, and their films replaced by :meth:`split`.
         timeline: None: the same styles and strength all the time.
         films: the films among the masks by their numbers, and that of the strength as "alpha".
     """
@@ -92,9 +92,9 @@ class Looks:
         """Open the films among the masks and the strength.
 
         Args:
-            controls: as a user gives them.
+            controls: controls as the user gave them.
             files: closes the films.
-            open_film: opens one.
+            open_film: function that opens a film.
 
         Returns:
             Controls with a plain plane in place of every film, and the films.
@@ -135,7 +135,7 @@ class Looks:
             self._films[number].at(time) if number in self._films else mask
             for number, mask in enumerate(controls.masks)
         ]
-        # A style whose mask is empty for a while is not in the picture for as long.
+        # A style is left out while its mask is empty.
         seen = [number for number, mask in enumerate(masks) if not _is_empty(mask)]
         weights = controls.weights
         if weights is not None:

@@ -25,7 +25,7 @@ FILM_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
     *(".3gp", ".ogv", ".wmv", ".flv", ".y4m", ".mxf"),
 )
-"""Suffixes by which a name is known as that of a film: of a mask, say, or in place of a command."""
+"""Suffixes that mark a name as that of a film, for example of a mask or in place of a command."""
 
 
 def is_film(source: object) -> bool:
@@ -42,23 +42,23 @@ def is_film(source: object) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoOptions:
-    """Options for reading, calming and writing a film.
+    """Options for reading, steadying and writing a film.
 
     Attributes:
-        codec: how the result is coded, a name in
+        codec: codec of the result, a name in
             :data:`impasto.video.container.encoding.CODECS`; None: the usual one for the suffix of
             the result.
         crf: constant rate factor, the quality: lower is better and larger; None: the codec's own.
-        start: the part of the film that is painted begins here, in seconds; None: at its beginning.
-        end: it ends before this; None: at the film's end.
-        steady: "off" paints frame by frame; "light" takes the noise out of what stands still and
-            moves the model's lattice with the picture; "strong" also blends each frame with the one
-            before it, moved as the picture moves.
+        start: beginning of the painted part of the film, in seconds; None: the film's beginning.
+        end: end of that part, exclusive; None: the film's end.
+        steady: "off" paints frame by frame; "light" removes noise from what stands still and moves
+            the model's lattice with the picture; "strong" also blends each frame with the previous
+            one, warped along the motion.
         rate: frames a second of numbered pictures.
         timeline: the styles and the strength over time; None: the same all the time.
-        report: a file for the numbers of how calm the result is (Markdown; a JSON file beside it).
-        keep_partial: after an interruption, leave a film of what is painted, as OUT.partial.SUFFIX.
-        workers: how many threads may be used; None: one for each core.
+        report: a file for the measured steadiness of the result (Markdown; a JSON file beside it).
+        keep_partial: after an interruption, leave the painted frames as a film, OUT.partial.SUFFIX.
+        workers: maximum number of threads; None: one for each core.
         save: quality of results that are pictures; whether a file may be replaced.
         memory: bytes of main memory that the whole process may use; frames of 4K, which just fit
             into the default, are painted in tiles for that (docs/films.md).
@@ -126,7 +126,7 @@ class VideoOptions:
         return Budget(memory=self.memory, tile=self.tile)
 
     def __post_init__(self) -> None:
-        Budget(memory=self.memory, tile=self.tile)  # refuses what is out of its range
+        Budget(memory=self.memory, tile=self.tile)  # refuses values out of their range
         if self.steady not in LEVELS:
             raise OptionError(f"steady must be one of {', '.join(LEVELS)}, not {self.steady!r}")
         if self.crf is not None and not 0 <= self.crf <= 63:

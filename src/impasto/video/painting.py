@@ -1,7 +1,7 @@
-"""Frames through a model: several at once, steadied, and in their order.
+"""Painting of frames by a model: several at once, steadied, and in their order.
 
 A frame takes the same time in one thread whether or not another frame is painted beside it, but two
-threads at one frame wait for each other. So as many frames are painted at once as there are cores,
+threads on one frame wait for each other. So as many frames are painted at once as there are cores,
 each in an engine of one thread.
 """
 
@@ -39,10 +39,10 @@ from impasto.video.steady import Prepared, SteadyInput, SteadyOutput, cropped, p
 
 State: TypeAlias = Mapping[str, NDArray[Any]]
 
-# A worker that has less than this, beside what its frame needs, paints in tiles so small that most
-# of its work is their rims.
+# A worker with less than this, beside what its frame needs, paints in tiles so small that most of
+# its work is on their margins.
 _LEAST_BYTES = 120_000_000
-# Kinds of numbers that programs have frames in.
+# Dtypes of frames from programs.
 _KINDS = (*FIXED, "f4")
 _TOO_FEW = "there are fewer controls than frames: give one for each frame"
 # Bytes for each pixel of a frame that decoders and encoders hold (measured with H.264 at 4K), and
@@ -55,8 +55,8 @@ class Look:
     """The styles and the controls that a frame is painted with.
 
     Attributes:
-        styles: of :meth:`impasto.stylizer.Stylizer.prepare`; none: the frame stays as it is.
-        controls: one weight and one mask for each style, if any; their pictures read.
+        styles: of :meth:`impasto.stylizer.Stylizer.prepare`; empty: the frame stays as it is.
+        controls: one weight and one mask for each style, if any; with their pictures read.
     """
 
     styles: Sequence[Style | Photo]
@@ -64,7 +64,7 @@ class Look:
 
 
 def changed(before: Look, now: Look, shape: tuple[int, int]) -> float | NDArray[np.float32]:
-    """Measure by how much strengths of styles differ between two looks.
+    """Measure how much the strengths of styles differ between two looks.
 
     Args:
         before: one look.
@@ -93,10 +93,10 @@ class PaintedFrame:
 
     Attributes:
         frame: the result.
-        photo: the frame as it came, at the size of the result, (H, W, 3) in [0, 1]; None unless
-            it was asked for, as the next.
+        photo: the input frame, at the size of the result, (H, W, 3) in [0, 1]; None unless
+            requested, as the next.
         plain: the result before it was blended with those before it, (H, W, 3) in [0, 1].
-        state: what :meth:`FramePainter.restore` needs to go on behind this frame, if asked for.
+        state: what :meth:`FramePainter.restore` needs to continue after this frame, if requested.
     """
 
     frame: Frame
@@ -107,13 +107,13 @@ class PaintedFrame:
 
 @dataclass(frozen=True)
 class Crew:
-    """The number of frames that are painted at once, and what each of them may use.
+    """The number of frames that are painted at once, and the resources of each.
 
     Attributes:
-        workers: the number of frames.
-        threads: that the engine uses for each of them.
+        workers: number of frames.
+        threads: threads that the engine uses for each of them.
         budget: memory and tiles of each.
-        ahead: the number of frames that wait for a worker: one, so that none waits for a frame,
+        ahead: number of frames that wait for a worker: one, so that no worker waits for a frame,
             unless frames are large.
     """
 
@@ -127,11 +127,11 @@ class Crew:
         """Share the cores and the memory among the frames that are painted at once.
 
         Args:
-            model: the model. What is no trained model paints one frame at a time.
+            model: the model. Anything but a trained model paints one frame at a time.
             height: of the frames, in pixels.
             width: of the frames.
             budget: memory of the whole process, and tiles.
-            cores: how many threads may be used.
+            cores: maximum number of threads.
 
         Example:
             >>> Crew.of(model, 720, 1280, Budget(), 2).workers               # doctest: +SKIP
@@ -143,8 +143,8 @@ class Crew:
         pixels = height * width
         base, ahead = process_bytes(card), 0 if pixels > LARGE else 1
         for workers in range(cores, 0, -1):
-            # Of each worker a photograph and a result; what steadying keeps of the frame before
-            # and after painting, and a frame that is being made.
+            # A photograph and a result for each worker; what steadying keeps of the previous frame
+            # before and after painting, and the frame that is being made.
             kept = _FLOATS * pixels * (2 * workers + ahead + 3)
             share = (budget.memory - base - _CODED * pixels - kept) // workers
             if share >= _LEAST_BYTES + _FLOATS * pixels:
@@ -155,16 +155,16 @@ class Crew:
 
 
 class FramePainter:
-    """Paints the frames of one film, one after the other; keeps only what steadying needs.
+    """Painter of the frames of one film, in their order; keeps only what steadying needs.
 
     Args:
-        model: as the crew wants it (:meth:`impasto.stylizer.Stylizer.with_threads`).
+        model: with the threads of the crew (:meth:`impasto.stylizer.Stylizer.with_threads`).
         looks: gives the look of the frame that appears at a time.
         steady: a name in :data:`impasto.video.options.LEVELS`.
         size: shorter side of the results in pixels; None: the frames' own.
         crew: how many frames are painted at once.
         deep: whether results have 16 bits; those of frames in floats are floats.
-        keeps: whether frames are given as floats too, before and after painting.
+        keeps: whether frames are also returned as floats, before and after painting.
     """
 
     def __init__(
@@ -193,7 +193,7 @@ class FramePainter:
 
         Args:
             frames: upright, of one size; taken one by one, as they are needed.
-            every: each so many frames the state is given too; 0 for never.
+            every: the state is returned too with every so many frames; 0 for never.
 
         Raises:
             VideoError: if a frame has another size than the first.
@@ -209,7 +209,7 @@ class FramePainter:
                         raise VideoError(_size_changed(frame, shape))
                     job = self._prepared(frame, wants_state=bool(every) and index % every == 0)
                     pending.append((job, pool.submit(self._painted, job)))
-                    del frame, job  # the next is decoded and prepared beside what is still needed
+                    del frame, job  # free them before the next is decoded and prepared
                     if len(pending) >= self._crew.workers + self._crew.ahead:
                         yield self._finished(*pending.popleft())
                 while pending:
@@ -219,7 +219,7 @@ class FramePainter:
                     future.cancel()
 
     def restore(self, state: State) -> None:
-        """Go on behind the frame that gave the state, as if it had just been painted."""
+        """Continue after the frame of the state, as if it had just been painted."""
         if self._input is not None and self._output is not None:
             self._input.restore(part_of_state(state, "input"))
             self._output.restore(part_of_state(state, "output"))
@@ -316,28 +316,28 @@ def stylize_frames(
     budget: Budget = Budget(),
     threads: int | None = None,
 ) -> Iterator[NDArray[Any]]:
-    """Paint the frames of a film that a program has as arrays.
+    """Paint the frames of a film that are given as arrays.
 
     Args:
-        model: of :func:`impasto.load`.
+        model: result of :func:`impasto.load`.
         arrays: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1], sRGB, all of one size;
             taken one by one, a few ahead of the results.
         style: as for :meth:`impasto.stylizer.Stylizer.stylize`.
         controls: strength, weights, masks and colors; or those of every frame, such as masks that
             move, taken one by one too. The styles are prepared for the first.
-        steady: "off", "light" or "strong": how calm the film becomes.
+        steady: "off", "light" or "strong": the level of steadiness.
         read: the size of the results and of the styles.
         budget: memory of the whole process, and tiles.
-        threads: how many threads may be used; None: one for each core.
+        threads: maximum number of threads; None: one for each core.
 
     Returns:
-        For every array one of the same dtype and channels, in their order.
+        For every array one of the same dtype and channels, in order.
 
     Raises:
         VideoError: if an array is no such frame, or has another size than the first, or there are
             fewer controls than frames.
         StyleError: as :meth:`impasto.stylizer.Stylizer.stylize`.
-        OptionError: the same, or if steady is no such level.
+        OptionError: the same, or if steady is not a level.
 
     Example:
         >>> painted = stylize_frames(model, frames, "munch-scream")         # doctest: +SKIP
@@ -345,7 +345,7 @@ def stylize_frames(
         >>> moving = (Controls(masks=[mask]) for mask in masks)             # doctest: +SKIP
         >>> painted = stylize_frames(model, frames, "wave", moving)         # doctest: +SKIP
     """
-    VideoOptions(steady=steady)  # refuses what is no level
+    VideoOptions(steady=steady)  # refuses an unknown level
     given: list[Any] = list(style) if isinstance(style, list | tuple) else [style]
     own = repeat(controls) if isinstance(controls, Controls) else iter(controls)
     leading = next(own, None)
@@ -396,7 +396,7 @@ def stylize_frames(
 
 
 def lattice_of(model: Stylizer) -> int:
-    """Return the distance of the points of a model's lattice in pixels; 1 if it has none."""
+    """Return the spacing of the points of a model's lattice in pixels; 1 if it has none."""
     card = getattr(model.painter, "card", None)
     return 1 if card is None else int(card.multiple)
 
@@ -413,7 +413,7 @@ def floats(values: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def named_state(stage: str, state: State) -> dict[str, NDArray[Any]]:
-    """Return the state of a stage under names of its own, beside those of other stages.
+    """Return the state of a stage under names that begin with the stage's.
 
     Example:
         >>> list(named_state("input", {"offset": np.zeros(2)}))
@@ -423,7 +423,7 @@ def named_state(stage: str, state: State) -> dict[str, NDArray[Any]]:
 
 
 def part_of_state(state: State, stage: str) -> dict[str, NDArray[Any]]:
-    """Return what :func:`named_state` was given for a stage; {} if there is nothing.
+    """Return the state of a stage, as given to :func:`named_state`; {} if there is none.
 
     Example:
         >>> list(part_of_state({"input.offset": np.zeros(2)}, "input"))
@@ -439,7 +439,7 @@ def part_of_state(state: State, stage: str) -> dict[str, NDArray[Any]]:
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """A frame on its way: as it came, its opacity in floats, and after the first stage."""
+    """A frame in progress: as it came, its opacity in floats, and after the first stage."""
 
     frame: Frame
     look: Look

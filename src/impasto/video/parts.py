@@ -1,8 +1,8 @@
-"""The parts of a film that is being made: about a second each, safe as soon as it is whole.
+"""The parts of a film that is being made: about a second each, safe as soon as they are complete.
 
-They stand in the folder ``RESULT.part`` beside the result. A part is a film of its own, one closed
-group of pictures, so a film that was interrupted and one that was not have the same parts. Its
-record (``000012.json``) is written last: a part without one is a leftover.
+They are in the folder ``RESULT.part`` beside the result. A part is a separate film, one closed
+group of pictures, so interrupted and uninterrupted films have the same parts. Its record
+(``000012.json``) is written last: a part without one is a leftover.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ _FORMAT = 1
 _ABOUT = "film.json"
 _STATE = "state-{}.npz"
 
-# Frames that wait for the encoder.
+# Number of frames that wait for the encoder.
 _WAITING = 2
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part that is whole.
+    """A complete part.
 
     Attributes:
-        path: of its film.
-        times: of its frames, in seconds of the source.
+        path: path of its film.
+        times: times of its frames, in seconds of the source.
         seconds: how long its last frame is shown; None: as long as those before it.
     """
 
@@ -53,17 +53,17 @@ class PartFolder:
 
     Args:
         target: the result.
-        about: what the film is made of, by name: source, styles, options. Parts that were made of
-            anything else are not gone on with.
-        anew: throw away what another call has begun.
+        about: what the film is made from, by name: source, styles, options. Parts made from
+            anything else are not resumed.
+        anew: discard what another call has begun.
 
     Attributes:
         folder: where the parts are.
-        parts: those that are whole.
+        parts: the complete parts.
         is_new: whether no call has begun this film before.
 
     Raises:
-        VideoError: if parts are there that were made of something else, or the folder cannot be
+        VideoError: if there are parts that were made from something else, or the folder cannot be
             made.
     """
 
@@ -95,7 +95,7 @@ class PartFolder:
         return self.parts[-1].times[-1] if self.parts else None
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the state behind the last whole part."""
+        """Return the state after the last complete part."""
         file = self.folder / _STATE.format(len(self.parts))
         if not file.exists():
             return {}
@@ -112,11 +112,11 @@ class PartFolder:
         seconds: Fraction | None,
         state: Mapping[str, NDArray[Any]] | None,
     ) -> Part:
-        """Record the next part, whose film is written, with the state behind it."""
+        """Record the next part, whose film is written, with the state after it."""
         number = len(self.parts)
         part = Part(self.path(number), times, seconds)
         if state:
-            # Straight into the file: of frames of 4K a copy would be hundreds of megabytes.
+            # Directly into the file: for frames of 4K a copy would take hundreds of megabytes.
             with whole_file(self.folder / _STATE.format(number + 1), overwrite=True) as file:
                 np.savez(file, allow_pickle=False, **state)
         record = {
@@ -133,7 +133,7 @@ class PartFolder:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def remove_if_empty(self) -> None:
-        """Remove the folder if no part is whole."""
+        """Remove the folder if no part is complete."""
         if not self.parts:
             self.remove()
 
@@ -178,11 +178,11 @@ class PartFolder:
 
 
 class PartWriter:
-    """Encodes one part in a thread of its own, frame by frame as they come.
+    """Encoder of one part in a separate thread, frame by frame as they come.
 
     Args:
         write: encodes frames into a file: ``write_part`` with its encoding.
-        path: of the part.
+        path: path of the part.
     """
 
     def __init__(self, write: Callable[[Path, Iterator[Frame]], None], path: Path) -> None:
@@ -196,7 +196,7 @@ class PartWriter:
         self._thread.start()
 
     def put(self, frame: Frame) -> None:
-        """Give the next frame; waits while the encoder is behind.
+        """Pass on the next frame; wait while the encoder is behind.
 
         Raises:
             VideoError: if encoding has failed.
@@ -206,7 +206,7 @@ class PartWriter:
         self.seconds = frame.seconds
 
     def close(self) -> None:
-        """Say that this was the last frame, without waiting for the encoder."""
+        """Signal that this was the last frame, without waiting for the encoder."""
         self._send(None)
 
     def wait(self) -> None:
@@ -219,7 +219,7 @@ class PartWriter:
         self._tell()
 
     def stop(self) -> None:
-        """Give up the part."""
+        """Abort the part."""
         self._stopped = True
         with suppress(queue.Empty):
             while True:

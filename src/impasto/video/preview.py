@@ -34,7 +34,7 @@ def contact_sheet(
     """Draw frames on a white sheet: the photograph, the painting below it, and the time below both.
 
     Args:
-        frames: of each the time in seconds, the photograph and the painting, (H, W, 3): uint8,
+        frames: for each the time in seconds, the photograph and the painting, (H, W, 3): uint8,
             uint16 or floats in [0, 1].
         side: longer side in pixels to which larger pictures are reduced.
 
@@ -60,7 +60,7 @@ def contact_sheet(
     step_x, step_y = width + _MARGIN, above + _GAP + below + _TEXT + 2 * _MARGIN
     columns = max(1, min(len(pairs), round(math.sqrt(_ASPECT * len(pairs) * step_y / step_x))))
     rows = -(-len(pairs) // columns)
-    columns = -(-len(pairs) // rows)  # as many in each row, where that goes
+    columns = -(-len(pairs) // rows)  # equally many in each row, if possible
     sheet = Image.new("RGB", (columns * step_x + _MARGIN, rows * step_y), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_TEXT)
     for index, (time, photo, painted) in enumerate(pairs):

@@ -1,4 +1,4 @@
-"""The door to PyAV: it is imported here, at the first use of a film, and its errors become ours."""
+"""Access to PyAV: it is imported here, at the first use of a film, and its errors become ours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["library", "wrapped"]
 
 
 def library() -> ModuleType:
-    """Import PyAV and keep FFmpeg from writing lines of its own.
+    """Import PyAV and keep FFmpeg from printing messages.
 
     Returns:
         The module ``av``.
@@ -21,7 +21,7 @@ def library() -> ModuleType:
     Raises:
         VideoError: It is not installed.
     """
-    # The encoder SVT-AV1 writes to the terminal, past FFmpeg; 1 leaves it its errors.
+    # The encoder SVT-AV1 prints to the terminal itself, past FFmpeg; with 1 only its errors.
     os.environ.setdefault("SVT_LOG", "1")
     try:
         import av
@@ -38,11 +38,11 @@ def wrapped(name: str, failure: str) -> Iterator[None]:
     """Turn every error of PyAV and of the system inside into a VideoError of one line.
 
     Args:
-        name: of the file, for the message.
-        failure: what has not worked, such as "cannot be read".
+        name: name of the file, for the message.
+        failure: what failed, such as "cannot be read".
 
     Raises:
-        VideoError: The block has raised an error that is none of ours.
+        VideoError: The block has raised an error that is not ours.
     """
     from av.error import FFmpegError
 

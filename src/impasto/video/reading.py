@@ -1,4 +1,4 @@
-"""Reading films: upright frames in sRGB at exact times, from whatever they are kept in.
+"""Reading films: upright frames in sRGB at exact times, from any kind of source.
 
 A film's times begin with its first stream, so that sound and picture stay together.
 """
@@ -20,7 +20,7 @@ __all__ = ["ContainerFilm", "open_film"]
 
 
 def open_film(source: Source, *, max_pixels: int) -> Film:
-    """Open a film, whatever it is kept in.
+    """Open a film of any kind.
 
     Args:
         source: a file, a folder or pattern of numbered pictures, an animated picture, an address
@@ -28,7 +28,7 @@ def open_film(source: Source, *, max_pixels: int) -> Film:
         max_pixels: refuse films with larger frames.
 
     Raises:
-        VideoError: It is no film, has no frames, or its frames are too large.
+        VideoError: It is not a film, has no frames, or its frames are too large.
         ImageError: It is a picture that cannot be read.
     """
     if isinstance(source, str | Path) and not is_address(source):
@@ -44,7 +44,7 @@ def open_film(source: Source, *, max_pixels: int) -> Film:
 class ContainerFilm:
     """A film in a container, such as MP4 or Matroska.
 
-    Each call of :meth:`frames` opens the file anew; a pipe is read on.
+    Each call of :meth:`frames` opens the file anew; a pipe continues.
 
     Args:
         source: a file, an address or an open binary file.
@@ -143,7 +143,7 @@ class ContainerFilm:
         self.close()
 
     def _taken(self) -> Decoding:
-        """Return a decoding that stands at the beginning."""
+        """Return a decoding that is at the beginning."""
         if not self._started and self._decoding is not None:
             self._started = True
             return self._decoding

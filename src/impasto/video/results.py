@@ -26,10 +26,10 @@ from impasto.video.parts import Part, PartFolder, PartWriter
 from impasto.video.pictures import is_picture_target, open_pictures_target
 from impasto.video.pictures.numbered import NumberedTarget
 
-# Parts that are being encoded at a time: the next one begins while the last one is finished, unless
+# Number of parts encoded at a time: the next one begins while the last one is finished, unless
 # frames are so large that two encoders would need much memory.
 _WRITERS = 2
-# A part is so long that what a kill costs, with the frames on their way, is less than a second.
+# Length of a part: with the frames in progress, a kill costs less than a second.
 _PART_SECONDS = Fraction(4, 5)
 
 
@@ -43,12 +43,12 @@ class Result(Protocol):
 
     @property
     def deep(self) -> bool:
-        """True if its frames shall have 16 bits."""
+        """True if its frames should have 16 bits."""
         ...
 
     @property
     def every(self) -> int:
-        """Each so many frames the state is wanted; 0 for never."""
+        """The state is wanted with every so many frames; 0 for never."""
         ...
 
     @property
@@ -63,15 +63,15 @@ class Result(Protocol):
 
     @property
     def is_kept(self) -> bool:
-        """True if another call can go on with what is written."""
+        """True if another call can resume what is written."""
         ...
 
     def state(self) -> State:
-        """Return the state behind the last of them."""
+        """Return the state after the last of them."""
         ...
 
     def put(self, painted: PaintedFrame) -> None:
-        """Take the next frame."""
+        """Add the next frame."""
         ...
 
     def finish(self) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ class Result(Protocol):
         ...
 
     def stop(self, *, keep: bool) -> None:
-        """Give up, keeping what is safe; ``keep``: also as a result of its own."""
+        """Abort, keeping what is safe; ``keep``: also as a separate result."""
         ...
 
 
@@ -99,7 +99,7 @@ def open_result(
         info: the facts about the film.
         video: the options.
         size: height and width of the result.
-        about: what the result is made of (:class:`impasto.video.parts.PartFolder`).
+        about: what the result is made from (:class:`impasto.video.parts.PartFolder`).
         source: the film that has the sound; None for a stream.
 
     Raises:
@@ -199,7 +199,7 @@ class _Joined:
             self._writer = None
 
     def _record(self, *, most: int) -> None:
-        """Record the parts that are written, and wait until no more than ``most`` are not."""
+        """Record the parts that are written, and wait until at most ``most`` are not."""
         while self._closing and (len(self._closing) > most or self._closing[0][0].is_done):
             writer, state = self._closing[0]
             writer.wait()
@@ -234,7 +234,7 @@ class _Joined:
 
 
 class _Numbered:
-    """Numbered pictures, each of them a part of its own; what is recorded is how many are done."""
+    """Numbered pictures, each of them a separate part; the number done is recorded."""
 
     def __init__(
         self,
@@ -246,7 +246,7 @@ class _Numbered:
     ) -> None:
         self.path: Path | None = target
         self._lost = lost
-        # What a call has written that is gone on with behind its last record is written again.
+        # Pictures that an interrupted call wrote after its last record are written again.
         self._writer = NumberedTarget(target, info, replace(video.save, overwrite=True))
         self.deep = self._writer.deep
         self.every = max(1, int(info.rate * _PART_SECONDS))

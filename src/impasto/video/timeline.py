@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from impasto.styles.style import Style
 
     StyleInTime: TypeAlias = Style | Picture
-    """A style as for ``Stylizer.stylize``: the name of one that is kept, a picture, or made."""
+    """A style as for ``Stylizer.stylize``: a saved name, a picture, or a made style."""
 
 __all__ = [
     "AlphaKey",
@@ -41,7 +41,7 @@ _TIME = re.compile(
     r"(?:(?:([0-9]{1,6}):(?=[0-9]{1,2}:))?([0-9]{1,6}):)?([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})"
 )
 
-# What a file of a timeline may say, and what every entry of its two lists may.
+# Keys that a file of a timeline may have, and that every entry of its two lists may have.
 _KEYS = ("fade", "style", "alpha")
 _STYLE_KEYS = ("at", "name", "fade")
 _ALPHA_KEYS = ("at", "value")
@@ -54,7 +54,7 @@ class StyleKey:
     Attributes:
         time: seconds from the film's beginning, 0 or more.
         style: as for ``Stylizer.stylize``.
-        fade: seconds, 0 or more, for which the style before it goes over into this one, beginning
+        fade: seconds, 0 or more, of the transition from the previous style to this one, beginning
             at ``time``. The next style cuts it short if that begins earlier.
     """
 
@@ -81,10 +81,10 @@ class Moment:
     """The styles and the strength of one moment of a film.
 
     Attributes:
-        styles: which of ``Timeline.styles`` are seen: one, or two while one goes over into the
-            other. None of them if the timeline has no styles, but strengths alone.
+        styles: indices in ``Timeline.styles`` of the visible styles: one, or two during a
+            transition. Empty if the timeline has no styles, but strengths alone.
         weights: the share of each, above 0; they sum to 1.
-        alpha: strength in [0, 2]; None if the timeline says nothing of it.
+        alpha: strength in [0, 2]; None if the timeline does not set it.
     """
 
     styles: tuple[int, ...]
@@ -96,19 +96,19 @@ class Moment:
 class Timeline:
     """Styles and strengths over time, checked once, on construction.
 
-    A style holds from its time until the next one begins. While that fades in, its share grows
-    evenly from 0, at its own time, to 1. Strengths go evenly from each to the next; before the
-    first and behind the last they stay.
+    A style lasts from its time until the next one begins. While that fades in, its share grows
+    linearly from 0, at its own time, to 1. Strengths change linearly from each to the next; before
+    the first and after the last they stay.
 
     Attributes:
         keys: the styles in the order of their times; the first one at 0. Empty: styles do not
             change.
         alphas: the strengths in the order of their times. Empty: the strength does not change.
-        styles: all styles, each once, however often it comes back: what ``Moment.styles`` counts.
+        styles: all styles, each once even if it is repeated; ``Moment.styles`` has their indices.
 
     Raises:
         OptionError: if times are negative, the same or not in order, the first style is not at 0, a
-            fade is negative, a strength out of its range, or nothing is said at all.
+            fade is negative, a strength out of its range, or nothing is given at all.
 
     Example:
         >>> scream = StyleKey(Fraction(0), "munch-scream")
@@ -121,7 +121,7 @@ class Timeline:
     alphas: tuple[AlphaKey, ...] = ()
     styles: tuple[StyleInTime, ...] = field(init=False)
     _numbers: tuple[int, ...] = field(init=False, repr=False)
-    """Of every key, its place in ``styles``."""
+    """For every key, its index in ``styles``."""
 
     def __post_init__(self) -> None:
         from impasto.controls.affine import check_alpha
@@ -174,7 +174,7 @@ class Timeline:
         key, number = self.keys[place], self._numbers[place]
         before = self._numbers[max(0, place - 1)]
         fade = key.fade
-        if place + 1 < len(self.keys):  # so that no more than two are seen, and nothing jumps
+        if place + 1 < len(self.keys):  # so that at most two are visible, and nothing jumps
             fade = min(fade, self.keys[place + 1].time - key.time)
         passed = time - key.time
         if before == number or passed >= fade:
@@ -198,13 +198,13 @@ class Timeline:
 
 
 def parse_time(text: str) -> Fraction:
-    """Return the seconds that a text means: ``S``, ``M:SS`` or ``H:MM:SS``, with decimals.
+    """Return the seconds in a text: ``S``, ``M:SS`` or ``H:MM:SS``, with decimals.
 
     Args:
         text: such as "12.5", "1:02.5" or "1:02:03".
 
     Raises:
-        OptionError: if it is no time.
+        OptionError: if it is not a time.
 
     Example:
         >>> parse_time("1:02.5")
@@ -225,11 +225,11 @@ def parse_time(text: str) -> Fraction:
 
 
 def time_text(time: Fraction, *, places: int = 3) -> str:
-    """Write seconds as people do, so that :func:`parse_time` reads them.
+    """Format seconds for users, so that :func:`parse_time` reads them.
 
     Args:
         time: in seconds, 0 or more.
-        places: the most digits behind the point.
+        places: maximum number of decimals.
 
     Example:
         >>> time_text(Fraction(125, 2)), time_text(Fraction(3723))
@@ -250,13 +250,13 @@ def parse_timeline(
     fade: Fraction = Fraction(0),
     first: StyleInTime | None = None,
 ) -> Timeline:
-    """Make a timeline of the texts of a command line, in any order.
+    """Make a timeline from the texts of a command line, in any order.
 
     Args:
         styles_at: such as "0:05=monet-waterlilies".
         alphas_at: such as "0:05=0.3".
-        fade: seconds for which a style goes over into the next.
-        first: the style at the beginning of the film, if none of the texts says it.
+        fade: seconds of the transition from a style to the next.
+        first: the style at the beginning of the film, if none of the texts sets it.
 
     Raises:
         OptionError: as :class:`Timeline`, or if a text is not a time, "=" and the rest.
@@ -279,17 +279,17 @@ def parse_timeline(
 def read_timeline(path: str | os.PathLike[str], *, first: StyleInTime | None = None) -> Timeline:
     """Read a timeline from a small TOML file.
 
-    It holds a list ``[[style]]`` of ``at`` (a time), ``name`` (of a style that is kept, or a
-    picture, as behind ``-s``) and perhaps ``fade``; a list ``[[alpha]]`` of ``at`` and ``value``;
-    and before them ``fade`` for all styles that have none of their own. Times and fades are numbers
-    of seconds, or texts as for :func:`parse_time`.
+    It holds a list ``[[style]]`` of ``at`` (a time), ``name`` (of a saved style, or a picture, as
+    for ``-s``) and perhaps ``fade``; a list ``[[alpha]]`` of ``at`` and ``value``; and before them
+    ``fade`` for all styles that have none of their own. Times and fades are numbers of seconds, or
+    texts as for :func:`parse_time`.
 
     Args:
         path: the file.
-        first: the style at the beginning of the film, if the file does not say it.
+        first: the style at the beginning of the film, if the file does not set it.
 
     Raises:
-        OptionError: as :class:`Timeline`, or if the file cannot be read or says something else.
+        OptionError: as :class:`Timeline`, or if the file cannot be read or has other content.
 
     Example:
         >>> read_timeline("styles.toml")                                     # doctest: +SKIP
@@ -346,7 +346,7 @@ def _number(value: object) -> float:
 
 
 def _time_of(value: object) -> Fraction:
-    """Return a time of a file: a text, as numbers with a point are here too, or a whole number."""
+    """Return a time of a file: a whole number, or a text, as decimal numbers are here too."""
     if isinstance(value, str) or type(value) is int:
         return parse_time(str(value))
     raise OptionError(f'a time is a number of seconds or a text, such as "1:02.5", not {value}')

@@ -1,16 +1,16 @@
 """The interface of a server that paints: forms in, pictures out.
 
 ====================  ==========================================================================
-``POST /api/stylize`` a photograph and how to paint it; answers the picture itself
-``POST /api/styles``  a picture; answers its style file, to be sent in place of the picture
+``POST /api/stylize`` a photograph and how to paint it; returns the picture itself
+``POST /api/styles``  a picture; returns its style file, to be sent in place of the picture
 ``GET /api/styles``   the styles that a model keeps
 ``GET /api/models``   the models
-``GET /api/health``   what the server is doing, and what it has done
+``GET /api/health``   the current and the past work of the server
 ``GET /openapi.json`` all of this, for programs
 ``/api/frames``       live frames, over a WebSocket (:mod:`impasto.web.frames`)
 ====================  ==========================================================================
 
-Nothing is kept of one request for the next. A refusal is ``{"error": LINE}``.
+Nothing is kept from one request to the next. A refusal is ``{"error": LINE}``.
 """
 
 from __future__ import annotations
@@ -51,33 +51,34 @@ _STYLE_FIELDS = ("style", "style_size", "model")
 # A text of a form is a name, or a few numbers.
 _TEXT_BYTES = 4096
 
-# Texts, and files, that a form may have: far more than it can use, which is told by their names.
+# Number of texts, and of files, that a form may have: far more than it can use, so that errors
+# name the fields.
 _MOST = 2 + 4 * MAX_STYLES
 
 _CHUNK = 1 << 18
 
 
 class _TooLarge(ImpastoError):
-    """A body that is larger than bodies may be."""
+    """A request body that is too large."""
 
 
 class Api:
-    """The routes of the interface, and what stands behind them.
+    """The routes of the interface, and their implementation.
 
     Attributes:
-        limits: of requests.
-        places: for them.
-        figures: of what was done.
-        routes: of the application.
+        limits: limits of requests.
+        places: places for them.
+        figures: counts of what was done.
+        routes: routes of the application.
     """
 
     def __init__(self, studio: Studio, limits: Limits, places: Places) -> None:
         """Make the routes.
 
         Args:
-            studio: paints.
-            limits: of requests.
-            places: for them.
+            studio: the studio that paints.
+            limits: limits of requests.
+            places: places for them.
         """
         self.limits, self.places, self.figures = limits, places, Figures()
         self._models = studio.models
@@ -126,7 +127,7 @@ class Api:
 class _Posted:
     """An endpoint that reads a form and answers with a file, all of it in one place.
 
-    It is an application and no function, so that its answer is sent while it has the place.
+    It is an application and not a function, so that its answer is sent while it has the place.
     """
 
     def __init__(
@@ -135,13 +136,13 @@ class _Posted:
         self._api, self._work, self._wanted = api, work, wanted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as ASGI has it."""
+        """Handle an ASGI request."""
         limits = self._api.limits
         try:
             request = Request(scope, _limited(receive, scope, limits.max_bytes))
             with self._api.places.place():
                 answer = await self._answer(request, receive)
-                with suppress(TimeoutError):  # of whoever does not take it
+                with suppress(TimeoutError):  # the client does not take the answer
                     async with asyncio.timeout(limits.seconds):
                         await _send_file(answer, send)
         except (Left, ClientDisconnect):
@@ -176,13 +177,13 @@ class _Posted:
 
 
 class _Styles:
-    """The endpoint of styles: a list of those that are kept, and the making of others."""
+    """The endpoint of styles: a list of the saved ones, and the making of others."""
 
     def __init__(self, api: Api, make: _Posted) -> None:
         self._api, self._make = api, make
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as ASGI has it."""
+        """Handle an ASGI request."""
         if scope["method"] == "POST":
             await self._make(scope, receive, send)
             return
@@ -212,7 +213,7 @@ def refused(error: Exception) -> Response:
 
 
 def _limited(receive: Receive, scope: Scope, most: int) -> Receive:
-    """The body of a request as far as it is not too large; one that says so is not received."""
+    """The body of a request, limited in size; one with too large a stated size is not received."""
     line = f"a request of more than {most:,} bytes is not taken: send a smaller picture"
     for name, value in scope["headers"]:
         if name == b"content-length" and (not value.isdigit() or int(value) > most):
@@ -267,7 +268,7 @@ async def _send_file(answer: Answer, send: Send) -> None:
         headers["Impasto-Remark"] = answer.remark
     raw = [(name.lower().encode(), _header(value)) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": 200, "headers": raw})
-    for start in range(0, len(answer.data), _CHUNK):  # each waits until the one before has left
+    for start in range(0, len(answer.data), _CHUNK):  # each waits until the one before was sent
         part = bytes(answer.data[start : start + _CHUNK])
         await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})

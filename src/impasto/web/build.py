@@ -1,9 +1,9 @@
 """The page as a folder of files: any plain server can serve it, and browsers paint by themselves.
 
 The folder has the page (:mod:`impasto.web.site`), its models in pieces that are fetched when they
-are needed, and the packages of others that it is made with (:mod:`impasto.web.packages`). Its
-worker ``sw.js`` begins with the list of all files and their sums: what browsers keep is whole, and
-a new version replaces it.
+are needed, and the third-party packages that it needs (:mod:`impasto.web.packages`). Its
+worker ``sw.js`` begins with the list of all files and their sums: what browsers keep is complete,
+and a new version replaces it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _LIST = "self.SITE = "  # what the worker begins with
 
 _RUNTIME = "runtime"
 
-# What a first visit needs of our own files: all but pictures, which it asks for when it shows them.
+# Our own files that a first visit needs: all but pictures, which are requested when they are shown.
 _FIRST = (".html", ".css", ".js", ".svg", ".webmanifest")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -61,12 +61,12 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
-    """Choices for a page of files.
+    """Options of a page of files.
 
     Attributes:
         packages: folder with the packages of npm, packed or unpacked.
         webgpu: add the build of ONNX Runtime for graphics cards.
-        films: add what films are painted with.
+        films: add the files for painting films.
         own_styles: add the styles that the user has added to those of the gallery.
     """
 
@@ -81,11 +81,11 @@ class Built:
     """A page that was written.
 
     Attributes:
-        folder: that has it.
-        version: of its files.
-        files: how many there are.
-        bytes: of all of them together.
-        first_bytes: of those that a first visit loads, packed by gzip.
+        folder: folder of the page.
+        version: version of its files.
+        files: number of files.
+        bytes: total size of the files.
+        first_bytes: size of those that a first visit loads, compressed by gzip.
     """
 
     folder: Path
@@ -105,14 +105,14 @@ def build_page(
     """Write the page as a folder of files, whole or not at all.
 
     Args:
-        out: the folder. One that is there must be empty or an earlier page; files in it that are
+        out: the folder. An existing one must be empty or an earlier page; files in it that are
             not of the page, such as CNAME, stay.
-        models: to paint with; the page begins with the first.
-        options: what is put into it.
+        models: models to paint with; the page begins with the first.
+        options: contents of the page.
         watch: called with the name of each style that gets a thumbnail.
 
     Raises:
-        WebError: if the folder is not ours, a package is missing or a model cannot be in a browser.
+        WebError: if the folder is not ours, a package is missing or a model cannot run in browsers.
 
     Example:
         >>> build_page(Path("site"), [find_bundle("fast")])                  # doctest: +SKIP
@@ -176,7 +176,7 @@ def _check_models(models: Sequence[Bundle]) -> None:
 
 
 def _foreign_files(out: Path) -> list[Path]:
-    """Files in an earlier page that are not of it, relative to it; refuse what is no page."""
+    """Files in an earlier page that are not of it, relative to it; refuse any other folder."""
     target = escaped(str(out))
     try:
         if not out.absolute().parent.is_dir():
@@ -209,7 +209,7 @@ def _files_in(folder: Path) -> Iterator[Path]:
 
 
 def _files_of(worker: Path) -> set[str] | None:
-    """The files of a page by its worker, which is one of them; None if it is no worker of ours."""
+    """The files of a page by its worker, which is one of them; None if it is not our worker."""
     if not worker.is_file():
         return None
     with worker.open("rb") as stream:
@@ -262,7 +262,7 @@ def _guarded(page: bytes) -> bytes:
 
 
 def _listed(files: Mapping[str, bytes], first: Sequence[str], version: str) -> bytes:
-    # The smallest come first: the page is whole before what it paints with.
+    # The smallest come first: the page is complete before the files that it paints with.
     facts = {
         "version": version,
         "entry": ENTRY,

@@ -1,4 +1,4 @@
-"""Figures of what a server has done, without the name of any picture."""
+"""Statistics of a server, without the name of any picture."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["Figures"]
 
 
 class Figures:
-    """Counts of what a server has done.
+    """Counts of a server's work.
 
     Attributes:
-        answers: by status.
-        painted: pictures.
-        frames: live frames.
-        pixels: of both.
-        seconds: of painting, all threads together.
-        sockets: of live frames, open now.
+        answers: number of answers by status.
+        painted: number of pictures.
+        frames: number of live frames.
+        pixels: number of pixels of both.
+        seconds: seconds of painting, all threads together.
+        sockets: number of open sockets for live frames.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Figures:
 
 
 def resident_bytes() -> int | None:
-    """Bytes of memory that the process has now; None where the system does not tell it (not Linux).
+    """Bytes of memory that the process has now; None where they are not reported (not Linux).
 
     Example:
         >>> resident_bytes()                                                 # doctest: +SKIP

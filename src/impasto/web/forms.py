@@ -1,8 +1,8 @@
-"""Fields of a request, generated from the fields of the option values, and what a request says.
+"""Fields of a request, generated from the fields of the option values, and parsing of requests.
 
 A field that is an option of the command line is a field here, under the same name with underscores
-in place of hyphens. A form has texts and files; JSON, as live frames have it, becomes the same. So
-every value is checked once, where it is on the command line, and by the same lines.
+in place of hyphens. A form has texts and files; JSON, as for live frames, is converted to the same.
+So every value is checked once, by the same code as on the command line.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from impasto.images.options import ReadOptions, SaveOptions
 __all__ = ["MAX_STYLES", "Asked", "FormField", "Item", "Upload", "form_fields", "items", "read"]
 
 MAX_STYLES = 8
-"""Styles that a request may mix."""
+"""Number of styles that a request may mix."""
 
 _MAX_NAME = 200
 
 _VALUES: dict[str, type[Any]] = {"controls": Controls, "read": ReadOptions, "save": SaveOptions}
 
-# A server has one limit for all, and replaces no file; a format is one of every result here.
+# A server has one limit for all, and replaces no file; the format is a separate field here.
 _LEFT_OUT = ("read.max_pixels", "save.overwrite", "save.format")
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
@@ -43,7 +43,7 @@ class Upload:
     """A file that was sent, as a binary stream with a name for messages.
 
     Attributes:
-        name: the name that its sender gives it, without folders; it names no file here.
+        name: name given by its sender, without folders; it names no file here.
         file: its bytes.
     """
 
@@ -51,11 +51,11 @@ class Upload:
     file: BinaryIO
 
     def read(self, size: int = -1) -> bytes:
-        """As of any file."""
+        """Read bytes, as from any file."""
         return self.file.read(size)
 
     def seek(self, place: int) -> int:
-        """As of any file."""
+        """Seek, as in any file."""
         return self.file.seek(place)
 
     def seekable(self) -> bool:
@@ -64,12 +64,12 @@ class Upload:
 
     @property
     def stream(self) -> BinaryIO:
-        """The same, for what reads pictures: of streams it needs the methods above and the name."""
+        """The upload as a stream: readers of pictures need only the methods above and the name."""
         return cast(BinaryIO, self)
 
     @classmethod
     def of(cls, name: str | None, file: BinaryIO, field: str) -> Upload:
-        """Make an upload; without a name it is called as the field.
+        """Make an upload; without a name it is named after the field.
 
         Example:
             >>> Upload.of("C:\\\\trip\\\\a.jpg", io.BytesIO(), "content").name
@@ -88,12 +88,12 @@ class FormField:
     """A field of a request.
 
     Attributes:
-        name: of the field.
+        name: name of the field.
         value: the option value that it belongs to: "controls", "read" or "save".
-        attribute: of that value.
+        attribute: attribute of that value.
         kind: how a text is read: the type of the attribute, or the kind of its option.
-        help: the sentence of the command line.
-        default: of the attribute.
+        help: sentence of the command line.
+        default: default of the attribute.
     """
 
     name: str
@@ -114,10 +114,10 @@ class FormField:
         return self.kind == "Sequence[Map]"
 
     def parse(self, given: str | Upload) -> Any:
-        """Read a text; a file stays as it is.
+        """Parse a text; a file stays as it is.
 
         Raises:
-            OptionError: if the text is none of its kind, or the field is no file.
+            OptionError: if the text is not of its kind, or the field takes no file.
         """
         if isinstance(given, Upload):
             if not self.is_file:
@@ -154,7 +154,7 @@ def form_fields() -> Mapping[str, FormField]:
     """The fields that stand for options, by their names.
 
     Raises:
-        TypeError: if an option is of a kind that is not known here.
+        TypeError: if an option is of an unknown kind.
 
     Example:
         >>> form_fields()["style_size"].default
@@ -177,11 +177,11 @@ def form_fields() -> Mapping[str, FormField]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Asked:
-    """A request: what shall be painted, and how.
+    """A request: what to paint, and how.
 
     Attributes:
-        content: the photograph; None where none is asked for.
-        styles: names, and files.
+        content: the photograph; None where none is needed.
+        styles: names and files.
         model: its name; None for the first that is served.
         controls: values of :class:`Controls`, with files for its maps.
         read: options of reading.
@@ -196,7 +196,7 @@ class Asked:
     save: SaveOptions = SaveOptions()
 
 
-# Fields that stand for no option of a value.
+# Fields that do not stand for an option of a value.
 _OTHERS = ("content", "style", "model", "format")
 
 
@@ -204,11 +204,11 @@ def read(given: Iterable[Item], *, wanted: Sequence[str] | None = None) -> Asked
     """Read the fields of a request.
 
     Args:
-        given: in their order.
-        wanted: the names that this request may have; None for all.
+        given: fields in their order.
+        wanted: the names allowed in this request; None for all.
 
     Raises:
-        OptionError: naming the field.
+        OptionError: with the name of the field.
 
     Example:
         >>> asked = read([("style", "munch-scream"), ("alpha", "0.5")])
@@ -254,13 +254,13 @@ def read(given: Iterable[Item], *, wanted: Sequence[str] | None = None) -> Asked
 
 
 def items(message: Any) -> list[Item]:
-    """Read the fields of a JSON object, of which lists repeat a field.
+    """Read the fields of a JSON object, in which lists repeat a field.
 
     A file is an object ``{"file": "...", "name": "..."}`` with its bytes in base64. A list of
     numbers is one field.
 
     Raises:
-        OptionError: if it is no such object.
+        OptionError: if it is not such an object.
 
     Example:
         >>> items({"style": ["wave", "rain"], "weights": [0.7, 0.3], "alpha": 1})

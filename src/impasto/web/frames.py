@@ -2,14 +2,14 @@
 
 The first message is a look: a JSON object of the fields of ``POST /api/stylize`` without
 ``content`` (:func:`impasto.web.forms.items`). It is answered by ``{"ready": true}``, or by
-``{"error": LINE}``. Another look may follow at any time, and holds from the next frame on.
+``{"error": LINE}``. Another look may follow at any time, and applies from the next frame on.
 
 Every binary message is a frame: a picture of any format. It is answered by a JPEG, or by a text:
 ``{"frame": N, "dropped": true}`` if a newer one came before it could be painted, or
 ``{"frame": N, "error": LINE}``. N counts the frames from 0. JPEGs come in the order of their
-frames, so each belongs to the oldest frame that has no answer yet. Nothing is queued: two frames
-may be without an answer, of which one is painted while the other waits, and the newest takes the
-place of the one that waits.
+frames, so each belongs to the oldest frame that has no answer yet. Nothing is queued: at most two
+frames are unanswered, of which one is painted while the other waits, and the newest replaces the
+one that waits.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["MAX_FRAME_BYTES", "Frames"]
 MAX_FRAME_BYTES = 8_000_000
 """The largest message: a frame, or a look with its masks."""
 
-# Each paints one frame at a time, and all wait in one line.
+# Each paints one frame at a time, and all wait in one queue.
 _SOCKETS = 8
 
 _IDLE_SECONDS = 600
@@ -57,7 +57,7 @@ class Frames:
     """The endpoint of live frames."""
 
     def __init__(self, studio: Studio, places: Places, figures: Figures) -> None:
-        """Take what paints, the places it is done in, and the figures to count in."""
+        """Take what paints, the places for it, and the figures to count in."""
         self._studio, self._places, self._figures = studio, places, figures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,14 +124,14 @@ class Frames:
 
 
 class _Flow:
-    """The flow of what has come and is not painted yet.
+    """Messages that have come and are not processed yet.
 
     Attributes:
         look: the newest, as a text.
-        frames: those that wait, with their numbers; the newest is last.
-        count: how many have come.
+        frames: waiting frames with their numbers; the newest is last.
+        count: number of frames that have come.
         painting: whether one is being painted.
-        news: set when there is anything.
+        news: set when something has come.
     """
 
     def __init__(self) -> None:
@@ -141,7 +141,7 @@ class _Flow:
         self.news = asyncio.Event()
 
     def add(self, frame: bytes) -> int | None:
-        """Take a frame, and return the number of one that is left out for it."""
+        """Take a frame, and return the number of one that is dropped for it."""
         left_out = None
         if len(self.frames) + self.painting >= _UNANSWERED and self.frames:
             left_out, _ = self.frames.popleft()
@@ -151,7 +151,7 @@ class _Flow:
 
 
 async def _receive(socket: WebSocket, flow: _Flow) -> None:
-    """Keep the newest look and the newest frame, until the client leaves or falls silent."""
+    """Keep the newest look and the newest frame, until the client leaves or stops sending."""
     with suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
         while True:
             async with asyncio.timeout(_IDLE_SECONDS):

@@ -1,8 +1,8 @@
-"""Guards of a local page: who may ask, and what browsers are told about every answer.
+"""Guards of a local page: which requests are accepted, and the headers of every answer.
 
-A page of any other site can send requests to this machine, and a name of its own can be made to
-lead here (DNS rebinding). So a request must name us as we are called, and one that comes from a
-page must come from ours.
+A page of any other site can send requests to this machine, and its own name can be made to resolve
+to it (DNS rebinding). So a request must use our name, and one that is sent by a page must come from
+our page.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ class Guard:
         """Guard an application.
 
         Args:
-            app: that is guarded.
-            loopback: it is served to this machine alone.
+            app: application that is guarded.
+            loopback: it is served to this machine only.
             policy: Content-Security-Policy of its pages; "" for that of :data:`HEADERS`.
         """
         self._app, self._loopback = app, loopback
         self._headers = {**HEADERS, **({"Content-Security-Policy": policy} if policy else {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as ASGI has it."""
+        """Handle an ASGI request."""
         if scope["type"] not in ("http", "websocket"):
             return
 
@@ -68,7 +68,7 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        # A socket of the web begins as a request by GET that no page can make without its origin.
+        # A WebSocket begins as a GET request, which no page can make without its origin.
         method = scope.get("method", "GET")
         line = refusal(method, Headers(scope=scope), loopback=self._loopback)
         if not line:
@@ -80,10 +80,10 @@ class Guard:
 
 
 class Token:
-    """Application around an application: who asks must know a word.
+    """Application around an application: requests need a token.
 
     Programs send ``Authorization: Bearer TOKEN``. A browser opens the page as ``/?token=TOKEN``
-    and gets it as a cookie, so that it is in no address, and pictures and sockets have it too.
+    and gets it as a cookie, so that it is in no address, and pictures and sockets send it too.
     """
 
     def __init__(self, app: ASGIApp, token: str) -> None:
@@ -91,11 +91,11 @@ class Token:
         self._app, self._token = app, token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as ASGI has it."""
+        """Handle an ASGI request."""
         if scope["type"] not in ("http", "websocket"):
             return
         asked, server = HTTPConnection(scope), scope.get("server") or ("", 0)
-        cookie = f"impasto-{server[1]}"  # cookies do not know of ports
+        cookie = f"impasto-{server[1]}"  # cookies ignore ports
         scheme, _, word = asked.headers.get("authorization", "").partition(" ")
         if self._is_it(asked.cookies.get(cookie, "")) or (
             scheme.lower() == "bearer" and self._is_it(word.strip())
@@ -123,10 +123,10 @@ class Token:
 
 
 def check_token(token: str) -> str:
-    """Refuse what is no token, and return what is: 8 letters and digits or more.
+    """Check a token, and return it: 8 letters and digits or more.
 
     Raises:
-        OptionError: saying what a token is.
+        OptionError: with the rule for tokens.
 
     Example:
         >>> check_token("open-sesame")
@@ -141,13 +141,13 @@ def check_token(token: str) -> str:
 
 
 def refusal(method: str, headers: Mapping[str, str], *, loopback: bool = True) -> str:
-    """The line that says why a request is refused; "" if it is not.
+    """Return the reason why a request is refused; "" if it is not.
 
     Args:
-        method: of HTTP.
-        headers: of the request, by names in lower case.
-        loopback: only names of this machine are taken. Else any number of an address is taken too,
-            since no one else can make a number lead here, and the machine's own name.
+        method: method of HTTP.
+        headers: headers of the request, by names in lower case.
+        loopback: only names of this machine are accepted. Else numeric addresses are accepted too,
+            since nobody else can make one resolve here, and the machine's own name.
 
     Example:
         >>> refusal("GET", {"host": "localhost:8484"})

@@ -1,4 +1,4 @@
-"""Limits of a server: bytes, pixels, time, and how much waits. Nothing heavy is imported here."""
+"""Limits of a server: bytes, pixels, time, and waiting requests. Nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["Limits"]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Limits that a server keeps to, whatever it is asked for.
+    """Limits of a server for all requests.
 
     Attributes:
-        max_bytes: of the body of a request; a larger one is refused before it is sent.
-        max_pixels: of a picture that is sent, and of a result.
-        seconds: that sending a request, painting it, and taking the answer may each take.
-        queue: requests that may wait for their turn; more are told to come again.
+        max_bytes: size of the body of a request; a larger one is refused before it is sent.
+        max_pixels: pixels of a picture that is sent, and of a result.
+        seconds: time that sending a request, painting it, and taking the answer may each take.
+        queue: number of requests that may wait for their turn; others are asked to retry.
 
     Raises:
         OptionError: if a number is out of its range.

@@ -1,10 +1,10 @@
-"""The page of a live painting: its picture as it changes, how fast it is, and its controls.
+"""The page of a live painting: its current picture, its frame rate, and its controls.
 
 =============================  =================================================================
 ``GET /``                      the page
 ``GET /live.mjpg``             the pictures: JPEG after JPEG, the newest whenever one can be sent
 ``GET /api/state``             :class:`LiveState` as JSON
-``POST /api/settings``         ``{"style": NAME, "alpha": 0.8}``, either or both; answers the state
+``POST /api/settings``         ``{"style": NAME, "alpha": 0.8}``, either or both; returns the state
 =============================  =================================================================
 """
 
@@ -43,14 +43,14 @@ class LiveState:
         source: the name of the camera or film.
         model: the name of the model and its engine.
         styles: names to choose from, at least one.
-        style: the one of them that is painted in.
+        style: the current style.
         alpha: strength; None if it is a picture, which the page cannot change.
         alpha_range: the smallest and the largest strength that the model takes.
-        frames: how many were painted so far.
-        dropped: how many of the camera were left out for newer ones.
+        frames: number of frames painted so far.
+        dropped: number of the camera's frames that were dropped for newer ones.
         rate: painted frames in a second.
         delay: seconds from the camera to the page.
-        recording: the name of the file that is written, if one is.
+        recording: name of the file that is written, if any.
     """
 
     source: str
@@ -67,7 +67,7 @@ class LiveState:
 
 
 class Stage(Protocol):
-    """A live painting, as far as its page is concerned. Called from threads of the server."""
+    """A live painting, as its page uses it. Called from threads of the server."""
 
     def state(self) -> LiveState:
         """The state at this moment."""
@@ -77,7 +77,7 @@ class Stage(Protocol):
         """Change what is given, from the next frame on.
 
         Raises:
-            ImpastoError: if that cannot be; then nothing has changed.
+            ImpastoError: if that is not possible; then nothing has changed.
         """
         ...
 
@@ -128,8 +128,8 @@ async def _answer(stage: Stage) -> Response:
 
 
 async def _parts(newest: Newest) -> AsyncIterator[bytes]:
-    # The line between two pictures comes with the first of them: browsers show a picture when they
-    # have seen the line behind it, which would else be a picture later.
+    # The line between two pictures is sent with the first of them: browsers show a picture only
+    # after the line behind it, which would otherwise come a picture later.
     yield f"--{_BOUNDARY}\r\n".encode()
     async for picture in newest.follow():
         head = f"Content-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"

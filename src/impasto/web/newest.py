@@ -11,10 +11,10 @@ __all__ = ["Newest"]
 
 
 class Newest:
-    """The newest of a flow of encoded pictures. Nothing is queued for anyone.
+    """The newest of a stream of encoded pictures. Nothing is queued for anyone.
 
     Pictures come from any thread; viewers are tasks of asyncio. A viewer that is slower than the
-    flow misses pictures, and holds up neither the flow nor other viewers.
+    stream misses pictures, and holds up neither the stream nor other viewers.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Newest:
 
     @property
     def viewers(self) -> int:
-        """The number of those who are looking."""
+        """The number of viewers."""
         return len(self._bells)
 
     def put(self, picture: bytes) -> None:
@@ -35,12 +35,12 @@ class Newest:
         self._ring()
 
     def close(self) -> None:
-        """End the flow, and every viewer with it."""
+        """End the stream, and every viewer with it."""
         self._closed = True
         self._ring()
 
     async def follow(self) -> AsyncIterator[bytes]:
-        """Yield the picture that is there, then each time the newest, until the flow ends."""
+        """Yield the current picture, then each time the newest, until the stream ends."""
         bell, seen = asyncio.Event(), 0
         with self._lock:
             self._bells[bell] = asyncio.get_running_loop()

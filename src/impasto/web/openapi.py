@@ -23,7 +23,7 @@ __all__ = ["document"]
 _FILE = {"type": "string", "format": "binary"}
 _NUMBERS = r"^[0-9]+(\.[0-9]+)?(,[0-9]+(\.[0-9]+)?)*$"
 
-# Facts that the types of the fields do not say; each is checked where the value is made.
+# Facts that the types of the fields do not express; each is checked where the value is made.
 _FACTS: dict[str, dict[str, Any]] = {
     "alpha": {"minimum": 0, "maximum": MAX_ALPHA},
     "coarse": {"minimum": 1, "maximum": MAX_COARSE},
@@ -54,9 +54,9 @@ def document(address: str, models: Sequence[str], limits: Limits) -> dict[str, A
     """The OpenAPI document of a server, with an example for curl at every operation.
 
     Args:
-        address: of the server, without a slash at its end.
+        address: address of the server, without a slash at its end.
         models: names of those that are served.
-        limits: of requests.
+        limits: limits of requests.
 
     Example:
         >>> found = document("http://127.0.0.1:8484", ["fast"], Limits())

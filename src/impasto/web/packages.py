@@ -1,7 +1,7 @@
-"""Packages of others that a page without a server is made with, and how their files are found.
+"""Third-party packages of a page without a server, and how their files are found.
 
-They are not in ours: ONNX Runtime's build for browsers alone has 14 MB, which only who publishes
-a page needs. npm gives them, in a folder ``node_modules`` or as it has packed them (``npm pack``).
+They are not in our package: ONNX Runtime's build for browsers alone has 14 MB, and is needed only
+to publish a page. npm provides them, in a folder ``node_modules`` or packed (``npm pack``).
 ``package-lock.json`` has the same versions and sums, for the tests.
 """
 
@@ -26,10 +26,10 @@ class Package:
     """A package of npm.
 
     Attributes:
-        name: of the package.
+        name: name of the package.
         version: the one that the page is made for.
         integrity: SHA-512 of the packed package in base64, as npm's lock files have it.
-        files: what is taken of it; the first is the module that the page imports.
+        files: files taken from it; the first is the module that the page imports.
     """
 
     name: str
@@ -48,7 +48,7 @@ RUNTIME = Package(
         "dist/ort-wasm-simd-threaded.wasm",
     ),
 )
-"""ONNX Runtime, as it computes on processors."""
+"""ONNX Runtime for processors."""
 
 WEBGPU = Package(
     name=RUNTIME.name,
@@ -60,7 +60,7 @@ WEBGPU = Package(
         "dist/ort-wasm-simd-threaded.asyncify.wasm",
     ),
 )
-"""ONNX Runtime, as it computes on graphics cards."""
+"""ONNX Runtime for graphics cards."""
 
 FILMS = Package(
     name="mediabunny",
@@ -68,22 +68,22 @@ FILMS = Package(
     integrity="WciPOYwKZwgYkoBKcEK6JzzIf+w5whypPzFdOihOylZ/5Qv19FmNfRnTcaprH+jD136YpEASU30Eb6VNCJiz3A==",
     files=("dist/bundles/mediabunny.min.mjs",),
 )
-"""mediabunny, which takes films apart and puts them together."""
+"""mediabunny, which demuxes and muxes films."""
 
 
 def read_packages(packages: Sequence[Package], folder: Path) -> dict[str, bytes]:
-    """Read what a page takes of packages.
+    """Read the files that a page needs from packages.
 
     Args:
         packages: the packages.
-        folder: has them as npm packs them (``NAME-VERSION.tgz``), or is ``node_modules``, or has a
+        folder: has them as packed by npm (``NAME-VERSION.tgz``), or is ``node_modules``, or has a
             folder of that name.
 
     Returns:
         The bytes of all files by their names, without folders.
 
     Raises:
-        WebError: if one is not there, or is of another version, or is damaged.
+        WebError: if one is missing, or is of another version, or is damaged.
 
     Example:
         >>> sorted(read_packages([FILMS], Path(".")))                        # doctest: +SKIP

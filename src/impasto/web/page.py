@@ -1,10 +1,10 @@
-"""The served page: its files, its gallery, and the interface that it asks, as one application.
+"""The served page: its files, its gallery, and the interface that it uses, as one application.
 
 ===============================  ===============================================================
 ``GET /``                        the page; its files are those of ``site.page_files()``
-``GET /site.json``               tells the page that this machine paints
+``GET /site.json``               states that this machine paints
 ``GET /models/NAME/styles.json`` the gallery of a model
-``GET /models/NAME/styles/...``  a thumbnail, painted when it is first asked for
+``GET /models/NAME/styles/...``  a thumbnail, painted on its first request
 ``/api/...``                     :mod:`impasto.web.api`
 ===============================  ===============================================================
 """
@@ -45,9 +45,9 @@ def page_app(
 
     Args:
         api: the interface.
-        models: that are served; the page begins with the first.
-        token: that every request must have; "" for none.
-        log: takes a line for every request, in which no picture is named.
+        models: models that are served; the page begins with the first.
+        token: token that every request must have; "" for none.
+        log: called with a line for every request, in which no picture is named.
 
     Example:
         >>> app = page_app(api, models, log=print)                           # doctest: +SKIP
@@ -76,7 +76,7 @@ def page_app(
     async def thumbnail(request: Request) -> Response:
         names = request.path_params["model"], request.path_params["style"]
         try:
-            async with one:  # more threads would take the cores from what somebody waits for
+            async with one:  # more threads would take cores from requests
                 data = await run_in_threadpool(thumbnails.paint, *names)
         except ImpastoError as error:
             raise HTTPException(404, str(error)) from error
@@ -123,13 +123,13 @@ class _Thumbnails:
 
 
 class _Logged:
-    """Application around an application: counts the answers, and tells of each in a line."""
+    """Application around an application: counts the answers, and logs each in a line."""
 
     def __init__(self, app: ASGIApp, figures: Figures, log: Callable[[str], None] | None) -> None:
         self._app, self._figures, self._log = app, figures, log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as ASGI has it."""
+        """Handle an ASGI request."""
         if scope["type"] not in ("http", "websocket"):
             return
         begin, status = time.monotonic(), 0
@@ -148,7 +148,7 @@ class _Logged:
                 self._log(_line(scope, status, time.monotonic() - begin))
 
 
-# Whatever else somebody asks for may be the name of a picture.
+# Any other path may be the name of a picture.
 _KNOWN = ("/api/stylize", "/api/styles", "/api/models", "/api/health", "/api/frames")
 
 
@@ -156,12 +156,12 @@ def _line(scope: Scope, status: int, seconds: float) -> str:
     client = (scope.get("client") or ["?"])[0]
     path = scope["path"] if scope["path"] in _KNOWN else "/api/..."
     what = scope.get("method", "WebSocket")
-    told = str(status) if status else "closed"  # a socket, or whoever left before the answer
+    told = str(status) if status else "closed"  # a socket, or a client that left before the answer
     stamp = time.strftime("%Y-%m-%d %H:%M:%S")
     return f"{stamp} {client} {what} {path} {told} {seconds:.3f} s"
 
 
-# Starlette's own words for what a path or a method that there is not comes to.
+# Starlette's own messages for a path or a method that does not exist.
 _WORDS = {
     "Not Found": "there is nothing here: /openapi.json tells what there is",
     "Method Not Allowed": "that cannot be done here: /openapi.json tells what can",

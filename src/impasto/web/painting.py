@@ -1,4 +1,4 @@
-"""Requests through models: bytes in, bytes out, in a thread, within limits of pixels and memory."""
+"""Processing of requests: bytes in, bytes out, in a thread, within limits of pixels and memory."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from impasto.web.places import Turn
 
 __all__ = ["Answer", "FrameLook", "Models", "Served", "Studio"]
 
-# Masks and styles are held as floats for a moment: of each kind no more than this in a request.
+# Masks and styles are briefly held as floats: at most this many pixels of each in a request.
 _MASK_PIXELS, _STYLE_PIXELS = 16_000_000, 25_000_000
 
-# Of frames that are seen for a tenth of a second; and where no quality is asked for.
+# JPEG quality of frames, which are seen for a tenth of a second, where none is requested.
 _FRAME_QUALITY = 85
 
 # A safetensors file begins with the length of its header, and its header with a brace.
@@ -48,9 +48,9 @@ class Served:
     """A model that is served.
 
     Attributes:
-        card: of the model.
-        identity: that styles are made for.
-        load: opens it.
+        card: card of the model.
+        identity: identity that styles are made for.
+        load: function that opens it.
     """
 
     card: Card
@@ -59,7 +59,7 @@ class Served:
 
 
 class Models:
-    """Models by their names, each loaded when it is first asked for."""
+    """Models by their names, each loaded on its first use."""
 
     def __init__(self, served: Sequence[Served]) -> None:
         """Take models with different names; the first is the default.
@@ -78,10 +78,10 @@ class Models:
         return iter(self._served.values())
 
     def find(self, name: str | None) -> Served:
-        """The model of that name; the first for None.
+        """Return the model of that name; the first for None.
 
         Raises:
-            ModelError: naming those that there are.
+            ModelError: with the names that there are.
         """
         if name is None:
             return next(iter(self))
@@ -93,13 +93,13 @@ class Models:
         return self._served[name]
 
     def open(self, name: str | None) -> Stylizer:
-        """The same, loaded.
+        """Return the same, loaded.
 
         Raises:
             ImpastoError: as :meth:`find`, or if it cannot be loaded.
         """
         served = self.find(name)
-        with self._lock:  # one after the other: a model that is loaded twice is held twice
+        with self._lock:  # one at a time: a model that is loaded twice is held twice
             if served.card.name not in self._loaded:
                 self._loaded[served.card.name] = served.load()
             return self._loaded[served.card.name]
@@ -107,16 +107,16 @@ class Models:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A result on its way to whoever asked for it.
+    """A result for a client.
 
     Attributes:
         data: the file.
-        name: of the file.
+        name: name of the file.
         kind: its media type.
-        model: that made it.
+        model: model that made it.
         size: width and height in pixels; zeros for what is no picture.
-        seconds: that the steps took, by name.
-        remark: what was lost of the photograph, "" for nothing.
+        seconds: seconds that the steps took, by name.
+        remark: what was lost from the photograph, "" for nothing.
     """
 
     data: memoryview
@@ -133,11 +133,11 @@ class FrameLook:
     """All that frames are painted with, ready to use.
 
     Attributes:
-        model: paints.
-        styles: prepared.
-        controls: their maps are read.
+        model: the model that paints.
+        styles: prepared styles.
+        controls: controls with their maps read.
         size: shorter side that larger frames are reduced to; None: their own.
-        quality: of the JPEGs.
+        quality: quality of the JPEGs.
     """
 
     model: Stylizer
@@ -154,8 +154,8 @@ class Studio:
         """Share the memory among the pictures that are painted at once.
 
         Args:
-            models: that paint.
-            limits: of pixels.
+            models: models that paint.
+            limits: limits of pixels.
             memory: bytes that the process may use.
             jobs: pictures that are painted at once.
         """
@@ -163,7 +163,7 @@ class Studio:
         self._memory, self._jobs = memory, jobs
 
     def paint(self, asked: Asked, turn: Turn) -> Answer:
-        """Paint a photograph, and make a file of it as the command line does.
+        """Paint a photograph, and make a file from it as the command line does.
 
         Raises:
             ImpastoError: naming what is wrong with the request.
@@ -204,7 +204,7 @@ class Studio:
         )
 
     def make_style(self, asked: Asked, turn: Turn) -> Answer:
-        """Make the style file of a picture, as ``impasto style add`` does; or give a kept one's.
+        """Make the style file of a picture, as ``impasto style add`` does; or return a saved one's.
 
         Raises:
             ImpastoError: naming what is wrong with the request.
@@ -251,7 +251,7 @@ class Studio:
         """Paint a frame: a small picture of any format becomes a JPEG without metadata.
 
         Raises:
-            ImpastoError: if it is no such picture.
+            ImpastoError: if it is not such a picture.
         """
         budget = self._budget(look.model)
         upload = Upload("the frame", io.BytesIO(frame))
@@ -320,7 +320,7 @@ class Studio:
     def _check_style(
         self, model: Stylizer, budget: Budget, photo: Photo, read: ReadOptions
     ) -> None:
-        """Refuse a style that takes more memory than there is: its picture is read at once."""
+        """Refuse a style that takes more memory than available: its picture is read at once."""
         height, width = photo.height, photo.width
         if min(height, width) > (read.style_size or 0):
             height, width = scaled_size(height, width, read.style_size or 0)

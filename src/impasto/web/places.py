@@ -1,8 +1,8 @@
 """Places for requests: a few are painted at once, a few more wait, and all others are refused.
 
 A request has its place from its first byte until its answer has been taken, so that memory is
-bounded by the number of places. Who leaves, frees the place: what waits is dropped, and what is
-being painted ends at its next step.
+bounded by the number of places. A client that leaves frees its place: waiting work is dropped, and
+painting ends at its next step.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["BusyError", "Left", "Places", "Turn"]
 
 T = TypeVar("T")
 
-# The time that work takes is that of the last few.
+# The time of work is estimated from the last few.
 _REMEMBERED = 20
 
 
@@ -32,7 +32,7 @@ class BusyError(WebError):
     """All places are taken.
 
     Attributes:
-        seconds: after which one should be free.
+        seconds: seconds after which one should be free.
     """
 
     def __init__(self, seconds: int) -> None:
@@ -41,23 +41,23 @@ class BusyError(WebError):
 
 
 class Left(Exception):
-    """Whoever asked has left."""
+    """The client has left."""
 
 
 class Turn:
-    """The turn of a piece of work, which asks between its steps whether it may go on."""
+    """The turn of a piece of work, which checks between its steps whether to continue."""
 
     def __init__(self, seconds: float) -> None:
-        """Begin a turn that has so many seconds."""
+        """Begin a turn with a time limit in seconds."""
         self._limit, self._until = seconds, time.monotonic() + seconds
         self._left = Event()
 
     def end(self) -> None:
-        """End the turn: whoever asked has left."""
+        """End the turn: the client has left."""
         self._left.set()
 
     def check(self, progress: Progress | None = None) -> None:
-        """Go on, or not; a :data:`impasto.painting.Watch`.
+        """Continue, or raise an error; a :data:`impasto.painting.Watch`.
 
         Raises:
             Left: after :meth:`end`.
@@ -79,18 +79,18 @@ class Places:
     """Places of a server, for one event loop.
 
     Attributes:
-        jobs: pieces of work that are done at once.
-        queue: pieces of work that may wait.
-        painting: pieces of work that are being done.
+        jobs: number of pieces of work that are done at once.
+        queue: number of pieces of work that may wait.
+        painting: number of pieces of work that are being done.
     """
 
     def __init__(self, jobs: int, queue: int, seconds: float) -> None:
         """Make the places.
 
         Args:
-            jobs: pieces of work that are done at once, each in a thread.
-            queue: pieces that may wait.
-            seconds: that one may take.
+            jobs: number of pieces of work that are done at once, each in a thread.
+            queue: number of pieces that may wait.
+            seconds: time limit of one.
         """
         self.jobs, self.queue, self.painting = jobs, queue, 0
         self._seconds = seconds
@@ -101,12 +101,12 @@ class Places:
 
     @property
     def taken(self) -> int:
-        """Places that are taken, whether anything is painted there or not."""
+        """Number of places that are taken, whether anything is painted there or not."""
         return self._taken
 
     @property
     def waiting(self) -> int:
-        """Pieces of work that wait for their turn."""
+        """Number of pieces of work that wait for their turn."""
         return len(self._turns)
 
     @contextmanager
@@ -125,7 +125,7 @@ class Places:
             self._taken -= 1
 
     def patience(self) -> int:
-        """Seconds until a place should be free: what is there, by the time that work takes."""
+        """Estimate the seconds until a place is free, from the work there and its usual time."""
         mean = sum(self._works) / len(self._works) if self._works else 1.0
         return max(1, math.ceil(mean * (self.painting + self.waiting) / self.jobs / 2))
 
@@ -133,10 +133,10 @@ class Places:
         """Do a piece of work in a thread when its turn comes, first come first served.
 
         If the task is cancelled, what waits is dropped and what is being done ends at its next
-        step. Its thread is free for others then, and not before.
+        step. Only then is its thread free for others.
 
         Args:
-            work: is given the turn, to ask whether it may go on.
+            work: called with the turn, to check whether to continue.
         """
         if self.painting >= self.jobs or self._turns:
             waiter = asyncio.get_running_loop().create_future()
@@ -171,7 +171,7 @@ class Places:
             raise
 
     def close(self) -> None:
-        """Take no more work, and wait for none."""
+        """Accept no more work, and wait for none."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _done(self, seconds: float | None = None) -> None:

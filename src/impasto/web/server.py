@@ -1,4 +1,4 @@
-"""A server in a thread of its own: it lives as long as its block, and is silent."""
+"""A server in a separate thread: it runs as long as its block, and is silent."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from impasto.web.guards import Guard
 
 __all__ = ["PageServer"]
 
-# What is on its way to a slow viewer is old when it gets there: little may be on its way.
+# Data on its way to a slow viewer is old when it arrives, so the buffer is small.
 _SEND_BYTES = 32_768
 
-# Each is a file that is open, and most that anybody can hold open.
+# Each is an open file; this is the most that clients can hold open.
 _CONNECTIONS = 250
 
 _START_SECONDS, _STOP_SECONDS = 10.0, 5.0
 
 
 class PageServer:
-    """Serves an application from entering its block until leaving it.
+    """Server of an application from entering its block until leaving it.
 
     Attributes:
-        address: to open in a browser.
+        address: address to open in a browser.
         loopback: whether only this machine can reach it.
     """
 
@@ -46,18 +46,18 @@ class PageServer:
         live: bool = True,
         message_bytes: int = 0,
     ) -> None:
-        """Take the port; nothing is answered yet.
+        """Take the port, without answering yet.
 
         Args:
             app: the application. It is guarded (:mod:`impasto.web.guards`).
             host: address of this machine to listen at, as a number or a name.
             port: 0 for any free one; None for PORT, or any free one if that is taken.
             policy: as for :class:`impasto.web.guards.Guard`.
-            live: what is sent is of the moment, so that little of it may be on its way.
+            live: what is sent is live, so that little of it is buffered.
             message_bytes: the largest message of a WebSocket; 0: there are none.
 
         Raises:
-            WebError: if the address or the port cannot be had.
+            WebError: if the address or the port is not available.
         """
         self.loopback = _is_loopback(host)
         self._socket = _listening(host, port, _SEND_BYTES if live else None)
@@ -100,7 +100,7 @@ class PageServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # A viewer that takes nothing any more is cut off, which is no error of anyone.
+        # A viewer that no longer reads is cut off, which is not an error.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._server.should_exit = True
         self._thread.join(_STOP_SECONDS)
@@ -115,13 +115,13 @@ class PageServer:
 
 
 class _Server(uvicorn.Server):
-    """Server that leaves no connection open behind it."""
+    """Server that closes all connections at its end."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
         for connection in list(self.server_state.connections):
             transport = getattr(connection, "transport", None)
-            if transport is not None:  # of a viewer that takes nothing any more
+            if transport is not None:  # of a viewer that no longer reads
                 transport.abort()
 
 

@@ -1,6 +1,6 @@
 """The page as files and facts: the same for a folder of files and for a server.
 
-The page learns what it is from ``site.json`` (:func:`describe`): pictures are painted in the
+The page reads its kind from ``site.json`` (:func:`describe`): pictures are painted in the
 browser ("device") or by the machine behind the page ("server"). Its own files are those of
 :func:`page_files`. Every address is relative to the page, since it may lie in a folder of a site::
 
@@ -68,12 +68,12 @@ POLICY = (
 THUMBNAIL_SIDE = 160
 """Sides of a thumbnail of the gallery, in pixels."""
 
-# Shorter side of the sample when it is painted for thumbnails: strokes are seen at this scale.
+# Shorter side of the sample when it is painted for thumbnails: strokes are visible at this scale.
 _PAINTED_SIDE = 240
 
 _THUMBNAIL_QUALITY = 72
 
-# Of both kinds of pages: `impasto live` has them at another place.
+# Files of both kinds of pages: `impasto live` has them at another place.
 _SHARED = ("base.css", "icon.svg")
 
 _TYPES = ".d.ts"
@@ -84,7 +84,7 @@ Home: TypeAlias = Literal["device", "server"]
 
 
 class Model(Protocol):
-    """Whatever has the card of a model and its identity: a bundle, or a stylizer."""
+    """Anything that has the card of a model and its identity: a bundle, or a stylizer."""
 
     @property
     def card(self) -> Card:
@@ -102,8 +102,8 @@ class Runtime:
     """Addresses of ONNX Runtime on a page that paints in the browser.
 
     Attributes:
-        wasm: of its module; what that loads lies beside it.
-        webgpu: of its module for WebGPU; None: only the processor paints.
+        wasm: address of its module; the files that it loads are beside it.
+        webgpu: address of its module for WebGPU; None: only the processor paints.
     """
 
     wasm: str
@@ -115,8 +115,8 @@ class SiteLimits:
     """Limits of a server, None for no limit.
 
     Attributes:
-        bytes: of a request.
-        pixels: of a picture.
+        bytes: size of a request.
+        pixels: pixels of a picture.
     """
 
     bytes: int | None = None
@@ -127,7 +127,7 @@ def page_files() -> dict[str, Path]:
     """The page's own files by their addresses, relative to the page.
 
     Types are left out. The worker ``sw.js`` is among them, to which ``impasto page build`` adds the
-    list of all files. As it stands it removes itself, and what a page of files had kept at the
+    list of all files. Unchanged, it removes itself, and what a page of files had kept at the
     address of the server.
 
     Example:
@@ -159,10 +159,10 @@ def describe(
         home: where pictures are painted.
         models: the first is the one that the page begins with.
         version: another for other files.
-        runtime: of a page that paints in the browser.
+        runtime: runtime of a page that paints in the browser.
         films: the address of mediabunny; None: the page paints no films.
-        limits: of a server.
-        token: whether a server wants one.
+        limits: limits of a server.
+        token: whether a server requires one.
 
     Example:
         >>> describe("server", [])["home"]
@@ -214,7 +214,7 @@ def gallery(model: Model, home: Home, *, own: bool = False) -> list[dict[str, An
     """The rows of a model's gallery (``SiteStyle`` in ``types.d.ts``).
 
     Args:
-        model: that paints.
+        model: the model that paints.
         home: where it paints; a page without a server gets the style files.
         own: also the styles that the user has added; they come first.
 
@@ -243,7 +243,7 @@ def thumbnail(stylizer: Stylizer, style: Style, sample: Content | None = None) -
 
     Args:
         stylizer: the model.
-        style: made for it.
+        style: a style made for it.
         sample: the photograph as :func:`encoded_sample` gives it, for more than one thumbnail.
 
     Example:

@@ -1,9 +1,9 @@
-"""Executors: who works at a data set. One file each, one row a file in ``EXECUTORS``.
+"""Executors run the workers of a data set. One file each, one row a file in ``EXECUTORS``.
 
 An executor (:class:`impasto.dataset.work.Executor`) starts workers from one specification, gives
-chunks to them, and answers. What is common is here: the loop that keeps all of them busy, gives
-the chunk of a worker that died to another one, and bars a picture that has ended two workers
-(:mod:`impasto.dataset.executors.loop`); and what runs in each worker's process
+them chunks, and returns answers. The common parts are here: the loop that keeps all of them busy,
+gives the chunk of a dead worker to another one, and bars a picture that has ended two workers
+(:mod:`impasto.dataset.executors.loop`); and the code that runs in each worker's process
 (:mod:`impasto.dataset.executors.attending`).
 """
 
@@ -26,12 +26,12 @@ class ExecutorRow:
     """A row of the table of executors.
 
     Attributes:
-        name: as on the command line.
+        name: name on the command line.
         module: our module for it, with ``open_executor(spec, *, workers, marks, address) ->
             Executor``.
         imports: the module of its library; "" for none.
         pip: the requirement that ``pip install`` takes for it; "" for none.
-        summary: a line for people.
+        summary: one line for users.
         addressed: whether it takes an address.
     """
 
@@ -69,8 +69,8 @@ def open_executor(
 
     Args:
         name: a name in ``EXECUTORS``.
-        spec: what its workers are made of.
-        workers: how many, 1 or more; None: one for each core that there is.
+        spec: specification of its workers.
+        workers: number of workers, 1 or more; None: one for each core.
         marks: the folder of :mod:`impasto.dataset.executors.attending`, which all workers and the
             driver see.
         address: of a cluster, for executors that take one.
@@ -95,7 +95,7 @@ def open_executor(
 
 
 def is_installed(row: ExecutorRow) -> bool:
-    """Return True if the library of an executor is there, without loading it.
+    """Return True if the library of an executor is installed, without loading it.
 
     Example:
         >>> is_installed(find_executor("local"))

@@ -1,7 +1,7 @@
-"""Work at a chunk in a worker's process, whatever has started it; and its mark.
+"""Processing of a chunk in a worker's process, for every executor; and the chunk's mark.
 
 Before a worker touches a picture it writes the picture's name into a small file, the mark of its
-chunk. If it dies, the mark says at which picture. A mark need not survive a power cut, so it is not
+chunk. If it dies, the mark names the picture. A mark need not survive a power cut, so it is not
 synced, and costs some microseconds.
 """
 
@@ -17,7 +17,7 @@ from impasto.errors import ImpastoError, one_line
 
 
 def attend(worker: Worker, chunk: Chunk, marks: Path) -> Answer:
-    """Have a worker do a chunk, under its mark.
+    """Have a worker process a chunk, under its mark.
 
     Args:
         worker: opened in this process.
@@ -40,7 +40,7 @@ def attend(worker: Worker, chunk: Chunk, marks: Path) -> Answer:
 def take_mark(marks: Path, chunk: Chunk) -> str:
     """Return the name of the picture at which the worker of a chunk was, "" before the first.
 
-    The mark is taken away, so that the next worker of the chunk is not blamed for it.
+    The mark is removed, so that the next worker of the chunk is not blamed for it.
 
     Example:
         >>> take_mark(Path("marks"), Chunk(0, ()))
@@ -59,8 +59,8 @@ def take_mark(marks: Path, chunk: Chunk) -> str:
 def has_marks(marks: Path) -> bool:
     """Return True if this machine sees the folder of the marks, or has one of its own now.
 
-    Of a data set on a remote file system each machine has its own, since there is none that all of
-    them share.
+    For a data set on a remote file system each machine has its own, since there is no folder that
+    all of them share.
     """
     if marks.parent.name.startswith(OWN_WORK):
         marks.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -17,10 +17,10 @@ from impasto.dataset.work import Answer, Chunk, WorkerSpec
 from impasto.errors import ImpastoError, one_line
 from impasto.models.engine import available_cores
 
-# Fork would take over the driver's threads and locks, and what an engine has opened.
+# Fork would inherit the driver's threads and locks, and open engines.
 _CONTEXT = multiprocessing.get_context("spawn")
 
-# Signals that a terminal sends to all processes of a call: the driver alone answers them.
+# Signals that a terminal sends to all processes of a call: only the driver handles them.
 _OF_TERMINAL = ("SIGINT", "SIGQUIT", "SIGHUP")
 
 
@@ -35,8 +35,8 @@ class LocalExecutor:
     """Processes on this machine; see :class:`impasto.dataset.work.Executor`.
 
     Args:
-        spec: what each worker is made of.
-        size: how many.
+        spec: specification of each worker.
+        size: number of workers.
         marks: the folder for :func:`impasto.dataset.executors.attending.attend`.
     """
 
@@ -53,9 +53,9 @@ class LocalExecutor:
             if process.send(chunk):
                 self._busy[process] = chunk
                 return
-            process.end()  # killed while it had nothing to do
+            process.end()  # killed while it was idle
         process = _Process(self._spec, self._marks)
-        process.send(chunk)  # if that fails, it has died already, which answers() tells
+        process.send(chunk)  # if that fails, it has died already, which answers() reports
         self._busy[process] = chunk
 
     def answers(self) -> list[Answer]:
@@ -93,7 +93,7 @@ class _Process:
         )
         with _ignored():
             self._process.start()
-        theirs.close()  # so that the end of the process is the end of the pipe
+        theirs.close()  # so that the pipe ends with the process
 
     def send(self, chunk: Chunk) -> bool:
         """Send a chunk; False if the process has ended."""
@@ -116,7 +116,7 @@ class _Process:
         self._process.kill()
 
     def end(self) -> str:
-        """Wait until the process has ended, and say how."""
+        """Wait until the process has ended, and report how."""
         self.pipe.close()
         self._process.join(0.2)  # a process that has died closes its pipe a moment before
         self._process.kill()
@@ -132,7 +132,7 @@ class _Process:
 
 
 def _serve(spec: WorkerSpec, marks: Path, pipe: Connection) -> None:
-    """Work in the process of a worker until the driver closes the pipe, or is gone."""
+    """Work in the process of a worker until the driver closes the pipe or has ended."""
     threading.Thread(target=_leave_with_driver, daemon=True).start()
     try:
         worker = spec.open()
@@ -148,7 +148,7 @@ def _serve(spec: WorkerSpec, marks: Path, pipe: Connection) -> None:
 
 
 def _leave_with_driver() -> None:
-    """End this process at once when the driver's has ended, however that was."""
+    """End this process as soon as the driver's has ended, for whatever reason."""
     driver = multiprocessing.parent_process()
     if driver is not None:
         wait([driver.sentinel])
@@ -157,7 +157,7 @@ def _leave_with_driver() -> None:
 
 @contextmanager
 def _ignored() -> Iterator[None]:
-    """Start processes that ignore the signals of the terminal, from their first moment on."""
+    """Start processes that ignore the signals of the terminal from the start."""
     if threading.current_thread() is not threading.main_thread():  # no other may set handlers
         yield
         return

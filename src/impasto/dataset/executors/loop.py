@@ -1,7 +1,7 @@
-"""The loop of every executor: chunks go out, outcomes come back, nothing is lost on the way.
+"""The loop of every executor: it sends chunks, receives outcomes, and loses none.
 
-A chunk whose worker has died goes to another one. The picture that the dead worker was at has one
-try more; if it ends that worker too, it is barred, and the rest of its chunk is done without it.
+A chunk whose worker has died goes to another one. The picture that the dead worker was at gets one
+more try; if it ends that worker too, it is barred, and the rest of its chunk is done without it.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from impasto.dataset.work import Answer, Barred, Chunk, Executor, Outcome
 from impasto.errors import DatasetError, counted
 
 TRIES = 2
-"""Workers that one picture may end."""
+"""Number of workers that one picture may end."""
 
-# Workers that may die one after the other before they come to a picture, for each that there is.
+# Number of workers, for each one, that may die in a row before they reach a picture.
 _FALSE_STARTS = 2
 
 
 def outcomes(
     executor: Executor, chunks: Iterable[Chunk], marks: Path
 ) -> Iterator[tuple[Outcome, ...]]:
-    """Have an executor do all chunks, and return the outcomes of each as it comes.
+    """Have an executor process all chunks, and return the outcomes of each as it comes.
 
     Args:
-        executor: idle.
+        executor: an idle executor.
         chunks: drawn one after the other, as workers become idle, so there may be millions.
         marks: the folder that its workers write their marks to.
 
     Returns:
-        The outcomes of a chunk after the other, in whatever order.
+        The outcomes of one chunk after the other, in any order.
 
     Raises:
-        DatasetError: if a worker says that no other chunk can succeed, or workers die again and
-            again before they come to a picture.
+        DatasetError: if a worker reports that no other chunk can succeed, or workers die repeatedly
+            before they reach a picture.
 
     Example:
         >>> for each in outcomes(executor, chunks, marks):                   # doctest: +SKIP
@@ -56,7 +56,7 @@ def outcomes(
                 break
             executor.submit(chunk)
             working += 1
-        yield from done  # whatever is done with them, the workers are at the next chunks already
+        yield from done  # the workers have the next chunks already, whatever the caller does
         done.clear()
         if fatal:
             raise DatasetError(fatal)
@@ -80,7 +80,7 @@ def outcomes(
 
 
 def _once_more(answer: Answer, name: str, tries: Counter[str]) -> Chunk:
-    """The chunk of a worker that has died, without the picture that has ended too many."""
+    """The chunk of a dead worker, without a picture that has ended too many workers."""
     chunk = answer.chunk
     if not name:
         return chunk

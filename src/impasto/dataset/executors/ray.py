@@ -1,9 +1,9 @@
 """Executor ``ray``: actors of a Ray cluster, or of Ray on this machine. Needs Ray's core only.
 
-An actor has one CPU, and works in a process of its own, as executor ``local`` does: so a picture
-that ends the worker ends no actor, the next worker is there in a moment, and what is told of it is
-the same. An actor that is lost, with its machine, say, loses nothing either: another one gets its
-chunk. Chunks of names go to actors, and facts come back; pixels stay where they are.
+An actor has one CPU, and runs its worker in a separate process, as executor ``local`` does: so a
+picture that ends the worker does not end the actor, the next worker starts quickly, and the reports
+are the same. If an actor is lost, for example with its machine, nothing is lost: another one gets
+its chunk. Chunks of names go to actors, and facts come back; pixels are not transferred.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from impasto.dataset.work import STYLE, Answer, Chunk, WorkerSpec
 from impasto.errors import DatasetError, ImpastoError, one_line
 from impasto.models.engine import available_cores
 
-# Ray's types are not typed.
+# Ray has no static types.
 _Actor: TypeAlias = Any
 _Reference: TypeAlias = Any
 
-# Seconds in which an actor that was told to end is gone, but for trouble.
+# Seconds within which an actor normally ends when it is told to.
 _END_SECONDS = 10
 
 
@@ -43,12 +43,12 @@ def open_executor(
 class RayExecutor:
     """Actors of Ray; see :class:`impasto.dataset.work.Executor`.
 
-    An actor gets its first chunk when it is ready, so on a cluster that is busy with other things
-    those actors work that there is room for.
+    An actor gets its first chunk when it is ready, so on a busy cluster as many actors work as
+    there is room for.
 
     Args:
-        spec: what each worker is made of.
-        workers: how many; None: one for each CPU.
+        spec: specification of each worker.
+        workers: number of workers; None: one for each CPU.
         marks: the folder for :func:`impasto.dataset.executors.attending.attend`.
         address: of the cluster (:func:`impasto.dataset.executors.ray_session.connected`).
 
@@ -104,7 +104,7 @@ class RayExecutor:
             last = [actor.ready.remote() for actor in actors]
             for actor in actors:
                 ray.kill(actor)
-            if last:  # what an actor was still to do fails when it is gone
+            if last:  # the remaining work of an actor fails when it has ended
                 ray.wait(last, num_returns=len(last), timeout=_END_SECONDS)
             self._idle.clear()
             self._starting.clear()
@@ -133,7 +133,7 @@ class RayExecutor:
             answer: Answer | None = ray.get(reference)
         except ray.exceptions.RayError as error:
             ray.kill(actor)
-            if chunk is None:  # it was to get one of those that wait
+            if chunk is None:  # the actor was starting, to get a waiting chunk
                 chunk = self._waiting.popleft() if self._waiting else None
             own = isinstance(error, ray.exceptions.RayTaskError)
             if own or getattr(error, "actor_init_failed", False):
@@ -146,21 +146,21 @@ class RayExecutor:
 
 
 class RayWorker:
-    """An actor: a worker in a process of its own, on whatever machine Ray has put it.
+    """An actor: a worker in a separate process, on the machine that Ray has chosen.
 
     Args:
-        spec: what the worker is made of.
+        spec: specification of the worker.
         marks: the folder of the marks.
     """
 
     def __init__(self, spec: WorkerSpec, marks: Path) -> None:
-        # Else each process of a worker would run the main file of Ray's.
+        # Otherwise each process of a worker would run Ray's main file.
         vars(sys.modules["__main__"]).pop("__file__", None)
         self._marks = marks
         self._executor = LocalExecutor(spec, 1, marks)
 
     def ready(self) -> None:
-        """Look whether this machine sees the folder of the data set.
+        """Check that this machine sees the folder of the data set.
 
         Raises:
             DatasetError: if it does not.
@@ -170,7 +170,7 @@ class RayWorker:
 
     def work(self, chunk: Chunk) -> Answer:
         """Have the worker do a chunk."""
-        for job in chunk.jobs:  # a style that some machines do not see is no style that is damaged
+        for job in chunk.jobs:  # a style that a machine does not see is not a damaged style
             if job.kind == STYLE and not Path(job.name).exists():
                 return Answer(chunk, fatal=_unseen(job.name))
         self._executor.submit(chunk)
@@ -192,5 +192,5 @@ def _problem(error: BaseException) -> str:
     if isinstance(cause, ImpastoError):
         return str(cause)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    last = lines[-1] if lines else type(error).__name__  # after all stacks
+    last = lines[-1] if lines else type(error).__name__  # after all stack traces
     return f"Ray's workers cannot work: {one_line(last)}"

@@ -1,8 +1,8 @@
-"""Connections to Ray: to a cluster that is there, or to one of our own, which leaves no trace.
+"""Connections to Ray: to an existing cluster, or to one of our own, which leaves nothing behind.
 
-Our own has no dashboard and sends nothing to anybody; who knows its token, which is in no file, may
-use it. All its files lie in a folder of ours. A call that was killed leaves that folder, and some
-of its processes for a minute; the next call ends and removes them.
+Our own has no dashboard and sends no data to others; using it requires its token, which is in no
+file. All its files are in a folder of ours. A killed call leaves that folder, and some of its
+processes for a minute; the next call ends and removes them.
 """
 
 from __future__ import annotations
@@ -26,45 +26,45 @@ import ray
 from impasto.errors import DatasetError, OptionError, one_line
 from impasto.images.files import claim
 
-# Ray's least. All that it holds for us are chunks of names and answers.
+# Ray's minimum. All that it holds for us are chunks of names and answers.
 _STORE_BYTES = 75 * 1024 * 1024
 
 # Ray gives itself 15 to 30 seconds to start, which is not enough on a busy machine. At the second
-# time its files are in memory.
+# attempt its files are in memory.
 _ATTEMPTS = 3
 
-# Memory that others on this machine take is no reason to end our workers, and these get as much of
-# the processor as those of executor `local`.
+# Do not end workers because other programs use much memory, and give workers the same processor
+# priority as those of executor `local`.
 _SYSTEM = {"memory_monitor_refresh_ms": 0, "worker_niceness": 0}
 
 _CONNECT_SECONDS = 10.0
 
 _PREFIX, _CLAIMED = "impasto-ray-", "session"
 
-# Ray's sockets lie some 65 characters deep in its folder, and their paths may have about 105.
+# The paths of Ray's sockets have some 65 characters more than its folder, and at most about 105.
 _LONGEST_FOLDER = 20
 
-# One for the process: Ray reads it once. It is told to nobody but our own processes.
+# One for each process: Ray reads it once. It is passed only to our own processes.
 _TOKEN = secrets.token_hex(32)
 
 
 @contextmanager
 def connected(address: str | None, cpus: int) -> Iterator[int]:
-    """Be connected to Ray within the block.
+    """Connect to Ray for the duration of the block.
 
-    A program that has called ``ray.init`` itself keeps its connection, which is used.
+    If the program has called ``ray.init`` itself, that connection is used and kept.
 
     Args:
-        address: of a cluster: ``auto`` for the one of this machine, or ``HOST:PORT``; None: what
-            the environment says in ``RAY_ADDRESS``, else a cluster of our own on this machine.
-        cpus: number of CPUs of our own.
+        address: address of a cluster: ``auto`` for the one of this machine, or ``HOST:PORT``; None:
+            the value of ``RAY_ADDRESS`` in the environment, else our own cluster on this machine.
+        cpus: number of CPUs of our own cluster.
 
     Yields:
         The number of CPUs of the cluster.
 
     Raises:
         DatasetError: if there is no such cluster, or Ray does not start.
-        OptionError: if there is an address and a connection.
+        OptionError: if there are both an address and a connection.
     """
     if ray.is_initialized():
         if address is not None:
@@ -82,7 +82,7 @@ def connected(address: str | None, cpus: int) -> Iterator[int]:
 
 @contextmanager
 def _joined(address: str) -> Iterator[None]:
-    """Be a driver of a cluster that is there."""
+    """Connect as a driver to an existing cluster."""
     try:
         _need_answer(address)
         with _own_handlers():
@@ -100,10 +100,10 @@ def _joined(address: str) -> Iterator[None]:
 
 
 def _need_answer(address: str) -> None:
-    """Look whether somebody listens at an address: Ray would end this process after a while.
+    """Check that something listens at an address: else Ray would end this process after a while.
 
     Raises:
-        OSError: if nobody does.
+        OSError: if nothing does.
     """
     if address.startswith("ray://"):
         raise ValueError("addresses of Ray clients are not for this: give HOST:PORT or auto")
@@ -115,7 +115,7 @@ def _need_answer(address: str) -> None:
 
 @contextmanager
 def _own_cluster(cpus: int) -> Iterator[None]:
-    """Start a cluster on this machine; at the end all of it is gone."""
+    """Start a cluster on this machine, and remove all of it at the end."""
     base = tempfile.gettempdir()
     if len(base) > _LONGEST_FOLDER and os.name == "posix":
         base = "/tmp"
@@ -134,7 +134,7 @@ def _own_cluster(cpus: int) -> Iterator[None]:
 
 
 def _start(folder: Path, cpus: int) -> None:
-    """Start Ray, if need be once more.
+    """Start Ray, and retry if it fails.
 
     Raises:
         DatasetError: if it does not start.
@@ -165,9 +165,9 @@ def _start(folder: Path, cpus: int) -> None:
 
 
 def _remove_left(base: Path) -> None:
-    """Remove the folders of calls that were killed, and end what is still at work there."""
+    """Remove the folders of killed calls, and end processes that still run there."""
     for folder in base.glob(f"{_PREFIX}*"):
-        with suppress(OSError):  # of another user
+        with suppress(OSError):  # it belongs to another user
             if any(folder.glob(".impasto-*")):  # else another call is just making it
                 with claim(folder / _CLAIMED) as ours:
                     if ours:
@@ -176,7 +176,7 @@ def _remove_left(base: Path) -> None:
 
 
 def _end_processes(folder: Path) -> None:
-    """End what Ray has started in a folder and not ended, as after a start that failed."""
+    """End processes that Ray has started in a folder and not ended, as after a failed start."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has ended, or is of another user
@@ -202,17 +202,17 @@ def _own_settings() -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(each for each in sys.path if each),
     }
     if not any(name.startswith("RAY_AUTH_") for name in os.environ):
-        settings["RAY_AUTH_TOKEN"] = _TOKEN  # Ray would make a file in the user's home
+        settings["RAY_AUTH_TOKEN"] = _TOKEN  # else Ray would make a file in the user's home
     return settings
 
 
 @contextmanager
 def _environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """Set what Ray and its processes read in the environment; afterwards it is as before."""
+    """Set environment variables for Ray and its processes, and restore them afterwards."""
     before = dict(os.environ)
     os.environ.update(settings)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"  # else Ray tells of its future
+    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"  # else Ray warns of future changes
     try:
         yield
     finally:
@@ -222,7 +222,7 @@ def _environment(settings: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _own_handlers() -> Iterator[None]:
-    """Keep the handlers of signals, which Ray replaces by one that hides who has ended a call."""
+    """Keep the handlers of signals, which Ray replaces by one that hides what ended a call."""
     if threading.current_thread() is not threading.main_thread():  # no other may set handlers
         yield
         return
@@ -238,7 +238,7 @@ def _own_handlers() -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    """The line of an error of Ray before all stacks and files."""
+    """The line of an error of Ray that precedes stack traces and files."""
     return one_line(next(iter(str(error).strip().splitlines()), type(error).__name__))
 
 

@@ -1,13 +1,13 @@
-"""Colors of films: from what a decoder gives to sRGB, and from sRGB to what an encoder takes.
+"""Colors of films: from a decoder's output to sRGB, and from sRGB to an encoder's input.
 
-A film keeps its colors as brightness and two differences. How these are made of red, green and blue
-(the matrix of BT.601, BT.709 or BT.2020), which numbers stand for black and white (16 and 235, or
-all of them), and how much light a number means (SDR, PQ, HLG) stands beside it, as numbers of ITU-T
-H.273. swscale undoes the matrix and the range; HDR and wide gamuts are brought to sRGB by
-:mod:`impasto.images.cicp`, just as in still pictures.
+A film stores its colors as brightness and two differences. Beside them it states, as numbers of
+ITU-T H.273, how these are made from red, green and blue (the matrix of BT.601, BT.709 or BT.2020),
+which numbers are black and white (16 and 235, or the full range), and how much light a number means
+(SDR, PQ, HLG). swscale undoes the matrix and the range; HDR and wide gamuts are converted to sRGB
+by :mod:`impasto.images.cicp`, just as in still pictures.
 
-The colors of SDR films are taken as they are, as players do: the primaries of BT.601 are those of
-sRGB to the eye, and every curve of SDR was graded on a display like ours.
+The colors of SDR films are used unchanged, as players do: the primaries of BT.601 look the same as
+those of sRGB, and every curve of SDR was graded on a display like ours.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BT709, BT601 = 1, 6
 _RGB, _UNSPECIFIED, _YCGCO = 0, 2, 8
 _LIMITED, _FULL = 1, 2
 
-# Flags of swscale, which PyAV has names for from its version 18 on.
+# Flags of swscale, which PyAV names from its version 18 on.
 _BILINEAR, _AREA, _FULL_COLORS_OUT, _FULL_COLORS_IN, _ACCURATE = 2, 0x20, 0x2000, 0x4000, 0x40000
 
 # The numbers of matrices, and swscale's for them.
@@ -42,10 +42,10 @@ _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 # Curves that do not mean SDR as displays show it: linear, logarithmic, PQ, SMPTE 428, HLG.
 _CONVERTED_CURVES = frozenset((8, 9, 10, 16, 17, 18))
 _PQ, _HLG = 16, 18
-# Primaries that are sRGB's to the eye: BT.709, unspecified, and those of standard television.
+# Primaries that look the same as sRGB's: BT.709, unspecified, and those of standard television.
 _NARROW_PRIMARIES = frozenset((1, 2, 5, 6, 7, 22))
 
-# Films that do not tell their matrix: BT.709 from this size on, as players have it.
+# Films that do not state their matrix: BT.709 from this size on, as in players.
 _HIGH_DEFINITION = (1280, 577)
 
 
@@ -56,19 +56,19 @@ def is_deep(frame: VideoFrame) -> bool:
 
 def has_alpha(frame: VideoFrame) -> bool:
     """True if a frame has an opacity."""
-    # FFmpeg counts palettes as such, though films in 256 colors have none.
+    # FFmpeg counts palettes as such, though films in 256 colors have no opacity.
     return any(each.is_alpha for each in frame.format.components) and frame.format.name != "pal8"
 
 
 @dataclass(frozen=True)
 class Upright:
-    """The way in which a picture is laid down: swapped sides first, then mirrored.
+    """The orientation of a stored picture: sides swapped first, then mirrored.
 
     Attributes:
         transposed: rows become columns.
         flip_rows: upside down.
         flip_columns: left is right.
-        is_exact: False if the film asks for an angle between those of a square.
+        is_exact: False if the film asks for an angle that is not a multiple of 90 degrees.
     """
 
     transposed: bool = False
@@ -171,10 +171,10 @@ class FromFilm:
         return result
 
 
-# Pixels that are converted as real numbers at a time, which take several times their memory.
+# Number of pixels converted as floats at a time, which take several times their memory.
 _AT_ONCE = 1 << 18
 
-# swscale takes 16 bits of red, green and blue for 256 times those of 8, wherever they are made of
+# swscale treats red, green and blue of 16 bits as 256 times those of 8, wherever they are made from
 # brightness and differences: white is 65280, not 65535.
 _WHITE_OF_SWSCALE = np.uint16(255 << 8)
 
@@ -190,13 +190,13 @@ def matrix_of(frame: VideoFrame) -> int:
 
 
 def untold_matrix(height: int, width: int) -> int:
-    """Return the matrix that players take for that of a film which does not tell it."""
+    """Return the matrix that players assume for a film that does not state it."""
     many = width >= _HIGH_DEFINITION[0] or height >= _HIGH_DEFINITION[1]
     return BT709 if many else BT601
 
 
 def _space(frame: VideoFrame) -> ColorSpace | None:
-    """The space that a frame has to be brought to sRGB from, or None."""
+    """The space that a frame has to be converted from to sRGB, or None."""
     primaries, curve = int(frame.color_primaries), int(frame.color_trc)
     if primaries in _NARROW_PRIMARIES:
         primaries = BT709
@@ -207,7 +207,7 @@ def _space(frame: VideoFrame) -> ColorSpace | None:
 
 
 def _peak(frame: VideoFrame) -> float:
-    """cd/m2 of the brightest pixel of the film, 0 if it does not say."""
+    """cd/m2 of the brightest pixel of the film, 0 if it is not stated."""
     data = _side_data(frame, "CONTENT_LIGHT_LEVEL")
     return float(np.frombuffer(data, np.uint32)[0]) if data is not None else 0.0
 
@@ -224,10 +224,10 @@ class ToFilm:
     """Pixels in sRGB as frames for an encoder: tagged BT.709, limited range.
 
     Args:
-        pixel_format: of the encoder, such as "yuv420p".
-        width: of its frames: the last columns and rows are repeated up to it.
-        height: of its frames.
-        matrix: its number, where it is not BT.709's.
+        pixel_format: pixel format of the encoder, such as "yuv420p".
+        width: width of its frames: the last columns and rows are repeated up to it.
+        height: height of its frames.
+        matrix: number of the matrix, if it is not BT.709's.
     """
 
     def __init__(self, pixel_format: str, width: int, height: int, *, matrix: int = BT709) -> None:
@@ -241,9 +241,9 @@ class ToFilm:
 
     @property
     def tags(self) -> dict[str, int]:
-        """Attributes of a codec context that say how the colors are kept."""
+        """Attributes of a codec context that describe how the colors are stored."""
         matrix, area = (_RGB, _FULL) if self._format.is_rgb else (self._matrix, _LIMITED)
-        # 13 is the curve of sRGB; it is kept by no other than RGB, since players expect 1.
+        # 13 is the curve of sRGB; it is used for RGB only, since players expect 1.
         curve = 13 if self._format.is_rgb else BT709
         return {
             "colorspace": matrix,

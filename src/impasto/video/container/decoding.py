@@ -1,8 +1,8 @@
-"""Decoding of a container: frame after frame at exact times, whatever it does.
+"""Decoding of a container: frame after frame at exact times, whatever it contains.
 
 Edit lists are applied by FFmpeg, so frames are counted by decoding them. Fields of interlaced films
-are joined by bwdif. A packet that cannot be decoded becomes a :class:`Damage`, and the film goes
-on.
+are joined by bwdif. A packet that cannot be decoded becomes a :class:`Damage`, and decoding
+continues.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Decoding", "Moment"]
 
-# Decoding begins this long before the first frame that is wanted: the reordering of frames, and
-# what deinterlacing looks at, are behind it then.
+# Decoding begins this long before the first frame that is wanted, to get past the reordering of
+# frames and the frames that deinterlacing needs.
 _RUN_UP = Fraction(1)
 
 # Threads of a decoder, each of which holds frames in memory; painting takes longer than decoding.
 _THREADS, _THREADS_LARGE = 2, 1
 
-# A film that ends so much earlier than it says has been cut short: in seconds, or in parts of it.
+# A film that ends this much earlier than it states is truncated: in seconds, or as a fraction.
 _CUT_SHORT = Fraction(1, 2)
 _CUT_SHORT_PART = Fraction(1, 50)
 
-# Where both decode it, libvpx gives the opacity too.
+# Where there is a choice, libvpx decodes the opacity too.
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 _SHOWN = {"audio": "sound", "subtitle": "subtitles"}
 
 _MICROSECONDS = 1_000_000
 _DEFAULT_RATE = Fraction(25)
-# What is outside is a mistake of the container.
+# Values outside are errors of the container.
 _SLOWEST, _FASTEST = Fraction(1, 60), Fraction(1000)
 
 
@@ -122,7 +122,7 @@ class Decoding:
 
     @property
     def seconds(self) -> Fraction | None:
-        """Length of the film as it says; None if it does not."""
+        """Stated length of the film; None if it is not stated."""
         if (told := _told_end(self._told().get("duration", ""))) is not None:
             return told - self.zero
         ends = []
@@ -155,7 +155,7 @@ class Decoding:
             yield "it is interlaced: its fields are joined into whole frames"
 
     def moments(self, start: Fraction) -> Iterator[Moment | Damage]:
-        """Decode all frames, or those from somewhere before ``start`` on."""
+        """Decode all frames, or those from some point before ``start`` on."""
         target = start - _RUN_UP
         if target > 0 and is_seekable(self._source):
             self._seek(target)
@@ -169,13 +169,13 @@ class Decoding:
             yield each
 
     def close(self) -> None:
-        """Close the container, as soon as it is not read from by another thread."""
+        """Close the container, as soon as no other thread reads from it."""
         with self._lock:
             self._is_closed = True
             self._container.close()
 
     def _next(self) -> Moment | Damage | None:
-        """Decode on; None at the end, or if the film has been closed: FFmpeg would crash."""
+        """Decode the next frame; None at the end, or if the film was closed: FFmpeg would crash."""
         with self._lock:
             return None if self._is_closed else next(self._moments, None)
 
@@ -291,11 +291,11 @@ class Decoding:
                 return
 
     def _timed(self, frames: Iterator[VideoFrame | Damage]) -> Iterator[Moment | Damage]:
-        """Give the frames their times: later than the one before, whatever the file says."""
+        """Assign times to the frames, each later than the one before, whatever the file states."""
         is_damaged = False
         for frame in frames:
             if isinstance(frame, Damage):
-                if not is_damaged:  # a place without frames is one damage
+                if not is_damaged:  # consecutive failures are one damage
                     if self._last is None:
                         self._damages.append(frame)
                     yield frame
@@ -316,7 +316,7 @@ class Decoding:
         yield from self._cut_short()
 
     def _cut_short(self) -> Iterator[Damage]:
-        """A damage at the end of a film that ends earlier than it says."""
+        """A damage at the end of a film that ends earlier than it states."""
         duration = self._container.duration
         if not duration:
             return
@@ -328,7 +328,7 @@ class Decoding:
 
 
 def _told_end(text: str) -> Fraction | None:
-    """The end of a track as Matroska tells it, such as "00:01:02.500000000"."""
+    """The end of a track as Matroska states it, such as "00:01:02.500000000"."""
     found = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", text)
     if found is None:
         return None

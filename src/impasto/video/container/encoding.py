@@ -1,9 +1,9 @@
-"""Coding of films: codecs with their settings, and parts of a film in files of their own.
+"""Encoding of films: codecs with their settings, and parts of a film in separate files.
 
-A part is one closed group of pictures, made by an encoder of its own with fixed threads and without
+A part is one closed group of pictures, made by a separate encoder with fixed threads and without
 dates. So the same frames give the same bytes, whether or not the work was interrupted before, and
-the parts can be put one behind the other (:mod:`impasto.video.container.joining`). Only x265 and
-SVT-AV1 seldom differ in the last bits, since they read memory that they have not written.
+the parts can be concatenated (:mod:`impasto.video.container.joining`). Only x265 and SVT-AV1
+occasionally differ in the last bits, since they read uninitialized memory.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ __all__ = [
     "write_part",
 ]
 
-# Threads of an encoder: what it writes depends on their number, so it is not that of the machine.
+# Threads of an encoder: its output depends on their number, so that is the same on every machine.
 # Each of them holds frames in memory, so large frames have one: painting takes much longer.
 _THREADS, _THREADS_LARGE = 2, 1
 # Frames that an encoder looks ahead, for the same reason.
 _AHEAD = 5
-# No frame is decoded so many seconds before it is shown.
+# No frame is decoded this many seconds before it is shown.
 _HOUR = 3600
-# Longer than any part: an encoder begins no group of pictures within one but where a shot begins.
+# Longer than any part: within one, an encoder begins a group of pictures only at a new shot.
 _LONG_GROUP = 10_000
 
 
@@ -51,10 +51,10 @@ class Encoder:
     """An encoder of FFmpeg, and its settings.
 
     Attributes:
-        name: in FFmpeg.
+        name: name in FFmpeg.
         options: its options, without the rate factor.
         crf_option: the option that takes the rate factor.
-        large: other options for frames of 4K, for the sake of memory.
+        large: other options for frames of 4K, to save memory.
     """
 
     name: str
@@ -65,16 +65,16 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Codec:
-    """A way to code films.
+    """A video codec.
 
     Attributes:
-        name: for users.
-        title: for messages.
+        name: name for users.
+        title: name for messages.
         encoders: in the order of preference.
         pixels: FFmpeg's pixel format.
-        deep: that of more than 8 bits; None: it is used for 8 bits only.
+        deep: that with more than 8 bits; None: it is used for 8 bits only.
         alpha: that with an opacity, or None.
-        deep_alpha: both.
+        deep_alpha: that with both.
         crf: the usual rate factor; None: it takes none.
         most: the largest rate factor.
         even: True if the sides have to be even.
@@ -92,7 +92,7 @@ class Codec:
     even: bool = True
 
     def pixel_format(self, *, deep: bool, alpha: bool) -> str:
-        """Return the pixel format for films of a kind, without what the codec cannot hold."""
+        """Return the pixel format for a kind of film, without what the codec cannot hold."""
         if alpha and self.alpha is not None:
             return self.deep_alpha if deep and self.deep_alpha else self.alpha
         return self.deep if deep and self.deep else self.pixels
@@ -122,7 +122,7 @@ CODECS: dict[str, Codec] = {
                     "libx265",
                     {
                         "preset": "veryfast",
-                        # The analysis for weighted prediction reads memory that nobody wrote.
+                        # The analysis for weighted prediction reads uninitialized memory.
                         "x265-params": "log-level=none:open-gop=0:info=0:frame-threads=1:"
                         f"weightp=0:rc-lookahead={_AHEAD}:pools={_THREADS}",
                     },
@@ -172,7 +172,7 @@ CODECS: dict[str, Codec] = {
             "ffv1",
             "FFV1",
             (Encoder("ffv1", {"level": "3", "slices": "4", "slicecrc": "1"}),),
-            # Lossless only without the detour by brightness and differences.
+            # Lossless only without conversion to brightness and differences.
             pixels="bgr0",
             deep="gbrp16le",
             alpha="bgra",
@@ -186,14 +186,14 @@ CODECS: dict[str, Codec] = {
 
 @dataclass(frozen=True)
 class Container:
-    """A kind of file.
+    """A container format.
 
     Attributes:
         format: its muxer in FFmpeg.
-        codecs: that it holds, the usual one first.
+        codecs: codecs that it holds, the usual one first.
         texts: FFmpeg's encoder for subtitles that it holds.
         edits: True if its streams may begin before the film does, and are not shown there.
-        options: of the muxer.
+        options: options of the muxer.
     """
 
     format: str
@@ -221,16 +221,16 @@ class Encoding:
 
     Attributes:
         codec: a name in :data:`CODECS`.
-        encoder: FFmpeg's.
-        container: that of the result.
+        encoder: encoder of FFmpeg.
+        container: container of the result.
         crf: rate factor; None: the codec takes none.
-        width: of the frames, in pixels.
-        height: of the frames.
+        width: width of the frames, in pixels.
+        height: height of the frames.
         rate: mean number of frames in a second.
         aspect: width of a pixel over its height.
-        pixel_format: FFmpeg's.
+        pixel_format: pixel format of FFmpeg.
         tick: the unit of times of the source, in seconds.
-        remarks: what is lost, one line each.
+        remarks: losses, one line each.
     """
 
     codec: str
@@ -247,7 +247,7 @@ class Encoding:
 
     @property
     def encoder_rate(self) -> Fraction:
-        """Frames a second as an encoder is told, for its rate control: x265 refuses less than 1."""
+        """Frames a second for the rate control of an encoder: x265 refuses less than 1."""
         return max(self.rate, Fraction(1))
 
     @property
@@ -296,8 +296,8 @@ def choose_encoding(
     """Decide how the frames of a film are written.
 
     Args:
-        info: of the film; its size is that of the result.
-        suffix: of the result, such as ".mp4".
+        info: facts about the film; its size is that of the result.
+        suffix: suffix of the result, such as ".mp4".
         codec: a name in :data:`CODECS`; None: the usual one of the container.
         crf: rate factor, lower is better; None: the usual one of the codec.
 
@@ -345,13 +345,13 @@ def choose_encoding(
 
 
 def write_part(path: Path, frames: Iterable[Frame], encoding: Encoding) -> None:
-    """Write frames into a Matroska file of their own, one closed group of pictures.
+    """Write frames into a separate Matroska file, one closed group of pictures.
 
-    The frames are numbered in it, one millisecond each; their times are the caller's.
+    The frames are numbered in it, one millisecond each; the caller keeps their times.
 
     Args:
-        path: of the part, which is overwritten.
-        frames: their images are of 8 or 16 bits, of the size of the encoding.
+        path: path of the part, which is overwritten.
+        frames: frames with images of 8 or 16 bits, of the size of the encoding.
         encoding: the same for all parts of a film.
 
     Raises:
@@ -376,7 +376,7 @@ def write_part(path: Path, frames: Iterable[Frame], encoding: Encoding) -> None:
 
 
 def prepare_stream(stream: Any, encoding: Encoding, colors: ToFilm) -> None:
-    """Set a new stream of a container up for the encoding of pictures."""
+    """Set up a new stream of a container for the encoding of pictures."""
     context = stream.codec_context
     flags = library().codec.context.Flags
     context.width, context.height = encoding.coded_width, encoding.coded_height
@@ -397,7 +397,7 @@ def check_size(frame: Frame, height: int, width: int) -> None:
     """Check that a frame has the size of its film.
 
     Raises:
-        VideoError: It has not.
+        VideoError: It does not.
     """
     found = frame.image.shape[:2]
     if found != (height, width):
@@ -408,9 +408,9 @@ def check_size(frame: Frame, height: int, width: int) -> None:
 
 
 def encoded(stream: Any, picture: VideoFrame | None) -> list[Any]:
-    """Encode a picture, or all that are left; give the packets times at which they can be decoded.
+    """Encode a picture, or flush all that are left; give the packets decodable times.
 
-    x265 gives films of one or two frames times that it has never set.
+    x265 gives films of one or two frames uninitialized times.
     """
     packets: list[Any] = stream.encode(picture)
     for packet in packets:

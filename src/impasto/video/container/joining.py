@@ -1,6 +1,6 @@
-"""Joining: the painted parts, and all else that the source holds, become one film.
+"""Joining of the painted parts, and everything else that the source holds, into one film.
 
-Nothing is coded again. The parts' packets get the exact times of the source's frames.
+Nothing is re-encoded. The parts' packets get the exact times of the source's frames.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ def join(
     end: Fraction | None = None,
     seconds: Fraction | None = None,
 ) -> tuple[str, ...]:
-    """Write one film of parts, with the sound and all else of its source.
+    """Join parts into one film, with the sound and everything else of its source.
 
     Args:
         parts: files of :func:`impasto.video.container.encoding.write_part`, in their order.
-        times: of all their frames, in seconds of the source, ascending.
+        times: times of all their frames, in seconds of the source, ascending.
         target: the file to write, which is overwritten; its name does not matter.
-        encoding: that of the parts.
+        encoding: encoding of the parts.
         source: the film that sound, subtitles, chapters and metadata are taken from; None for none.
         start: the time of the source at which the result begins.
         end: the time at which it ends; None: with the source.
-        seconds: how long the last frame is shown; None: as long as the mean one.
+        seconds: how long the last frame is shown; None: the mean duration.
 
     Returns:
         Remarks on what the result does not hold, one line each.
@@ -95,14 +95,14 @@ def _written(
             except _of_the_film() as error:
                 if isinstance(error, OSError):
                     raise
-                tracks.is_damaged = True  # or a packet of the pictures, which would be missed
+                tracks.is_damaged = True  # or a packet of the pictures, whose loss would be noticed
     if tracks.is_damaged:
         pictures.check(target)
     return (*tracks.remarks, *tracks.missing(target))
 
 
 def _of_the_film() -> type[Exception]:
-    """The errors of FFmpeg; those that are errors of the system too have other reasons."""
+    """The errors of FFmpeg; those that are also errors of the system have other causes."""
     found: type[Exception] = library().error.FFmpegError
     return found
 
@@ -184,7 +184,7 @@ class _Pictures:
         """Check that a film has all frames of the parts.
 
         Raises:
-            VideoError: It has not.
+            VideoError: It does not.
         """
         found = len(self._read(target))
         if found != len(self._times):
@@ -199,7 +199,7 @@ class _Pictures:
 
 
 def _ranks(numbers: Sequence[int]) -> list[int]:
-    """The place of each number among all of them in order."""
+    """The rank of each number."""
     ordered = sorted(numbers)
     return [bisect_left(ordered, number) for number in numbers]
 

@@ -41,14 +41,14 @@ UNREADABLE = "is no film that can be read"
 # Bytes 4 to 8 of MP4 and its relatives, whose index may stand at the end.
 _MP4_BEGINNINGS = (b"ftyp", b"mdat", b"wide", b"free")
 
-# Errors one after the other, after which there is no more to come.
+# Number of consecutive errors after which reading stops.
 _GIVE_UP = 64
 
 _IN_A_PIPE = (
     " (from a pipe come YUV4MPEG2, Matroska and MPEG-TS, and MP4 only if its index stands first)"
 )
 
-# FFmpeg draws texts as films.
+# FFmpeg opens text files as films.
 _TEXTS = frozenset(("tty", "bin", "adf", "idf", "xbin"))
 
 
@@ -56,7 +56,7 @@ def open_container(source: Source) -> InputContainer:
     """Open a container for reading.
 
     Raises:
-        VideoError: It is none, or FFmpeg does not know it.
+        VideoError: It is not a container, or FFmpeg does not know it.
     """
     av = library()
     file: Any = source
@@ -75,7 +75,7 @@ def open_container(source: Source) -> InputContainer:
 
 
 def picture_stream(container: InputContainer) -> VideoStream | None:
-    """Return the stream of moving pictures; covers are none."""
+    """Return the stream of moving pictures; covers do not count."""
     streams = container.streams.video
     return next((each for each in streams if not is_cover(each)), None)
 
@@ -83,8 +83,8 @@ def picture_stream(container: InputContainer) -> VideoStream | None:
 def zero_of(container: InputContainer, stream: VideoStream) -> Fraction:
     """Return the time of a container at which its film begins, in seconds.
 
-    It is that of the first stream, so that picture and sound stay together. The silence with which
-    encoders of sound begin, before 0, does not count. It is a multiple of the tick of the pictures.
+    It is that of the first stream, so that picture and sound stay together. The silence that audio
+    encoders begin with, before 0, does not count. It is a multiple of the tick of the pictures.
     """
     tick = tick_of(stream)
     starts = [
@@ -100,7 +100,7 @@ def zero_of(container: InputContainer, stream: VideoStream) -> Fraction:
 
 
 def packets_of(container: InputContainer, *streams: Any) -> Iterator[Any]:
-    """Read all packets of some streams, or of all; where it fails, the reason comes, one line."""
+    """Read all packets of some streams, or of all; on an error, yield the reason in one line."""
     av, failed = library(), 0
     while failed < _GIVE_UP:
         try:
@@ -142,10 +142,10 @@ def likely_reason(source: Source) -> str:
 
 
 class PipeBytes:
-    """A file in memory for FFmpeg to write into, without a place to seek to.
+    """A file in memory that FFmpeg writes into and cannot seek in.
 
     Args:
-        name: for messages.
+        name: name for messages.
     """
 
     def __init__(self, name: str) -> None:
@@ -153,23 +153,23 @@ class PipeBytes:
         self._data = bytearray()
 
     def write(self, data: bytes) -> int:
-        """Keep bytes."""
+        """Store bytes."""
         self._data += data
         return len(data)
 
     def taken(self) -> bytes:
-        """Return what has been kept, and forget it."""
+        """Return the stored bytes, and clear them."""
         data = bytes(self._data)
         self._data.clear()
         return data
 
 
 class _Pipe:
-    """A binary file that is read as its bytes come, and never sought in."""
+    """A binary file that is read as its bytes come, without seeking."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.name = name_of(file)
-        # What is there, without waiting until all that is asked for has come.
+        # Whatever is available, without waiting for the full amount.
         self.read = getattr(file, "read1", file.read)
 
 
@@ -189,5 +189,5 @@ def is_seekable(source: Source) -> bool:
 
 
 def is_cover(stream: Any) -> bool:
-    """True for a still picture that stands for the film."""
+    """True for a still picture that is the cover of the film."""
     return bool(stream.disposition & stream.disposition.__class__.attached_pic)

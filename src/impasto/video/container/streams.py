@@ -1,8 +1,8 @@
 """Films written into a pipe as their frames come: YUV4MPEG2, or Matroska.
 
-There are no parts and nothing to go on with. YUV4MPEG2 is what most tools of video read from a
-pipe; it has pictures alone, in one rate, and does not say which matrix its colors have: the one
-that players take for films of its size. Matroska has exact times, sound and all else.
+There are no parts, and nothing can be resumed. YUV4MPEG2 is what most video tools read from a
+pipe; it holds only pictures, at one rate, and does not state the matrix of its colors: it is the
+one that players assume for films of its size. Matroska has exact times, sound and everything else.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class StreamTarget:
     """A film that is written into an open file, such as standard output.
 
     Args:
-        file: is written to, and never sought in.
-        info: of the film.
+        file: binary file, which need not be seekable.
+        info: facts about the film.
         codec: a name in :data:`impasto.video.container.encoding.CODECS` for a Matroska film; None
             for YUV4MPEG2.
         crf: rate factor of the codec.
-        source: the film that sound and all else are taken from; None for none.
+        source: the film that sound and everything else are taken from; None for none.
         start: the time of the source at which the result begins.
-        end: and ends; None: with the source.
+        end: the time at which it ends; None: with the source.
 
     Raises:
         OptionError: The codec is unknown, or a value is out of its range.
@@ -92,7 +92,7 @@ class StreamTarget:
             return self._writer.finish()
 
     def stop(self) -> None:
-        """Give up: what is written stays."""
+        """Abort: what is written stays."""
         self._writer.stop()
 
 
@@ -107,7 +107,7 @@ class _Writer(Protocol):
 
 
 class _Plain:
-    """YUV4MPEG2: a line of text for the film, then all numbers of each frame."""
+    """YUV4MPEG2: a line of text for the film, then the values of each frame."""
 
     deep = False
 
@@ -124,7 +124,7 @@ class _Plain:
         self._repeated = self._skipped = 0
 
     def write(self, frame: Frame) -> None:
-        """Give the frame its place in the one rate that there is; write the one before it."""
+        """Place the frame at the constant rate; write the one before it."""
         check_size(frame, self._info.height, self._info.width)
         place = round((frame.time - self._start) * self._info.rate)
         data = self._data(frame)
@@ -161,7 +161,7 @@ class _Plain:
         return tuple(remarks)
 
     def stop(self) -> None:
-        """Give up: a stream of whole frames is a film."""
+        """Abort: a stream of whole frames is a film."""
 
     def _put(self, data: bytes) -> None:
         if not self._begun:
@@ -183,7 +183,7 @@ class _Plain:
 
 
 class _Matroska:
-    """A Matroska film; what the source has beside pictures is written as its time comes."""
+    """A Matroska film; the other tracks of the source are written at their times."""
 
     def __init__(
         self,
@@ -238,7 +238,7 @@ class _Matroska:
         return (*self._encoding.remarks, *self._tracks.remarks)
 
     def stop(self) -> None:
-        """Give up: the packets that are written can be shown."""
+        """Abort: the packets that are written can be shown."""
         self._close()
 
     def _close(self) -> None:
@@ -251,7 +251,7 @@ class _Matroska:
             self._other = next(self._others, None)
 
     def _pass_on(self) -> None:
-        """Write what FFmpeg has written: its own calls would swallow an interruption."""
+        """Write the output of FFmpeg: its own calls would swallow an interruption."""
         self._file.write(self._bytes.taken())
 
 

@@ -1,7 +1,7 @@
-"""Tracks: the sound, the subtitles and all else that a result takes from its source.
+"""Tracks: the sound, the subtitles and everything else that a result takes from its source.
 
-Sound is copied packet for packet; subtitles are coded again where the container of the result keeps
-them in another way. What it does not hold is found by trying, and by reading the result, and told.
+Sound is copied packet for packet; subtitles are re-encoded where the container of the result stores
+them differently. What it cannot hold is found by trying and by reading the result, and is reported.
 """
 
 from __future__ import annotations
@@ -41,28 +41,28 @@ _OF_CONTAINERS = re.compile(
     r"bps|number_of_frames|number_of_bytes|_statistics_.*|alpha_mode|source_id|timecode)(-.*)?",
     re.IGNORECASE,
 )
-# The silence before a film's beginning that encoders of sound need, at most, in seconds.
+# The longest silence before a film's beginning that audio encoders need, in seconds.
 _PRIMING = Fraction(1, 5)
 
 # Names and kinds of covers in Matroska, by their codecs.
 _COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 
 _TEXT_KINDS = frozenset(("subrip", "srt", "mov_text", "webvtt", "ass", "ssa", "text"))
-# The usual places of loudspeakers, by their number.
+# The usual loudspeaker layouts, by their number.
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 _NO_LANGUAGE = (None, "", "und")
 
 
 class SourceTracks:
-    """All that a result takes from the source but its pictures.
+    """Everything but the pictures that a result takes from the source.
 
     Args:
         source: the film.
-        container: of the result.
+        container: container of the result.
         start: the time of the source at which the result begins.
-        end: and ends; None: with the source.
-        is_pipe: the result cannot be sought in.
+        end: the time at which it ends; None: with the source.
+        is_pipe: the result is not seekable.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class SourceTracks:
         self.close()
 
     def _is_inside(self, packet: Packet, kind: str) -> bool:
-        """Move a packet to the times of the result; False if it is not in them."""
+        """Move a packet to the times of the result; False if it is outside them."""
         base: Fraction = packet.time_base
         begins = packet.pts * base - self._shift
         ends = begins + (packet.duration or 0) * base
@@ -225,7 +225,7 @@ class SourceTracks:
         return None
 
     def _attach_cover(self, stream: Any, output: Any) -> None:
-        """Add a cover as Matroska has it: a file."""
+        """Add a cover as Matroska stores it: as a file."""
         kind = _COVERS.get(_codec_of(stream))
         if kind is None or self._container.format != "matroska" or self._source is None:
             self._left_out(stream)
@@ -277,7 +277,7 @@ class SourceTracks:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """The facts that a stream of the result should have; streams end with their containers."""
+    """The expected facts about a stream of the result; streams end with their containers."""
 
     index: int
     kind: str
@@ -288,15 +288,15 @@ class _Wanted:
 
 @dataclass(eq=False)
 class _Track:
-    """A stream of the source, and that of the result which takes its packets.
+    """A stream of the source, and the stream of the result that takes its packets.
 
     Attributes:
-        given: of the source.
-        made: of the result.
+        given: stream of the source.
+        made: stream of the result.
         is_strict: no two of its packets have the same time in the result.
-        is_coded_again: its packets are decoded and encoded.
-        clock: for packets whose times are rounded.
-        count: packets of the result.
+        is_coded_again: whether its packets are re-encoded.
+        clock: clock for packets whose times are rounded.
+        count: number of packets of the result.
     """
 
     given: Any
@@ -319,7 +319,7 @@ class _Track:
         )
 
     def taken(self, packet: Packet) -> Packet | None:
-        """Return the packet for the result, or None for a text that says nothing."""
+        """Return the packet for the result, or None for an empty text."""
         if self.is_coded_again:
             texts = self.given.codec_context.decode2(packet)
             if texts is None or not len(texts):
@@ -351,7 +351,7 @@ class _SampleClock:
     """Exact times for packets of sound whose container has rounded them, such as Matroska's.
 
     Args:
-        samples: in each packet.
+        samples: samples in each packet.
         rate: samples in a second.
     """
 
@@ -404,7 +404,7 @@ def _of_film(metadata: dict[str, str]) -> dict[str, str]:
 
 
 def _is_held(container: Container, stream: Any, *, is_pipe: bool) -> bool:
-    """Try whether a muxer takes a stream, by a film in memory without packets."""
+    """Test whether a muxer accepts a stream, with a film in memory without packets."""
     av = library()
     file = PipeBytes("header") if is_pipe else io.BytesIO()
     output = av.open(file, "w", format=container.format)
@@ -423,7 +423,7 @@ def _added_as_it_is(output: Any, stream: Any) -> Any:
     """Add a stream to a container, whose packets are copied."""
     made = output.add_stream_from_template(stream, opaque=True)
     if stream.type == "audio" and stream.codec_context is not None:
-        # MP4 wants to know where the loudspeakers of PCM stand; AVI and Matroska do not tell.
+        # MP4 needs the loudspeaker layout of PCM; AVI and Matroska do not state it.
         given = stream.codec_context.layout
         if given.name == f"{given.nb_channels} channels" and given.nb_channels in _LAYOUTS:
             made.codec_context.layout = _LAYOUTS[given.nb_channels]

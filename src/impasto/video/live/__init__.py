@@ -1,4 +1,4 @@
-"""A camera painted as it runs: the newest frame wins, and settings may change from frame to frame.
+"""A camera painted live: the newest frame wins, and settings may change from frame to frame.
 
 A thread grabs frames and keeps only the last of them; nothing is ever queued. Painting takes the
 last one whenever it is ready. So a slow model shows fewer frames, none of them late::
@@ -32,18 +32,18 @@ from impasto.video.live.cameras import Camera, Grabbed
 
 __all__ = ["LiveFrame", "LiveFrames", "LiveSettings"]
 
-# A frame that has waited longer than this part of the time that painting takes is left for the
-# next one, so that the delay stays below 1.5 times that time. If the camera keeps its rate, the
-# next one comes within that time: had painting been quicker than the camera, no frame would wait.
+# A frame that has waited longer than this fraction of the painting time is dropped for the next
+# one, so that the delay stays below 1.5 times that time. If the camera keeps its rate, the next one
+# comes within that time: if painting were faster than the camera, no frame would wait.
 _PATIENCE = 0.5
 
-# The shortest of the last few works is one that nothing else on the machine held up.
+# The shortest of the last few painting times is one that no other load on the machine slowed down.
 _REMEMBERED = 5
 
-# The frame rate is that of so many seconds.
+# The frame rate is measured over this many seconds.
 _WINDOW_SECONDS = 2.0
 
-# A driver that has hung is not waited for; its thread ends with the process.
+# A hung driver is not waited for; its thread ends with the process.
 _JOIN_SECONDS = 3.0
 
 
@@ -78,13 +78,13 @@ class LiveFrame:
 
     Attributes:
         image: (H, W, 3), sRGB.
-        number: of the frames that the camera had given before.
-        painted: how many of those were painted; the others were left out.
+        number: number of frames that the camera had given before.
+        painted: how many of those were painted; the others were dropped.
         captured: the moment at which the camera gave it, in seconds of ``time.perf_counter``.
         delay: seconds from then until it was painted.
         work: seconds that painting took.
-        rate: painted frames in a second, of late; 0 for the first.
-        settings: that it was painted with.
+        rate: recent number of painted frames in a second; 0 for the first.
+        settings: settings that it was painted with.
     """
 
     image: NDArray[np.uint8]
@@ -115,9 +115,9 @@ class LiveFrames:
         """Check the settings.
 
         Args:
-            model: paints the frames.
-            camera: open; released at the end.
-            settings: to begin with.
+            model: the model that paints the frames.
+            camera: an open camera; released at the end.
+            settings: initial settings.
             budget: memory and tiles of one frame.
 
         Raises:
@@ -136,7 +136,7 @@ class LiveFrames:
     def settings(self) -> LiveSettings:
         """The settings of the next frame.
 
-        Setting them raises what ``Stylizer.paint`` would raise, and changes nothing then.
+        Setting them raises what ``Stylizer.paint`` would raise, and then changes nothing.
         """
         return self._settings
 
@@ -200,7 +200,7 @@ class LiveFrames:
             painted += 1
 
     def _take(self) -> Grabbed | None:
-        """Wait for the frame to paint next; None if there is none any more."""
+        """Wait for the frame to paint next; None at the end."""
         patience = _PATIENCE * min(self._works, default=0.0)
         with self._changed:
             while self._newest is None and not self._ended and not self._stop.is_set():
@@ -219,7 +219,7 @@ class LiveFrames:
             return grabbed
 
     def _grab(self) -> None:
-        """Keep the newest frame, in a thread of its own, and release the camera at the end."""
+        """Keep the newest frame, in a separate thread, and release the camera at the end."""
         error: Exception | None = None
         try:
             for grabbed in self._camera.grab(self._stop):
@@ -229,7 +229,7 @@ class LiveFrames:
         except Exception as failure:  # raised again by the loop over the frames
             error = failure
         finally:
-            with suppress(Exception):  # a device that is gone
+            with suppress(Exception):  # the device may be gone
                 self._camera.close()
             with self._changed:
                 self._error, self._ended = error, True

@@ -1,4 +1,4 @@
-"""Sources of live pictures: cameras, streams of the network, and films played at their own speed.
+"""Sources of live pictures: cameras, network streams, and films played at their own speed.
 
 All of them come through PyAV, which opens a device as it opens a file. ``lavfi:`` and a graph of
 FFmpeg's filters, such as ``lavfi:testsrc2=size=640x360:rate=30``, stand in for a camera in tests.
@@ -41,26 +41,26 @@ LAVFI = "lavfi:"
 
 _ADDRESS = re.compile(r"(rtsps?|rtmps?|https?|srt|tcp|udp)://", re.IGNORECASE)
 
-# An address that answers nothing, and a stream that falls silent. Devices wait for their first
-# picture longer than between two of them.
+# Timeouts for an address that does not answer, and for a stream that stops. Devices take longer
+# for their first picture than between two of them.
 _SECONDS_TO_OPEN, _SECONDS_TO_READ = 15.0, 10.0
 
-# A stream is looked at for so long to find out what it is; FFmpeg would take five seconds.
+# How long a stream is probed for its format; FFmpeg would take five seconds.
 _MICROSECONDS_TO_LOOK = "1000000"
 
-# Frames are wanted at once, in whole, not smooth.
+# Frames are wanted at once, and whole, not smooth.
 _PROMPT = {"fflags": "nobuffer", "flags": "low_delay"}
 
 
 @dataclass(frozen=True)
 class System:
-    """The way to cameras on a system.
+    """Access to the cameras of a system.
 
     Attributes:
-        format: of FFmpeg, through which cameras are opened.
-        address: of camera N, a pattern with ``{number}`` or with ``{device}``.
+        format: format of FFmpeg, through which cameras are opened.
+        address: address of camera N, a pattern with ``{number}`` or with ``{device}``.
         wishes: options to open a camera with, the best first; the driver may refuse them.
-        permission: the mend where the system does not let a program use the camera.
+        permission: what to do where the system does not let a program use the camera.
     """
 
     format: str
@@ -69,7 +69,7 @@ class System:
     permission: str
 
 
-# avfoundation asks for 29.97 frames a second unless told, and fails on cameras that have 30.
+# avfoundation requests 29.97 frames a second by default, and fails on cameras that have 30.
 # Most cameras have 1280x720 at 30 only as JPEG, which v4l2 must be asked for.
 _HD = {"video_size": "1280x720", "framerate": "30"}
 _VGA = {"video_size": "640x480", "framerate": "30"}
@@ -100,9 +100,9 @@ class CameraInfo:
     """A camera of this machine.
 
     Attributes:
-        number: to open it with.
-        device: as the system calls it.
-        name: as its maker calls it.
+        number: number to open it with.
+        device: name that the system gives it.
+        name: name that its maker gives it.
     """
 
     number: int
@@ -111,10 +111,10 @@ class CameraInfo:
 
 
 class Conversion:
-    """Frames in sRGB, upright and with square pixels; what one needed is kept for the next."""
+    """Conversion of frames to sRGB, upright and with square pixels; converters are reused."""
 
     def __init__(self, aspect: float) -> None:
-        """Begin.
+        """Set up the conversion.
 
         Args:
             aspect: width of a pixel over its height.
@@ -141,13 +141,13 @@ class Conversion:
 
 @dataclass(frozen=True, eq=False)
 class Grabbed:
-    """A frame as it came, not yet converted.
+    """A frame as captured, not yet converted.
 
     Attributes:
-        number: of the frames before it.
-        captured: the moment at which it was there, in seconds of ``time.perf_counter``.
-        frame: of PyAV.
-        conversion: that of its source.
+        number: number of frames before it.
+        captured: the moment at which it arrived, in seconds of ``time.perf_counter``.
+        frame: frame of PyAV.
+        conversion: conversion of its source.
     """
 
     number: int
@@ -171,12 +171,12 @@ class Camera:
     """An open source of live pictures; made by :func:`open_camera`.
 
     Attributes:
-        name: for people; the password of an address is left out.
-        height: of its frames as they come, in pixels.
-        width: of its frames.
-        rate: frames in a second, as far as the source says.
-        paced: whether it is played at its own speed, as a film is; the frames of others are there
-            when they are.
+        name: name for users; the password of an address is left out.
+        height: height of its frames as captured, in pixels.
+        width: width of its frames.
+        rate: frames in a second, as far as the source states it.
+        paced: whether it is played at its own speed, as a film is; the frames of other sources are
+            used as they arrive.
     """
 
     def __init__(self, container: Any, stream: Any, name: str, *, paced: bool) -> None:
@@ -189,7 +189,7 @@ class Camera:
         """Yield frame after frame as they come, until the source ends.
 
         Args:
-            stop: ends it, also while it waits for the time of a frame.
+            stop: ends it, even while it waits for the time of a frame.
 
         Raises:
             VideoError: if the source fails, such as a camera that is unplugged.
@@ -205,7 +205,7 @@ class Camera:
             except library_errors.EOFError:
                 return
             except library_errors.InvalidDataError:
-                continue  # a damaged frame: the next one is nearly there
+                continue  # a damaged frame: the next one comes soon
             except library_errors.FFmpegError as error:
                 raise VideoError(_broken(self.name, error, live=not self.paced)) from error
             if packet is None:
@@ -225,7 +225,7 @@ class Camera:
 
 
 def list_cameras() -> tuple[CameraInfo, ...]:
-    """List the cameras of this machine; none of them is opened.
+    """List the cameras of this machine, without opening any.
 
     Raises:
         VideoError: if PyAV is not installed, or knows no cameras on this system.
@@ -242,7 +242,7 @@ def list_cameras() -> tuple[CameraInfo, ...]:
             f"this build of PyAV opens no cameras ({system.format} is missing): install PyAV from "
             "its wheels (pip install --force-reinstall --only-binary av av)"
         ) from error
-    except av.error.FFmpegError:  # where devices have no list
+    except av.error.FFmpegError:  # where devices cannot be listed
         return ()
     found: list[CameraInfo] = []
     for device in devices:
@@ -281,7 +281,7 @@ def open_camera(source: int | str | os.PathLike[str] = 0) -> Camera:
         shown = _without_password(name)
         options = {**_PROMPT, "analyzeduration": _MICROSECONDS_TO_LOOK}
         if name.lower().startswith("rtsp"):
-            options["rtsp_transport"] = "tcp"  # whole pictures; over UDP some come in pieces
+            options["rtsp_transport"] = "tcp"  # whole pictures; over UDP some arrive incomplete
         container = _opened(shown, name, options=options)
         return _camera(container, shown, paced=container.duration is not None)
     if not os.path.lexists(name):
@@ -306,7 +306,7 @@ def _open_device(number: int) -> Camera:
             if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
                 raise VideoError(_missing(number, known)) from error
             if wish and error.errno not in (errno.EBUSY, errno.EACCES, errno.EPERM):
-                continue  # a size or a rate that it does not have
+                continue  # a size or a rate that the camera does not have
             raise VideoError(_refused(name, error)) from error
         return _camera(container, name, paced=False)
     raise AssertionError("the last wish is no wish")
@@ -391,7 +391,7 @@ def _broken(name: str, error: Exception, *, live: bool) -> str:
 
 
 def _reason(error: Exception, seconds: float) -> str:
-    if isinstance(error, library().error.ExitError):  # of the clock that PyAV sets
+    if isinstance(error, library().error.ExitError):  # timeout of PyAV
         return f"nothing came for {seconds:g} s"
     return one_line(error)
 

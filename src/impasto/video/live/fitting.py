@@ -1,4 +1,4 @@
-"""An image fitted into a frame of another size, for what cannot change its size."""
+"""An image fitted into a frame of another size, for outputs of a fixed size."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def fitted(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
 
     Args:
         image: (H, W, 3).
-        height: of the frame.
-        width: of the frame.
+        height: height of the frame.
+        width: width of the frame.
 
     Example:
         >>> fitted(np.full((10, 10, 3), 9, np.uint8), 20, 40)[10, [0, 9, 10, 29, 30], 0].tolist()

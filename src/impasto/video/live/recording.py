@@ -1,7 +1,7 @@
-"""A record of live frames: H.264 with the times at which the frames came, safe at any moment.
+"""Recording of live frames: H.264 with the times at which the frames came, safe at any moment.
 
-While it runs it is ``NAME.part.mkv`` beside the result, which plays up to the last second whatever
-ends the call. At the end the packets are put into the file that was asked for, as they are.
+While it runs it is ``NAME.part.mkv`` beside the result, which is playable up to the last second,
+however the call ends. At the end the packets are copied unchanged into the requested file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from impasto.video.pyav import library, wrapped
 
 __all__ = ["Recording"]
 
-# The formats of FFmpeg, and what they are told.
+# The formats of FFmpeg, and their options.
 _FORMATS: dict[str, tuple[str, dict[str, str]]] = {
     ".mp4": ("mp4", {"movflags": "+faststart"}),
     ".mov": ("mov", {"movflags": "+faststart"}),
@@ -32,13 +32,13 @@ _FORMATS: dict[str, tuple[str, dict[str, str]]] = {
 # No look-ahead and no frames out of order: each one is in the file when the next one comes.
 _SETTINGS = {"preset": "veryfast", "tune": "zerolatency", "crf": "20"}
 
-# Frames between two that can be jumped to.
+# Frames between two keyframes.
 _GROUP = 30
 
 # Matroska counts milliseconds.
 _TICK = Fraction(1, 1000)
 
-# Whatever FFmpeg has is written at once, in pieces of a second at most.
+# The output of FFmpeg is written at once, in pieces of a second at most.
 _AT_ONCE = {"flush_packets": "1", "cluster_time_limit": "1000"}
 
 _PIXELS = "yuv420p"
@@ -47,25 +47,25 @@ _PIXELS = "yuv420p"
 class Recording:
     """A film that is written frame by frame, and gets its name at the end of its block.
 
-    It gets it whatever ends the block, since what was recorded until then is worth keeping. The
-    first frame sets the size; later ones are fitted into it. A side that is odd gets a row of
-    pixels more, since H.264 has half as many colors as pixels.
+    It gets it however the block ends, since what was recorded until then is worth keeping. The
+    first frame sets the size; later ones are fitted into it. An odd side gets one more row of
+    pixels, since H.264 has half as many colors as pixels.
 
     Attributes:
-        path: of the film.
-        frames: how many were written.
+        path: path of the film.
+        frames: number of frames written.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         """Check that the film can be written; nothing is made before the first frame.
 
         Args:
-            path: of the film: .mp4, .mov or .mkv.
-            overwrite: replace a file that is there.
+            path: path of the film: .mp4, .mov or .mkv.
+            overwrite: replace an existing file.
 
         Raises:
             OptionError: if the suffix is none of these.
-            ImageError: if there is no such folder, or the file is there.
+            ImageError: if there is no such folder, or the file exists.
             VideoError: if another call records it, or left it unfinished.
         """
         if path.suffix.lower() not in _FORMATS:
@@ -120,10 +120,10 @@ class Recording:
         self.frames += 1
 
     def close(self) -> None:
-        """Finish the film and give it its name; without a frame there is none.
+        """Finish the film and give it its name; without a frame there is no film.
 
         Raises:
-            VideoError: if that fails; the part then stays, and plays.
+            VideoError: if that fails; the part then stays, and is playable.
             ImageError: if the name was taken meanwhile.
         """
         if self._container is None:
@@ -158,7 +158,7 @@ class Recording:
             setattr(stream.codec_context, tag, value)
 
     def _copy(self, target: Path) -> None:
-        """Put the packets of the part into the format that was asked for."""
+        """Copy the packets of the part into the requested format."""
         av = library()
         name, options = _FORMATS[self.path.suffix.lower()]
         with (

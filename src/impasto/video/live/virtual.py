@@ -28,7 +28,7 @@ class VirtualCamera:
     """
 
     def __init__(self) -> None:
-        """Open it.
+        """Open the camera.
 
         Raises:
             VideoError: if pyvirtualcam is not installed, or the system has no such device.

@@ -1,4 +1,4 @@
-"""Films that are no video containers: animated pictures, and numbered ones. They need no PyAV."""
+"""Films that are not video containers: animated and numbered pictures. They need no PyAV."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class PicturesTarget(Protocol):
         ...
 
     def stop(self) -> None:
-        """Give up: nothing half written is left."""
+        """Abort: nothing is left half written."""
         ...
 
 
@@ -52,7 +52,7 @@ def is_pictures(source: str | os.PathLike[str]) -> bool:
     """Return True for what :func:`open_pictures` takes: a folder, a pattern, or a picture's file.
 
     Args:
-        source: a name; that nothing is there is no error.
+        source: a name, which need not exist.
 
     Example:
         >>> is_pictures("shot-%04d.png"), is_pictures("clip.mp4")
@@ -104,7 +104,7 @@ def is_picture_target(target: str | os.PathLike[str]) -> bool:
 
     Args:
         target: a name with the suffix of a picture; a pattern of such names; a name without a
-            suffix, which is a folder, or a folder that is there.
+            suffix, which is a folder, or an existing folder.
 
     Example:
         >>> names = ("out.gif", "out-%04d.jpg", "frames", "out.jpg", "out.mp4")
@@ -123,7 +123,7 @@ def open_pictures_target(
 
     Args:
         target: ``.gif``, ``.webp``, ``.png`` or ``.apng`` for an animated picture; for numbered
-            ones a pattern such as ``painted-%04d.png``, or a folder, in which they are called
+            ones a pattern such as ``painted-%04d.png``, or a folder, in which they are named
             ``frame-000001.png``.
         info: the facts about the film as it is written.
         save: quality and depth; whether files are replaced.

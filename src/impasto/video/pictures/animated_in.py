@@ -1,7 +1,7 @@
-"""Animated pictures as films: GIF, WebP and PNG, with the times that they tell, frame by frame.
+"""Animated pictures as films: GIF, WebP and PNG, with the times that they state, frame by frame.
 
-What stands beside the pixels (times, how often it is shown, whether anything is seen through it) is
-read from the file itself, exactly and before anything is decoded; the pixels are Pillow's.
+The facts beside the pixels (times, how often it is shown, transparency) are read from the file
+itself, exactly and before anything is decoded; the pixels are decoded by Pillow.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from impasto.video.frames import Damage, FilmInfo, Frame
 
 __all__ = ["AnimatedFilm", "open_animation"]
 
-# Browsers show frames of 10 ms or less for 100 ms, as people know such pictures.
+# Browsers show frames of 10 ms or less for 100 ms, as users expect of such pictures.
 _TOO_SHORT, _INSTEAD = Fraction(1, 100), Fraction(1, 10)
 
-# The finest unit of time that containers of films take.
+# The finest unit of time that film containers support.
 _FINEST = 90_000
 
 _PLAIN = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
@@ -43,15 +43,15 @@ _PLAIN = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 @dataclass(frozen=True)
 class Told:
-    """The facts of an animated picture that stand beside its pixels.
+    """The facts about an animated picture other than its pixels.
 
     Attributes:
         size: width and height in pixels.
-        delays: how long each frame is shown, in seconds, as the file says it.
-        plays: how often it is shown, 0 for ever.
+        delays: how long each frame is shown, in seconds, as stated in the file.
+        plays: how often it is shown, 0: endlessly.
         first: the frame that Pillow counts as the first of the animation.
-        alpha: whether something may be seen through it; None: its pixels must tell.
-        whole: False for a file that is cut short behind the frames that are told.
+        alpha: whether it may be transparent; None: its pixels decide.
+        whole: False for a file that is truncated after the frames that are stated.
         deep: whether it has more than 8 bits a channel.
     """
 
@@ -99,7 +99,7 @@ class AnimatedFilm:
     """An animated picture that is open for reading.
 
     Args:
-        path: the file, which is opened again for every run through its frames.
+        path: the file, which is opened again for every pass through its frames.
         kind: Pillow's name of its format.
         told: the facts beside its pixels.
         max_pixels: larger ones are refused.
@@ -118,7 +118,7 @@ class AnimatedFilm:
     ) -> Iterator[Frame | Damage]:
         """Decode the frames that appear at ``start`` or later and before ``end``, in seconds.
 
-        A frame is painted upon the one before it, so the film ends at one that is damaged.
+        A frame is painted over the previous one, so the film ends at a damaged one.
         """
         time, before, total = Fraction(0), None, len(self._seconds)
         with self._opened() as (picture, space):
@@ -128,7 +128,7 @@ class AnimatedFilm:
                 if time >= start:
                     try:
                         image, opacity = self._pixels(picture, number, space)
-                    except Exception as error:  # a reader raises whatever it trips over
+                    except Exception as error:  # a reader may raise any error
                         behind = " and those behind it" if number + 1 < total else ""
                         yield Damage(
                             before,
@@ -176,7 +176,7 @@ class AnimatedFilm:
             )
         units = math.lcm(*(each.denominator for each in self._seconds))
         tick = Fraction(1, units if units <= _FINEST else _FINEST)
-        if units > _FINEST:  # no container could say such times
+        if units > _FINEST:  # no container can store such times
             ends = [round(end / tick) for end in accumulate(self._seconds, initial=Fraction(0))]
             self._seconds = [(end - begin) * tick for begin, end in pairwise(ends)]
         return FilmInfo(
@@ -194,7 +194,7 @@ class AnimatedFilm:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Image.Image, ColorSpace | None]]:
-        """Pillow's picture, and its colors where something else than a profile tells of them."""
+        """Pillow's picture, and its colors where something other than a profile gives them."""
         name = one_line(self._path)
         rows = [row for row in FORMATS if row.name == self._kind]
         space = None
@@ -221,7 +221,7 @@ class AnimatedFilm:
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
         picture.seek(number + self._told.first)
         picture.load()
-        if picture.size != self._told.size:  # Pillow widens a GIF for frames that stand over
+        if picture.size != self._told.size:  # Pillow widens a GIF for frames that overhang
             picture = picture.crop((0, 0, *self._told.size))
         if space is None and picture.mode in _PLAIN and not picture.info.get("icc_profile"):
             if not self.info.alpha:
@@ -248,7 +248,7 @@ def _sees_through(picture: Image.Image) -> bool:
 
 
 def _told_by_gif(file: BinaryIO) -> Told:
-    """The facts of a GIF (GIF89a, and how often it is shown as Netscape has added it)."""
+    """The facts of a GIF (GIF89a, and Netscape's extension for how often it is shown)."""
     file.seek(6)
     width, height, flags = struct.unpack("<HHBxx", file.read(7))
     _skip_palette(file, flags)
@@ -267,7 +267,7 @@ def _told_by_gif(file: BinaryIO) -> Told:
         elif sign == b",":
             placed = file.read(9)
             _skip_palette(file, placed[8] if len(placed) == 9 else 0)
-            file.read(1)  # how many bits its colors have
+            file.read(1)  # bits of its colors
             if whole := _blocks(file) is not None:
                 delays.append(delay)
             delay = Fraction(0)
@@ -309,12 +309,12 @@ def _told_by_png(file: BinaryIO) -> Told:
             plays = struct.unpack(">4xI", file.read(8))[0]
         elif chunk.kind == b"fcTL" and chunk.length >= 26:
             above, below, disposal, blend = struct.unpack(">20xHHBB", file.read(26))
-            # Nothing below stands for hundredths.
+            # A denominator of 0 means hundredths.
             delays.append(Fraction(above, below or 100))
             clears = clears or disposal == 1 or (len(delays) > 1 and blend == 0)
             pixels = False
         elif chunk.kind in (b"IDAT", b"fdAT"):
-            first = 1 if not delays else first  # a picture for programs that know no animation
+            first = 1 if not delays else first  # a picture for programs without animation
             pixels = True
         holes = holes or chunk.kind == b"tRNS"
         whole = whole or chunk.kind == b"IEND"
@@ -349,7 +349,7 @@ def _told_by_webp(file: BinaryIO) -> Told:
 
 
 class _Riff:
-    """The whole chunks of a WebP: kind, place and length of their data."""
+    """The complete chunks of a WebP: kind, position and length of their data."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self.whole = file, False
@@ -370,10 +370,10 @@ class _Riff:
 
 
 def _mended_webp(file: BinaryIO, *, alpha: bool) -> BinaryIO:
-    """A WebP of the whole chunks of another, which may be cut short.
+    """A WebP of the complete chunks of another, which may be truncated.
 
-    Its header says that it has an opacity, if it has: parts of a picture that are all opaque leave
-    the rest of it transparent, and encoders forget that.
+    Its header states its opacity, if it has one: opaque frames that cover only a part of a picture
+    leave the rest of it transparent, and encoders forget that.
     """
     parts = []
     for kind, start, length in _Riff(file):
@@ -390,7 +390,7 @@ def _three(data: bytes) -> int:
     return int.from_bytes(data[:3], "little")
 
 
-# Pillow's names of the formats that may be animated, and what reads their facts.
+# Pillow's names of the formats that may be animated, and the readers of their facts.
 _TELLERS: dict[str, Callable[[BinaryIO], Told]] = {
     "GIF": _told_by_gif,
     "PNG": _told_by_png,

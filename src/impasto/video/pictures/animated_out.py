@@ -1,7 +1,7 @@
 """Films as animated pictures: GIF, WebP and PNG, frame after frame, whole or not at all.
 
-Every frame is encoded as a still picture, by the code that writes those, and its pieces are put
-into the animation as they come, so the memory that is needed does not grow with the film.
+Every frame is encoded as a still picture, by the code for those, and its pieces are put into the
+animation as they come, so the memory that is needed does not grow with the film.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class AnimationTarget:
             raise self._error(error) from None
 
     def finish(self) -> tuple[str, ...]:
-        """Give the picture its name.
+        """Finish the picture, and give it its name.
 
         Returns:
             What it cannot hold, one line each.
@@ -129,7 +129,7 @@ class AnimationTarget:
         return (*self._remarks, *self._writer.remarks())
 
     def stop(self) -> None:
-        """Give up: nothing is left of the picture."""
+        """Abort: nothing is left of the picture."""
         error = VideoError(f"{self._name}: not finished")
         self._stack.__exit__(type(error), error, None)
 
@@ -164,17 +164,17 @@ class Container(Protocol):
     deep: bool
     """True if it holds 16 bits a channel."""
     shortest: Fraction
-    """Seconds of the shortest frame that is shown as it says."""
+    """Seconds of the shortest frame that is shown as stated."""
     longest: Fraction
 
     def __init__(self, file: BinaryIO, info: FilmInfo, save: SaveOptions) -> None: ...
 
     def nearest(self, seconds: Fraction) -> Fraction:
-        """Return the time next to one that it can tell."""
+        """Return the nearest time that the format can state."""
         ...
 
     def encoded(self, image: Pixels, opacity: Pixels | None) -> bytes:
-        """Return all of a frame that does not depend on how long it is shown."""
+        """Return the data of a frame that does not depend on how long it is shown."""
         ...
 
     def put(self, encoded: bytes, seconds: Fraction) -> None:
@@ -182,11 +182,11 @@ class Container(Protocol):
         ...
 
     def close(self, frames: int) -> None:
-        """Write what tells how many frames there are, and the end."""
+        """Write the number of frames, and the end."""
         ...
 
     def remarks(self) -> tuple[str, ...]:
-        """Return what of the frames it could not hold."""
+        """Return what was lost from the frames."""
         ...
 
 
@@ -209,7 +209,7 @@ class WebPWriter:
         file.write(_riff(b"ANIM", struct.pack("<IH", 0, min(info.plays or 0, 0xFFFF))))
 
     def nearest(self, seconds: Fraction) -> Fraction:
-        """Return the time next to one in milliseconds."""
+        """Return the nearest time in milliseconds."""
         return Fraction(round(seconds * 1000), 1000)
 
     def encoded(self, image: Pixels, opacity: Pixels | None) -> bytes:
@@ -225,12 +225,12 @@ class WebPWriter:
         return b"".join(chunks)
 
     def put(self, encoded: bytes, seconds: Fraction) -> None:
-        """Write a frame, which takes the place of the one before it."""
+        """Write a frame, which replaces the one before it."""
         placed = bytes(6) + self._size + _three(int(seconds * 1000)) + b"\2"
         self._file.write(_riff(b"ANMF", placed + encoded))
 
     def close(self, frames: int) -> None:
-        """Write how long the file is.
+        """Write the length of the file.
 
         Raises:
             ValueError: if it is too long for the format.
@@ -242,7 +242,7 @@ class WebPWriter:
         self._file.write(struct.pack("<I", length))
 
     def remarks(self) -> tuple[str, ...]:
-        """Return nothing: it holds all but what is told at the beginning."""
+        """Return nothing: it holds all but what is reported at the beginning."""
         return ()
 
 
@@ -258,13 +258,13 @@ class PngWriter:
     def __init__(self, file: BinaryIO, info: FilmInfo, save: SaveOptions) -> None:
         self._file, self._plays = file, info.plays or 0
         self._size = struct.pack(">II", info.width, info.height)
-        self._parts = 0  # that have a number: of frames and of their pixels
-        self._control = 0  # the place of what tells how many frames there are
+        self._parts = 0  # numbered parts: of frames and of their pixels
+        self._control = 0  # the position of the number of frames
 
     def nearest(self, seconds: Fraction) -> Fraction:
-        """Return the fraction of two numbers of 16 bits that is next to a time."""
+        """Return the fraction of two numbers of 16 bits that is nearest to a time."""
         found = seconds.limit_denominator(0xFFFF)
-        while found.numerator > 0xFFFF:  # more than a second: less exact, and that is made up for
+        while found.numerator > 0xFFFF:  # more than a second: less exact, and compensated
             found = found.limit_denominator(max(1, found.denominator // 2))
             if found.denominator == 1:
                 break
@@ -277,7 +277,7 @@ class PngWriter:
         return stream.getvalue()
 
     def put(self, encoded: bytes, seconds: Fraction) -> None:
-        """Write the pixels of a frame, and with the first of them all that stands before."""
+        """Write the pixels of a frame, and with the first of them everything that precedes them."""
         picture, first = io.BytesIO(encoded), not self._control
         if first:
             self._file.write(SIGNATURE)
@@ -298,7 +298,7 @@ class PngWriter:
                     self._chunk(b"acTL", struct.pack(">II", 1, self._plays))
 
     def close(self, frames: int) -> None:
-        """Write the end, and how many frames there are."""
+        """Write the end, and the number of frames."""
         self._chunk(b"IEND", b"")
         self._file.seek(self._control)
         self._chunk(b"acTL", struct.pack(">II", frames, self._plays))
@@ -309,7 +309,7 @@ class PngWriter:
 
     def _begin_frame(self, seconds: Fraction) -> None:
         delay = struct.pack(">HH", seconds.numerator, seconds.denominator)
-        # In its place, over nothing: it stays until the next one takes its place.
+        # At its position, without blending: it stays until the next one replaces it.
         self._chunk(b"fcTL", self._next() + self._size + bytes(8) + delay + bytes(2))
 
     def _next(self) -> bytes:
@@ -339,4 +339,4 @@ SUFFIXES: dict[str, type[Container]] = {
     ".png": PngWriter,
     ".apng": PngWriter,
 }
-"""The formats of animated pictures that are written, by the suffixes of files, in small letters."""
+"""The formats of animated pictures that are written, by the suffixes of files, in lower case."""

@@ -1,9 +1,9 @@
-"""Writer of an animated GIF: 255 colors for as long as they fit, and of a frame only what changes.
+"""Writer of an animated GIF: 255 colors for as long as they fit, and only the changes of a frame.
 
-A palette of its own for every frame would make plain areas flicker, as would dithering by error
+A separate palette for every frame would make plain areas flicker, as would dithering by error
 diffusion, whose dots move with everything around them. So a palette is kept as long as the frames
 look about as good with it as with one of their own, which is until the next shot; and every color
-becomes the nearest one.
+is mapped to the nearest one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from impasto.video.frames import FilmInfo, Pixels
 
 __all__ = ["GifWriter"]
 
-# Colors that are looked at to make a palette, and how often it is made better.
+# Number of colors sampled for a palette, and of rounds that refine it.
 _LOOKED_AT, _ROUNDS = 40_000, 4
 
 # How much worse than with a palette of its own a frame may look, as factor and as levels of 255.
@@ -31,17 +31,17 @@ _WORSE, _LEVELS = 1.15, 0.5
 
 _COLORS = 255
 _HOLE = 255
-"""The entry of every palette that nothing is seen of."""
+"""The transparent entry of every palette."""
 
 # Bytes before the palette of a file.
 _HEAD = 13
 
-# Ways to leave a frame behind: let it stand, or clear it away.
+# Disposal methods of a frame: keep it, or clear it.
 _STAYS, _GOES = 1, 2
 
 
 class GifWriter:
-    """Writer of an animated GIF (GIF89a, and how often it is shown as Netscape has added it)."""
+    """Writer of an animated GIF (GIF89a, and Netscape's extension for how often it is shown)."""
 
     name = "GIF"
     largest = 65_535
@@ -55,14 +55,14 @@ class GifWriter:
         self._error = 0.0
         self._canvas: NDArray[np.uint8] | None = None  # entries of the palette that are shown
         self._global = b""  # the palette of the file
-        self._half = False  # something was seen through in part
+        self._half = False  # something was partly transparent
 
     def nearest(self, seconds: Fraction) -> Fraction:
-        """Return the time next to one in hundredths of a second."""
+        """Return the nearest time in hundredths of a second."""
         return Fraction(round(seconds * 100), 100)
 
     def encoded(self, image: Pixels, opacity: Pixels | None) -> bytes:
-        """Return the part of a frame that is not as the one before it, and its colors."""
+        """Return the part of a frame that differs from the one before it, and its colors."""
         seen = None if opacity is None else opacity >= 128
         entries, anew = self._entries(image, seen)
         if opacity is not None:
@@ -79,11 +79,11 @@ class GifWriter:
         part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         place = int(columns[0]), int(rows[0])
         holes = np.where(same, np.uint8(_HOLE), entries)[part]
-        # Holes are packed well in areas, and badly if they are scattered.
+        # Holes compress well in areas, and badly if they are scattered.
         return min((self._picture(each, place) for each in (entries[part], holes)), key=len)
 
     def put(self, encoded: bytes, seconds: Fraction) -> None:
-        """Write a frame, with its palette if that is not the one of the file."""
+        """Write a frame, with its palette if that is not the file's."""
         placed, palette, data = encoded[:9], encoded[9 : 9 + 3 * 256], encoded[9 + 3 * 256 :]
         if not self._global:
             self._global = palette
@@ -99,7 +99,7 @@ class GifWriter:
         self._file.write(b";")
 
     def remarks(self) -> tuple[str, ...]:
-        """Return what it could not hold of the frames."""
+        """Return what was lost from the frames."""
         if not self._half:
             return ()
         return ("GIF knows no half transparent pixels: they are seen in full, or not at all",)
@@ -129,19 +129,19 @@ class GifWriter:
         return _nearest(image, own), True
 
     def _picture(self, entries: NDArray[np.uint8], place: tuple[int, int]) -> bytes:
-        """Return a part of a frame as it stands in the file, its palette between the two."""
+        """Return a part of a frame as the file stores it: its position, its palette, its pixels."""
         assert self._palette is not None
         picture = Image.fromarray(entries)
         picture.putpalette(self._palette)
         stream = io.BytesIO()
         picture.save(stream, "GIF", optimize=False, interlace=False)
-        data = stream.getvalue()[_HEAD + len(self._palette) :]  # from the sign of a picture on
+        data = stream.getvalue()[_HEAD + len(self._palette) :]  # from the image separator on
         placed = struct.pack("<cHHHH", b",", *place, *picture.size)
         return placed + self._palette + data[len(placed) + 1 : -1]
 
 
 def _palette_of(pixels: Pixels) -> bytes:
-    """Return the colors that come near to those of a picture: by median cut, then by k-means."""
+    """Return the colors that approximate those of a picture: by median cut, then by k-means."""
     cut = Image.fromarray(pixels).quantize(_COLORS, Image.Quantize.MEDIANCUT)
     found = np.array(cut.getpalette(), np.uint8).reshape(-1, 3)[:_COLORS]
     colors = np.concatenate([found, np.repeat(found[:1], _COLORS - len(found), axis=0)])
@@ -157,7 +157,7 @@ def _palette_of(pixels: Pixels) -> bytes:
 
 
 def _filled(colors: NDArray[np.uint8]) -> bytes:
-    """Return a palette with an entry more, for holes, which is no color of its own."""
+    """Return a palette with one more entry, for holes, which adds no color."""
     return colors.tobytes() + colors[:1].tobytes()
 
 

@@ -24,7 +24,7 @@ from impasto.video.frames import Damage, FilmInfo, Frame, Pixels
 __all__ = ["RATE", "NumberedFilm", "NumberedTarget", "is_pattern", "open_numbered"]
 
 RATE = Fraction(25)
-"""Frames a second of numbered pictures, which tell nothing of it."""
+"""Frames a second of numbered pictures, which do not state it."""
 
 # The names of results in a folder.
 _NAMES = "frame-%06d.png"
@@ -32,7 +32,7 @@ _NAMES = "frame-%06d.png"
 _NUMBER = re.compile(r"%(0[0-9]{1,2})?d")
 _DIGITS = re.compile(r"([0-9]+)")
 
-# Missing numbers that a remark names.
+# Number of missing numbers that a remark names.
 _SHOWN = 6
 
 
@@ -41,8 +41,8 @@ class Names:
     """The names of numbered files, as C's printf writes them.
 
     Attributes:
-        folder: with the files.
-        template: of their names, with one number such as ``%04d``.
+        folder: folder of the files.
+        template: template of their names, with one number such as ``%04d``.
     """
 
     folder: Path
@@ -53,7 +53,7 @@ class Names:
         """Return the names that a pattern stands for.
 
         Raises:
-            VideoError: if there is not just one number in the name of the file.
+            VideoError: if the name of the file does not have exactly one number.
 
         Example:
             >>> Names.of("shots/shot-%04d.png").path(7).name
@@ -73,7 +73,7 @@ class Names:
         return self.folder / (self.template % number)
 
     def found(self) -> dict[int, Path]:
-        """Return the files that there are, by their numbers in order.
+        """Return the existing files, by their numbers in order.
 
         Raises:
             OSError: if the folder cannot be listed.
@@ -90,7 +90,7 @@ class Names:
 
 
 def is_pattern(name: str | os.PathLike[str]) -> bool:
-    """Return True for a pattern of names of pictures, unless a file is called so.
+    """Return True for a pattern of names of pictures, unless a file has that name.
 
     Example:
         >>> [is_pattern(name) for name in ("shot-%04d.png", "shot-*.png", "shot-*.mp4", "a.png")]
@@ -110,12 +110,12 @@ def open_numbered(
 ) -> NumberedFilm:
     """Open a folder or a pattern of numbered pictures as a film.
 
-    Their headers are read, so that what does not fit is told before any work.
+    Their headers are read, so that errors are reported before any work.
 
     Args:
         source: a folder, of which all pictures are taken; a pattern with the place of the number,
-            ``shot-%04d.png``; or one with signs of the shell, ``shot-*.png``. Their order is that
-            of numbers: ``frame2.png`` comes before ``frame10.png``.
+            ``shot-%04d.png``; or one with wildcards of the shell, ``shot-*.png``. They are in the
+            order of numbers: ``frame2.png`` comes before ``frame10.png``.
         rate: frames a second; None: 25.
         max_pixels: larger pictures are refused.
 
@@ -136,11 +136,11 @@ class NumberedFilm:
     """Numbered pictures that are open for reading, one after the other at an even rate.
 
     Args:
-        name: what to call it in a message.
+        name: name for messages.
         files: the pictures in their order.
         rate: frames a second.
         max_pixels: larger pictures are refused.
-        remarks: on the names.
+        remarks: remarks on the names.
 
     Raises:
         VideoError: if none of them can be read, or their sizes differ.
@@ -165,7 +165,7 @@ class NumberedFilm:
                         size, like = own, one_line(file)
                         told = picture.metadata != Metadata(dpi=picture.metadata.dpi)
                     deep, alpha = deep or picture.depth > 8, alpha or picture.has_opacity
-            except ImageError as found:  # it is told when its turn comes
+            except ImageError as found:  # it is reported when its turn comes
                 error = error or str(found)
                 continue
             if own != size:
@@ -231,14 +231,14 @@ class NumberedFilm:
 class NumberedTarget:
     """A folder or a pattern of numbered pictures that a film is written into.
 
-    Every picture is written whole or not at all, so those that are there are safe: a call that goes
-    on asks for them (:meth:`done`) and passes over them (:meth:`skip`).
+    Every picture is written whole or not at all, so existing ones are safe: a resumed call reads
+    their numbers (:meth:`done`) and skips them (:meth:`skip`).
 
     Args:
-        target: a folder, in which they are called ``frame-000001.png``, or a pattern with the
+        target: a folder, in which they are named ``frame-000001.png``, or a pattern with the
             place of the number, ``shot-%04d.png``. Folders are made.
         info: the facts about the film.
-        save: quality, depth, and whether pictures that are there are replaced.
+        save: quality, depth, and whether existing pictures are replaced.
 
     Attributes:
         deep: whether frames are written with 16 bits.
@@ -273,11 +273,11 @@ class NumberedTarget:
             self._remarks.append(f"{row.name} holds 8 bits a channel, not 16")
 
     def done(self) -> frozenset[int]:
-        """Return the numbers, from 1 on, of the pictures that are there."""
+        """Return the numbers, from 1 on, of the existing pictures."""
         return frozenset(self._names.found())
 
     def skip(self, count: int) -> None:
-        """Pass over the next frames, which are there already."""
+        """Skip the next frames, which exist already."""
         self._number += count
 
     def write(self, frame: Frame) -> None:
@@ -298,11 +298,11 @@ class NumberedTarget:
         return tuple(self._remarks)
 
     def stop(self) -> None:
-        """Do nothing: every picture that is there is whole."""
+        """Do nothing: every existing picture is whole."""
 
 
 def natural(name: str) -> tuple[list[str | int], str]:
-    """Return the key by which names are sorted as people count.
+    """Return the key that sorts names in the order of their numbers.
 
     Example:
         >>> sorted(["frame10.png", "frame2.png"], key=natural)
@@ -334,7 +334,7 @@ def _files(source: str | os.PathLike[str]) -> tuple[list[Path], list[str]]:
 
 
 def _numbers(files: Sequence[Path]) -> list[int]:
-    """The numbers of files whose names differ in nothing but the last number; else none."""
+    """The numbers of files whose names differ only in the last number; else none."""
     parts = [_DIGITS.split(each.name) for each in files]
     alike = {(*each[:-2], each[-1]) for each in parts}
     if len(alike) != 1 or any(len(each) < 3 for each in parts):
@@ -343,7 +343,7 @@ def _numbers(files: Sequence[Path]) -> list[int]:
 
 
 def _gaps(numbers: Sequence[int], source: str) -> list[str]:
-    """A remark on numbers that are missing; none if each has the same distance from the next."""
+    """A remark on numbers that are missing; none if all have the same spacing."""
     steps = {after - before for before, after in pairwise(numbers)}
     if len(steps) < 2:
         return []

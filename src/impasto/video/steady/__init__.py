@@ -1,18 +1,19 @@
 """Steadiness: frames prepared before a model sees them, and blended after it has painted them.
 
 Painted frame by frame, a film flickers for two reasons. Noise of the picture becomes strokes that
-change with every frame; and the model works on a lattice of its strides (8 pixels), which stands
-still while the picture moves, so that the same thing is painted anew wherever it goes. (The
-statistics are no reason: smoothed in time they make changes of the light flicker more.)
+change with every frame; and the model works on a lattice of its strides (8 pixels), which stays
+fixed while the picture moves, so that a moving object is painted anew at every position. (The
+statistics are not a cause: smoothing them over time makes changes of the light flicker more.)
 
-``light``, before painting: what does not move is averaged over time, each pixel as far as it keeps
-its color; and the picture is padded so that the lattice moves with the motion that most of it
-shares (:func:`padded`). After painting: while the camera stands still, what does not change is
-averaged over time as well, so that something large that enters does not repaint the rest at once.
+``light``, before painting: what does not move is averaged over time, each pixel as long as it keeps
+its color; and the picture is padded so that the lattice moves with the dominant motion
+(:func:`padded`). After painting: while the camera stands still, what does not change is averaged
+over time as well, so that a large object that enters does not repaint the rest at once.
 
-``strong``: what moves is blended with the painting before, moved along the motion of every pixel.
+``strong``: what moves is blended with the previous painting, warped along the motion of each pixel.
 
-A cut begins anew. Where the picture changes other than by motion nothing is blended: no ghosts.
+A cut resets everything. Where the picture changes other than by motion, nothing is blended, to
+avoid ghosts.
 """
 
 from __future__ import annotations
@@ -46,16 +47,16 @@ __all__ = ["Prepared", "State", "SteadyInput", "SteadyOutput", "cropped", "padde
 State: TypeAlias = dict[str, NDArray[Any]]
 
 _CELL = 2
-"""Side, in pixels of the small copy, of the cells for which it is decided whether they changed."""
+"""Side, in pixels of the small copy, of the cells that are tested for change."""
 
 _CHANGED = 6.0
-"""A change of a cell, in levels of 255, from which on it is not averaged with the frame before."""
+"""A change of a cell, in levels of 255, from which on it is not averaged with the previous one."""
 
 _NEAR = 2
-"""Cells around one that has changed in which paintings are not averaged either."""
+"""Number of cells around a changed one in which paintings are not averaged either."""
 
 _INPUT_SHARE = 0.8
-"""The share of the frames before in the input, where nothing changes."""
+"""The share of the previous frames in the input, where nothing changes."""
 
 _LONGEST = 9.0
 """The mean age, in frames, of what is averaged in the result where nothing changes or moves."""
@@ -70,21 +71,21 @@ _LAG = 0.1
 """The change of the strengths of styles that may pass within that age."""
 
 _MOVING_SHARE = 0.5
-"""The share of the paintings before in the result where something moves: more would blur it."""
+"""The share of previous paintings in the result where something moves: more would blur it."""
 
 _STILL = 0.05
-"""A motion of the camera, in pixels, that is no motion."""
+"""A motion of the camera, in pixels, that counts as none."""
 
 _COMMON = 0.4
-"""The part of all motion that must be common for the lattice to follow it; in a zoom or a turn, the
+"""The part of all motion that must be shared for the lattice to follow it; in a zoom or a turn, the
 painting changes less if the lattice stays."""
 
 _SLOW = 0.35
 """A motion along an axis, in pixels a frame, up to which the lattice does not follow it: it moves
-by whole pixels, and such steps now and then would be seen more than slow change is."""
+by whole pixels, and such occasional steps would be more visible than slow change."""
 
 _PACE_SHARE = 0.9
-"""The share of the frames before in the mean motion along an axis, by which that is decided."""
+"""The share of previous frames in the mean motion along an axis, which decides that."""
 
 _GRIP = 0.65
 """The distance, in pixels, that the picture may move off the lattice before that follows; more than
@@ -92,21 +93,21 @@ a half, so that it does not jump back and forth."""
 
 
 _STRIP = 128
-"""Rows that are averaged at once."""
+"""Number of rows that are averaged at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A frame on its way to the model, and what is needed after painting.
+    """A frame prepared for the model, and what is needed after painting.
 
     Attributes:
         image: (H, W, 3) in [0, 1]; denoised in time.
-        offset: rows and columns, each in [0, multiple): where the lattice of the model stands.
+        offset: rows and columns, each in [0, multiple): the position of the model's lattice.
         cut: whether a new shot begins, as with the first frame; never with the level ``off``.
-        share: for each cell of a reduced picture the share in the result of the paintings before,
-            0 to 1; None: no share.
-        flow: (h, w, 2), where what is painted came from, in pixels of a reduced picture; None: it
-            does not move.
+        share: share of previous paintings in the result for each cell of a reduced picture, 0 to 1;
+            None: no share.
+        flow: (h, w, 2), the way back to where what is painted came from, in pixels of a reduced
+            picture; None: it does not move.
     """
 
     image: Floats
@@ -117,11 +118,11 @@ class Prepared:
 
 
 class SteadyInput:
-    """The stage before painting. It is given the frames of a film one after the other.
+    """The stage before painting. It takes the frames of a film one after the other.
 
     Args:
         level: one of :data:`LEVELS`.
-        multiple: the distance of the lattice of the model, in pixels; 1 if it has none.
+        multiple: spacing of the model's lattice, in pixels; 1 if it has none.
 
     Raises:
         OptionError: if there is no such level.
@@ -190,7 +191,7 @@ class SteadyInput:
         }
 
     def restore(self, state: State) -> None:
-        """Go on, bit for bit, where another stage of the same level was."""
+        """Continue, bit for bit, where another stage of the same level was."""
         self._last = None
         self._restart()
         if state:
@@ -204,7 +205,7 @@ class SteadyInput:
         return Prepared(seen.image, cut=True)
 
     def _restart(self) -> None:
-        """Put the lattice where a shot begins, for an axis each: rows, columns."""
+        """Reset the lattice at the start of a shot, for an axis each: rows, columns."""
         self._position, self._corner = np.zeros(2), np.zeros(2, np.int64)
         self._pace = np.full(2, np.nan)
 
@@ -226,10 +227,10 @@ class SteadyInput:
 
 
 class SteadyOutput:
-    """The stage after painting. It is given the paintings of a film one after the other.
+    """The stage after painting. It takes the paintings of a film one after the other.
 
     Args:
-        level: as of the stage before painting.
+        level: level of the stage before painting.
 
     Raises:
         OptionError: if there is no such level.
@@ -246,16 +247,16 @@ class SteadyOutput:
         Args:
             prepared: the frame that it was painted from.
             painted: (H, W, 3) in [0, 1], of the same size; it may be kept.
-            change: by how much the strengths of styles differ from those of the frame before; from
+            change: how much the strengths of styles differ from those of the previous frame; from
                 1 on nothing is blended. A number, or a map of the shape of ``prepared.share``.
 
         Returns:
-            As it was painted, where there is nothing to blend it with.
+            The painting, unchanged where there is nothing to blend it with.
         """
         last, share = self._last, prepared.share
         result = painted
         if share is not None and np.any(change):
-            # A look that changes must not lag behind itself where nothing moves.
+            # A changing look must not lag where nothing moves.
             age = _LAG * (1 - np.minimum(change, 1)) / np.maximum(change, 1e-6)
             share = np.minimum(share, (age / (1 + age)).astype(np.float32))
         if last is not None and last.shape == painted.shape and share is not None and share.any():
@@ -274,7 +275,7 @@ class SteadyOutput:
         return {} if self._last is None else {"painted": self._last}
 
     def restore(self, state: State) -> None:
-        """Go on, bit for bit, where another stage of the same level was."""
+        """Continue, bit for bit, where another stage of the same level was."""
         self._last = state.get("painted")
 
 
@@ -300,7 +301,7 @@ def padded(image: Floats, offset: tuple[int, int], multiple: int) -> Floats:
 
 
 def cropped(painted: Floats, offset: tuple[int, int], size: tuple[int, int]) -> Floats:
-    """Cut off the border that :func:`padded` has put around.
+    """Cut off the border that :func:`padded` has added.
 
     Args:
         painted: (H + multiple, W + multiple, ...).
@@ -333,7 +334,7 @@ class _Seen:
 
     @cached_property
     def look(self) -> Floats:
-        """(h, w), how bright it is, in levels of 255."""
+        """(h, w), brightness in levels of 255."""
         return gray(self.small)
 
     @cached_property
@@ -348,10 +349,10 @@ def _check(level: str) -> None:
 
 
 def _gains(now: Floats, before: Floats) -> Floats:
-    """By how much each color is brighter than before, as the light or the camera changes it.
+    """The factor by which each color is brighter than before, due to the light or the camera.
 
-    Only if that explains a good part of what has changed; 1 for each color otherwise. A quarter of
-    the cells is enough for that.
+    Only if that explains a good part of the change; 1 for each color otherwise. A quarter of the
+    cells is enough for that.
     """
     now, before = now[::2, ::2], before[::2, ::2]
     inside = (before > 0.05) & (before < 0.95) & (now < 0.98)
@@ -370,13 +371,13 @@ def _gains(now: Floats, before: Floats) -> Floats:
 
 
 def _unchanged(seen: _Seen, last: _Seen, before: Floats, gains: Floats) -> Floats:
-    """For each cell, 1 where it looks as before, down to 0 where something has changed.
+    """For each cell, 1 where it is unchanged, down to 0 where something has changed.
 
-    ``before`` is how bright the frame before was, but for a change of the light.
+    ``before`` is the brightness of the previous frame, corrected for a change of the light.
 
-    A cell has changed if its colors have, and also if its pixels have by more than noise does: a
-    fine pattern that moves has the same colors on the whole. The noise is that of the quietest
-    fifth of the picture.
+    A cell has changed if its colors have, and also if its pixels have by more than the noise: a
+    fine pattern that moves keeps its mean colors. The noise is that of the quietest fifth of the
+    picture.
     """
     colors = np.abs(_smooth(seen.cells - last.cells * gains)).max(axis=-1) * np.float32(255)
     rough = _cells(np.abs(seen.look - before))
@@ -386,7 +387,7 @@ def _unchanged(seen: _Seen, last: _Seen, before: Floats, gains: Floats) -> Float
 
 
 def _narrowed(kept: Floats) -> Floats:
-    """The least of the cells around each: what a thing is painted like depends on what is near."""
+    """The minimum over the cells around each: a painting depends on what is near."""
     for axis in range(2):
         padded_cells = np.pad(
             kept, [(_NEAR, _NEAR) if k == axis else (0, 0) for k in range(2)], mode="edge"
@@ -397,7 +398,7 @@ def _narrowed(kept: Floats) -> Floats:
 
 
 def _found_again(now: Floats, before: Floats, flow: Floats) -> Floats:
-    """For each cell, 1 where a frame looks as the one before, moved, does; down to 0."""
+    """For each cell, 1 where a frame matches the previous one, moved; down to 0."""
     height, width = now.shape
     rest = np.abs(warp(before, flow, cubic=False) - now)
     x, y = origins(flow)

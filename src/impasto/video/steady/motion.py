@@ -1,16 +1,16 @@
 """Motion between two frames: of blocks, of the picture as a whole, of every pixel; and cuts.
 
-A motion is written as the way back, (dx, dy) in pixels: what is at ``(x, y)`` now was at
-``(x + dx, y + dy)`` in the frame before. So moving the frame before into the place of this one is
-looking up every pixel (:func:`warp`).
+A motion is written backward, (dx, dy) in pixels: what is at ``(x, y)`` now was at
+``(x + dx, y + dy)`` in the previous frame. So the previous frame is warped to this one by looking
+up every pixel (:func:`warp`).
 
-Motion is looked for in small gray copies (:func:`shrink`, :func:`gray`), about 320 to 640 pixels
-wide, and told in pixels of those:
+Motion is estimated in small gray copies (:func:`shrink`, :func:`gray`), about 320 to 640 pixels
+wide, in pixels of those:
 
 * :func:`match_blocks`: whole pixels, for blocks of 8 x 8, by libavfilter's ``mestimate``.
 * :func:`dominant_motion`: one motion for the picture, the median of its textured blocks, then to
   fractions of a pixel by least squares (Lucas & Kanade 1981) over the blocks that agree.
-* :func:`block_flow`: a motion for every pixel, from blocks: outliers out, then to fractions of a
+* :func:`block_flow`: a motion for every pixel from blocks: outliers removed, then to fractions of a
   pixel by least squares around each block. For films it was found no worse than OpenCV's dense
   inverse search (the fast preset of Kroeger et al. 2016), so OpenCV is not needed.
 """
@@ -50,19 +50,19 @@ BLOCK = 8
 """Side of a block, in pixels of the small copy."""
 
 _REACH = 32
-"""The farthest that a block is looked for, in pixels of the small copy: a tenth of a frame."""
+"""The search range of a block, in pixels of the small copy: a tenth of a frame."""
 
 _WIDEST = 700
-"""Sides of small copies are at most so long; those up to 400 are not reduced at all."""
+"""The longest side of small copies; sides up to 400 are not reduced at all."""
 
 _TEXTURED = 2.0
-"""Mean slope, in levels of 255 a pixel, from which on the motion of a block can be told."""
+"""Mean slope, in levels of 255 a pixel, from which on the motion of a block can be estimated."""
 
 _RIDGE = 9.0 * BLOCK**2
 """Texture, in squares of levels over 3 x 3 blocks, below which a block keeps the motion it has."""
 
 _BAND = 20_000
-"""Pixels that are moved at once."""
+"""Number of pixels that are moved at once."""
 
 _WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -72,11 +72,11 @@ class Shift:
     """The motion of a picture as a whole, in pixels of the small copy.
 
     Attributes:
-        x: to the right, where it came from.
-        y: down, the same.
-        speed: the length of the motion of textured blocks, in the middle.
+        x: motion to the right, backward.
+        y: motion down, backward.
+        speed: median length of the motion of textured blocks.
         common: the part of the motion of textured blocks that it accounts for: 1 if they all
-            move so, next to 0 if they move apart, as in a zoom.
+            move so, near 0 if they move apart, as in a zoom.
     """
 
     x: float
@@ -89,7 +89,7 @@ _NO_SHIFT = Shift(0.0, 0.0, 0.0, 0.0)
 
 
 def reduction(height: int, width: int) -> int:
-    """By how much a picture is reduced for finding motion: a power of two.
+    """Return the power of two by which a picture is reduced to estimate motion.
 
     Example:
         >>> reduction(360, 640), reduction(2160, 3840), reduction(128, 192)
@@ -102,7 +102,7 @@ def reduction(height: int, width: int) -> int:
 
 
 def shrink(image: NDArray[Any], factor: int) -> Floats:
-    """Reduce a picture by a power of two: means of squares; what is left over is cut off.
+    """Reduce a picture by a power of two: means of squares; the remainder is cut off.
 
     Args:
         image: (H, W, C) or (H, W).
@@ -126,7 +126,7 @@ def shrink(image: NDArray[Any], factor: int) -> Floats:
 
 
 def gray(image: Floats) -> Floats:
-    """Weigh the colors of a picture in [0, 1] into its brightness, in levels of 255.
+    """Convert the colors of a picture in [0, 1] to brightness, in levels of 255.
 
     Args:
         image: (H, W, 3).
@@ -138,7 +138,7 @@ def gray(image: Floats) -> Floats:
 
 
 def match_blocks(now: Floats, before: Floats) -> Floats:
-    """Find for every block of a frame the place in the frame before that looks most like it.
+    """Find for every block of a frame the best match in the previous frame.
 
     Args:
         now: (h, w), in levels of 255.
@@ -163,7 +163,7 @@ def match_blocks(now: Floats, before: Floats) -> Floats:
     source.link_to(search)
     search.link_to(sink)
     graph.configure()
-    # The filter compares a frame with the one before and the one behind it, and remembers motions.
+    # The filter compares a frame with the previous and the next one, and remembers motions.
     # A new one for each pair, in the order (now, before), needs no third frame and no memory.
     for time, image in enumerate((now, before)):
         levels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
@@ -181,11 +181,11 @@ def match_blocks(now: Floats, before: Floats) -> Floats:
 
 
 def dominant_motion(now: Floats, before: Floats, vectors: Floats) -> Shift:
-    """Find the motion that most of a picture shares, to fractions of a pixel.
+    """Estimate the dominant motion of a picture, to fractions of a pixel.
 
     Args:
         now: (h, w), in levels of 255.
-        before: the same, of the same brightness on the whole.
+        before: the same, of the same overall brightness.
         vectors: of :func:`match_blocks`.
     """
     if not vectors.size:
@@ -203,7 +203,7 @@ def dominant_motion(now: Floats, before: Floats, vectors: Floats) -> Shift:
     for _ in range(3):
         moved, seen = _translated(before, x, y)
         equations = _equations(now, moved)
-        # What moves otherwise, or is new, must not pull.
+        # Blocks that move otherwise, or are new, must not bias the estimate.
         rest = _block_sums(np.abs(now - moved))
         agree &= rest <= 3 * np.median(rest[agree]) + BLOCK**2
         total = [float(sums[agree & seen].sum()) for sums in equations]
@@ -224,7 +224,7 @@ def dominant_motion(now: Floats, before: Floats, vectors: Floats) -> Shift:
 
 
 def _translated(image: Floats, x: float, y: float) -> tuple[Floats, NDArray[np.bool_]]:
-    """A picture moved as a whole, and which blocks of it were seen before."""
+    """A shifted picture, and which of its blocks were seen before."""
     height, width = image.shape
     left, top = int(np.floor(x)), int(np.floor(y))
     rows = np.clip(np.arange(top, top + height + 1), 0, height - 1)
@@ -240,7 +240,7 @@ def _translated(image: Floats, x: float, y: float) -> tuple[Floats, NDArray[np.b
 
 
 def _equations(now: Floats, moved: Floats) -> tuple[Floats, ...]:
-    """The normal equations of each block for how far a moved frame is from this one."""
+    """The normal equations of each block for the offset of a moved frame from this one."""
     middle = now + moved
     gx, gy = np.zeros_like(now), np.zeros_like(now)
     np.subtract(middle[:, 2:], middle[:, :-2], out=gx[:, 1:-1])
@@ -253,21 +253,21 @@ def _equations(now: Floats, moved: Floats) -> tuple[Floats, ...]:
 
 
 def _solved(xx: Any, xy: Any, yy: Any, ex: Any, ey: Any, *, ridge: float) -> tuple[Any, Any]:
-    """The way that solves normal equations; where there is no texture, hardly any."""
+    """The offset that solves normal equations; where there is no texture, near 0."""
     xx, yy = xx + ridge, yy + ridge
     determinant = xx * yy - xy * xy
     return (yy * ex - xy * ey) / determinant, (xx * ey - xy * ex) / determinant
 
 
 def is_cut(now: Floats, before: Floats, vectors: Floats) -> bool:
-    """Tell whether a frame has next to nothing to do with the one before: a new shot.
+    """Return whether a frame begins a new shot, unrelated to the previous frame.
 
-    A block that is found again has the same pattern, however bright; a flash, a pan or something
-    large that enters is no cut.
+    A block matches if it has the same pattern, however bright; a flash, a pan or a large object
+    that enters is not a cut.
 
     Args:
         now: (h, w), in levels of 255.
-        before: the same, of the same brightness on the whole.
+        before: the same, of the same overall brightness.
         vectors: of :func:`match_blocks`.
     """
     if not vectors.size:
@@ -290,7 +290,7 @@ def is_cut(now: Floats, before: Floats, vectors: Floats) -> bool:
 
 
 def block_flow(now: Floats, before: Floats, vectors: Floats) -> Floats:
-    """Find a motion for every pixel from those of blocks.
+    """Estimate a motion for every pixel from those of blocks.
 
     Args:
         now: (h, w), in levels of 255.
@@ -317,11 +317,11 @@ def block_flow(now: Floats, before: Floats, vectors: Floats) -> Floats:
 def enlarge(
     plane: Floats, height: int, width: int, factor: float, *, part: slice | None = None
 ) -> Floats:
-    """Scale a map of a reduced picture to the picture's size, straight between its values.
+    """Scale a map of a reduced picture to the picture's size, linearly.
 
     Args:
         plane: (h, w).
-        height: of the result; ``h * factor``, or a little more, where the last values go on.
+        height: of the result; ``h * factor``, or a little more, where the last values are repeated.
         width: the same.
         factor: how many pixels of the result a value stands for.
         part: rows of the result that are wanted; None: all of them.
@@ -340,7 +340,7 @@ def enlarge(
 
 
 def origins(flow: Floats, top: int = 0) -> tuple[Floats, Floats]:
-    """The places where pixels came from: their x and their y, each (H, W).
+    """The positions where pixels came from: their x and their y, each (H, W).
 
     Args:
         flow: (H, W, 2), of a picture or of rows of it.
@@ -353,7 +353,7 @@ def origins(flow: Floats, top: int = 0) -> tuple[Floats, Floats]:
 
 
 def warp(image: Floats, flow: Floats, *, cubic: bool = True) -> Floats:
-    """Move a frame along a motion: every pixel is looked up where it came from.
+    """Warp a frame along a motion: every pixel is looked up where it came from.
 
     Args:
         image: (H, W) or (H, W, C).
@@ -361,7 +361,7 @@ def warp(image: Floats, flow: Floats, *, cubic: bool = True) -> Floats:
         cubic: by 4 x 4 neighbors (Keys 1981, a = -3/4), which keeps detail; else by 2 x 2.
 
     Returns:
-        As the image; beyond its border the border goes on.
+        In the form of the image; beyond its border the border is repeated.
     """
     height, width = flow.shape[:2]
     reach, taps = (1, _cubic_taps) if cubic else (0, _linear_taps)
@@ -399,7 +399,7 @@ def warp(image: Floats, flow: Floats, *, cubic: bool = True) -> Floats:
 
 
 def compose(first: Floats, then: Floats) -> Floats:
-    """Join two motions: from now to the frame before, and from there to one farther back.
+    """Compose two motions: to the previous frame, and from there to an earlier one.
 
     Args:
         first: (H, W, 2).
@@ -425,7 +425,7 @@ def _cubic_taps(t: Floats) -> list[Floats]:
 
 
 def _slope(image: Floats) -> Floats:
-    """The change of a picture from a pixel to the next, to the right and down."""
+    """The gradient of a picture, to the right and down."""
     slope = np.zeros_like(image)
     np.abs(image[:, 1:] - image[:, :-1], out=slope[:, 1:])
     slope[1:] += np.abs(image[1:] - image[:-1])
@@ -433,7 +433,7 @@ def _slope(image: Floats) -> Floats:
 
 
 def _blurred(image: Floats) -> Floats:
-    """A picture without its finest detail, in which straight interpolation misleads least."""
+    """A picture without its finest detail, in which linear interpolation has the least error."""
     quarter, half = np.float32(0.25), np.float32(0.5)
     padded = np.pad(image, 1, mode="edge")
     rows = half * padded[1:-1] + quarter * (padded[:-2] + padded[2:])
@@ -459,7 +459,7 @@ def _around(blocks: Floats) -> Floats:
 
 
 def _median_of_neighbors(nodes: Floats) -> Floats:
-    """The middle one of 3 x 3 blocks, for each axis."""
+    """The median of 3 x 3 blocks, for each axis."""
     padded = np.pad(nodes, ((1, 1), (1, 1), (0, 0)), mode="edge")
     rows, columns = nodes.shape[:2]
     near = [padded[j : j + rows, i : i + columns] for j in range(3) for i in range(3)]

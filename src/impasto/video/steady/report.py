@@ -1,11 +1,11 @@
-"""A report of how calm a painted film is: numbers gathered frame by frame, in memory of fixed size.
+"""A report on the steadiness of a painted film: numbers gathered frame by frame, in fixed memory.
 
-The warping error of a film is the root mean square by which a frame differs from an earlier one
-that is moved along the motion of the film that was painted, where that was seen before (Ruder et
-al. 2016; Lai et al. 2018): 1 frame apart it tells of flicker, 5 frames apart of strokes that do not
-stay with things. The motion is found in the film itself (:mod:`impasto.video.steady.motion`), so
-its own error stands beside: what of it comes of noise, light and wrong motion. Blur lowers the
-error; therefore the detail that is kept stands beside as well.
+The warping error of a film is the root mean square difference of a frame from an earlier one that
+is warped along the motion of the film that was painted, where that was seen before (Ruder et
+al. 2016; Lai et al. 2018): 1 frame apart it measures flicker, 5 frames apart strokes that do not
+stay with objects. The motion is estimated in the film itself (:mod:`impasto.video.steady.motion`),
+so the film's own error is reported beside it: the part due to noise, light and wrong motion. Blur
+lowers the error; therefore the detail that is kept is reported as well.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ _LARGEST = 1280
 """Longest side, in pixels, of the frames that are compared; larger ones are reduced first."""
 
 _FOUND = 10.0
-"""A pixel of the film is found again if it differs by less than this, in levels of 255."""
+"""A pixel of the film is matched if it differs by less than this, in levels of 255."""
 
 _MUCH = 1.5
-"""A second flickers if its error is so many times that of the middle one."""
+"""A second flickers if its error is so many times the median."""
 
 _MOST = 20
-"""Lines of the table of where it flickers."""
+"""Number of lines of the table of flicker."""
 
 
 @dataclass
@@ -61,12 +61,12 @@ class Second:
     """Sums over the frames of one second of a film.
 
     Attributes:
-        frames: how many there are.
-        cuts: new shots that begin.
-        details: of the result, see :func:`detail`.
-        sharp: of the same paintings before they were blended with those before.
-        unblended: frames of which that is known.
-        pairs: frames that were compared with the one before; ``far_pairs``, with that 5 before.
+        frames: number of frames.
+        cuts: number of new shots.
+        details: detail of the result, see :func:`detail`.
+        sharp: detail of the same paintings before they were blended with those before.
+        unblended: number of frames for which that is known.
+        pairs: frames that were compared with the previous one; ``far_pairs``, with that 5 before.
         result: warping errors 1 frame apart of the result.
         painted: of the paintings before they were blended.
         film: of the film itself.
@@ -96,10 +96,10 @@ class Flicker:
     """A piece of a film that flickers more than the rest.
 
     Attributes:
-        start: of it, in seconds.
-        end: of it.
+        start: its start, in seconds.
+        end: its end.
         error: the mean warping error, 1 frame apart.
-        film: that of the film itself.
+        film: error of the film itself.
     """
 
     start: int
@@ -110,11 +110,11 @@ class Flicker:
 
 @dataclass(frozen=True)
 class Summary:
-    """The numbers of a film. Errors are those of the head of the file; None: nothing to compare.
+    """The numbers of a film. Errors are defined at the head of the file; None: nothing to compare.
 
     Attributes:
-        frames: how many there are.
-        shots: how many.
+        frames: number of frames.
+        shots: number of shots.
         error: 1 frame apart.
         far_error: 5 frames apart.
         painted_error: 1 frame apart, of the paintings before they were blended.
@@ -123,7 +123,7 @@ class Summary:
         far_film_error: 5 frames apart.
         detail: of the result (:func:`detail`).
         detail_kept: the share of that of the paintings before they were blended; None: not known.
-        flicker: where it flickers.
+        flicker: pieces that flicker.
     """
 
     frames: int
@@ -140,10 +140,10 @@ class Summary:
 
 
 class _Moment(NamedTuple):
-    """A frame that later ones are compared with: pictures in one stack, how bright it is, motion.
+    """A frame that later ones are compared with: pictures in one stack, brightness, motion.
 
     ``stack`` is (H, W, 3 K), the film, the result and perhaps the painting; ``flow`` leads to the
-    frame before, and is empty at a cut.
+    previous frame, and is empty at a cut.
     """
 
     stack: Floats
@@ -152,11 +152,11 @@ class _Moment(NamedTuple):
 
 
 class FilmReport:
-    """Gathers the numbers while a film is painted.
+    """Collector of the numbers while a film is painted.
 
     Args:
-        name: of the film.
-        level: of steadiness.
+        name: name of the film.
+        level: level of steadiness.
 
     Example:
         >>> report = FilmReport("clip.mp4", "light")
@@ -175,14 +175,14 @@ class FilmReport:
     def add(
         self, time: Fraction, image: Floats, result: Floats, painted: Floats | None = None
     ) -> None:
-        """Take in the next frame.
+        """Add the next frame.
 
         Args:
             time: of the frame, in seconds.
             image: (H, W, 3) in [0, 1], as it was read.
             result: the same, as it is written.
-            painted: the same, as it was painted, before it was blended with those before; None: it
-                is not known.
+            painted: the same, as it was painted, before it was blended with those before; None: not
+                known.
         """
         sums = self._seconds.setdefault(int(time), Second())
         sums.frames += 1
@@ -252,7 +252,7 @@ class FilmReport:
             sums.painted += painted
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the sums so far; of frames nothing, so that a few are not compared at a seam."""
+        """Return the sums so far, without frames, so that a few are not compared at a seam."""
         rows = [list(asdict(sums).values()) for sums in self._seconds.values()]
         return {
             "seconds": np.array(list(self._seconds), np.int64),
@@ -260,7 +260,7 @@ class FilmReport:
         }
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        """Go on from the sums of another report of the same film."""
+        """Continue from the sums of another report of the same film."""
         rows = zip(state["seconds"].tolist(), state["sums"].tolist(), strict=True)
         self._seconds = {second: Second(*sums) for second, sums in rows}
         self._resumed = bool(self._seconds)
@@ -288,7 +288,7 @@ class FilmReport:
         """Write Markdown to a file, and JSON, also of every second, to another beside it.
 
         Args:
-            path: of the Markdown; the other has the suffix ``.json``.
+            path: path of the Markdown; the other has the suffix ``.json``.
 
         Raises:
             VideoError: if one cannot be written.
@@ -377,7 +377,7 @@ def _mean(parts: Iterable[Second], name: str, count: str) -> float | None:
 
 
 def _flicker(seconds: dict[int, Second]) -> list[Flicker]:
-    """Runs of seconds whose error is far above that of the middle one: the worst, in order."""
+    """Runs of seconds whose error is far above the median: the worst, in order."""
     errors = {k: each.result / each.pairs for k, each in sorted(seconds.items()) if each.pairs}
     if not errors:
         return []
