@@ -1,9 +1,9 @@
 """Measure how many pictures a second ``impasto.augment.Stylize`` paints, and what it adds.
 
-The rows take turns, and each gets the median of its turns, so that other work on the machine falls
-on all of them. The first is the model alone, in one thread; then the transform in this process, on
-each kind of picture; then, with PyTorch, a ``DataLoader`` with workers, whose start is not counted.
-The processor's time for a picture, of this process, says what an idle machine would do.
+The rows take turns, and each gets the median of its turns, so that other work on the machine
+affects all of them. The first is the model alone, in one thread; then the transform in this
+process, on each kind of picture; then, with PyTorch, a ``DataLoader`` with workers, whose start is
+not counted. The CPU time of this process per picture estimates the speed of an idle machine.
 
 Example::
 
@@ -31,12 +31,12 @@ from impasto.controls import Controls
 from impasto.images.resizing import resize
 
 LOADED = "DataLoader"
-"""The row whose work is done in other processes."""
+"""Name of the row that runs in other processes."""
 ROOT = Path(__file__).resolve().parents[1]
 
 
 class Pictures:
-    """One picture as often as wanted, through a transform, as training code has it."""
+    """A data set that repeats one picture through a transform, as in training code."""
 
     def __init__(self, picture: NDArray[np.uint8], transform: Stylize, count: int) -> None:
         self.picture, self.transform, self.count = picture, transform, count
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     made.add_argument("--model", default="fast")
     made.add_argument("--size", type=int, default=224)
@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def rows(options: Any, picture: NDArray[np.uint8]) -> dict[str, Callable[[], float]]:
-    """Cases by name: functions that measure pictures a second."""
+    """Return cases by name: functions that measure pictures per second."""
     count = options.pictures
     transform = Stylize(p=1.0, model=options.model)
     model = impasto.load(options.model, engine="onnxruntime", precision="fp32", threads=1)
@@ -137,7 +137,7 @@ def _loaded(options: Any, picture: NDArray[np.uint8], transform: Stylize) -> Cal
 
     def turn() -> float:
         pictures = iter(loader)
-        # What was fetched ahead meanwhile is not counted.
+        # Prefetched pictures are not counted.
         for _ in range(4 * options.workers):
             next(pictures)
         start = perf_counter()

@@ -1,7 +1,7 @@
 """Speed of two checkouts in comparison: the ratio of their times for the same picture.
 
-Both paint the same picture in turn, A B B A ..., each in a process of its own, so that a change of
-the machine's speed meets both. The ratio is the median of the ratios, pair by pair.
+Both paint the same picture in turn, A B B A ..., each in its own process, so that a change of the
+machine's speed affects both. The ratio is the median of the ratios, pair by pair.
 
 Example::
 
@@ -49,7 +49,7 @@ class Worker:
     """A process that paints with one checkout.
 
     Args:
-        source: the folder that holds the package.
+        source: the folder that contains the package.
         arguments: model, engine, threads, photograph and style.
     """
 
@@ -71,7 +71,7 @@ class Worker:
         return stdout.readline().strip()
 
     def send(self, line: str) -> None:
-        """Send a line that has no answer."""
+        """Send a line without an answer."""
         self._streams[0].write(f"{line}\n")
 
     def close(self) -> None:

@@ -88,7 +88,7 @@ class Call(NamedTuple):
 
 
 class Count(NamedTuple):
-    """Numbers of calls, of their files, and of changes from one file to another."""
+    """Numbers of calls, their files, and changes from one file to another."""
 
     calls: int
     files: int
@@ -122,7 +122,7 @@ class Subject:
         return cls(frozenset({path.name, str(path), os.path.realpath(path)}), height, width)
 
     def covers(self, height: int, width: int) -> bool:
-        """Test a number of rows and columns for being the photograph's, as pixels or features."""
+        """Return True if rows and columns match the photograph's pixels or features."""
         return any(
             -stride < height * stride - self.height <= PADDING
             and -stride < width * stride - self.width <= PADDING
@@ -244,7 +244,7 @@ class Trace:
         place = self._place(frame)
         module = "" if name in RAW else kind.__module__
         wrapping = self.wrappings.setdefault(kind, Wrapping(name, module, holds, place))
-        wrapping.values[id(value)] = value  # kept, so that no other value gets its number
+        wrapping.values[id(value)] = value  # kept, so that no other value gets its id
 
     def _place(self, frame: FrameType) -> str:
         """Return the innermost function of the package at a frame."""
@@ -269,7 +269,7 @@ class Trace:
 
 
 def _is_function(code: CodeType) -> bool:
-    """Test code for being a function, not the body of a module or of a class."""
+    """Return True if code is a function, not the body of a module or a class."""
     return bool(code.co_flags & inspect.CO_OPTIMIZED)
 
 
@@ -312,7 +312,7 @@ def run(content: Path, style: Path, options: Sequence[str]) -> Trace:
         before, sys.argv = sys.argv, ["impasto", "stylize", CONTENT, STYLE, "-o", RESULT, *options]
         code: object = None
         try:
-            # On a terminal the command would also show progress, which is not to be traced.
+            # On a terminal the command would also show progress, which should not be traced.
             with (
                 contextlib.redirect_stdout(output),
                 contextlib.redirect_stderr(output),

@@ -4,10 +4,10 @@
     python benchmarks/dataset.py executors [--pictures N] [--turns N]
 
 * speed: photographs of 500 x 375 pixels, the usual size in ImageNet, in the styles of the gallery,
-  read from files and written to files. Times begin with the first chunk that is done, so the start
-  of the workers (a second or two, once) is not in them. The ratio is the median of those of the
-  turns. Core seconds are what the workers have used of the processor for a picture: they hold on a
-  machine with other work too, where pictures a second and the ratio do not.
+  read from files and written to files. Times begin with the first finished chunk, so they exclude
+  the start of the workers (a second or two, once). The ratio is the median of those of the turns.
+  Core seconds are the CPU time of the workers per picture: they are valid on a machine with other
+  work too, unlike pictures per second and the ratio.
 * memory: the largest resident memory of the driver with 100,000 names.
 * plan: the table of docs/datasets.md, hours for ImageNet's pictures by the last rows of the file.
 * executors: two workers of `local` and two of `ray`, in turns, and the ratio of their speeds.
@@ -39,7 +39,7 @@ PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
 SIZE = 500, 375
 NAMES = 100_000
 IMAGENET = 1_281_167
-"""Pictures of the training set (Russakovsky et al., IJCV 2015)."""
+"""Number of pictures in the training set (Russakovsky et al., IJCV 2015)."""
 
 MACHINES, CORES = (1, 4, 16, 64), 16
 ROWS = Path(__file__).parents[1] / "experiments" / "results" / "dataset" / "speed.csv"
@@ -106,7 +106,7 @@ def speed(options: argparse.Namespace) -> None:
 
 
 def compare_executors(options: argparse.Namespace) -> None:
-    """Print the speed of two workers of each executor, and that of the others to the first."""
+    """Print the speed of two workers of each executor, and the ratios to the first."""
     names = [row.name for row in EXECUTORS]
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
@@ -132,7 +132,7 @@ def compare_executors(options: argparse.Namespace) -> None:
 def painted(
     source: Path, out: Path, workers: int, options: argparse.Namespace
 ) -> tuple[float, float]:
-    """Make a data set; pictures a second and core seconds for one, from the first chunk on."""
+    """Make a data set; return pictures per second and core seconds each, after the first chunk."""
     times: list[tuple[float, float, int]] = []
 
     def watch(stage: str, step: int, total: int | None) -> None:
@@ -152,13 +152,13 @@ def painted(
 
 
 def used_by_workers() -> float:
-    """Return the seconds of the processor that all processes of this one have used."""
+    """Return the CPU seconds of all child processes."""
     times = [each.cpu_times() for each in psutil.Process().children(recursive=True)]
     return sum(each.user + each.system for each in times)
 
 
 def memory(options: argparse.Namespace) -> None:
-    """Print the peak of the driver with as many names, of files in which there is nothing."""
+    """Print the peak memory of the driver with as many names, of empty files."""
     most = 0
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "in")
@@ -190,7 +190,7 @@ def print_plan(options: argparse.Namespace) -> None:
 
 
 def plan(path: Path) -> str:
-    """Return a table in Markdown: hours for ImageNet by the last row of one worker of each model.
+    """Return a Markdown table: hours for ImageNet, by the last one-worker row of each model.
 
     Args:
         path: the file of the rows.
@@ -214,14 +214,14 @@ def plan(path: Path) -> str:
 
 
 def write_pictures(folder: Path, count: int) -> None:
-    """Write as many different pictures: windows of the example photographs."""
+    """Write ``count`` different pictures: windows of the example photographs."""
     folder.mkdir()
     for number, image in zip(range(count), windows(), strict=False):
         image.save(folder / f"{number:06d}.JPEG", quality=92)
 
 
 def windows() -> Iterator[Image.Image]:
-    """Cut and mirror the photographs without end."""
+    """Yield crops and mirrored crops of the photographs without end."""
     photos = [Image.open(path).convert("RGB") for path in sorted(PHOTOS.glob("*.jpg"))]
     step = 0
     while True:

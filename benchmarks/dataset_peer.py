@@ -2,11 +2,10 @@
 
 The loop of https://github.com/bethgelab/stylize-datasets, from file to file: of each photograph it
 reads a painting drawn at random, scales and encodes it, and paints with the AdaIN paper's network
-in PyTorch. Ours: ``impasto.augment.Stylize`` with the same paintings, read once, on each engine
-that is installed. All take turns over the same photographs, in one thread, and medians are
-compared.
+in PyTorch. Ours: ``impasto.augment.Stylize`` with the same paintings, read once, on each installed
+engine. All take turns over the same photographs, in one thread, and medians are compared.
 
-Its paintings are 512 px by default there; fewer pixels, as here, are in its favor.
+Its default for paintings is 512 px; fewer pixels, as here, are in its favor.
 
 Example::
 
@@ -35,7 +34,7 @@ from impasto.models.engine import ENGINES
 ROOT = Path(__file__).resolve().parents[1]
 
 Loop = Callable[[Path, Path], object]
-"""From a photograph's file to the file of a result."""
+"""Function from a photograph's file to the file of a result."""
 
 
 def main() -> None:
@@ -58,7 +57,7 @@ def main() -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     made.add_argument("--photos", type=Path, default=ROOT / "examples" / "photos")
     made.add_argument("--styles", type=Path, default=ROOT / "examples" / "styles")
@@ -72,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def peer(options: Any, paintings: Sequence[Path]) -> Loop:
-    """The loop of stylize-datasets."""
+    """Return the loop of stylize-datasets."""
     import torch
 
     from impasto.lab import load_vgg
@@ -106,7 +105,7 @@ def peer(options: Any, paintings: Sequence[Path]) -> Loop:
 
 
 def ours(model: impasto.Stylizer, paintings: Sequence[Path], options: Any) -> Loop:
-    """The same by the transform, with the styles made before."""
+    """Return the same with the transform, with styles read in advance."""
     styles = [model.style(path, size=options.style_size) for path in paintings]
     transform = Stylize(p=1.0, alpha=1.0, styles=styles, model=model)
 
@@ -120,7 +119,7 @@ def ours(model: impasto.Stylizer, paintings: Sequence[Path], options: Any) -> Lo
 def measured(
     loops: dict[str, Loop], photos: Sequence[Path], repeats: int
 ) -> dict[str, list[float]]:
-    """Seconds of each loop for each photograph, in turns."""
+    """Measure the seconds of each loop for each photograph, in turns."""
     seconds: dict[str, list[float]] = {name: [] for name in loops}
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(repeats + 1):

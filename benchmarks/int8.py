@@ -6,14 +6,14 @@
     ... --rows experiments/results/int8               # keeps both tables as CSV
 
 Precisions take turns, picture by picture, in one thread, and a row has the ratio of medians of CPU
-seconds, which other work on the machine disturbs least. OpenVINO is measured in a process for each
-of `--isa` that the processor has, the most that ONEDNN_MAX_CPU_ISA lets it use; ONNX Runtime has no
+seconds, which other work on the machine affects least. OpenVINO is measured in a process for each
+of `--isa` that the processor supports, the limit set by ONEDNN_MAX_CPU_ISA; ONNX Runtime has no
 such switch.
 
 Pictures are compared with those of ONNX Runtime in single precision: 10 styles of the gallery, the
 loudest 5 among them, on 3 photographs of the held-out tenth of the folder. Losses are those of
-photographs in held-out paintings, judged by VGG-19 (needs PyTorch), by those in single precision.
-`python experiments page` makes the tables of docs/precision.md of the rows.
+photographs in held-out paintings, judged by VGG-19 (needs PyTorch), relative to single precision.
+`python experiments page` makes the tables of docs/precision.md from the rows.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from impasto.models import ENGINES, find_bundle
 from impasto.models.engine import usable_precisions
 from impasto.models.processor import instructions
 
-# Names of ONEDNN_MAX_CPU_ISA, and what a processor needs to have for them.
+# Values of ONEDNN_MAX_CPU_ISA, and the processor features that they require.
 ISAS = {
     "AVX2": "avx2",
     "AVX512_CORE": "avx512",
@@ -56,7 +56,7 @@ PICTURES = (
 STYLE = "munch-scream"
 # Sides of the pictures that are judged, in pixels.
 _JUDGED = 256
-# Nothing moves by more than this between neighbors in places that are called flat.
+# Largest difference between neighbors in flat areas.
 _FLAT = 1 / 255
 
 
@@ -107,7 +107,7 @@ def show(file: RowFile, columns: Sequence[str], rows: Sequence[dict[str, object]
 def measured(
     model: str, engine: str, isa: str, options: argparse.Namespace
 ) -> list[dict[str, object]]:
-    """Rows of a model on an engine, measured in a process of its own."""
+    """Return rows of a model on an engine, measured in a separate process."""
     job = {"model": model, "engine": engine, "size": options.size, "turns": options.turns}
     command = [sys.executable, __file__, "--measure", json.dumps(job)]
     done = subprocess.run(
@@ -123,7 +123,7 @@ def measured(
 
 
 def measure(model: str, engine: str, size: int, turns: int) -> dict[str, float]:
-    """Median CPU seconds of a picture with a style that is kept, for every precision."""
+    """Return median CPU seconds per picture with a cached style, for every precision."""
     row = next(row for row in ENGINES if row.name == engine)
     models = {
         precision: impasto.load(model, engine=engine, precision=precision, threads=1)
@@ -148,11 +148,11 @@ def processor() -> str:
 
 
 def compared(model: str, options: argparse.Namespace) -> list[dict[str, object]]:
-    """Rows of what int8 does to pictures, one an engine."""
+    """Return rows of the effect of int8 on pictures, one per engine."""
     from impasto.lab.data.pictures import squares
     from impasto.lab.export.int8 import calibration_styles, distances, judged_styles
 
-    find_bundle(model).graphs("int8")  # says what is wrong before the work
+    find_bundle(model).graphs("int8")  # reports errors before the work
     exact = impasto.load(model, engine="onnxruntime", precision="fp32")
     found = squares({str(options.photographs): 1.0}, n=3, size=options.size, seed=0, held_out=True)
     photographs = list(found.permute(0, 2, 3, 1).contiguous().numpy())
@@ -177,14 +177,14 @@ def compared(model: str, options: argparse.Namespace) -> list[dict[str, object]]
 
 
 def ramp(size: int) -> NDArray[np.float32]:
-    """A smooth sky, in which bands would be seen."""
+    """Return a smooth sky, in which bands would be visible."""
     down = np.linspace(0, 1, size, dtype=np.float32)[:, None, None]
     sky = np.array([0.35, 0.55, 0.85], np.float32) * (1 - down) + 0.95 * down
     return np.ascontiguousarray(np.broadcast_to(sky, (size, size, 3)))
 
 
 def step(exact: Stylizer, other: Stylizer, image: NDArray[np.float32], style: Style) -> float:
-    """Largest difference of neighbors in int8 where the exact picture is flat around them."""
+    """Return the largest difference of neighbors in int8 where the exact picture is flat."""
     one, two = (each.paint(image, style).image for each in (exact, other))
     largest = 0.0
     for axis in (0, 1):
@@ -197,14 +197,14 @@ def step(exact: Stylizer, other: Stylizer, image: NDArray[np.float32], style: St
 
 
 def seam(stylizer: Stylizer, image: NDArray[np.float32], style: Style) -> float:
-    """Largest difference between a picture painted in tiles and as a whole."""
+    """Return the largest difference between a picture painted in tiles and as a whole."""
     whole = stylizer.paint(image, style).image
     tiled = stylizer.paint(image, style, Controls(), budget=Budget(tile=256)).image
     return float(np.abs(whole - tiled).max())
 
 
 def losses(exact: Stylizer, other: Stylizer, options: argparse.Namespace) -> dict[str, object]:
-    """Losses in int8 by those in single precision; empty where no paintings or judge are given."""
+    """Return losses in int8 relative to single precision; empty without paintings or judge."""
     if options.paintings is None or options.vgg is None:
         return {"content": "", "style": ""}
     import torch

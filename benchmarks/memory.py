@@ -6,8 +6,8 @@ python benchmarks/memory.py --depth 16 --mask        # 16 bits a channel, a mask
 python benchmarks/memory.py --memory 512000000 1000000000       # is a budget kept?
 python benchmarks/memory.py --engine onnxruntime --rows experiments/results/memory/pictures.csv
 
-`python experiments page` makes the tables of docs/controls.md of those rows. Exit code 1 if a peak
-is more than 10 % above the budget of memory.
+`python experiments page` makes the tables of docs/controls.md from those rows. Exit code 1 if a
+peak is more than 10 % above the budget of memory.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HEAD = (
 )
 FOUND = ("engine", "precision", "tile", "peak")
 COLUMNS = ("model", "format", "megapixels", "depth", "mask", "budget", *FOUND)
-"""Of the rows that are kept: bytes, no times, which other work on the machine changes."""
+"""Columns of the stored rows: bytes, but no times, which other work on the machine affects."""
 LEGEND = """\
 budget        MB of memory that may be used
 peak MB       largest resident memory of a process that loads the model and paints the picture
@@ -72,7 +72,7 @@ def main() -> None:
     file = RowFile(options.rows, COLUMNS)
     asked = {"engine": options.engine, "precision": options.precision}
     asked = {name: value for name, value in asked.items() if value is not None}
-    rows, kept = [], True  # tiles that are asked for may need more than the budget
+    rows, kept = [], True  # requested tiles may need more than the budget
     with tempfile.TemporaryDirectory() as folder:
         for suffix in options.formats:
             pictures = [picture(Path(folder), n, suffix, options.depth) for n in options.megapixels]
@@ -151,7 +151,7 @@ def measure(source: Path, model: str, budget: int, options: argparse.Namespace) 
 
 
 def paint(job: dict[str, str]) -> None:
-    """Paint a picture and print time and memory; runs in a process of its own."""
+    """Paint a picture and print time and memory; runs in a separate process."""
     import impasto
 
     model = impasto.load(job["model"], engine=job["engine"], precision=job["precision"])

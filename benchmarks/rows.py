@@ -1,4 +1,4 @@
-"""A file of rows (CSV) that benchmarks write what they measure to, for tables in the docs."""
+"""A file of rows (CSV) with the measurements of benchmarks, for tables in the docs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from impasto.images.files import write_whole
 
 
 class RowFile:
-    """Rows that are kept: what is in the file need not be measured again.
+    """Stored rows: existing ones need not be measured again.
 
     Args:
-        path: the file, made with the first rows; None keeps nothing.
+        path: the file, created with the first rows; None stores nothing.
         columns: of all rows.
 
     Raises:
@@ -38,7 +38,7 @@ class RowFile:
         return any(all(row[k] == str(v) for k, v in cells.items()) for row in self.rows)
 
     def add(self, rows: Iterable[Mapping[str, object]]) -> None:
-        """Write rows behind those that there are."""
+        """Append rows to the existing ones."""
         if self.path is None:
             return
         self.rows += [{column: str(row[column]) for column in self.columns} for row in rows]

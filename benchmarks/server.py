@@ -4,8 +4,8 @@ python benchmarks/server.py                        # 500 requests, 4 at a time, 
 python benchmarks/server.py --threads 1 2          # compare pictures at once with threads each
 python benchmarks/server.py --requests 100 --warm 20 --starts 1
 
-Every request has a photograph of random size, one or two styles, of which some are sent, and at
-times masks. Exit code 1 if the memory after the last request is more than 5 % above that after
+Every request has a photograph of random size, one or two styles, some of them uploaded, and
+sometimes masks. Exit code 1 if the memory after the last request is more than 5 % above that after
 request number --warm, if a request fails, or if the page opens later than 1.5 s after the command
 (median of --starts).
 """
@@ -31,10 +31,10 @@ import numpy as np
 from PIL import Image
 
 GROWTH = 1.05
-"""The most that memory at the end may be, over that when all was warm."""
+"""Largest allowed memory at the end, relative to that after warm-up."""
 
 OPEN_SECONDS = 1.5
-"""The most that may pass from the command to the page."""
+"""Largest allowed time from the command to the page."""
 
 # A request waits for those before it: 95 of 100 are answered within this, over the mean of all.
 LATE = 1.3
@@ -54,9 +54,9 @@ class Load:
         late: the same at the end.
         course: the same at every tenth of the requests.
         seconds: of each request, from its sending to its answer.
-        work: seconds that painting took, by the server's own figures, all threads together.
+        work: seconds of painting over all threads, as reported by the server.
         total: seconds of all.
-        failed: requests that were not answered by a picture.
+        failed: requests not answered by a picture.
     """
 
     early: int
@@ -75,7 +75,7 @@ class Load:
 
 @contextmanager
 def serving(*words: str) -> Iterator[tuple[int, float]]:
-    """The command while it runs; yields its port, and the moment at which it was called."""
+    """Run the command; yields its port and start time."""
     begin = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "impasto", "serve", "--port", "0", *words],
@@ -94,7 +94,7 @@ def serving(*words: str) -> Iterator[tuple[int, float]]:
 
 
 def ask(port: int, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-    """A request; a form if it has a body."""
+    """Send a request; a form if it has a body."""
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
     kind = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
     client.request("POST" if body else "GET", path, body, kind if body else {})
@@ -105,7 +105,7 @@ def ask(port: int, path: str, body: bytes | None = None) -> tuple[int, bytes]:
 
 
 def seconds_to_open(starts: int) -> list[float]:
-    """Seconds from the command until its page is there, of several starts."""
+    """Measure the seconds from the command to its page, for several starts."""
     found = []
     for _ in range(starts):
         with serving() as (port, begin):
@@ -116,14 +116,14 @@ def seconds_to_open(starts: int) -> list[float]:
 
 
 def load(port: int, requests: int, at_once: int, warm: int, *, model: str, largest: int) -> Load:
-    """Send many requests, so many at a time.
+    """Send many requests, ``at_once`` at a time.
 
     Args:
         port: of the server.
-        requests: how many.
-        at_once: how many clients there are.
-        warm: number of the request after which memory may grow no more.
-        model: that paints.
+        requests: number of requests.
+        at_once: number of clients.
+        warm: number of the request after which memory may no longer grow.
+        model: the model to paint with.
         largest: the longest side of photographs, in pixels.
     """
     memory: list[int] = []
@@ -151,7 +151,7 @@ def load(port: int, requests: int, at_once: int, warm: int, *, model: str, large
 
 
 def form(random: np.random.Generator, model: str, largest: int) -> bytes:
-    """The body of a random request."""
+    """Return the body of a random request."""
     parts: list[tuple[str, str | bytes]] = [("model", model), ("alpha", f"{random.random():.2f}")]
     parts.append(("content", picture(random, largest, "JPEG")))
     for _ in range(random.integers(1, 3)):
@@ -171,7 +171,7 @@ def form(random: np.random.Generator, model: str, largest: int) -> bytes:
 
 
 def picture(random: np.random.Generator, largest: int, kind: str, *, gray: bool = False) -> bytes:
-    """A picture of random size: a ramp, and grain."""
+    """Return a picture of random size: a ramp with grain."""
     height, width = random.integers(max(16, largest // 4), largest + 1, 2)
     ramp = np.linspace(0, 200, height)[:, None] * np.linspace(1, 0.2, width)
     values = ramp[..., None] * (1 if gray else random.random(3)) + random.integers(
@@ -184,7 +184,7 @@ def picture(random: np.random.Generator, largest: int, kind: str, *, gray: bool 
 
 
 def report(found: Load, warm: int, at_once: int) -> Iterator[str]:
-    """Lines about a load."""
+    """Yield lines about a load."""
     count, mean = len(found.seconds), statistics.mean(found.seconds)
     late = float(np.percentile(found.seconds, 95))
     course = ", ".join(f"{each / 1e6:.0f}" for each in found.course)

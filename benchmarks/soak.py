@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from rows import RowFile
 
 COLUMNS = ("model", "engine", "largest", "threads", "calls", "call", "bytes")
-"""Of the rows that are kept: memory at every tenth of the calls."""
+"""Columns of the stored rows: memory at every tenth of the calls."""
 
 GROWTH = 1.10
-"""The most that memory at the last call may be, over that when all was warm."""
+"""Largest allowed memory at the last call, relative to that after warm-up."""
 
-# Calls that are made again in turn, and after so many others.
+# Number of calls that are repeated in turn, and calls between repetitions.
 _SAME, _EVERY = 8, 25
 # Memory at a call is the median of so many calls up to it.
 _WINDOW = 20
@@ -44,9 +44,9 @@ class Soak:
         early: bytes of resident memory when the process was warm.
         late: the same at the last call.
         course: the same at every tenth of the calls.
-        sizes: different sizes of pictures that were painted.
-        same: calls that were made again.
-        changed: those of them that gave other bytes than the first time.
+        sizes: number of different picture sizes.
+        same: repeated calls.
+        changed: repeated calls that gave other bytes than the first time.
     """
 
     early: int
@@ -58,23 +58,23 @@ class Soak:
 
     @property
     def fine(self) -> bool:
-        """True if memory stayed flat and pictures the same."""
+        """True if memory stayed flat and pictures unchanged."""
         return self.late <= GROWTH * self.early and not self.changed
 
 
 def soak(
     model: str, engine: str, *, calls: int, warm: int, largest: int, threads: int, seed: int = 0
 ) -> Soak:
-    """Paint pictures of random sizes in this process, and watch its memory.
+    """Paint pictures of random sizes in this process, and record its memory.
 
     Args:
         model: a name or a file.
         engine: a name in ``ENGINES``.
-        calls: how many, 200 or more.
-        warm: call after which memory may grow no more.
+        calls: number of calls, 200 or more.
+        warm: call after which memory may no longer grow.
         largest: the longest side, in pixels.
         threads: of the engine.
-        seed: of what is painted.
+        seed: of the random pictures.
     """
     import impasto
     from impasto.styles.library import GALLERY
@@ -104,7 +104,7 @@ def soak(
 
 
 def _call(random: np.random.Generator, names: list[str], largest: int) -> dict[str, Any]:
-    """Arguments of a call: a picture, one to three styles, and masks for every other one."""
+    """Return arguments of a call: a picture, one to three styles, and masks for every other one."""
     styles: list[Any] = [
         str(name) for name in random.choice(names, random.integers(1, 4), replace=False)
     ]
@@ -118,7 +118,7 @@ def _call(random: np.random.Generator, names: list[str], largest: int) -> dict[s
 
 
 def _picture(random: np.random.Generator, largest: int) -> NDArray[np.float32]:
-    """Make a picture of random size: a ramp of some color, and grain."""
+    """Make a picture of random size: a color ramp with grain."""
     height, width = random.integers(16, largest + 1, 2)
     ramp = np.linspace(0, 0.8, height)[:, None, None] * np.linspace(1, 0.2, width)[:, None]
     grain = random.random((height, width, 1))
@@ -137,7 +137,7 @@ def resident_bytes() -> int:
 
 
 def main() -> None:
-    """Read the command line, and soak every engine in a process of its own."""
+    """Read the command line, and soak every engine in a separate process."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
     add("--model", default="fast", metavar="NAME|FILE", help="default: fast")
@@ -168,7 +168,7 @@ def main() -> None:
 
 
 def in_process(model: str, engine: str, **options: int) -> Soak:
-    """Soak in a process of its own, whose memory holds nothing else; as :func:`soak`."""
+    """Run :func:`soak` in a separate process, whose memory holds nothing else."""
     command = [sys.executable, __file__, "--here", "--model", model, "--engine", engine]
     for name, value in options.items():
         command += [f"--{name}", str(value)]
@@ -178,7 +178,7 @@ def in_process(model: str, engine: str, **options: int) -> Soak:
 
 
 def report(engine: str, found: Soak, calls: int, warm: int) -> Iterator[str]:
-    """Lines about a soak."""
+    """Yield lines about a soak."""
     growth, course = found.late / found.early - 1, [f"{each / 1e6:.0f}" for each in found.course]
     yield f"{engine}: {'fine' if found.fine else 'FAULT'}; {found.sizes} sizes in {calls} calls"
     yield (

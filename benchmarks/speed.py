@@ -162,7 +162,7 @@ def runner(case: Case, size: int, threads: int | None) -> Bundled | Paper:
 
 
 def turn(call: Callable[[], object], seconds: float) -> float:
-    """Measure the seconds of a call, over as many calls as fit."""
+    """Measure the seconds of a call, over as many calls as fit in a turn."""
     start, calls = time.perf_counter(), 0
     while True:
         call()
@@ -194,7 +194,7 @@ def measure(cases: Sequence[Case], size: int, options: argparse.Namespace) -> li
 
 
 def peaks(seconds: float) -> dict[str, float]:
-    """Measure the multiply-adds a second of the best matrix product, by precision."""
+    """Measure the multiply-adds per second of the best matrix product, by precision."""
     best: dict[str, float] = {}
     for side in (512, 1024, 2048, 3072):
         a = np.random.default_rng(0).standard_normal((side, side), dtype=np.float32)

@@ -8,10 +8,10 @@ behind them, the ratio to frame by frame:
 * the warping error: root mean square by which a frame differs from the one before, and from that 5
   before, moved along the exact motion, where that was seen;
 * the detail: mean Laplacian;
-* the largest step: mean change from a frame to the next of what stays while something enters.
+* the largest step: mean change between frames of the unchanged part while something enters.
 
-For the pan, `rigid` is one painting of the whole photograph that the camera moves over: what is
-left of the error comes of interpolation alone.
+For the pan, `rigid` is one painting of the whole photograph that the camera moves over: its
+remaining error is due to interpolation alone.
 
 Example::
 
@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[1]
 LEVELS = ("off", "light", "strong")
 FIRST = 4
-"""The frame from which on errors count: the stages need a few to begin with."""
+"""First frame whose errors count: the stages need a few frames to start."""
 
 Image = NDArray[np.float32]
 
@@ -52,7 +52,7 @@ class Row:
         far: 5 frames apart.
         detail: of the result.
         step: the largest step; 0 where nothing enters.
-        before: milliseconds of processor time a frame before painting, at the median.
+        before: median milliseconds of CPU time per frame before painting.
         after: the same, after it.
     """
 
@@ -81,7 +81,7 @@ BARS: tuple[tuple[str, str, str, float], ...] = (
     ("pan", "strong", "detail", 0.80),
     ("zoom", "strong", "near", 0.60),
 )
-"""Ratios to frame by frame: at most, and for the detail at least."""
+"""Bounds of the ratios to frame by frame: upper ones, and a lower one for the detail."""
 
 
 def main() -> None:
@@ -137,14 +137,14 @@ def measure(
     """Paint clips at levels of steadiness.
 
     Args:
-        paint: a frame.
+        paint: paints a frame.
         multiple: of the model.
         size: height, width and number of frames.
         names: of clips; None: all.
         levels: of steadiness.
 
     Yields:
-        The numbers of each and its frames.
+        The numbers of each, and its frames.
     """
     clips = load_clips()
     for name in names or clips.CLIPS:
@@ -154,13 +154,13 @@ def measure(
             step = largest_step(images, clip.hidden[-1]) if name == "entering" else 0.0
             row = Row(name, level, *errors(images, clip), step, before, after)
             yield row, images
-        if name == "pan":  # the one for which that is measured
+        if name == "pan":  # it is measured only for this one
             images = rigid(clips, clips.Size(*size), paint)
             yield Row(name, "rigid", *errors(images, clip)), images
 
 
 def load_clips() -> Any:
-    """Import the clips, which lie among the tests."""
+    """Import the clips, which are in the tests folder."""
     sys.path.insert(0, str(ROOT / "tests"))
     try:
         import clips
@@ -172,7 +172,7 @@ def load_clips() -> Any:
 def painted(
     frames: list[Image], paint: Callable[[Image], Image], multiple: int, level: str
 ) -> tuple[list[Image], float, float]:
-    """Paint frames at a level; also the milliseconds before and after painting."""
+    """Paint frames at a level; also return the milliseconds before and after painting."""
     from impasto.video.steady import SteadyInput, SteadyOutput, cropped, padded
 
     prepare, blend = SteadyInput(level, multiple), SteadyOutput(level)
@@ -190,7 +190,7 @@ def painted(
 
 
 def rigid(clips: Any, size: Any, paint: Callable[[Image], Image]) -> list[Image]:
-    """The pan over one painting of the whole photograph."""
+    """Return the pan over one painting of the whole photograph."""
     from PIL import Image as Pictures
 
     photograph = clips.pan_photograph(size)
@@ -203,7 +203,7 @@ def rigid(clips: Any, size: Any, paint: Callable[[Image], Image]) -> list[Image]
 
 
 def errors(images: list[Image], clip: Any) -> tuple[float, float, float]:
-    """The warping errors, 1 and 5 frames apart, and the detail."""
+    """Return the warping errors, 1 and 5 frames apart, and the detail."""
     from impasto.video.steady.motion import compose, origins, warp
     from impasto.video.steady.report import detail
 
@@ -226,7 +226,7 @@ def errors(images: list[Image], clip: Any) -> tuple[float, float, float]:
 
 
 def largest_step(images: list[Image], hidden: NDArray[np.bool_]) -> float:
-    """The largest mean change from a frame to the next of what is never hidden."""
+    """Return the largest mean change between frames of the part that is never hidden."""
     rest = [image[~hidden] for image in images[FIRST + 1 :]]
     return max(float(np.abs(b - a).mean()) for a, b in itertools.pairwise(rest))
 
@@ -234,7 +234,7 @@ def largest_step(images: list[Image], hidden: NDArray[np.bool_]) -> float:
 def ghost_after_cut(
     paint: Callable[[Image], Image], multiple: int, size: tuple[int, int, int], level: str
 ) -> float:
-    """The mean difference of the first frame of a shot from the same painted alone, in [0, 1]."""
+    """Return the mean difference of a shot's first frame from the same painted alone, in [0, 1]."""
     clips = load_clips()
     clip, first = clips.cut(clips.Size(*size))
     frames = clip.floats()[first - 4 : first + 1]
@@ -249,7 +249,7 @@ HEAD = (
 
 
 def line(row: Row, rows: list[Row]) -> str:
-    """A line of the table; the ratios are to the clip frame by frame, among ``rows``."""
+    """Format a line of the table; ratios are to the clip frame by frame, among ``rows``."""
     base = next((each for each in rows if each.clip == row.clip and each.level == "off"), None)
     cells = [row.clip, row.level]
     for name in ("near", "far", "detail", "step"):
@@ -261,7 +261,7 @@ def line(row: Row, rows: list[Row]) -> str:
 
 
 def checked(rows: list[Row]) -> list[str]:
-    """Compare rows with the bars, a line each; those that were not measured are left out."""
+    """Compare rows with the bounds, a line each; those not measured are skipped."""
     known = {(row.clip, row.level): row for row in rows}
     lines = []
     for clip, level, name, bar in BARS:
@@ -275,7 +275,7 @@ def checked(rows: list[Row]) -> list[str]:
 
 
 def save(images: list[Image], path: Path) -> None:
-    """Write two frames beside each other, and their difference, eight times as strong."""
+    """Write two frames side by side, and their difference amplified eight times."""
     from PIL import Image as Pictures
 
     one, two = images[-2:]

@@ -1,7 +1,7 @@
 """Measure the time that a photograph takes in several styles of one StyleBank model.
 
-Once it is encoded anew for each style, and once for all of them. Both take turns, and the medians
-are compared, so that other work on the machine falls on both.
+It is encoded either anew for each style, or once for all of them. Both take turns, and the medians
+are compared, so that other work on the machine affects both.
 
 Example::
 

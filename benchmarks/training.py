@@ -2,14 +2,13 @@
 
     python benchmarks/training.py [--steps N] [--batch N] [--crop N] [--threads N]
 
-The plain loop is written as the popular PyTorch port of the paper writes it: single precision,
-eager, no special memory format, ``var`` and ``mean`` for the statistics, Adam, one step after the
-other. Ours is what ``impasto lab train configs/adain-paper.toml`` runs: batches with
-precomputed features of VGG-19, bfloat16, channels last, fast moments, clipped gradients, averaged
-weights.
-Both train the paper's decoder from the same random weights for the same VGG (random too: nothing is
-downloaded) on pictures in memory; neither reads files. The two take turns, and each gets the
-median of its turns: other load on the machine then affects both alike.
+The plain loop is written as in the popular PyTorch port of the paper: single precision, eager, no
+special memory format, ``var`` and ``mean`` for the statistics, Adam, one step after the other. Ours
+is that of ``impasto lab train configs/adain-paper.toml``: batches with precomputed features of
+VGG-19, bfloat16, channels last, fast moments, clipped gradients, averaged weights. Both train the
+paper's decoder from the same random weights for the same VGG (random too: nothing is downloaded) on
+pictures in memory; neither reads files. The two take turns, and each gets the median of its turns:
+other load on the machine then affects both alike.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ PAPER = parse_config(
 
 
 def weights() -> dict[str, Tensor]:
-    """Make random weights (He) of VGG-19 to relu4_1, with the names in a file of the port."""
+    """Make random weights (He) of VGG-19 up to relu4_1, with the names in a file of the port."""
     random = torch.Generator().manual_seed(0)
     made = {"0.weight": torch.eye(3).reshape(3, 3, 1, 1) * 2, "0.bias": torch.full((3,), -1.0)}
     for (_, inputs, outputs), key in zip(CONVOLUTIONS[:9], LAYOUTS[0].keys, strict=False):
@@ -154,7 +153,7 @@ class Port(nn.Module):
 
 
 def plain(config: TrainConfig) -> Iterator[float]:
-    """Run the training loop of the port, a step an iteration."""
+    """Run the training loop of the port, one step per iteration."""
     torch.manual_seed(0)
     network = Port(weights())
     optimizer = torch.optim.Adam(network.decoder.parameters(), lr=config.optimizer.learning_rate)
@@ -169,7 +168,7 @@ def plain(config: TrainConfig) -> Iterator[float]:
 
 
 def ours(config: TrainConfig) -> Iterator[float]:
-    """Run the training loop of ``train``, a step an iteration."""
+    """Run the training loop of ``train``, one step per iteration."""
     torch.manual_seed(0)
     row = find_network(config.network)
     vgg = VGG(weights(), LAYOUTS[0]).eval()

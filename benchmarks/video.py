@@ -11,7 +11,7 @@
 * steady: how calm `light` and `strong` are, beside frame by frame, on clips whose motion is known
   (benchmarks/steady.py).
 
-Clips are made here: a slow pan over the example photographs, with a tone.
+Clips are generated here: a slow pan over the example photographs, with a tone.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def speed(options: argparse.Namespace) -> None:
-    """Print the time of the whole work over that of the model alone."""
+    """Print the ratio of the whole work's time to that of the model alone."""
     model = impasto.load(options.model, engine=options.engine)
     style = model.style(STYLE)
     with tempfile.TemporaryDirectory() as folder:
@@ -96,7 +96,7 @@ def speed(options: argparse.Namespace) -> None:
 
 
 def identity(options: argparse.Namespace) -> None:
-    """Print the speed without a model over that of a plain transcoding."""
+    """Print the ratio of the speed without a model to that of plain transcoding."""
     model = impasto.load(options.model, engine=options.engine)
     style = model.style(STYLE)
     with tempfile.TemporaryDirectory() as folder:
@@ -116,7 +116,7 @@ def identity(options: argparse.Namespace) -> None:
 
 
 def memory(options: argparse.Namespace) -> None:
-    """Print the peak at 4K, and whether memory grows with the length."""
+    """Print the peak memory at 4K, and whether memory grows with the length."""
     with tempfile.TemporaryDirectory() as folder:
         large = write_clip(Path(folder) / "large.mp4", 3840, 2160, 60 / RATE)
         long = write_clip(Path(folder) / "long.mp4", 320, 180, 3000 / RATE)
@@ -126,7 +126,7 @@ def memory(options: argparse.Namespace) -> None:
 
 
 def print_memory(clip: str, options: argparse.Namespace) -> None:
-    """Paint a clip in this process and print what it holds."""
+    """Paint a clip in this process and print its memory."""
     model = impasto.load(options.model, engine=options.engine)
     held: dict[int, float] = {}
 
@@ -162,7 +162,7 @@ def painted(
 
 
 def in_turns(one: Any, other: Any) -> tuple[float, float]:
-    """Return the median times of two works that take turns, in seconds."""
+    """Return the median seconds of two functions that take turns."""
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(TURNS):
         for work, found in zip((one, other), times, strict=True):
@@ -187,7 +187,7 @@ def write_clip(path: Path, width: int, height: int, seconds: float) -> Path:
 
 
 def pan(width: int, height: int, count: int) -> Iterator[NDArray[np.uint8]]:
-    """Frames of slow pans, a shot every four seconds."""
+    """Yield frames of slow pans, a shot every four seconds."""
     names = sorted(PHOTOS.glob("*.jpg"))
     shot = 4 * RATE
     for number in range(count):
@@ -207,7 +207,7 @@ def pan(width: int, height: int, count: int) -> Iterator[NDArray[np.uint8]]:
 
 
 def tone(stream: Any, seconds: float) -> Iterator[Any]:
-    """Packets of a tone of 440 Hz."""
+    """Yield packets of a tone of 440 Hz."""
     rate, size = 48000, 1024
     for begin in range(0, round(seconds * rate), size):
         times = (begin + np.arange(size)) / rate
@@ -219,7 +219,7 @@ def tone(stream: Any, seconds: float) -> Iterator[Any]:
 
 
 def transcode(clip: Path, target: Path) -> None:
-    """Decode and encode with the codec and the settings that Impasto has, colors as they are."""
+    """Decode and encode with Impasto's codec and settings, with unchanged colors."""
     with open_film(clip, max_pixels=10**9) as film:
         encoding = choose_encoding(film.info, ".mp4")
     with av.open(str(clip)) as source, av.open(str(target), "w") as container:
@@ -236,7 +236,7 @@ def transcode(clip: Path, target: Path) -> None:
 
 
 def resident() -> int:
-    """Bytes of main memory that this process holds."""
+    """Return the bytes of main memory used by this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGESIZE")
 

@@ -93,18 +93,18 @@ def measure_channels(
     """Run a trained network on a few pairs and record its channels' activity.
 
     Args:
-        source: a run folder, a checkpoint, a bundle or the name of a model that ships.
+        source: a run folder, a checkpoint, a bundle or the name of an included model.
         photographs: folder or shards of contents (``sources.find_sources``).
         paintings: the same for styles.
         network: name of the network in ``networks``; empty: that of the run folder's config, else
             ``source`` is the name.
-        count: number of pairs, of the first usable pictures of both places.
+        count: number of pairs, of the first usable pictures of both paths.
 
     Returns:
         The activity of the channels, as :func:`record_channels` yields it.
 
     Raises:
-        ImageError: for a place with fewer pictures of 256 px than that.
+        ImageError: for a path with fewer pictures of 256 px than that.
         ModelError, OptionError: if there is no such source or network, or they do not fit.
     """
     folder = Path(source)
@@ -134,7 +134,7 @@ def _crops(place: Path, count: int) -> Tensor:
 
 
 def channels_table(activity: Mapping[str, Tensor]) -> str:
-    """Format a Markdown table of dead channels: a row a block, and one for all."""
+    """Format a Markdown table of dead channels: a row per block, and one for all."""
     lines = ["| block | channels | dead |", "| --- | ---: | ---: |"]
     for name, dead in dead_channels(activity).items():
         lines.append(f"| {name} | {len(dead)} | {int(dead.sum())} |")
@@ -145,7 +145,7 @@ def channels_table(activity: Mapping[str, Tensor]) -> str:
 
 
 def main() -> None:
-    """Print the table for the network that the command line names."""
+    """Print the table for the network named on the command line."""
     parser = argparse.ArgumentParser(
         description="Count the channels within residual blocks that are inactive for every picture."
     )

@@ -23,11 +23,11 @@ def fill_folder(
     """Draw ``count`` pictures as PNG files in ``folder``; a file that exists is not drawn again.
 
     Args:
-        folder: made if it is missing.
+        folder: created if missing.
         kind: kind of the pictures, the first part of their names.
         count: 1 or more.
-        seed: of the random numbers, which also depend on the picture's number.
-        draw: function of a number and a random generator, which returns a picture (H, W, 3).
+        seed: of the random numbers, which also depend on the picture's index.
+        draw: function of an index and a random generator, which returns a picture (H, W, 3).
 
     Raises:
         OptionError: for a count or a seed that is too small.

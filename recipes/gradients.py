@@ -34,7 +34,7 @@ class TermGradient:
     Attributes:
         name: of the term.
         loss: its part of the loss.
-        norm: of its gradient (2-norm over all that is trained).
+        norm: of its gradient (2-norm over all trained parameters).
         share: its part of the whole gradient, ``g . G / |G|^2``; all shares sum to 1, and one
             below 0 counteracts the others.
         agreement: cosine between its gradients in two batches, which is small for gradients that
@@ -61,7 +61,7 @@ def term_gradients(config: TrainConfig, *, batches: int = 4) -> list[TermGradien
         The terms whose weight is not 0, the one with the largest share first.
 
     Raises:
-        OptionError: for fewer than one batch, and for what the config asks for.
+        OptionError: for fewer than one batch, and for faults of the config.
         ImageError, ModelError: as :func:`impasto.lab.training.loop.train`.
 
     Example:
@@ -154,7 +154,7 @@ def gradients_table(terms: Sequence[TermGradient]) -> str:
 
 
 def main() -> None:
-    """Print the table for the config that the command line names."""
+    """Print the table for the config named on the command line."""
     parser = argparse.ArgumentParser(
         description="Print the share of each term of the loss in the gradient, before a long run.",
         epilog="A row a term, by its weight: its part of the loss, the norm of its gradient, its "

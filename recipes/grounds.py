@@ -27,7 +27,7 @@ SIDE = 480
 FINE = 2
 """Factor of supersampling: shapes are drawn larger and reduced, for smooth edges."""
 WHITE = 0.35
-"""Share of the pictures whose ground is white or next to it."""
+"""Share of the pictures whose ground is white or nearly white."""
 
 Random = np.random.Generator
 
@@ -67,7 +67,7 @@ def draw_grounds(
     The same seed draws the same pictures; a file that exists is not drawn again.
 
     Args:
-        folder: made if it is missing.
+        folder: created if missing.
         count: 1 or more.
         seed: of all random choices.
         side: in pixels.
@@ -109,7 +109,7 @@ def _draw_shape(draw: ImageDraw.ImageDraw, random: Random, side: int) -> None:
 
 
 def main() -> None:
-    """Draw the pictures that the command line asks for."""
+    """Draw the pictures requested on the command line."""
     parser = argparse.ArgumentParser(
         description="Draw shapes on plain grounds: pictures with smooth places, which are rare "
         "among the photographs of training."

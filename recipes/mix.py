@@ -41,9 +41,9 @@ def mix_runs(sources: Sequence[tuple[str | Path, float]], folder: str | Path) ->
     ``w = sum(share_i * w_i) / sum(share_i)``.
 
     Args:
-        sources: run folders, checkpoints, bundles or names of models that ship, each with its
-            share. The config of the first run folder among them determines the network and the
-            description of the data on the card; its stages come first on the card.
+        sources: run folders, checkpoints, bundles or names of included models, each with its share.
+            The config of the first run folder among them determines the network and the description
+            of the data on the card; its stages come first on the card.
         folder: the new run folder.
 
     Returns:
@@ -134,7 +134,7 @@ def _check_alike(source: str | Path, weights: dict[str, Tensor], first: dict[str
 
 
 def main() -> None:
-    """Mix the runs that the command line names."""
+    """Mix the runs named on the command line."""
     parser = argparse.ArgumentParser(
         description="Average the weights of runs with a common start: one network that combines "
         "what each of them learned."
@@ -161,7 +161,7 @@ def _source(text: str) -> tuple[str, float]:
     try:
         return (name, float(share)) if mark else (text, 1.0)
     except ValueError:
-        return text, 1.0  # a name with a "=" in it
+        return text, 1.0  # a name that contains "="
 
 
 if __name__ == "__main__":

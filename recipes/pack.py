@@ -42,7 +42,7 @@ QUALITY = 70
 CONTENTS = 1 / 3
 """Share of photographs in the size: a network needs more styles than photographs."""
 TRIED = 24
-"""Number of pictures of a place from which the size of the others is estimated."""
+"""Number of pictures of a path from which the size of the others is estimated."""
 SMALL = 10_000
 """Size up to which tensors stay in full precision: offsets and the like, which half precision would
 round to steps of 0.1."""
@@ -50,7 +50,7 @@ round to steps of 0.1."""
 
 @dataclass(frozen=True)
 class Packed:
-    """Count and size of the pictures of a place: ``packed`` out of ``available``, in ``bytes``."""
+    """Count and size of the pictures of a path: ``packed`` out of ``available``, in ``bytes``."""
 
     place: str
     packed: int
@@ -67,11 +67,11 @@ def pack_run(
 ) -> list[Packed]:
     """Pack all inputs of a run into ``folder``, with a ``config.toml`` that is trained from there.
 
-    Only pictures of the training side of the held-out split are taken, under names that are on it
-    too, so a network that was trained there is evaluated here like any other; previews, which need
-    held-out pictures, are switched off. If not all pictures fit, a third of the size is for
-    photographs and the rest for styles, divided among places by their weights in the config;
-    pictures are drawn by the seed.
+    Only pictures of the training side of the held-out split are packed, under names that are on it
+    too, so a network trained there is evaluated here like any other; previews, which need held-out
+    pictures, are switched off. If not all pictures fit, a third of the size is for photographs and
+    the rest for styles, divided among paths by their weights in the config; pictures are drawn by
+    the seed.
 
     Args:
         config: of the run, for a network that takes any style.
@@ -81,11 +81,11 @@ def pack_run(
         quality: of WebP, 1 to 100: at 45 twice as many pictures fit as at 70.
 
     Returns:
-        Count and size of the pictures of each place, in the order of the config.
+        Count and size of the pictures of each path, in the order of the config.
 
     Raises:
         OptionError: for a network with built-in styles, a folder that holds a packed run already,
-            a quality out of its range, and a size too small for a picture of each place.
+            a quality out of its range, and a size too small for a picture of each path.
         ImageError, ModelError: as for training.
 
     Example:
@@ -109,7 +109,7 @@ def pack_run(
     for name, share in (("contents", CONTENTS), ("styles", 1.0)):
         drawn_from = {place: often for place, often in getattr(config.data, name).items() if often}
         rows = _pack_pictures(drawn_from, config.seed, encoded, folder / name, room * share)
-        room -= sum(row.bytes for row in rows)  # styles get what photographs leave
+        room -= sum(row.bytes for row in rows)  # styles get the rest
         places[name] = {f"{name}-{i}": often for i, often in enumerate(drawn_from.values(), 1)}
         packed += rows
     data = replace(config.data, **places)
@@ -173,7 +173,7 @@ def _pack_pictures(
     wanted = [np.mean([*map(len, t)]) * len(d) for t, d in zip(tried, drawn, strict=True)]
     rows, shares = [], [*places.values()]
     for i, place in enumerate(places):
-        # Divided again after each place, since its exact size is known only now.
+        # Divided again after each path, since its exact size is known only now.
         limit = min(_divide(room, shares[i:], wanted[i:])[0], room)
         sizes = _write_pictures(encoded(drawn[i]), Path(f"{folder}-{i + 1}"), limit)
         if not sizes:
@@ -187,7 +187,7 @@ def _pack_pictures(
 
 
 def _divide(room: float, shares: Sequence[float], wanted: Sequence[float]) -> list[float]:
-    """Divide room by shares; what one place does not need is divided among the others."""
+    """Divide room by shares; room that one path does not need is divided among the others."""
     parts = [0.0] * len(shares)
     open_ = {i for i, share in enumerate(shares) if share}
     while open_:
@@ -198,7 +198,7 @@ def _divide(room: float, shares: Sequence[float], wanted: Sequence[float]) -> li
                 parts[i] = room * shares[i] / whole
             break
         for i in full:
-            parts[i] = float(wanted[i]) * 1.1  # some more, since wanted is an estimate
+            parts[i] = float(wanted[i]) * 1.1  # slightly more, since wanted is an estimate
             room -= wanted[i]
         open_ -= full
     return parts
@@ -249,7 +249,7 @@ def _webp(source: Source, *, config: TrainConfig, quality: int) -> bytes:
 
 
 def main() -> None:
-    """Pack the run of the config that the command line names."""
+    """Pack the run of the config named on the command line."""
     parser = argparse.ArgumentParser(
         description="Pack all inputs of the run of a config into a folder, to train on another "
         "machine."

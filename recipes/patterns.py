@@ -69,7 +69,7 @@ def draw_patterns(
     The same seed draws the same patterns; a file that exists is not drawn again.
 
     Args:
-        folder: made if it is missing.
+        folder: created if missing.
         count: 1 or more.
         seed: of all random choices.
         side: in pixels.
@@ -251,7 +251,7 @@ def _cells(random: Random, u: Field, v: Field) -> Field:
 
 
 def _nearest(random: Random, u: Field, v: Field) -> tuple[Field, Field, Field]:
-    """Compute the distances to the two nearest of scattered points, and the number of the first."""
+    """Compute the distances to the two nearest of scattered points, and the index of the first."""
     scatter = random.uniform(0, 1)
     side = 64
     offsets = 0.5 + scatter * random.uniform(-0.5, 0.5, (side, side, 2)).astype(np.float32)
@@ -291,7 +291,7 @@ def _kind(random: Random) -> Callable[[Random, Field, Field], Field]:
 
 
 def main() -> None:
-    """Draw patterns into the folder that the command line names."""
+    """Draw patterns into the folder named on the command line."""
     defaults = inspect.signature(draw_patterns).parameters
     parser = argparse.ArgumentParser(
         description="Draw stripes, checks, dots, webs and the like: styles of strong contrast to "

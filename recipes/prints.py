@@ -58,17 +58,17 @@ def make_prints(
 ) -> list[Path]:
     """Make ``count`` prints of pictures at ``places`` as PNG files in ``folder``; return the paths.
 
-    Pictures of the held-out tenth are left out. A file that exists is not made again.
+    Pictures of the held-out tenth are skipped. A file that exists is not made again.
 
     Args:
         places: folders or shards of paintings (``sources.find_sources``), all used equally often.
-        folder: made if it is missing.
+        folder: created if missing.
         count: 1 or more.
         seed: of all random choices.
 
     Raises:
         OptionError: for a count or a seed that is too small.
-        ImageError: for a place without usable pictures; if the folder cannot be written.
+        ImageError: for a path without usable pictures; if the folder cannot be written.
 
     Example:
         >>> make_prints(["paintings/"], "runs/prints")                      # doctest: +SKIP
@@ -144,7 +144,7 @@ def _blurred(x: Map, radius: float) -> Map:
 
 
 def main() -> None:
-    """Make prints of the paintings that the command line names."""
+    """Make prints of the paintings named on the command line."""
     defaults = inspect.signature(make_prints).parameters
     parser = argparse.ArgumentParser(
         description="Make woodcuts, engravings and halftones from paintings: two-tone styles "

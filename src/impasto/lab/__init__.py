@@ -1,6 +1,6 @@
 """The lab: everything to make and study models.  Needs PyTorch: ``pip install 'impasto[lab]'``.
 
-Its public names are loaded at their first use, so that ``impasto lab --help`` needs no PyTorch::
+Its public names are loaded on first use, so that ``impasto lab --help`` needs no PyTorch::
 
     from impasto.lab import AdaIN, gram_loss, load_vgg
 """
@@ -136,7 +136,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "Term",
     ),
 }
-"""The public names, by the module that they stand in."""
+"""The public names, by their module."""
 
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 

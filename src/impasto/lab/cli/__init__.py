@@ -1,4 +1,4 @@
-"""``impasto lab``: make and study models, the commands together."""
+"""``impasto lab``: the group of commands to make and study models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FILE = click.Path(path_type=Path)
 
 
 class _Lab(WordedGroup):
-    """The commands; where PyTorch is missing they say how to get it."""
+    """The commands; without PyTorch they print how to install it."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -31,7 +31,7 @@ class _Lab(WordedGroup):
             raise
 
 
-# What people type for a command, and what they mean.
+# Words that users may try as commands, and the intended ones.
 _WORDS = {
     "fine-tune": "impasto lab finetune",
     **dict.fromkeys(("fit", "optimize", "polish"), "impasto lab tune"),

@@ -1,4 +1,4 @@
-"""``impasto lab evaluate`` and ``impasto lab score``: the yardstick on the command line."""
+"""``impasto lab evaluate`` and ``impasto lab score``: evaluation on the command line."""
 
 from __future__ import annotations
 
@@ -40,10 +40,9 @@ def _take(options: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def folders(values: tuple[str, ...]) -> dict[str, float]:
-    """Folders and files, and the share of each, of ``NAME`` or ``NAME=SHARE``; a share is 1 unless
-    it is said.
+    """Parse ``NAME`` or ``NAME=SHARE`` to folders and files with shares, by default 1.
 
-    What is there and whose own name ends like that is taken as it is.
+    An existing path whose own name ends like that is used as a whole.
     """
     found = {}
     for value in values:
@@ -59,7 +58,7 @@ def folders(values: tuple[str, ...]) -> dict[str, float]:
 
 
 def _with(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    """Decorate a command with options that others have too."""
+    """Decorate a command with shared options."""
 
     def decorate(command: Any) -> Any:
         for option in reversed(options):
@@ -302,7 +301,7 @@ def score(
 
 @dataclass(frozen=True)
 class _Sides:
-    """Options that say where pictures come from."""
+    """Options for the sources of pictures."""
 
     contents: tuple[str, ...]
     styles: tuple[str, ...]
@@ -317,10 +316,10 @@ def _drawn_from(
     pairs: int | str | None,
     options: dict[str, Any],
 ) -> tuple[PairOptions | None, Path | None]:
-    """The pairs, and the weights of the judge; None for pairs where no folders are given.
+    """Return the pairs, and the weights of the judge; None for pairs without folders.
 
     Raises:
-        UsageError: if one side of the pairs is given without the other, or their number alone, or
+        UsageError: if one side of the pairs is given without the other, or only their number, or
             the standard set with folders.
     """
     from impasto.lab.evaluate.pairs import PairOptions

@@ -1,4 +1,4 @@
-"""``impasto lab gallery``: the named styles that ship."""
+"""``impasto lab gallery``: the included named styles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 
 WORK = Path("runs/gallery")
-"""Default folder of tuned styles in the making."""
+"""Default folder of unfinished tuned styles."""
 
 
 @click.command()
@@ -99,7 +99,7 @@ def gallery(
 
 
 def _tell(result: Result, progress: Progress) -> None:
-    """A style that is through, and how far all are, in a line."""
+    """Print a finished style and the overall progress, in a line."""
     place = f"{progress.done} of {progress.count}"
     if progress.seconds:
         place += f", {_duration(progress.seconds)} left"

@@ -1,4 +1,4 @@
-"""``impasto lab methods``: methods by optimization and networks, with their options, as lines."""
+"""``impasto lab methods``: optimization methods and networks, with their options, as lines."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from impasto.models import open_plugin, plugins
 
 
 def method_lines() -> Iterator[str]:
-    """Lines about everything that is plugged in as a painter."""
+    """Yield lines about all plugged-in painters."""
     from impasto.lab.optimize.painter import Method
 
     for plugin in plugins():
         try:
             thing = open_plugin(plugin)
-        except ImpastoError as error:  # the others are listed in spite of one that is broken
+        except ImpastoError as error:  # a broken one does not hide the others
             yield f"{plugin.name}: cannot be used: {escaped(str(error))}"
             yield ""
             continue
@@ -46,7 +46,7 @@ def method_lines() -> Iterator[str]:
 
 
 def network_lines() -> Iterator[str]:
-    """Lines about every network that can be trained."""
+    """Yield lines about every network that can be trained."""
     from impasto.lab.training.networks import BuiltInRow, find_network
     from impasto.lab.training.registry import network_names
 
@@ -70,7 +70,7 @@ def network_lines() -> Iterator[str]:
 
 
 def _defaults(options: type) -> Iterator[tuple[str, str]]:
-    """Fields of a table of options and their defaults, as they are written on the command line."""
+    """Yield fields of a table of options and their defaults, as written on the command line."""
     for field in dataclasses.fields(options):
         value: Any = getattr(options(), field.name)
         if isinstance(value, dict):

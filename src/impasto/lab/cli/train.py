@@ -1,4 +1,4 @@
-"""``impasto lab train`` and what belongs to a run: its pictures, its terms, its weights."""
+"""``impasto lab train`` and related commands on runs."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 
 def _interruptible(command: C) -> C:
-    """Let Ctrl-C and `kill` interrupt a command, also one that a shell started in the background.
+    """Let Ctrl-C and `kill` interrupt a command, also one started in the background by a shell.
 
-    A shell has such a command ignore Ctrl-C; `kill` is then the way.
+    A shell makes such a command ignore Ctrl-C; `kill` then works.
     """
 
     @functools.wraps(command)
@@ -171,5 +171,5 @@ def _run(config: TrainConfig, folder: Path, *, bundle: bool, vgg: Path | None = 
         if str(error):
             say(f"{folder}: {error}", err=True)
         raise
-    if os.environ.get("RANK", "0") == "0":  # of several processes the first one publishes
+    if os.environ.get("RANK", "0") == "0":  # only the first of several processes publishes
         say((publish_trained(folder) if bundle else None) or checkpoint)

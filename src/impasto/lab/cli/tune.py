@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 
 NAME = "{}"
-"""Stands in ``--add`` for the name that a style has."""
+"""Placeholder in ``--add`` for the name of a style."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """The options of photographs, judge and settings, as a command line gives them."""
+    """The options of photographs, judge and settings, from the command line."""
 
     photographs: tuple[str, ...]
     content: str | None
@@ -62,7 +62,7 @@ class Tuning:
 
     @contextmanager
     def judge(self) -> Iterator[Judge]:
-        """Open the judge, with a bar for what it looks at."""
+        """Open the judge, with a bar for its encoded photographs."""
         from impasto.lab.tuning.judge import Judge
 
         with progress_bar("looking at photographs", None, quiet=False, below=1) as bar:
@@ -79,7 +79,7 @@ def tuning_options(help: str, *, required: bool) -> Callable[[Callable[..., Any]
 
     Args:
         help: of ``--photographs``.
-        required: whether these must be given.
+        required: whether photographs are required.
     """
     added = (
         click.option(
@@ -231,7 +231,7 @@ def run_jobs(workshop: Workshop, jobs: Sequence[Job], *, overwrite: bool) -> Ite
 
 
 def told(result: Result) -> str:
-    """A result in a line."""
+    """Format a result as a line."""
     tuned = result.style.tuned
     if result.seconds is None or tuned is None:
         return f"{one_line(result.job.target)}: is there already, skipped"
@@ -245,7 +245,7 @@ def _jobs(
     out: Path | None,
     add: str | None,
 ) -> list[Job]:
-    """A job for each style, with the names that the options give."""
+    """Return a job for each style, with names from the options."""
     from impasto.lab.tuning.files import Job
     from impasto.styles.files import SUFFIX
     from impasto.styles.library import check_name, find_style
@@ -294,7 +294,7 @@ def _jobs(
 
 
 def library_shelf(bundle: Bundle) -> Path:
-    """The folder of the user's styles for a model, made if it is missing."""
+    """Return the folder of the user's styles for a model, created if missing."""
     from impasto.styles.places import styles_folder
 
     return _folder(styles_folder() / bundle.identity)

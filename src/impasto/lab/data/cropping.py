@@ -18,20 +18,20 @@ P = TypeVar("P", NDArray[np.uint8], Tensor)
 
 @dataclass(frozen=True)
 class Draw:
-    """Sampled parameters of one crop: sizes and places as shares of what is possible.
+    """Sampled parameters of one crop: sizes and positions as shares of the possible range.
 
     Attributes:
-        collection: number of the collection.
-        picture: number of the picture in its collection.
+        collection: index of the collection.
+        picture: index of the picture in its collection.
         side: of the crop, between the least and the whole shorter side.
-        left: place from the left.
-        top: place from the top.
+        left: position from the left.
+        top: position from the top.
         mirrored: whether left and right are exchanged.
         channels: permutation of the color channels, if any.
         gain: factor of the contrast, where channels are permuted.
-        beside: the crop behind the seam of a collage, if it is one.
-        seam: place of the seam as a share of the side.
-        upright: whether the seam runs from top to bottom, else from left to right.
+        beside: the crop beyond the seam, for a collage.
+        seam: position of the seam as a share of the side.
+        upright: whether the seam is vertical, else horizontal.
     """
 
     collection: int
@@ -49,17 +49,17 @@ class Draw:
 
 @dataclass(frozen=True, kw_only=True)
 class Crops:
-    """Settings of random crops and of their augmentation.
+    """Settings of random crops and their augmentation.
 
     Attributes:
         side: of the crops, in pixels.
         smallest: least share of the shorter side that a crop covers.
         resize: if not 0, all crops cover ``side / resize`` of the shorter side.
-        enlarge: how many times as large as in its picture a crop may be at most: what is enlarged
-            further has hardly any texture left to learn from.
+        enlarge: largest factor by which a crop may be enlarged: beyond it there is hardly any
+            texture left to learn from.
         flip: share of mirrored crops.
         jitter: share of crops with permuted channels and changed contrast (for styles).
-        collage: share of crops that are put together from two.
+        collage: share of crops composed of two.
     """
 
     side: int
@@ -71,19 +71,19 @@ class Crops:
     collage: float = 0.0
 
     def box(self, draw: Draw, height: int, width: int) -> tuple[float, float, float, float]:
-        """Box of a picture that is taken: left, top, right and bottom."""
+        """Return the cropped box of a picture: left, top, right and bottom."""
         shorter = min(height, width)
         if self.resize:
             side = shorter * self.side / self.resize
         else:
             least = min(max(self.smallest * shorter, self.side / self.enlarge), shorter)
-            # Evenly in its logarithm, for twice as large is as far away as half as large.
+            # Uniform in its logarithm, so that doubling and halving are equally likely.
             side = least * (shorter / least) ** draw.side
         left, top = (width - side) * draw.left, (height - side) * draw.top
         return left, top, min(left + side, width), min(top + side, height)
 
     def cut(self, draw: Draw, array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The crop (side, side, 3) of a picture (H, W, 3)."""
+        """Return the crop (side, side, 3) of a picture (H, W, 3)."""
         resized = Image.fromarray(array).resize(
             (self.side, self.side),
             Image.Resampling.BICUBIC,
@@ -99,9 +99,9 @@ class Crops:
         return out
 
     def cut_on_device(self, draw: Draw, picture: Tensor) -> Tensor:
-        """The same of a picture (3, H, W) that lies, as bytes, on a device: there, in 0 to 255.
+        """Crop a picture (3, H, W) of bytes on its device; the result is in 0 to 255.
 
-        What is taken begins and ends with whole pixels.
+        The cropped box is aligned to whole pixels.
         """
         left, top, right, bottom = map(round, self.box(draw, *picture.shape[1:]))
         taken = picture[:, top:bottom, left:right].float()[None]
@@ -116,9 +116,9 @@ class Crops:
         return out
 
     def join(self, draw: Draw, one: P, two: P, *, rows: int) -> P:
-        """A collage, in the place of ``one``: behind the seam lies ``two``.
+        """Return a collage, written into ``one``: beyond the seam is ``two``.
 
-        Of arrays or tensors alike; ``rows`` is the number of the axis of rows, columns follow.
+        Both are arrays or tensors; ``rows`` is the index of the axis of rows, followed by columns.
         """
         behind = slice(round(self.side * draw.seam), None)
         place = (slice(None),) * (rows + draw.upright) + (behind,)

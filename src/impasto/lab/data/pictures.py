@@ -1,4 +1,4 @@
-"""Pictures for training: kept in memory as bytes or decoded on demand, sampled evenly."""
+"""Pictures for training: cached as bytes or decoded on demand, and sampled evenly."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ __all__ = [
 ]
 
 THREADS = min(16, os.cpu_count() or 1)
-"""Of a sampler; decoding and resizing leave Python's lock to others."""
+"""Threads of a sampler; decoding and resizing release Python's lock."""
 
 S = TypeVar("S", bound=Sized)
 
 
 @dataclass(frozen=True)
 class Collection:
-    """Pictures that belong together, (H, W, 3) uint8 each."""
+    """A group of pictures, (H, W, 3) uint8 each."""
 
     name: str
     pictures: Sequence[NDArray[np.uint8]]
@@ -57,12 +57,11 @@ class Collection:
 
 @dataclass(frozen=True)
 class Loaded:
-    """Collections of pictures in memory, and the files left out.
+    """Loaded collections of pictures, and the skipped files.
 
     Attributes:
-        collections: one a place.
-        left_out: what is not used, and why; grows when a picture that is decoded on demand turns
-            out to be broken.
+        collections: one per path.
+        left_out: skipped files with the reason; grows when a picture decoded on demand is broken.
     """
 
     collections: tuple[Collection, ...]
@@ -73,10 +72,9 @@ class Loaded:
 
 
 class OnDemand(Sequence[NDArray[np.uint8]]):
-    """Pictures that are decoded each time they are asked for.
+    """Pictures that are decoded on each access.
 
-    In place of one that turns out to be broken stands the next, so that what is drawn stays the
-    same from run to run.
+    A broken one is replaced by the next, so that draws are the same in every run.
     """
 
     def __init__(
@@ -121,20 +119,20 @@ def load_collections(
     smallest: int = SMALLEST,
     memory: float = float("inf"),
 ) -> Loaded:
-    """Find every picture at ``places``, one collection a place.
+    """Find every picture at ``places``, one collection per path.
 
-    Broken and small files are left out and listed; where pictures are decoded on demand, those
-    whose header is right and whose pixels are broken only once they are drawn.
+    Broken and small files are skipped and listed; where pictures are decoded on demand, those with
+    a valid header but broken pixels only when they are drawn.
 
     Args:
         places: folders, shards or patterns of shards (``find_sources``).
         shorter: larger pictures are reduced to so many pixels on the shorter side.
         held_out: which side of the held-out split.
-        smallest: pictures with fewer pixels on the shorter side are left out.
-        memory: gigabytes; if the pictures of all places together need more, none is kept.
+        smallest: pictures with fewer pixels on the shorter side are skipped.
+        memory: gigabytes; if the pictures of all paths together need more, none is cached.
 
     Raises:
-        ImageError: for a place that is missing or has no usable picture.
+        ImageError: for a path that is missing or has no usable picture.
     """
     names = [str(place) for place in places]
     left_out: list[LeftOut] = []
@@ -143,7 +141,7 @@ def load_collections(
         others: list[Path] = []
         found, unread = find_sources(place, others=others)
         left_out += unread
-        if others:  # once for a place: a shard has words beside every picture
+        if others:  # once per path: a shard has text beside every picture
             left_out.append((Path(place), passed_over(path.name for path in others)))
         sources = split(found, held_out=held_out)
         with ThreadPoolExecutor(THREADS) as pool:
@@ -183,7 +181,7 @@ def _decoded(
 
 
 def _some(place: str, found: S, tried: int, smallest: int, left_out: Sequence[LeftOut]) -> S:
-    """``found``, if there is anything in it."""
+    """Return ``found``, or raise an error if it is empty."""
     if len(found):
         return found
     example = f"; {left_out[-1][0].name}: {left_out[-1][1]}" if left_out else ""
@@ -194,15 +192,15 @@ def _some(place: str, found: S, tried: int, smallest: int, left_out: Sequence[Le
 
 
 def held_out_squares(places: Mapping[str, float], *, n: int, size: int, seed: int) -> Tensor:
-    """``n`` pictures (N, 3, size, size) in [0, 1] of the held-out tenth of ``places``.
+    """Draw ``n`` pictures (N, 3, size, size) in [0, 1] of the held-out tenth of ``places``.
 
-    The largest square of each; places are drawn from by their shares, with ``seed``.
+    Each is cropped to its largest square; paths are drawn from by their shares, with ``seed``.
     """
     return squares(places, n=n, size=size, seed=seed, held_out=True)
 
 
 def squares(places: Mapping[str, float], *, n: int, size: int, seed: int, held_out: bool) -> Tensor:
-    """As :func:`held_out_squares`, of either side of the held-out split."""
+    """Draw pictures as :func:`held_out_squares`, from either side of the held-out split."""
     loaded = load_collections(places, shorter=size, held_out=held_out, memory=0.0)
     crops = Crops(side=size, smallest=1.0)
     sampler = Sampler(loaded.collections, list(places.values()), crops=crops, seed=seed)
@@ -210,13 +208,13 @@ def squares(places: Mapping[str, float], *, n: int, size: int, seed: int, held_o
 
 
 class Sampler:
-    """Random square crops, a collection at a time by ``weights``.
+    """Random square crops, with the collection drawn by ``weights``.
 
-    Sampling by file would follow the largest collection, and the look with it.
+    Sampling by file would favor the largest collection.
 
-    What is drawn is decided first and cheaply, then a few threads decode and resize, for some
-    batches ahead.  So several processes can draw the same batch and make a part of it each, and
-    ``state`` always is the state before the next batch that ``batch`` will give.
+    The parameters are drawn first, which is cheap; then a few threads decode and resize, some
+    batches ahead.  So several processes can draw the same batch and prepare a part of it each, and
+    ``state`` always is the state before the next batch returned by ``batch``.
     """
 
     def __init__(
@@ -232,13 +230,13 @@ class Sampler:
         """Set up; nothing is read yet.
 
         Args:
-            collections: what is drawn from.
+            collections: the source of pictures.
             weights: how often each is drawn from.
             crops: size and augmentation of the crops.
-            seed: of everything that is drawn.
-            ahead: batches that are prepared before they are asked for.
-            on_device: whether pictures that are kept decoded lie on the device that batches are
-                wanted on, and crops are cut there.
+            seed: of all draws.
+            ahead: number of batches prepared in advance.
+            on_device: whether cached pictures are kept on the device of the batches, and cropped
+                there.
         """
         if len(weights) != len(collections) or not weights or min(weights) < 0:
             raise OptionError(f"{len(collections)} collections need as many weights >= 0")
@@ -258,13 +256,13 @@ class Sampler:
     def batch(
         self, n: int, only: Sequence[int] | None = None, *, device: torch.device | str = "cpu"
     ) -> Tensor:
-        """Crops (N, 3, side, side), float32 in [0, 1], on ``device``.
+        """Return crops (N, 3, side, side), float32 in [0, 1], on ``device``.
 
         Args:
-            n: how many are drawn.
-            only: which of them are made, by default all; the same in every call of a sampler that
+            n: number of draws.
+            only: the ones to prepare, by default all; the same in every call of a sampler that
                 prepares batches ahead.
-            device: where they are wanted.
+            device: of the result.
         """
         if self.device_pictures is not None:
             draws = [self._draw() for _ in range(n)]
@@ -312,7 +310,7 @@ class Sampler:
         self, pictures: dict[tuple[int, int], Tensor], draw: Draw, device: torch.device | str
     ) -> Tensor:
         place = draw.collection, draw.picture
-        if place not in pictures:  # they move once
+        if place not in pictures:  # moved once
             array = self.collections[draw.collection].pictures[draw.picture]
             pictures[place] = torch.tensor(array, device=device).permute(2, 0, 1)
         out = self.crops.cut_on_device(draw, pictures[place])
@@ -322,10 +320,10 @@ class Sampler:
         return self.crops.join(draw, out, beside, rows=1)
 
     def state(self) -> dict[str, object]:
-        """State of the random numbers before the next batch, for an exact resume."""
+        """Return the random state before the next batch, for an exact resume."""
         return self._coming[0][0] if self._coming else dict(self.random.bit_generator.state)
 
     def restore(self, state: dict[str, object]) -> None:
-        """Go on from ``state``."""
+        """Resume from ``state``."""
         self._coming.clear()
         self.random.bit_generator.state = state

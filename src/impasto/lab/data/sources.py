@@ -1,6 +1,6 @@
 """Sources of pictures: files in folders, members of tar shards, and the held-out tenth.
 
-Nothing is decoded here but headers; ``data`` makes pictures of it.
+Only headers are decoded here; ``data`` reads the pictures.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SUFFIXES = frozenset(READ_SUFFIXES)
 SHARD = ".tar"
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 SMALLEST = 64
-"""Shorter side in pixels under which a picture is left out: it would be all up-sampling."""
+"""Shorter side in pixels below which a picture is skipped: it would be mostly up-sampling."""
 
 
 @dataclass(frozen=True)
@@ -53,21 +53,21 @@ class Source:
 
 
 LeftOut = tuple[Path, str]
-"""A file that is not used, and why."""
+"""A skipped file, and the reason."""
 
 
 def find_sources(
     place: str | Path, *, others: list[Path] | None = None
 ) -> tuple[list[Source], list[LeftOut]]:
-    """Every picture at ``place``, and what cannot be looked into.
+    """Find every picture at ``place``, and the files that cannot be searched.
 
     Args:
-        place: a folder (searched to its depth, shards included), a ``.tar`` file, or a pattern of
-            such, as in ``"photos-*.tar"``. What is hidden below it is not looked at.
-        others: gets the files and members that are no pictures by their suffix.
+        place: a folder (searched recursively, shards included), a ``.tar`` file, or a pattern, as
+            in ``"photos-*.tar"``. Hidden files below it are ignored.
+        others: receives the files and members that are not pictures by their suffix.
 
     Raises:
-        ImageError: if there is no such place.
+        ImageError: if the path does not exist.
     """
     path = Path(place)
     matches = glob.glob(str(place), recursive=True)  # noqa: PTH207 - the pattern may be absolute
@@ -94,7 +94,7 @@ def find_sources(
 
 
 def files_below(folder: Path) -> list[Path]:
-    """The files in a folder and its subfolders, sorted, without hidden ones."""
+    """Return the files in a folder and its subfolders, sorted, without hidden ones."""
     return sorted(
         file
         for file in folder.rglob("*")
@@ -107,7 +107,7 @@ def _look_into(
 ) -> None:
     try:
         with tarfile.open(shard, "r:") as archive:
-            for member in archive:  # as far as it goes: a shard may break off
+            for member in archive:  # as far as possible: a shard may be truncated
                 name = shard / member.name
                 if not member.isfile() or any(map(is_hidden, Path(member.name).parts)):
                     continue
@@ -120,7 +120,7 @@ def _look_into(
 
 
 def is_held_out(name: str) -> bool:
-    """Return True for the fixed tenth of names, by their hash, that is kept for evaluation.
+    """Return True for the fixed tenth of names, by hash, that is held out for evaluation.
 
     >>> sum(is_held_out(f"{i}.jpg") for i in range(1000))
     100
@@ -129,10 +129,10 @@ def is_held_out(name: str) -> bool:
 
 
 def split(sources: Sequence[Source], *, held_out: bool) -> list[Source]:
-    """The held-out pictures of a place, or the others.
+    """Return the held-out pictures of a path, or the others.
 
-    A small place may have none in the tenth: then the first by hash is held out, so that there is
-    always something to look at that was not trained on.  A picture on its own is on both sides.
+    A small path may have none in the tenth: then the first by hash is held out, so that there is
+    always a held-out picture.  A single picture is on both sides.
     """
     if len(sources) < 2:
         return list(sources)
@@ -150,7 +150,7 @@ def _digest(name: str) -> int:
 
 
 def size_of(source: Source, smallest: int) -> tuple[int, int] | str:
-    """Width and height by the header, or in one line why the picture cannot be used."""
+    """Return width and height from the header, or a line with the reason for a failure."""
     try:
         with source.open() as stream:
             if _is_jpeg(stream):
@@ -165,10 +165,10 @@ def size_of(source: Source, smallest: int) -> tuple[int, int] | str:
 
 
 def read(source: Source, *, shorter: int, smallest: int) -> NDArray[np.uint8] | str:
-    """The picture (H, W, 3), reduced to ``shorter`` on its shorter side; or why not, in a line.
+    """Return the picture (H, W, 3), reduced to the shorter side ``shorter``, or a failure line.
 
-    JPEG is decoded no larger than is needed. All else is read as the studio reads it, so that deep
-    pictures and those with a profile are what a user sees, and films are refused.
+    JPEG is decoded no larger than needed. Other formats are read as in the studio, so that deep
+    pictures and those with a profile look as for a user, and films are rejected.
     """
     try:
         with source.open() as stream:
@@ -199,12 +199,12 @@ def _is_jpeg(stream: BinaryIO) -> bool:
 
 
 def _named(source: Source, stream: BinaryIO) -> Path | BinaryIO:
-    """A file by its path, of which a header can be read alone; the bytes of a shard's member."""
+    """Return a file's path, so that only its header is read, or a shard member's bytes."""
     return source.path if source.shard is None else stream
 
 
 def reduced(width: int, height: int, shorter: int) -> tuple[int, int]:
-    """The size after the shorter side was brought down to ``shorter``."""
+    """Return the size after reducing the shorter side to ``shorter``."""
     factor = min(shorter / min(width, height), 1.0)
     return max(round(width * factor), 1), max(round(height * factor), 1)
 

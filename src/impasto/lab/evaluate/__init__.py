@@ -1,5 +1,6 @@
 """The yardstick, `impasto lab evaluate`.
 
-``pairs`` draws, ``painters`` paint, ``pictures`` and ``features`` measure, ``run`` puts the lines
-together, ``report`` and ``sheets`` show them.  (The few numbers on a card are ``export.scores``.)
+``pairs`` draws pairs, ``painters`` paint them, ``pictures`` and ``features`` measure, ``run``
+collects the lines, ``report`` and ``sheets`` present them.  (The few numbers on a model card come
+from ``export.scores``.)
 """

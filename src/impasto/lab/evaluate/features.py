@@ -1,8 +1,8 @@
-"""Distances of a picture to content and style in VGG's features; one number a pair.
+"""Distances of a picture to content and style in VGG features; one number per pair.
 
 Features are maps by layer, each (C, h, w) or (1, C, h, w), as :class:`impasto.lab.nets.vgg.VGG`
-gives them. What is needed of a style's features is gathered once in a :class:`StyleFacts`, so that
-several pictures can be compared with them.
+returns them. The statistics needed of a style's features are computed once in a
+:class:`StyleFacts`, so that several pictures can be compared with them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from impasto.lab.nets.fast_moments import fast_mean_std
 
 @dataclass(frozen=True, eq=False)
 class LayerFacts:
-    """Statistics of one layer of a picture: places are forgotten.
+    """Statistics of one layer of a picture, without positions.
 
     Attributes:
         mean: (C,) float32.
@@ -40,12 +40,12 @@ StyleFacts = Mapping[str, LayerFacts]
 
 
 def style_facts(features: Mapping[str, Tensor]) -> dict[str, LayerFacts]:
-    """The facts of every layer in ``features`` that the style loss looks at."""
+    """Return the facts of every layer in ``features`` that the style loss uses."""
     return {layer: _facts(features[layer]) for layer in STYLE_LAYERS if layer in features}
 
 
 def _facts(features: Tensor) -> LayerFacts:
-    # As fast_mean_std wants them: a batch, and the channels last if they were.
+    # As fast_mean_std expects them: a batch, channels last if they already were.
     batch = features if features.ndim == 4 else features[None]
     mean, std = fast_mean_std(batch)
     points = batch[0].flatten(1).float()
@@ -58,7 +58,7 @@ def _facts(features: Tensor) -> LayerFacts:
 
 
 def content_distances(features: Tensor, target: Tensor, content: Tensor) -> dict[str, float]:
-    """Distances of a picture's relu4_1 to its target and to the content's own.
+    """Return the distances of a picture's relu4_1 to its target and to the content's own features.
 
     ``content``: mean square distance to the AdaIN target (Huang & Belongie 2017, eq. 12, squared
     and averaged as in the authors' code and in the PyTorch port, which agree here).
@@ -66,7 +66,7 @@ def content_distances(features: Tensor, target: Tensor, content: Tensor) -> dict
     the 2-norm over the whole map, which grows with the picture; divided by ``sqrt(C h w)`` it is
     the root of ``content``.
     """
-    # In float32 here, however training sums: a yardstick does not round.
+    # In float32 here, whatever precision training uses: an evaluation should not round.
     features, target, content = features.float(), target.float(), content.float()
     loss = float(content_loss(features, target))
     return {
@@ -77,7 +77,7 @@ def content_distances(features: Tensor, target: Tensor, content: Tensor) -> dict
 
 
 def style_distances(found: StyleFacts, wanted: StyleFacts) -> dict[str, float]:
-    """Style losses by layer and summed, in mean units, in the paper's, and as un-squared norms.
+    """Return style losses by layer and summed, in mean units, the paper's, and un-squared norms.
 
     With d the differences of the C means and of the C deviations of a layer (Huang & Belongie 2017,
     eq. 13)::
@@ -104,11 +104,12 @@ def style_distances(found: StyleFacts, wanted: StyleFacts) -> dict[str, float]:
 
 
 def gram_distances(found: StyleFacts, wanted: StyleFacts) -> dict[str, float]:
-    """Distance of the Gram matrices G by layer, relative to the style's, and their mean ``gram``.
+    """Return distances of Gram matrices by layer, relative to the style's, and their mean ``gram``.
 
-    ``|G - A|_F / |A|_F`` with G = F F^T / (h w) of the picture and A of the style: the root of
-    Gatys et al. 2016, eq. 4, freed of its unit: 0 the same, 1 as far as no features at all. Gram
-    matrices say which features come together; the training loss sees each channel alone.
+    ``|G - A|_F / |A|_F`` with the Gram matrices G = F F^T / (h w) of the picture and A of the
+    style: the root of Gatys et al. 2016, eq. 4, without its unit: 0 means equal, 1 as far as no
+    features at all. Gram matrices show which features occur together; the training loss uses each
+    channel alone.
     """
     distances = {
         f"gram_{layer}": float(
@@ -121,12 +122,12 @@ def gram_distances(found: StyleFacts, wanted: StyleFacts) -> dict[str, float]:
 
 
 def wasserstein_distances(found: StyleFacts, wanted: StyleFacts) -> dict[str, float]:
-    """Sliced Wasserstein distance of order 2 by layer, and their mean ``wasserstein``.
+    """Return sliced Wasserstein distances of order 2 by layer, and their mean ``wasserstein``.
 
-    Between the clouds of feature vectors of picture and style, along fixed directions
+    They are between the clouds of feature vectors of picture and style, along fixed directions
     (:func:`impasto.lab.losses.transport.sliced_wasserstein`), in the unit of the features (in the
-    normalised VGG every channel's mean over photographs is 1). It sees the whole distribution,
-    where the training loss sees mean and deviation of each channel.
+    normalised VGG every channel's mean over photographs is 1). They compare the whole distribution,
+    whereas the training loss compares mean and deviation of each channel.
     """
     distances = {
         f"wasserstein_{layer}": sliced_wasserstein(found[layer].projections, goal.projections)

@@ -1,4 +1,4 @@
-"""FID and ArtFID: how near all pictures of a model together are to all styles.
+"""FID and ArtFID: distance of all pictures of a model together to all styles.
 
 Heusel et al., "GANs trained by a two time-scale update rule" (NeurIPS 2017), eq. 6; Wright & Ommer,
 "ArtFID: quantitative evaluation of neural style transfer" (GCPR 2022): (1 + LPIPS)(1 + FID).
@@ -22,7 +22,7 @@ Matrix = NDArray[np.float64]
 
 
 class Cloud:
-    """Mean and covariance of feature vectors, gathered one after the other in flat memory."""
+    """Mean and covariance of feature vectors, accumulated one by one in constant memory."""
 
     def __init__(self, channels: int = FEATURES) -> None:
         self.count = 0
@@ -31,7 +31,7 @@ class Cloud:
         self._few: list[Matrix] = []
 
     def add(self, vector: NDArray[np.floating]) -> None:
-        """One more (C,) vector (Welford's update)."""
+        """Add a (C,) vector (Welford's update)."""
         self.count += 1
         before = vector - self._mean
         self._mean = self._mean + before / self.count
@@ -51,7 +51,7 @@ class Cloud:
         return self._squares / max(self.count - 1, 1)
 
     def root(self) -> Matrix:
-        """Some R, (n, C) or (C, C), with ``R^T R`` the covariance."""
+        """A matrix R, (n, C) or (C, C), where ``R^T R`` is the covariance."""
         if 1 < self.count == len(self._few):
             few: Matrix = (np.stack(self._few) - self._mean) / np.sqrt(self.count - 1)
             return few
@@ -61,10 +61,10 @@ class Cloud:
 
 
 def frechet_distance(one: Cloud, two: Cloud) -> float:
-    """Squared Frechet distance of the normal distributions with the moments of two clouds.
+    """Return the squared Frechet distance of normal distributions with the moments of two clouds.
 
     ``|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^1/2)``. With C = R^T R the trace of the root is the sum
-    of the singular values of ``R1 R2^T``: nothing becomes complex, and few vectors are quick.
+    of the singular values of ``R1 R2^T``: nothing becomes complex, and few vectors are fast.
     """
     inner = np.linalg.svd(one.root() @ two.root().T, compute_uv=False)
     apart = float(np.square(one.mean - two.mean).sum())
@@ -81,11 +81,11 @@ def summarize_fid(
     reference: str | None,
     progress: bool = False,
 ) -> list[Summary]:
-    """Rows ``fid``, and ``artfid`` where ``summary`` has LPIPS, for every model and size.
+    """Return rows ``fid``, and ``artfid`` where ``summary`` has LPIPS, for every model and size.
 
     Each pair counts once: its painted picture on one side and its style on the other, both at the
-    size of the evaluation, as 8-bit pictures in [0, 1]. A pass of its own, since FID is known of
-    all pairs together only.
+    size of the evaluation, as 8-bit pictures in [0, 1]. This is a separate pass, since FID is
+    defined for all pairs together only.
 
     """
     rows: list[Summary] = []

@@ -1,4 +1,4 @@
-"""Flat pictures: how far from flat a picture of one color is painted."""
+"""Flat pictures: deviation from flat of a painted picture of one color."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def deviation(image: NDArray[np.float32]) -> Deviation:
 
 
 def shapes(side: int = 256) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """A disk, a bar and a line on white, and the ground that is far from them.
+    """Return a disk, a bar and a line on white, and the background far from them.
 
     Returns:
-        (side, side, 3) in [0, 1], and (side, side): where a network that sees a quarter of the side
-        sees nothing but white.
+        (side, side, 3) in [0, 1], and (side, side): the positions where a network with a receptive
+        field of a quarter of the side sees only white.
     """
     y, x = (np.mgrid[:side, :side] + 0.5) / side
     image = np.ones((side, side, 3), np.float32)
@@ -61,10 +61,10 @@ def shapes(side: int = 256) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
 
 
 def ground_spread(image: NDArray[np.float32], ground: NDArray[np.bool_]) -> float:
-    """Largest difference between two pixels of one channel on a ground, in steps of 255."""
+    """Return the largest difference between two background pixels of a channel, in steps of 255."""
     return _told(np.ptp(255 * np.asarray(image, np.float64)[ground], axis=0).max())
 
 
 def _told(value: float) -> float:
-    """Without the rounding of float32."""
+    """Remove the rounding of float32."""
     return round(float(value), 3)

@@ -1,4 +1,4 @@
-"""Pictures that other programs made, judged as those of a model: a file for each pair."""
+"""Pictures made by other programs, judged like those of a model: a file for each pair."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from impasto.lab.evaluate.painters import CONTENT_NAME, Pictures
 from impasto.lab.evaluate.pairs import Look, Pair, square
 
 BETWEEN = ("-", "_", "--", "__", "_stylized_", "-stylized-", "+", " ")
-"""Signs between the names of photograph and style, as programs write them: ours, and those of
+"""Separators between the names of photograph and style, as programs write them: ours, and those of
 pytorch-AdaIN, StyTr2 and the like."""
 
 SAME_SHAPE = 0.02
@@ -23,21 +23,21 @@ _SHOWN = 3
 
 
 class JudgedPictures:
-    """A folder of pictures that another program painted; see :class:`painters.Judged`.
+    """A folder of pictures painted by another program; see :class:`painters.Judged`.
 
-    The picture of a pair is called as its photograph and its style, ``street-wave.png`` for
-    ``street.jpg`` and ``wave.jpg``, with any of ``BETWEEN`` between the two and the suffix of any
-    picture; folders below are not looked into. It shows the whole photograph, or its middle square,
-    at any size: the largest square in its middle is scaled to the size of the evaluation, as those
-    of photograph and style are.
+    The picture of a pair is named after its photograph and its style, ``street-wave.png`` for
+    ``street.jpg`` and ``wave.jpg``, with any of ``BETWEEN`` between the two and any picture suffix;
+    subfolders are not searched. It shows the whole photograph, or its middle square, at any size:
+    the largest square in its middle is scaled to the size of the evaluation, as those of photograph
+    and style are.
 
     Args:
         label: its name in the report.
-        folder: where the pictures are.
+        folder: contains the pictures.
 
     Raises:
         ImageError: if there is no such folder, or no picture in it.
-        OptionError: if the name is that of the photograph itself, or empty.
+        OptionError: if the label is that of the photograph itself, or empty.
     """
 
     quick = False
@@ -61,7 +61,7 @@ class JudgedPictures:
 
     @property
     def title(self) -> str:
-        """A line for people."""
+        """A human-readable line."""
         sides = sorted(self._sizes)
         told = f"{sides[0][0]} x {sides[0][1]}"
         if len(sides) > 1:
@@ -69,7 +69,7 @@ class JudgedPictures:
         return f"{counted(len(self._files), 'picture')} of {told} px in {self.folder.name}"
 
     def check(self, pairs: Sequence[Pair]) -> None:
-        """Find the picture of every pair, and look at its size.
+        """Find the picture of every pair, and check its size.
 
         Raises:
             ImageError: if pairs have no picture, or a picture cannot be read or has another shape
@@ -107,7 +107,7 @@ class JudgedPictures:
         self.identity = digest.hexdigest()[:16]
 
     def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
-        """See :meth:`painters.Judged.paint`: read the picture of a pair."""
+        """Read the picture of a pair; see :meth:`painters.Judged.paint`."""
         return Pictures(square(self._files[look.pair], len(look.content)), clipped=True)
 
     def _named(self, pair: Pair) -> list[Path]:
@@ -115,7 +115,7 @@ class JudgedPictures:
         return [file for name in names for file in self._there.get(name, ())]
 
     def _size(self, pair: Pair) -> tuple[int, int]:
-        """Width and height of the picture of a pair, from its header."""
+        """Return width and height of the picture of a pair, from its header."""
         sizes = []
         for file in (self._files[pair], pair.content):
             with open_picture(file) as picture:

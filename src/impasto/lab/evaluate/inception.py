@@ -1,7 +1,7 @@
-"""Inception v3 to its 2048 pooled features, as pure functions of a state dict that the user has.
+"""Inception v3 up to its 2048 pooled features, as pure functions of the user's state dict.
 
 Szegedy et al., "Rethinking the Inception architecture for computer vision" (CVPR 2016), with
-torchvision's names of weights and its order of channels.
+torchvision's weight names and channel order.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from impasto.errors import ModelError
 from impasto.lab.nets.state import read_weights
 
 BATCH_EPS = 1e-3
-"""Of its batch normalizations."""
+"""Epsilon of its batch normalizations."""
 SMALLEST = 75
-"""Shorter side in pixels that leaves something after five halvings without padding."""
+"""Smallest shorter side in pixels that leaves an output after five halvings without padding."""
 FEATURES = 2048
 
 
@@ -27,10 +27,10 @@ class Inception:
     """Features of pictures for FID."""
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
-        """``weights``: a state dict with torchvision's keys; classifiers in it are not used.
+        """Build from a state dict with torchvision's keys; classifiers in it are not used.
 
         Raises:
-            ModelError: if they are not of Inception v3.
+            ModelError: if ``weights`` are not those of Inception v3.
         """
         self.folded: dict[str, tuple[Tensor, Tensor]] = {}
         for key in weights:
@@ -49,7 +49,7 @@ class Inception:
 
     @classmethod
     def load(cls, path: str | Path) -> Inception:
-        """From a file of weights.
+        """Load from a file of weights.
 
         Raises:
             ModelError: if it cannot be read or is something else.
@@ -58,7 +58,7 @@ class Inception:
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> Tensor:
-        """Features (N, 2048) of pictures (N, 3, H, W), taken as they are: no resize, no scaling."""
+        """Return features (N, 2048) of pictures (N, 3, H, W), without resizing or scaling."""
         x = self._conv(image, "Conv2d_1a_3x3", stride=2, padding=0)
         x = self._conv(x, "Conv2d_2a_3x3", padding=0)
         x = F.max_pool2d(self._conv(x, "Conv2d_2b_3x3"), 3, 2)
@@ -112,7 +112,7 @@ def _numbered(name: str, count: int) -> list[str]:
 
 
 def _folded(weights: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
-    """A convolution and the batch normalization behind it as one convolution."""
+    """Fold a convolution and the batch normalization after it into one convolution."""
     try:
         gain, shift, mean, variance = (
             weights[f"{name}.bn.{part}"].double()

@@ -1,4 +1,4 @@
-"""Bootstrap intervals: how far a mean over a few pairs, or over a few seeds, can be trusted."""
+"""Bootstrap intervals: uncertainty of a mean over a few pairs or a few seeds."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 LEVEL = 0.95
 """Share of the resampled means that lie in an interval."""
 RESAMPLES = 2000
-_BLOCK = 1 << 20  # numbers that are drawn at a time
+_BLOCK = 1 << 20  # numbers drawn at a time
 
 
 def mean_interval(
     values: Sequence[float], *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[float, float] | None:
-    """Percentile bootstrap interval of the mean of ``values``.
+    """Return the percentile bootstrap interval of the mean of ``values``.
 
-    As many values are drawn from them with replacement, again and again, and the interval is what
-    the middle ``level`` of the means of these draws cover. Efron & Tibshirani, "An introduction to
-    the bootstrap" (1993), chapter 13. It says how far another draw of pairs would move the mean,
-    and nothing of what all pairs have in common, such as the one run that made the model.
+    As many values are drawn from them with replacement, repeatedly, and the interval covers the
+    middle ``level`` of the means of these draws. Efron & Tibshirani, "An introduction to the
+    bootstrap" (1993), chapter 13. It shows how far another draw of pairs would move the mean, but
+    nothing about effects common to all pairs, such as the one run that trained the model.
 
     Args:
-        values: one number a pair (or seed); of two models on the same pairs, their differences.
+        values: one number per pair (or seed); for two models on the same pairs, their differences.
         level: between 0 and 1.
-        resamples: draws.
+        resamples: number of draws.
         seed: of the draws; the same values give the same interval.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Columns of a report and its file of measurements, one line a model, size and pair."""
+"""Columns of a report and its file of measurements, one line per model, size and pair."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ class Metric:
     Attributes:
         name: of the column.
         unit: in words; empty for a plain ratio.
-        better: what is good: ``lower`` or ``higher``.
+        better: the better direction: ``lower`` or ``higher``.
         versus: how two means are compared: as a ``ratio``, or as a ``difference`` where 0 has no
             meaning or is common.
-        digits: behind the point, in the table for people.
-        meaning: a line.
-        by_layer: one of several columns that another one sums up; kept out of the table for people.
+        digits: decimals in the readable table.
+        meaning: a line of text.
+        by_layer: one of several columns that another one summarizes; left out of the readable
+            table.
     """
 
     name: str
@@ -79,12 +80,12 @@ COLUMNS: tuple[str, ...] = tuple(metric.name for metric in METRICS)
 
 @dataclass(frozen=True)
 class Criterion:
-    """Advantage that a model must show over the reference, over the same pairs.
+    """Required advantage of a model over the reference, on the same pairs.
 
     Attributes:
         metric: a column.
-        least: the reference's mean divided by the model's, or for a column that is compared by
-            difference the model's mean less the reference's, must exceed this.
+        least: the reference's mean divided by the model's must exceed this; for a column compared
+            by difference, the model's mean minus the reference's.
         strict: whether being equal fails.
     """
 
@@ -99,22 +100,22 @@ BAR: tuple[Criterion, ...] = (
     Criterion("ssim", 0.05, strict=False),
     Criterion("wasserstein", 1.0, strict=False),
 )
-"""Better than the reference: nearer to the target and to the style, crisper, and not by a gain
-that only the training loss sees."""
+"""Better than the reference: closer to the target and to the style, sharper, and not only by the
+training loss."""
 
 BADNESS: tuple[str, ...] = ("content", "style", "wasserstein")
-"""Columns that make a pair one of the worst, with SSIM: see ``report.badness``."""
+"""Columns that, with SSIM, decide the worst pairs: see ``report.badness``."""
 
 
 def metric(name: str) -> Metric:
-    """The row of a column."""
+    """Return the row of a column."""
     return next(row for row in METRICS if row.name == name)
 
 
 LINES, SETTINGS = "pairs.csv", "settings.json"
 TABLES = ("summary.csv", "summary.md", "folders.csv")
 FORMAT = 1
-"""Of the lines and of what their numbers mean: raised when a metric changes."""
+"""Version of the lines and of the meaning of their numbers: raised when a metric changes."""
 
 _KEYS = ("model", "identity", "size", "content_file", "style_file")
 
@@ -130,7 +131,7 @@ class Line:
         identity: of its bundle, 16 hexadecimal digits; empty for the photograph itself.
         size: side of the square in pixels.
         pair: the files.
-        values: by column of ``table.METRICS``; what was not asked for is not there.
+        values: by column of ``table.METRICS``; columns that were not requested are missing.
     """
 
     model: str
@@ -151,22 +152,23 @@ class Line:
 
 
 def key_of(model: str, identity: str, size: int, pair: Pair) -> Key:
-    """The key of a line that is not made yet."""
+    """Return the key of a line that is not measured yet."""
     return (model, identity, size, str(pair.content), str(pair.style))
 
 
 class LineFile:
-    """``pairs.csv`` in a folder: read at once, added to line by line.
+    """``pairs.csv`` in a folder: read at once, appended to line by line.
 
-    A line that a sudden end cut off is taken away first, so the file is valid whenever it is left.
+    A line truncated by an interruption is removed first, so the file is valid after any
+    interruption.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
-        """Open or begin the file; settings that its lines do not depend on yet may be left out.
+        """Open or create the file; settings that its lines do not depend on yet may be left out.
 
         Raises:
-            OptionError: if the folder's lines were made with other settings, whose numbers must not
-                stand in one table with these, or if a report would replace files of something else.
+            OptionError: if the folder's lines were made with other settings, so that the numbers do
+                not belong in one table, or if a report would overwrite unrelated files.
         """
         self.folder, self.path = folder, folder / LINES
         if not self.path.exists():
@@ -188,7 +190,7 @@ class LineFile:
             write_whole(self.path, f"{header}\n".encode(), overwrite=True)
 
     def add(self, lines: Iterable[Line]) -> None:
-        """Write lines at the end, in one piece."""
+        """Append lines in one write."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         rounded = []
@@ -200,12 +202,12 @@ class LineFile:
             rounded.append(Line(line.model, line.identity, line.size, line.pair, values))
         with self.path.open("ab") as file:
             file.write(buffer.getvalue().encode())
-        # As they are in the file, so that a run in parts ends with the same tables.
+        # As in the file, so that an interrupted and resumed run gives the same tables.
         self.lines |= {line.key: line for line in rounded}
 
 
 def read_lines(folder: Path) -> list[Line]:
-    """The lines of a report, those that are whole; none where there is no report."""
+    """Return the complete lines of a report; none where there is no report."""
     try:
         text = (folder / LINES).read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,7 +1,7 @@
-"""LPIPS: a learned distance between two pictures, with weights that the user has.
+"""LPIPS: a learned distance between two pictures, with the user's weights.
 
 Zhang et al., "The unreasonable effectiveness of deep features as a perceptual metric" (CVPR 2018,
-arXiv 1801.03924), eq. 1, version 0.1 of its authors' weights. Two files make it: the classifier's
+arXiv 1801.03924), eq. 1, version 0.1 of its authors' weights. It needs two files: the classifier's
 weights as torchvision stores them (``alexnet`` or ``vgg16``), and the authors' linear heads for it
 (``alex.pth`` or ``vgg.pth``: keys ``lin0.model.1.weight`` to ``lin4.model.1.weight``).
 """
@@ -20,7 +20,7 @@ from impasto.errors import ModelError
 from impasto.lab.nets.state import read_weights
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-"""Of pictures in [-1, 1]: ImageNet's means and deviations there."""
+"""ImageNet's means and deviations, for pictures in [-1, 1]."""
 EPS = 1e-10
 
 
@@ -32,7 +32,7 @@ class Step:
         key: of the weights.
         stride: of the convolution.
         padding: zeros around the map.
-        pool: side of the max pooling of stride 2 that stands before it; 0: none.
+        pool: side of the max pooling of stride 2 before it; 0: none.
         compared: whether pictures are compared after it.
     """
 
@@ -45,11 +45,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Backbone:
-    """A classifier that LPIPS compares pictures in."""
+    """A classifier whose features LPIPS compares."""
 
     name: str
     first: tuple[int, ...]
-    """Shape of its first convolution's weights, which tells it."""
+    """Shape of its first convolution's weights, which identifies it."""
     steps: tuple[Step, ...]
 
 
@@ -86,10 +86,10 @@ class LPIPS:
     """The distance; ``LPIPS.load(backbone, heads)(image, other)``."""
 
     def __init__(self, weights: Mapping[str, Tensor], heads: Sequence[Tensor]) -> None:
-        """``weights``: of a backbone; ``heads``: one (C,) a compared layer.
+        """Build from ``weights`` of a backbone, and ``heads``, one (C,) per compared layer.
 
         Raises:
-            ModelError: if the two do not belong together, or the backbone is none of these.
+            ModelError: if the two do not belong together, or the backbone is unknown.
         """
         shape = tuple(weights["features.0.weight"].shape) if "features.0.weight" in weights else ()
         backbone = next((row for row in BACKBONES if row.first == shape), None)
@@ -114,7 +114,7 @@ class LPIPS:
 
     @classmethod
     def load(cls, backbone: str | Path, heads: str | Path) -> LPIPS:
-        """From two files of weights, ``.pth`` or ``.safetensors``.
+        """Load from two files of weights, ``.pth`` or ``.safetensors``.
 
         Raises:
             ModelError: if a file cannot be read or is something else.
@@ -132,7 +132,7 @@ class LPIPS:
         return cls(read_weights(backbone), found)
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """The maps that are compared, of (N, 3, H, W) in [0, 1]."""
+        """Return the feature maps that are compared, for pictures (N, 3, H, W) in [0, 1]."""
         shift, scale = (torch.tensor(each).reshape(1, 3, 1, 1) for each in (SHIFT, SCALE))
         x = (2 * image - 1 - shift) / scale
         found = []
@@ -147,10 +147,10 @@ class LPIPS:
 
     @torch.no_grad()
     def __call__(self, image: Tensor, other: Tensor) -> Tensor:
-        """Distances (N,) of pictures (N, 3, H, W) in [0, 1]; 0: the same.
+        """Return distances (N,) of pictures (N, 3, H, W) in [0, 1]; 0: the same.
 
-        Features scaled to length 1 at every place, squared differences weighted by the head, the
-        mean over places, the sum over layers.
+        Features are scaled to length 1 at every position; squared differences are weighted by the
+        head, averaged over positions and summed over layers.
         """
         total = torch.zeros(len(image))
         for x, y, head in zip(self.features(image), self.features(other), self.heads, strict=True):

@@ -1,4 +1,4 @@
-"""Models under judgment, as their users get them: through the studio."""
+"""Models to be judged, run as users run them: through the studio."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ from impasto.styles.files import style_bytes
 from impasto.stylizer import Stylizer, load
 
 SETTINGS: Mapping[str, Callable[[str], Any]] = {"transform": str, "alpha": float, "behavior": str}
-"""Controls that an encoder/decoder model can be judged with, and how their text is read."""
+"""Controls that an encoder/decoder model can be judged with, and the parsers of their text."""
 
 CONTENT_NAME = "(content)"
-"""The photograph itself, unpainted: what every number is before anything was done."""
+"""Label of the unchanged photograph, the baseline of every number."""
 
 Plane = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """The pictures that a model makes of a pair.
+    """The pictures that a model paints of a pair.
 
     Attributes:
-        raw: (H, W, 3), the picture; clipped it is what the user gets.
-        unaligned: the decoder's picture of features to which nothing was done (scale 1, shift 0):
-            the photograph as the network alone gives it back, while the studio gives the photograph
-            itself at alpha = 0. None where there is no such thing.
-        clipped: whether ``raw`` was clipped already.
+        raw: (H, W, 3), the picture; the user gets it clipped.
+        unaligned: the decoder's picture of unchanged features (scale 1, shift 0): the photograph as
+            reconstructed by the network, while the studio returns the photograph itself at alpha =
+            0. None where it does not exist.
+        clipped: whether ``raw`` is already clipped.
         seconds: from both pictures to ``raw``; None if nothing was painted.
     """
 
@@ -65,7 +65,7 @@ class Pictures:
 
 
 class Judged(Protocol):
-    """A model under judgment.
+    """A model to be judged.
 
     Attributes:
         label: its name in the report.
@@ -79,28 +79,28 @@ class Judged(Protocol):
 
     @property
     def title(self) -> str:
-        """A line for people."""
+        """A human-readable line."""
         ...
 
     @property
     def way(self) -> tuple[str, str] | None:
-        """Engine and precision; None where that is not known."""
+        """Engine and precision; None if unknown."""
         ...
 
     def check(self, pairs: Sequence[Pair]) -> None:
-        """Refuse pairs that it cannot paint, before any work."""
+        """Reject pairs that it cannot paint, before any work."""
         ...
 
     def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
-        """Paint a pair; ``unaligned``: that picture too, where there is one."""
+        """Paint a pair; with ``unaligned``, that picture too, where it exists."""
         ...
 
 
 class JudgedStylizer:
-    """A loaded model, which paints as its user would have it paint.
+    """A loaded model, which paints as it does for its user.
 
     Attributes:
-        stylizer: paints.
+        stylizer: paints the pictures.
         label: its name in the report.
         identity: differs from that of any other model under the same label.
         quick: whether it may be asked to paint again for a sheet.
@@ -114,7 +114,7 @@ class JudgedStylizer:
 
     @property
     def title(self) -> str:
-        """A line for people."""
+        """A human-readable line."""
         return self.stylizer.card.title
 
     @property
@@ -123,7 +123,7 @@ class JudgedStylizer:
         return self.stylizer.engine.name, self.stylizer.engine.precision
 
     def check(self, pairs: Sequence[Pair]) -> None:
-        """Refuse pairs that the model cannot paint, before any work: here none."""
+        """Reject pairs that the model cannot paint, before any work: here none."""
 
     def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
         """See :meth:`Judged.paint`; the style is used at the size it comes in."""
@@ -132,14 +132,14 @@ class JudgedStylizer:
         return Pictures(made, clipped=True, seconds=perf_counter() - start)
 
     def _prepare(self, look: Look) -> None:
-        """Paint once at each size: an engine's first picture takes longer than all that follow."""
+        """Paint once at each size: an engine's first picture takes longer than later ones."""
         if look.content.shape not in self._prepared:
             self._prepared.add(look.content.shape)
             self.paint(look, unaligned=False)
 
 
 class JudgedAdaIN(JudgedStylizer):
-    """An encoder/decoder model, whose pictures are judged before they are clipped.
+    """An encoder/decoder model, whose pictures are judged before clipping.
 
     Args:
         painter: paints.
@@ -147,7 +147,7 @@ class JudgedAdaIN(JudgedStylizer):
         settings: controls that it paints with, names in ``SETTINGS``.
 
     Raises:
-        OptionError: if there is no such setting, or the model cannot do it.
+        OptionError: if there is no such setting, or the model does not support it.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class JudgedAdaIN(JudgedStylizer):
         return Pictures(raw, self._decoded(features, left, look.content), seconds=seconds)
 
     def _decoded(self, features: Sequence[Plane], maps: Sequence[Affine], content: Plane) -> Plane:
-        """Decode features and cut the padding off, (H, W, 3), not clipped."""
+        """Decode features and crop the padding, (H, W, 3), not clipped."""
         margin = self._painter.card.margin
         height, width = content.shape[:2]
         decoded = self._painter.engine.decode(features, maps)
@@ -208,7 +208,7 @@ class JudgedBuiltIn(JudgedStylizer):
     def __init__(self, painter: BuiltInPainter, label: str) -> None:
         super().__init__(Stylizer(painter), label)
         self._styles = painter.styles
-        # That of the painter is of its graphs; two may have other styles beside the same ones.
+        # The painter's identity covers its graphs only; two models may differ in their styles.
         digest = hashlib.sha256(painter.identity.encode())
         for style in painter.styles.values():
             digest.update(style_bytes(style) if style.parameters is not None else b"")
@@ -218,7 +218,7 @@ class JudgedBuiltIn(JudgedStylizer):
         """See :meth:`JudgedStylizer.check`.
 
         Raises:
-            OptionError: if a file is not called as a style of the model.
+            OptionError: if a file does not have the name of a style of the model.
         """
         known = self._styles
         for pair in pairs:
@@ -238,14 +238,14 @@ class JudgedBuiltIn(JudgedStylizer):
 
 
 class JudgedMethod(JudgedStylizer):
-    """A method of the lab, or whatever else paints; its pictures serve sheets too."""
+    """A method of the lab or another painter; its pictures are reused for sheets."""
 
     quick = False
 
     def __init__(self, stylizer: Stylizer, label: str) -> None:
         super().__init__(stylizer, label)
         known = label
-        if not isinstance(stylizer.painter, MethodPainter):  # of which the label says all
+        if not isinstance(stylizer.painter, MethodPainter):  # whose label is a full description
             known += stylizer.identity
         self.identity = hashlib.sha256(known.encode()).hexdigest()[:16]
         self._painted: dict[tuple[Pair, int], Pictures] = {}
@@ -259,7 +259,7 @@ class JudgedMethod(JudgedStylizer):
         return painter.name
 
     def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
-        """See :meth:`Judged.paint`; a pair is painted once."""
+        """See :meth:`Judged.paint`; each pair is painted once."""
         key = (look.pair, len(look.content))
         if key not in self._painted:
             self._painted[key] = super().paint(look, unaligned=unaligned)
@@ -267,7 +267,7 @@ class JudgedMethod(JudgedStylizer):
 
 
 class JudgedContent:
-    """The photograph as it is: the baseline that Fig. 3 calls "content image"."""
+    """The unchanged photograph: the baseline that Fig. 3 calls "content image"."""
 
     label = CONTENT_NAME
     identity = ""
@@ -276,7 +276,7 @@ class JudgedContent:
     quick = True
 
     def check(self, pairs: Sequence[Pair]) -> None:
-        """See :meth:`Judged.check`: a photograph is itself with any style."""
+        """See :meth:`Judged.check`: any style is accepted, since the photograph stays unchanged."""
 
     def paint(self, look: Look, *, unaligned: bool = True) -> Pictures:
         """See :meth:`Judged.paint`."""
@@ -285,11 +285,11 @@ class JudgedContent:
 
 @dataclass(frozen=True, kw_only=True)
 class PainterOptions:
-    """Options of the models under judgment.
+    """Options of the models to be judged.
 
     Attributes:
         decoder: weights of an AdaIN decoder for the judge's VGG, in the layout of pytorch-AdaIN
-            (its ``decoder.pth``): one more model, called ``adain``, and the reference unless
+            (its ``decoder.pth``): an additional model ``adain``, which is the reference unless
             another is named.
         engine: as for :func:`impasto.load`.
         precision: as for :func:`impasto.load`. ``fp32`` gives the same numbers on other machines.
@@ -303,7 +303,7 @@ class PainterOptions:
 
 
 Model: TypeAlias = "str | Path | Judged | Any"
-"""A name or a file, what is judged already, or an object with ``stylize(content, style)``."""
+"""A name, a file, a ``Judged``, or an object with ``stylize(content, style)``."""
 
 
 def open_painters(
@@ -312,21 +312,20 @@ def open_painters(
     vgg: str | Path,
     options: PainterOptions = PainterOptions(),
 ) -> tuple[Judged, ...]:
-    """Open the models to judge, each under a label of its own.
+    """Open the models to judge, each under its own label.
 
     Args:
-        models: names, ``.impasto`` files, folders of training runs, which paint with PyTorch what
-            they have learned so far, or ``module:NAME``. Behind a colon an encoder/decoder
-            model takes the controls in ``SETTINGS`` (``"adain.impasto:transform=ost"``). Methods of
-            the lab are among the names, with options where others than the defaults are wanted
-            (``"gatys:steps=100,start=noise"``); they look through the VGG-19 of ``$IMPASTO_VGG``
-            or the one that was fetched, else through that of ``vgg``, which is the judge and may
-            end too early for them. Besides any object that paints
-            (:func:`impasto.painting.objects.painter_of`), under the ``name`` that it has, else that
-            of its class; and what is judged already, such as
+        models: names, ``.impasto`` files, folders of training runs, which paint with PyTorch and
+            their current weights, or ``module:NAME``. After a colon an encoder/decoder model takes
+            the controls in ``SETTINGS`` (``"adain.impasto:transform=ost"``). Methods of the lab are
+            among the names, with options that differ from the defaults
+            (``"gatys:steps=100,start=noise"``); they use the VGG-19 of ``$IMPASTO_VGG`` or the
+            fetched one, else that of ``vgg``, which is the judge and may end too early for them.
+            Also any object that paints (:func:`impasto.painting.objects.painter_of`), under its
+            ``name``, else that of its class; and any ``Judged``, such as
             :class:`impasto.lab.evaluate.foreign.JudgedPictures`.
         vgg: weights of VGG-19, the encoder of ``options.decoder``.
-        options: engine of the models, and the decoder of one more, the first.
+        options: engine of the models, and the decoder of an additional model, which comes first.
 
     Raises:
         ModelError: if a model or weights cannot be used.
@@ -384,7 +383,7 @@ def _bundled(
 def _controls(
     settings: Mapping[str, str], label: str, known: Mapping[str, Callable[[str], Any]] = SETTINGS
 ) -> Controls:
-    """Controls of the settings behind a model's name."""
+    """Return the controls for the settings after a model's name."""
     values = {}
     for name, text in settings.items():
         if name not in known:
@@ -398,7 +397,7 @@ def _controls(
 
 
 def _opened(model: Model, vgg: str | Path, options: PainterOptions) -> Judged:
-    """Open a method, another painter that is plugged in, or an object."""
+    """Open a method, another plugged-in painter, or an object."""
     if isinstance(model, str):
         name, settings = split_settings(model)
         method = load(name, **_loading(name, vgg, options))
@@ -418,10 +417,10 @@ def _opened(model: Model, vgg: str | Path, options: PainterOptions) -> Judged:
 
 
 def adain_bundle(vgg: str | Path, decoder: str | Path) -> Bundle:
-    """Make a bundle in memory of the paper's network with the user's weights, for judging only.
+    """Build an in-memory bundle of the paper's network with the user's weights, for judging only.
 
     Raises:
-        ModelError: if the files are no VGG-19 to relu4_1 or no decoder of that layout.
+        ModelError: if the files are not a VGG-19 up to relu4_1 and a decoder of that layout.
     """
     from impasto.lab.export.graphs import export
     from impasto.lab.export.publish import adain_from
@@ -430,9 +429,9 @@ def adain_bundle(vgg: str | Path, decoder: str | Path) -> Bundle:
 
 
 def split_settings(model: str) -> tuple[str, dict[str, str]]:
-    """Split a model's name, file or place from the settings behind it.
+    """Split a model's name, file or location from the settings after it.
 
-    Settings begin at a colon with NAME= behind it, so that there may be others before.
+    Settings begin at a colon followed by NAME=, so other colons may come before.
 
     >>> split_settings("tinting:Tint:steps=3,start=noise")
     ('tinting:Tint', {'steps': '3', 'start': 'noise'})
@@ -447,7 +446,7 @@ def split_settings(model: str) -> tuple[str, dict[str, str]]:
 
 
 def same_model(one: Model, other: Model) -> bool:
-    """Return True if two models are one: by the identity of a bundle, else by name or as objects.
+    """Return True if two models are the same: by a bundle's identity, else by name or as objects.
 
     Raises:
         ModelError: if there is no such model.
@@ -470,19 +469,19 @@ def _method(model: Model) -> bool:
 
 
 def _loading(name: str, vgg: str | Path, options: PainterOptions) -> dict[str, Any]:
-    """Options of :func:`impasto.load` for a painter that is plugged in."""
+    """Return options of :func:`impasto.load` for a plugged-in painter."""
     given: dict[str, Any] = {"precision": options.precision, "threads": options.threads}
     plugin = find_plugin(name)
     method = None if plugin is None else open_plugin(plugin)
     if isinstance(getattr(method, "__self__", method), Method):
         return given | {"vgg": _vgg_of_methods(vgg)}
-    if options.precision == PainterOptions.precision:  # another painter may have no choice
+    if options.precision == PainterOptions.precision:  # another painter may have no such option
         del given["precision"]
     return given
 
 
 def _split(model: str | Path) -> tuple[str | Path, dict[str, str]]:
-    """A path has no settings behind it."""
+    """Split a model from its settings; a path has none."""
     return split_settings(model) if isinstance(model, str) else (model, {})
 
 
@@ -494,7 +493,7 @@ def _label(model: str | Path) -> str:
 
 
 def _vgg_of_methods(judge: str | Path) -> Path:
-    """The file of VGG-19 that methods look through."""
+    """Return the VGG-19 file that methods use."""
     try:
         return find_vgg()
     except ModelError:

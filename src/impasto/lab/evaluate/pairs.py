@@ -23,17 +23,17 @@ CELL = 8
 
 @dataclass(frozen=True, kw_only=True)
 class PairOptions:
-    """Pairs that models are judged on: files, number and sizes.
+    """Pairs on which models are judged: files, number and sizes.
 
     Attributes:
-        contents: folders of photographs (searched through with their subfolders), or single ones,
-            and how often each is drawn from.
+        contents: folders of photographs (searched recursively), or single ones, and how often each
+            is drawn from.
         styles: folders of styles, or single ones, and how often each is drawn from.
         count: number of pairs; None for all, each content with each style, whatever the shares.
         seed: of the draw.
         held_out: only files of the held-out tenth (:func:`impasto.lab.data.pictures.is_held_out`),
-            by hash of the file's name, which no training here ever sees; else only the shares and
-            the suffix decide.
+            by hash of the file's name, which no training here uses; else only the shares and the
+            suffix decide.
         sizes: sides of the squares in pixels that both pictures of a pair are scaled to, multiples
             of 8.
 
@@ -70,7 +70,7 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """A pair as models get it.
+    """A pair as passed to models.
 
     Attributes:
         pair: its files.
@@ -89,7 +89,7 @@ class Drawn:
 
     Attributes:
         pairs: in the order of the draw, none twice.
-        left_out: files that would have been used and cannot be, with the reason.
+        left_out: files that were drawn but cannot be used, with the reason.
     """
 
     pairs: tuple[Pair, ...]
@@ -97,20 +97,21 @@ class Drawn:
 
 
 def draw_pairs(options: PairOptions) -> Drawn:
-    """Pairs of a photograph and a style.
+    """Draw pairs of a photograph and a style.
 
-    A draw takes a folder by its share and then the folder's files in an order shuffled by the seed,
-    each once before any comes again, photographs and styles apart. A longer draw with the same seed
-    begins with the shorter one, so what was measured stays part of it.
+    A draw picks a folder by its share and then the folder's files in an order shuffled by the seed,
+    each once before any repeats, separately for photographs and styles. A longer draw with the same
+    seed begins with the shorter one, so earlier measurements stay valid.
 
     Args:
         options: folders, number of pairs and seed.
 
     Returns:
-        The pairs. Fewer than ``options.count`` if there are no more.
+        The pairs; fewer than ``options.count`` if there are no more.
 
     Raises:
-        ImageError: if a folder is missing or has no usable picture on the asked side of the split.
+        ImageError: if a folder is missing or has no usable picture on the requested side of the
+            split.
         OptionError: if a share is out of range.
 
     Example:
@@ -131,8 +132,8 @@ def draw_pairs(options: PairOptions) -> Drawn:
         return Drawn(tuple(pairs), tuple(check.left_out.items()))
     most = sides[0].size * sides[1].size
     found: dict[Pair, None] = {}
-    # Files that cannot be used and folders of share 0 make `most` too high: then it ends here, when
-    # every pair has had some twenty chances.
+    # Unusable files and folders of share 0 make `most` too high: then the loop ends here, after
+    # about twenty chances for every pair.
     chances = 20 * most
     while len(found) < min(count, most) and chances:
         found[Pair(sides[0].draw(), sides[1].draw())] = None
@@ -141,11 +142,10 @@ def draw_pairs(options: PairOptions) -> Drawn:
 
 
 def folder_files(folder: str | Path, *, held_out: bool) -> list[Path]:
-    """The pictures in a folder and its subfolders, sorted, or a single one; of the held-out tenth
-    or all.
+    """Return the pictures of a folder and its subfolders, sorted, or a single one; held-out or all.
 
     Raises:
-        ImageError: if there is neither.
+        ImageError: if neither exists.
     """
     folder = Path(folder)
     below = [folder] if folder.is_file() else _below(folder)
@@ -167,9 +167,9 @@ def _pictures(files: list[Path], *, held_out: bool) -> list[Path]:
 
 
 def square(file: str | Path, size: int) -> NDArray[np.float32]:
-    """The largest square in the middle of a picture, scaled to ``size``: (size, size, 3) in [0, 1].
+    """Return the largest central square of a picture, scaled: (size, size, 3) in [0, 1].
 
-    What is transparent is taken as it is stored.
+    Transparent pixels keep their stored colors.
 
     Raises:
         ImageError: if the file cannot be read.
@@ -185,7 +185,7 @@ def square(file: str | Path, size: int) -> NDArray[np.float32]:
 
 
 def look_at(pair: Pair, size: int) -> Look:
-    """Both pictures of a pair as :func:`square` gives them.
+    """Return both pictures of a pair as :func:`square` crops them.
 
     Raises:
         ImageError: if a file cannot be read.
@@ -194,7 +194,7 @@ def look_at(pair: Pair, size: int) -> Look:
 
 
 class _Check:
-    """Remembers which files cannot be used, and which were looked at."""
+    """A cache of the files that were checked and those that cannot be used."""
 
     def __init__(self) -> None:
         self.left_out: dict[Path, str] = {}
@@ -230,13 +230,13 @@ class _Side:
         self.folders = []
         self.orders: list[Iterator[Path]] = []
         for folder in folders:
-            below = _below(Path(folder))  # none below a single picture
+            below = _below(Path(folder))  # empty for a single picture
             single = [Path(folder)] if Path(folder).is_file() else []
             files = _pictures(single or below, held_out=held_out)
             others = (file.name for file in below if file.suffix.lower() not in SUFFIXES)
             if line := passed_over(others):
                 check.left_out[Path(folder)] = line
-            # Its own stream: another folder beside it does not change a folder's order.
+            # Its own stream: adding another folder does not change this folder's order.
             random = np.random.default_rng([*seed, *Path(folder).name.encode()])
             if not any(check(file) for file in files):
                 which = "held-out " if held_out else ""

@@ -1,6 +1,6 @@
-"""Similarity of two pictures, as pure functions of pixels; one number a picture.
+"""Similarity of two pictures, as pure functions of pixels; one number per picture.
 
-Pictures are (N, 3, H, W), RGB in [0, 1], sRGB as it is stored, unless a function says otherwise.
+Pictures are (N, 3, H, W), RGB in [0, 1], sRGB as stored, unless a function says otherwise.
 """
 
 from __future__ import annotations
@@ -12,37 +12,37 @@ from torch.nn import functional as F
 from impasto.lab.losses.transport import directions, projections, sliced_wasserstein
 
 LUMA = (0.299, 0.587, 0.114)
-"""Of ITU-R BT.601, as the authors of SSIM take gray."""
+"""Weights of ITU-R BT.601, which the authors of SSIM use for gray."""
 WINDOW, SIGMA = 11, 1.5
 """Side in pixels and deviation of the Gaussian window of SSIM."""
 K1, K2 = 0.01, 0.03
 EDGE_CONSTANT = 170 / 255**2
-"""Of the gradient magnitude similarity, for pictures in [0, 1]."""
+"""Constant of the gradient magnitude similarity, for pictures in [0, 1]."""
 COLOR_DIRECTIONS = 32
 PEAK_MSE = 1e-10
 """Mean square below which two pictures count as equal: 100 dB."""
 HALF_STEP = 0.5 / 255
-"""Half a step of 8 bits: what is closer to [0, 1] than this is rounded into it and lost nothing."""
+"""Half a step of 8 bits: a value closer to [0, 1] than this is rounded into it without loss."""
 BAND = 16
-"""Side in pixels of the window that checkerboard energy is gathered in."""
+"""Side in pixels of the windows for checkerboard energy."""
 
 
 def luma(image: Tensor) -> Tensor:
-    """Gray (N, 1, H, W) in float64."""
+    """Return gray (N, 1, H, W) in float64."""
     weights = torch.tensor(LUMA, dtype=torch.float64, device=image.device).reshape(1, 3, 1, 1)
     return (image.double() * weights).sum(dim=1, keepdim=True)
 
 
 def ssim(image: Tensor, other: Tensor) -> Tensor:
-    """Mean structural similarity (N,) of the gray of two pictures, at most 1: the same.
+    """Return the mean structural similarity (N,) of the gray of two pictures; 1 for equal ones.
 
     With means mu, deviations sigma and covariance under a Gaussian window of 11 x 11, sigma 1.5::
 
         SSIM = (2 mu_x mu_y + C1) (2 cov + C2) / ((mu_x^2 + mu_y^2 + C1)(s_x^2 + s_y^2 + C2))
 
     C1 = 0.01^2, C2 = 0.03^2. Wang et al., "Image quality assessment: from error visibility to
-    structural similarity" (IEEE TIP 2004), eq. 13. The mean is over windows that lie inside the
-    picture; the pictures are not reduced first, as the authors' later code does with large ones.
+    structural similarity" (IEEE TIP 2004), eq. 13. The mean is over windows inside the picture; the
+    pictures are not downscaled first, as the authors' later code does with large ones.
     """
     x, y = luma(image), luma(other)
     offsets = torch.arange(WINDOW, dtype=torch.float64, device=x.device) - WINDOW // 2
@@ -63,10 +63,10 @@ def ssim(image: Tensor, other: Tensor) -> Tensor:
 
 
 def _windows(length: int, line: Tensor, *, stride: int = 1) -> Tensor:
-    """A row a window that lies inside ``length`` pixels, holding ``line`` where the window is.
+    """Return a matrix with one row per window inside ``length`` pixels, holding ``line`` there.
 
     Two products with such matrices filter a picture, several times faster in float64 than a
-    convolution does.
+    convolution.
     """
     starts = torch.arange(0, length - len(line) + 1, stride)
     matrix = torch.zeros(len(starts), length, dtype=line.dtype)
@@ -75,11 +75,12 @@ def _windows(length: int, line: Tensor, *, stride: int = 1) -> Tensor:
 
 
 def edge_similarity(image: Tensor, other: Tensor) -> Tensor:
-    """Mean gradient magnitude similarity (N,) of the gray of two pictures, at most 1: the same.
+    """Return the mean gradient magnitude similarity (N,) of the gray of two pictures; 1: equal.
 
     With m the length of the Prewitt gradient, ``(2 m_x m_y + c) / (m_x^2 + m_y^2 + c)``, averaged.
     Xue et al., "Gradient magnitude similarity deviation" (IEEE TIP 2014), eq. 4; like SSIM here
-    without reducing the pictures first. Whether edges are kept, whatever became of light and color.
+    without downscaling the pictures first. It measures whether edges are kept, independent of light
+    and color.
     """
     x, y = _edges(luma(image)), _edges(luma(other))
     similarity = (2 * x * y + EDGE_CONSTANT) / (x.square() + y.square() + EDGE_CONSTANT)
@@ -95,29 +96,29 @@ def _edges(gray: Tensor) -> Tensor:
 
 
 def psnr(image: Tensor, other: Tensor) -> Tensor:
-    """Decibels (N,) between two pictures, ``-10 log10(mean square)``; 100 for equal ones."""
+    """Return the PSNR (N,) of two pictures, ``-10 log10(mean square)``; 100 for equal ones."""
     square = (image.double() - other.double()).square().mean(dim=(1, 2, 3))
     return -10 * square.clamp(min=PEAK_MSE).log10()
 
 
 def clipped_share(raw: Tensor) -> Tensor:
-    """Share (N,) of pixels that lose something when ``raw``, a decoder's picture, is clipped.
+    """Return the share (N,) of pixels that change when ``raw``, a decoder's picture, is clipped.
 
     A pixel counts if any of its channels lies outside [0, 1] by more than half a step of 8 bits.
-    Much of it shows as spots of pure color.
+    A large share is visible as spots of pure color.
     """
     outside = (raw < -HALF_STEP) | (raw > 1 + HALF_STEP)
     return outside.any(dim=1).double().mean(dim=(1, 2))
 
 
 def checkerboard_energy(image: Tensor) -> Tensor:
-    """Mean square (N,) of the gray of ``image`` near the highest frequencies a grid can hold.
+    """Return the energy (N,) of the gray of ``image`` near the highest frequencies of the grid.
 
-    Those are (1/2, 0), (0, 1/2) and (1/2, 1/2) cycles a pixel: stripes and checks one pixel wide,
-    what a faulty up-sampling leaves. Gray is multiplied by (-1)^x, (-1)^y or (-1)^(x + y), which
+    Those are (1/2, 0), (0, 1/2) and (1/2, 1/2) cycles per pixel: stripes and checks one pixel wide,
+    the artifacts of faulty up-sampling. Gray is multiplied by (-1)^x, (-1)^y or (-1)^(x + y), which
     moves the frequency in question to 0, averaged under Hann windows of 16 x 16 pixels, half
-    overlapping, and squared; the three are added. What is further than 1/8 cycle a pixel from those
-    frequencies counts less than a thousandth, and a slope in light leaves nothing.
+    overlapping, and squared; the three are added. Frequencies further than 1/8 cycle per pixel away
+    count less than a thousandth, and a linear gradient counts 0.
     """
     gray = luma(image)
     line = torch.hann_window(BAND, periodic=True, dtype=gray.dtype)
@@ -136,7 +137,7 @@ def checkerboard_energy(image: Tensor) -> Tensor:
 
 
 def rounding_energy() -> float:
-    """:func:`checkerboard_energy` of rounding to 8 bits alone, about 1.5e-8.
+    """Return the :func:`checkerboard_energy` of rounding to 8 bits alone, about 1.5e-8.
 
     Rounding is noise of variance 1 / (12 * 255^2) in every channel, white over the frequencies.
     """
@@ -146,10 +147,10 @@ def rounding_energy() -> float:
 
 
 def checkerboard_excess(image: Tensor, content: Tensor) -> Tensor:
-    """Decibels (N,) of checkerboard energy that ``image`` has over ``content``; 0: as much.
+    """Return the checkerboard energy (N,) of ``image`` relative to ``content``, in dB; 0: equal.
 
-    Both are taken to have at least what rounding to 8 bits leaves: less cannot be seen, and a
-    photograph that was enlarged has nothing there.
+    Both are floored at the energy of rounding to 8 bits: less is invisible, and an upscaled
+    photograph has none there.
     """
     floor = rounding_energy()
     have, had = (checkerboard_energy(each) + floor for each in (image, content))
@@ -157,10 +158,10 @@ def checkerboard_excess(image: Tensor, content: Tensor) -> Tensor:
 
 
 def to_lab(image: Tensor) -> Tensor:
-    """CIELAB (N, 3, H, W) float32 of sRGB, white of D65: L in 0..100, one unit about one just
-    noticeable difference.
+    """Convert sRGB to CIELAB (N, 3, H, W) float32, white of D65.
 
-    IEC 61966-2-1 for sRGB, CIE 15 for Lab.
+    L is in 0..100; one unit is about one just noticeable difference. IEC 61966-2-1 for sRGB, CIE 15
+    for Lab.
     """
     values = image.float().clamp(0, 1)
     linear = torch.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
@@ -181,12 +182,12 @@ def to_lab(image: Tensor) -> Tensor:
 
 
 def color_distance(image: Tensor, style: Tensor) -> Tensor:
-    """Distances (N,) of the colors of ``image`` to those of ``style``, places left aside, in Lab.
+    """Return distances (N,) of the colors of ``image`` to those of ``style`` in CIELAB.
 
-    Sliced Wasserstein distance of order 1 between the two clouds of colors in CIELAB: the mean way
-    in units of color difference that colors must move, seen from 32 directions; about half of the
-    true way. Chosen over a difference of histograms because it has no bins, sees colors and not
-    only channels, and tells a near miss from a far one.
+    Sliced Wasserstein distance of order 1 between the two clouds of colors, without positions: the
+    mean distance, in units of color difference, that colors must move along 32 directions; about
+    half of the true distance. It was chosen over a difference of histograms because it has no bins,
+    compares colors rather than channels alone, and distinguishes near misses from far ones.
     """
     along = directions(3, count=COLOR_DIRECTIONS)
     found = [

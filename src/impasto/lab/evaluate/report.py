@@ -1,4 +1,4 @@
-"""Tables of a report: means and medians, the reference beside, folders of styles, worst pairs."""
+"""Tables of a report: means, medians, comparison to the reference, style folders, worst pairs."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from impasto.lab.evaluate.pairs import Pair
 
 WORST_BY = "badness"
 LEAST_DISTANCE = 0.01
-"""Of 1 - SSIM, before its logarithm: below it pictures look the same."""
+"""Lower bound of 1 - SSIM before its logarithm: below it pictures look the same."""
 
 
 @dataclass(frozen=True)
 class FolderMean:
-    """A column of a model at one size, over the pairs whose styles lie in one folder.
+    """A column of a model at one size, over the pairs whose styles are from one folder.
 
     Attributes:
         size: in pixels.
-        folder: of the styles, as it was asked for.
+        folder: of the styles, as it was given.
         model: its label.
         metric: the column.
         mean: over these pairs.
@@ -60,14 +60,14 @@ class FolderMean:
 
 
 def by_style_folder(lines: Sequence[Line], folders: Iterable[str | Path]) -> list[FolderMean]:
-    """Means of content loss, style loss and sliced Wasserstein distance, folder by folder.
+    """Return means of content loss, style loss and sliced Wasserstein distance by folder.
 
     Args:
         lines: of any models and sizes.
-        folders: where the styles come from; a file counts for the innermost that it lies in.
+        folders: sources of the styles; a file counts for the innermost that contains it.
 
     Returns:
-        Nothing where all styles come from one place.
+        An empty list where all styles come from one folder.
     """
     places = sorted(map(Path, folders), key=lambda place: -len(place.parts))
     values: dict[tuple[int, str, str], dict[Path, list[float]]] = {}
@@ -92,7 +92,7 @@ def by_style_folder(lines: Sequence[Line], folders: Iterable[str | Path]) -> lis
 
 
 def folder_table(rows: Sequence[FolderMean]) -> str:
-    """The rows of one size for people: a folder a line, a model a column; empty without rows."""
+    """Format the rows of one size: a line per folder, a column per model; empty without rows."""
     if not rows:
         return ""
     models = [m for m in dict.fromkeys(row.model for row in rows) if m != CONTENT_NAME]
@@ -133,14 +133,14 @@ class Summary:
         unit: of mean and median.
         better: ``lower`` or ``higher``.
         mean: over the pairs.
-        median: over the pairs; None for what is known of all pairs together only.
-        ratio: mean divided by the reference's; None without one, or where differences are taken.
-        difference: mean over the pairs of its number less the reference's; None without one.
+        median: over the pairs; None for columns defined for all pairs together only.
+        ratio: mean divided by the reference's; None without one, or where differences are used.
+        difference: mean over the pairs of its number minus the reference's; None without one.
         wins: share of pairs in which this model is better than the reference.
         pairs: how many.
         low, high: ends of the interval of the mean (:func:`intervals.mean_interval`); None for a
             single pair.
-        difference_low, difference_high: the same of ``difference``, pair by pair, which is
+        difference_low, difference_high: the same for ``difference``, pair by pair, which is
             narrower: a pair that is hard for one model is hard for the other.
     """
 
@@ -162,9 +162,9 @@ class Summary:
 
 
 def summarize(lines: Sequence[Line], *, reference: str | None) -> list[Summary]:
-    """Means and medians of every column, model by model, beside those of the reference.
+    """Return means and medians of every column by model, compared with those of the reference.
 
-    A column that a model has no number for is left out.
+    A column without numbers of a model is left out.
     """
     values: dict[tuple[int, str], list[Line]] = defaultdict(list)
     for line in lines:
@@ -213,7 +213,7 @@ def passes(criterion: Criterion, row: Summary) -> bool | None:
 
 
 def check_worst_by(name: str, *, lpips: bool) -> None:
-    """Refuse what is neither a column that will be there nor ``badness``.
+    """Reject a name that is neither a column of the report nor ``badness``.
 
     Raises:
         OptionError: naming the choices.
@@ -226,12 +226,12 @@ def check_worst_by(name: str, *, lpips: bool) -> None:
 
 
 def badness(lines: Sequence[Line], model: str, *, reference: str | None) -> dict[Pair, float]:
-    """Badness of each pair of a model, at one size; the larger the worse.
+    """Return the badness of each pair of a model, at one size; larger is worse.
 
-    The mean of ``ln(have / base)`` over content loss, style loss, sliced Wasserstein distance and
-    1 - SSIM. The base is the reference's number for the same pair, so a pair counts as bad where
-    the reference does better, not where all fail; for the reference itself, or without one, it is
-    the model's own median.
+    It is the mean of ``ln(have / base)`` over content loss, style loss, sliced Wasserstein distance
+    and 1 - SSIM. The base is the reference's number for the same pair, so a pair counts as bad
+    where the reference is better, not where all fail; for the reference itself, or without one, it
+    is the model's own median.
 
     Args:
         lines: of one size, the reference's among them.
@@ -266,7 +266,7 @@ class _distances:
 def worst_pairs(
     lines: Sequence[Line], model: str, *, reference: str | None, by: str = WORST_BY, count: int = 10
 ) -> list[tuple[Pair, float]]:
-    """The worst pairs of a model at one size, the worst first, with what they were told by."""
+    """Return the worst pairs of a model at one size, the worst first, with their scores."""
     if by == WORST_BY:
         scores = badness(lines, model, reference=reference)
     else:
@@ -276,7 +276,7 @@ def worst_pairs(
             for line in lines
             if line.model == model and by in line.values
         }
-    # What is not a number is worse than anything.
+    # NaN counts as the worst.
     order = sorted(scores.items(), key=lambda item: -math.inf if math.isnan(item[1]) else -item[1])
     return [(pair, score if by == WORST_BY else abs(score)) for pair, score in order[:count]]
 
@@ -289,7 +289,7 @@ def write_tables(
     notes: Sequence[str] = (),
     by_folder: Sequence[FolderMean] = (),
 ) -> list[Path]:
-    """Write ``summary.csv`` (all columns), ``summary.md`` (for people) and ``folders.csv``."""
+    """Write ``summary.csv`` (all columns), ``summary.md`` (readable) and ``folders.csv``."""
     files = [folder / name for name in TABLES]
     text = markdown(summary, reference=reference, notes=notes, by_folder=by_folder)
     write_whole(files[0], _rows(Summary, summary), overwrite=True)
@@ -299,7 +299,7 @@ def write_tables(
 
 
 def _rows(kind: type, rows: Sequence[Any]) -> bytes:
-    """CSV with the fields of a dataclass as its columns."""
+    """Return CSV with the fields of a dataclass as columns."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([field.name for field in fields(kind)])
@@ -315,7 +315,7 @@ def markdown(
     notes: Sequence[str] = (),
     by_folder: Sequence[FolderMean] = (),
 ) -> str:
-    """The tables for people: one a size, models side by side, then the bar and the folders."""
+    """Return the readable tables: one per size, models side by side, then criteria and folders."""
     parts = []
     for size in dict.fromkeys(row.size for row in summary):
         of_size = {(row.metric, row.model): row for row in summary if row.size == size}
@@ -342,7 +342,7 @@ def markdown(
 
 
 def size_table(rows: Mapping[tuple[str, str], Summary], models: Sequence[str]) -> str:
-    """The table of one size for people: a column of the report a line, models side by side.
+    """Return the readable table of one size: a line per column of the report, models side by side.
 
     Args:
         rows: by column and model, of one size.
@@ -354,7 +354,7 @@ def size_table(rows: Mapping[tuple[str, str], Summary], models: Sequence[str]) -
 
 
 def layer_table(rows: Mapping[tuple[str, str], Summary], models: Sequence[str]) -> str:
-    """The columns that :func:`size_table` leaves out: what is summed there, layer by layer."""
+    """Return the columns that :func:`size_table` leaves out: its sums, layer by layer."""
     return _side_by_side(rows, models, [row.name for row in METRICS if row.by_layer])
 
 
@@ -395,7 +395,7 @@ def _cell(row: Summary, digits: int) -> str:
 def _difference_table(
     rows: Mapping[tuple[str, str], Summary], models: Sequence[str], reference: str
 ) -> str:
-    """Differences pair by pair, of the columns that are shown; empty without any."""
+    """Return a table of the differences pair by pair, of the shown columns; empty without any."""
     judged = [model for model in models if model not in (reference, CONTENT_NAME)]
     lines = []
     for row in METRICS:
@@ -426,13 +426,12 @@ def _difference_cell(row: Summary, digits: int) -> str:
 def bar_table(
     rows: Mapping[tuple[str, str], Summary], models: Sequence[str], reference: str
 ) -> str:
-    """The table of one size that says which model meets which criterion; empty without any.
+    """Return the table of one size of the criteria that each model meets; empty without any.
 
     Args:
         rows: by column and model, of one size.
         models: in their order.
-        reference: the one that the others are compared with.
-    """
+        reference: label of the model that the others are compared with."""
     judged = [model for model in models if model not in (reference, CONTENT_NAME)]
     if not judged:
         return ""

@@ -1,4 +1,4 @@
-"""Models x sizes x pairs -> a line each, and the report; what was measured is kept."""
+"""Models x sizes x pairs -> a line each, and the report; existing measurements are kept."""
 
 from __future__ import annotations
 
@@ -71,12 +71,11 @@ class Evaluation:
 
     Attributes:
         lines: of every model, size and pair, the photograph itself (``(content)``) first.
-        summary: one row a model, size and column.
-        by_folder: where the means of the losses come from, folder of styles by folder; empty where
-            there is one.
-        drawn: the pairs, and the files that could not be used.
+        summary: one row per model, size and column.
+        by_folder: means of the losses by folder of styles; empty where there is one.
+        drawn: the pairs, and the unusable files.
         reference: label of the model that the others are compared with, or None.
-        files: what was written, the tables first.
+        files: the written files, the tables first.
     """
 
     lines: tuple[Line, ...]
@@ -92,16 +91,16 @@ class JudgeOptions:
     """Networks that judge pictures.
 
     Attributes:
-        vgg: weights of VGG-19 to relu4_1 or deeper. The normalised ones for numbers like those of
-            the paper.
+        vgg: weights of VGG-19 up to relu4_1 or deeper. Use the normalised ones for numbers
+            comparable with the paper.
         precision: of VGG: ``bf16`` or ``fp32``. The former is several times faster on processors
-            made for it, and changes means over pairs by less than 1 % (measured).
-        lpips: backbone and heads of LPIPS, for that column; see :mod:`impasto.lab.evaluate.lpips`.
+            with support for it, and changes means over pairs by less than 1 % (measured).
+        lpips: backbone and heads of LPIPS, for its column; see :mod:`impasto.lab.evaluate.lpips`.
         inception: weights of Inception v3 for FID, and with ``lpips`` for ArtFID; see
             :mod:`impasto.lab.evaluate.fid`.
 
     Raises:
-        OptionError: if the precision is another.
+        OptionError: for another precision.
     """
 
     vgg: str | Path
@@ -114,7 +113,7 @@ class JudgeOptions:
             raise OptionError(f"judge_precision is one of {list(DTYPES)}, not {self.precision!r}")
 
     def load(self) -> Judge:
-        """Load VGG, and LPIPS if it is asked for.
+        """Load VGG, and LPIPS if requested.
 
         Raises:
             ModelError: if weights cannot be used.
@@ -137,34 +136,34 @@ def evaluate_models(
 ) -> Evaluation:
     """Judge models on the same pairs, through the studio's engine, and write a report.
 
-    Every model paints every pair at every size: the largest square in the middle of each picture,
-    scaled to the size, the style too. Lines are written as they are made; a run that is cut off is
-    gone on with by the same call, and more models, sizes or pairs may be added to a folder.
+    Every model paints every pair at every size: photograph and style are cropped to their largest
+    central square and scaled to the size. Lines are written as they are measured; the same call
+    resumes an interrupted run, and models, sizes or pairs may be added to a folder.
 
     Args:
         models: names, ``.impasto`` files, run folders, ``module:NAME``, methods of the lab with
             options if wanted (``"gatys:steps=100"``), and any object with
             ``stylize(content, style)`` for (H, W, 3) float32 arrays in [0, 1]
-            (:func:`impasto.painting.objects.painter_of`). It
-            stands in the report under its ``name``, else that of its class; numbers that are there
-            under a name and an ``identity`` are not measured again.
+            (:func:`impasto.painting.objects.painter_of`). It is reported under its ``name``, else
+            that of its class; numbers already reported under a name and an ``identity`` are not
+            measured again.
         pairs: the pairs and their sizes.
         judge: weights that pictures are judged with.
         out: the folder of the report.
-        painters: engine and precision of the models, and the decoder of one more.
-        reference: the model that the others are compared with: one of ``models``, or one more; None
-            for the one of ``painters.decoder``, if there is one.
-        worst_by: the column that tells the worst pairs, or ``badness``
+        painters: engine and precision of the models, and the decoder of an additional one.
+        reference: the model that the others are compared with, one of ``models`` or
+            an additional one; None for that of ``painters.decoder``, if given.
+        worst_by: the column that ranks the worst pairs, or ``badness``
             (:func:`impasto.lab.evaluate.report.badness`).
         progress: show a bar on standard error.
 
     Returns:
-        All that is in the report.
+        The contents of the report.
 
     Raises:
         ImageError: if a folder is missing or holds no usable picture.
         ModelError: if a model or weights cannot be used.
-        EngineError: if the engine is not there.
+        EngineError: if the engine is not installed.
         OptionError: if an option is out of range, or the folder was made with others.
 
     Example:
@@ -206,17 +205,17 @@ def score_pictures(
     worst_by: str = "badness",
     progress: bool = False,
 ) -> Evaluation:
-    """Judge pictures that other programs made, and write them into a report beside its models.
+    """Judge pictures made by other programs, and add them to a report.
 
-    The numbers are those of :func:`evaluate_models`, but for those that only whoever paints can
-    give (``identity_psnr``, ``clipped``, ``seconds``). Models that are in the report already stay
-    in its tables, if they were measured on all the pairs.
+    The numbers are those of :func:`evaluate_models`, except those that require the painting model
+    (``identity_psnr``, ``clipped``, ``seconds``). Models already in the report stay in its tables,
+    if they were measured on all the pairs.
 
     Args:
-        pictures: folders by the names that they get in the report;
-            :class:`impasto.lab.evaluate.foreign.JudgedPictures` tells how files are called.
+        pictures: folders by their names in the report;
+            :class:`impasto.lab.evaluate.foreign.JudgedPictures` describes the file names.
         judge: weights that pictures are judged with.
-        out: the folder of the report, one that is there or a new one.
+        out: the folder of the report, existing or new.
         pairs: the pairs and their sizes; None for those of the report.
         reference: the one that the others are compared with: a key of ``pictures``, or a model of
             the report.
@@ -287,7 +286,7 @@ def _measured(
     out: Path,
     progress: bool,
 ) -> tuple[LineFile, list[Line]]:
-    """The lines of the photograph and of every painter, measured where they are not there yet."""
+    """Return the lines of the photograph and of every painter, and measure missing ones."""
     opened_judge = judge.load()
     for painter in opened:
         painter.check(list(dict.fromkeys(pair for _, pair in work)))
@@ -319,7 +318,7 @@ def _measured(
 
 
 def _places(out: Path) -> list[tuple[int, Pair]]:
-    """Sizes and pairs of a report, in its order."""
+    """Return sizes and pairs of a report, in its order."""
     found = list(dict.fromkeys(line.place for line in read_lines(out)))
     if not found:
         raise OptionError(
@@ -332,7 +331,7 @@ def _places(out: Path) -> list[tuple[int, Pair]]:
 def _beside(
     file: LineFile, lines: Sequence[Line], work: Sequence[tuple[int, Pair]]
 ) -> tuple[list[Line], list[str]]:
-    """Lines of other models of the report, and notes on those that lack some."""
+    """Return lines of other models of the report, and notes on models with missing lines."""
     wanted, own = set(work), {line.model for line in lines}
     latest: dict[str, dict[tuple[int, Pair], Line]] = {}
     identities: dict[str, str] = {}
@@ -352,7 +351,7 @@ def _beside(
 
 
 class Judge:
-    """VGG, and LPIPS if there is one: what measures a picture."""
+    """VGG, and LPIPS if given, which measure a picture."""
 
     def __init__(self, vgg: VGG, *, precision: str, perceptual: LPIPS | None = None) -> None:
         if CONTENT_LAYER not in vgg.layers:
@@ -364,12 +363,12 @@ class Judge:
     def __call__(
         self, content: Plane, style: Plane, made: Iterable[Pictures]
     ) -> list[dict[str, float]]:
-        """The numbers of every picture in ``made`` of one pair; (H, W, 3) each."""
+        """Return the numbers of every picture in ``made`` of one pair; (H, W, 3) each."""
         made = list(made)
         photograph, painting = _batch([content]), _batch([style])
         raw = _batch([each.raw for each in made])
         seen = raw.clamp(0, 1)
-        # One pass: photograph, style and every picture. Pictures are what is seen, so clipped.
+        # One pass: photograph, style and every picture; clipped, as users see them.
         features = self.vgg(torch.cat([photograph, painting, seen]), STYLE_LAYERS)
         own, goal = ({layer: x[i : i + 1] for layer, x in features.items()} for i in (0, 1))
         wanted = style_facts(goal)
@@ -402,7 +401,7 @@ class Judge:
 
 
 def _alone(made: Pictures, photograph: Tensor) -> dict[str, float]:
-    """Measurements that only some painters allow."""
+    """Return the measurements that only some painters support."""
     found: dict[str, float] = {}
     if made.unaligned is not None:
         alone = _batch([made.unaligned]).clamp(0, 1)
@@ -415,7 +414,7 @@ def _alone(made: Pictures, photograph: Tensor) -> dict[str, float]:
 
 
 def measure(painters: Sequence[Judged], judge: Judge, pair: Pair, size: int) -> Iterator[Line]:
-    """The lines of one pair."""
+    """Yield the lines of one pair."""
     look = look_at(pair, size)
     values = judge(look.content, look.style, [painter.paint(look) for painter in painters])
     for painter, numbers in zip(painters, values, strict=True):
@@ -423,7 +422,7 @@ def measure(painters: Sequence[Judged], judge: Judge, pair: Pair, size: int) -> 
 
 
 def digest(path: str | Path) -> str:
-    """Fingerprint of a file of weights: 16 hexadecimal digits of its SHA-256."""
+    """Return the fingerprint of a file of weights: 16 hexadecimal digits of its SHA-256."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
@@ -439,7 +438,7 @@ def _opened(
     vgg: str | Path,
     options: PainterOptions,
 ) -> tuple[tuple[Judged, ...], str | None]:
-    """The models, the reference first, and its label."""
+    """Open the models; return them, the reference first, and its label."""
     models = list(models)
     if reference is None:
         painters = open_painters(models, vgg=vgg, options=options)
@@ -449,13 +448,13 @@ def _opened(
         models.append(reference)
         there = [len(models) - 1]
     painters = open_painters(models, vgg=vgg, options=options)
-    first = painters[there[0] - len(models)]  # there may be one before them
+    first = painters[there[0] - len(models)]  # an additional model may come first
     ordered = (first, *(painter for painter in painters if painter is not first))
     return ordered, first.label
 
 
 def _drawn(pairs: PairOptions, drawn: Drawn) -> list[str]:
-    """Notes on pairs, for the end of the table."""
+    """Return notes on pairs, for the end of the table."""
     which = "of the held-out tenth" if pairs.held_out else "of all files, trained on or not"
     sides = [
         ", ".join(f"{Path(folder).name} {share:g}" for folder, share in side.items())
@@ -468,7 +467,7 @@ def _drawn(pairs: PairOptions, drawn: Drawn) -> list[str]:
 
 
 def _judged(judge: JudgeOptions, painters: Sequence[Judged]) -> list[str]:
-    """Notes on models and judge."""
+    """Return notes on models and judge."""
     ways: dict[str, list[str]] = {}
     for painter in painters:
         way = "painted elsewhere" if painter.way is None else "in {1} on {0}".format(*painter.way)

@@ -1,4 +1,4 @@
-"""Pictures of a report: the worst pairs with the reference beside, and a contact sheet."""
+"""Pictures of a report: the worst pairs beside the reference, and a contact sheet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from impasto.lab.evaluate.pairs import Pair, look_at, square
 from impasto.lab.evaluate.report import WORST_BY, worst_pairs
 
 WORST = 10
-"""Number of the worst pairs of each model that are shown."""
+"""Number of worst pairs shown for each model."""
 SHEET_CONTENTS, SHEET_STYLES = 5, 6
 
 
@@ -31,7 +31,7 @@ def write_sheets(
     reference: str | None,
     worst_by: str = WORST_BY,
 ) -> list[Path]:
-    """Paint again what is shown and write ``worst-MODEL-SIZE.png`` and ``sheet-MODEL-SIZE.png``."""
+    """Repaint the shown pairs; write ``worst-MODEL-SIZE.png`` and ``sheet-MODEL-SIZE.png``."""
     beside = next((painter for painter in painters if painter.label == reference), None)
     files = []
     for size in dict.fromkeys(line.size for line in lines):
@@ -56,7 +56,7 @@ def worst_sheet(
     reference: str | None,
     by: str = WORST_BY,
 ) -> Image.Image:
-    """A row a pair, the worst first: photograph, style, the model's picture, the reference's."""
+    """Draw a row per pair, the worst first: photograph, style, picture, the reference's."""
     values = {(line.model, line.pair): line.values for line in lines}
     shown = [painter] if beside is None or beside is painter else [painter, beside]
     cells = []
@@ -80,8 +80,10 @@ def worst_sheet(
 
 
 def style_sheet(painter: Judged, pairs: Sequence[Pair], size: int) -> Image.Image:
-    """Photographs down, styles across: the first few of the pairs. Who takes long paints no more
-    than the pairs, and leaves the others white."""
+    """Draw the first pairs as a grid, photographs down, styles across.
+
+    A slow painter paints only the pairs and leaves the other cells white.
+    """
     contents = list(dict.fromkeys(pair.content for pair in pairs))[:SHEET_CONTENTS]
     styles = list(dict.fromkeys(pair.style for pair in pairs))[:SHEET_STYLES]
     blank = Image.new("RGB", (size, size), "white")

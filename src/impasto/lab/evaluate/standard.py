@@ -1,8 +1,8 @@
-"""The standard pictures: held-out photographs and paintings, large and sharp, listed by hash.
+"""The standard pictures: large and sharp held-out photographs and paintings, listed by hash.
 
-Numbers of two people belong in one table only if they were measured on the same pictures. The list
-beside this file has the names of the held-out tenth of two folders and the SHA-256 of each file;
-the pictures themselves are not ours to pass on.
+Numbers of two people are comparable only if they were measured on the same pictures. The list next
+to this file has the names of the held-out tenth of two folders and the SHA-256 of each file; the
+pictures themselves may not be redistributed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from impasto.errors import ImageError, counted
 from impasto.lab.evaluate.pairs import folder_files
 
 CONTENTS, STYLES = "photos/crisp", "paintings/crisp"
-"""Folders of the standard pictures, below the folder that is given."""
+"""Folders of the standard pictures, below the given folder."""
 SIZES = (256, 512)
 LIST = "standard.tsv"
 _SHOWN = 3
@@ -41,7 +41,7 @@ class Listed:
 
 @cache
 def standard_list() -> tuple[Listed, ...]:
-    """The files of the standard set, sorted.
+    """Return the files of the standard set, sorted.
 
     Example:
         >>> len(standard_list()), sum(file.folder == STYLES for file in standard_list())
@@ -52,7 +52,7 @@ def standard_list() -> tuple[Listed, ...]:
 
 
 def survey(root: str | Path) -> tuple[Listed, ...]:
-    """The held-out files that lie in the standard folders below ``root``, sorted.
+    """Return the held-out files in the standard folders below ``root``, sorted.
 
     Raises:
         ImageError: if a folder is missing.
@@ -65,11 +65,11 @@ def survey(root: str | Path) -> tuple[Listed, ...]:
 
 
 def standard_folders(root: str | Path) -> tuple[Path, Path]:
-    """The folders of photographs and of paintings, looked through.
+    """Return the folders of photographs and of paintings, after checking them.
 
     Args:
-        root: the folder that has ``photos/crisp`` and ``paintings/crisp``. Files that are not held
-            out may lie in them as well.
+        root: the folder with ``photos/crisp`` and ``paintings/crisp``, which may also contain files
+            that are not held out.
 
     Raises:
         ImageError: if the held-out files are not those of the list.

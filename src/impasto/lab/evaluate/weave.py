@@ -1,9 +1,9 @@
-"""Weave: a pattern that repeats with the strides of a network, on the smooth places of a picture.
+"""Weave: a pattern that repeats with a network's strides, in the smooth areas of a picture.
 
-A network that halves a picture three times paints in cells of 8 pixels, and what it leaves where it
-has nothing to say repeats with them: every 4 or 8 pixels, or every 16 where one cell is dark and
-the next one light. Strokes have all periods. So a weave is told by the lines that it has in the
-spectrum, and measured by how far they stand out of the frequencies around them.
+A network that halves a picture three times paints in cells of 8 pixels, and its artifacts in empty
+areas repeat with them: every 4 or 8 pixels, or every 16 where one cell is dark and the next one
+light. Strokes have all periods. So a weave shows as lines in the spectrum, and is measured by their
+prominence over the surrounding frequencies.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from torch import Tensor
 from impasto.lab.evaluate.pictures import luma
 
 PERIODS = (4, 8, 16)
-"""In pixels: those of the strides, and of cells of 8 that alternate."""
+"""Periods in pixels: those of the strides, and of alternating cells of 8."""
 SIDE = 64
-"""Side in pixels of the Hann windows that spectra are taken in; a multiple of every period, so that
-all lines fall on frequencies of the windows, and do not reach those that are two steps away."""
+"""Side in pixels of the Hann windows of the spectra; a multiple of every period, so that all lines
+fall on frequencies of the windows, and do not leak to those two steps away."""
 HOP = 16
-"""From one window to the next, in pixels."""
+"""Distance from one window to the next, in pixels."""
 SMOOTH = 8 / 255
-"""Deviation of gray under a window of the photograph up to which the place is smooth."""
+"""Largest deviation of gray under a window of the photograph that counts as smooth."""
 FEWEST = 16
-"""Smooth windows that a spectrum is made of at least: about a square of 112 pixels."""
+"""Smallest number of smooth windows for a spectrum: about a square of 112 pixels."""
 HIGHEST = 0.25
-"""Cycles a pixel: the highest harmonics that are looked at. Those above are of the finest pattern
+"""Highest harmonics used, in cycles per pixel. Those above belong to the finest pattern
 (:func:`impasto.lab.evaluate.pictures.checkerboard_excess`)."""
 AWAY = 2
-"""Steps of 1/64 cycle from a line to the frequencies that it is compared with."""
+"""Steps of 1/64 cycle from a line to the frequencies it is compared with."""
 UNSEEN = (0.5 / 255) ** 2 / 4
-"""Energy of a wave whose amplitude is half a step of 8 bits, which nobody sees: it is added to both
-sides of every comparison."""
+"""Energy of a wave whose amplitude is half a step of 8 bits, which is invisible: it is added to
+both sides of every comparison."""
 
 
 def smooth_places(content: Tensor) -> Tensor:
-    """Windows (N, rows, columns) of a photograph that are smooth, as booleans.
+    """Return the smooth windows (N, rows, columns) of photographs, as booleans.
 
-    Smooth is where the deviation of its gray under the window is at most ``SMOOTH``: skies, walls,
-    what lies out of focus.
+    A window is smooth where the deviation of gray under it is at most ``SMOOTH``: skies, walls,
+    areas out of focus.
 
     Args:
         content: (N, 3, H, W) in [0, 1].
@@ -50,21 +50,22 @@ def smooth_places(content: Tensor) -> Tensor:
 
 
 def spectra(image: Tensor, places: Tensor | None = None) -> Tensor:
-    """Mean power spectra (N, 64, 64) of the gray of pictures.
+    """Return mean power spectra (N, 64, 64) of the gray of pictures.
 
-    The square of windowed complex exponentials: a wave of amplitude a has a^2 / 4 at its frequency.
+    They are the squares of windowed complex exponentials: a wave of amplitude a has a^2 / 4 at its
+    frequency.
 
     Args:
         image: (N, 3, H, W) in [0, 1].
-        places: windows that are looked at, (N, rows, columns), or (1, rows, columns) for all
-            pictures; None for every window.
+        places: windows to use, (N, rows, columns), or (1, rows, columns) for all pictures; None for
+            every window.
 
     Returns:
         Spectra with the frequency 0 first on both axes; NaN where there are fewer than ``FEWEST``
         windows.
     """
     line, found = _line(image.device), []
-    # In float32, which is exact to a thousandth of what is not seen.
+    # In float32, whose error is a thousandth of the visible threshold.
     weights = torch.outer(line, line).float()
     for i, windows in enumerate(_windows(luma(image).float())):
         chosen = windows.flatten(0, 1) if places is None else windows[places[i % len(places)]]
@@ -78,10 +79,10 @@ def spectra(image: Tensor, places: Tensor | None = None) -> Tensor:
 
 
 def lines(period: int) -> list[tuple[int, int]]:
-    """Frequencies down and across, in steps of 1/64 cycle, at which a pattern of a period has its
-    lines, one of each two that lie opposite.
+    """Return the frequencies (down, across) of the lines of a period, in steps of 1/64 cycle.
 
-    All multiples of 1 / period up to ``HIGHEST``, but for those of a pattern of half the period.
+    They are all multiples of 1 / period up to ``HIGHEST``, except those of half the period; one of
+    each opposite pair.
 
     >>> lines(4)
     [(0, 16), (16, -16), (16, 0), (16, 16)]
@@ -99,12 +100,13 @@ def lines(period: int) -> list[tuple[int, int]]:
 
 
 def prominence(spectrum: Tensor, period: int) -> Tensor:
-    """Decibels (N,) by which the lines of a period stand out of spectra (N, 64, 64).
+    """Return the prominence (N,) in dB of the lines of a period in spectra (N, 64, 64).
 
-    ``10 log10`` of the mean over the lines of ``(E + u) / (C + u)``: E the energy of the line, C
-    the geometric mean of those around it, and u what is not seen. Around a line along or across are
-    the two frequencies before and behind it, since edges along and across have energy there as
-    well; around any other lie sixteen. 0 for noise of any color, a photograph, strokes.
+    It is ``10 log10`` of the mean over the lines of ``(E + u) / (C + u)``: E is the energy of the
+    line, C the geometric mean of its neighbors', and u the invisible energy. Horizontal and
+    vertical lines have two neighbors, before and after them, since horizontal and vertical edges
+    have energy there as well; any other line has sixteen. It is 0 for noise of any color, a
+    photograph, strokes.
     """
     ratios = []
     for down, across in lines(period):
@@ -121,10 +123,10 @@ def prominence(spectrum: Tensor, period: int) -> Tensor:
 
 
 def weave(image: Tensor, content: Tensor, style: Tensor) -> dict[int, Tensor]:
-    """Decibels (N,) of weave, by period: on smooth places of the photograph, over the style's.
+    """Return the weave (N,) in dB by period: in smooth areas of the photograph, minus the style's.
 
-    The :func:`prominence` of the lines in ``image`` where ``content`` is smooth, less that of the
-    whole ``style``, whose canvas may have a weave of its own. The style has no need to be smooth
+    It is the :func:`prominence` of the lines in ``image`` where ``content`` is smooth, minus that
+    of the whole ``style``, whose canvas may have a weave of its own. The style need not be smooth
     anywhere: strokes do not count.
 
     Args:
@@ -133,7 +135,7 @@ def weave(image: Tensor, content: Tensor, style: Tensor) -> dict[int, Tensor]:
         style: the styles, (N, 3, h, w); or one for all.
 
     Returns:
-        0 for no more than the style has; NaN where a photograph has too few smooth places.
+        0 for no more than the style has; NaN where a photograph has too few smooth windows.
 
     Example:
         >>> ramp = torch.linspace(0.3, 0.5, 256).expand(1, 3, 256, 256)
@@ -146,7 +148,7 @@ def weave(image: Tensor, content: Tensor, style: Tensor) -> dict[int, Tensor]:
 
 
 def _windows(gray: Tensor) -> Tensor:
-    """Windows (N, rows, columns, 64, 64) of gray (N, 1, H, W); none where it is smaller."""
+    """Return windows (N, rows, columns, 64, 64) of gray (N, 1, H, W); none where it is smaller."""
     if min(gray.shape[2:]) < SIDE:
         return gray.new_zeros(len(gray), 0, 0, SIDE, SIDE)
     return gray[:, 0].unfold(1, SIDE, HOP).unfold(2, SIDE, HOP)

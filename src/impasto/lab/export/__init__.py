@@ -1,1 +1,1 @@
-"""From a trained network to a bundle."""
+"""Export of trained networks to bundles."""

@@ -1,4 +1,4 @@
-"""A network with built-in styles -> a bundle: graphs, styles and a card, checked and scored."""
+"""Export of a network with built-in styles to a bundle: graphs, styles, card, checks, scores."""
 
 from __future__ import annotations
 
@@ -26,19 +26,18 @@ from impasto.styles.style import Style
 
 
 class BuiltIn(Protocol):
-    """A network with built-in styles, as all of them are.
+    """The interface of networks with built-in styles.
 
-    For styles that can be taken out and shared it has ``style_parameters()`` too, and what a row
-    of those, (1, P, 1, 1), is painted with: ``paint(image, style)``; or, if styles are filters
-    between an encoder and a decoder, ``encode(image)``, ``bank(features, style)`` and
-    ``finish(features, image, rest)``, which strength and masks need. Without, the row of a style is
-    its weights.
+    For styles that can be extracted and shared it also has ``style_parameters()``, and painting
+    with a row of those, (1, P, 1, 1): ``paint(image, style)``; or, if styles are filters between an
+    encoder and a decoder, ``encode(image)``, ``bank(features, style)`` and ``finish(features,
+    image, rest)``, which strength and masks need. Otherwise the row of a style is its weights.
 
     Attributes:
-        styles: S, how many.
-        multiple: of which height and width must be multiples.
+        styles: S, the number of styles.
+        multiple: height and width must be multiples of this.
         controls: names of ``models.bundle.CONTROLS``.
-        pixel_bytes: memory that a pixel needs at most in any engine, as measured.
+        pixel_bytes: largest measured memory per pixel in any engine.
     """
 
     styles: int
@@ -50,7 +49,7 @@ class BuiltIn(Protocol):
 
 
 class _Part(nn.Module):
-    """A method of a network as a network, whose weights keep their names."""
+    """A method of a network wrapped as a network, whose weights keep their names."""
 
     def __init__(self, network: Any, method: str) -> None:
         super().__init__()
@@ -58,7 +57,7 @@ class _Part(nn.Module):
 
     def forward(self, *inputs: Tensor | None) -> Tensor:
         if self._method == "forward" and len(inputs) == 1:
-            inputs = (*inputs, None)  # no weights of styles, as there is one
+            inputs = (*inputs, None)  # no style weights, as there is one style
         found: Tensor = getattr(self.network, self._method)(*inputs)
         return found
 
@@ -66,19 +65,19 @@ class _Part(nn.Module):
 def export_built_in(
     network: BuiltIn, facts: CardFacts, names: Sequence[str], *, base: Bundle | None = None
 ) -> Bundle:
-    """The bundle of ``network``, its weights stored in half precision.
+    """Export ``network`` to a bundle, with weights in half precision.
 
-    What comes out is checked with :func:`built_in_parity` by whoever writes it.
+    The caller checks it with :func:`built_in_parity` before writing it.
 
     Args:
         network: in evaluation mode.
         facts: for the card.
         names: of the styles.
-        base: a bundle of the same network with other styles, whose graphs are taken as they are.
+        base: a bundle of the same network with other styles, whose graphs are reused unchanged.
             Styles fit one identity, and another version of PyTorch may write other graphs.
 
     Raises:
-        ModelError: where PyTorch cannot export the network, or names and styles do not fit.
+        ModelError: if PyTorch cannot export the network, or names and styles do not match.
     """
     if not isinstance(network, nn.Module) or len(names) != network.styles:
         raise ModelError(f"{len(names)} names do not fit {type(network).__name__}")
@@ -97,7 +96,7 @@ def export_built_in(
         multiple=network.multiple,
         rim=0,
         parameters=sum(p.numel() for p in network.parameters()),
-        macs_512=16 * _multiply_adds(network, 128),  # all of them go with the area
+        macs_512=16 * _multiply_adds(network, 128),  # all are proportional to the area
         data=facts.data,
         iterations=facts.iterations,
         losses=facts.losses,
@@ -110,7 +109,7 @@ def export_built_in(
         pixel_bytes=network.pixel_bytes,
     )
     parts = _parts(network, channels, values.shape[1]) if base is None else base.parts
-    bundle = Bundle(card=card, styles=(), **parts)  # whose identity its styles name
+    bundle = Bundle(card=card, styles=(), **parts)  # its styles refer to its identity
     styles = (
         Style(name, bundle.identity, (), parameters=value, model_name=card.name)
         for name, value in zip(names, values, strict=True)
@@ -120,7 +119,7 @@ def export_built_in(
 
 
 def style_values(network: Any) -> NDArray[np.float16]:
-    """Numbers of each style of a network, (S, P), as its ``style_parameters`` list them.
+    """Return the numbers of each style of a network, (S, P), in the order of ``style_parameters``.
 
     P is 0 where a style is the network itself, and S where it is a weight.
     """
@@ -132,7 +131,7 @@ def style_values(network: Any) -> NDArray[np.float16]:
 
 
 def _bank_channels(network: Any) -> int:
-    """Channels of the features between encoder and decoder; 0 for a network of one piece."""
+    """Return the channels of the features between encoder and decoder; 0 if it has none."""
     if not hasattr(network, "bank"):
         return 0
     with torch.no_grad():
@@ -141,7 +140,7 @@ def _bank_channels(network: Any) -> int:
 
 
 def _parts(network: nn.Module, channels: int, numbers: int) -> dict[str, bytes]:
-    """The graphs of a network, by their names."""
+    """Return the graphs of a network by name."""
     image, style = torch.rand(1, 3, 64, 64), torch.rand(1, numbers, 1, 1)
     features, rest = torch.rand(1, channels, 16, 16), torch.rand(1, 1, 16, 16)
     rows: tuple[tuple[str, str, dict[str, Tensor]], ...]
@@ -171,10 +170,10 @@ def _parts(network: nn.Module, channels: int, numbers: int) -> dict[str, bytes]:
 
 
 def _with_all_weights(graphs: dict[str, bytes], network: Any) -> dict[str, bytes]:
-    """The graphs with those weights too of which the exporter kept an equal one in their place.
+    """Return the graphs with all weights, including duplicates that the exporter merged.
 
-    A network can then be trained further from its bundle, however short it was trained. Those of
-    styles are kept beside the graphs.
+    A network can then be trained further from its bundle, however short it was trained. Style
+    weights are kept beside the graphs.
     """
     models = {part: onnx.load_from_string(graph) for part, graph in graphs.items()}
     there = {
@@ -196,9 +195,9 @@ def _with_all_weights(graphs: dict[str, bytes], network: Any) -> dict[str, bytes
 def built_in_parity(
     network: BuiltIn, engine: Engine, *, seed: int = 0
 ) -> dict[tuple[int, int], float]:
-    """Largest difference of the pictures of ``engine`` and of ``network``, of full scale, a size.
+    """Return the largest difference between ``engine`` and ``network`` per size, of full scale.
 
-    For each style alone (four at most), for a mixture and, where there are masks, for regions.
+    It covers each style alone (four at most), a mixture and, with masks, regions.
     """
     random = torch.Generator().manual_seed(seed)
     values = style_values(network).astype(np.float32)
@@ -227,8 +226,9 @@ def built_in_parity(
 def built_in_losses(
     objective: BuiltInObjective, network: Any, contents: Tensor, numbers: Tensor
 ) -> dict[str, float]:
-    """For the card: the terms of the loss on held-out photographs (N, 3, H, W), in the styles of
-    ``numbers`` (N,), in single precision; and how well the auto-encoder does, where there is one.
+    """Return the losses for the card, in single precision, on held-out photographs (N, 3, H, W).
+
+    The styles are those of ``numbers`` (N,); the quality of the auto-encoder is added, if any.
     """
     sums: dict[str, float] = {}
     side = contents.shape[-1]
@@ -245,7 +245,7 @@ def built_in_losses(
 
 
 def _maps(network: BuiltIn, height: int, width: int) -> Tensor:
-    """Weights of all styles, even: maps where the network takes them."""
+    """Return equal weights of all styles; maps where the network accepts them."""
     cells = (1, 1)
     if "masks" in network.controls:
         cells = (height // network.multiple, width // network.multiple)
@@ -269,7 +269,7 @@ def _samples(network: BuiltIn, height: int, width: int) -> list[Tensor]:
 
 
 def _multiply_adds(network: Any, size: int) -> int:
-    """Multiply-adds for one picture of ``size`` x ``size``: half of PyTorch's count of FLOPs."""
+    """Return multiply-adds for a picture of ``size`` x ``size``: half of PyTorch's FLOP count."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.rand(1, 3, size, size), _maps(network, size, size))
     return int(counter.get_total_flops()) // 2

@@ -1,8 +1,8 @@
-"""The gallery: named styles of works in the public domain, for every model that ships.
+"""The gallery: named styles of works in the public domain, for every included model.
 
-What ships of a work is its moments and a note, nothing of the picture. The moments are those that
-the model says of it, or tuned ones (:mod:`impasto.lab.tuning`), which takes minutes a style: so
-these are made in a folder of their own, one file each, and shelves change once all are there.
+For each work only its moments and a note are included, not the picture. The moments are predicted
+by the model, or tuned (:mod:`impasto.lab.tuning`), which takes minutes per style: so tuned styles
+are written to a separate folder, one file each, and shelves change once all are complete.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from impasto.styles.style import Style
 from impasto.stylizer import stylizer_of
 
 WORKS = Path(__file__).with_name("gallery.toml")
-"""The table of the works whose styles ship."""
+"""The table of the works whose styles are included."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Work:
     """A painting in the public domain.
 
     Attributes:
-        name: what its style is called, such as ``monet-waterlilies``.
+        name: of its style, such as ``monet-waterlilies``.
         file: its picture, relative to the folder of paintings.
-        painter: who painted it.
-        title: what it is called.
-        year: when it was painted, or the years; empty if that is not certain.
+        painter: its painter.
+        title: its title.
+        year: its year or years; empty if uncertain.
     """
 
     name: str
@@ -48,20 +48,20 @@ class Work:
 
     @property
     def note(self) -> str:
-        """Note that is kept with its style."""
+        """Note stored with its style."""
         year = f" ({self.year})" if self.year else ""
         return f"{self.painter}, {self.title}{year}, public domain"
 
 
 def read_works(path: str | Path = WORKS) -> tuple[Work, ...]:
-    """The works in a TOML file of tables ``[[work]]``, each with the fields of :class:`Work`.
+    """Read the works in a TOML file of tables ``[[work]]``, each with the fields of :class:`Work`.
 
     Args:
-        path: by default the table of the gallery that ships.
+        path: by default the table of the included gallery.
 
     Raises:
         OptionError: if the file cannot be read, or a row lacks a field or has another one.
-        StyleError: if a name cannot be one of a style, or two rows have the same.
+        StyleError: if a name is not valid for a style, or two rows have the same.
 
     Example:
         >>> read_works()[0].painter
@@ -80,7 +80,7 @@ def read_works(path: str | Path = WORKS) -> tuple[Work, ...]:
     works = tuple(_work(row, f"{one_line(path)}: work {i}") for i, row in enumerate(rows, start=1))
     seen = set()
     for work in works:
-        # Where a file system sees no case, two of these would be one file.
+        # On a case-insensitive file system two of these would be one file.
         if work.name.lower() in seen:
             raise StyleError(f"{one_line(path)}: two works are called {work.name!r}")
         seen.add(work.name.lower())
@@ -95,15 +95,15 @@ def make_gallery(
     folder: str | Path = GALLERY,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Encode every work by every model, and put the styles where the package looks for them.
+    """Encode every work with every model, and write the styles to the package's shelves.
 
-    Nothing is written unless all of them can be made.
+    Nothing is written unless all of them can be encoded.
 
     Args:
-        paintings: the folder that the files of the works are in.
-        models: names or bundles; by default every model that ships.
-        works: by default those of the gallery that ships.
-        folder: where the shelves are, one a model; by default that of the package.
+        paintings: the folder with the files of the works.
+        models: names or bundles; by default every included model.
+        works: by default those of the included gallery.
+        folder: the folder of the shelves, one per model; by default that of the package.
         overwrite: replace the styles on the shelf of a model, and delete those of works that are
             not in the table.
 
@@ -113,7 +113,7 @@ def make_gallery(
     Raises:
         ImageError: if a picture is missing, damaged or too small.
         ModelError: if there is no model, or one is unknown, missing or damaged.
-        OptionError: if two models have one name, or there are styles on a shelf already.
+        OptionError: if two models have one name, or a shelf already has styles.
         StyleError: if a style cannot be written.
 
     Example:
@@ -126,7 +126,7 @@ def make_gallery(
         _check_empty([Path(folder, bundle.card.name) for bundle in bundles])
     shelves: dict[str, list[Style]] = {}
     for bundle in bundles:
-        # In single precision by the engine that is always there: the same styles on every machine.
+        # In single precision by ONNX Runtime, which is always installed: the same on every machine.
         engine = open_engine(bundle, name="onnxruntime", precision="fp32")
         stylizer = stylizer_of(bundle, engine)
         shelves[bundle.card.name] = [stylizer.style(source) for source in sources]
@@ -138,9 +138,9 @@ class Progress:
     """Progress of a tuned gallery.
 
     Attributes:
-        done: number of styles that are there.
-        count: of all.
-        seconds: that those which are left will take, by those of this call; None before the first.
+        done: number of finished styles.
+        count: the total.
+        seconds: estimated time left, from the styles of this call; None before the first.
     """
 
     done: int
@@ -159,16 +159,16 @@ def make_tuned_gallery(
     overwrite: bool = False,
     watch: Callable[[Result, Progress], object] | None = None,
 ) -> list[Path]:
-    """Tune every work for every model, and put the styles where the package looks for them.
+    """Tune every work for every model, and write the styles to the package's shelves.
 
-    Each style is a file in ``work`` once it is through, ``work/MODEL/NAME.safetensors``; a call
-    that was interrupted goes on with those that are missing, or were made of another model, picture
-    or settings. The shelves stay as they are until all are there.
+    Each finished style is a file ``work/MODEL/NAME.safetensors``; after an interruption the next
+    call tunes only those that are missing, or belong to another model, picture or settings. The
+    shelves stay unchanged until all are finished.
 
     Args:
         paintings: as for :func:`make_gallery`.
         judge: with its photographs and settings.
-        work: the folder of what is made.
+        work: the folder of the tuned styles.
         models: as for :func:`make_gallery`.
         works: the same.
         folder: the same.
@@ -210,7 +210,7 @@ def make_tuned_gallery(
     count, made = sum(len(jobs) for _, _, jobs in plans), list[float]()
     left = sum(len(todo) for _, todo, _ in plans)
     for bundle, todo, _ in plans:
-        # A new one each: what a model has encoded is some hundred megabytes.
+        # A new one per model: the encoded pictures of a model take some hundred megabytes.
         for result in Workshop(bundle, judge).run(todo, overwrite=True):
             left -= 1
             made += [] if result.seconds is None else [result.seconds]
@@ -224,7 +224,7 @@ def make_tuned_gallery(
 
 
 def _bundles(models: Sequence[str | Path] | None) -> list[Bundle]:
-    """The models of a gallery; each has a shelf of its own name."""
+    """Return the models of a gallery; each has a shelf of its own name."""
     if models is None:
         models = [row.name for row in MODELS if row.path is not None]
     if not models:
@@ -245,7 +245,7 @@ def _make_folder(path: Path) -> None:
 
 
 def _put(shelves: dict[str, list[Style]], works: Sequence[Work], folder: Path) -> list[Path]:
-    """Write all styles to their shelves, and delete what else is there."""
+    """Write all styles to their shelves, and delete other styles there."""
     written = []
     for shelf, styles in shelves.items():
         for work, style in zip(works, styles, strict=True):
@@ -272,7 +272,7 @@ def _work(row: object, where: str) -> Work:
 
 
 def _sources(paintings: Path, works: Sequence[Work]) -> list[Path]:
-    """The pictures of the works, all of which are there."""
+    """Return the pictures of the works, and check that all exist."""
     if not paintings.is_dir():
         raise ImageError(f"{one_line(paintings)}: no such folder of paintings; check the path")
     sources = [paintings / work.file for work in works]

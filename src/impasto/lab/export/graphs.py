@@ -1,4 +1,4 @@
-"""A network in PyTorch -> a bundle: two ONNX graphs and a card, checked against the network."""
+"""Export of a PyTorch network to a bundle: two ONNX graphs, checked against it, and a card."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ except ModuleNotFoundError as error:  # pragma: no cover - the test machine has 
 PARITY_SIZES = ((16, 16), (37, 53), (128, 128), (255, 129), (512, 384))
 """Heights and widths at which a bundle is checked; odd ones are padded as the studio does."""
 PARITY = 1e-3
-"""Largest difference of full scale that an exported graph may show in float32."""
+"""Largest allowed difference of an exported graph in float32, of full scale."""
 OPSET = 18
 
 
@@ -69,11 +69,11 @@ _VERBS = ("levels", "multiple", "rim", "encoder_rim", "reader", "encode", "read"
 
 
 def check_exportable(network: object, name: str) -> None:
-    """Refuse a network that lacks something of :class:`Exportable`.
+    """Reject a network that lacks an attribute of :class:`Exportable`.
 
     Args:
-        network: of any kind.
-        name: of it, for the message.
+        network: any object.
+        name: its name, for the message.
 
     Raises:
         OptionError: naming what is missing.
@@ -88,7 +88,7 @@ def check_exportable(network: object, name: str) -> None:
 
 @dataclass(frozen=True)
 class CardFacts:
-    """Fields of a card that the network cannot know of itself."""
+    """Fields of a card that cannot be derived from the network."""
 
     name: str
     title: str
@@ -129,7 +129,7 @@ class _Decoder(nn.Module):
 class _Reader(nn.Module):
     def __init__(self, network: Any) -> None:
         super().__init__()
-        self.network = nn.Module()  # the reader alone, under the name that it has in the network
+        self.network = nn.Module()  # only the reader, under its name in the network
         self.network.reader = network.reader
 
     def forward(self, image: Tensor, counts: Tensor, *moments: Tensor) -> tuple[Tensor, ...]:
@@ -139,10 +139,10 @@ class _Reader(nn.Module):
 
 
 def export(network: Exportable, facts: CardFacts) -> Bundle:
-    """The bundle of ``network``, its weights stored in half precision.
+    """Export ``network`` to a bundle, with weights in half precision.
 
-    ``network`` itself is not changed.  What comes out is checked with ``parity`` by whoever writes
-    it.  Raises ``ModelError`` where PyTorch cannot export the network.
+    ``network`` itself is not changed.  The caller checks the result with ``parity`` before writing
+    it.  Raises ``ModelError`` if PyTorch cannot export the network.
     """
     if not isinstance(network, nn.Module):
         raise ModelError(f"{type(network).__name__} is not a PyTorch module")
@@ -167,7 +167,7 @@ def export(network: Exportable, facts: CardFacts) -> Bundle:
         notes=facts.notes,
     )
     encoder_outputs, decoder_inputs, reader_inputs, maps = [], [], ["image", "counts"], []
-    cells = 4  # any size will do: height and width stay open
+    cells = 4  # any size: height and width stay dynamic
     for i, level in enumerate(levels):
         side = cells * network.multiple // level.stride
         encoder_outputs += [f"features_{i}", f"mean_{i}", f"std_{i}"]
@@ -195,11 +195,12 @@ def graph_of(
     *,
     fold: bool = True,
 ) -> bytes:
-    """ONNX with open height and width and weights in half precision.
+    """Return ONNX with dynamic height and width and weights in half precision.
 
-    ``fold``: work out now what depends on weights alone; without it all of them keep their names.
+    ``fold``: precompute values that depend only on weights; without it all weights keep their
+    names.
     """
-    buffer: Any = io.BytesIO()  # PyTorch's types know paths alone; this exporter takes files, too
+    buffer: Any = io.BytesIO()  # PyTorch's types allow only paths; this exporter accepts files, too
     axes = {
         name: {2: f"{name}_height", 3: f"{name}_width"}
         for name in (*names, *outputs)
@@ -208,7 +209,7 @@ def graph_of(
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # The tracing exporter: scale and shift may be one value a channel or a map, which the
+        # The tracing exporter: scale and shift may be one value per channel or a map, which the
         # exporter of torch.export would specialize on; it needs no onnxscript and takes a second.
         torch.onnx.export(
             module.eval(),
@@ -228,7 +229,7 @@ def graph_of(
 
 
 def _halve(model: onnx.ModelProto) -> None:
-    """Store float32 weights as float16, each with a cast that engines fold when they load."""
+    """Store float32 weights as float16, each with a cast that engines fold on loading."""
     graph = model.graph
     casts = []
     for tensor in graph.initializer:
@@ -245,16 +246,16 @@ def _halve(model: onnx.ModelProto) -> None:
 
 
 def multiply_adds(network: nn.Module, size: int) -> int:
-    """Multiply-adds of the convolutions for one picture of ``size`` x ``size``, style not counted.
+    """Return multiply-adds of the convolutions for a picture of ``size`` x ``size``, without style.
 
-    One multiply-add is one multiplication and one addition: half of the FLOPs that some count.
+    One multiply-add is one multiplication and one addition: half of the FLOPs in some counts.
     """
     image = torch.rand(1, 3, size, size)
     return _counted(network, lambda: _stylize(network, image, None))
 
 
 def reader_multiply_adds(network: Any, size: int) -> int:
-    """Multiply-adds of the reader for a style of ``size`` x ``size``; 0 where there is none."""
+    """Return multiply-adds of the reader for a style of ``size`` x ``size``; 0 without a reader."""
     if network.reader is None:
         return 0
     style = torch.rand(1, 3, size, size)
@@ -282,9 +283,9 @@ def _counted(network: nn.Module, run: Callable[[], object]) -> int:
 
 
 def parity(network: Exportable, engine: Engine, *, seed: int = 0) -> dict[tuple[int, int], float]:
-    """Largest difference of the pictures of ``engine`` and of ``network``, of full scale, a size.
+    """Return the largest difference between ``engine`` and ``network`` per size, of full scale.
 
-    The pictures are smooth noise in the moments of another; sizes are ``PARITY_SIZES``.
+    The pictures are smooth noise with the moments of another; sizes are ``PARITY_SIZES``.
     """
     random = torch.Generator().manual_seed(seed)
     differences = {}
@@ -321,7 +322,7 @@ def _stylize_by(
     features, own = engine.encode(image)
     encoded, wanted = engine.encode(style)
     if reads:
-        # The coarsest level has the cells of the multiple in the networks that read.
+        # In networks with a reader the coarsest level has cells of size `multiple`.
         everywhere = np.ones(encoded[-1].shape[1:], np.float32)
         wanted = engine.read(style, wanted, everywhere)
     maps: list[Affine] = [adain(a, b) for a, b in zip(own, wanted, strict=True)]

@@ -1,13 +1,13 @@
 """A decoder in int8 for a bundle: its convolutions quantized, calibrated and measured.
 
-The encoder stays in single precision: where a photograph is smooth, AdaIN multiplies what little
-there is in its features to the deviation of the style, and the steps of int8 with it; a sky came
-out in bands 50 of 255 apart. Behind the alignment features are as strong as the style's. There the
-convolutions compute in int8 but for the last three, next to the pixels, which would cost 2 dB for a
-tenth of the work. Alignment and sums are in single precision.
+The encoder stays in single precision: where a photograph is smooth, AdaIN amplifies its weak
+features to the deviation of the style, and the int8 steps with them; a sky showed bands 50 of 255
+apart. After the alignment, features have the scale of the style's. There the convolutions compute
+in int8 except the last three, next to the pixels, which would cost 2 dB for a tenth of the work.
+Alignment and sums are in single precision.
 
-What a convolution takes and gives has 256 steps between two fixed ends, so the ends must hold
-whatever comes: they are those of many photographs in many styles, the loudest among them.
+Inputs and outputs of a convolution have 256 steps in a fixed range, which must cover all pictures:
+it is calibrated on many photographs in many styles, including those with the largest moments.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ except ModuleNotFoundError as error:  # pragma: no cover - the test machine has 
     raise ModelError("quantizing needs onnx; pip install 'impasto[lab]'") from error
 
 LEAST_MEAN, LEAST_MIN = 36.0, 30.0
-"""PSNR to single precision in dB, mean and least of the pairs, under which nothing is written."""
+"""Required PSNR to single precision in dB, mean and minimum over the pairs."""
 
-# Of what a convolution takes and gives, so many percent lie between the ends; what is beyond is cut
-# off. More would be kinder to the loudest styles (by up to 8 dB) and coarser in smooth places,
-# where steps are seen.
+# Percentage of the inputs and outputs of a convolution within its range; values beyond are cut
+# off. More would improve styles with the largest moments (by up to 8 dB), but be coarser in smooth
+# areas, where steps are visible.
 _PERCENTILE = 99.99
 
-# Weights have 7 bits of their 8: processors without VNNI add two products in 16 bits, which could
+# Weights use 7 of 8 bits: processors without VNNI add two products in 16 bits, which could
 # overflow otherwise. It costs 0.3 dB.
 _SEVEN_BITS = True
 
@@ -60,14 +60,14 @@ Feed: TypeAlias = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Amount of what decoders are calibrated with and judged by.
+    """Amount of data for calibrating and judging decoders.
 
     Attributes:
-        photographs: to calibrate with.
-        styles: that each photograph is painted in for that; they take turns.
-        pictures: of styles that are read, where a folder of them is given.
-        side: of the squares that are calibrated with, in pixels.
-        judged_side: of those that are judged.
+        photographs: number for calibration.
+        styles: number in which each photograph is painted for it; they take turns.
+        pictures: number of styles that are read, where a folder of them is given.
+        side: of the squares for calibration, in pixels.
+        judged_side: of the judged squares.
     """
 
     photographs: int = 24
@@ -87,29 +87,29 @@ def quantize_bundle(
     overwrite: bool = False,
     watch: Callable[[str], object] | None = None,
 ) -> Bundle:
-    """Add a decoder in int8 to a bundle, or replace the one that it has.
+    """Add an int8 decoder to a bundle, or replace an existing one.
 
-    The other graphs, and with them the identity that styles are made for, stay as they are.
+    The other graphs, and with them the identity that styles depend on, stay unchanged.
 
     Args:
         model: name or file of the bundle.
-        photographs: folder of photographs. A tenth of them, by their names, is what the decoder is
-            judged by; it is calibrated with others.
+        photographs: folder of photographs. A tenth of them, by name, is held out to judge the
+            decoder; it is calibrated with others.
         target: the file to write, which may be that of the model.
-        paintings: folder of pictures to read styles from, which are added to those that the gallery
-            has for the model.
-        calibration: how much is calibrated with.
+        paintings: folder of pictures to read styles from, which are added to the gallery's styles
+            for the model.
+        calibration: amount of calibration data.
         overwrite: replace a file of that name.
         watch: called with a line before every step.
 
     Returns:
-        The bundle that was written.
+        The written bundle.
 
     Raises:
         ImageError: if a folder is missing or has no usable picture.
         ModelError: if there is no such model, or its styles are built in, or its pictures in int8
             are too far from those in single precision; nothing is written then.
-        StyleError: if there is no style to calibrate with.
+        StyleError: if there is no style for calibration.
 
     Example:
         >>> quantize_bundle("fast", "photographs", "fast.impasto")           # doctest: +SKIP
@@ -123,7 +123,7 @@ def quantize_bundle(
             "any style are quantized"
         )
     told("reading styles")
-    # ONNX Runtime is imported here, without its telemetry, before its tools below are.
+    # ONNX Runtime is imported here, without its telemetry, before its tools below.
     exact = stylizer_of(bundle, open_engine(bundle, name="onnxruntime", precision="fp32"))
     styles = calibration_styles(exact, paintings, calibration)
     told("calibrating")
@@ -155,13 +155,13 @@ def with_int8(
     styles: Sequence[Style],
     calibration: Calibration = Calibration(),
 ) -> Bundle:
-    """Make a bundle with a decoder in int8, without judging it.
+    """Make a bundle with an int8 decoder, without judging it.
 
     Args:
         bundle: the model.
-        contents: photographs to calibrate with, (3, H, W) in [0, 1] with the model's margin.
+        contents: photographs for calibration, (3, H, W) in [0, 1] with the model's margin.
         styles: to paint them in, each by the next ones in turn.
-        calibration: how many styles each is painted in.
+        calibration: sets the number of styles for each.
 
     Example:
         >>> with_int8(bundle, contents, styles).card.int8                    # doctest: +SKIP
@@ -180,11 +180,11 @@ def distances(
     photographs: Sequence[NDArray[np.float32]],
     styles: Sequence[Style],
 ) -> list[float]:
-    """PSNR in dB between the pictures of two stylizers, for every photograph in every style.
+    """Return the PSNR in dB between two stylizers, for every photograph in every style.
 
     Args:
-        exact: paints what is compared with.
-        other: paints the same model otherwise.
+        exact: paints the reference.
+        other: paints the same model in another way.
         photographs: (H, W, 3) in [0, 1].
         styles: of the model.
     """
@@ -201,7 +201,7 @@ def distances(
 def calibration_styles(
     stylizer: Stylizer, paintings: str | Path | None, calibration: Calibration = Calibration()
 ) -> list[Style]:
-    """The styles that the gallery has for a model, and those of pictures in a folder.
+    """Return the gallery's styles for a model, and those of pictures in a folder.
 
     Raises:
         StyleError: if there is none.
@@ -220,7 +220,7 @@ def calibration_styles(
 
 
 def judged_styles(styles: Sequence[Style]) -> list[Style]:
-    """The styles that int8 is judged by: the loudest, which fit worst, and others evenly."""
+    """Return the styles for judging int8: the loudest, which fit worst, and others evenly."""
     ranked = sorted(styles, key=loudness, reverse=True)
     rest = ranked[_LOUD:]
     count = _JUDGED_STYLES - _LOUD
@@ -228,7 +228,7 @@ def judged_styles(styles: Sequence[Style]) -> list[Style]:
 
 
 def loudness(style: Style) -> float:
-    """Loudness of a style: its mean deviation at the deepest level."""
+    """Return the loudness of a style: its mean deviation at the deepest level."""
     return float(style.moments[-1].std.mean())
 
 
@@ -240,7 +240,7 @@ def _contents(
 
 
 def content_planes(stylizer: Stylizer, photograph: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A photograph (H, W, 3) as the encoder of a model takes it, (3, H, W) with its margin."""
+    """Convert a photograph (H, W, 3) to encoder input, (3, H, W) with the model's margin."""
     content: Any = stylizer.encode(photograph)
     planes: NDArray[np.float32] = content.planes
     return planes
@@ -259,7 +259,7 @@ def _decoder_feeds(
     styles: Sequence[Style],
     each: int,
 ) -> Iterator[Feed]:
-    """Inputs of the decoder: photographs in styles, and as they are, which is strength 0."""
+    """Yield decoder inputs: photographs in styles, and unchanged, which is strength 0."""
     for number, planes in enumerate(contents):
         features, own = engine.encode(planes)
         yield decoder_feed(features, [adain(x, x) for x in own])
@@ -284,11 +284,11 @@ def _quantized(graph: bytes, feeds: Iterator[Feed]) -> bytes:
             calibrate_method=CalibrationMethod.Percentile,
             extra_options={"percentile": _PERCENTILE},
         )
-        for feed in feeds:  # one at a time: it keeps all maps of what it gets at once
+        for feed in feeds:  # one at a time: it keeps all maps of its input in memory
             calibrator.collect_data(_Reader(feed))
         model = onnx.load(plain)
         for number, node in enumerate(model.graph.node):
-            node.name = f"{number} {node.name}"  # what is left out is told by its name
+            node.name = f"{number} {node.name}"  # excluded nodes are given by name
         convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
         quantizer = QDQQuantizer(
             model,
@@ -305,7 +305,7 @@ def _quantized(graph: bytes, feeds: Iterator[Feed]) -> bytes:
         quantizer.quantize_model()
         quantizer.model.topological_sort()
         made: onnx.ModelProto = quantizer.model.model
-    # ONNX Runtime names every set of operators that it knows; older ones would ask for them.
+    # ONNX Runtime lists every operator set that it knows; older versions would require them.
     used = {node.domain for node in made.graph.node}
     sets = [each for each in made.opset_import if each.domain in used]
     del made.opset_import[:]
@@ -315,7 +315,7 @@ def _quantized(graph: bytes, feeds: Iterator[Feed]) -> bytes:
 
 
 class _Reader:
-    """The inputs of one run, as ONNX Runtime's calibration asks for them."""
+    """The inputs of one run, in the interface of ONNX Runtime's calibration."""
 
     def __init__(self, feed: Feed) -> None:
         self._feeds = iter([feed])
@@ -325,7 +325,7 @@ class _Reader:
 
 
 def _fold(graph: bytes, path: Path) -> None:
-    """Write a graph without casts of its weights and whatever else can be worked out now."""
+    """Write a graph with casts of weights and other constants folded."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

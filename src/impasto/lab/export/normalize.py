@@ -1,4 +1,4 @@
-"""A normalized VGG of plain weights and photographs, as a file that training takes."""
+"""Normalization of VGG weights with photographs, to a file for training."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ def publish_normalized(
     size: int = 224,
     overwrite: bool = False,
 ) -> None:
-    """Write weights with which every filter has a mean activation of 1 over photographs.
+    """Write weights scaled so that every filter has a mean activation of 1 over photographs.
 
     The method is that of Gatys et al. 2016; see :func:`impasto.lab.nets.vgg.normalized`.
 
     Args:
-        vgg: plain weights of VGG-19 or VGG-16, of torchvision or Caffe; as many layers are
-            normalized as the file has.
+        vgg: plain weights of VGG-19 or VGG-16, of torchvision or Caffe; all layers in the file are
+            normalized.
         photographs: a folder, a shard or a pattern of shards.
         target: the file, ``NAME.safetensors``.
-        count: how many photographs are drawn, at random but the same in every call.
-        size: side in pixels of the square that is cut of each.
-        overwrite: whether a file that is there is replaced.
+        count: number of photographs, drawn at random but the same in every call.
+        size: side in pixels of the square cropped from each.
+        overwrite: whether an existing file is replaced.
 
     Raises:
         ModelError: if the weights cannot be read, or the file cannot be written.
         ImageError: if there are no photographs.
-        OptionError: for numbers that are not such, weights that are normalized already, or a name
-            that has another suffix or is taken.
+        OptionError: for invalid numbers, weights that are already normalized, or a name that has
+            another suffix or is taken.
 
     Example:
         >>> publish_normalized("vgg19.pth", "photographs", "vgg.safetensors")  # doctest: +SKIP

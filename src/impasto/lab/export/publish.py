@@ -1,4 +1,4 @@
-"""From a finished training run, or from published weights, to a bundle with an honest card."""
+"""Export of a finished training run, or of published weights, to a bundle with a measured card."""
 
 from __future__ import annotations
 
@@ -44,20 +44,19 @@ def publish_run(
 ) -> Bundle:
     """Export the averaged weights of a run folder to ``target``, checked and scored.
 
-    The model is called by the name of the file.  Every installed engine must agree with PyTorch
-    (``parity``); the card gets the losses on as many held-out pairs as the config's
-    ``score_pairs`` says.
+    The model is named after the file.  Every installed engine must agree with PyTorch (``parity``);
+    the card gets the losses on as many held-out pairs as the config's ``score_pairs``.
 
     Args:
         run: the folder.
         target: the file.
-        pairs_of: another config whose held-out pictures the losses are taken on, so that runs on
+        pairs_of: another config whose held-out pictures are used for the losses, so that runs on
             other pictures can be compared; by default the run's own.
         overwrite: replace a file of that name.
 
     Raises:
-        ModelError: where an engine does not agree, or the name is taken; nothing is written then.
-        OptionError: for a network that no bundle can hold, for a config that cannot be read, and
+        ModelError: if an engine does not agree, or the name is taken; nothing is written then.
+        OptionError: for a network that a bundle cannot hold, for a config that cannot be read, and
             for ``pairs_of`` where styles are built in.
     """
     run, target = Path(run), bundle_file(target, overwrite=overwrite)
@@ -98,7 +97,7 @@ def publish_trained(run: str | Path) -> Path | None:
     """Publish a run under its own name, ``RUN/NAME-OF-RUN.impasto``, unless that is up to date.
 
     Returns:
-        The bundle, or None for a network that no bundle can hold.
+        The bundle, or None for a network that a bundle cannot hold.
 
     Raises:
         ModelError, OptionError: as :func:`publish_run` does.
@@ -117,7 +116,7 @@ def publish_trained(run: str | Path) -> Path | None:
 
 
 def bundle_of(run: str | Path) -> Path:
-    """The file that a run is published to under its own name.
+    """Return the file to which a run is published under its own name.
 
     Example:
         >>> bundle_of("runs/fast").name
@@ -145,7 +144,7 @@ def _built_in_bundle(run: Path, target: str | Path, config: TrainConfig, row: Bu
         losses=built_in_losses(objective, network, contents, numbers),
         notes=_history(stages),
     )
-    # What was learned beside earlier styles stays a style of the bundle that those are in.
+    # Styles added to earlier ones stay styles of the bundle that has those.
     start = config.start if config.add_styles else ""
     base = find_bundle(start) if start and is_bundle(start) and Path(start).exists() else None
     bundle = export_built_in(network, facts, names, base=base)
@@ -156,7 +155,7 @@ def _built_in_bundle(run: Path, target: str | Path, config: TrainConfig, row: Bu
 def publish_adain(
     vgg: str | Path, decoder: str | Path, target: str | Path, *, overwrite: bool = False
 ) -> Bundle:
-    """The bundle of the paper's network from pytorch-AdaIN weights that the user has.
+    """Write a bundle of the paper's network from the user's pytorch-AdaIN weights.
 
     Args:
         vgg: the file of the VGG-19.
@@ -165,8 +164,8 @@ def publish_adain(
         overwrite: replace a file of that name.
 
     Raises:
-        ModelError: as :func:`adain_from` does, or where an engine does not agree with PyTorch, or
-            the name is taken; nothing is written then.
+        ModelError: as :func:`adain_from`, or if an engine does not agree with PyTorch, or the name
+            is taken; nothing is written then.
     """
     target = bundle_file(target, overwrite=overwrite)
     network, facts = adain_from(vgg, decoder)
@@ -178,13 +177,13 @@ def publish_adain(
 
 
 def adain_from(vgg: str | Path, decoder: str | Path) -> tuple[AdaINNetwork, CardFacts]:
-    """AdaIN's network and what its card says, from a VGG-19 and a decoder of pytorch-AdaIN.
+    """Return AdaIN's network and card facts, from a VGG-19 and a decoder of pytorch-AdaIN.
 
-    Licence and training data are those of the files given, or what a decoder of
-    :func:`impasto.lab.export.publish.publish_decoder` says of itself.
+    Licence and training data are those of the files, or those stated in a decoder of
+    :func:`impasto.lab.export.publish.publish_decoder`.
 
     Raises:
-        ModelError: if the files are no VGG-19 to relu4_1 or no decoder of that layout.
+        ModelError: if the files are not a VGG-19 up to relu4_1 and a decoder of that layout.
     """
     encoder = load_vgg(vgg)
     # Deeper layers, if the file has them, are not part of the encoder.
@@ -210,9 +209,9 @@ def adain_from(vgg: str | Path, decoder: str | Path) -> tuple[AdaINNetwork, Card
 def publish_decoder(
     run: str | Path, target: str | Path, *, overwrite: bool = False
 ) -> dict[str, str]:
-    """The decoder of a run of ``adain`` or ``style-swap`` alone, for whoever has the encoder.
+    """Export only the decoder of a run of ``adain`` or ``style-swap``, without the encoder.
 
-    A safetensors file in half precision with pytorch-AdaIN's keys (``1.weight``).  That of
+    The file is safetensors in half precision with pytorch-AdaIN's keys (``1.weight``).  That of
     ``adain`` is a third of the bundle, and :func:`publish_adain` reads it; that of ``style-swap``
     is its option ``inverse``; ``start`` in a config reads both.
 
@@ -222,7 +221,7 @@ def publish_decoder(
         overwrite: replace a file of that name.
 
     Returns:
-        What the file says of itself: data, iterations, licence, notes and the layout of its VGG.
+        The file's metadata: data, iterations, licence, notes and the layout of its VGG.
 
     Raises:
         ModelError: if there is no such run, or the file cannot be written.
@@ -263,7 +262,7 @@ def publish_decoder(
 
 
 def _round_to_half(network: torch.nn.Module) -> None:
-    """Bundles store half precision: round first, so that what is scored is what is shipped."""
+    """Round to half precision, which bundles store, so that the scores are those of the bundle."""
     with torch.no_grad():
         for value in (*network.parameters(), *network.buffers()):
             if value.is_floating_point():
@@ -271,7 +270,7 @@ def _round_to_half(network: torch.nn.Module) -> None:
 
 
 def _check(bundle: Bundle, differences: Callable[[Engine], dict[tuple[int, int], float]]) -> None:
-    """Refuse a bundle that an installed engine paints otherwise than PyTorch."""
+    """Reject a bundle if an installed engine paints differently from PyTorch."""
     for row in ENGINES:
         if not row.installed:
             continue
@@ -311,7 +310,7 @@ def _data(config: TrainConfig, stages: list[dict[str, Any]], *, styles: str = ""
         )
     told = f"photographs: {parts[0]}; styles: {styles or parts[1]}; a tenth of each held out"
     earlier = [text for stage in stages for text in stage.get("data", "").split(_BEFORE) if text]
-    return _BEFORE.join(dict.fromkeys([told, *earlier]))  # what was seen twice is said once
+    return _BEFORE.join(dict.fromkeys([told, *earlier]))  # without duplicates
 
 
 def _history(stages: list[dict[str, Any]]) -> str:

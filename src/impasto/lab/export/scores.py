@@ -1,4 +1,4 @@
-"""Losses of the paper on held-out pairs, for a card: any network, same pairs."""
+"""The paper's losses on held-out pairs, for a card: the same pairs for any network."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Scores:
     content: float
     """Mean square distance at relu4_1 to the AdaIN target."""
     style: float
-    """Mean and standard deviation at relu1_1 to relu4_1, summed over the layers."""
+    """Loss of mean and standard deviation at relu1_1 to relu4_1, summed over the layers."""
     identity_psnr: float
-    """Decibels between the photograph and its picture at alpha = 0; median, higher is closer."""
+    """PSNR in dB between the photograph and its picture at alpha = 0; median, higher is closer."""
     pairs: int
     size: int
 
     def losses(self) -> dict[str, float]:
-        """As a card keeps them."""
+        """Return the losses as stored in a card."""
         return {
             f"held_out_content_{self.size}": round(self.content, 3),
             f"held_out_style_{self.size}": round(self.style, 3),
@@ -42,10 +42,10 @@ class Scores:
 def held_out_pairs(
     contents: Mapping[str, float], styles: Mapping[str, float], *, n: int, size: int, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """``n`` photographs and ``n`` paintings (N, 3, size, size) from the held-out tenth.
+    """Draw ``n`` photographs and ``n`` paintings (N, 3, size, size) from the held-out tenth.
 
-    Folders with their shares as in a training config; the largest square of each picture, drawn
-    with ``seed``.
+    Folders have shares as in a training config; each picture is cropped to its largest square; the
+    draw is by ``seed``.
     """
     return (
         held_out_squares(contents, n=n, size=size, seed=seed),
@@ -63,9 +63,9 @@ def evaluate(
     margin: int = 0,
     batch: int = 4,
 ) -> Scores:
-    """Scores of ``network`` on the pairs (N, 3, H, W) in [0, 1], judged by ``judge``.
+    """Return the scores of ``network`` on the pairs (N, 3, H, W) in [0, 1], judged by ``judge``.
 
-    ``margin``: the reflected border in pixels that the studio lays around pictures for it.
+    ``margin``: the reflected border in pixels that the studio adds to pictures for it.
     """
     content_sum = style_sum = 0.0
     psnr = []

@@ -1,4 +1,4 @@
-"""Losses as pure functions of features; every one is a mean over its elements unless it says so."""
+"""Losses as pure functions of features; means over their elements unless stated otherwise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from impasto.lab.nets.fast_moments import fast_mean_square, fast_mean_std
 from impasto.lab.nets.normalization import mean_std
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
-"""Layers at which Huang & Belongie 2017 compare mean and standard deviation."""
+"""Style layers of Huang & Belongie 2017, which compare mean and standard deviation."""
 CONTENT_LAYER = STYLE_LAYERS[-1]
 """Layer at which the content is compared with the AdaIN target."""
 
@@ -22,12 +22,12 @@ CONTENT_LAYER = STYLE_LAYERS[-1]
 def content_loss(
     features: Tensor, target: Tensor, *, squared: bool = True, units: str = "mean"
 ) -> Tensor:
-    """Mean square difference of two maps (N, C, h, w), in float32.
+    """Return the mean square difference of two maps (N, C, h, w), in float32.
 
     Huang & Belongie 2017, eq. 12, squared as in the authors' code; the target is the AdaIN output,
-    not the content's own features.  Without ``squared`` the 2-norm of the difference, as eq. 12 is
-    printed, averaged over the batch; then ``units`` count: ``"sum"`` as printed, ``"mean"`` divided
-    by the root of the number of elements of a map.
+    not the content's own features.  Without ``squared`` it is the 2-norm of the difference, as
+    printed in eq. 12, averaged over the batch; then ``units`` applies: ``"sum"`` as printed,
+    ``"mean"`` divided by the root of the number of elements of a map.
 
     >>> one, other = torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 3.0)
     >>> [content_loss(one, other, squared=False, units=units).item() for units in ("mean", "sum")]
@@ -47,16 +47,16 @@ def style_loss(
     weights: Mapping[str, float] | None = None,
     squared: bool = True,
 ) -> Tensor:
-    """Squared difference of means and of standard deviations, summed over the layers of ``style``.
+    """Return squared differences of means and standard deviations, summed over layers of ``style``.
 
-    Huang & Belongie 2017, eq. 13.  ``units`` says what is done with the channels of a layer:
-    ``"mean"`` averages over them, as the popular PyTorch port does (with the weight 10);
-    ``"sum"`` adds them up, as the authors do, whose weight 1e-1 is 6.4, 12.8, 25.6 and 51 in mean
-    units at 64, 128, 256 and 512 channels.  Both average over the batch.  ``unbiased`` takes
-    variances with one position less, as the port does.
+    Huang & Belongie 2017, eq. 13.  ``units`` sets the reduction over the channels of a layer:
+    ``"mean"`` averages them, as in the popular PyTorch port (with the weight 10); ``"sum"`` adds
+    them, as the authors do, whose weight 1e-1 is 6.4, 12.8, 25.6 and 51 in mean units at 64, 128,
+    256 and 512 channels.  Both average over the batch.  ``unbiased`` divides variances by one
+    position less, as the port does.
 
-    ``weights``: other layers than all, each with a factor.  Without ``squared`` the 2-norms over
-    the channels, as eq. 13 is printed, with the units of :func:`content_loss`.
+    ``weights``: other layers than all, each with a factor. Without ``squared`` it uses the 2-norms
+    over the channels, as printed in eq. 13, with the units of :func:`content_loss`.
     """
     wanted = style_moments(style, unbiased=unbiased)
     return moment_loss(
@@ -67,7 +67,7 @@ def style_loss(
 def style_moments(
     style: Mapping[str, Tensor], *, unbiased: bool = False
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """Mean and standard deviation of each layer: all that ``style_loss`` asks of a style."""
+    """Return mean and standard deviation of each layer, the target of ``style_loss``."""
     return {layer: _moments(features, unbiased) for layer, features in style.items()}
 
 
@@ -80,7 +80,7 @@ def moment_loss(
     weights: Mapping[str, float] | None = None,
     squared: bool = True,
 ) -> Tensor:
-    """``style_loss`` against moments that were kept (``style_moments``)."""
+    """Return ``style_loss`` against stored moments (``style_moments``)."""
     terms = []
     for layer, weight in (dict.fromkeys(wanted, 1.0) if weights is None else weights).items():
         wanted_mean, wanted_std = wanted[layer]
@@ -99,23 +99,23 @@ def _moments(features: Tensor, unbiased: bool) -> tuple[Tensor, Tensor]:
 
 
 def _norm(found: Tensor, wanted: Tensor, units: str) -> Tensor:
-    """2-norms (N,) of differences, or with units of the mean their roots of mean squares."""
+    """Return 2-norms (N,) of differences; with mean units, roots of mean squares."""
     differences = (found.float() - wanted.float()).flatten(1)
     norms: Tensor = torch.linalg.vector_norm(differences, dim=1)
     return norms / differences.shape[1] ** 0.5 if units == "mean" else norms
 
 
 def gram(features: Tensor, counts: Tensor | None = None) -> Tensor:
-    """Gram matrices ``F F^T / (h w)`` of (N, C, h, w), each (C, C), in float32: (N, C, C).
+    """Return Gram matrices ``F F^T / (h w)`` of (N, C, h, w) in float32: (N, C, C).
 
-    Gatys et al. 2016, eq. 3, divided by the positions, so that pictures of all sizes compare.
-    With ``counts`` (h, w), 0 or more, the *guided* matrix ``sum_p t_p F_p F_p^T / sum_p t_p``
-    of Gatys et al. 2017 ("Controlling perceptual factors"; their channel is ``sqrt(t)``).
+    Gatys et al. 2016, eq. 3, divided by the positions, so that pictures of all sizes are
+    comparable. With ``counts`` (h, w), 0 or more, the *guided* matrix ``sum_p t_p F_p F_p^T / sum_p
+    t_p`` of Gatys et al. 2017 ("Controlling perceptual factors"; their channel is ``sqrt(t)``).
 
     >>> gram(torch.tensor([[[[1.0, 3.0]]]])).item()
     5.0
     """
-    # Positions first: VGG keeps its channels last, and so does the gradient then, without a copy.
+    # Positions first: VGG uses channels last, and so does the gradient then, without a copy.
     points = features.permute(0, 2, 3, 1).flatten(1, 2).float()
     if counts is None:
         return points.mT @ points / points.shape[1]
@@ -124,7 +124,7 @@ def gram(features: Tensor, counts: Tensor | None = None) -> Tensor:
 
 
 def gram_loss(found: Tensor, wanted: Tensor) -> Tensor:
-    """Mean square difference of two Gram matrices of :func:`gram`.
+    """Return the mean square difference of two Gram matrices of :func:`gram`.
 
     Gatys et al. 2016, eq. 4 divides the squares of their un-divided matrices by ``4 N^2 M^2``, N
     channels and M positions: a quarter of this where both pictures are of one size.
@@ -141,7 +141,7 @@ def mmd_loss(
     constant: float = 0.0,
     bandwidth: float | None = None,
 ) -> Tensor:
-    """Squared maximum mean discrepancy between the feature vectors of maps (N, C, h, w).
+    """Return the squared maximum mean discrepancy of feature vectors of maps (N, C, h, w).
 
     Li et al., "Demystifying neural style transfer" (IJCAI 2017), with all pairs::
 
@@ -151,7 +151,7 @@ def mmd_loss(
 
     Args:
         features: of the pictures.
-        style: of the style of each, or of one for all; another size will do.
+        style: of the style of each, or of one for all; the size may differ.
         kernel: ``linear`` (``x . y``: the distance of the means), ``polynomial``
             (``(x . y + constant) ^ power``) or ``gaussian`` (``exp(-|x - y|^2 / 2 b^2)``). The
             polynomial of power 2 and constant 0 gives ``|G_f - G_s|^2``, summed over all entries
@@ -161,7 +161,7 @@ def mmd_loss(
         bandwidth: b; by default the root of half the mean square distance of the style's own.
 
     Raises:
-        OptionError: for another kernel, or where the batches do not fit.
+        OptionError: for another kernel, or if the batches do not match.
     """
     _check_batches(features, style)
     x, y = (each.flatten(2).mT.float() for each in (features, style))
@@ -195,13 +195,13 @@ def _check_batches(features: Tensor, style: Tensor) -> None:
 
 
 def histogram_loss(features: Tensor, style: Tensor) -> Tensor:
-    """Mean square distance of maps (N, C, h, w) from themselves with the style's histograms.
+    """Return the mean square distance of maps (N, C, h, w) from their histogram-matched versions.
 
     Risser, Wilmot & Barnes, "Stable and controllable neural texture synthesis and style transfer
-    using histogram losses" (arXiv 1701.08893): every channel is given the distribution that
-    the style has in it, and what that changes is the loss. Here by ranks, which is exact, where
-    theirs has 256 bins. The target is a constant: no gradient flows through it. ``style`` is that
-    of each picture, or one for all; another size will do.
+    using histogram losses" (arXiv 1701.08893): every channel is matched to the style's distribution
+    in it, and the change is the loss. The matching here is by ranks, which is exact, where theirs
+    has 256 bins. The target is a constant, without gradient. ``style`` is that of each picture, or
+    one for all; the size may differ.
 
     Raises:
         OptionError: where the batches do not fit.
@@ -217,11 +217,11 @@ def histogram_loss(features: Tensor, style: Tensor) -> Tensor:
 
 
 def sliced_wasserstein_loss(features: Tensor, style: Tensor, *, seed: int = 0) -> Tensor:
-    """Squared sliced Wasserstein distance between the feature vectors of maps (N, C, h, w).
+    """Return the squared sliced Wasserstein distance of feature vectors of maps (N, C, h, w).
 
     Heitz et al., "A sliced Wasserstein loss for neural texture synthesis" (CVPR 2021), along
-    the directions of :func:`impasto.lab.losses.transport.directions`; another ``seed``, others.
-    The mean over the batch; ``style`` is that of each picture, or one for all.
+    the directions of :func:`impasto.lab.losses.transport.directions` for ``seed``. It is the mean
+    over the batch; ``style`` is that of each picture, or one for all.
 
     Raises:
         OptionError: where the batches do not fit.
@@ -234,12 +234,12 @@ def sliced_wasserstein_loss(features: Tensor, style: Tensor, *, seed: int = 0) -
 def projection_loss(
     features: Mapping[str, Tensor], along: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
 ) -> Tensor:
-    """Squared sliced Wasserstein distance of maps (N, C, h, w) from projections of other maps.
+    """Return the squared sliced Wasserstein distance of maps (N, C, h, w) from given projections.
 
-    ``wanted``: projections (N, K, n) a layer along directions (K, C) (``transport.projections``);
-    a mean over pictures, directions and ranks, summed over the layers.  Beside ``moment_loss``, in
-    the same unit, it sees whole distributions: two clouds with the same mean and deviation in every
-    channel may be far apart.
+    ``wanted``: projections (N, K, n) per layer along directions (K, C) (``transport.projections``);
+    the loss is a mean over pictures, directions and ranks, summed over the layers.  Unlike
+    ``moment_loss``, in the same unit, it compares whole distributions: two clouds with the same
+    mean and deviation in every channel may be far apart.
     """
     terms = []
     for layer, cast in wanted.items():
@@ -249,7 +249,7 @@ def projection_loss(
 
 
 def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Hinge loss of a discriminator, of its values for real and for made pictures.
+    """Return the hinge loss of a discriminator, from its outputs for real and generated pictures.
 
     ``mean max(0, 1 - real) + mean max(0, 1 + fake)`` (Lim & Ye 2017, arXiv 1705.02894).
     """
@@ -257,14 +257,14 @@ def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def adversarial_loss(fake: Tensor) -> Tensor:
-    """Loss of a painter against the discriminator of :func:`critic_loss`: ``-mean fake``."""
+    """Return the generator loss against the critic of :func:`critic_loss`: ``-mean fake``."""
     return -fake.mean()
 
 
 def total_variation(image: Tensor, *, order: int = 1) -> Tensor:
-    """Mean absolute difference of neighboring pixels of (N, C, H, W), both directions summed.
+    """Return the mean absolute difference of neighboring pixels, both directions summed.
 
-    ``order`` 2 takes squares (Li & Wand 2016, eq. 5), which round off edges.
+    ``image`` is (N, C, H, W). ``order`` 2 uses squares (Li & Wand 2016, eq. 5), which smooth edges.
     """
     across = (image[..., :, 1:] - image[..., :, :-1]).abs()
     down = (image[..., 1:, :] - image[..., :-1, :]).abs()

@@ -1,10 +1,10 @@
-"""Patches of feature maps: finding the most similar ones, and putting them together again.
+"""Patches of feature maps: finding the most similar ones, and recombining them.
 
 Similarity is the normalized cross-correlation ``<p, s> / (|p| |s|)`` of Li & Wand 2016 (eq. 3) and
 Chen & Schmidt 2016 (section 3.1); both write it as a convolution whose filters are the style's
-patches divided by their length. Here it is the same product over unfolded patches, a chunk of the
-style's at a time with a running maximum, so that the memory for patches
-does not depend on how many the style has.
+patches divided by their length. Here it is the same product over unfolded patches, one chunk of the
+style's at a time with a running maximum, so that the memory for patches does not depend on their
+number.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ CHUNK_BYTES = 256 << 20
 
 
 def unfold(features: Tensor, *, side: int = SIDE) -> Tensor:
-    """All patches of (1, C, h, w), one a row: ((h - side + 1)(w - side + 1), C side side)."""
+    """Return all patches of (1, C, h, w) as rows: ((h - side + 1)(w - side + 1), C side side)."""
     return F.unfold(features, side)[0].T
 
 
 def fold(patches: Tensor, size: tuple[int, int], *, side: int = SIDE) -> Tensor:
-    """Overlapping patches back to a map (1, C, *size), each value the mean of those that cover it.
+    """Combine overlapping patches into a map (1, C, *size) by averaging the overlaps.
 
     Chen & Schmidt 2016, section 3.1: a transposed convolution divided by the overlap count.
 
@@ -44,7 +44,7 @@ def fold(patches: Tensor, size: tuple[int, int], *, side: int = SIDE) -> Tensor:
 
 
 class Bank:
-    """The patches of one or more maps, which others are compared with; never all unfolded at once.
+    """The reference patches of one or more maps; never all unfolded at once.
 
     Attributes:
         side: of a patch.
@@ -57,8 +57,10 @@ class Bank:
         counts: Sequence[Tensor | None] | None = None,
         side: int = SIDE,
     ) -> None:
-        """``maps``: each (1, C, h, w). ``counts``: for each what of it may be used, (h, w) in
-        [0, 1]: a patch of which less than half counts is left out. None: all of it.
+        """Build from ``maps``, each (1, C, h, w), and ``counts``, their usable parts.
+
+        Each count is (h, w) in [0, 1]; a patch is excluded if less than half of it counts. None:
+        everything is used.
 
         Raises:
             OptionError: if no patch is left.
@@ -89,22 +91,23 @@ class Bank:
         )
 
     def nearest(self, features: Tensor, *, chunk_bytes: int = CHUNK_BYTES) -> Tensor:
-        """For each patch of ``features`` (1, C, h, w) the number of the most similar one here.
+        """Return the index of the most similar patch here for each patch of ``features``.
 
-        The first of equals. Features in bfloat16 are compared in bfloat16, which is several times
-        faster where a processor has matrix units, and takes patches for equal that differ by less
-        than 1/256. ``chunk_bytes`` bounds the memory for similarities, not the result.
+        ``features`` are (1, C, h, w). The first of equals is used. Features in bfloat16 are
+        compared in bfloat16, which is several times faster on processors with matrix units, and
+        treats patches as equal that differ by less than 1/256. ``chunk_bytes`` bounds the memory
+        for similarities, not the result.
         """
         exact = torch.bfloat16 if features.dtype == torch.bfloat16 else torch.float32
         patches = unfold(features.to(exact), side=self.side)
         best = torch.full((len(patches),), -torch.inf, device=patches.device)
         index = torch.zeros(len(patches), dtype=torch.long, device=patches.device)
-        # A patch of the style and its similarities to all of the content's.
+        # Each patch of the style and its similarities to all of the content's.
         rows = max(1, chunk_bytes // (4 * (len(patches) + 2 * patches.shape[1])))
         begin = 0
         for known in self._strips(rows):
             for part in known.split(rows):
-                # Dividing by the length of our own patch would not change which one is nearest.
+                # Dividing by the length of the content's patch would not change the nearest one.
                 unit = part / part.norm(dim=1, keepdim=True).clamp(min=1e-8)
                 found, place = (patches @ unit.to(exact).T).max(dim=1)
                 better = found > best
@@ -114,7 +117,7 @@ class Bank:
         return index
 
     def take(self, index: Tensor) -> Tensor:
-        """The patches of these numbers, one a row, float32."""
+        """Return the patches of these indices as rows, float32."""
         channels, beyond = self._maps[0].shape[1], self.side - 1
         taken = torch.zeros((len(index), channels, self.side**2), device=index.device)
         steps = torch.arange(self.side, device=index.device)
@@ -134,8 +137,7 @@ class Bank:
         return taken.flatten(1)
 
     def _strips(self, count: int) -> Iterator[Tensor]:
-        """All patches in order, float32, about ``count`` at a time: as many rows of a map as
-        that makes."""
+        """Yield all patches in order, float32, about ``count`` at a time, in whole map rows."""
         beyond = self.side - 1
         for each, used in zip(self._maps, self._used, strict=True):
             height, width = each.shape[2] - beyond, each.shape[3] - beyond
@@ -149,15 +151,15 @@ class Bank:
 def patch_loss(
     features: Tensor, wanted: Tensor, counts: Tensor | None = None, *, side: int = SIDE
 ) -> Tensor:
-    """Mean square distance of every patch of a map from the one that was found for it.
+    """Return the mean square distance of the patches of a map from their matches.
 
-    The style term of Li & Wand 2016, eq. 2 (MRF loss), where they sum. Without gradient for
-    ``wanted`` or for the choice.
+    This is the style term of Li & Wand 2016, eq. 2 (MRF loss), where they sum. There is no gradient
+    for ``wanted`` or for the choice.
 
     Args:
         features: (1, C, h, w).
-        wanted: the patches found, one a row, in the order of :func:`unfold`.
-        counts: how much each patch counts, (rows,); by default all the same.
+        wanted: the matching patches as rows, in the order of :func:`unfold`.
+        counts: weight of each patch, (rows,); by default equal.
         side: of a patch.
 
     Example:
@@ -173,7 +175,7 @@ def patch_loss(
 
 
 def style_swap(features: Tensor, bank: Bank, *, chunk_bytes: int = CHUNK_BYTES) -> Tensor:
-    """Features with every patch replaced by the style's most similar one, overlaps averaged.
+    """Replace every patch of the features by the style's most similar one, averaging overlaps.
 
     Chen & Schmidt 2016, section 3.1.
 

@@ -1,4 +1,4 @@
-"""Distances between two clouds of points by sorting their projections: sliced Wasserstein."""
+"""Sliced Wasserstein distances of two point clouds, by sorting their projections."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 DIRECTIONS = 64
-"""Number of directions that a cloud is projected on."""
+"""Number of directions onto which a cloud is projected."""
 
 
 def directions(channels: int, *, count: int = DIRECTIONS, seed: int = 0) -> Tensor:
-    """Unit vectors (count, channels), the same ones for the same arguments on every machine.
+    """Return unit vectors (count, channels), the same on every machine for the same arguments.
 
-    Normal numbers scaled to length 1 point in every direction alike.
+    Normal vectors scaled to length 1 are uniformly distributed over the directions.
 
     >>> directions(3).norm(dim=1).allclose(torch.ones(64))
     True
@@ -27,20 +27,20 @@ def directions(channels: int, *, count: int = DIRECTIONS, seed: int = 0) -> Tens
 
 
 def projections(points: Tensor, along: Tensor) -> Tensor:
-    """``points`` (C, n) projected on ``along`` (K, C), each projection sorted: (K, n) float32.
+    """Return ``points`` (C, n) projected on ``along`` (K, C), each row sorted: (K, n) float32.
 
-    Of several clouds at once, (N, C, n), each on its own: (N, K, n).
-    What is kept of a cloud that several others are compared with. Gradients pass through.
+    Several clouds (N, C, n) are projected separately: (N, K, n). Store the result of a cloud to
+    compare several others with it. Gradients pass through.
     """
     projected = along.to(points.device) @ points.float()
     if projected.device.type == "cpu" and not projected.requires_grad:
-        # NumPy sorts with vector instructions: several times faster than PyTorch on a processor.
+        # NumPy sorts with vector instructions: several times faster than PyTorch on a CPU.
         return torch.from_numpy(np.sort(projected.numpy(), axis=-1))
     return projected.sort(dim=-1).values
 
 
 def sliced_wasserstein(projection: Tensor, other: Tensor, *, order: int = 2) -> float:
-    """Sliced Wasserstein distance of two clouds, in the unit of their coordinates.
+    """Return the sliced Wasserstein distance of two clouds, in the unit of their coordinates.
 
     In one dimension the cheapest way to move one set of n points onto another pairs them in sorted
     order, so with sorted projections x_k, y_k::
@@ -68,7 +68,7 @@ def sliced_wasserstein(projection: Tensor, other: Tensor, *, order: int = 2) -> 
 
 
 def quantile_differences(projection: Tensor, other: Tensor) -> Tensor:
-    """``x_ki - y_ki`` of :func:`sliced_wasserstein`, (..., K, max(n, m)).
+    """Return ``x_ki - y_ki`` of :func:`sliced_wasserstein`, (..., K, max(n, m)).
 
     >>> quantile_differences(torch.tensor([[0.0, 1.0]]), torch.tensor([[3.0]]))
     tensor([[-3., -2.]])
@@ -78,7 +78,7 @@ def quantile_differences(projection: Tensor, other: Tensor) -> Tensor:
 
 
 def at_ranks(sorted_points: Tensor, n: int) -> Tensor:
-    """``n`` values of each sorted row (..., m), at evenly spaced ranks: (..., n).
+    """Return ``n`` values of each sorted row (..., m), at evenly spaced ranks: (..., n).
 
     >>> at_ranks(torch.tensor([[1.0, 2.0]]), 4)
     tensor([[1., 1., 2., 2.]])
@@ -86,7 +86,7 @@ def at_ranks(sorted_points: Tensor, n: int) -> Tensor:
     have = sorted_points.shape[-1]
     if have == n:
         return sorted_points
-    # In whole numbers, for which no length is too long.
+    # In integers, which are exact for any length.
     return sorted_points[
         ..., (2 * torch.arange(n, device=sorted_points.device) + 1) * have // (2 * n)
     ]

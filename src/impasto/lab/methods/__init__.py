@@ -1,5 +1,5 @@
-"""One paper, one file; none knows another."""
+"""Methods, one file per paper, independent of each other."""
 
 from impasto.lab import require_torch
 
-require_torch()  # the studio comes in here, by the name of a method
+require_torch()  # the studio enters here, by the name of a method

@@ -1,4 +1,4 @@
-"""The paper's network: VGG-19 to relu4_1, one AdaIN, a mirrored decoder.
+"""The paper's network: VGG-19 up to relu4_1, one AdaIN, a mirrored decoder.
 
 Huang & Belongie, "Arbitrary style transfer in real-time with adaptive instance normalization"
 (ICCV 2017, arXiv 1703.06868), section 5.
@@ -33,14 +33,14 @@ from impasto.models.bundle import Level
 
 LAYER = "relu4_1"
 LAYERS = STYLE_LAYERS
-"""Layers at which AdaIN may align: those behind the first convolution of a block, from which the
-mirrored decoder goes up."""
+"""Layers at which AdaIN may align: those after the first convolution of a block, where the mirrored
+decoder starts."""
 CHANNELS = (64, 128, 256, 512)
-"""Of ``LAYERS``."""
+"""Channels of ``LAYERS``."""
 DEPTHS = (1, 3, 5, 9)
-"""Convolutions of the encoder up to each of ``LAYERS``."""
+"""Number of encoder convolutions up to each of ``LAYERS``."""
 STRIDES = (1, 1, 2, 2, 4, 4, 4, 4, 8)
-"""Of these convolutions."""
+"""Strides of these convolutions."""
 DECODER: tuple[tuple[str, int, int, bool], ...] = (
     ("1", 512, 256, True),
     ("5", 256, 256, False), ("8", 256, 256, False), ("11", 256, 256, False),
@@ -67,11 +67,12 @@ class AdaINOptions(Method):
 
 
 class Decoder(nn.Module):
-    """relu4_1 back to a picture: the encoder mirrored, nearest up-sampling, reflection padding.
+    """Decoder from relu4_1: the mirrored encoder, nearest up-sampling, reflection padding.
 
-    No normalization layer, which would tie the output to one style, and no ReLU at the end.  The
-    ablations of fig. 6 change one thing each: twice the channels in (content and style features
-    side by side instead of AdaIN), or a normalization layer behind every convolution but the last.
+    It has no normalization layer, which would tie the output to one style, and no ReLU at the end.
+    The ablations of fig. 6 change one thing each: twice the input channels (concatenated content
+    and style features instead of AdaIN), or a normalization layer after every convolution but the
+    last.
     """
 
     def __init__(
@@ -81,8 +82,8 @@ class Decoder(nn.Module):
         pairs: bool = False,
         normalization: Callable[[int], nn.Module] | None = None,
     ) -> None:
-        """``layer`` of ``LAYERS`` comes in, or two of it side by side; ``normalization`` makes the
-        layer for a number of channels."""
+        """``layer`` of ``LAYERS`` is the input, or two of it concatenated; ``normalization`` builds
+        the layer for a number of channels."""
         super().__init__()
         self.layer = layer
         keys = [key for key, *_ in DECODER]
@@ -101,7 +102,7 @@ class Decoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Picture (N, 3, s h, s w), not clipped, from features (N, C, h, w) of stride s."""
+        """Return (N, 3, s h, s w), not clipped, from features (N, C, h, w) of stride s."""
         for key, _, _, up in self.rows:
             x = self.convolutions[key](reflected(x))
             if self.normalizations and key != _LAST:
@@ -114,10 +115,10 @@ class Decoder(nn.Module):
 
 
 def decoder_from(weights: Mapping[str, Tensor]) -> Decoder:
-    """The decoder with weights that have pytorch-AdaIN's keys, or those behind a prefix.
+    """Return the decoder with weights under pytorch-AdaIN's keys, with or without a prefix.
 
-    It goes up from the deepest of ``LAYERS`` that it has all weights of.  Raises ``ModelError``
-    where there is none.
+    It starts at the deepest of ``LAYERS`` for which all weights exist.  Raises ``ModelError`` if
+    there is none.
     """
     differing = ""
     for layer in reversed(LAYERS):
@@ -132,9 +133,9 @@ def decoder_from(weights: Mapping[str, Tensor]) -> Decoder:
 
 
 def load_decoder(path: str | Path) -> Decoder:
-    """The decoder in a file, as :func:`decoder_from`.
+    """Return the decoder in a file, as :func:`decoder_from`.
 
-    Raises ``ModelError`` for a file that is missing, damaged or something else.
+    Raises ``ModelError`` for a file that is missing, damaged or of another kind.
     """
     weights = read_weights(path)
     try:
@@ -144,9 +145,9 @@ def load_decoder(path: str | Path) -> Decoder:
 
 
 def encoder_of(vgg: VGG, layer: str = LAYER) -> VGG:
-    """``vgg`` itself, cut behind ``layer``: by default the paper's encoder.
+    """Cut ``vgg`` in place after ``layer`` and return it: by default the paper's encoder.
 
-    Raises ``ModelError`` where it does not reach so far.
+    Raises ``ModelError`` if it ends earlier.
     """
     names, last = list(vgg.convolutions), layer.replace("relu", "conv")
     if last not in names:
@@ -157,29 +158,29 @@ def encoder_of(vgg: VGG, layer: str = LAYER) -> VGG:
 
 
 class AdaINNetwork(EncoderDecoder):
-    """Fixed encoder and learned decoder, with the two verbs every network here has."""
+    """Fixed encoder and trained decoder, with the two methods of every network here."""
 
     def __init__(self, vgg: VGG, decoder: Decoder) -> None:
-        """``vgg`` ends at the layer that ``decoder`` goes up from."""
+        """Combine ``vgg``, cut at the input layer of ``decoder``, with it."""
         super().__init__()
         self.vgg, self.decoder = vgg, decoder
         number = LAYERS.index(decoder.layer)
         self.multiple = stride = 1 << number
         self.levels = (Level(name=decoder.layer, channels=CHANNELS[number], stride=stride),)
         # 3x3 convolutions and 2x2 poolings, which stay within a cell; the decoder is the mirror.
-        # One cell more, since pooled and up-sampled grids move in whole cells.
+        # One more cell, since pooled and up-sampled grids move in whole cells.
         self.encoder_rim = sum(STRIDES[: DEPTHS[number]])
         self.rim = 2 * self.encoder_rim + (stride - 1) + stride
 
     def encode(self, image: Tensor) -> list[Tensor]:
-        """The layer of ``image`` (N, 3, H, W) in [0, 1] that is aligned, as the only level."""
+        """Return the aligned layer of ``image`` (N, 3, H, W) in [0, 1], as the only level."""
         layer = self.decoder.layer
         return [self.vgg(image, [layer])[layer]]
 
     def decode(
         self, features: Sequence[Tensor], scales: Sequence[Tensor], shifts: Sequence[Tensor]
     ) -> Tensor:
-        """The picture (N, 3, H, W), not clipped, from features under one affine map."""
+        """Return the picture (N, 3, H, W), not clipped, from features under one affine map."""
         picture: Tensor = self.decoder(affine(features[0], scales[0], shifts[0]))
         return picture
 
@@ -192,7 +193,7 @@ def _decoded_target(decoder: Any, batch: Batch) -> Tensor:
 
 def _decoded_pair(decoder: Any, batch: Batch) -> Tensor:
     (content, style), _ = _features(batch)
-    alone = content[: batch.unaligned]  # a picture with itself as its style
+    alone = content[: batch.unaligned]  # a picture with itself as style
     pairs = torch.cat([torch.cat([content, style], 1), torch.cat([alone, alone], 1)])
     picture: Tensor = decoder(pairs)
     return picture
@@ -211,7 +212,7 @@ def _of_vgg(decoder: Any, vgg: VGG) -> AdaINNetwork:
 def _row(
     paint: Paint, assembled: Callable[[Any, VGG], Any] | None, **made: Any
 ) -> Callable[..., NetworkRow]:
-    """A row whose decoder is made with ``made``, for the facts about it."""
+    """Return a function from facts to a row whose decoder is built with ``made``."""
     return partial(
         NetworkRow,
         build=lambda options: Decoder(layer=options.layer, **made),
@@ -225,8 +226,8 @@ def _row(
     )
 
 
-# Eighteen convolutions in a row round differently in windows of another size: in bfloat16 tiles
-# were 2 of 255 off the whole picture, where 1 is promised.
+# Eighteen successive convolutions round differently in windows of another size: in bfloat16 tiles
+# differed by 2 of 255 from the whole picture, where 1 is promised.
 _DEEP = "fp32"
 
 ADAIN = _row(_decoded_target, _of_vgg)(

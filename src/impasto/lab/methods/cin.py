@@ -2,7 +2,7 @@
 
 Dumoulin, Shlens & Kudlur, "A learned representation for artistic style" (ICLR 2017, arXiv
 1610.07629). All styles share the convolutions; a style is the gamma and beta of every
-normalization, 2 numbers a channel.
+normalization, 2 numbers per channel.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Pair: TypeAlias = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class CINShape:
-    """Channels of the first convolution (twice and four times as many follow), and how many
+    """Channels of the first convolution (twice and four times as many follow), and number of
     residual blocks; by default those of the paper's table 1."""
 
     width: int = 32
@@ -40,13 +40,13 @@ class CINShape:
 
 
 class CIN(nn.Module):
-    """The network of the paper's table 1: styles mix by their gammas and betas."""
+    """The network of the paper's table 1: styles are mixed by their gammas and betas."""
 
     multiple = 4
     controls: tuple[str, ...] = ("several",)
 
     def __init__(self, styles: int, shape: CINShape = CINShape()) -> None:
-        """``styles``: how many; the paper's networks have 1, 10 and 32."""
+        """Build for a number of ``styles``; the paper's networks have 1, 10 and 32."""
         super().__init__()
         self.styles, self.shape = styles, shape
         one, two, four = (shape.width * factor for factor in (1, 2, 4))
@@ -65,32 +65,32 @@ class CIN(nn.Module):
 
     @property
     def pixel_bytes(self) -> int:
-        """Memory that a pixel needs at most, in any engine, as measured at several widths."""
+        """Largest memory per pixel in any engine, as measured at several widths."""
         return 34 * self.shape.width
 
     def forward(self, image: Tensor, weights: Tensor) -> Tensor:
-        """The picture (N, 3, H, W) in [0, 1] of ``image`` (N, 3, H, W) in [0, 1].
+        """Paint ``image`` (N, 3, H, W) in [0, 1]; return (N, 3, H, W) in [0, 1].
 
-        ``weights`` (N, S, 1, 1), or (1, S, 1, 1) for all, say how much of each style; only their
-        ratios count.
+        ``weights`` (N, S, 1, 1), or (1, S, 1, 1) for all, are the amounts of the styles; only their
+        ratios matter.
         """
         return self._painted(image, repeat(weights.flatten(1)))
 
     def paint(self, image: Tensor, style: Tensor) -> Tensor:
-        """The picture of ``image`` in a style of its own: its gammas and betas in a row.
+        """Paint ``image`` in a separate style, given by a row of gammas and betas.
 
-        ``style`` (1, P, 1, 1) has them as :meth:`style_parameters` lists them.
+        ``style`` (1, P, 1, 1) has them in the order of :meth:`style_parameters`.
         """
         values = iter(style.split([each.shape[1] for each in self.style_parameters()], dim=1))
         return self._painted(image, zip(values, values, strict=True))
 
     def style_parameters(self) -> list[nn.Parameter]:
-        """Parameters that belong to styles: tensors whose first axis is the style."""
+        """Return the parameters of styles: tensors whose first axis is the style."""
         layers = [m for m in self.modules() if isinstance(m, ConditionalInstanceNorm)]
         return [parameter for layer in layers for parameter in (layer.gamma, layer.beta)]
 
     def _painted(self, image: Tensor, styles: Iterable[Tensor | Pair]) -> Tensor:
-        """The picture, given the style of each normalization in turn."""
+        """Return the picture, given the style of each normalization in order."""
         style = iter(styles)
         x = (image - 0.5) * 4
         for down in self.downs:
@@ -112,7 +112,7 @@ class Conditioned(nn.Module):
         self.normalization = ConditionalInstanceNorm(styles, outputs)
 
     def forward(self, x: Tensor, style: Tensor | Pair) -> Tensor:
-        """``style``: weights of those that the layer has, or a gamma and a beta from elsewhere."""
+        """Apply the layer; ``style``: weights of its own styles, or a separate gamma and beta."""
         x = self.convolution(x)
         if isinstance(style, tuple):
             return instance_norm(x, *style, self.normalization.eps)
@@ -131,6 +131,6 @@ ROW = BuiltInRow(
     "beta a style in every normalization",
     tables=built_in_tables("cin", ManyStylesMethod, optimizer=StyleOptimizer),
     build=_build,
-    # The paper says no more than that it follows Johnson et al.; content as in their code.
+    # The paper only states that it follows Johnson et al.; content as in their code.
     layers=Layers("relu3_3", ("relu1_2", "relu2_2", "relu3_3", "relu4_1")),
 )

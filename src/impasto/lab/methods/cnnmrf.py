@@ -1,4 +1,4 @@
-"""CNNMRF: each small patch of features near one of the style's, coarse to fine.
+"""CNNMRF: each small patch of features close to one of the style's, coarse to fine.
 
 Li & Wand, "Combining Markov random fields and convolutional neural networks for image synthesis"
 (CVPR 2016, arXiv 1601.04589).
@@ -37,20 +37,20 @@ class CNNMRF:
     """Options of the method.
 
     Attributes:
-        steps: gradients taken, all resolutions together.
+        steps: gradient steps over all resolutions.
         seed: of the noise.
         start: ``content``, ``noise`` or the file of a picture.
         optimizer: ``lbfgs`` or ``adam``.
         rate: of Adam, in units of the pixels.
-        style_layers: where patches are compared, and their weights.
+        style_layers: layers where patches are compared, and their weights.
         content_layers: layers and their weights.
         style_weight: of all style layers.
         content_weight: of all content layers.
         tv: weight of the total variation, squared.
-        scales: how many resolutions, each twice the one before; fewer for a small picture.
-        style_scales: sizes of the style that patches are taken from.
-        style_rotations: angles of the style that patches are taken from, in degrees.
-        refresh: steps after which the nearest patches are looked for again.
+        scales: number of resolutions, each twice the one before; fewer for a small picture.
+        style_scales: sizes of the style for its patches.
+        style_rotations: angles of the style for its patches, in degrees.
+        refresh: steps after which the nearest patches are searched again.
         chunk_mb: memory for similarities, in MB; the result does not depend on it.
     """
 
@@ -74,19 +74,19 @@ class CNNMRF:
 
 
 def paint(task: Task, options: CNNMRF, vgg: VGG, run: Run) -> Tensor:
-    """The picture, (1, 3, H, W), not clipped.
+    """Return the picture, (1, 3, H, W), not clipped.
 
     Minimizes ``sum_l w_l sum_i |patch_i - nearest_i|^2 + content_weight |F - P|^2 + tv TV``
     (eqs. 1 to 5). Patches come from several sizes and rotations of the style (section 4).
 
-    Where this leaves the paper: each distance is divided by the mean square of its target, so that
-    weights mean the same with any weights of VGG; nearest patches are looked for every ``refresh``
-    steps and not at each, which they hardly outlive; and strength ``alpha`` is a factor at each
-    patch, so 0 leaves the content term alone, which the photograph fulfills.
+    Differences from the paper: each distance is divided by the mean square of its target, so that
+    weights mean the same with any weights of VGG; nearest patches are searched every ``refresh``
+    steps, not at each; and strength ``alpha`` is a factor at each patch, so 0 leaves only the
+    content term, whose minimum is the photograph.
     """
     _check(options, vgg)
     full = (task.content.shape[2], task.content.shape[3])
-    # The smallest picture still has patches to choose from.
+    # The smallest picture still has several patches.
     scales = 1
     while scales < options.scales and min(full) >> scales >= SMALLEST:
         scales += 1
@@ -96,7 +96,7 @@ def paint(task: Task, options: CNNMRF, vgg: VGG, run: Run) -> Tensor:
         size = halved(full, times, multiple=MULTIPLE)
         steps = each + (rest if times == 0 else 0)
 
-        # The defaults bind what differs from stage to stage.
+        # The defaults bind the values that differ between stages.
         def prepare(
             notes: dict[str, Tensor], size: tuple[int, int] = size, times: int = times
         ) -> Objective:
@@ -115,7 +115,7 @@ def paint(task: Task, options: CNNMRF, vgg: VGG, run: Run) -> Tensor:
 
 @dataclass(eq=False)
 class _Goal:
-    """Goal of one style at one layer; the choice of patches changes on the way."""
+    """Goal of one style at one layer; the choice of patches changes over the steps."""
 
     bank: Bank
     amount: Tensor
@@ -132,7 +132,7 @@ def _objective(
     times: int,
     notes: dict[str, Tensor],
 ) -> Objective:
-    """The losses at one size; which patches were nearest is noted down, to go on with."""
+    """Return the losses at one size; the nearest patches are stored for resuming."""
     layers = {**options.content_layers, **options.style_layers}
     seen = vgg(resized(task.content, size), layers)
     content = {layer: seen[layer].float().clone() for layer in options.content_layers}
@@ -178,7 +178,7 @@ def _objective(
 def _banks(
     style: Tensor, opacity: Tensor | None, options: CNNMRF, vgg: VGG, times: int
 ) -> dict[str, tuple[Bank, float]]:
-    """For each layer the patches of a style at all its sizes and angles, and 1 / mean square."""
+    """Return the patches of a style by layer, at all sizes and angles, and 1 / mean square."""
     maps: dict[str, list[Tensor]] = {layer: [] for layer in options.style_layers}
     counts: dict[str, list[Tensor | None]] = {layer: [] for layer in options.style_layers}
     for scale in options.style_scales:
@@ -198,16 +198,16 @@ def _banks(
 
 
 def _rotated(image: Tensor, visible: Tensor | None, angle: float) -> tuple[Tensor, Tensor | None]:
-    """A picture turned about its middle, and what of it is picture: corners turn in from outside.
+    """Rotate a picture about its center; return it and the mask of valid pixels.
 
-    They are filled by reflection, and left out of the patches.
+    The corners are filled by reflection, and excluded from the patches.
     """
     if angle % 360 == 0:
         return image, visible
     height, width = image.shape[2:]
     turn = torch.deg2rad(torch.tensor(float(angle)))
     cos, sin = float(turn.cos()), float(turn.sin())
-    # In coordinates from -1 to 1 a turn of pixels stretches where the sides differ.
+    # In coordinates from -1 to 1 a rotation of pixels stretches where the sides differ.
     matrix = torch.tensor([[[cos, -sin * height / width, 0], [sin * width / height, cos, 0]]])
     grid = F.affine_grid(matrix.to(image), [1, 1, height, width], align_corners=False)
     turned = F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
@@ -217,7 +217,7 @@ def _rotated(image: Tensor, visible: Tensor | None, angle: float) -> tuple[Tenso
 
 
 def _patch_amount(amount: Tensor, features: Tensor) -> Tensor:
-    """Strength at each patch of features: a number for all, or (patches,)."""
+    """Return the strength at each patch of features: a number for all, or (patches,)."""
     if amount.ndim == 0:
         return amount
     cells = resized(amount, (features.shape[2], features.shape[3]))

@@ -1,4 +1,4 @@
-"""Neural style: a picture whose features are the content's and whose Gram matrices the style's.
+"""Neural style: a picture with the features of the content and the Gram matrices of the style.
 
 Gatys, Ecker & Bethge, "Image style transfer using convolutional neural networks" (CVPR 2016);
 regions, several styles and coarse to fine: Gatys et al., "Controlling perceptual factors in neural
@@ -35,7 +35,7 @@ class Gatys:
     """Options of the method.
 
     Attributes:
-        steps: gradients taken, all scales together.
+        steps: gradient steps over all scales.
         seed: of the noise.
         start: ``content``, ``noise`` (the paper's white noise) or the file of a picture.
         optimizer: ``lbfgs`` or ``adam``.
@@ -45,9 +45,9 @@ class Gatys:
         content_weight: of all content layers.
         style_weight: of all style layers.
         tv: weight of the total variation.
-        scales: how many sizes, each twice the one before; with ``start`` noise or content the
-            first one decides where large strokes go.
-        pooling: ``average``, which the paper finds slightly nicer, or ``max``, the network's own.
+        scales: number of sizes, each twice the one before; with ``start`` noise or content the
+            first one determines the position of large strokes.
+        pooling: ``average``, which the paper slightly prefers, or ``max``, the network's own.
         units: ``relative`` or ``paper``, see :func:`paint`.
     """
 
@@ -78,18 +78,18 @@ class _Goal:
 
 
 def paint(task: Task, options: Gatys, vgg: VGG, run: Run) -> Tensor:
-    """The picture, (1, 3, H, W), not clipped.
+    """Return the picture, (1, 3, H, W), not clipped.
 
     Minimizes ``content_weight sum_l w_l |F_l - P_l|^2 + style_weight sum_l v_l |G_l - A_l|^2``
     (eq. 7), with P the content's features and A the style's Gram matrices.
 
-    Where this leaves the paper: in ``relative`` units each term is a mean square divided by that of
+    Differences from the paper: in ``relative`` units each term is a mean square divided by that of
     its target, so that weights mean the same with any weights of VGG, layers and sizes; in
-    ``paper`` units they are those of eqs. 1 and 4. Strength ``alpha`` stands in the targets, as
-    in AdaIN: ``A = (1 - alpha) Gram(content) + alpha Gram(style)``, so 0 is the photograph. Several
-    styles: the weighted mean of their Gram matrices, which has the same minimum as the weighted
-    sum of their losses. Regions: guided Gram matrices of the region against those of the whole
-    style, counted by how much of the picture the region is.
+    ``paper`` units they are those of eqs. 1 and 4. Strength ``alpha`` is part of the targets, as in
+    AdaIN: ``A = (1 - alpha) Gram(content) + alpha Gram(style)``, so 0 is the photograph. Several
+    styles: the weighted mean of their Gram matrices, which has the same minimum as the weighted sum
+    of their losses. Regions: guided Gram matrices of the region against those of the whole style,
+    weighted by the region's share of the picture.
     """
     _check(options, vgg)
     full = (task.content.shape[2], task.content.shape[3])
@@ -99,7 +99,7 @@ def paint(task: Task, options: Gatys, vgg: VGG, run: Run) -> Tensor:
         size = halved(full, times, multiple=MULTIPLE)
         steps = each + (rest if times == 0 else 0)
 
-        # The defaults bind what differs from stage to stage.
+        # The defaults bind the values that differ between stages.
         def prepare(
             _: dict[str, Tensor], size: tuple[int, int] = size, times: int = times
         ) -> Objective:
@@ -170,7 +170,7 @@ def _goals(
     size: tuple[int, int],
     times: int,
 ) -> dict[str, list[_Goal]]:
-    """For each style layer what is wanted of the Gram matrices, and where."""
+    """Return for each style layer the target Gram matrices and their regions."""
     names = tuple(options.style_layers)
     styles: list[dict[str, Tensor]] = []
     for style, opacity in zip(task.styles, task.opacities, strict=True):
@@ -200,7 +200,7 @@ def _goals(
     for amount, each in zip(amounts, styles, strict=True):
         if float(amount.max()) <= 0:
             continue
-        # The strength met where the style goes, and the part of the picture that it has there.
+        # The mean strength in the style's region, and the region's share of the picture.
         strength = float((amount * total).sum() / amount.sum())
         area = float((amount / total.clamp(min=1e-6)).mean())
         if counted is not None:
@@ -214,7 +214,7 @@ def _goals(
 
 
 def _distance(found: Tensor, wanted: Tensor, places: Tensor | None) -> Tensor:
-    """Mean square difference of features, at the places that count."""
+    """Return the mean square difference of features, weighted by position."""
     if places is None:
         return content_loss(found.float(), wanted.float())
     square = (found.float() - wanted.float()).square().mean(dim=1)
@@ -222,7 +222,7 @@ def _distance(found: Tensor, wanted: Tensor, places: Tensor | None) -> Tensor:
 
 
 def _at(counts: Tensor, features: Tensor) -> Tensor:
-    """Counts (H, W) at the resolution of features."""
+    """Return counts (H, W) at the resolution of features."""
     return resized(counts, (features.shape[2], features.shape[3]))
 
 

@@ -1,4 +1,4 @@
-"""One style a network: the image transformation network of Johnson et al.
+"""One style per network: the image transformation network of Johnson et al.
 
 Johnson, Alahi & Fei-Fei, "Perceptual losses for real-time style transfer and super-resolution"
 (ECCV 2016, arXiv 1603.08155) and its supplement; with instance in place of batch normalization it
@@ -23,7 +23,7 @@ from impasto.lab.training.networks import NORMALIZATIONS, BuiltInRow
 
 @dataclass(frozen=True)
 class JohnsonShape:
-    """Channels of the first convolution (twice and four times as many follow), and how many
+    """Channels of the first convolution (twice and four times as many follow), and number of
     residual blocks; by default the paper's."""
 
     width: int = 32
@@ -33,7 +33,7 @@ class JohnsonShape:
 class Johnson(nn.Module):
     """The network c9s1-32, d64, d128, R128 (five), u64, u32, c9s1-3.
 
-    It paints its one style; there are no weights to give, and no strength.
+    It paints its one style, without style weights or strength.
     """
 
     styles = 1
@@ -46,7 +46,7 @@ class Johnson(nn.Module):
         *,
         normalization: Callable[[int], nn.Module] = InstanceNorm,
     ) -> None:
-        """``normalization`` makes the layer for a number of channels; the paper's is batch."""
+        """Build with ``normalization``, the layer for given channels; the paper's is batch."""
         super().__init__()
         self.shape = shape
         one, two, four = (shape.width * factor for factor in (1, 2, 4))
@@ -74,16 +74,16 @@ class Johnson(nn.Module):
             for inputs, outputs in ((four, two), (two, one))
         )
         self.head = reflecting(one, 3, size=9, bias=True)
-        with torch.no_grad():  # starts from a gray picture, not from one that tanh has cut
+        with torch.no_grad():  # starts from a gray picture, not a saturated one
             self.head.weight.mul_(0.1)
 
     @property
     def pixel_bytes(self) -> int:
-        """Memory that a pixel needs at most, in any engine, as measured at several widths."""
+        """Largest memory per pixel in any engine, as measured at several widths."""
         return 34 * self.shape.width
 
     def forward(self, image: Tensor, weights: Tensor | None = None) -> Tensor:
-        """The picture (N, 3, H, W), not clipped, of ``image`` (N, 3, H, W) in [0, 1]."""
+        """Paint ``image`` (N, 3, H, W) in [0, 1]; return (N, 3, H, W), not clipped."""
         x = (image - 0.5) * 4
         for down in self.downs:
             x = F.relu(down(x))

@@ -42,17 +42,17 @@ from impasto.lab.training.terms import Batch, Painted, Term
 from impasto.painting import Progress
 
 LAYER = "relu3_1"
-"""Layer at which the paper swaps patches, and that its inverse network inverts."""
+"""Layer at which the paper swaps patches, and the input of its inverse network."""
 
 OPTIMIZATION = "optimization"
-"""The way back to pixels that needs nothing trained."""
+"""Name of the inversion to pixels without a trained network."""
 
 INVERSE: tuple[tuple[str, int, int, bool], ...] = (
     ("14", 256, 128, True), ("18", 128, 128, False),
     ("21", 128, 64, True), ("25", 64, 64, False), ("28", 64, 3, False),
 )  # fmt: skip
-"""VGG-19 down to relu3_1, mirrored: key, channels in and out, whether up-sampling follows.  It is
-how the decoder of pytorch-AdaIN ends, so the keys are those of its ``decoder.pth``."""
+"""VGG-19 up to relu3_1, mirrored: key, channels in and out, whether up-sampling follows.  It equals
+the last layers of the decoder of pytorch-AdaIN, so the keys are those of its ``decoder.pth``."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ class StyleSwap:
     """Options of the method.
 
     Attributes:
-        inverse: the way back to pixels: ``optimization``, or the file of a trained inverse network,
-            NAME.safetensors, for which only ``chunk_mb`` of the other options means anything.
-        steps: gradients taken on the way back to pixels.
+        inverse: the inversion to pixels: ``optimization``, or the file of a trained inverse
+            network, NAME.safetensors, which uses only ``chunk_mb`` of the other options.
+        steps: gradient steps of the optimization.
         seed: of the noise.
         start: ``content``, ``noise`` or the file of a picture.
         optimizer: ``lbfgs`` or ``adam``.
         rate: of Adam, in units of the pixels.
-        layer: where patches are swapped.
+        layer: the layer where patches are swapped.
         tv: weight of the total variation, squared.
         chunk_mb: memory for similarities, in MB; the result does not depend on it.
     """
@@ -84,11 +84,11 @@ class StyleSwap:
 
 
 class Inverse(nn.Module):
-    """The inverse network of section 4: features at relu3_1 back to the picture that has them.
+    """The inverse network of section 4, from features at relu3_1 to their picture.
 
-    Nearest up-sampling and 3x3 convolutions, as the paper has them, but padded by reflection, as
-    the normalised VGG is, and without normalization behind the convolutions: that would take the
-    mean and the contrast of each picture away, which its features tell.
+    It uses nearest up-sampling and 3x3 convolutions, as in the paper, but pads by reflection, as
+    the normalised VGG, and has no normalization after the convolutions, which would remove the mean
+    and the contrast of each picture that the features encode.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class Inverse(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """The picture (N, 3, 4h, 4w), not clipped, of features (N, 256, h, w)."""
+        """Return the picture (N, 3, 4h, 4w), not clipped, of features (N, 256, h, w)."""
         last = INVERSE[-1][0]
         for key, _, _, up in INVERSE:
             x = self.convolutions[key](x)
@@ -110,15 +110,15 @@ class Inverse(nn.Module):
 
 
 def load_inverse(path: str | Path, vgg: VGG) -> Inverse:
-    """The inverse network in a file, where ``vgg`` is and in its precision.
+    """Load the inverse network in a file, on the device and in the precision of ``vgg``.
 
     Args:
-        path: a file that ``impasto lab decoder`` keeps of a run, NAME.safetensors.
-        vgg: whose features it shall invert.
+        path: a file exported from a run by ``impasto lab decoder``, NAME.safetensors.
+        vgg: the network whose features it inverts.
 
     Raises:
         OptionError: if there is no such file.
-        ModelError: if it holds no such network, or one for another kind of VGG-19.
+        ModelError: if it does not hold such a network, or one for another kind of VGG-19.
     """
     if not Path(path).is_file():
         raise OptionError(
@@ -148,7 +148,7 @@ def load_inverse(path: str | Path, vgg: VGG) -> Inverse:
 
 @dataclass(frozen=True)
 class Stopwatch:
-    """Time of the parts of a picture on a processor; a part may come several times.
+    """CPU timer for the parts of painting a picture; a part may occur several times.
 
     Attributes:
         seconds: by part: ``encode``, ``swap``, ``decode``.
@@ -166,10 +166,11 @@ class Stopwatch:
 
 @torch.no_grad()
 def swapped(task: Task, options: StyleSwap, vgg: VGG, watch: Stopwatch | None = None) -> Tensor:
-    """The features to paint: ``F + sum_k a_k (swap_k(F) - F)`` at the options' layer, float32.
+    """Return the target features ``F + sum_k a_k (swap_k(F) - F)`` at the options' layer, float32.
 
     Section 3.1 is the case of one style at full strength, ``a = 1``; strength, several styles and
-    regions are a mixture at each place.  ``watch`` times the passes through ``vgg`` and the swap.
+    regions are a mixture at each position.  ``watch`` times the passes through ``vgg`` and the
+    swap.
     """
     layers, watch = [options.layer], watch or Stopwatch()
     with watch.timing("encode"):
@@ -192,11 +193,11 @@ def swapped(task: Task, options: StyleSwap, vgg: VGG, watch: Stopwatch | None = 
 
 
 def paint(task: Task, options: StyleSwap, vgg: VGG, run: Run) -> Tensor:
-    """The picture, (1, 3, H, W), not clipped.
+    """Return the picture, (1, 3, H, W), not clipped.
 
     By optimization it minimizes ``|F(x) - target|^2 + tv TV(x)`` over the pixels (section 3.2),
     with squared total variation and the distance divided by the target's mean square. The inverse
-    network of section 4 has learned to do the same in one pass.
+    network of section 4 is trained to do the same in one pass.
     """
     check_layers({options.layer: 1.0}, vgg, "layer")
     if options.steps < 1 or options.chunk_mb < 1:
@@ -232,7 +233,7 @@ def paint(task: Task, options: StyleSwap, vgg: VGG, run: Run) -> Tensor:
 
 @torch.no_grad()
 def _decoded(task: Task, options: StyleSwap, vgg: VGG, run: Run) -> Tensor:
-    """By the inverse network."""
+    """Paint with the inverse network."""
     for each in fields(options):
         alone = each.name not in ("inverse", "chunk_mb")
         if alone and getattr(options, each.name) != each.default:
@@ -253,7 +254,7 @@ def _decoded(task: Task, options: StyleSwap, vgg: VGG, run: Run) -> Tensor:
 
 @torch.no_grad()
 def decoded(target: Tensor, net: Inverse, watch: Stopwatch | None = None) -> Tensor:
-    """The picture (1, 3, H, W), not clipped, of features by an inverse network."""
+    """Return the picture (1, 3, H, W), not clipped, of features by an inverse network."""
     with (watch or Stopwatch()).timing("decode"):
         like = net.convolutions[INVERSE[0][0]].get_parameter("weight")
         picture: Tensor = net(target.to(like.dtype, memory_format=torch.channels_last)).float()
@@ -293,16 +294,16 @@ INVERSE_TERMS: tuple[Term, ...] = (
     Term("variation", 0.0, _round_variation, always=True),
     Term("identity", 10.0, _inverse_identity),
 )
-"""Of Style-Swap's inverse network."""
+"""Terms of Style-Swap's inverse network."""
 
 
 class InverseObjective(objective.Objective):
     """Section 4 of Chen & Schmidt 2016: ``mean |F(x) - target|^2 + variation TV(x)``.
 
     A batch's targets are the swapped features of its pairs, then the features of its photographs
-    and of its paintings: swapped features are those of no picture, so the network has to see them
-    in training. Without style term; the ``identity`` term is the L1 distance of photographs and
-    paintings from themselves, which the paper has not (the authors' code has, with weight 0).
+    and of its paintings: swapped features do not belong to any picture, so training must include
+    them. There is no style term; the ``identity`` term is the L1 distance of photographs and
+    paintings from themselves, which is not in the paper (but in the authors' code, with weight 0).
     """
 
     @torch.no_grad()
@@ -311,7 +312,7 @@ class InverseObjective(objective.Objective):
     ) -> Batch:
         """Prepare a batch of pairs (N, 3, H, W) in [0, 1]: 3 N targets."""
         content, style = (self.vgg(each, [LAYER])[LAYER] for each in (contents, styles))
-        # One style a photograph, where the authors' code swaps all with all.
+        # One style per photograph, where the authors' code swaps all with all.
         swapped = [
             style_swap(one[None], Bank([other[None]])).to(content.dtype)
             for one, other in zip(content, style, strict=True)
@@ -321,7 +322,7 @@ class InverseObjective(objective.Objective):
         return Batch(contents, styles, {}, target)
 
     def terms(self, pictures: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Each term of the loss of such ``pictures``, before its weight."""
+        """Return each unweighted loss term of such ``pictures``."""
         return self.measure(pictures, batch, unaligned=pictures[:0])
 
 

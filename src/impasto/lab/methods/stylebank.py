@@ -6,8 +6,8 @@ Chen, Yuan, Liao, Yu & Hua, "StyleBank: an explicit representation for neural im
     picture -> encoder -> F ------------------> decoder -> the picture again     (auto-encoder)
                           F -> K_i * F -------> decoder -> the picture in style i
 
-Encoder and decoder know content only and a bank style only, so banks can be mixed, put side by
-side, and learned one after the other.
+Encoder and decoder represent only content and a bank only style, so banks can be mixed, combined by
+region, and trained one after the other.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class StyleBankShape:
 class StyleBank(nn.Module):
     """Encoder, banks and decoder.
 
-    Encoder: 9x9, and two 3x3 of stride 2; the decoder mirrors it. Normalization and ReLU behind
-    every convolution but the last. No residual blocks.
+    Encoder: 9x9, and two 3x3 of stride 2; the decoder mirrors it. Normalization and ReLU follow
+    every convolution but the last. There are no residual blocks.
     """
 
     multiple = 4
@@ -57,7 +57,7 @@ class StyleBank(nn.Module):
         *,
         normalization: Callable[[int], nn.Module] = InstanceNorm,
     ) -> None:
-        """``normalization`` makes the layer for a number of channels; the paper's is instance."""
+        """Build with ``normalization``, the layer for given channels; the paper's is instance."""
         super().__init__()
         self.styles, self.shape = styles, shape
         one, two, four = (shape.width * factor for factor in (1, 2, 4))
@@ -71,7 +71,7 @@ class StyleBank(nn.Module):
                 ((two, four), 3, 2),
             )
         )
-        # A new bank starts near the one that changes nothing: from the auto-encoder's picture.
+        # A new bank starts near the identity: from the auto-encoder's picture.
         identity = torch.zeros(four, four, BANK, BANK)
         identity[range(four), range(four), BANK // 2, BANK // 2] = 1.0
         noise = torch.randn(styles, four, four, BANK, BANK) / (BANK * four**0.5)
@@ -86,60 +86,60 @@ class StyleBank(nn.Module):
             self.head.weight.mul_(0.1)
 
     def encode(self, image: Tensor) -> Tensor:
-        """F (N, C, H/4, W/4) of ``image`` (N, 3, H, W) in [0, 1]."""
+        """Return F (N, C, H/4, W/4) of ``image`` (N, 3, H, W) in [0, 1]."""
         x = (image - 0.5) * 4
         for layer in self.encoder:
             x = F.relu(layer(x))
         return x
 
     def decode(self, features: Tensor) -> Tensor:
-        """The picture (N, 3, H, W) of features, before its light is given back."""
+        """Return the picture (N, 3, H, W) of features, before its light is restored."""
         x = features
         for layer in self.decoder:
             # Nearest up-sampling and a convolution, where the paper has convolutions of stride 1/2.
             x = F.relu(layer(F.interpolate(x, scale_factor=2, mode="nearest")))
-        # Bounded as in Johnson et al. The paper names no function here; without one the style loss
-        # is served by a few edges far beyond black and white, between which all is gray.
+        # Bounded as in Johnson et al. The paper names no function here; without one a few edges far
+        # beyond black and white satisfy the style loss, and everything between is gray.
         return 0.5 + 150 / 255 * torch.tanh(self.head(x).float())
 
     def reconstruct(self, image: Tensor) -> Tensor:
-        """The auto-encoder branch alone."""
+        """Run only the auto-encoder branch."""
         return relit(self.decode(self.encode(image)), image, image.new_ones(1, 1, 1, 1))
 
     @property
     def pixel_bytes(self) -> int:
-        """Memory that a pixel needs at most, in any engine, as measured at several widths."""
+        """Largest memory per pixel in any engine, as measured at several widths."""
         return 36 * self.shape.width + 96
 
     def forward(self, image: Tensor, weights: Tensor) -> Tensor:
-        """The picture (N, 3, H, W), not clipped, of ``image`` (N, 3, H, W) in [0, 1].
+        """Paint ``image`` (N, 3, H, W) in [0, 1]; return (N, 3, H, W), not clipped.
 
-        ``weights`` (N, S, 1, 1), or maps (N, S, H/4, W/4), say how much of each style; what is
-        missing to 1 is left to F itself, so they are the strength too. One for all will do.
+        ``weights`` (N, S, 1, 1), or maps (N, S, H/4, W/4), are the amounts of the styles; the rest
+        to 1 goes to F itself, so they are the strength too. One for all is also accepted.
         """
         rest = (1 - weights.sum(dim=1, keepdim=True)).clamp(min=0)
         return self.finish(self.banked(self.encode(image), weights), image, rest)
 
     def finish(self, features: Tensor, image: Tensor, rest: Tensor) -> Tensor:
-        """The picture of features behind the banks.
+        """Return the picture of features after the banks.
 
         ``rest`` (1 or N, 1, 1, 1), or a map (1 or N, 1, H/4, W/4), is the share of ``features``
-        that has no style and gets the light of ``image``.
+        without style, which gets the light of ``image``.
         """
         return relit(self.decode(features), image, rest)
 
     def bank(self, features: Tensor, style: Tensor) -> Tensor:
-        """``K * F`` of a bank on its own: its filters in a row, (1, P, 1, 1)."""
+        """Return ``K * F`` of a separate bank, given as a row of filters, (1, P, 1, 1)."""
         channels = features.shape[1]
         kernel = style.reshape(channels, channels, BANK, BANK)
         return F.conv2d(reflected(features, BANK // 2), kernel)
 
     def banked(self, features: Tensor, weights: Tensor) -> Tensor:
-        """``sum_i K_i * (w_i F) + (1 - sum_i w_i) F``, the paper's fusions and the strength."""
+        """Return ``sum_i K_i * (w_i F) + (1 - sum_i w_i) F``: the paper's fusions, and strength."""
         rest = (1 - weights.sum(dim=1, keepdim=True)) * features
         if weights.shape[2:] != (1, 1):
             return rest + self._side_by_side(features, weights)
-        # The same everywhere: the banks are mixed first (linear fusion), and then there is one.
+        # Uniform weights: the banks are first mixed into one (linear fusion).
         mixed = (weights[:, :, 0] * self.banks.flatten(1)).sum(dim=1)
         n, channels = features.shape[:2]
         kernels = mixed.reshape(-1, channels, channels, BANK, BANK)
@@ -151,23 +151,23 @@ class StyleBank(nn.Module):
         return rest + sorted_out
 
     def _side_by_side(self, features: Tensor, weights: Tensor) -> Tensor:
-        """Fusion by regions: each bank sees its own region, in one convolution over all of them."""
+        """Fuse by regions: each bank is applied to its own, in one convolution over all of them."""
         regions = (features[:, None] * weights[:, :, None]).flatten(1, 2)
         channels = features.shape[1]
         kernels = self.banks.unflatten(2, (channels, BANK, BANK))
         return F.conv2d(reflected(regions, BANK // 2), kernels.transpose(0, 1).flatten(1, 2))
 
     def style_parameters(self) -> list[nn.Parameter]:
-        """Parameters that belong to styles: tensors whose first axis is the style."""
+        """Return the parameters of styles: tensors whose first axis is the style."""
         return [self.banks]
 
 
 def relit(picture: Tensor, image: Tensor, share: Tensor) -> Tensor:
-    """``picture`` with the light of ``image``, as far as ``share`` (N, 1, h, w) says at each place.
+    """Return ``picture`` with the light of ``image``, by ``share`` (N, 1, h, w) at each position.
 
-    Light is the mean and the deviation of each color where the share is. Not in the paper: instance
-    normalization takes them from the features, and an auto-encoder can but guess them (16 dB).
-    Where a style has its whole weight the share is 0 and nothing changes.
+    Light is the mean and the deviation of each color, weighted by the share. This is not in the
+    paper: instance normalization removes them from the features, and an auto-encoder can only guess
+    them (16 dB). Where a style has full weight the share is 0 and nothing changes.
     """
     share = F.interpolate(share, size=image.shape[2:], mode="bilinear")
     total = share.sum(dim=(2, 3), keepdim=True).clamp(min=1e-3)

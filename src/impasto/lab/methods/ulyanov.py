@@ -1,4 +1,4 @@
-"""One style a network: the multi-scale generator of Ulyanov et al.
+"""One style per network: the multi-scale generator of Ulyanov et al.
 
 Ulyanov, Lebedev, Vedaldi & Lempitsky, "Texture networks" (ICML 2016, arXiv 1603.03417), with the
 instance normalization of Ulyanov, Vedaldi & Lempitsky, "Improved texture networks" (CVPR 2017,
@@ -23,12 +23,12 @@ from impasto.lab.training.config import OneStyleMethod, built_in_tables
 from impasto.lab.training.networks import NORMALIZATIONS, BuiltInRow
 
 TILE = 128
-"""Side of the noise that is repeated over a picture."""
+"""Side of the noise tile that is repeated over a picture."""
 
 
 @dataclass(frozen=True)
 class UlyanovShape:
-    """Channels that every scale adds, and how many scales; by default those of the 2016 paper."""
+    """Channels added by each scale, and number of scales; by default those of the 2016 paper."""
 
     width: int = 8
     scales: int = 6
@@ -37,7 +37,7 @@ class UlyanovShape:
 class Ulyanov(nn.Module):
     """The generator: the picture at every scale, joined from the coarsest to the finest.
 
-    It paints its one style; there are no weights to give, and no strength.
+    It paints its one style, without style weights or strength.
     """
 
     styles = 1
@@ -50,17 +50,19 @@ class Ulyanov(nn.Module):
         *,
         normalization: Callable[[int], nn.Module] = InstanceNorm,
     ) -> None:
-        """``normalization`` makes the layer for a number of channels: of 2017 instance, of 2016
-        batch normalization."""
+        """Build with ``normalization``, the layer for given channels.
+
+        It is instance normalization in 2017, batch normalization in 2016.
+        """
         super().__init__()
         self.shape = shape
         width = shape.width
-        # Noise is drawn once: the same photograph gives the same picture, and a run that was
-        # stopped goes on exactly. The authors draw it anew for every picture.
+        # Noise is drawn once: the same photograph gives the same picture, and a stopped run
+        # resumes exactly. The authors draw it anew for every picture.
         random = torch.Generator().manual_seed(0)
         self.register_buffer("noise", torch.rand(1, 3, TILE, TILE, generator=random))
         self.inputs = nn.ModuleList(_block(6, width, normalization) for _ in range(shape.scales))
-        # Both sides are normalized before they are joined, so that neither drowns the other.
+        # Both sides are normalized before they are joined, so that neither dominates.
         self.fine = nn.ModuleList(normalization(width) for _ in range(shape.scales - 1))
         self.coarse = nn.ModuleList(normalization(width * (i + 1)) for i in range(shape.scales - 1))
         self.joints = nn.ModuleList(
@@ -78,11 +80,11 @@ class Ulyanov(nn.Module):
 
     @property
     def pixel_bytes(self) -> int:
-        """Memory that a pixel needs at most, in any engine, as measured at several widths."""
+        """Largest memory per pixel in any engine, as measured at several widths."""
         return 14 * self.shape.width * self.shape.scales
 
     def forward(self, image: Tensor, weights: Tensor | None = None) -> Tensor:
-        """The picture (N, 3, H, W), not clipped, of ``image`` (N, 3, H, W) in [0, 1]."""
+        """Paint ``image`` (N, 3, H, W) in [0, 1]; return (N, 3, H, W), not clipped."""
         pictures = [(image - 0.5) * 4]
         for _ in range(self.shape.scales - 1):
             pictures.append(F.avg_pool2d(pictures[-1], 2))
@@ -103,10 +105,10 @@ class Ulyanov(nn.Module):
 
 
 def _block(inputs: int, outputs: int, normalization: Callable[[int], nn.Module]) -> nn.Sequential:
-    """Convolutions of 3x3, 3x3 and 1x1, each with its normalization and a leaky ReLU.
+    """Return convolutions of 3x3, 3x3 and 1x1, each with its normalization and a leaky ReLU.
 
-    The border is repeated, which needs no more than one pixel; the authors wrap their textures
-    around, and pad pictures by replication too.
+    Padding is by replication, by one pixel; the authors wrap their textures around, and pad
+    pictures by replication too.
     """
     layers: list[nn.Module] = []
     for first, size in ((inputs, 3), (outputs, 3), (outputs, 1)):

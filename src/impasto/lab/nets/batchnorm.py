@@ -1,7 +1,7 @@
-"""Normalization by the statistics of a batch: BN, batch renormalization, a change of domain.
+"""Normalization by batch statistics: BN, batch renormalization, domain adaptation.
 
-The batch's own statistics in training, running ones in inference; that the two differ is what batch
-renormalization bounds, and what re-estimation mends where the pictures change.
+Training uses the batch's own statistics, inference running ones. Batch renormalization bounds the
+difference between the two; re-estimation corrects it where the pictures change.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from impasto.lab.nets.normalization import (
 class BatchNorm(Normalization):
     """Batch normalization, eqs. 1 to 3: statistics over (N, H, W) of the batch.
 
-    In training the batch's own statistics are used, with the biased variance of eq. 3, and the
-    running ones follow them; in evaluation the running ones take their place. As in PyTorch, and
-    unlike eq. 3, the running variance is the unbiased one: it estimates that of the data.
+    Training uses the batch's own statistics, with the biased variance of eq. 3, and updates the
+    running ones; evaluation uses the running ones. As in PyTorch, and unlike eq. 3, the running
+    variance is the unbiased one: it estimates that of the data.
 
     Args:
         channels: C.
@@ -72,7 +72,7 @@ class BatchNorm(Normalization):
 
 
 class BatchRenorm(Normalization):
-    """Batch renormalization: training sees, up to a bound, what inference will see.
+    """Batch renormalization: training normalizes as inference does, up to a bound.
 
     Ioffe, "Batch renormalization: towards reducing minibatch dependence in batch-normalized
     models", NIPS 2017, arXiv 1702.03275, algorithm 1. With the statistics of the batch ``mu_B``,
@@ -82,21 +82,21 @@ class BatchRenorm(Normalization):
         d = clip((mu_B - mu) / sigma, -d_max, d_max)
         y = gamma * ((x - mu_B) / sigma_B * r + d) + beta
 
-    without gradients through r and d. Without bounds that is inference's own
-    ``(x - mu) / sigma``; with ``r_max = 1`` and ``d_max = 0`` it is batch normalization. As
-    published, the bounds open with the steps: batch normalization up to ``steps[0]``, then
-    ``r_max`` rises to ``bounds[0]`` at ``steps[1]`` and ``d_max`` to ``bounds[1]`` at ``steps[2]``.
+    without gradients through r and d. Without bounds it equals inference, ``(x - mu) / sigma``;
+    with ``r_max = 1`` and ``d_max = 0`` it is batch normalization. As published, the bounds widen
+    over the steps: batch normalization up to ``steps[0]``, then ``r_max`` rises to ``bounds[0]`` at
+    ``steps[1]`` and ``d_max`` to ``bounds[1]`` at ``steps[2]``.
 
     Args:
         channels: C.
         momentum: how far the running statistics move towards those of a batch, 0 to 1.
         bounds: the final ``r_max``, 1 or more, and ``d_max``, 0 or more.
-        steps: when the bounds begin to open, and when each of them is open.
+        steps: when the bounds begin to widen, and when each of them is at its final value.
         eps: added to the variance.
         affine: as for :class:`~impasto.lab.nets.normalization.Normalization`.
 
     Raises:
-        OptionError: for bounds or steps that are not such.
+        OptionError: for invalid bounds or steps.
 
     Example:
         >>> layer = BatchRenorm(8)
@@ -126,10 +126,10 @@ class BatchRenorm(Normalization):
         self.momentum, self.bounds, self.steps = momentum, bounds, steps
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_std", torch.ones(channels))
-        self.register_buffer("step", torch.zeros(()))  # a tensor: a device is not waited for
+        self.register_buffer("step", torch.zeros(()))  # a tensor, to avoid waiting for a device
 
     def limits(self) -> tuple[Tensor, Tensor]:
-        """Return ``r_max`` and ``d_max`` of the present step."""
+        """Return ``r_max`` and ``d_max`` of the current step."""
         first, *last = self.steps
         r, d = (((self.step - first) / max(end - first, 1)).clamp(0, 1) for end in last)
         return 1 + (self.bounds[0] - 1) * r, self.bounds[1] * d
@@ -167,11 +167,11 @@ class BatchRenorm(Normalization):
 
 @torch.no_grad()
 def reestimate(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Replace the running statistics of a network by those of another domain's pictures.
+    """Replace the running statistics of a network by those of pictures of another domain.
 
     Li et al., "Revisiting batch normalization for practical domain adaptation" (AdaBN), arXiv
     1603.04779: mean and variance of every normalized channel over all pictures of the target
-    domain; no weight changes. While they are gathered a batch is normalized by its own statistics,
+    domain; no weight changes. While they are computed a batch is normalized by its own statistics,
     as in training, so batches should be large.
 
     Args:
@@ -216,7 +216,7 @@ def reestimate(network: nn.Module, batches: Iterable[Tensor]) -> None:
             hook.remove()
         for module, mode in modes.items():
             module.training = mode
-        for each, values in zip(layers, saved, strict=True):  # what the steps did to them
+        for each, values in zip(layers, saved, strict=True):  # undo the changes of the steps
             for name, value in each.named_buffers():
                 value.copy_(values[name])
     if len(gathered) < len(layers):

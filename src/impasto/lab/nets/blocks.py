@@ -1,4 +1,4 @@
-"""Building blocks that the networks share, and the reach of a chain of convolutions."""
+"""Building blocks shared by the networks, and the receptive field of a chain of convolutions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from torch.nn import functional as F
 def convolution(
     inputs: int, outputs: int, *, size: int = 3, stride: int = 1, dilation: int = 1
 ) -> nn.Conv2d:
-    """A convolution that keeps the size (divided by ``stride``), zero padding.
+    """Return a convolution that keeps the size (divided by ``stride``), with zero padding.
 
-    Zeros and not reflection, since a separate padding step costs more time in every engine than the
-    small convolution after it; the studio puts a reflected margin around the picture instead.
-    Weights start so that maps keep their size through a ReLU (He et al. 2015).
+    It pads with zeros, not by reflection, since a separate padding step takes more time in every
+    engine than the small convolution after it; the studio adds a reflected margin to the picture
+    instead. The initial weights preserve the scale of maps through a ReLU (He et al. 2015).
     """
     padding = size // 2 * dilation
     made = nn.Conv2d(inputs, outputs, size, stride=stride, padding=padding, dilation=dilation)
@@ -28,12 +28,12 @@ def convolution(
 
 
 def reflected(x: Tensor, width: int = 1) -> Tensor:
-    """``x`` with a reflected border, padded in its own precision.
+    """Return ``x`` with a reflected border, padded in its own precision.
 
-    Under autocast PyTorch pads in float32 on a processor, which takes thirty times as long as in
-    bfloat16, for the same numbers.  On CUDA it puts the channels first, and the convolution behind
-    it puts them last again: there a border of one pixel is laid around here, unless a compiler puts
-    it together with what is before it.
+    Under autocast PyTorch pads in float32 on a CPU, which takes thirty times as long as in
+    bfloat16, for the same numbers.  On CUDA it changes to channels first, and the next convolution
+    changes back to channels last: there a custom function adds a border of one pixel, unless a
+    compiler fuses the padding with the previous operation.
     """
     if x.device.type == "cuda" and width == 1 and not torch.compiler.is_compiling():
         # ``apply`` has no types in PyTorch.
@@ -44,7 +44,7 @@ def reflected(x: Tensor, width: int = 1) -> Tensor:
 
 
 class _Reflected(Function):
-    """A reflected border of one pixel around a map that keeps its channels last."""
+    """A reflected border of one pixel around a channels-last map."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -57,14 +57,14 @@ class _Reflected(Function):
         )
         padded[:, :, 1:-1, 1:-1] = x
         padded[:, :, 0, 1:-1], padded[:, :, -1, 1:-1] = x[:, :, 1], x[:, :, -2]
-        # Of the padded map, so that the corners are there already.
+        # From the padded map, which already has the corners.
         padded[..., 0], padded[..., -1] = padded[..., 2], padded[..., -3]
         return padded
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (given,) = gradients
-        # The same in the other direction: each border goes back to where it was taken from.
+        # The reverse: the gradient of each border is added where it was copied from.
         inner = given[:, :, 1:-1, 1:-1].clone(memory_format=torch.channels_last)
         for from_, to in ((0, 1), (-1, -2)):
             inner[:, :, to] += given[:, :, from_, 1:-1]
@@ -85,9 +85,9 @@ class Reflecting(nn.Conv2d):
 def reflecting(
     inputs: int, outputs: int, *, size: int = 3, stride: int = 1, bias: bool = False
 ) -> nn.Conv2d:
-    """The same with reflection padding, for networks that are to pad as their papers do.
+    """Return a convolution with reflection padding, for networks that pad as in their papers.
 
-    By default without a bias, which the normalization behind it would take away again.
+    By default it has no bias, which the normalization after it would remove.
     """
     made = Reflecting(inputs, outputs, size, stride=stride, bias=bias)
     nn.init.kaiming_normal_(made.weight, nonlinearity="relu")
@@ -97,15 +97,15 @@ def reflecting(
 
 
 def leaking(x: Tensor, leak: float) -> Tensor:
-    """``x`` where it is above 0, and ``leak`` of it below."""
-    return F.leaky_relu(x, leak) if leak else F.relu(x)  # engines know a ReLU best
+    """Return ``x`` where it is above 0, and ``leak * x`` below."""
+    return F.leaky_relu(x, leak) if leak else F.relu(x)  # engines are best optimized for ReLU
 
 
 class Residual(nn.Module):
     """``x + conv(relu(conv(x)))``, without normalization, so that moments pass through.
 
-    What is below 0 passes with the factor ``leak``; at 0, a plain ReLU. The first convolution looks
-    at places that lie ``dilation`` apart.
+    Values below 0 are multiplied by ``leak``; 0 gives a plain ReLU. The first convolution has the
+    given ``dilation``.
     """
 
     def __init__(self, channels: int, *, leak: float = 0.0, dilation: int = 1) -> None:
@@ -113,7 +113,7 @@ class Residual(nn.Module):
         self.leak = leak
         self.first = convolution(channels, channels, dilation=dilation)
         self.second = convolution(channels, channels)
-        # Starts near the identity: a deep stack without normalization then trains from the start.
+        # Near the identity at first: a deep stack without normalization then trains from the start.
         self.second.weight.data.mul_(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ class Residual(nn.Module):
 
 
 def affine(features: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """``features * scale + shift``: all that AdaIN and its controls do to a map (N, C, h, w)."""
-    if scale.dtype != features.dtype:  # float32 moments of bfloat16 features; no cast in a graph
+    """Return ``features * scale + shift``: AdaIN and its controls on a map (N, C, h, w)."""
+    if scale.dtype != features.dtype:  # float32 moments of bfloat16 features; no cast in the graph
         scale, shift = scale.to(features.dtype), shift.to(features.dtype)
     return features * scale + shift

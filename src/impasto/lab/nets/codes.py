@@ -1,8 +1,8 @@
 """Style by AdaIN from a code, and noise: the two inputs of a style-based generator's layers.
 
 Karras, Laine & Aila, "A style-based generator architecture for generative adversarial networks",
-CVPR 2019, arXiv 1812.04948: the code enters a network through the affine pair of AdaIN alone
-(eq. 1), and every layer gets noise of its own, scaled for each channel.
+CVPR 2019, arXiv 1812.04948: the code enters the network only through the affine pair of AdaIN (eq.
+1), and every layer gets its own noise, scaled for each channel.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class StyleCode(nn.Module):
 
     Args:
         channels: C.
-        code: D, how many numbers a code has.
+        code: D, the length of a code.
         eps: added to the variance.
 
     Example:
@@ -40,7 +40,7 @@ class StyleCode(nn.Module):
         nn.init.zeros_(self.map.bias)
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
-        """Return features (N, C, H, W) in the style of a code (N, D), or of one for all (1, D).
+        """Return features (N, C, H, W) in the style of a code (N, D), or one for all (1, D).
 
         Raises:
             OptionError: if features or codes have other shapes.

@@ -1,9 +1,9 @@
-"""Mean, standard deviation and square distance of large bfloat16 maps, quickly.
+"""Fast mean, standard deviation and squared distance of large bfloat16 maps.
 
-Training spends a third of its time in the moments of VGG's first layers when they are taken with
+Training spends a third of its time on the moments of VGG's first layers when they are computed with
 ``torch.var_mean`` in float32.  Sums over a channels-last map are products with a row of ones, which
-the matrix units do about ten times faster; partial sums of a row each, added in float32, keep the
-rounding of bfloat16 small (below 5e-3 of the standard deviation, tested).
+the matrix units compute about ten times faster; partial sums per row, added in float32, keep the
+rounding error of bfloat16 small (below 5e-3 of the standard deviation, tested).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from impasto.lab.nets.normalization import EPS, mean_std
 
 
 def fast_mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and (biased) standard deviation of ``x`` (N, C, h, w), each (N, C, 1, 1) in float32.
+    """Return mean and (biased) deviation of ``x`` (N, C, h, w), each (N, C, 1, 1) in float32.
 
-    The same as ``mean_std``, to rounding; only its way of summing differs where that pays.
+    Equal to ``mean_std`` up to rounding; the summation differs where that is faster.
     """
     if not is_quick(x):
         return mean_std(x)
@@ -51,10 +51,11 @@ class _Moments(Function):
 
 
 def fast_mean_square(x: Tensor, y: Tensor) -> Tensor:
-    """Mean of ``(x - y)^2`` over all elements, a scalar in float32, for gradients of ``x`` alone.
+    """Return the mean of ``(x - y)^2`` as a float32 scalar, with gradients of ``x`` only.
 
-    The same as ``mse_loss`` in float32, which for bfloat16 maps spends its time in copies (109 ms
-    against 8 ms, forth and back, for 4 million elements); differences are rounded to bfloat16.
+    Equal to ``mse_loss`` in float32, which for bfloat16 maps spends its time on copies (109 ms
+    against 8 ms, forward and backward, for 4 million elements); differences are rounded to
+    bfloat16.
     """
     if x.dtype != torch.bfloat16 or y.dtype != torch.bfloat16:
         return F.mse_loss(x.float(), y.detach().float())

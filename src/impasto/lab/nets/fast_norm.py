@@ -1,9 +1,9 @@
-"""Instance normalization of large bfloat16 maps, quickly; and sums over their channels.
+"""Fast instance normalization of large bfloat16 maps, and sums over their channels.
 
-Written as the formula says, in float32, it is more than half of the time of a training step of the
-networks that have one behind every convolution.  Here statistics are sums (on a CPU by its matrix
-units) that need no copy in float32, and the map is gone over once: ``x * scale + shift``, and in
-the backward pass ``a * gradient + b * x + c``, with numbers a channel.
+Written as in the formula, in float32, it takes more than half of the time of a training step of
+networks with one after every convolution.  Here statistics are sums (on a CPU by its matrix units)
+without a float32 copy, and the map is read once: ``x * scale + shift``, and in the backward pass
+``a * gradient + b * x + c``, with numbers per channel.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.autograd import Function
 
 SMALLEST = 256
-"""Positions under which the plain formula is quick enough."""
+"""Number of positions below which the plain formula is fast enough."""
 
 
 def is_quick(x: Tensor) -> bool:
-    """Return True for ``x`` (N, C, h, w) of the kind that these functions are fast for."""
+    """Return True for ``x`` (N, C, h, w) for which these functions are fast."""
     return (
-        not torch.compiler.is_compiling()  # which makes one pass of the plain formula
+        not torch.compiler.is_compiling()  # which fuses the plain formula into one pass
         and x.device.type in ("cpu", "cuda")
         and x.dtype == torch.bfloat16
         and x.shape[2] * x.shape[3] >= SMALLEST
@@ -31,8 +31,8 @@ def is_quick(x: Tensor) -> bool:
 
 
 def channel_sums(x: Tensor) -> Tensor:
-    """Sum over h and w of a channels-last map, (N, C, 1, 1) in float32."""
-    if x.device.type == "cuda":  # its reductions add in float32 whatever they read
+    """Return the sum over h and w of a channels-last map, (N, C, 1, 1) in float32."""
+    if x.device.type == "cuda":  # its reductions accumulate in float32 for any input type
         return x.sum(dim=(2, 3), keepdim=True, dtype=torch.float32)
     n, channels, height, width = x.shape
     rows = x.permute(0, 2, 3, 1).reshape(n * height, width, channels)
@@ -42,21 +42,21 @@ def channel_sums(x: Tensor) -> Tensor:
 
 
 def channel_moments(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """Mean and (biased) standard deviation of such a map, each (N, C, 1, 1) in float32."""
+    """Return mean and (biased) deviation of a channels-last map, (N, C, 1, 1) in float32."""
     positions = x.shape[2] * x.shape[3]
     mean = channel_sums(x) / positions
     deviation = x - mean.to(x.dtype)
-    # The mean subtracted was rounded; what it missed is taken off the mean square again.
+    # The subtracted mean was rounded; the mean square is corrected for its error.
     missed = mean - mean.to(x.dtype).float()
     variance = channel_sums(deviation.mul_(deviation)) / positions - missed.square()
     return mean, (variance.clamp_(min=0) + eps).sqrt()
 
 
 def quick_instance_norm(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
-    """``gamma * (x - mu) / sigma + beta`` over (h, w), for ``x`` that :func:`is_quick`.
+    """Return ``gamma * (x - mu) / sigma + beta`` over (h, w), where :func:`is_quick` is True.
 
-    ``gamma`` and ``beta`` are (1, C, 1, 1) or (N, C, 1, 1). The same as ``normalize`` with
-    ``mean_std``, to the rounding of bfloat16.
+    ``gamma`` and ``beta`` are (1, C, 1, 1) or (N, C, 1, 1). Equal to ``normalize`` with
+    ``mean_std`` up to the rounding of bfloat16.
     """
     # ``apply`` has no types in PyTorch.
     normalized: Callable[[Tensor, Tensor, Tensor, float], Tensor] = _InstanceNorm.apply

@@ -1,4 +1,4 @@
-"""The verbs that every network for any style has, a start for others, a picture made with them."""
+"""Methods of every network for any style, a base class for others, and stylization with them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from impasto.models.bundle import Level
 
 
 class Network(Protocol):
-    """The three verbs of a network."""
+    """The three methods of a network."""
 
     def encode(self, image: Tensor) -> list[Tensor]: ...
 
@@ -28,19 +28,19 @@ class Network(Protocol):
 
 
 class EncoderDecoder(nn.Module):
-    """A network that a bundle can hold: ``encode``, one scale and shift a channel, ``decode``.
+    """A network for a bundle: ``encode``, one scale and shift per channel, ``decode``.
 
     Subclasses have a forward pass in two parts, between which the statistics of every level are
-    aligned.  Nothing in them may depend on the picture as a whole, which may be painted in tiles:
-    no normalization over places, no attention.
+    aligned.  No part may depend on the whole picture, which may be painted in tiles: no
+    normalization over positions, no attention.
 
     Attributes:
         levels: features that are aligned (:class:`impasto.models.Level`), finest first.
         multiple: height and width must be multiples of this many pixels.
         rim: largest distance in pixels at which an input pixel changes an output pixel, one cell of
             the coarsest level included.
-        encoder_rim: share of the encoder in it.
-        reader: what makes the wanted moments of a style's; None: they are its own.
+        encoder_rim: the encoder's share of it.
+        reader: computes the target moments from a style's; None: its own moments are used.
     """
 
     levels: tuple[Level, ...]
@@ -50,22 +50,22 @@ class EncoderDecoder(nn.Module):
     reader: nn.Module | None = None
 
     def encode(self, image: Tensor) -> list[Tensor]:
-        """Features of ``image`` (N, 3, H, W) in [0, 1], one map (N, C, h, w) a level."""
+        """Return features of ``image`` (N, 3, H, W) in [0, 1], one map (N, C, h, w) per level."""
         raise NotImplementedError
 
     def read(self, style: Tensor, features: Sequence[Tensor]) -> Sequence[tuple[Tensor, Tensor]]:
-        """Mean and deviation (N, C, 1, 1) a level that a picture is to have: a style's own."""
+        """Return the target mean and deviation (N, C, 1, 1) per level: the style's own."""
         return [fast_mean_std(level) for level in features]
 
     def decode(
         self, features: Sequence[Tensor], scales: Sequence[Tensor], shifts: Sequence[Tensor]
     ) -> Tensor:
-        """The picture (N, 3, H, W), not clipped, of features under one affine map a level."""
+        """Decode features under one affine map per level to a picture (N, 3, H, W), not clipped."""
         raise NotImplementedError
 
 
 def align(content: Tensor, style: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Scale and shift (N, C, 1, 1) that give ``content`` the moments of a style (eq. 8)."""
+    """Return scale and shift (N, C, 1, 1) that give ``content`` a style's moments (eq. 8)."""
     mean, std = fast_mean_std(content)
     style_mean, style_std = style
     scale = style_std / std
@@ -75,11 +75,10 @@ def align(content: Tensor, style: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor
 def stylize(
     network: Network, contents: Tensor, styles: Tensor, *, unaligned: int = 0, margin: int = 0
 ) -> Tensor:
-    """Pictures of ``contents`` in ``styles`` (N, 3, H, W), then the first ``unaligned`` contents
-    decoded as they are (alpha = 0); each picture is encoded once.
+    """Return ``contents`` in ``styles``, then the first ``unaligned`` contents (alpha = 0).
 
-    With a ``margin`` of so many pixels, as the studio paints: a reflected border is laid around
-    all of them, and cut off the pictures.
+    Pictures are (N, 3, H, W), and each is encoded once. With a ``margin`` in pixels a reflected
+    border is added to all of them and cropped from the results, as in the studio.
     """
     n = len(contents)
     pictures = torch.cat([contents, styles])

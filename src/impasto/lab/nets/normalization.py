@@ -16,16 +16,15 @@ AdaIN                   8          (H, W)                           sigma and mu
 StyleCode                          (H, W)                           a linear map of a code
 ======================= ========== ================================ ===========================
 
-:func:`standardize`, :func:`min_max` and :func:`whiten` are the normalizations alone, without a
-pair: by mean and deviation, by the extremes, and by the covariance of the channels.
+:func:`standardize`, :func:`min_max` and :func:`whiten` only normalize, without an affine pair: by
+mean and deviation, by the extremes, and by the covariance of the channels.
 
-``BatchNorm`` and what follows from the statistics of a batch is in
-:mod:`impasto.lab.nets.batchnorm`, ``StyleCode`` in :mod:`impasto.lab.nets.codes`.
+``BatchNorm`` and other functions of batch statistics are in :mod:`impasto.lab.nets.batchnorm`,
+``StyleCode`` in :mod:`impasto.lab.nets.codes`.
 
 Statistics are float32 where features are half precision (float64 for float64), in two passes: the
-mean first, then the squares of what differs from it. State dicts of PyTorch's own layers load:
-``weight``, ``bias`` and ``running_var`` are taken for ``gamma``, ``beta`` and
-``running_variance``.
+mean first, then the squared differences from it. State dicts of PyTorch's own layers can be loaded:
+``weight``, ``bias`` and ``running_var`` are used as ``gamma``, ``beta`` and ``running_variance``.
 """
 
 from __future__ import annotations
@@ -86,11 +85,11 @@ def mean_std(x: Tensor, eps: float = EPS, *, unbiased: bool = False) -> tuple[Te
 
 
 def normalize(x: Tensor, mean: Tensor, std: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
-    """``gamma * (x - mean) / std + beta``: what eqs. 1, 4, 7 and 8 of the paper have in common.
+    """Return ``gamma * (x - mean) / std + beta``, the common part of eqs. 1, 4, 7 and 8.
 
     Args:
         x: features (N, C, H, W) of any floating type.
-        mean: broadcasts against x, as the other three; their precision is the one computed in.
+        mean: broadcasts against x, as the other three; their precision is used for computing.
         std: greater than 0.
         gamma: the new standard deviation.
         beta: the new mean.
@@ -133,11 +132,11 @@ def standardize(x: Tensor, eps: float = EPS) -> Tensor:
 def min_max(x: Tensor, eps: float = EPS) -> Tensor:
     """Map each sample's channels to [0, 1]: ``(x - min) / (max - min)``.
 
-    Two values decide about all the others, so one outlier squeezes them together.
+    Two values determine the range, so one outlier compresses all the others.
 
     Args:
         x: features (N, C, H, W) of any floating type.
-        eps: the least that is divided by, so that flat channels become 0.
+        eps: smallest divisor, so that flat channels become 0.
 
     Returns:
         (N, C, H, W) of the type of x.
@@ -159,8 +158,8 @@ def min_max(x: Tensor, eps: float = EPS) -> Tensor:
 def whiten(x: Tensor, eps: float = EPS) -> Tensor:
     """Give each sample's channels mean 0, variance 1 and no correlation: ``S^-1/2 (x - mu)``.
 
-    ``S = 1/HW sum (x - mu)(x - mu)^T + eps I`` is the covariance of the channels. Of all maps that
-    whiten, this root (ZCA, Bell & Sejnowski 1997) changes the features least, so a channel keeps
+    ``S = 1/HW sum (x - mu)(x - mu)^T + eps I`` is the covariance of the channels. Of all whitening
+    maps, this root (ZCA, Bell & Sejnowski 1997) changes the features least, so each channel keeps
     its meaning. Where there are fewer positions than channels, some directions have no variance and
     stay 0. Sums run in float64.
 
@@ -224,7 +223,7 @@ def adain(content: Tensor, style: Tensor, *, eps: float = EPS, unbiased: bool = 
 
 
 class AdaIN(nn.Module):
-    """:func:`adain` as a layer: ``layer(content, style)``. It has nothing to learn.
+    """:func:`adain` as a layer without parameters: ``layer(content, style)``.
 
     Args:
         eps: added to both variances.
@@ -254,8 +253,8 @@ class Normalization(nn.Module):
     Args:
         channels: C.
         eps: added to the variance.
-        affine: whether gamma (ones at first) and beta (zeros) are learned; without them features
-            come out with mean 0 and deviation 1.
+        affine: whether gamma (ones at first) and beta (zeros) are learned; without them the output
+            has mean 0 and deviation 1.
     """
 
     gamma: nn.Parameter | None
@@ -271,7 +270,7 @@ class Normalization(nn.Module):
         """Return gamma and beta, each (1, C, 1, 1), for features (N, C, H, W).
 
         Raises:
-            OptionError: if the features have other channels.
+            OptionError: if the features have another number of channels.
         """
         check_channels(x, self.channels)
         if self.gamma is None or self.beta is None:
@@ -290,7 +289,7 @@ class Normalization(nn.Module):
         for theirs, ours in _NAMES.items():
             if prefix + theirs in state_dict and prefix + ours not in state_dict:
                 state_dict[prefix + ours] = state_dict.pop(prefix + theirs)
-        state_dict.pop(prefix + "num_batches_tracked", None)  # momentum here is a number
+        state_dict.pop(prefix + "num_batches_tracked", None)  # momentum is a number here
         super()._load_from_state_dict(state_dict, prefix, *others, **named)
 
 
@@ -338,7 +337,7 @@ class GroupNorm(Normalization):
 
     def forward(self, x: Tensor) -> Tensor:
         gamma, beta = self.pair(x)
-        # A group is one channel that is as many times as high.
+        # A group becomes one taller channel.
         mean, std = mean_std(x.reshape(len(x), self.groups, -1, x.shape[3]), self.eps)
         each = self.channels // self.groups
         mean, std = (value.repeat_interleave(each, dim=1) for value in (mean, std))
@@ -398,24 +397,24 @@ class ConditionalInstanceNorm(nn.Module):
         self.beta = nn.Parameter(torch.zeros(styles, channels))
 
     def pair(self, style: int | Tensor) -> tuple[Tensor, Tensor]:
-        """Gamma and beta of a style or of a mixture.
+        """Return gamma and beta of a style or of a mixture.
 
         Args:
-            style: the index of one style for all samples; or (N,) indices; or floating weights
-                (S,) for all samples or (N, S), none negative, of which only the ratios count.
+            style: the index of one style for all samples; or (N,) indices; or floating weights (S,)
+                for all samples or (N, S), not negative; only their ratios matter.
 
         Returns:
             Two tensors, both (1, C, 1, 1) or both (N, C, 1, 1).
 
         Raises:
             OptionError: if an index is not in [0, S) or the weights have the wrong shape, are
-                negative or not finite, or are all 0. Values are checked on a processor only: a
-                device would have to be waited for.
+                negative or not finite, or are all 0. Values are checked on a CPU only, since a
+                check would wait for a device.
         """
         wanted = torch.as_tensor(style)
         if wanted.is_floating_point():
             weights = self._checked_weights(wanted).to(self.gamma.device)[..., None]
-            # Not a matrix product, which autocast would run in half precision.
+            # Not a matrix product: autocast would run it in half precision.
             gamma, beta = (weights * self.gamma).sum(1), (weights * self.beta).sum(1)
         else:
             index = self._checked_index(wanted).to(self.gamma.device)
@@ -464,7 +463,7 @@ class ConditionalInstanceNorm(nn.Module):
 
 
 def _is_readable(values: Tensor) -> bool:
-    """Return whether values can be looked at without waiting for a device or breaking a graph."""
+    """Return True if values can be read without waiting for a device or breaking a graph."""
     return values.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
@@ -502,12 +501,12 @@ def mean_variance(
 
 
 def wide(x: Tensor) -> Tensor:
-    """Return at least float32: sums of half precision numbers would lose most of their digits."""
+    """Convert to at least float32: sums of half precision would lose most of their digits."""
     return x if x.dtype == torch.float64 else x.float()
 
 
 def check_features(x: Tensor) -> None:
-    """Refuse what is not (N, C, H, W) floating numbers, at least one, as ``OptionError``."""
+    """Raise ``OptionError`` unless x is (N, C, H, W), floating and not empty."""
     if x.ndim != 4 or not x.is_floating_point():
         raise OptionError(
             f"features must be (N, C, H, W) floating numbers, not {tuple(x.shape)} {x.dtype}"
@@ -519,7 +518,7 @@ def check_features(x: Tensor) -> None:
 
 
 def check_channels(x: Tensor, channels: int) -> None:
-    """Refuse features that are not (N, ``channels``, H, W), as ``OptionError``."""
+    """Raise ``OptionError`` unless features are (N, ``channels``, H, W)."""
     if x.ndim != 4 or x.shape[1] != channels:
         raise OptionError(
             f"a layer of {channels} channels needs features (N, {channels}, H, W), "

@@ -1,4 +1,4 @@
-"""Precision and layout of networks in memory, as devices are quickest with them."""
+"""Fastest precision and memory layout of networks for a device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ M = TypeVar("M", bound=nn.Module)
 
 @functools.cache
 def has_bf16(device: torch.device) -> bool:
-    """Return whether ``device`` has instructions for bfloat16.
+    """Return True if ``device`` has instructions for bfloat16.
 
     A processor without them emulates it: a 3x3 convolution of 64 channels takes 20 times as long
     as in float32 on one that has AVX2 alone.
@@ -26,11 +26,11 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def channels_last(module: M, device: torch.device | None = None) -> M:
-    """Lay a module's weights out with the channels last, and return it.
+    """Convert a module's weights to channels last, and return it.
 
-    AMX and AVX-512 convolutions want that: in bfloat16 they are about 10 times as fast so.
-    ``device``: where they are moved in the same go; None: they stay where they are.
+    AMX and AVX-512 convolutions need this layout: in bfloat16 they are about 10 times as fast.
+    ``device``: also move them to it; None: keep their device.
     """
-    loose: Any = module  # the types of PyTorch do not know this argument
+    loose: Any = module  # PyTorch's types lack this argument
     loose.to(device, memory_format=torch.channels_last)
     return module

@@ -1,4 +1,4 @@
-"""Tables of weights in files: read without running code, found under any prefix, compared."""
+"""Tables of weights in files: read without running code, found under any prefix, and compared."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _SHOWN = 3
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Tensors of a file of PyTorch or safetensors, never running code that it may contain.
+    """Read the tensors of a PyTorch or safetensors file, without running code from it.
 
-    What the file is, its first bytes tell and not its name. Tables within tables get names with
-    dots, ``state_dict.1.weight``; :func:`under_prefix` finds what is wanted among them.
+    The format is detected from the first bytes, not from the name. Nested tables get names with
+    dots, ``state_dict.1.weight``; :func:`under_prefix` selects from them.
 
     Raises:
-        ModelError: for a file that is missing, damaged, something else or without tensors.
+        ModelError: for a file that is missing, damaged, of another kind or without tensors.
     """
     kind = kind_of(path)
     if kind is not None and kind.name == SAFETENSORS:
@@ -32,7 +32,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
         try:
             return load_file(path)
-        except Exception as error:  # of its own, and what NumPy has no type for
+        except Exception as error:  # its own errors, and types that NumPy lacks
             raise ModelError(f"{path}: is damaged, or not {WEIGHTS}; get it again") from error
     tensors = dict(_tensors(read_pickle(path, WEIGHTS)))
     if not tensors:
@@ -41,15 +41,15 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 def read_pickle(path: str | Path, wanted: str, *, device: Any = "cpu") -> Any:
-    """The value in a file of ``torch.save``, never running code that it may contain.
+    """Read the value in a file of ``torch.save``, without running code from it.
 
     Args:
         path: the file.
-        wanted: what it should be, for the message.
+        wanted: the expected contents, for the message.
         device: where its tensors go.
 
     Raises:
-        ModelError: for a file that is missing, damaged or something else, or holds other objects
+        ModelError: for a file that is missing, damaged or of another kind, or holds other objects
             than tensors, numbers and texts.
     """
     kind = kind_of(path)
@@ -70,7 +70,7 @@ def read_pickle(path: str | Path, wanted: str, *, device: Any = "cpu") -> Any:
 
 
 def weights_metadata(path: str | Path) -> dict[str, str]:
-    """Metadata of a file of weights: that of safetensors, of others nothing.
+    """Return the metadata of a file of weights: that of safetensors; empty for other formats.
 
     Raises:
         ModelError: for a file that is missing or damaged.
@@ -90,14 +90,14 @@ def weights_metadata(path: str | Path) -> dict[str, str]:
 
 
 def under_prefix(weights: Mapping[str, Tensor], names: Collection[str]) -> dict[str, Tensor]:
-    """The weights of these names, without the prefix that all of them share in a table.
+    """Return the weights of these names, without the prefix that they share in a table.
 
     So ``module.1.weight`` (``DataParallel``), ``decoder.1.weight`` (a whole network) and
     ``state_dict.decoder.1.weight`` (a checkpoint) all are ``1.weight``. Of several prefixes the
-    shortest counts.
+    shortest is used.
 
     Returns:
-        Those weights and no others; the table as it is where no prefix has all the names.
+        Only those weights; the unchanged table where no prefix has all the names.
 
     Example:
         >>> list(under_prefix({"module.a": torch.ones(1), "epoch": torch.ones(1)}, ["a"]))
@@ -116,16 +116,16 @@ def under_prefix(weights: Mapping[str, Tensor], names: Collection[str]) -> dict[
 
 
 def load_into(network: nn.Module, weights: Mapping[str, Tensor], source: object, what: str) -> None:
-    """``load_state_dict``, with an error of one line where that fails.
+    """Call ``load_state_dict``, and raise a one-line error where it fails.
 
     Args:
         network: gets the weights.
         weights: all of them and no others.
         source: the file, for the message.
-        what: what it should fit or hold, such as "the network", for the message.
+        what: the expected contents, such as "the network", for the message.
 
     Raises:
-        ModelError: how many weights differ, and the first of them.
+        ModelError: with the number of weights that differ, and the first of them.
     """
     if differing := difference(network.state_dict(), weights):
         raise ModelError(f"{source} does not fit {what}: {differing}")
@@ -133,7 +133,7 @@ def load_into(network: nn.Module, weights: Mapping[str, Tensor], source: object,
 
 
 def difference(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    """Differences of a table of weights from the one that is wanted, in a line; "" for none.
+    """Describe the differences of a table of weights from the expected one; "" for none.
 
     Example:
         >>> difference({"a": torch.ones(2), "b": torch.ones(1)}, {"a": torch.ones(3)})

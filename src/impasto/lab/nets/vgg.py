@@ -1,8 +1,8 @@
 """The perceptual network: the convolutions of VGG-19 or VGG-16, with layers by name.
 
 Simonyan & Zisserman, "Very deep convolutional networks for large-scale image recognition"
-(arXiv 1409.1556).  Three layouts of their weights are in use; each comes with its own preprocessing
-and padding, and mixing them up is the best known way to make training go gray.
+(arXiv 1409.1556).  Three layouts of their weights are in use, each with its own preprocessing and
+padding; mixing them up is a common cause of gray pictures in training.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ CONVOLUTIONS: tuple[tuple[str, int, int], ...] = (
     ("conv4_1", 256, 512), ("conv4_2", 512, 512), ("conv4_3", 512, 512), ("conv4_4", 512, 512),
     ("conv5_1", 512, 512), ("conv5_2", 512, 512), ("conv5_3", 512, 512), ("conv5_4", 512, 512),
 )  # fmt: skip
-"""Of VGG-19: name, input channels, output channels. A 2x2 max pooling stands before each convN_1,
-N > 1. VGG-16 has no convN_4."""
+"""Convolutions of VGG-19: name, input channels, output channels. A 2x2 max pooling comes before
+each convN_1, N > 1. VGG-16 has no convN_4."""
 
 POOLINGS: dict[str, Any] = {"max": F.max_pool2d, "average": F.avg_pool2d}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Layout of one family of weight files: names of convolutions, range of pictures."""
+    """Layout of one family of weight files: names of convolutions, range of input values."""
 
     name: str
     keys: tuple[str, ...]
     """Key of each convolution, in the order of ``convolutions``, without ``.weight``."""
     padding: str
-    """``reflect`` or ``constant`` (zeros), as these weights are used."""
+    """``reflect`` or ``constant`` (zeros), as used with these weights."""
     matrix: tuple[tuple[float, ...], ...] | None
-    """Preprocessing of RGB in [0, 1]: ``matrix @ rgb + offset``; None: the file holds it."""
+    """Preprocessing of RGB in [0, 1]: ``matrix @ rgb + offset``; None: it is in the file."""
     offset: tuple[float, ...] | None
 
     @property
     def network(self) -> str:
         """``VGG-19`` or ``VGG-16``."""
-        return f"VGG-{len(self.keys) + 3}"  # with the three fully connected layers
+        return f"VGG-{len(self.keys) + 3}"  # plus the three fully connected layers
 
     @property
     def convolutions(self) -> tuple[tuple[str, int, int], ...]:
@@ -62,7 +62,7 @@ class Layout:
 
 
 def _keys(start: int, between: int, pooling: int, *, deepest: int) -> tuple[str, ...]:
-    """Numbers of convolutions in a sequence of modules, ``between`` apart, poolings between."""
+    """Return the indices of convolutions in a sequence of modules, ``between`` apart."""
     keys, number = [], start
     for name, _, _ in CONVOLUTIONS:
         if int(name[-1]) <= deepest:
@@ -101,12 +101,12 @@ LAYOUTS: tuple[Layout, ...] = tuple(
 
 
 class VGG(nn.Module):
-    """VGG-19 or VGG-16 as far as the weights reach; frozen, no gradient for its own weights."""
+    """VGG-19 or VGG-16 up to the deepest given layer; frozen, without gradients for its weights."""
 
     def __init__(self, weights: Mapping[str, Tensor], layout: Layout) -> None:
         """Build from ``weights`` with the keys of ``layout``; the deepest layer found is the last.
 
-        Raises ``ModelError`` where a shape is not the network's or no convolution is there.
+        Raises ``ModelError`` where a shape differs from the network's or there is no convolution.
         """
         super().__init__()
         self.layout = layout
@@ -132,7 +132,7 @@ class VGG(nn.Module):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers this network can give, ``relu1_1`` first."""
+        """The available layers, ``relu1_1`` first."""
         return tuple(name.replace("conv", "relu") for name in self.convolutions)
 
     @property
@@ -143,12 +143,12 @@ class VGG(nn.Module):
     def forward(
         self, image: Tensor, layers: Iterable[str], *, pooling: str = "max"
     ) -> dict[str, Tensor]:
-        """Features of ``image`` (N, 3, H, W), RGB in [0, 1], at ``layers``.
+        """Return features of ``image`` (N, 3, H, W), RGB in [0, 1], at ``layers``.
 
-        Runs no further than the deepest layer asked for.  H and W should be multiples of 8 up to
-        relu4_1 (16 up to relu5_1): pooling drops what is left over, where the original rounds up.
+        Runs no further than the deepest requested layer.  H and W should be multiples of 8 up to
+        relu4_1 (16 up to relu5_1): pooling drops the remainder, where the original rounds up.
         ``pooling`` is the network's own ``max``, or ``average``, which Gatys et al. 2016 prefer.
-        Raises ``ModelError`` for a layer that is not there, ``OptionError`` for another pooling.
+        Raises ``ModelError`` for a missing layer, ``OptionError`` for another pooling.
         """
         if pooling not in POOLINGS:
             raise OptionError(f"pooling must be {' or '.join(POOLINGS)}, not {pooling!r}")
@@ -157,7 +157,7 @@ class VGG(nn.Module):
             raise ModelError(f"no layer {sorted(unknown)[0]!r}; this VGG has {self.layers}")
         features: dict[str, Tensor] = {}
         pool: Callable[[Tensor, int], Tensor] = POOLINGS[pooling]
-        # AMX and AVX-512 convolutions want the channels last: about 10 times faster in bfloat16.
+        # AMX and AVX-512 convolutions are about 10 times faster in bfloat16 with channels last.
         x = image.to(self.preprocess.weight.dtype, memory_format=torch.channels_last)
         x = self.preprocess(x)
         for name, convolution in self.convolutions.items():
@@ -174,15 +174,15 @@ class VGG(nn.Module):
 
 
 def recognize(weights: Mapping[str, Tensor]) -> Layout:
-    """The layout of VGG-19 or VGG-16 that the keys of ``weights`` belong to.
+    """Return the layout of VGG-19 or VGG-16 that matches the keys of ``weights``.
 
-    Raises ``ModelError`` where they belong to none.
+    Raises ``ModelError`` where none matches.
     """
     return _found(weights)[0]
 
 
 def load_vgg(path: str | Path) -> VGG:
-    """VGG-19 or VGG-16 from a file of any known layout, with the preprocessing that belongs to it.
+    """Load VGG-19 or VGG-16 from a file of any known layout, with its preprocessing.
 
     Its keys may have a prefix, such as ``module.``. Raises ``ModelError`` for a file that is
     missing, damaged or something else.
@@ -201,19 +201,19 @@ def load_vgg(path: str | Path) -> VGG:
 
 
 def _found(weights: Mapping[str, Tensor]) -> tuple[Layout, str]:
-    """The layout of ``weights``, and the prefix of its keys in there: where most layers fit."""
+    """Return the layout of ``weights`` and the prefix of its keys that match most layers."""
     candidates = []
     for layout in LAYOUTS:
         first = f"{layout.keys[0]}.weight"
         prefixes = [k.removesuffix(first) for k in weights if f".{k}".endswith(f".{first}")]
         for prefix in sorted(prefixes, key=len):
-            # torchvision's Sequential on its own has the key 2.weight too, but (64, 64, 3, 3)
+            # torchvision's bare Sequential has the key 2.weight too, but (64, 64, 3, 3)
             matrix = weights.get(f"{prefix}0.weight")
             if layout.matrix is not None or (matrix is not None and matrix.shape[:2] == (3, 3)):
                 keys = (f"{prefix}{key}.weight" in weights for key in layout.keys)
                 candidates.append((sum(takewhile(bool, keys)), layout, prefix))
     if candidates:
-        # The first of equals: a file that ends at relu3_3 may be of either network.
+        # The first of equals: a file that ends at relu3_3 fits either network.
         _, layout, prefix = max(candidates, key=lambda each: each[0])
         if layout.name == "torchvision" and f"{prefix}features.1.weight" in weights:
             raise ModelError(
@@ -229,15 +229,15 @@ def _found(weights: Mapping[str, Tensor]) -> tuple[Layout, str]:
 
 
 def normalized(vgg: VGG, pictures: Iterable[Tensor]) -> dict[str, Tensor]:
-    """Weights with which every filter has a mean activation of 1 over pictures and places.
+    """Scale weights so that each filter has a mean activation of 1 over pictures and positions.
 
     Gatys et al. 2016, section 2: filters are divided by their means ``m`` and those that read them
-    are multiplied, ``W'_ij = W_ij m_j / m_i`` and ``b'_i = b_i / m_i``. ReLU and max pooling pass a
-    positive factor through, so each activation is that of ``vgg`` divided by its filter's mean; but
-    padding is by reflection now, as AdaIN has it. The losses of AdaIN are made for such a network.
+    are multiplied, ``W'_ij = W_ij m_j / m_i`` and ``b'_i = b_i / m_i``. ReLU and max pooling
+    preserve a positive factor, so each activation is that of ``vgg`` divided by its filter's mean;
+    but padding is by reflection, as in AdaIN. The losses of AdaIN expect such a network.
 
     Args:
-        vgg: the network as it was trained.
+        vgg: the original network.
         pictures: batches (N, 3, H, W) in [0, 1], of photographs; a few hundred suffice.
 
     Returns:
@@ -252,7 +252,7 @@ def normalized(vgg: VGG, pictures: Iterable[Tensor]) -> dict[str, Tensor]:
     layout = next(
         row for row in LAYOUTS if row.matrix is None and row.network == vgg.layout.network
     )
-    preprocess: Any = vgg.preprocess  # whose bias is there
+    preprocess: Any = vgg.preprocess  # which has a bias here
     table: dict[str, Tensor] = {"0.weight": preprocess.weight, "0.bias": preprocess.bias}
     convolutions: Iterable[Any] = vgg.convolutions.values()
     for key, convolution in zip(layout.keys, convolutions, strict=False):
@@ -271,7 +271,7 @@ def normalized(vgg: VGG, pictures: Iterable[Tensor]) -> dict[str, Tensor]:
     made = {name: table[name].detach().clone().contiguous() for name in ("0.weight", "0.bias")}
     before = torch.ones(3, dtype=torch.float64)
     for key, layer in zip(layout.keys, same.layers, strict=False):
-        # A filter that photographs hardly ever excite keeps a scale like that of the others.
+        # A filter that photographs rarely activate keeps a scale like that of the others.
         mean = sums[layer] / count
         usual = mean.median() if mean.median() > 0 else torch.ones_like(mean[0])
         mean = torch.where(mean > 1e-4 * usual, mean, usual)

@@ -1,4 +1,4 @@
-"""Weights of the perceptual network: by path, from the environment, or from the cache."""
+"""Weights of the perceptual network, found by path, environment variable or in the cache."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VARIABLE = "IMPASTO_VGG"
 """The environment variable that names a file of VGG-19."""
 
 TIMEOUT = 30.0
-"""Seconds without a byte after which a transfer counts as broken."""
+"""Seconds without data after which a transfer fails."""
 
 _BLOCK = 1 << 20
 NORMALIZED = "vgg-normalized.safetensors"
@@ -30,22 +30,22 @@ _NORMALISED = (
     "`impasto lab normalize` makes of plain weights"
 )
 
-# Where a program keeps what it can fetch again: the variable that says so, and what holds without.
+# Cache folders by system: the environment variable, and the default without it.
 _CACHES = {"darwin": ("", "Library/Caches"), "win32": ("LOCALAPPDATA", "AppData/Local")}
 _CACHE = ("XDG_CACHE_HOME", ".cache")
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file of weights that others publish.
+    """A file of weights published by others.
 
     Attributes:
         name: as in `impasto lab fetch NAME`.
-        file: what it is called in the cache.
-        url: where it is.
+        file: its name in the cache.
+        url: its address.
         sha256: its checksum, or the first digits of it.
-        size: in bytes, for people.
-        summary: a line for people.
+        size: in bytes, for display.
+        summary: a human-readable line.
     """
 
     name: str
@@ -70,13 +70,13 @@ DOWNLOADS: tuple[Download, ...] = (
 
 
 def cache_folder() -> Path:
-    """The folder of fetched weights, which need not exist.
+    """Return the folder of fetched weights, which need not exist.
 
-    ``impasto`` where the system wants what can be fetched again: ``$XDG_CACHE_HOME`` or
-    ``~/.cache``, on macOS ``~/Library/Caches``, on Windows ``%LOCALAPPDATA%``.
+    It is ``impasto`` in the system's cache folder: ``$XDG_CACHE_HOME`` or ``~/.cache``, on macOS
+    ``~/Library/Caches``, on Windows ``%LOCALAPPDATA%``.
 
     Raises:
-        ModelError: if the user has no home.
+        ModelError: if the user has no home folder.
 
     Example:
         >>> cache_folder()                                                  # doctest: +SKIP
@@ -92,12 +92,12 @@ def cache_folder() -> Path:
 
 
 def find_vgg(given: str | Path | None = None, *, normalised: bool = False) -> Path:
-    """The file of VGG-19 to use: ``given``, else ``$IMPASTO_VGG``, else one in the cache.
+    """Return the VGG-19 file to use: ``given``, else ``$IMPASTO_VGG``, else one in the cache.
 
     Args:
         given: a file, or None.
-        normalised: it must be the normalized network, for which the weights of training's losses
-            are made: of the cache, what `impasto lab normalize` has put there.
+        normalised: require the normalized network, for which the weights of the training losses are
+            tuned: in the cache, the result of `impasto lab normalize`.
 
     Raises:
         ModelError: if there is none, saying how to get one.
@@ -136,19 +136,19 @@ def fetch(
     folder: Path | None = None,
     watch: Callable[[int, int | None], object] | None = None,
 ) -> Path:
-    """Download a file, check it and put it in its place; one that is there and whole is left alone.
+    """Download a file, check it and move it into place, unless it is already complete there.
 
     Args:
-        download: what.
-        folder: where to; by default :func:`cache_folder`, made if it is missing.
-        watch: called with the bytes that came and with how many there will be, if that is known.
+        download: the file to get.
+        folder: the target; by default :func:`cache_folder`, created if missing.
+        watch: called with the bytes received and the total, if known.
 
     Returns:
         The file.
 
     Raises:
-        ModelError: if the network or the disk fails, or the file is another than was promised.
-            Nothing half-fetched is left then.
+        ModelError: if the network or the disk fails, or the file is not the expected one. No
+            partial file is left then.
 
     Example:
         >>> fetch(DOWNLOADS[0])                                             # doctest: +SKIP
@@ -174,7 +174,7 @@ def fetch(
                     f"instead of {download.sha256}...); nothing was kept, try again later"
                 )
             whole.close()
-        except OSError as error:  # the last bytes are written when the file is closed
+        except OSError as error:  # the last bytes are written on close
             raise _unwritable(download, error) from error
     return target
 
@@ -184,7 +184,7 @@ def _transfer(
     write: Callable[[bytes], object],
     watch: Callable[[int, int | None], object] | None,
 ) -> str:
-    """Checksum of all that came, which ``write`` got."""
+    """Return the checksum of all data passed to ``write``."""
     digest, done = hashlib.sha256(), 0
     try:
         with urllib.request.urlopen(download.url, timeout=TIMEOUT) as answer:
@@ -212,7 +212,7 @@ def _transfer(
             f"{download.url}: cannot be fetched ({reason}); check the network, or get the file "
             "elsewhere and give --vgg"
         ) from error
-    except Exception as error:  # http.client's own tree, for a broken answer
+    except Exception as error:  # http.client's own exceptions, for a broken response
         raise ModelError(
             f"{download.url}: the transfer broke off ({error!r}); try again"
         ) from error

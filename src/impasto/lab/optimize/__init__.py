@@ -2,4 +2,4 @@
 
 from impasto.lab import require_torch
 
-require_torch()  # the studio comes in here, by the name of a method
+require_torch()  # the studio enters here, by the name of a method

@@ -1,4 +1,4 @@
-"""Pictures by optimization: L-BFGS or Adam on the pixels, coarse to fine, with stop and resume."""
+"""Optimization of pixels by L-BFGS or Adam, coarse to fine, with stop and resume."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from impasto.lab.nets.state import read_pickle
 from impasto.painting import Progress, Watch
 
 Objective: TypeAlias = Callable[[Tensor, int], Mapping[str, Tensor]]
-"""The losses of a picture (1, 3, H, W) at a step of its stage, by name, weighted; their sum is
-what is minimized."""
+"""The weighted losses by name of a picture (1, 3, H, W) at a step of its stage; their sum is
+minimized."""
 
 RANGE = "range"
 """The loss that keeps the pixels in [0, 1]."""
@@ -37,9 +37,9 @@ class Stage:
 
     Attributes:
         size: height and width.
-        steps: how many.
-        prepare: makes the objective; called when the stage begins or is resumed. It may put
-            tensors that are needed to resume into the table that it gets.
+        steps: number of steps.
+        prepare: builds the objective; called when the stage begins or is resumed. It may store
+            tensors needed for resuming in the table it receives.
     """
 
     size: tuple[int, int]
@@ -49,11 +49,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The file of a run, from which another call can resume it.
+    """The file of a run, from which a later call can resume.
 
     Attributes:
         path: the file.
-        fingerprint: a hash of pictures and options; a file with another one is refused.
+        fingerprint: a hash of pictures and options; a file with another one is rejected.
     """
 
     path: Path
@@ -81,22 +81,22 @@ def descend(
     watch: Watch | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Tensor:
-    """Minimize the last stage's losses over the pixels, as far as the steps go.
+    """Minimize the last stage's losses over the pixels, for the given steps.
 
     Args:
         start: (1, 3, H, W), scaled to the first stage's size.
         stages: coarse first; between them the picture is enlarged.
         optimizer: ``lbfgs`` (Gatys et al.) or ``adam``.
-        rate: Adam's step, in units of the pixels; L-BFGS finds its own.
+        rate: Adam's step, in units of the pixels; L-BFGS determines its own.
         watch: called after every step, with the losses of the picture before it, weighted, and
             the picture after it, smaller in an early stage; if it returns True, the optimization
             ends.
-        checkpoint: a file to resume from, written when stopped, interrupted or done. More steps
-            than it has seen are then added to it.
+        checkpoint: a file to resume from, written when stopped, interrupted or done. A larger
+            number of steps continues it.
 
     Returns:
-        (1, 3, H, W) float32 of the last stage's size, not clipped. Stopped in an early stage, the
-        picture so far is enlarged to it.
+        (1, 3, H, W) float32 of the last stage's size, not clipped. If stopped in an early stage,
+        the current picture is enlarged to it.
 
     Raises:
         OptionError: if there is no such optimizer, or the checkpoint is of another run.
@@ -129,7 +129,7 @@ def descend(
                     stopped = watch(progress) is True
                 if checkpoint is not None and done % _SAVE_EVERY == 0:
                     _save(checkpoint, number, done, image, notes, rule)
-        finally:  # for KeyboardInterrupt too: a step is whole or not done
+        finally:  # for KeyboardInterrupt too: a step is complete or not made
             if checkpoint is not None:
                 _save(checkpoint, number, done, image, notes, rule)
         if stopped:
@@ -158,16 +158,16 @@ class Rule(Protocol):
 
 @dataclass
 class LBFGS:
-    """Liu & Nocedal 1989, two-loop recursion, one gradient a step.
+    """L-BFGS of Liu & Nocedal 1989, two-loop recursion, one gradient per step.
 
-    Without line search, as pictures are usually made with it; but the first step is as long as a
-    change of 1/100 in the pixels, none is longer than 1/10 (root mean square), and a step that
-    made the loss half as large again is taken back to a quarter, with the memory cleared.
-    PyTorch's own takes a first step of length 1 over all pixels together, which is lost in
-    rounding for large pictures, and stops for gradients as small as those of mean losses.
+    It has no line search, as usual for pictures; but the first step changes the pixels by 1/100,
+    none by more than 1/10 (root mean square), and a step that increases the loss by half is reduced
+    to a quarter, with the memory cleared. PyTorch's own makes a first step of length 1 over all
+    pixels together, which is lost in rounding for large pictures, and stops for gradients as small
+    as those of mean losses.
     """
 
-    rate: float  # of Adam; every rule is made alike
+    rate: float  # of Adam; all rules are created alike
     memory: dict[str, Any] = field(default_factory=dict)
 
     LENGTH = 20
@@ -184,7 +184,7 @@ class LBFGS:
         moves, turns = memory.get("moves", []), memory.get("turns", [])
         if before is not None:
             move, turn = x.flatten() - before.flatten(), g - memory["gradient"]
-            # Only where the slope grew along the move does the pair describe a valley.
+            # The pair shows positive curvature only if the slope grew along the move.
             if float(move @ turn) > 1e-8 * float(move.norm() * turn.norm()):
                 moves, turns = [*moves[1 - self.LENGTH :], move], [*turns[1 - self.LENGTH :], turn]
         self.memory = {"x": x, "gradient": g, "loss": loss, "moves": moves, "turns": turns}
@@ -237,9 +237,9 @@ def _step(
         outside = (x - x.clamp(0, 1)).square().mean()
         losses = {**objective(x, step), RANGE: _RANGE_WEIGHT * outside}
         loss = torch.stack(tuple(losses.values())).sum()
-        # In units of a pixel: a mean over many pixels has tiny gradients.
+        # In units of a pixel, since a mean over many pixels has tiny gradients.
         (gradient,) = torch.autograd.grad(loss * image.numel(), x)
-    # A kink or half precision may leave single pixels without a slope: they stay where they are.
+    # A kink or half precision may leave single pixels without a gradient: they do not change.
     gradient = gradient.nan_to_num(0.0, 0.0, 0.0)
     found = rule.next(x.detach(), gradient, float(loss.detach()))
     return found, {name: float(value.detach()) for name, value in losses.items()}

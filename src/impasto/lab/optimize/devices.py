@@ -12,7 +12,7 @@ from impasto.errors import EngineError, OptionError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
-# What PyTorch raises where memory is scarce; on a processor a bare RuntimeError, told by its words.
+# PyTorch's errors if memory is scarce; on a CPU a plain RuntimeError, recognized by its text.
 _SCARCE = (MemoryError, torch.OutOfMemoryError)
 
 
@@ -23,7 +23,7 @@ class Device:
     Attributes:
         name: as PyTorch calls it.
         precision: of the perceptual network; pixels and losses are always in float32.
-        threads: how many may be used, or None for PyTorch's choice.
+        threads: largest number of threads, or None for PyTorch's choice.
     """
 
     name: str
@@ -39,17 +39,17 @@ class Device:
 def open_device(
     name: str | None, precision: str | None, threads: int | None, *, precisions: Sequence[str]
 ) -> Device:
-    """Open a device and check that it is there.
+    """Open a device and check that it is available.
 
     Args:
-        name: as PyTorch calls it; None: ``cuda`` where there is one, else ``cpu``.
+        name: as PyTorch calls it; None: ``cuda`` if available, else ``cpu``.
         precision: one of ``precisions``; None: the first of them.
         threads: 1 or more; None: PyTorch's choice.
-        precisions: the ones that the method offers.
+        precisions: the ones that the method supports.
 
     Raises:
-        EngineError: if the device is not there.
-        OptionError: if precision or threads is not a possible value.
+        EngineError: if the device is not available.
+        OptionError: if precision or threads is not a valid value.
     """
     if precision is not None and precision not in precisions:
         raise OptionError(
@@ -71,9 +71,9 @@ def open_device(
 
 @contextmanager
 def at_work(device: Device, what: str) -> Iterator[None]:
-    """Set the device's number of threads for a while, and translate errors of scarce memory.
+    """Set the device's number of threads temporarily, and translate out-of-memory errors.
 
-    How many threads PyTorch takes is a setting of the whole process.
+    PyTorch's number of threads is a setting of the whole process.
 
     Args:
         device: runs the method.

@@ -1,4 +1,4 @@
-"""Facts of the lab for ``impasto doctor``: PyTorch, its devices, and the weights of VGG-19."""
+"""Facts about the lab for ``impasto doctor``: PyTorch, its devices, and the weights of VGG-19."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from impasto.lab.nets.weights import VARIABLE, cache_folder, find_vgg
 
 
 def facts() -> Facts:
-    """Return what a report of a bug in the lab should have.
+    """Return the facts for a bug report about the lab.
 
     Example:
         >>> facts().lines[0].startswith("PyTorch ")

@@ -1,4 +1,4 @@
-"""Task and run, the input of a method's function, and steps that several methods share.
+"""Task and run, the input of a method's function, and helpers shared by methods.
 
 :class:`impasto.lab.optimize.painter.Method` is the method itself.
 """
@@ -18,19 +18,19 @@ from impasto.lab.optimize.descent import Checkpoint
 from impasto.painting import Limits, Watch
 
 MULTIPLE = 16
-"""Height and width that methods get are multiples of this: nothing is lost in four poolings."""
+"""Height and width passed to methods are multiples of this: four poolings lose nothing."""
 
 SMALLEST = 32
-"""The smallest side that methods get: 3 x 3 patches down to relu4_1."""
+"""The smallest side passed to methods: 3 x 3 patches down to relu4_1."""
 
 MARGIN = 16
-"""Reflected border around the photograph that is cut off again: VGG pads its own with zeros, and
-what it does not see well there comes out as colored dots."""
+"""Reflected border around the photograph that is cropped again: VGG pads with zeros, and the
+optimization leaves colored dots there."""
 
 STARTS = ("content", "noise")
 
 LIMITS = Limits(statistics=("region",), tiles=False, memory=False, keeps_styles=False)
-"""The limits of a method that looks at pixels: whole pictures, and styles by their pictures."""
+"""The limits of a method on pixels: whole pictures, and styles as pictures."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +41,10 @@ class Task:
         content: (1, 3, H, W) RGB in [0, 1], H and W multiples of ``MULTIPLE``, ``SMALLEST`` or
             more.
         styles: K pictures, each (1, 3, h, w) of any size from ``SMALLEST``.
-        opacities: for each style (h, w) in [0, 1], how much each pixel counts; None: all the same.
-        amounts: strength times share of each style: (K,), or (K, H, W) where that differs from
-            place to place.
-        start: a picture (1, 3, H, W) to begin with, or None for what the options say.
+        opacities: for each style (h, w) in [0, 1], the weight of each pixel; None: all equal.
+        amounts: strength times share of each style: (K,), or (K, H, W) where that varies by
+            position.
+        start: an initial picture (1, 3, H, W), or None for the option's value.
         counted: (H, W) in [0, 1], 1 for the pixels that are not padding: only these count in
             statistics of the picture; None: all of them.
     """
@@ -66,9 +66,9 @@ class Run:
 
 
 def first_picture(task: Task, start: object, seed: int) -> Tensor:
-    """Return the picture that an optimization begins with: content, white noise or another.
+    """Return the initial picture of an optimization: content, white noise or another.
 
-    The noise is that of Gatys et al.: every value even in [0, 1]; the same for the same seed.
+    The noise is that of Gatys et al.: values uniform in [0, 1]; the same for the same seed.
     """
     if task.start is not None:
         return task.start
@@ -79,12 +79,12 @@ def first_picture(task: Task, start: object, seed: int) -> Tensor:
 
 
 def mean_square(x: Tensor) -> float:
-    """Return the mean square of ``x``, never 0: distances are divided by that of their goal."""
+    """Return the mean square of ``x``, never 0: distances are divided by that of their target."""
     return max(float(x.float().square().mean()), 1e-12)
 
 
 def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize (..., H, W), averaged where it shrinks; ``image`` itself if it has the size."""
+    """Resize (..., H, W), with averaging on reduction; ``image`` itself if it has the size."""
     if tuple(image.shape[-2:]) == size:
         return image
     batch = image.reshape(1, -1, *image.shape[-2:])
@@ -93,11 +93,11 @@ def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def check_layers(layers: Mapping[str, float], vgg: VGG, what: str) -> None:
-    """Refuse layers that the network does not have, and weights below 0.
+    """Reject layers that the network does not have, and weights below 0.
 
     Raises:
         OptionError: if there are no layers, or a weight is negative.
-        ModelError: if these weights of VGG-19 do not reach so far.
+        ModelError: if these weights of VGG-19 end earlier.
     """
     if not layers:
         raise OptionError(f"{what} names no layer; give one or more, such as relu3_1")

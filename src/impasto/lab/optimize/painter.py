@@ -1,7 +1,7 @@
-"""A method of style transfer by optimization: facts, options, one function; and its painter.
+"""A style transfer method by optimization: facts, options, one function; and its painter.
 
 A ``Method`` with an entry point in the group ``impasto.painters`` is run by name, by
-``impasto.load(NAME)`` and ``impasto stylize --model NAME``; any other one by its place,
+``impasto.load(NAME)`` and ``impasto stylize --model NAME``; any other one by its location,
 ``module:METHOD``.
 """
 
@@ -46,13 +46,13 @@ class Method:
 
     Attributes:
         name: as on the command line.
-        title: a line for people.
-        paper: who and where.
+        title: a human-readable line.
+        paper: authors and venue.
         options: a frozen dataclass with a default for every field; among them ``steps``, ``seed``
             and ``start`` where the method has them.
         limits: the controls that it takes.
         alpha: the meaning of strength for this method, in a line.
-        paint: gives the picture, (1, 3, H, W) of the content's size, not clipped.
+        paint: returns the picture, (1, 3, H, W) of the content's size, not clipped.
         precisions: of the perceptual network, the default first.
         checkpoints: whether a run can be written to a file and resumed.
     """
@@ -78,15 +78,15 @@ class Method:
         """Open the method as a painter, with its device and its VGG-19.
 
         Args:
-            engine: a device of PyTorch; by default ``cuda`` where there is one, else ``cpu``.
+            engine: a device of PyTorch; by default ``cuda`` if available, else ``cpu``.
             precision: one of the method's; by default the first.
-            threads: how many may be used, 1 or more; by default PyTorch's choice.
+            threads: largest number, 1 or more; by default PyTorch's choice.
             vgg: a file of VGG-19, as for :func:`impasto.lab.nets.weights.find_vgg`.
 
         Raises:
             ModelError: if there is no VGG-19, or it cannot be read.
-            EngineError: if the device is not there.
-            OptionError: if precision or threads is not a possible value.
+            EngineError: if the device is not available.
+            OptionError: if precision or threads is not a valid value.
         """
         device = open_device(engine, precision, threads, precisions=self.precisions)
         network = load_vgg(find_vgg(vgg)).to(device=device.name, dtype=device.dtype)
@@ -102,8 +102,8 @@ class MethodPainter:
         vgg: the perceptual network, on the device and in its precision.
         engine: the device of PyTorch that runs it.
         options: an instance of ``method.options``.
-        checkpoint: the file that a run is written to, every 25th step and at its end however it
-            ends; if it is there, the run is resumed from it. Not for more than one picture.
+        checkpoint: the file of a run, written every 25th step and at any end; if it exists, the run
+            is resumed from it. For one picture only.
     """
 
     method: Method
@@ -119,7 +119,7 @@ class MethodPainter:
 
     @property
     def identity(self) -> str:
-        """See :class:`impasto.painting.Painter`; the same whatever the options."""
+        """See :class:`impasto.painting.Painter`; the same for all options."""
         return hashlib.sha256(self.name.encode()).hexdigest()[:16]
 
     @property
@@ -128,13 +128,13 @@ class MethodPainter:
         return self.method.limits
 
     def with_settings(self, settings: Mapping[str, object]) -> MethodPainter:
-        """Return the method with other settings; those that are not named stay as they are.
+        """Return the method with other settings; settings not named stay unchanged.
 
         Args:
             settings: options by name, such as ``steps``, ``seed`` and ``start`` (``content``,
-                ``noise``, or a picture to begin with: a file, Pillow image or array). Besides,
-                ``options`` (an instance of ``method.options``, or a table of some of them) and
-                ``checkpoint`` (a file).
+                ``noise``, or an initial picture: a file, Pillow image or array). Also ``options``
+                (an instance of ``method.options``, or a table of some of them) and ``checkpoint``
+                (a file).
 
         Raises:
             OptionError: if the method has no such option or no checkpoint, or a value is of
@@ -154,7 +154,7 @@ class MethodPainter:
         )
 
     def style(self, photo: Photo, transform: str) -> Photo:
-        """Return the picture itself: a method looks at the pixels of a style."""
+        """Return the picture itself: a method uses the pixels of a style."""
         return photo
 
     def encode(
@@ -165,7 +165,7 @@ class MethodPainter:
         held: tuple[int, int] = (0, 0),
         watch: Watch | None = None,
     ) -> Unencoded:
-        """Read a photograph whole; nothing is computed yet."""
+        """Read a whole photograph; nothing is computed yet."""
         return Unencoded(in_memory(source), self.identity)
 
     def paint(
@@ -175,7 +175,7 @@ class MethodPainter:
         controls: Controls,
         watch: Watch | None = None,
     ) -> Iterator[PaintedTile]:
-        """Paint a photograph whole; see :meth:`impasto.painting.Painter.paint`.
+        """Paint a whole photograph; see :meth:`impasto.painting.Painter.paint`.
 
         Args:
             content: of :meth:`encode`.
@@ -186,7 +186,7 @@ class MethodPainter:
 
         Raises:
             OptionError: if an option is out of its range, or the checkpoint is of another run.
-            ModelError: if the layers are not in the network, or the checkpoint cannot be used.
+            ModelError: if the network lacks a layer, or the checkpoint cannot be used.
             EngineError: if memory is scarce.
         """
         start = perf_counter()
@@ -202,7 +202,7 @@ class MethodPainter:
             photos = [match_colors(photo, colors, method=controls.color) for photo, colors in pairs]
         aligned = perf_counter()
         result, opacity = image, alpha if seen.opacity else None
-        if strengths.any():  # else nothing is painted
+        if strengths.any():  # otherwise nothing is painted
             result = self._optimized(image, opacity, photos, strengths, watch)
         if controls.color is not None:
             result = restore_colors(result, image, method=controls.color)

@@ -18,8 +18,8 @@ def changed_options(options: Any, changed: object | None, by_name: Mapping[str, 
 
     Args:
         options: an instance of the method's options.
-        changed: another instance to take instead, or a table of some options by name.
-        by_name: more of them, which come last; a ``start`` may be a picture itself.
+        changed: an instance to use instead, or a table of some options by name.
+        by_name: further ones, applied last; a ``start`` may be a picture itself.
 
     Raises:
         OptionError: if the method has no such option, or a value is of another type.
@@ -42,7 +42,7 @@ def changed_options(options: Any, changed: object | None, by_name: Mapping[str, 
     asked.update(by_name)
     picture = asked.get("start")
     if picture is not None and not isinstance(picture, str | os.PathLike):
-        # Not a name: a picture itself, which no text can stand for.
+        # Not a name: a picture itself, which has no text form.
         del asked["start"]
         options = dataclasses.replace(options, start=read_photo(picture))
     return set_options(options, asked)

@@ -1,4 +1,4 @@
-"""Tasks: arrays of any size to padded tensors for a method, and its picture back to an array."""
+"""Tasks: conversion of arrays of any size to padded tensors for a method, and back."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def make_task(
 ) -> Task:
     """Make a task, padded by reflection; :func:`cropped` removes the padding.
 
-    ``MARGIN`` pixels are added all around, then at the bottom and at the right what is missing to a
-    multiple of ``MULTIPLE``.
+    ``MARGIN`` pixels are added on all sides, then bottom and right are padded to a multiple of
+    ``MULTIPLE``.
 
     Args:
         image: (H, W, 3), the photograph.
         opacity: (H, W) in [0, 1] of it, or None.
         styles: K pictures.
         amounts: strength times share of each style, (K,) or (K, H, W).
-        start: a picture of any size to begin with, or None for what the options say.
+        start: an initial picture of any size, or None for the option's value.
         device: of the tensors.
     """
     return Task(
@@ -59,7 +59,7 @@ def cropped(painted: Plane, size: Sequence[int]) -> Plane:
         size: height and width of the photograph.
 
     Returns:
-        (H, W, 3), or as much smaller.
+        (H, W, 3), or smaller by the same factor.
     """
     parts = []
     for length, side in zip(painted.shape[:2], size, strict=True):
@@ -70,7 +70,7 @@ def cropped(painted: Plane, size: Sequence[int]) -> Plane:
 
 
 def start_photo(start: object) -> Photo | None:
-    """Read the picture that an option ``start`` names; None where it is one of ``STARTS``.
+    """Read the picture named by an option ``start``; None where it is one of ``STARTS``.
 
     Raises:
         ImageError: if there is no such picture.
@@ -81,12 +81,12 @@ def start_photo(start: object) -> Photo | None:
 
 
 def fingerprint(task: Task, options: Any, network: Sequence[object]) -> str:
-    """Hash all that a run is made of: a checkpoint of one run is of no use for another.
+    """Hash all inputs of a run, since a checkpoint is valid only for its own run.
 
     Args:
         task: its pictures.
-        options: the method's. Their ``steps`` do not count, since a run may get more of them, nor
-            does ``start``, which is in the checkpoint.
+        options: the method's. ``steps`` is excluded, since a run may be extended, and ``start``,
+            which is in the checkpoint.
         network: the method's name and facts about its network, whose ``repr`` is complete.
     """
     named = dataclasses.asdict(options)

@@ -1,1 +1,1 @@
-"""Training: ``config`` says what, ``networks`` which, ``data`` brings pictures, ``loop`` runs."""
+"""Training: settings (``config``), networks (``networks``), pictures (``data``), and ``loop``."""

@@ -1,9 +1,9 @@
-"""Batches of training in their order: made in blocks, each of them used several times.
+"""Training batches in order: prepared in blocks, with each batch used several times.
 
-The judge is half of the work of a step, and what it sees in a pair does not change.  A block of
-batches is made, gone through ``repeats`` times in a new order each time, and forgotten.
-Photographs meet other styles each time, as far as the objective can pair them anew: what the judge
-sees of either does not depend on the other.
+The judge takes half of the time of a step, and its features of a pair do not change.  A block of
+batches is prepared, iterated ``repeats`` times in a new order each time, and discarded. Photographs
+are paired with other styles each time, if the objective supports it: the features of either do not
+depend on the other.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from torch import Tensor
 from impasto.errors import OptionError
 
 BLOCK = 64
-"""Steps whose batches are kept at a time, at most,"""
+"""Largest number of steps whose batches are kept at a time,"""
 PAIRS = 1024
-"""and pairs, if that is fewer: 7.5 MB each at 256 px."""
+"""and of pairs, if that is fewer: 7.5 MB each at 256 px."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +29,10 @@ class BatchOptions:
     """Size and order of batches.
 
     Attributes:
-        batch: pairs a step.
-        repeats: how often each is learned from.
+        batch: pairs per step.
+        repeats: uses of each pair.
         seed: of the order in a block.
-        block: steps of a block; 0: as many as are worth their memory.
+        block: steps of a block; 0: chosen by memory.
 
     Raises:
         OptionError: if ``repeats`` is less than 1.
@@ -56,11 +56,11 @@ class BatchOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Partition:
-    """Parts that each batch is learned in, over all processes.
+    """Parts into which each batch is divided, over all processes.
 
     Attributes:
         count: number of parts.
-        own: those of this process; it draws the others too, but makes only its own.
+        own: those of this process; it draws the others too, but prepares only its own.
     """
 
     count: int = 1
@@ -68,7 +68,7 @@ class Partition:
 
 
 class Preparing(Protocol):
-    """The part of an objective that makes batches, of a kind that it alone looks into."""
+    """The part of an objective that prepares batches, whose type only it knows."""
 
     def prepare(
         self, contents: Tensor, styles: Tensor, *, part: int, parts: int, number: int
@@ -78,7 +78,7 @@ class Preparing(Protocol):
 
 
 class Draws(Protocol):
-    """The source of the crops of a batch, or of the numbers of its styles."""
+    """The source of the crops of a batch, or of the indices of its styles."""
 
     def batch(
         self, n: int, only: Sequence[int] | None, *, device: torch.device | str
@@ -90,7 +90,7 @@ class Draws(Protocol):
 
 
 class Lessons(Protocol):
-    """The batches of a run, step by step; each method is as that of :class:`Batches`."""
+    """The batches of a run, step by step; for the methods see :class:`Batches`."""
 
     def at(self, step: int) -> list[Any]: ...
 
@@ -100,7 +100,7 @@ class Lessons(Protocol):
 
 
 class Batches:
-    """Prepared pictures of every step; with ``state`` and ``restore`` the same after a pause."""
+    """Prepared pictures of every step; ``state`` and ``restore`` resume the same sequence."""
 
     def __init__(
         self,
@@ -115,12 +115,12 @@ class Batches:
         """Set up; nothing is drawn yet.
 
         Args:
-            objective: makes batches.
-            contents: where photographs come from.
-            styles: where paintings come from.
+            objective: prepares batches.
+            contents: the source of photographs.
+            styles: the source of paintings.
             options: size and order of the batches.
             partition: the parts of a batch, and those of this process.
-            device: where the batches are wanted.
+            device: the device of the batches.
 
         Raises:
             OptionError: if a batch cannot be divided into so many equal parts.
@@ -138,11 +138,11 @@ class Batches:
         self._batches: list[list[Any]] = []
 
     def at(self, step: int) -> list[Any]:
-        """The batch of ``step``, a number that never falls: the parts of this process."""
+        """Return this process's parts of the batch of ``step``, which never decreases."""
         block, place = divmod(step, self.size * self.options.repeats)
         if block != self._block:
             self._before, self._block = self._samplers(), block
-            self._batches = []  # before the new ones: never two blocks in memory
+            self._batches = []  # first, so that two blocks are never in memory
             numbers = range(block * self.size, (block + 1) * self.size)
             self._batches = [self._made(number) for number in numbers]
         turn, place = divmod(place, self.size)
@@ -154,12 +154,12 @@ class Batches:
         ]
 
     def state(self, step: int) -> dict[str, Any]:
-        """State that ``restore`` needs to go on with ``step``: the block itself is made again."""
+        """Return the state to resume at ``step`` with ``restore``, which rebuilds the block."""
         inside = step // (self.size * self.options.repeats) == self._block
         return self._before if inside else self._samplers()
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from ``state``; ``OptionError`` where it is that of other batches."""
+        """Resume from ``state``; raise ``OptionError`` if it is that of other batches."""
         if "contents" not in state:
             raise OptionError(
                 "the run began with batches of another kind: leave [data] as it was, or give "
@@ -170,7 +170,7 @@ class Batches:
         self._block = -1
 
     def _made(self, number: int) -> list[Any]:
-        # Every parts-th pair: so each part has its share of those that come back unaligned.
+        # Every parts-th pair, so that each part has its share of the unaligned ones.
         batch, parts, own = self.options.batch, self.partition.count, self.partition.own
         only = [i for part in own for i in range(part, batch, parts)]
         contents, styles = (

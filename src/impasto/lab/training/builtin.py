@@ -1,8 +1,8 @@
-"""Training of networks whose styles are built in: which styles there are, and what is minimized.
+"""Training of networks with built-in styles: their styles and their objective.
 
-Every file of ``[data.styles]`` is a style, called as the file without its suffix, or as a key
-``"NAME=FILE"`` says.  A batch has photographs and the number of a style for each; the styles' Gram
-matrices are taken once.
+Every file of ``[data.styles]`` is a style, named after the file without its suffix, or by a key
+``"NAME=FILE"``.  A batch has photographs and a style index for each; the styles' Gram matrices are
+computed once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from impasto.lab.training.terms import BuiltInPainted, measure
 
 @dataclass(frozen=True, eq=False)
 class StylePicture:
-    """A style that is built in: its name, its picture (H, W, 3) and how often it is drawn."""
+    """A built-in style: its name, its picture (H, W, 3) and how often it is drawn."""
 
     name: str
     picture: NDArray[np.uint8]
@@ -44,11 +44,11 @@ class StylePicture:
 
 
 def read_styles(config: TrainConfig) -> tuple[StylePicture, ...]:
-    """Every picture of ``[data.styles]``, in the order of the config and of the names in a folder.
+    """Read all pictures of ``[data.styles]``, in the order of the config and of names in a folder.
 
     Raises:
-        ImageError: for a place that is missing or has no picture, or a picture that is damaged or
-            too small: a style that was asked for is not left out.
+        ImageError: for a path that is missing or has no picture, or a picture that is damaged or
+            too small: no requested style is skipped.
         OptionError: if two have one name.
     """
     found: list[StylePicture] = []
@@ -77,11 +77,11 @@ def read_styles(config: TrainConfig) -> tuple[StylePicture, ...]:
 
 
 class StyleDraws:
-    """Numbers of styles for the pairs of a batch; ``batch``, ``state`` and ``restore`` are those
-    of a :class:`impasto.lab.data.pictures.Sampler`."""
+    """Indices of styles for the pairs of a batch; ``batch``, ``state`` and ``restore`` are those of
+    a :class:`impasto.lab.data.pictures.Sampler`."""
 
     def __init__(self, shares: Sequence[float], *, first: int, seed: int) -> None:
-        """``shares``: how often each is drawn; ``first``: the number of the first of them."""
+        """Set up with how often each is drawn (``shares``) and the index of the ``first``."""
         if not shares or min(shares) < 0 or sum(shares) <= 0:
             raise OptionError("[data.styles]: shares must be 0 or more, and one of them above 0")
         self.shares = np.asarray(shares, np.float64) / np.sum(shares)
@@ -91,12 +91,12 @@ class StyleDraws:
     def batch(
         self, n: int, only: Sequence[int] | None = None, *, device: torch.device | str = "cpu"
     ) -> Tensor:
-        """(N,) numbers; ``only`` as for pictures."""
+        """Return (N,) indices; ``only`` as for pictures."""
         numbers = self.random.choice(len(self.shares), size=n, p=self.shares) + self.first
         return torch.from_numpy(numbers if only is None else numbers[list(only)]).to(device)
 
     def state(self) -> dict[str, object]:
-        """State of the random numbers."""
+        """Return the state of the random numbers."""
         return dict(self.random.bit_generator.state)
 
     def restore(self, state: dict[str, object]) -> None:
@@ -106,7 +106,7 @@ class StyleDraws:
 
 @dataclass(frozen=True)
 class Layers:
-    """Layers at which a paper compares content and style."""
+    """Layers at which a paper measures content and style."""
 
     content: str
     style: tuple[str, ...]
@@ -114,8 +114,8 @@ class Layers:
 
 @dataclass(frozen=True, eq=False)
 class BuiltInBatch:
-    """Photographs (N, 3, H, W), the weights (N, S, 1, 1) of their styles, of which one is 1, and
-    the photographs' features at the content layer."""
+    """Photographs (N, 3, H, W), their one-hot style weights (N, S, 1, 1), and the photographs'
+    features at the content layer."""
 
     contents: Tensor
     weights: Tensor
@@ -123,12 +123,12 @@ class BuiltInBatch:
 
 
 class BuiltInObjective:
-    """Perceptual losses against a fixed list of styles; the surface is that of ``Objective``."""
+    """Perceptual losses against a fixed list of styles, with the interface of ``Objective``."""
 
     paints = True
     aim = "Gram matrices of its styles"
     styles_apart = False
-    """True if a step moves the parameters of those styles alone that it draws."""
+    """True if a step changes only the parameters of the styles that it draws."""
 
     def __init__(
         self,
@@ -139,9 +139,9 @@ class BuiltInObjective:
         *,
         held: int = 0,
     ) -> None:
-        """``layers``: its paper's, where the config says no others; ``pictures``: (1, 3, H, W) in
-        [0, 1] for each style that is learned; ``held``: how many the network has before them, which
-        are never drawn."""
+        """``layers``: its paper's, unless the config sets others; ``pictures``: (1, 3, H, W) in [0,
+        1] for each trained style; ``held``: number of earlier styles of the network, which are
+        never drawn."""
         self.config, self.vgg = config, vgg
         loss = cast(GramLoss, config.loss)
         self.factors = loss.style_layers or dict.fromkeys(layers.style, 1.0)
@@ -160,7 +160,7 @@ class BuiltInObjective:
     def prepare(
         self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
     ) -> BuiltInBatch:
-        """Prepare a batch of photographs and the (N,) numbers of their styles."""
+        """Prepare a batch of photographs and the (N,) indices of their styles."""
         weights = F.one_hot(styles, self.styles).float()[..., None, None]
         layer = self.layers.content
         return BuiltInBatch(contents, weights, self.vgg(contents, [layer])[layer])
@@ -174,21 +174,21 @@ class BuiltInObjective:
         return self
 
     def balance(self, learned: nn.Module) -> None:
-        """Nothing: there is one branch."""
+        """Do nothing: there is one branch."""
 
     def state(self) -> dict[str, Any]:
-        """State for a checkpoint."""
+        """Return the state for a checkpoint."""
         return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from ``state``."""
 
     def __call__(self, learned: Any, batch: BuiltInBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss to minimize, and each term before its weight."""
+        """Return the loss to minimize, and each unweighted term."""
         return weighted(self.config, self.terms(self.pictures(learned, batch), batch))
 
     def pictures(self, learned: Any, batch: BuiltInBatch) -> Tensor:
-        """The network's pictures of ``batch``, not clipped."""
+        """Return the network's pictures of ``batch``, not clipped."""
         return self.run(learned, batch.contents, batch.weights)
 
     def run(self, called: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
@@ -198,7 +198,7 @@ class BuiltInObjective:
         return pictures.float()
 
     def terms(self, pictures: Tensor, batch: BuiltInBatch) -> dict[str, Tensor]:
-        """Each term of the loss of such ``pictures``, before its weight."""
+        """Return each unweighted loss term of such ``pictures``."""
         drawn = batch.weights[:, self.held :, 0, 0]
         painted = BuiltInPainted(
             output=pictures,
@@ -216,12 +216,12 @@ class BuiltInObjective:
 
 
 def even_volumes(wanted: Mapping[str, Tensor], evenness: float) -> Tensor:
-    """Factors of the Gram matrices (S, C, C) of each style before they are compared.
+    """Return factors for the Gram matrices (S, C, C) of each style before the comparison.
 
-    The loss grows with the square of the matrices, and between a woodcut and a dim painting that is
-    a factor of 40. The papers add such losses up as they are (the authors of CIN have a coefficient
-    a style in their code); with ``evenness`` e a style's loss is multiplied by ``(mean of the
-    squares of all / of its own)^e``.
+    The loss grows with the square of the matrices, a factor of 40 between a woodcut and a dim
+    painting. The papers sum such losses unchanged (the authors of CIN have a coefficient per style
+    in their code); with ``evenness`` e a style's loss is multiplied by ``(mean of the squares of
+    all / of its own)^e``.
 
     >>> even_volumes({"relu1_1": torch.tensor([[[1.0]], [[3.0]]])}, 1.0) * torch.tensor([1.0, 3.0])
     tensor([2.2361, 2.2361])
@@ -234,7 +234,7 @@ class TwoBranches(BuiltInObjective):
     """Objective of StyleBank: T steps on the branch with the banks, one on the auto-encoder.
 
     Chen et al. 2017, algorithm 1.  ``||gK||`` is the norm of the gradient that encoder and decoder
-    got from the loss L_K of the last step with the banks; in an auto-encoder step theirs is
+    received from the loss L_K of the last step with the banks; in an auto-encoder step theirs is
 
         gI  <-  lambda ||gK|| / ||gI|| gI
     """
@@ -244,24 +244,24 @@ class TwoBranches(BuiltInObjective):
     norm = 0.0
 
     def at(self, step: int) -> TwoBranches:
-        """This objective, turned to the branch of a step, counted from 0."""
+        """Return this objective, set to the branch of a step, counted from 0."""
         every = cast(StyleBankMethod, self.config.method).banks_every
-        # New banks are learned with encoder and decoder fixed: there is one branch then.
+        # New banks are trained with encoder and decoder fixed: there is one branch then.
         self.reconstructs = not self.config.add_styles and step % (every + 1) == every
         return self
 
     def __call__(self, learned: Any, batch: BuiltInBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of the branch of this step."""
+        """Return the loss of the branch of this step."""
         if not self.reconstructs:
             return super().__call__(learned, batch)
         again = self.run(learned.reconstruct, batch.contents)
-        # L_I, eq. 1: the mean square, where `identity` of other networks is an L1 distance. What
-        # it weighs is decided by the balance of the gradients alone.
+        # L_I, eq. 1: the mean square, where `identity` of other networks is an L1 distance. Its
+        # weight is set only by the balance of the gradients.
         loss = F.mse_loss(again, batch.contents)
         return loss, {"identity": loss.detach()}
 
     def balance(self, learned: nn.Module) -> None:
-        """Note ``||gK||``, or scale the gradient of the auto-encoder's branch by it."""
+        """Store ``||gK||``, or scale the gradient of the auto-encoder's branch by it."""
         shared = _shared_gradients(learned)
         if not shared:
             return
@@ -273,7 +273,7 @@ class TwoBranches(BuiltInObjective):
             torch._foreach_mul_(shared, balance * self.norm / float(norm))
 
     def state(self) -> dict[str, Any]:
-        """``||gK||`` of the last step with the banks."""
+        """Return ``||gK||`` of the last step with the banks."""
         return {"norm": self.norm}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -282,15 +282,15 @@ class TwoBranches(BuiltInObjective):
 
 
 def _shared_gradients(learned: Any) -> list[Tensor]:
-    """Gradients of encoder and decoder."""
+    """Return the gradients of encoder and decoder."""
     own = {id(parameter) for parameter in learned.style_parameters()}
     return [p.grad for p in learned.parameters() if id(p) not in own and p.grad is not None]
 
 
 def hold_styles(learned: Any) -> list[nn.Parameter]:
-    """Let nothing of a network move but what belongs to styles, which is returned.
+    """Freeze a network except for the parameters of styles, which are returned.
 
-    Of those tensors the rows of earlier styles are spared by :func:`clear_held`.
+    In those tensors :func:`clear_held` protects the rows of earlier styles.
     """
     learned.requires_grad_(False)
     moving: list[nn.Parameter] = learned.style_parameters()
@@ -300,14 +300,14 @@ def hold_styles(learned: Any) -> list[nn.Parameter]:
 
 
 def clear_held(moving: Sequence[nn.Parameter], held: int) -> None:
-    """Set the gradients of the first ``held`` styles to 0, for which Adam makes no step."""
+    """Set the gradients of the first ``held`` styles to 0, so that Adam does not change them."""
     for parameter in moving:
         if parameter.grad is not None:
             parameter.grad[:held] = 0
 
 
 def style_names(learned: Any) -> list[str]:
-    """Names of the weights that belong to styles, in the order of ``style_parameters``."""
+    """Return names of the weights that belong to styles, in the order of ``style_parameters``."""
     if not hasattr(learned, "style_parameters"):
         return []
     names = {id(parameter): name for name, parameter in learned.named_parameters()}
@@ -315,7 +315,7 @@ def style_names(learned: Any) -> list[str]:
 
 
 def split_styles(learned: Any, values: Tensor) -> dict[str, Tensor]:
-    """Weights that belong to styles, by their names, of the rows (S, P) that a bundle keeps.
+    """Return the weights of styles by name, from the rows (S, P) stored in a bundle.
 
     Raises:
         ModelError: if P is not the number of those of ``learned``.
@@ -336,9 +336,9 @@ def split_styles(learned: Any, values: Tensor) -> dict[str, Tensor]:
 def spread_styles(
     learned: Any, weights: Mapping[str, Tensor], held: int, source: str
 ) -> dict[str, Tensor]:
-    """Weights of a network with ``held`` styles, with the new styles of ``learned`` behind them.
+    """Return weights of a network with ``held`` styles, followed by the new styles of ``learned``.
 
-    A new style starts from the mean of those that are there.
+    A new style starts from the mean of the existing ones.
 
     Raises:
         ModelError: if the numbers of styles do not fit.
@@ -355,5 +355,5 @@ def spread_styles(
 
 
 def _method(config: TrainConfig) -> BuiltInMethod:
-    """The table of the method, which that of a network with built-in styles is."""
+    """Return the method table of the config of a network with built-in styles."""
     return cast(BuiltInMethod, config.method)

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, and what training can start from."""
+"""Checkpoints, written atomically, and initial weights for training."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from impasto.styles.files import read_style
 CHECKPOINT = "checkpoint.pt"
 """Name of the checkpoint in a run folder."""
 STYLES = "styles"
-"""Name of the table of what styles keep beside the graphs of a bundle."""
+"""Name of the table of style weights stored beside the graphs of a bundle."""
 
 
 def write_checkpoint(path: Path, value: dict[str, Any]) -> None:
-    """Write ``value`` to ``path``; if that fails, what was there stays as it is.
+    """Write ``value`` to ``path``; if that fails, the existing file stays unchanged.
 
     Raises ``OSError``, as when the disk is full.
     """
-    buffer = io.BytesIO()  # by way of memory: torch's own writer tells a full disk as it likes
+    buffer = io.BytesIO()  # in memory first: torch's own writer reports a full disk inconsistently
     torch.save(value, buffer)
     write_whole(path, buffer.getvalue(), overwrite=True)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """A checkpoint as ``train`` writes it; ``ModelError`` where the file is none."""
+    """Read a checkpoint written by ``train``; raise ``ModelError`` for another file."""
     wanted = "a checkpoint of a training run"
     saved = read_pickle(path, wanted)
     if not isinstance(saved, dict) or not {"average", "step", "stages"} <= set(saved):
@@ -48,14 +48,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def names_of(source: str | Path) -> tuple[str, ...]:
-    """The styles that are built into what a checkpoint, a bundle or a name holds."""
+    """Return the built-in styles of a checkpoint, a bundle or a named model."""
     if is_bundle(source):
         return find_bundle(source).card.styles
     return tuple(read_checkpoint(source).get("names", ()))
 
 
 def with_width(config: TrainConfig) -> TrainConfig:
-    """The config of a run that adds styles, as wide as the network that it adds them to.
+    """Return the config of a run that adds styles, with the width of the network to extend.
 
     Raises:
         ModelError: if there is no such network.
@@ -78,15 +78,15 @@ def start_from(
     """Load averaged weights into ``learned``.
 
     Args:
-        learned: what is trained of a network.
-        source: a checkpoint, a bundle, the name of a model that ships, or the file of a decoder
+        learned: the trained part of a network.
+        source: a checkpoint, a bundle, the name of an included model, or the file of a decoder
             (``publish_decoder``).
-        part: where ``learned`` stands in the network of a bundle (``NetworkRow.part``).
-        held: if not 0, how many built-in styles the weights have; ``learned`` has more, which
-            start between them.
+        part: position of ``learned`` in the network of a bundle (``NetworkRow.part``).
+        held: if not 0, the number of built-in styles of the weights; ``learned`` has more, which
+            start from their mean.
 
     Returns:
-        The stages of training that made the weights, oldest first, for ``publish``.
+        The training stages of the weights, oldest first, for ``publish``.
 
     Raises:
         ModelError: if there is no such file or name, or the weights do not fit.
@@ -97,9 +97,9 @@ def start_from(
         weights |= split_styles(learned, values)
     own = learned.state_dict()
     if _is_safetensors(source) and set(own) < set(weights):
-        # The inverse of a shallower layer starts from how a deeper decoder ends.
+        # The inverse of a shallower layer starts from the last layers of a deeper decoder.
         weights = {k: v for k, v in weights.items() if k in own}
-    if complete := getattr(learned, "complete", None):  # parts that earlier models had not
+    if complete := getattr(learned, "complete", None):  # parts that earlier models lack
         weights = complete(weights)
     if held:
         weights = spread_styles(learned, weights, held, str(source))
@@ -110,7 +110,7 @@ def start_from(
 def weights_from(
     source: str | Path, *, part: str = ""
 ) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-    """Averaged weights in float32, and the stages that made them: what :func:`start_from` loads.
+    """Return averaged weights in float32, and their training stages, for :func:`start_from`.
 
     Raises ``ModelError`` if there is no such file or name.
     """
@@ -143,10 +143,11 @@ def weights_from(
 
 
 def weights_of(bundle: Bundle) -> dict[str, Tensor]:
-    """The weights in a bundle under the names of its network, to train it further.
+    """Return the weights in a bundle under the names of its network, to train it further.
 
-    What its styles keep beside the graphs is one table (S, P), ``STYLES``. Float32 from the half
-    precision that is stored; ``ModelError`` where ``onnx`` is missing, or a style has no numbers.
+    Style weights beside the graphs are one table (S, P), ``STYLES``. The result is float32, from
+    the stored half precision. Raises ``ModelError`` if ``onnx`` is missing, or a style has no
+    numbers.
     """
     try:
         import onnx
@@ -173,7 +174,7 @@ def weights_of(bundle: Bundle) -> dict[str, Tensor]:
             for tensor in graph.initializer
         }
         for node in graph.node:
-            # Equal tensors, such as biases that are all 0, are stored once and named again.
+            # Equal tensors, such as biases that are all 0, are stored once under several names.
             if node.op_type == "Identity" and node.input[0] in stored:
                 stored[node.output[0]] = stored[node.input[0]]
         weights |= {
@@ -185,7 +186,7 @@ def weights_of(bundle: Bundle) -> dict[str, Tensor]:
 
 
 def is_bundle(source: str | Path) -> bool:
-    """Return True for the name of a model that ships, or of the file of a bundle."""
+    """Return True for the name of an included model, or the file of a bundle."""
     return source in {row.name for row in MODELS} or Path(source).suffix == ".impasto"
 
 

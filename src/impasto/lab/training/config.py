@@ -1,7 +1,7 @@
 """Config of a training run: frozen tables of fields, read from and written to TOML.
 
-Which tables and fields there are depends on the network (``Tables``, in its row): what does not
-apply to it has no field, and is refused.
+The tables and fields depend on the network (``Tables``, in its row): settings that do not apply to
+it have no field, and are rejected.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CHOICES = {
     "normalization": ("instance", "batch"),
     "content_target": ("aligned", "content"),
 }
-"""Values of the fields that name something."""
+"""Allowed values of fields with a choice."""
 
 
 def check_choice(table: object, name: str) -> None:
@@ -66,32 +66,32 @@ def check_factors(layers: Mapping[str, float]) -> None:
 
 @dataclass(frozen=True)
 class Data:
-    """``[data]``: pictures, and how crops are cut from them."""
+    """``[data]``: pictures, and how they are cropped."""
 
     contents: dict[str, float]
     """Photographs -> how often they are drawn from: folders, tar shards, or a pattern of them."""
     styles: dict[str, float]
     """Paintings -> how often they are drawn from: the same.  For a network with built-in styles
-    every file is a style, called as the file or by a key ``"NAME=FILE"``."""
+    every file is a style, named after the file or by a key ``"NAME=FILE"``."""
     crop: int = 128
     """Side of the training crops in pixels, a multiple of 16."""
     resize: int = 0
-    """Shorter side to which pictures are brought before crops are cut from them as they are; 0:
-    crops of random sizes, with ``content_scale`` as the least."""
+    """Shorter side to which pictures are resized before unscaled crops are cut; 0: crops of random
+    sizes, at least ``content_scale``."""
     content_scale: float = 0.5
     """Least share of the shorter side of a photograph that a crop covers."""
     enlarge: float = Crops.enlarge
-    """Largest factor by which a crop may be enlarged; pictures too small even for
-    that are left out."""
+    """Largest factor by which a crop may be enlarged; pictures too small even for that are
+    skipped."""
     flip: float = 0.5
     """Share of crops that are mirrored."""
     memory: float = 4.0
-    """Gigabytes of decoded pictures to keep, for contents and styles each and in every process;
-    larger sets are decoded from their files again and again."""
+    """Gigabytes of decoded pictures to cache, for contents and styles each, per process; larger
+    sets are decoded again on each use."""
 
     @property
     def reduced_to(self) -> int:
-        """Shorter side that larger pictures are brought down to before crops are cut."""
+        """Shorter side to which larger pictures are reduced before cropping."""
         return max(288, 2 * self.crop, self.resize)
 
     @property
@@ -112,18 +112,18 @@ class Data:
 
 @dataclass(frozen=True)
 class PairData(Data):
-    """``[data]`` of networks for any style: photographs meet crops of paintings."""
+    """``[data]`` of networks for any style: photographs are paired with crops of paintings."""
 
     repeats: int = 1
-    """Number of uses of a picture: the judge looks at it once; photographs and styles are paired
-    anew each time (``batches``)."""
+    """Number of uses of a picture: its features are computed once; photographs and styles are
+    paired anew each time (``batches``)."""
     style_scale: float = 0.4
     """Least share of the shorter side of a painting that a crop covers."""
     style_jitter: float = 0.33
     """Share of styles with permuted channels and changed contrast."""
     style_collage: float = 0.0
-    """Share of styles that are put together from crops of two, side by side: from a few hundred
-    paintings, as many looks as there are pairs of them."""
+    """Share of styles composed of crops of two paintings, side by side: a few hundred paintings
+    give as many looks as there are pairs of them."""
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
@@ -137,7 +137,7 @@ class Loss:
     """``[loss]``: the weight of each term (``terms``), by its name."""
 
     weights: dict[str, float] = field(default_factory=dict)
-    """In TOML a field each.  Those that are left out have the weight of their row."""
+    """In TOML a field each.  Omitted ones have the weight of their row."""
 
     files: ClassVar[tuple[str, ...]] = ()
     """Fields that name a file."""
@@ -172,8 +172,8 @@ class TargetLoss(UnitLoss):
     """``[loss]`` of networks for any style."""
 
     content_target: str = "aligned"
-    """Features that the content loss asks for: ``aligned``, those of the photograph with the
-    style's moments, the paper's t; ``content``, its own, f(c)."""
+    """Target features of the content loss: ``aligned``, those of the photograph with the style's
+    moments, the paper's t; ``content``, its own, f(c)."""
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
@@ -186,9 +186,9 @@ class GramLoss(Loss):
     """``[loss]`` of networks with built-in styles, which compares Gram matrices."""
 
     content_layer: str = ""
-    """Layer of VGG at which the content loss compares; empty: the paper's."""
+    """VGG layer of the content loss; empty: the paper's."""
     style_layers: dict[str, float] = field(default_factory=dict)
-    """Layers at which the style loss compares, and their factors; empty: the paper's, alike."""
+    """Layers of the style loss, and their factors; empty: the paper's, with equal factors."""
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
@@ -201,13 +201,13 @@ class MomentLoss(TargetLoss):
     """``[loss]`` where layers and norms are settings, for ablations."""
 
     content_layer: str = Distances.content_layer
-    """Layer of VGG at which the content loss compares."""
+    """VGG layer of the content loss."""
     squared: bool = Distances.squared
-    """Squares of the distances, as in the code of the paper's authors; false: the 2-norms as eq. 12
-    and 13 print them, with ``style_units = "mean"`` divided by the root of how many numbers are
-    compared."""
+    """Squares of the distances, as in the code of the paper's authors; false: the 2-norms as
+    printed in eqs. 12 and 13, with ``style_units = "mean"`` divided by the root of the number of
+    compared values."""
     style_layers: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STYLE_LAYERS, 1.0))
-    """Layers at which the style loss compares, and their factors."""
+    """Layers of the style loss, and their factors."""
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
@@ -226,12 +226,12 @@ class MomentLoss(TargetLoss):
 
 @dataclass(frozen=True)
 class Optimizer:
-    """``[optimizer]``: how weights move."""
+    """``[optimizer]``: how weights are updated."""
 
     name: str = "muon"
     """``muon`` or ``adam``."""
     learning_rate: float = 2e-3
-    """Of Adam, or of Muon, which is scaled to the step of Adam."""
+    """Learning rate of Adam, or of Muon, which is scaled to the step of Adam."""
     schedule: str = "cosine"
     """``cosine``: down to ``final_rate``; ``inverse``: 1 / (1 + ``decay`` * step)."""
     final_rate: float = 0.02
@@ -241,9 +241,9 @@ class Optimizer:
     warmup: int = 200
     """Steps over which the learning rate rises."""
     clip: float = 1.0
-    """Norm to which the gradient is clipped; 0: not at all."""
+    """Norm to which the gradient is clipped; 0: no clipping."""
     ema: float = 0.999
-    """Decay of the moving average of the weights, which is what is exported; 0: the last ones."""
+    """Decay of the moving average of the weights, which is exported; 0: the last weights."""
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
@@ -259,8 +259,8 @@ class StyleOptimizer(Optimizer):
     """``[optimizer]`` of networks with parameters that belong to styles."""
 
     style_rate: float = 1.0
-    """Learning rate of what belongs to styles (``style_parameters``), in those of the rest: a
-    gamma is around 1, a weight of a convolution around 0.05, and Adam's steps are of one size."""
+    """Learning rate of the parameters of styles (``style_parameters``), relative to the rest: a
+    gamma is around 1, a weight of a convolution around 0.05, and Adam's steps have one size."""
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
@@ -274,7 +274,7 @@ class Method:
     """A table with the fields of one method; this one has none."""
 
     sources: ClassVar[tuple[str, ...]] = ()
-    """Fields that name a checkpoint, a bundle or a model that ships, as ``start`` does."""
+    """Fields that name a checkpoint, a bundle or an included model, like ``start``."""
 
 
 @dataclass(frozen=True)
@@ -284,10 +284,10 @@ class BuiltInMethod(Method):
     width: int = 0
     """Channels of the first convolution; 0: its paper's."""
     style_side: int = 256
-    """Shorter side, in pixels, of the pictures whose styles are built in: the size of strokes."""
+    """Shorter side, in pixels, of the pictures of built-in styles; it sets the size of strokes."""
     even_styles: float = 0.0
-    """Share by which the weights of built-in styles are evened out: loud ones, whose Gram matrices
-    are large, drown quiet ones in the sum. 0: not at all, the papers'; 1: all count alike."""
+    """Degree to which the weights of built-in styles are equalized: styles with large Gram matrices
+    dominate the sum. 0: not at all, as in the papers; 1: all have equal weight."""
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
@@ -316,8 +316,7 @@ class ManyStylesMethod(BuiltInMethod):
     """``[cin]``."""
 
     add_styles: bool = False
-    """Keep the network of ``start`` and its styles as they are, and learn those of ``styles``
-    beside them."""
+    """Keep the network of ``start`` and its styles unchanged, and add those of ``styles``."""
 
 
 @dataclass(frozen=True)
@@ -327,7 +326,7 @@ class StyleBankMethod(ManyStylesMethod):
     banks_every: int = 2
     """Steps on the banks for each on the auto-encoder: T of the paper."""
     balance: float = 1.0
-    """Lambda of the paper: the auto-encoder's gradient against that of the step before."""
+    """Lambda of the paper: the auto-encoder's gradient relative to that of the step before."""
     normalization: str = "instance"
     """``instance`` as in the paper, or ``batch``, which it found worse near borders."""
 
@@ -336,7 +335,7 @@ class StyleBankMethod(ManyStylesMethod):
         super().__post_init__()
         check_choice(self, "normalization")
         if self.add_styles and self.normalization == "batch":
-            # Its running statistics belong to no style, and would move for those that are there.
+            # Its running statistics belong to no style, and would change for the existing ones.
             raise OptionError('add_styles needs normalization = "instance"')
         check_counts(self, "banks_every")
         if not self.balance >= 0:
@@ -354,7 +353,7 @@ class Tables:
         optimizer: the type of ``[optimizer]``.
         method: the type of its own table.
         title: the name of its own table in TOML; empty where it has none.
-        logged: what is in its log beside the terms, without a weight.
+        logged: further columns of its log, without a weight.
     """
 
     terms: tuple[Term, ...] = STYLE_TERMS
@@ -367,7 +366,7 @@ class Tables:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of all that is measured of a step, for the columns of logs."""
+        """Names of all measurements of a step, for the columns of logs."""
         return (*(term.name for term in self.terms), *self.logged)
 
     def fields(self) -> dict[str, tuple[str, ...]]:
@@ -388,25 +387,25 @@ def _names(table: type) -> tuple[str, ...]:
 def built_in_tables(
     title: str, method: type[Method], *, optimizer: type[Optimizer] = Optimizer, logged: str = ""
 ) -> Tables:
-    """The tables of a network with built-in styles."""
+    """Return the tables of a network with built-in styles."""
     return Tables(GRAM_TERMS, Data, GramLoss, optimizer, method, title, (logged,) if logged else ())
 
 
-_LEFT_OUT: Any = None  # filled in when a config is made
+_LEFT_OUT: Any = None  # filled in when a config is created
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One stage of training: fields of the run itself, and four tables of further ones."""
+    """One stage of training: fields of the run itself, and four tables."""
 
     network: str
-    """A name of ``registry.network_names``: ``fast``, ``quality``, ``adain``, ..., or the place of
-    another one, ``module:NAME``."""
+    """A name of ``registry.network_names``: ``fast``, ``quality``, ``adain``, ..., or the location
+    of another one, ``module:NAME``."""
     vgg: str
     """File of the normalised VGG-19: the judge of content and style."""
     data: Data
     loss: Loss = _LEFT_OUT
-    """Left out: every term with the weight of its row."""
+    """If omitted, every term has the weight of its row."""
     optimizer: Optimizer = _LEFT_OUT
     method: Method = _LEFT_OUT
     """In TOML under the name of the method: ``[johnson]``, ``[stylebank]``, ..."""
@@ -415,37 +414,37 @@ class TrainConfig:
     """Checkpoint, bundle (``.impasto``) or model by name to start from; empty: random weights."""
     iterations: int = 10_000
     minutes: float = 0.0
-    """Time of training, for machines that are there for a while: if not 0, the cosine falls along
-    it where it is further on than the steps, and when it is over so is training. How many steps
-    that makes depends on the machine, so runs are no longer the same to the last digit."""
+    """Time limit of training, for machines with limited availability: if not 0, the cosine follows
+    it where it is ahead of the steps, and training ends with it. The number of steps then depends
+    on the machine, so runs are not exactly reproducible."""
     batch: int = 8
-    """Pairs a step, over all processes and parts: a config means the same on any machine."""
+    """Pairs per step, over all processes and parts: a config means the same on any machine."""
     accumulate: int = 1
-    """Parts in which a process goes through its share of the batch, to save memory."""
+    """Parts into which a process divides its share of the batch, to save memory."""
     precision: str = "auto"
-    """Of networks and judge: ``bf16`` (weights and losses stay float32), ``fp32``, or ``auto``:
-    bf16 on a device that has instructions for it. A processor that emulates it takes about 20
-    times as long for a convolution."""
+    """Precision of networks and judge: ``bf16`` (weights and losses stay float32), ``fp32``, or
+    ``auto``: bf16 on a device that has instructions for it. A processor that emulates it takes
+    about 20 times as long for a convolution."""
     device: str = ""
-    """``cpu`` or ``cuda``; empty: CUDA where there is a device."""
+    """``cpu`` or ``cuda``; empty: CUDA if available."""
     compile: bool = False
-    """Pass network and judge through ``torch.compile`` (minutes at first, then quicker)."""
+    """Pass network and judge through ``torch.compile`` (minutes at first, then faster)."""
     seed: int = 0
 
     log_every: int = 20
-    """Steps to a line of the log."""
+    """Steps per line of the log."""
     tensorboard: bool = False
     """Write the log for TensorBoard too."""
     checkpoint_seconds: float = 180.0
     preview_every: int = 500
-    """Steps between contact sheets and losses on held-out pictures; 0: none at all."""
+    """Steps between contact sheets and losses on held-out pictures; 0: none."""
     score_pairs: int = 32
-    """Held-out pairs whose losses the card of the bundle gets; fewer are quicker and say less."""
+    """Held-out pairs for the losses on the bundle's card; fewer are faster but less precise."""
     score_size: int = 256
     """Side of their pictures in pixels, a multiple of 16."""
 
     def __post_init__(self) -> None:
-        """Fill in tables and weights that were left out; ``OptionError`` for what does not fit."""
+        """Fill in omitted tables and weights; raise ``OptionError`` for what does not fit."""
         tables = tables_of(self.network)
         for name in ("loss", "optimizer", "method"):
             if getattr(self, name) is None:
@@ -468,7 +467,7 @@ class TrainConfig:
         if not 0 <= self.minutes < math.inf:
             raise OptionError(f"minutes = {self.minutes}; it is a time, 0 (no limit) or more")
         if self.add_styles and not (self.start and self.optimizer.name == "adam"):
-            # Muon moves a whole matrix, also where its gradient is 0.
+            # Muon updates a whole matrix, also where its gradient is 0.
             raise OptionError('add_styles needs start = "..." and optimizer.name = "adam"')
 
     @property
@@ -477,7 +476,7 @@ class TrainConfig:
         return tables_of(self.network).terms
 
     def weight(self, term: str) -> float:
-        """The weight of a term; 0 where the network has no such."""
+        """Return the weight of a term; 0 where the network has no such term."""
         return self.loss.weights.get(term, 0.0)
 
     @property
@@ -487,12 +486,12 @@ class TrainConfig:
 
     @property
     def keeps_content(self) -> bool:
-        """True where the content loss asks for the photograph's own features."""
+        """True where the content loss targets the photograph's own features."""
         return isinstance(self.loss, TargetLoss) and self.loss.content_target == "content"
 
     @property
     def style_rate(self) -> float:
-        """Learning rate of the parameters of styles, in those of the rest."""
+        """Learning rate of the parameters of styles, relative to the rest."""
         return self.optimizer.style_rate if isinstance(self.optimizer, StyleOptimizer) else 1.0
 
     @property
@@ -511,13 +510,13 @@ _PARTS = ("data", "loss", "optimizer", "method")
 
 
 def tables_of(network: str) -> Tables:
-    """The tables of a network's config; ``OptionError`` where there is no such network."""
+    """Return the tables of a network's config; raise ``OptionError`` for an unknown network."""
     tables: Tables = load_row(network).tables
     return tables
 
 
 def _unknown(name: str, table: str, network: str) -> str:
-    """The message about a field that a table has not: where it belongs, or what it may mean."""
+    """Return the message about an unknown field: its correct table, or similar names."""
     fields = tables_of(network).fields()
     place = f"[{table}]" if table else "the top of a config"
     for other, names in fields.items():
@@ -545,7 +544,7 @@ def _unknown(name: str, table: str, network: str) -> str:
 
 
 def parse_config(values: Mapping[str, Any]) -> TrainConfig:
-    """The config of nested tables as TOML has them; ``OptionError`` names what is wrong."""
+    """Return the config of nested tables as in TOML; ``OptionError`` names the fault."""
     values = dict(values)
     for name in ("network", "vgg"):
         if not isinstance(values.get(name, ""), str):
@@ -595,7 +594,7 @@ def _checked(
     *,
     leave_out: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The values for the fields of a table, of their types."""
+    """Return the values for the fields of a table, with their types."""
     known = {f.name: f for f in dataclasses.fields(kind) if f.name not in leave_out}
     checked: dict[str, Any] = {}
     for name, value in values.items():
@@ -618,11 +617,11 @@ def read_config(
     changes: Mapping[str, object] | None = None,
     settings: Sequence[str] = (),
 ) -> TrainConfig:
-    """The config in a TOML file; ``OptionError`` names what is wrong with it.
+    """Return the config in a TOML file; ``OptionError`` names the fault.
 
     Args:
         path: the file.
-        changes: values that take the place of those in the file, by their dotted names, such as
+        changes: values that replace those in the file, by their dotted names, such as
             ``{"data.crop": 64}``.
         settings: the same as texts, such as ``"iterations=500"``, ``"loss.style=2"`` and
             ``"start=runs/a/checkpoint.pt"``.
@@ -648,7 +647,7 @@ def _change(values: dict[str, Any], changes: Iterable[tuple[str, object]]) -> No
     for dotted, value in changes:
         table, _, name = dotted.rpartition(".")
         inner = values.setdefault(table, {}) if table else values
-        if isinstance(inner, dict):  # otherwise the reader says that it must be a table
+        if isinstance(inner, dict):  # otherwise the reader reports that it must be a table
             inner[name] = value
 
 
@@ -661,11 +660,11 @@ def _setting(text: str) -> tuple[str, object]:
     try:
         return name, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
-        return name, value  # a text without its quotes
+        return name, value  # a string without its quotes
 
 
 def _type_of(field: dataclasses.Field[Any]) -> str:
-    """The type of a field as it is written; a class itself where annotations are not postponed."""
+    """Return the type of a field as written; the class itself without postponed annotations."""
     kind = field.type
     written = kind.__name__ if isinstance(kind, type) and "[" not in str(kind) else str(kind)
     if written not in _TYPES:
@@ -693,12 +692,12 @@ def _fits(value: object, kind: str) -> bool:
 
 
 def write_config(config: TrainConfig, path: str | Path) -> None:
-    """Write ``config``, whole or not at all, as TOML that ``read_config`` reads back as equal."""
+    """Write ``config`` atomically, as TOML that ``read_config`` reads back as equal."""
     write_whole(Path(path), config_text(config).encode(), overwrite=True)
 
 
 def config_text(config: TrainConfig) -> str:
-    """The TOML of a config, as :func:`write_config` writes it."""
+    """Return the TOML of a config, as :func:`write_config` writes it."""
     top = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
     lines = [f"{name} = {_toml(value)}" for name, value in top.items() if name not in _PARTS]
     titles = ("data", "loss", "optimizer", tables_of(config.network).title)

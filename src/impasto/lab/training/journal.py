@@ -1,4 +1,4 @@
-"""Files of a run folder: log, previews, what was left out, TensorBoard's files."""
+"""Files of a run folder: log, previews, skipped files, TensorBoard files."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ LOG, HELD_OUT, LEFT_OUT = "log.csv", "held-out.csv", "left-out.csv"
 
 
 class Journal:
-    """Writes the files; in processes other than the first it only counts.
+    """Writer of the files; in processes other than the first it only counts.
 
     ``log.csv`` has a line every ``log_every`` steps and one at the end, with the means over the
-    steps since the line before; ``held-out.csv`` the terms of the loss on the pairs of the
-    previews.  Lines after ``step``, which a run that broke off may have left, go.
+    steps since the line before; ``held-out.csv`` the loss terms on the pairs of the previews.
+    Lines after ``step``, which an interrupted run may have left, are removed.
     """
 
     def __init__(self, folder: Path, config: TrainConfig, processes: Processes, step: int) -> None:
-        """Raises ``OptionError`` where TensorBoard is asked for and not installed."""
+        """Raise ``OptionError`` if TensorBoard is requested but not installed."""
         self.folder, self.config, self.processes = folder, config, processes
         names = tables_of(config.network).columns
         self.columns = "step", "loss", "gradient", "learning_rate", *names, "images_per_second"
         self.seen = "step", *names
         self.sums: dict[str, Tensor] = {}
-        self.counts: dict[str, int] = {}  # a step of another branch has other terms
+        self.counts: dict[str, int] = {}  # other branches have other terms
         self.count, self.since = 0, time.monotonic()
         self.step, self.rate = step, 0.0
         self.known: set[LeftOut] = set()
@@ -50,7 +50,7 @@ class Journal:
             _cut(folder / HELD_OUT, self.seen, step)
 
     def add(self, step: int, values: dict[str, Tensor], rate: float) -> None:
-        """Take note of a step, and write a line after every multiple of ``log_every``."""
+        """Record a step, and write a line after every multiple of ``log_every``."""
         for name, value in values.items():
             value = value.detach().float()
             self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
@@ -71,8 +71,8 @@ class Journal:
         self.sums, self.counts, self.count, self.since = {}, {}, 0, time.monotonic()
 
     def held_out(self, step: int, sheet: Image.Image, terms: dict[str, float]) -> None:
-        """Keep a preview and what was seen of its pairs."""
-        buffer = io.BytesIO()  # a full disk is OSError here, told with the checkpoint that is kept
+        """Save a preview and the loss terms of its pairs."""
+        buffer = io.BytesIO()  # on a full disk OSError, reported with the kept checkpoint
         sheet.save(buffer, "PNG")
         path = self.folder / f"preview-{step:06d}.png"
         write_whole(path, buffer.getvalue(), overwrite=True)
@@ -84,7 +84,7 @@ class Journal:
             )
 
     def leave_out(self, found: Iterable[LeftOut]) -> list[LeftOut]:
-        """List what any process found that cannot be used; what is new of it, in the first."""
+        """List unusable files found by any process; return new ones, in the first process."""
         all_found = [row for rows in self.processes.gather(list(found)) for row in rows]
         new = [row for row in dict.fromkeys(all_found) if row not in self.known]
         self.known.update(new)
@@ -95,7 +95,7 @@ class Journal:
         return new
 
     def close(self) -> None:
-        """Write the last line of the log, and what TensorBoard's writer still holds."""
+        """Write the last line of the log, and flush TensorBoard's writer."""
         if self.count:
             self._write_means()
         if self.board:
@@ -121,7 +121,7 @@ def _append(path: Path, columns: tuple[str, ...], rows: list[list[str]]) -> None
 
 
 def _cut(path: Path, columns: tuple[str, ...], step: int) -> None:
-    """Keep the lines of ``path`` up to ``step``; a file of other columns is put aside."""
+    """Keep the lines of ``path`` up to ``step``; rename a file with other columns."""
     if not path.exists():
         return
     with path.open(newline="") as file:
@@ -147,8 +147,7 @@ def _board(folder: Path, step: int) -> Any:
 
 
 class Preview:
-    """A contact sheet of held-out photographs (rows) in held-out styles (columns), and its terms of
-    the loss."""
+    """A contact sheet of held-out photographs (rows) in held-out styles (columns), with losses."""
 
     side, rows, columns = 256, 3, 6
 
@@ -160,8 +159,8 @@ class Preview:
         pictures: Sequence[Tensor] = (),
         first: int = 0,
     ) -> None:
-        """``pictures`` (1, 3, H, W): of styles that are built in, of which the first has the number
-        ``first``; without them styles are drawn from the held-out ones."""
+        """``pictures`` (1, 3, H, W): of built-in styles, whose indices begin at ``first``; without
+        them styles are drawn from the held-out ones."""
         self.contents = held_out_squares(
             config.data.contents, n=self.rows, size=self.side, seed=config.seed + 3
         ).to(device)
@@ -177,7 +176,7 @@ class Preview:
 
     @torch.no_grad()
     def draw(self, objective: Any, learned: Any) -> tuple[Image.Image, dict[str, float]]:
-        """The sheet of ``learned``, and the mean of each term over its pairs."""
+        """Return the sheet of ``learned``, and the mean of each term over its pairs."""
         sheet = [torch.cat([torch.ones_like(self.styles[:1]), self.styles])]
         sums: dict[str, float] = {}
         for content in self.contents:
@@ -193,7 +192,7 @@ class Preview:
 
 
 def _square(picture: Tensor, side: int) -> Tensor:
-    """The middle square of (1, 3, H, W), scaled."""
+    """Return the middle square of (1, 3, H, W), scaled."""
     height, width = picture.shape[2:]
     shorter = min(height, width)
     top, left = (height - shorter) // 2, (width - shorter) // 2

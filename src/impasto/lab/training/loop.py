@@ -38,24 +38,24 @@ from impasto.lab.training.setup import Setup, open_setup
 
 
 def train(config: TrainConfig, folder: str | Path) -> Path:
-    """Train as ``config`` says, in ``folder``; a folder with a checkpoint is gone on with.
+    """Train with ``config`` in ``folder``; resume from its checkpoint if there is one.
 
-    The folder gets ``config.toml``, ``log.csv`` and ``held-out.csv``, ``left-out.csv`` (files that
-    cannot be used), ``checkpoint.pt`` (everything to resume) and ``preview-*.png`` on held-out
-    pictures; ``export.publish.publish_run`` makes a bundle of it.  Under ``torchrun`` several
-    processes share the work (``processes``).
+    The folder gets ``config.toml``, ``log.csv`` and ``held-out.csv``, ``left-out.csv`` (unusable
+    files), ``checkpoint.pt`` (everything to resume) and ``preview-*.png`` on held-out pictures;
+    ``export.publish.publish_run`` makes a bundle of it.  Under ``torchrun`` several processes share
+    the work (``processes``).
 
     Args:
-        config: all that decides what comes out.
+        config: all settings that determine the result.
         folder: the run folder.
 
     Returns:
         The checkpoint.
 
     Raises:
-        ImageError, ModelError, OptionError: before it begins, for what the config asks for;
-            ModelError, too, where a file cannot be written. What was saved before stays.
-        KeyboardInterrupt: on Ctrl-C, after the step was ended and a checkpoint written.
+        ImageError, ModelError, OptionError: before it begins, for faults of the config; ModelError,
+            too, where a file cannot be written. Earlier checkpoints stay.
+        KeyboardInterrupt: on Ctrl-C, after the step is complete and a checkpoint written.
 
     Example:
         >>> train(read_config("configs/cin.toml"), "runs/cin")              # doctest: +SKIP
@@ -70,7 +70,7 @@ def train(config: TrainConfig, folder: str | Path) -> Path:
 def _learn(
     config: TrainConfig, row: NetworkRow | BuiltInRow, folder: Path, processes: Processes
 ) -> None:
-    """Make the steps that are left to make."""
+    """Run the remaining steps."""
     device = processes.device
     torch.manual_seed(config.seed)
     checkpoint = folder / CHECKPOINT
@@ -136,7 +136,7 @@ def _learn(
         with bar, stop_on_signals(patient=processes.count > 1) as stop:
             list_left_out(journal, bar)
             begun = step
-            bar.set_postfix_str("the first step")  # which is slower than those that follow
+            bar.set_postfix_str("the first step")  # slower than later ones
             while step < config.iterations and elapsed < 1 and not stopping:
                 rate = learning_rate(config, step, elapsed)
                 for group in optimizer.param_groups:
@@ -149,8 +149,8 @@ def _learn(
                     (loss / len(parts)).backward()
                     for name, value in {"loss": loss, **terms}.items():
                         values[name] = values.get(name, 0.0) + value.detach() / len(parts)
-                # All processes must agree on when to stop and how late it is, so that travels with
-                # the gradients. (A single one need not wait for its device to know it.)
+                # All processes must agree on when to stop and on the time, so both travel with
+                # the gradients. (A single process need not wait for its device for this.)
                 shared = torch.tensor(
                     [float(stop.asked), clock.elapsed], device=processes.reduce_device
                 )
@@ -163,7 +163,7 @@ def _learn(
                 step += 1
                 bar.update(config.batch)
                 if step == begun + 1:
-                    bar.set_postfix_str("")  # and with it the rate, at once
+                    bar.set_postfix_str("")  # and refresh the rate at once
                 journal.add(step, values, rate)
                 if step % config.log_every == 0:
                     bar.set_postfix_str(
@@ -193,7 +193,7 @@ def _learn(
 
 
 def _gradients(parameters: list[torch.nn.Parameter]) -> list[torch.Tensor]:
-    """All gradients; those of parameters that the loss did not reach are zeros."""
+    """Return all gradients; zeros for parameters that the loss did not reach."""
     for parameter in parameters:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
@@ -203,7 +203,7 @@ def _gradients(parameters: list[torch.nn.Parameter]) -> list[torch.Tensor]:
 def _load_optimizer(
     optimizer: torch.optim.Optimizer, saved: dict[str, Any], config: TrainConfig, path: Path
 ) -> None:
-    # Loading would take over the settings as well; they tell whose state it is.
+    # Loading would replace the settings as well; they identify the owner of the state.
     groups = optimizer.param_groups
     if [set(group) for group in saved["param_groups"]] != [set(group) for group in groups]:
         raise ModelError(
@@ -219,7 +219,7 @@ def _load_optimizer(
 
 
 def _tell_first(config: TrainConfig, setup: Setup, device: torch.device) -> None:
-    """Say what is learned from, and in which precision, before the first step is through."""
+    """Print the training data and the precision before the first step ends."""
     counts = " and ".join(str(len(loaded)) for loaded in setup.loaded)
     precision = "bf16" if in_bf16(config, device) else "fp32"
     tqdm.write(
@@ -230,24 +230,24 @@ def _tell_first(config: TrainConfig, setup: Setup, device: torch.device) -> None
 
 
 def _bar(config: TrainConfig, step: int, processes: Processes) -> Any:
-    """Progress in pictures: how many a second, and the time left."""
+    """Return a progress bar in pictures: pictures per second and the time left."""
     return tqdm(
         total=config.iterations * config.batch,
         initial=step * config.batch,
         unit=" images",
         smoothing=0.05,
-        mininterval=0.5 if sys.stderr.isatty() else 30.0,  # a line each where it goes to a file
+        mininterval=0.5 if sys.stderr.isatty() else 30.0,  # one line each in a file
         disable=not processes.first,
         dynamic_ncols=True,
     )
 
 
 def _stage(config: TrainConfig, step: int, aim: str) -> dict[str, Any]:
-    """Facts about one stage of training, for the card of the model."""
+    """Return facts about one stage of training, for the card of the model."""
     return {
         "iterations": step,
         "batch": config.batch,
         "crop": config.data.crop,
         "aim": aim,
-        "seed": config.seed,  # by which ``recipes/mix.py`` tells two runs from one
+        "seed": config.seed,  # ``recipes/mix.py`` distinguishes runs by it
     }

@@ -1,6 +1,6 @@
-"""Rows of networks that can be trained: all that training knows of a network.
+"""Rows of networks that can be trained: all facts that training needs about a network.
 
-Each stands beside its network, and ``registry`` says where.
+Each is in the module of its network, listed in ``registry``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
     "instance": InstanceNorm,
     "batch": BatchNorm,
 }
-"""Values of ``normalization`` in a config."""
+"""Allowed values of ``normalization`` in a config."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class BuiltInRow:
         title: for the card.
         architecture: for the card, in a line.
         tables: of its config (``config.built_in_tables``).
-        build: makes it for the options of its own table and a number of styles, with random
+        build: builds it for the options of its own table and a number of styles, with random
             weights. ``forward(image, weights)`` paints; ``styles``, ``multiple``, ``controls`` and
             ``pixel_bytes`` are as in :class:`impasto.lab.export.builtin.BuiltIn`, and
-            ``style_parameters()`` gives what belongs to styles, if there are several.
-        layers: where its paper compares content and style. The papers' judge is VGG-16; ours is
-            VGG-19, whose layers of these names are the same in number up to relu3_3, and which the
-            normalised weights have up to relu4_1: it stands for relu4_2 and relu4_3.
-        objective: what is minimized.
+            ``style_parameters()`` returns the parameters of styles, if there are several.
+        layers: the content and style layers of its paper. The papers' judge is VGG-16; ours is
+            VGG-19, whose layers of these names are equally many up to relu3_3, and which the
+            normalised weights contain up to relu4_1: it replaces relu4_2 and relu4_3.
+        objective: the training objective.
         single: whether it has exactly one style.
         licence: of the exported weights.
     """
@@ -63,7 +63,7 @@ class BuiltInRow:
     exported = True
 
     def described(self, options: Any) -> str:
-        """The architecture, and its normalization where that is an option."""
+        """Return the architecture, and its normalization where that is an option."""
         normalization = getattr(options, "normalization", "")
         told = f"; {normalization} normalization" if normalization else ""
         return f"{self.architecture}{told}"
@@ -86,27 +86,26 @@ class NetworkRow:
         name: as in a config.
         title: for the card.
         architecture: for the card, in a line, with options of its own table in braces.
-        build: makes what is trained, averaged and kept in checkpoints for the options of its own
-            table, with random weights.
+        build: builds the module that is trained, averaged and kept in checkpoints, for the options
+            of its own table, with random weights.
         tables: of its config; ``Tables(method=OPTIONS, title=NAME)`` gives it a table ``[NAME]``
             with the fields of a frozen dataclass.
-        paint: its pictures of a batch: of all pairs, then of the first ``batch.unaligned`` contents
-            with nothing changed. None: an :class:`impasto.lab.nets.network.EncoderDecoder`, whose
-            pictures are made as the studio makes them.
-        assembled: puts what was learned and the config's VGG together to the network that is
-            exported, an ``EncoderDecoder``: ``encode``, scale and shift, ``decode``. By default
-            what was learned is the network. None where it is no such network, and not exported.
-        part: the name of what is learned inside the assembled network, with a dot; "" where they
+        paint: returns its pictures of a batch: of all pairs, then of the first ``batch.unaligned``
+            contents without alignment. None: an :class:`impasto.lab.nets.network.EncoderDecoder`,
+            which paints as in the studio.
+        assembled: combines the trained module and the config's VGG into the exported network, an
+            ``EncoderDecoder``: ``encode``, scale and shift, ``decode``. By default the trained
+            module is the network. None where it is not such a network, and not exported.
+        part: the name of the trained module inside the assembled network, with a dot; "" where they
             are the same.
-        features: the layer of VGG at which ``paint`` asks for the features of a batch
-            (``batch.inner``), by the options of its own table; None: at none.
-        objective: what is minimized.
-        opened: what its method does to the setup of a run beyond what all do
-            (``setup.open_setup``).
-        alone: whether what is learned is kept without its VGG (``publish_decoder``).
-        margin: reflected border in pixels that the studio puts around pictures.
+        features: the VGG layer of the features that ``paint`` needs (``batch.inner``), by the
+            options of its own table; None: no layer.
+        objective: the training objective.
+        opened: changes of its method to the common setup of a run (``setup.open_setup``).
+        alone: whether the trained module is kept without its VGG (``publish_decoder``).
+        margin: reflected border in pixels that the studio adds to pictures.
         licence: of the exported weights.
-        precision: for the card: what it runs in by default.
+        precision: for the card: its default precision.
         remark: why it is not exported.
     """
 
@@ -133,11 +132,11 @@ class NetworkRow:
         return self.assembled is not None
 
     def described(self, options: Any) -> str:
-        """The architecture, with the options that it names."""
+        """Return the architecture, with the options that it names."""
         return self.architecture.format(**vars(options))
 
     def layer(self, options: Any) -> str:
-        """The layer at which ``paint`` asks for features; empty where it asks for none."""
+        """Return the layer of the features that ``paint`` needs; empty if none."""
         return self.features(options) if self.features else ""
 
     @property
@@ -152,16 +151,16 @@ class NetworkRow:
 
 
 def paint_pairs(network: Any, batch: Batch, *, margin: int = 0) -> Tensor:
-    """Pictures of a batch by a network that encodes and decodes, then of its unaligned contents."""
+    """Paint a batch with an encoder/decoder network, then its unaligned contents."""
     return stylize(network, batch.contents, batch.styles, unaligned=batch.unaligned, margin=margin)
 
 
 def find_network(name: str) -> NetworkRow | BuiltInRow:
-    """The row called ``name``; ``OptionError`` where there is none."""
+    """Return the row called ``name``; raise ``OptionError`` if there is none."""
     row: NetworkRow | BuiltInRow = load_row(name)
     return row
 
 
 def all_networks() -> list[NetworkRow | BuiltInRow]:
-    """Every row of the lab's own networks, in the order of ``registry.HOMES``."""
+    """Return every row of the lab's own networks, in the order of ``registry.HOMES``."""
     return [find_network(name) for name in HOMES]

@@ -1,8 +1,7 @@
 """Training objective of any network with ``encode`` and ``decode``.
 
-A pair costs most before the network has seen it: the judge looks at photograph and style.  What it
-finds is a ``Batch``, a value that can be learned from again.  ``terms`` has the rows that the loss
-is a sum of.
+Most of the cost of a pair is in the features of photograph and style, before the network runs. They
+are kept in a ``Batch``, which can be used again.  ``terms`` has the rows that the loss sums.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ class Objective:
     """The weighted sum of the terms of a config; holds the judge."""
 
     paints = True
-    """True if there are pictures to show of what is learned."""
+    """True if the trained module paints pictures for previews."""
     aim = "the paper's losses"
-    """In the card of the model."""
+    """Aim, for the card of the model."""
     least_styles = 2
-    """A network that shall take any style learns from one alone to ignore what it is given."""
+    """Smallest number of styles: with only one, a network for any style learns to ignore it."""
 
     def __init__(self, config: TrainConfig, vgg: VGG, *, paint: Paint, features: str = "") -> None:
-        """``paint``: what is trained; ``features``: the layer at which it asks for features.
+        """Set up with the network's ``paint``, and the layer of the ``features`` that it needs.
 
         Raises ``ModelError`` for a layer that is not in ``vgg``.
         """
@@ -52,16 +51,16 @@ class Objective:
             check_layers(dict.fromkeys(asked, 1.0), vgg, "layer")
 
     def needs(self, need: str) -> bool:
-        """Return True if a measured term asks for this work."""
+        """Return True if a measured term needs this work."""
         return any(term.needs == need for term in self.measured)
 
     def prepare(
         self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
     ) -> Batch:
-        """Prepare a batch of pairs (N, 3, H, W) in [0, 1]: all that the terms need.
+        """Prepare a batch of pairs (N, 3, H, W) in [0, 1] with all data that the terms need.
 
         They may be one of several ``parts`` of a batch: every ``parts``-th pair from ``part`` on.
-        ``number``: of the batch, for an objective that draws something in each.
+        ``number``: of the batch, for an objective with random draws per batch.
         """
         return self.look(contents, styles, part=part, parts=parts)[0]
 
@@ -69,7 +68,7 @@ class Objective:
     def look(
         self, contents: Tensor, styles: Tensor, *, part: int, parts: int
     ) -> tuple[Batch, dict[str, Tensor]]:
-        """Let the judge look at pairs: their batch, and its features of the styles."""
+        """Encode pairs with the judge; return their batch, and the features of the styles."""
         layer, start = self.distances.content_layer, self.features
         at = {layer, start} if start else {layer}
         seen = self.vgg(styles, at.union(name for name, _ in self.distances.style_layers))
@@ -92,15 +91,15 @@ class Objective:
         return batch, seen
 
     def _aligned(self, target: Tensor, inner: tuple[Tensor, Tensor] | None) -> Tensor | None:
-        """AdaIN at the layer that the network starts from: the target itself, if that is there."""
+        """Return AdaIN at the layer that the network starts from; the target if it is the same."""
         if inner is None or self.features == self.distances.content_layer:
             return None if inner is None else target
         return adain(*inner)
 
     def paired(self, one: Batch, other: Batch) -> Batch:
-        """Pair the photographs of ``one`` with the styles of ``other``: nothing is looked at again.
+        """Pair the photographs of ``one`` with the styles of ``other``, without encoding again.
 
-        Where a batch does not keep the features of its photographs, it comes back as it is.
+        A batch without the features of its photographs is returned unchanged.
         """
         if one.content is None:
             return one
@@ -123,41 +122,41 @@ class Objective:
         return self
 
     def balance(self, learned: Any) -> None:
-        """Change nothing: the gradient is taken as it is."""
+        """Do nothing: the gradient is used unchanged."""
 
     def state(self) -> dict[str, Any]:
-        """Nothing that a checkpoint has to keep."""
+        """Return an empty state: a checkpoint needs none."""
         return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Nothing to go on from."""
+        """Do nothing: there is no state."""
 
     def __call__(self, learned: Any, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss to minimize, and each term before its weight."""
+        """Return the loss to minimize, and each unweighted term."""
         return weighted(self.config, self.terms(self.pictures(learned, batch), batch))
 
     def pictures(self, learned: Any, batch: Batch) -> Tensor:
-        """The network's pictures of ``batch``, not clipped, then those of unaligned contents."""
+        """Return the pictures of ``batch``, not clipped, then those of unaligned contents."""
         with precision(self.config, batch.contents):
             pictures = self.paint(learned, batch)
         return pictures.float()
 
     def terms(self, pictures: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Each term of the loss of such ``pictures``, before its weight."""
+        """Return each unweighted loss term of such ``pictures``."""
         output, unaligned = pictures.tensor_split([len(batch.contents)])
         return self.measure(output, batch, unaligned=unaligned)
 
     def measure(self, output: Tensor, batch: Batch, *, unaligned: Tensor) -> dict[str, Tensor]:
-        """The terms of pictures that are told apart already (``terms.Painted``)."""
+        """Return the terms of pictures, given unaligned ones separately (``terms.Painted``)."""
         features = self.vgg(output, self.layers)
         painted = Painted(batch, output, features, unaligned, self.distances)
         return measure(self.measured, painted)
 
 
 def quarter_of(count: int, part: int, parts: int) -> tuple[int, float]:
-    """Number of the first quarter's pairs in a part of a batch, and the share of the part in them.
+    """Return the number of a part's pairs in the first quarter of a batch, and its share of them.
 
-    ``count`` pairs make a part, and every ``parts``-th of the batch from ``part`` on is in it.
+    A part has ``count`` pairs: every ``parts``-th of the batch from ``part`` on.
     """
     quarter = max(count * parts // 4, 1)
     some = len(range(part, quarter, parts))
@@ -165,11 +164,11 @@ def quarter_of(count: int, part: int, parts: int) -> tuple[int, float]:
 
 
 def measured_terms(config: TrainConfig) -> tuple[Term, ...]:
-    """The terms that a run with ``config`` measures."""
+    """Return the terms that a run with ``config`` measures."""
     return tuple(term for term in config.terms if term.always or config.weight(term.name))
 
 
 def weighted(config: TrainConfig, terms: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-    """The sum of terms by their weights in a config, and each before its weight."""
+    """Return the weighted sum of terms by a config, and each unweighted term."""
     total = torch.stack([config.weight(name) * term for name, term in terms.items()]).sum()
     return total, dict(terms)

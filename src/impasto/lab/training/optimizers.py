@@ -1,4 +1,4 @@
-"""Optimizers (Muon, Adam), schedules of the learning rate, clipping, the moving average."""
+"""Optimizers (Muon, Adam), learning rate schedules, gradient clipping, moving average."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from impasto.lab.nets.precision import has_bf16
 from impasto.lab.training.config import Optimizer, TrainConfig
 
 BOUND = 5.0
-"""Spectral norm that no weight grows beyond: a network without normalization layers is only tame
-if no layer amplifies much.  (Without it, norms of 5 were reached in 1 000 steps, maps of 1e5, and
-now and then a picture of 1e10.  With 2.5 the shrinking that it takes pulled the layers at 1/8,
-whose gradients agree least from batch to batch, down to a tenth of what their maps needed.)"""
+"""Upper bound of the spectral norm of weights: a network without normalization layers is only
+stable if no layer amplifies much.  (Without it, norms of 5 were reached in 1 000 steps, maps of
+1e5, and occasionally a picture of 1e10.  With 2.5 the required decay reduced the layers at 1/8,
+whose gradients agree least between batches, to a tenth of what their maps needed.)"""
 
 QUINTIC = (3.4445, -4.7750, 2.0315)
 """Coefficients of the Newton-Schulz step a X + b X X'X + c X X'X X'X, tuned by Jordan."""
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose direction is made orthogonal, for weights with two or more dimensions.
+    """Momentum with orthogonalized updates, for weights with two or more dimensions.
 
     Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; scaled to the
-    step of Adam as in Liu et al. 2025 (arXiv 2502.16982), so that one learning rate serves both.
-    All other weights follow Adam's rule.
+    step of Adam as in Liu et al. 2025 (arXiv 2502.16982), so that one learning rate suits both. All
+    other weights are updated by Adam.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float]) -> float: ...
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """One step along the gradients, which a ``closure`` may make; its loss is returned."""
+        """Make one step; a ``closure`` may compute the gradients, and its loss is returned."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            # Matrices of one shape move together: most of them are too small to fill a device.
+            # Matrices of one shape are batched: most of them are too small to fill a device.
             alike: dict[torch.Size, list[nn.Parameter]] = {}
             for parameter in group["params"]:
                 if parameter.grad is None:
@@ -79,7 +79,7 @@ class Muon(torch.optim.Optimizer):
             ahead.append(gradient.lerp(state["momentum"], momentum).flatten(1))  # Nesterov
         rate = group["lr"] * 0.2 * max(ahead[0].shape) ** 0.5
         for parameter, matrix in zip(parameters, orthogonalize(torch.stack(ahead)), strict=True):
-            # Each step adds a matrix of norm `rate` at most: shrinking by rate / BOUND keeps the
+            # Each step adds a matrix of norm at most `rate`: decay by rate / BOUND keeps the
             # bound.
             parameter.mul_(1 - rate / BOUND)
             parameter.sub_(matrix.reshape(parameter.shape), alpha=rate)
@@ -102,10 +102,10 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalize(matrix: Tensor, *, steps: int = 5) -> Tensor:
-    """Roughly ``U V'`` of the singular value decomposition ``U S V'`` of matrices (..., m, n).
+    """Approximate ``U V'`` of the singular value decomposition ``U S V'`` of matrices (..., m, n).
 
     Five Newton-Schulz steps bring all singular values to about 0.7 to 1.2, which is enough. They
-    run in bfloat16 where the device has it.
+    run in bfloat16 where the device supports it.
     """
     a, b, c = QUINTIC
     tall = matrix.shape[-2] > matrix.shape[-1]
@@ -140,27 +140,27 @@ SCHEDULES: dict[str, Callable[[Optimizer, int, float], float]] = {
 
 
 class Clock:
-    """Elapsed share of a run's time, pauses between its parts not counted."""
+    """Elapsed share of a run's time, without pauses between its parts."""
 
     def __init__(self, config: TrainConfig, before: float = 0.0) -> None:
-        """``before``: seconds of parts of the run that are over."""
+        """Start the clock after ``before`` seconds of earlier parts of the run."""
         self.whole, self.since = 60 * config.minutes, time.monotonic() - before
 
     @property
     def seconds(self) -> float:
-        """Since the run began."""
+        """Seconds since the run began."""
         return time.monotonic() - self.since
 
     @property
     def elapsed(self) -> float:
-        """The share of ``minutes`` that is over, up to 1; 0 where there is no such limit."""
+        """Elapsed share of ``minutes``, up to 1; 0 where there is no such limit."""
         return min(self.seconds / self.whole, 1.0) if self.whole else 0.0
 
 
 def learning_rate(config: TrainConfig, step: int, elapsed: float = 0.0) -> float:
-    """Learning rate of ``step``: a linear warm-up, then the schedule of the config.
+    """Return the learning rate of ``step``: linear warm-up, then the schedule of the config.
 
-    ``elapsed``: the share of its time that is over, where it has ``minutes``.
+    ``elapsed``: the elapsed share of its time, where it has ``minutes``.
     """
     options = config.optimizer
     rise = min((step + 1) / max(options.warmup, 1), 1.0)
@@ -169,7 +169,7 @@ def learning_rate(config: TrainConfig, step: int, elapsed: float = 0.0) -> float
 
 
 def in_bf16(config: TrainConfig, device: torch.device) -> bool:
-    """Return whether networks and judge of ``config`` run in bfloat16 on ``device``."""
+    """Return True if networks and judge of ``config`` run in bfloat16 on ``device``."""
     return config.precision == "bf16" or (config.precision == "auto" and has_bf16(device))
 
 
@@ -182,8 +182,10 @@ def precision(config: TrainConfig, images: Tensor) -> torch.autocast:
 def parameter_groups(
     config: TrainConfig, learned: Any, moving: Sequence[nn.Parameter]
 ) -> list[dict[str, Any]]:
-    """Parameter groups of an optimizer: ``moving``, the parameters of styles apart where they have
-    a rate of their own; ``share`` is the part of the learning rate that a group gets."""
+    """Return parameter groups of ``moving``, with a separate group for styles with their own rate.
+
+    ``share`` is the factor of the learning rate of a group.
+    """
     if config.style_rate == 1 or not hasattr(learned, "style_parameters"):
         return [{"params": list(moving)}]
     own = {id(parameter) for parameter in learned.style_parameters()}
@@ -195,15 +197,15 @@ def parameter_groups(
 
 @torch.no_grad()
 def step_with(optimizer: torch.optim.Optimizer, styles: Sequence[nn.Parameter]) -> None:
-    """Make a step in which a style that was not drawn stays as it is.
+    """Make a step that leaves styles that were not drawn unchanged.
 
-    Adam moves a weight along the gradients of earlier steps also where its gradient is 0, so a bank
+    Adam updates a weight by the gradients of earlier steps even where its gradient is 0, so a bank
     would change in steps of other banks and of the auto-encoder.
 
     Args:
         optimizer: makes the step.
-        styles: parameters whose first axis is the style; rows whose gradient is 0 keep their values
-            and the state that the optimizer has of them.
+        styles: parameters whose first axis is the style; rows with gradient 0 keep their values and
+            their optimizer state.
     """
     before: list[tuple[Tensor, Tensor, Tensor | None]] = []
     for parameter in styles:
@@ -222,11 +224,10 @@ def _like(value: Any, parameter: Tensor) -> bool:
 
 @torch.no_grad()
 def update_average(average: AveragedModel, learned: nn.Module, decay: float) -> None:
-    """Take the weights of ``learned`` into their moving average.
+    """Update the moving average by the weights of ``learned``.
 
-    Its decay rises to ``decay``: the first weights, which are random, are forgotten at once.
-
-    (``AveragedModel.update_parameters`` asks a device for its count, and waits for it.)
+    The decay rises to ``decay``: the initial random weights are discarded at once.
+    (``AveragedModel.update_parameters`` reads its count from the device, and waits for it.)
     """
     count = int(average.n_averaged)
     now = min(decay, (1 + count) / (10 + count)) if count else 0.0
@@ -239,10 +240,10 @@ def update_average(average: AveragedModel, learned: nn.Module, decay: float) -> 
 
 
 def clip_gradients(parameters: Sequence[nn.Parameter], norm: float) -> Tensor:
-    """Scale the gradients down to ``norm`` if it is not 0; their norm before.
+    """Clip the gradients to ``norm`` if it is not 0; return their norm before.
 
-    One that is not finite would spoil weights and averages for good: all of it is 0 then, and the
-    step goes on along the steps before.  (No host synchronization.)
+    A gradient that is not finite would corrupt weights and averages permanently: it is set to 0,
+    and the step uses the momentum alone.  (No host synchronization.)
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
     total = nn.utils.get_total_norm(gradients)

@@ -1,4 +1,4 @@
-"""Pictures by what a run has learned, with PyTorch: of networks too that no bundle can hold."""
+"""Painting with a training run in PyTorch, also for networks that a bundle cannot hold."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _MULTIPLE = 16
 
 @dataclass(frozen=True, eq=False)
 class RunPainter:
-    """The averaged weights of a run, which paint in single precision, however they were trained.
+    """A painter with the averaged weights of a run, always in single precision.
 
     Attributes:
         name: of the run folder.
         network: name of the network, as in its config.
         identity: hash of the checkpoint, 16 hexadecimal digits.
-        iterations: steps behind the weights.
-        learned: what was trained.
-        objective: looks at pictures through VGG, and asks the network for its own.
+        iterations: training steps of the weights.
+        learned: the trained module.
+        objective: encodes pictures with VGG, and paints with the network.
     """
 
     name: str
@@ -50,15 +50,14 @@ class RunPainter:
 
         Args:
             content: the photograph, of any size.
-            style: the style; for ``adain-concat``, which sets features side by side, of the same
-                size.
+            style: the style; for ``adain-concat``, which concatenates features, of the same size.
 
         Returns:
             (H, W, 3) in [0, 1].
 
         Raises:
             ImageError: if a picture cannot be read.
-            OptionError: if ``adain-concat`` gets pictures of two sizes.
+            OptionError: if ``adain-concat`` gets pictures of different sizes.
         """
         photo, painting = (_tensor(each) for each in (content, style))
         height, width = photo.shape[2:]
@@ -76,16 +75,16 @@ class RunPainter:
 
 
 def open_run(folder: str | Path, *, vgg: str | Path | None = None) -> RunPainter:
-    """Open a run folder as a painter, on the processor.
+    """Open a run folder as a painter, on the CPU.
 
     Args:
         folder: the run, finished or not.
-        vgg: a file of the normalized VGG; by default that of the run's config, or what
-            :func:`impasto.lab.nets.weights.find_vgg` finds.
+        vgg: a file of the normalized VGG; by default that of the run's config, or the result of
+            :func:`impasto.lab.nets.weights.find_vgg`.
 
     Raises:
         ModelError: if there is no checkpoint or no VGG.
-        OptionError: for a network with built-in styles, or one that paints nothing.
+        OptionError: for a network with built-in styles, or one that does not paint.
 
     Example:
         >>> open_run("runs/adain-concat").stylize("a.jpg", "b.jpg")         # doctest: +SKIP
@@ -122,6 +121,6 @@ def _tensor(picture: Picture | Photo) -> Tensor:
 
 
 def _padded(image: Tensor) -> Tensor:
-    """With what is missing to a multiple reflected on the right and below."""
+    """Pad to a multiple by reflection on the right and below."""
     missing = [-side % _MULTIPLE for side in image.shape[2:]]
     return F.pad(image, (0, missing[1], 0, missing[0]), mode="reflect") if any(missing) else image

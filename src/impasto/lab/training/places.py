@@ -1,4 +1,4 @@
-"""Files and folders that a config names, and the run folder: found from anywhere, not replaced."""
+"""Paths named by a config, and the run folder: made absolute, and protected from overwriting."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONFIG = "config.toml"
 
 
 def anchored(config: TrainConfig, base: Path) -> TrainConfig:
-    """The same config with whole paths, so that it holds in every folder.
+    """Return the config with absolute paths, so that it is valid in every folder.
 
     Args:
         config: its paths may be relative.
@@ -53,7 +53,7 @@ def anchored(config: TrainConfig, base: Path) -> TrainConfig:
 
 
 def sources_of(method: object) -> tuple[str, ...]:
-    """Fields of a method's table that name a checkpoint, a bundle or a model that ships."""
+    """Return fields of a method's table that name a checkpoint, a bundle or an included model."""
     found: tuple[str, ...] = getattr(method, "sources", ())
     return found
 
@@ -63,11 +63,11 @@ def _with_fields(table: Any, names: Iterable[str], change: Callable[[str], str])
 
 
 def with_vgg(config: TrainConfig, file: Path | None) -> TrainConfig:
-    """The config with another file of VGG, where one is given or its own is not there.
+    """Return the config with another VGG file, if one is given or its own is missing.
 
     Args:
-        config: its paths as they are in the file.
-        file: what a user gives, or None: where the config's own is not there, a file that
+        config: its paths as in the file.
+        file: the user's, or None: if the config's own is missing, a file that
             :func:`impasto.lab.nets.weights.find_vgg` finds.
 
     Raises:
@@ -84,12 +84,12 @@ def with_vgg(config: TrainConfig, file: Path | None) -> TrainConfig:
 
 
 def run_config(run: Path) -> TrainConfig:
-    """The config of a run folder, its paths whole.
+    """Return the config of a run folder, with absolute paths.
 
-    Runs of before paths were kept whole began in the working folder or in one above the run's.
+    Older runs with relative paths started in the working folder or in one above the run's.
 
     Raises:
-        OptionError: if it is no run folder.
+        OptionError: if it is not a run folder.
     """
     if not run.is_dir():
         raise OptionError(f"{run}: no such folder; give the folder of a run")
@@ -101,11 +101,11 @@ def run_config(run: Path) -> TrainConfig:
 
 
 def check_fresh(folder: Path, result: Path) -> None:
-    """Refuse a folder in which a new run would replace what is no part of a run.
+    """Reject a folder in which a new run would overwrite files that are not part of a run.
 
     Args:
         folder: the run folder, without a checkpoint; it need not exist.
-        result: the bundle that the run will leave.
+        result: the bundle that the run will write.
 
     Raises:
         OptionError: naming the file.
@@ -123,11 +123,11 @@ def check_fresh(folder: Path, result: Path) -> None:
 
 
 def check_start(config: TrainConfig, file: Path) -> None:
-    """Refuse a config that starts from a run which is not there, and say what makes that.
+    """Reject a config that starts from a missing run, and name the command that creates it.
 
     Args:
-        config: its paths as they are in the file.
-        file: where it stands; recipes that build on each other lie side by side.
+        config: its paths as in the file.
+        file: its path; recipes that build on each other are in one folder.
 
     Raises:
         OptionError: naming the field and the command.
@@ -147,7 +147,7 @@ def check_start(config: TrainConfig, file: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """True for a config as a run writes it: one of a run that ended before its first checkpoint."""
+    """Return True for a config written by a run, which ended before its first checkpoint."""
     try:
         return path.read_text() == config_text(read_config(path))
     except (OSError, UnicodeDecodeError, OptionError):

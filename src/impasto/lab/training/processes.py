@@ -1,9 +1,9 @@
-"""One training run in several processes (``torchrun``), and the signals that end one.
+"""One training run in several processes (``torchrun``), and the signals that stop it.
 
     torchrun --nproc-per-node 2 -m impasto lab train CONFIG
 
-Every process holds the same weights, learns from its parts of the batch and takes the mean of all
-gradients, so that all make the same step.  Without ``torchrun`` there is one process, and the same
+Every process holds the same weights, processes its parts of the batch and uses the mean of all
+gradients, so that all make the same step.  Without ``torchrun`` there is one process, with the same
 code.
 """
 
@@ -28,9 +28,9 @@ class Processes:
     """This process among those of a run.
 
     Attributes:
-        rank: its number; 0 writes.
-        count: how many there are.
-        device: what it computes on.
+        rank: its number; 0 writes files.
+        count: number of processes.
+        device: the device it computes on.
     """
 
     rank: int
@@ -48,7 +48,7 @@ class Processes:
         return self.rank == 0
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Put the mean over all processes in the place of each tensor; all have the same shapes."""
+        """Replace each tensor by its mean over all processes; all have the same shapes."""
         if self.count == 1:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors])
@@ -59,7 +59,7 @@ class Processes:
             tensor.copy_(piece.view_as(tensor))
 
     def gather(self, value: Any) -> list[Any]:
-        """The values of all processes, in their order."""
+        """Return the values of all processes, in their order."""
         if self.count == 1:
             return [value]
         values: list[Any] = [None] * self.count
@@ -69,13 +69,13 @@ class Processes:
 
 @contextmanager
 def join_processes(device: str = "") -> Iterator[Processes]:
-    """This process among those that ``torchrun`` started; alone if it did not.
+    """Join the processes started by ``torchrun``; without it there is only this one.
 
     Args:
-        device: ``cpu`` or ``cuda``; empty: CUDA where there is a device.
+        device: ``cpu`` or ``cuda``; empty: CUDA if available.
 
     Raises:
-        OptionError: if CUDA is asked for and not there.
+        OptionError: if CUDA is requested but not available.
     """
     there = torch.cuda.is_available()
     if device == "cuda" and not there:
@@ -87,7 +87,7 @@ def join_processes(device: str = "") -> Iterator[Processes]:
     place = torch.device(kind, int(os.environ.get("LOCAL_RANK", "0"))) if kind == "cuda" else None
     if place is not None:
         torch.cuda.set_device(place)
-        # Batches of training are all of one size: the quickest convolution is looked for once.
+        # All training batches have one size, so the fastest convolution is searched once.
         torch.backends.cudnn.benchmark = True
     started = count > 1 and not distributed.is_initialized()
     if started:
@@ -96,7 +96,7 @@ def join_processes(device: str = "") -> Iterator[Processes]:
     try:
         yield Processes(rank, count, place or torch.device("cpu"))
         if started:
-            # All leave together: a process that ended while the first one was still writing has
+            # All leave together: a process that ended while the first was still writing has
             # been seen to abort in the threads of gloo.
             distributed.barrier()
     finally:
@@ -105,18 +105,18 @@ def join_processes(device: str = "") -> Iterator[Processes]:
 
 
 class Stop:
-    """Flag that a signal sets to stop training."""
+    """Flag set by a signal to stop training."""
 
     asked = False
 
 
 @contextmanager
 def stop_on_signals(*, patient: bool = False) -> Iterator[Stop]:
-    """Within, Ctrl-C and ``kill`` only ask to stop, so that a step is never left half done.
+    """Turn Ctrl-C and ``kill`` into a request to stop, so that a step is always completed.
 
-    A second one interrupts at once, unless ``patient``: ``torchrun`` passes on what its processes
-    have heard already, and ends them itself if they take long.  In another thread than the main
-    one nothing changes.
+    A second one interrupts at once, unless ``patient``: ``torchrun`` forwards signals that its
+    processes have already received, and ends them itself if they take long.  In threads other than
+    the main one nothing changes.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():

@@ -1,8 +1,8 @@
-"""The networks that can be trained, by name: a row each, which is loaded when it is asked for.
+"""The networks that can be trained, by name: one row each, loaded on demand.
 
-So a run loads the module of its own network and no other's.  The row is a ``networks.NetworkRow``
-or ``BuiltInRow`` beside the network that it is about.  Other packages have theirs in entry points
-of the group ``impasto.networks``; any other one is named by its place, ``module:NAME``.
+So a run loads only the module of its own network.  The row is a ``networks.NetworkRow`` or
+``BuiltInRow`` in the module of its network.  Other packages have theirs in entry points of the
+group ``impasto.networks``; any other one is named by its location, ``module:NAME``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from impasto.errors import OptionError
 from impasto.models import find_plugin, open_plugin, plugins
 
 GROUP = "impasto.networks"
-"""Group of the entry points of networks that other packages train."""
+"""Entry point group for networks of other packages."""
 
 HOMES: dict[str, str] = {
     "fast": "impasto.lab.methods.compact.rows:FAST_ROW",
@@ -35,17 +35,17 @@ HOMES: dict[str, str] = {
 
 
 def network_names() -> list[str]:
-    """Names of all networks: the lab's own, then those of other packages."""
+    """Return the names of all networks: the lab's own, then those of other packages."""
     others = (plugin.name for plugin in plugins(GROUP))
     return [*HOMES, *(name for name in others if name not in HOMES)]
 
 
 @cache
 def load_row(name: str) -> Any:
-    """The row of the network ``name``, or of the one at the place ``module:NAME``.
+    """Return the row of the network ``name``, or of the one at ``module:NAME``.
 
     Raises:
-        OptionError: if there is no such network, or no row at that place.
+        OptionError: if there is no such network, or no row at that location.
         ImpastoError: if its module cannot be imported.
 
     Example:

@@ -1,7 +1,7 @@
 """Build everything that a training run needs from its config.
 
-All that differs between networks for any style and networks whose styles are built in stands here,
-so that the loop is the same for both.
+All differences between networks for any style and networks with built-in styles are here, so that
+the loop is the same for both.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from impasto.lab.training.objective import Objective
 from impasto.lab.training.optimizers import in_bf16
 
 AHEAD = 2
-"""Batches of crops that are made before they are asked for."""
+"""Number of batches of crops prepared in advance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,17 +43,17 @@ class Setup:
     """Network, objective and pictures of a training run.
 
     Attributes:
-        learned: the network, or what is trained of it.
-        moving: those of its parameters that are trained.
-        objective: what is minimized.
-        contents: where photographs come from.
-        styles: where styles come from.
-        loaded: the collections behind both, which list what they leave out.
-        before: the stages of training that the first weights have behind them.
-        preview: makes what looks at held-out pictures.
-        names: of the styles that are built in.
-        held: how many of them are to stay as they are.
-        apart: parameters of styles of which a step moves those alone that it draws.
+        learned: the network, or its trained part.
+        moving: its trained parameters.
+        objective: the training objective.
+        contents: the source of photographs.
+        styles: the source of styles.
+        loaded: the collections behind both, which list the files they skip.
+        before: the earlier training stages of the initial weights.
+        preview: creates the preview of held-out pictures.
+        names: of the built-in styles.
+        held: number of them that stay unchanged.
+        apart: parameters of styles, of which a step changes only the drawn ones.
     """
 
     learned: nn.Module
@@ -70,13 +70,13 @@ class Setup:
 
     @property
     def left_out(self) -> list[LeftOut]:
-        """Every file that is not used so far, and why."""
+        """Every file skipped so far, with the reason."""
         return [row for loaded in self.loaded for row in loaded.left_out]
 
     def batches(
         self, config: TrainConfig, device: torch.device, *, rank: int = 0, count: int = 1
     ) -> Lessons:
-        """The batches of every step, of which process ``rank`` of ``count`` has its parts."""
+        """Return the batches of every step, for the parts of process ``rank`` of ``count``."""
         own = config.accumulate
         return Batches(
             self.objective,
@@ -88,7 +88,7 @@ class Setup:
         )
 
     def settle(self) -> None:
-        """Adjust the gradients as the method asks, once they are there."""
+        """Adjust the computed gradients as the method requires."""
         self.objective.balance(self.learned)
         if self.held:
             clear_held(self.moving, self.held)
@@ -97,18 +97,18 @@ class Setup:
 def open_setup(
     config: TrainConfig, row: NetworkRow | BuiltInRow, device: torch.device, *, begun: bool = False
 ) -> Setup:
-    """Build the setup of a config: pictures are read, weights made or loaded.
+    """Build the setup of a config: read pictures, initialize or load weights.
 
     Args:
-        config: all that decides what comes out.
+        config: all settings that determine the result.
         row: the network that it names.
-        device: where it is trained.
-        begun: whether weights and the stages before them will come from the run's own checkpoint,
-            so that what ``start`` names may be gone (but with ``add_styles``, which asks
-            ``start`` for the names of its styles).
+        device: the training device.
+        begun: whether weights and their earlier stages will come from the run's own checkpoint,
+            so that ``start`` may be missing (except with ``add_styles``, which reads the names
+            of its styles from ``start``).
 
     Raises:
-        ImageError, ModelError, OptionError: for what the config asks for.
+        ImageError, ModelError, OptionError: for faults of the config.
     """
     if isinstance(row, BuiltInRow):
         return _built_in(config, row, device, begun)
@@ -153,7 +153,7 @@ def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun:
     objective = row.objective(
         config, _judge(config, device), row.layers, tensors, held=len(earlier)
     )
-    # PyTorch's types know no attributes that a network has beyond those of all modules.
+    # PyTorch's types do not know the attributes that a network adds to a module.
     learned: Any = row.build(config.method, len(names))
     if config.data.crop % learned.multiple:
         raise OptionError(
@@ -203,7 +203,7 @@ def _judge(config: TrainConfig, device: torch.device) -> VGG:
 
 
 def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Objective:
-    """The objective of a config, its judge in the precision of that."""
+    """Return the objective of a config, with the judge in its precision."""
     judge = _judge(config, device)
     if not judge.is_normalized:
         raise ModelError(
@@ -212,14 +212,14 @@ def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Ob
             f"{config.vgg} PHOTOGRAPHS`"
         )
     paint: Any = row.painted
-    if config.compile:  # for every size of crops its own
+    if config.compile:  # once for every crop size
         paint = torch.compile(paint, dynamic=False)
         judge.compile(dynamic=False)
     return row.objective(config, judge, paint=paint, features=row.layer(config.method))
 
 
 def _collections(config: TrainConfig, places: dict[str, float]) -> Loaded:
-    """Pictures; those that would have to be enlarged too much for a crop are left out."""
+    """Load pictures, except those that would have to be enlarged too much for a crop."""
     return load_collections(
         places,
         shorter=config.data.reduced_to,
@@ -229,7 +229,7 @@ def _collections(config: TrainConfig, places: dict[str, float]) -> Loaded:
 
 
 def _read(config: TrainConfig) -> tuple[Loaded, Loaded]:
-    """Photographs and paintings."""
+    """Read photographs and paintings."""
     photographs, paintings = (
         _collections(config, config.data.contents),
         _collections(config, config.data.styles),
@@ -247,7 +247,7 @@ def _read(config: TrainConfig) -> tuple[Loaded, Loaded]:
 def samplers(
     config: TrainConfig, photographs: Loaded, paintings: Loaded, device: torch.device
 ) -> tuple[Sampler, Sampler]:
-    """Samplers of photographs and of styles, as a config says."""
+    """Return samplers of photographs and of styles for a config."""
     data = config.data
     assert isinstance(data, PairData)  # of a network for any style
     return (
@@ -290,6 +290,6 @@ def _sampler(
         ),
         seed=config.seed + seed,
         ahead=AHEAD,
-        # A device learns faster than a processor cuts crops for it.
+        # A device trains faster than one CPU process cuts crops for it.
         on_device=device.type == "cuda",
     )

@@ -1,7 +1,7 @@
-"""Terms of the losses, a row each: a new one is a row here and its function.
+"""Loss terms, one row each: a new one is a row here and its function.
 
-There is a table for each way of training.  The functions take what was painted and what the judge
-saw of it, and know nothing of configs; the objectives walk over the rows.
+There is a table for each kind of training.  The functions take painted pictures and their features,
+and do not depend on configs; the objectives iterate over the rows.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from impasto.lab.losses import (
 )
 
 CONTENT, STYLE = "content layer", "style layers"
-"""In place of the names of layers in a ``Term``: those that a config says (``Distances``)."""
+"""Placeholders for layer names in a ``Term``: those set by a config (``Distances``)."""
 
 UNALIGNED = "unaligned"
-"""Work that a term may need: some contents are decoded as they are, too."""
+"""Extra work that a term may need: some contents are also decoded without alignment."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Term:
     """A term of a loss.
 
     Attributes:
-        name: in a config, where its weight stands, and in the log.
-        weight: where a config does not say.
-        function: what is measured -> the term before its weight.
-        layers: of VGG, at which the judge looks at the pictures for it; ``CONTENT`` and ``STYLE``
-            stand for those of the config.
-        needs: extra work that the objective does for it, where its weight is not 0: ``UNALIGNED``,
-            or what an objective of its own knows.
-        always: whether it is measured, for the log, where its weight is 0 too.
+        name: of its weight in a config, and in the log.
+        weight: the default.
+        function: measured pictures -> the unweighted term.
+        layers: VGG layers whose features it needs; ``CONTENT`` and ``STYLE`` stand for those of the
+            config.
+        needs: extra work of the objective for it, where its weight is not 0: ``UNALIGNED``, or a
+            value of its own objective.
+        always: whether it is measured for the log even where its weight is 0.
     """
 
     name: str
@@ -55,13 +55,13 @@ class Term:
 
 @dataclass(frozen=True)
 class Distances:
-    """Layers and norms of the terms ``content`` and ``style``, as a config says.
+    """Layers and norms of the terms ``content`` and ``style``, from a config.
 
     Attributes:
         units: ``mean`` or ``sum`` (``losses.style_loss``).
-        content_layer: of VGG, where the content is compared.
+        content_layer: VGG layer of the content.
         squared: squares of distances; else norms.
-        style_layers: of VGG, where the style is compared, each with its factor.
+        style_layers: VGG layers of the style, each with its factor.
     """
 
     units: str = "mean"
@@ -70,7 +70,7 @@ class Distances:
     style_layers: tuple[tuple[str, float], ...] = tuple((layer, 1.0) for layer in STYLE_LAYERS)
 
     def layers_of(self, terms: Iterable[Term]) -> list[str]:
-        """Layers of VGG that terms ask for, each once."""
+        """Return the VGG layers that terms need, each once."""
         own = {CONTENT: [self.content_layer], STYLE: [layer for layer, _ in self.style_layers]}
         asked = (layer for term in terms for layer in term.layers)
         return list(dict.fromkeys(each for layer in asked for each in own.get(layer, [layer])))
@@ -84,13 +84,12 @@ class Batch:
         wanted: mean and standard deviation of the styles at the style layers and the content layer.
         target: AdaIN of the contents' features at the content layer.
         content: the contents' features there.
-        inner: features of contents and of styles at the layer that a network starts from, where it
-            starts from such.
+        inner: features of contents and of styles at the layer that a network starts from, if any.
         aligned: AdaIN of these.
-        unaligned: how many of the first contents are to come back as they are.
-        share: the part of these in the term of identity, so that the mean over the parts of a batch
-            is the term of the whole batch, which is asked of a quarter.
-        kept: features that the content loss asks for in place of ``target``, or None.
+        unaligned: how many of the first contents should be reproduced unchanged.
+        share: weight of these in the identity term, so that the mean over the parts of a batch is
+            the term of the whole batch, which uses a quarter.
+        kept: target features of the content loss instead of ``target``, or None.
     """
 
     contents: Tensor
@@ -113,7 +112,7 @@ class Painted:
         batch: their targets.
         output: (N, 3, H, W), of its pairs (of its targets, for an inverse network).
         features: of ``output``, by layer of VGG.
-        unaligned: pictures of the contents that are to come back as they are.
+        unaligned: pictures of the contents that should be reproduced unchanged.
         distances: layers and norms of content and style.
     """
 
@@ -132,10 +131,10 @@ class BuiltInPainted:
         output: (N, 3, H, W).
         features: of ``output``, by layer of VGG.
         target: the photographs' features at ``content_layer``.
-        content_layer: where content is compared.
-        grams: (N, C, C) of the styles, by layer where style is compared.
-        volume: (N, 1, 1), by which Gram matrices are multiplied before.
-        factors: of the layers where style is compared.
+        content_layer: layer of the content loss.
+        grams: (N, C, C) of the styles, by style layer.
+        volume: (N, 1, 1), factors of the Gram matrices before the comparison.
+        factors: of the style layers.
     """
 
     output: Tensor
@@ -171,7 +170,7 @@ def _variation(painted: Painted | BuiltInPainted) -> Tensor:
 
 def _identity(painted: Painted) -> Tensor:
     batch = painted.batch
-    if not batch.unaligned:  # a part of a batch may have none of the quarter that has to
+    if not batch.unaligned:  # a part of a batch may contain none of the quarter
         return painted.output.new_zeros(())
     return F.l1_loss(painted.unaligned, batch.contents[: batch.unaligned]) * batch.share
 
@@ -202,9 +201,9 @@ GRAM_TERMS: tuple[Term, ...] = (
     Term("style", 10.0, _gram_style, always=True),
     Term("variation", 0.0, _variation, always=True),
 )
-"""Of networks with built-in styles, whose papers differ in the layers (``networks.BuiltInRow``)."""
+"""Terms of networks with built-in styles; their papers' layers differ (``networks.BuiltInRow``)."""
 
 
 def measure(terms: Sequence[Term], measured: object) -> dict[str, Tensor]:
-    """Each of ``terms`` before its weight, by name."""
+    """Return each of ``terms``, unweighted, by name."""
     return {term.name: term.function(measured) for term in terms}

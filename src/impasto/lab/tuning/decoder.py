@@ -1,7 +1,7 @@
-"""The decoder of a bundle in PyTorch, made of its own graph, so that gradients flow through it.
+"""The decoder of a bundle in PyTorch, built from its own graph, with gradients.
 
-So any encoder/decoder bundle can be tuned for, whatever program has made it, and what is learned
-is right for the very numbers that it paints with.
+So styles can be tuned for any encoder/decoder bundle, whatever program made it, and they fit
+exactly the weights that it paints with.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _Operation = Callable[[Sequence[Any], _Attributes], Tensor]
 
 
 class GraphDecoder:
-    """``decoder.onnx`` of a bundle as a function of tensors; its weights stay as they are."""
+    """``decoder.onnx`` of a bundle as a function of tensors, with fixed weights."""
 
     def __init__(self, bundle: Bundle, device: torch.device | str = "cpu") -> None:
         """Read the graph.
 
         Raises:
-            ModelError: if the model's styles are built in, or its decoder has an operation that
-                cannot be repeated here.
+            ModelError: if the model's styles are built in, or its decoder has an unsupported
+                operation.
         """
         name = bundle.card.name
         if bundle.card.styles:
@@ -56,7 +56,7 @@ class GraphDecoder:
         for node in graph.node:
             values = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
             inputs, output = list(node.input), node.output[0]
-            # What depends on weights alone is worked out once.
+            # Values that depend only on weights are computed once.
             if all(not each or each in self._constants for each in inputs):
                 given = [self._constants[each] if each else None for each in inputs]
                 self._constants[output] = _OPERATIONS[node.op_type](given, values).to(device)
@@ -66,7 +66,7 @@ class GraphDecoder:
     def __call__(
         self, features: Sequence[Tensor], scales: Sequence[Tensor], shifts: Sequence[Tensor]
     ) -> Tensor:
-        """The picture (N, 3, H, W), not clipped, from features under one affine map a level."""
+        """Decode features under one affine map per level to (N, 3, H, W), not clipped."""
         known = dict(self._constants)
         for i, maps in enumerate(zip(features, scales, shifts, strict=True)):
             for kind, each in zip(("features", "scale", "shift"), maps, strict=True):
@@ -79,7 +79,7 @@ class GraphDecoder:
 
 def _tensor(array: Any, device: torch.device | str) -> Tensor:
     found = torch.from_numpy(np.array(array)).to(device)
-    # Weights of convolutions as PyTorch is quickest with.
+    # The fastest layout of convolution weights in PyTorch.
     return found.to(memory_format=torch.channels_last) if found.ndim == 4 else found
 
 
@@ -125,7 +125,7 @@ def _resized(inputs: Sequence[Any], values: _Attributes) -> Tensor:
 
 def _to_space(inputs: Sequence[Any], values: _Attributes) -> Tensor:
     (x,), block = inputs, values["blocksize"]
-    if values.get("mode", b"DCR") == b"DCR":  # of which PyTorch knows the other order
+    if values.get("mode", b"DCR") == b"DCR":  # PyTorch uses the other order
         n, channels, height, width = x.shape
         x = x.reshape(n, block * block, channels // block**2, height, width)
         x = x.transpose(1, 2).reshape(n, channels, height, width)
@@ -155,7 +155,7 @@ def _sliced(inputs: Sequence[Any], values: _Attributes) -> Tensor:
 
 
 def _end(value: int) -> int | None:
-    return value if abs(value) < 2**62 else None  # the largest numbers stand for "to the end"
+    return value if abs(value) < 2**62 else None  # the largest numbers mean "to the end"
 
 
 _OPERATIONS: dict[str, _Operation] = {

@@ -1,4 +1,4 @@
-"""Tune many styles into files; whole results of an earlier run are left as they are."""
+"""Tune many styles into files; complete results of an earlier run are kept."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from impasto.styles.style import Style, make_thumbnail
 from impasto.stylizer import stylizer_of
 
 VERSION = 1
-"""Of the procedure: what an earlier one has tuned is not taken for a result of this one."""
+"""Version of the procedure: results of an earlier version are not reused."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A style to tune and where it goes.
+    """A style to tune and its file.
 
     Attributes:
         name: of the style.
-        picture: the file that it is made of, which the style loss compares with.
+        picture: its picture file, the target of the style loss.
         target: the style file.
-        start: where the fit starts; None: what the model says of the picture.
+        start: the initial style; None: the model's own prediction for the picture.
         note: origin of the picture.
         thumbnail: whether a thumbnail of the picture is kept.
     """
@@ -48,12 +48,12 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A job that is done.
+    """A finished job.
 
     Attributes:
-        job: which.
-        style: what is in its file.
-        seconds: it took; None if it was there before.
+        job: the job.
+        style: the style in its file.
+        seconds: duration; None if it existed before.
     """
 
     job: Job
@@ -67,9 +67,9 @@ class Workshop:
     def __init__(
         self, bundle: Bundle, judge: Judge, *, style_size: int | None = ReadOptions.style_size
     ) -> None:
-        """``style_size``: shorter side that larger pictures are reduced to.
+        """Set up; larger pictures are reduced to the shorter side ``style_size``.
 
-        Nothing is opened before there is something to tune.
+        Nothing is opened until there is something to tune.
         """
         self.bundle, self.judge, self.style_size = bundle, judge, style_size
 
@@ -79,7 +79,7 @@ class Workshop:
         return Tuner(self.bundle, self.judge)
 
     def recipe(self, job: Job) -> str:
-        """Hash of all that decides the result of a job but its note.
+        """Return a hash of everything that determines the result of a job, except its note.
 
         Raises:
             ImageError: if its picture cannot be read.
@@ -104,7 +104,7 @@ class Workshop:
         return digest.hexdigest()[:16]
 
     def found(self, job: Job) -> Style | None:
-        """The whole result of a job that an earlier run has left, or None.
+        """Return the complete result of a job from an earlier run, or None.
 
         Raises:
             ImageError: as :meth:`recipe`.
@@ -119,12 +119,12 @@ class Workshop:
         return style if same else None
 
     def check(self, jobs: Sequence[Job], *, overwrite: bool) -> None:
-        """Find what would go wrong before anything is tuned.
+        """Check for errors before anything is tuned.
 
         Raises:
             ImageError: if a picture cannot be read.
-            StyleError: if two jobs have one target, or a file is there that these jobs did not
-                make and may not replace.
+            StyleError: if two jobs have one target, or a file exists that these jobs did not write
+                and may not replace.
         """
         taken: dict[Path, Job] = {}
         for job in jobs:
@@ -154,13 +154,13 @@ class Workshop:
         overwrite: bool = False,
         watch: Callable[[Job, int, int], object] | None = None,
     ) -> Iterator[Result]:
-        """Tune one style after the other; each is written whole once it is through.
+        """Tune one style after the other; each is written atomically when it is finished.
 
         Args:
-            jobs: what to do; what an earlier run has done with the same pictures and settings is
-                passed on as it is.
+            jobs: the styles; results of an earlier run with the same pictures and settings are
+                reused.
             overwrite: replace other files of the targets' names.
-            watch: called after every step with the job, the step's number and that of all.
+            watch: called after every step with the job, the step's number and the total.
 
         Raises:
             ImageError: as :meth:`check`, or if a picture is too small.

@@ -27,17 +27,17 @@ from impasto.styles.style import Style
 from impasto.styles.tuned import Tuned
 
 WIDE = 4
-"""Times the studio's margin that is laid around crops: what a network that pads with zeros does
-there must not be worth anything, or a frame is learned."""
+"""Margin around crops, as a multiple of the studio's: zero padding there must not affect the loss,
+or a frame is learned."""
 
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """Crop or photograph as a model has encoded it.
+    """A crop or photograph encoded by a model.
 
     Attributes:
-        seen: it, and what the judge sees of it.
-        features: one map (C, h, w) a level, with the margin.
+        seen: the picture and the judge's features of it.
+        features: one map (C, h, w) per level, with the margin.
         moments: of them.
     """
 
@@ -47,7 +47,7 @@ class Encoded:
 
 
 class Tuner:
-    """A model beside the judge's photographs, encoded once for all its styles."""
+    """A model with the judge's photographs, encoded once for all its styles."""
 
     def __init__(self, bundle: Bundle, judge: Judge) -> None:
         """Open the model.
@@ -58,14 +58,14 @@ class Tuner:
         """
         self.bundle, self.judge = bundle, judge
         self.decoder = GraphDecoder(bundle, judge.device)
-        # What the studio makes styles by: in single precision, by the engine that is always there.
+        # Styles are encoded in single precision by ONNX Runtime, which is always installed.
         self.engine = open_engine(
             bundle, name="onnxruntime", precision="fp32", threads=torch.get_num_threads()
         )
 
     @cached_property
     def crops(self) -> list[Encoded]:
-        """The crops that are learned on.
+        """The training crops.
 
         Raises:
             OptionError: if they are not larger than the margin around them.
@@ -80,7 +80,7 @@ class Tuner:
 
     @cached_property
     def unseen(self) -> list[Encoded]:
-        """The photographs that are judged on, with the studio's margin."""
+        """The held-out photographs, with the studio's margin."""
         return [self._encode(each, self.bundle.card.margin) for each in self.judge.unseen]
 
     def tune(
@@ -93,18 +93,18 @@ class Tuner:
         before: Losses | None = None,
         watch: Callable[[int, int], object] | None = None,
     ) -> Style:
-        """Tune a style, and keep it as it was where that is not better.
+        """Tune a style; return it unchanged where the result is not better.
 
-        Better is what has the smaller weighted sum of both losses (:meth:`Losses.total`), averaged
-        over photographs that were not learned from.
+        Better means a smaller weighted sum of both losses (:meth:`Losses.total`), averaged over
+        held-out photographs.
 
         Args:
-            style: of this model; where the fit starts.
-            photo: the picture that it was made of, at the size that styles are read at.
-            options: by default those of the judge, with whose photographs they must agree.
+            style: of this model; the start of the fit.
+            photo: its picture, at the size at which styles are read.
+            options: by default those of the judge; they must agree with its photographs.
             recipe: for the record.
-            before: losses of ``style``, if they are known.
-            watch: called after every step with its number and that of all.
+            before: losses of ``style``, if known.
+            watch: called after every step with its number and the total.
 
         Returns:
             The style with its record (``Style.tuned``).
@@ -132,7 +132,7 @@ class Tuner:
         return replace(style, moments=moments if better else style.moments, tuned=tuned)
 
     def judged(self, moments: Sequence[Moments], photo: Photo) -> Losses:
-        """Losses of the studio's pictures of the unseen photographs, given such moments."""
+        """Return losses of the studio's pictures of the held-out photographs with such moments."""
         encoded = {id(each.seen): each for each in self.unseen}
 
         def painted(seen: Seen) -> NDArray[np.float32]:
@@ -152,7 +152,7 @@ class Tuner:
         options: TuneOptions,
         watch: Callable[[int, int], object] | None = None,
     ) -> tuple[Moments, ...]:
-        """Moments after the steps of a fit, better or not; the arguments are those of ``tune``."""
+        """Return the moments after a fit, better or not; the arguments are those of ``tune``."""
         wanted = self.judge.wanted(photo)
         device = self.judge.device
         means, stds = (
@@ -160,8 +160,8 @@ class Tuner:
             for column in zip(*((level.mean, level.std) for level in start), strict=True)
         )
         means, stds = ([each.to(device) for each in column] for column in (means, stds))
-        # Means move in units of their channel's deviation and deviations by factors: so one rate
-        # serves channels of all scales, and no deviation becomes negative.
+        # Means change in units of their channel's deviation and deviations by factors: one rate
+        # then suits channels of all scales, and no deviation becomes negative.
         shifts = [torch.zeros_like(each, requires_grad=True) for each in means]
         growths = [torch.zeros_like(each, requires_grad=True) for each in stds]
         adam = torch.optim.Adam([*shifts, *growths], lr=options.rate, betas=(0.9, 0.99))
@@ -190,7 +190,7 @@ class Tuner:
     def _painted(
         self, chosen: Sequence[Encoded], wanted: Sequence[tuple[Tensor, Tensor]]
     ) -> Tensor:
-        """Pictures (N, 3, H, W) of crops, not clipped, without their margin."""
+        """Paint crops, (N, 3, H, W), not clipped, without their margin."""
         device, features = self.judge.device, []
         for level in zip(*(each.features for each in chosen), strict=True):
             stacked = torch.from_numpy(np.stack(level)).to(device)
@@ -203,7 +203,7 @@ class Tuner:
         return picture[..., margin : margin + side, margin : margin + side].float()
 
     def _order(self, options: TuneOptions) -> NDArray[np.int64]:
-        """Numbers of the crops of every step: each comes once before any comes again."""
+        """Return the indices of the crops of every step: each is used once before any repeats."""
         random, count = np.random.default_rng(options.seed), len(self.crops)
         rounds = -(-options.steps * options.batch // count)
         order = np.concatenate([random.permutation(count) for _ in range(rounds)])

@@ -1,4 +1,4 @@
-"""The judge of tuning: VGG, and what it sees of photographs, which all styles share."""
+"""The judge of tuning: VGG, and its features of photographs, which all styles share."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Wanted = dict[str, tuple[Tensor, Tensor]]
 """Mean and standard deviation (1, C, 1, 1) of a style at each of VGG's style layers."""
 
 Watch = Callable[[int, int], object]
-"""Is called with the number of photographs that were looked at, and of all."""
+"""Callback with the number of encoded photographs, and the total."""
 
 LAYERS = tuple(dict.fromkeys((*STYLE_LAYERS, CONTENT_LAYER)))
 
@@ -42,11 +42,11 @@ SMALLEST_SHARE = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A photograph, and what the judge sees of it.
+    """A photograph and the judge's features of it.
 
     Attributes:
         image: (3, H, W) float32 in [0, 1].
-        content: (1, C, h, w), its features at ``CONTENT_LAYER``.
+        content: (1, C, h, w), features at ``CONTENT_LAYER``.
     """
 
     image: NDArray[np.float32]
@@ -66,15 +66,14 @@ class Losses:
     style: float
 
     def total(self, content: float) -> float:
-        """The weighted sum that is minimized, which also decides what is better."""
+        """Return the weighted sum, which is minimized and used to compare results."""
         return content * self.content + STYLE * self.style
 
 
 class Judge:
-    """The normalised VGG, photographs to learn on and others to be judged on.
+    """The normalised VGG, photographs for training and held-out ones.
 
-    Nothing is looked at before it is asked for, and nothing twice, whatever the number of styles
-    and of models.
+    Everything is computed on demand and only once, for any number of styles and models.
     """
 
     def __init__(
@@ -90,14 +89,14 @@ class Judge:
 
         Args:
             photographs: folders, shards or patterns of shards. A tenth of each, by hash of the
-                name, is never learned from: the judged ones are of it.
-            vgg: a file of the normalised VGG-19; by default what training finds.
+                name, is held out; the judged ones are from it.
+            vgg: a file of the normalised VGG-19; by default the one that training uses.
             options: numbers and sizes.
-            device: where it runs; by default CUDA if there is any.
-            watch: called after every photograph that was looked at.
+            device: the device to run on; by default CUDA if available.
+            watch: called after every encoded photograph.
 
         Raises:
-            ImageError: if there is no such place.
+            ImageError: if a path does not exist.
             ModelError: if there is no normalised VGG-19.
             OptionError: if there are fewer than two photographs.
         """
@@ -131,7 +130,7 @@ class Judge:
 
     @cached_property
     def crops(self) -> tuple[Seen, ...]:
-        """Crops of photographs to learn on."""
+        """Crops of photographs for training."""
         options = self.options
         count = min(options.crops, options.steps * options.batch)
         shorter = round(options.crop / SMALLEST_SHARE)
@@ -144,13 +143,13 @@ class Judge:
 
     @cached_property
     def unseen(self) -> tuple[Seen, ...]:
-        """Photographs to be judged on, the largest square in the middle of each."""
+        """Held-out photographs, the largest central square of each."""
         size = self.options.size
         loaded = load_collections(self._places, shorter=size, held_out=True, memory=0.0)
         random = np.random.default_rng([self.options.seed, len(loaded)])
         orders = [list(random.permutation(len(each.pictures))) for each in loaded.collections]
         chosen: list[tuple[Collection, int]] = []
-        # Each place in its turn, so that a large one does not stand for all.
+        # The sources take turns, so that a large one does not dominate.
         while any(orders) and len(chosen) < self.options.judged:
             for collection, order in zip(loaded.collections, orders, strict=True):
                 if order and len(chosen) < self.options.judged:
@@ -160,7 +159,7 @@ class Judge:
 
     @torch.no_grad()
     def wanted(self, photo: Photo) -> Wanted:
-        """Moments of a style that the style loss asks for, of what is not transparent in it."""
+        """Return the target moments of the style loss, from the opaque pixels of a style."""
         image = torch.from_numpy(np.ascontiguousarray(photo.image)).permute(2, 0, 1)[None]
         features = self.vgg(image.to(self.device), STYLE_LAYERS)
         opacity = None
@@ -169,7 +168,7 @@ class Judge:
         return {layer: _moments(each.float(), opacity) for layer, each in features.items()}
 
     def terms(self, pictures: Tensor, content: Tensor, wanted: Wanted) -> tuple[Tensor, Tensor]:
-        """Content loss and style loss of pictures (N, 3, H, W) of photographs in one style."""
+        """Return content loss and style loss of pictures (N, 3, H, W) in one style."""
         features = self.vgg(pictures, LAYERS)
         count = len(pictures)
         goals = {
@@ -183,11 +182,11 @@ class Judge:
 
     @torch.no_grad()
     def losses(self, painted: Callable[[Seen], NDArray[np.float32]], wanted: Wanted) -> Losses:
-        """Mean losses over the unseen photographs.
+        """Return the mean losses over the held-out photographs.
 
         Args:
-            painted: makes the picture (3, H, W) of one, clipped to [0, 1].
-            wanted: the style.
+            painted: paints one as (3, H, W), clipped to [0, 1].
+            wanted: moments of the style.
         """
         rows = []
         for seen in self.unseen:
@@ -201,7 +200,7 @@ class Judge:
         looked: list[Seen] = []
         for image in images:
             batch = torch.from_numpy(image)[None].to(self.device)
-            # As float32: the target of the content loss is computed of it.
+            # As float32: the target of the content loss is computed from it.
             looked.append(Seen(image, self.vgg(batch, [CONTENT_LAYER])[CONTENT_LAYER].float()))
             if self._watch is not None:
                 self._watch(len(looked), count)
@@ -209,13 +208,13 @@ class Judge:
 
 
 def _told(source: Source) -> str:
-    """A photograph in a line, for the identity: nothing is decoded for it."""
+    """Return a line that identifies a photograph, without decoding it."""
     length = source.length or source.path.stat().st_size
     return f"{source.path.name} {length} {is_held_out(source.path.name)}\n"
 
 
 def _square(picture: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
-    """The largest square in the middle whose side the judge's layers divide, (3, side, side)."""
+    """Return the largest central square that the judge's strides divide, (3, side, side)."""
     side = min(*picture.shape[:2], size) // CELL * CELL
     top, left = ((length - side) // 2 for length in picture.shape[:2])
     cut = picture[top : top + side, left : left + side].astype(np.float32) / 255

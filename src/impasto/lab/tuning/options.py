@@ -11,29 +11,29 @@ from impasto.lab.training.terms import STYLE_TERMS
 from impasto.lab.tuning.prices import CONTENT
 
 STYLE = next(term.weight for term in STYLE_TERMS if term.name == "style")
-"""Weight of the style loss beside any of the content loss: that of training's losses."""
+"""Fixed weight of the style loss for any weight of the content loss: that of training."""
 
 LEAST_SIDE = 32
-"""Smallest side of crops and photographs, in pixels: 4 x 4 places at ``CONTENT_LAYER``."""
+"""Smallest side of crops and photographs, in pixels: 4 x 4 positions at ``CONTENT_LAYER``."""
 
 CELL = 16
-"""A side must be a multiple of this, as the judge's layers and all our models want it."""
+"""A side must be a multiple of this, as the judge's layers and all our models require."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TuneOptions:
-    """Settings of tuning: all that decides what comes out, beside model, pictures and judge.
+    """Settings of tuning: with model, pictures and judge, they determine the result.
 
     Attributes:
-        content: weight of the content loss beside ``STYLE`` times the style loss.
+        content: weight of the content loss; that of the style loss is ``STYLE``.
         steps: steps of Adam.
-        batch: crops of photographs a step.
+        batch: crops of photographs per step.
         crop: their side in pixels.
         crops: number of different crops, which all styles share; their features are kept in memory.
         rate: learning rate at the first step, in deviations of each channel; it falls to 0 along a
             cosine.
-        judged: photographs that are not learned from, which decide whether the result is better.
-        size: shorter side that they are reduced to, in pixels; smaller ones are judged as they are.
+        judged: number of held-out photographs, which decide whether the result is better.
+        size: shorter side to which they are reduced, in pixels; smaller ones are not resized.
         seed: of the choice of photographs and crops.
 
     Raises:

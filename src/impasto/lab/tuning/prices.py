@@ -1,11 +1,11 @@
-"""Words for the price of content.  Nothing heavy is imported: the command completes them."""
+"""Words for the weight of content, without heavy imports, since the command completes them."""
 
 from __future__ import annotations
 
 from impasto.errors import OptionError, one_line
 
 CONTENT: dict[str, float] = {"strokes": 4.0, "balanced": 10.0, "photograph": 25.0}
-"""Words for weights of the content loss: how much the photograph counts beside the strokes."""
+"""Words for weights of the content loss: importance of the photograph relative to the strokes."""
 
 
 def content_weight(text: str) -> float:

@@ -1,1 +1,1 @@
-"""Our compact networks, `fast` and `quality`, and all that only they need."""
+"""Our compact networks, `fast` and `quality`, and the code specific to them."""

@@ -1,4 +1,4 @@
-"""Batches of two sizes, which take turns."""
+"""Alternating batches of two sizes."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from impasto.errors import OptionError
 from impasto.lab.training.batches import Batches
 
 THIRD = 3
-"""One step of so many has larger crops, where a config asks for some."""
+"""Every third step has larger crops, if a config sets them."""
 
 
 class TwoSizes:
-    """Batches of two sizes, each with its own pictures in its own order; they are ``Lessons``.
+    """Batches of two sizes, each with its own pictures and order; implements ``Lessons``.
 
-    Sizes take turns from step to step: a network that sees one of them for long forgets the other.
+    Sizes alternate between steps: a network trained on one of them for long forgets the other.
     """
 
     def __init__(self, small: Batches, large: Batches) -> None:
-        """``large`` has one step of ``THIRD``, the last."""
+        """Use ``large`` for the last of every ``THIRD`` steps."""
         self.small, self.large = small, large
 
     def at(self, step: int) -> list[Any]:
-        """As ``Batches.at``."""
+        """See ``Batches.at``."""
         before, place = divmod(step, THIRD)
         return self.large.at(before) if place == THIRD - 1 else self.small.at(step - before)
 
     def state(self, step: int) -> dict[str, Any]:
-        """As ``Batches.state``."""
+        """See ``Batches.state``."""
         before = step // THIRD
         return {"small": self.small.state(step - before), "large": self.large.state(before)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """As ``Batches.restore``; ``OptionError`` where ``state`` is one of those."""
+        """See ``Batches.restore``; raise ``OptionError`` for a state of plain ``Batches``."""
         if "small" not in state:
             raise OptionError(
                 "the run began with crops of one size: leave larger as it "

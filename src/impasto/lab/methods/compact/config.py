@@ -1,4 +1,4 @@
-"""Fields that only the configs of compact networks and of their eye have."""
+"""Config fields specific to compact networks and their eye."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class CompactData(PairData):
     """``[data]`` of ``fast`` and ``quality``."""
 
     larger: int = 0
-    """Side of the crops of every third step, in as many fewer pairs as they are larger; 0: all are
-    of one size. Textures are lost where none are small, and large ones where none are large."""
+    """Side of the crops of every third step, with correspondingly fewer pairs; 0: all have one
+    size. Without small crops textures are lost, and without large ones large textures."""
 
     @property
     def reduced_to(self) -> int:
-        """Shorter side that larger pictures are brought down to before crops are cut."""
+        """Shorter side to which larger pictures are reduced before cropping."""
         return max(super().reduced_to, 2 * self.larger)
 
     def __post_init__(self) -> None:
@@ -35,7 +35,7 @@ class CompactData(PairData):
 
 @dataclass(frozen=True)
 class TaughtLoss(MomentLoss):
-    """``[loss]`` where a teacher may be distilled."""
+    """``[loss]`` with optional distillation of a teacher."""
 
     teacher: str = ""
     """File of an AdaIN decoder for ``vgg``, whose pictures are distilled; empty: no teacher."""
@@ -52,12 +52,12 @@ class TaughtLoss(MomentLoss):
 
 @dataclass(frozen=True)
 class EyeMethod(Method):
-    """``[reader]``, and what ``[compact]`` has of it."""
+    """``[reader]``, and the fields that ``[compact]`` shares with it."""
 
     eye: str = ""
     """Checkpoint of ``reader`` or of a compact network, bundle or model by name whose eye a reader
-    is given, with new axes, instead of what ``start`` has of it. Either way an eye that is there
-    stays as it is; ``reader``, which trains eyes, starts from it."""
+    gets, with new axes, instead of that of ``start``. In both cases a given eye stays fixed;
+    ``reader``, which trains eyes, starts from it."""
 
     sources: ClassVar[tuple[str, ...]] = ("eye",)
 
@@ -67,11 +67,11 @@ class CompactMethod(EyeMethod):
     """``[compact]``."""
 
     dilations: tuple[int, ...] = ()
-    """Dilations of further residual blocks at 1/8, behind the alignment. A model without them may
-    be the start: they begin as identity."""
+    """Dilations of further residual blocks at 1/8, after the alignment. A model without them may be
+    the start: they begin as identity."""
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
-        object.__setattr__(self, "dilations", tuple(self.dilations))  # a list, in a file
+        object.__setattr__(self, "dilations", tuple(self.dilations))  # a list in a file
         if any(dilation < 1 for dilation in self.dilations):
             raise OptionError(f"dilations = {list(self.dilations)}; each is 1 or more")

@@ -1,4 +1,4 @@
-"""Training of a model that ships further on a collection."""
+"""Fine-tuning of an included model on a collection."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def finetune_config(
     model: str = "quality",
     iterations: int = 1500,
 ) -> TrainConfig:
-    """The config that trains ``model`` further on a collection.
+    """Return the config that fine-tunes ``model`` on a collection.
 
-    Small steps and few of them: the model can paint already, and shall learn the collection's
+    It makes few and small steps: the model is already trained, and should learn the collection's
     palette and strokes without losing its drawing.  Every picture is used four times, in other
-    pairs each time, which halves the time (``batches``).  About ten minutes for 40 paintings on two
-    processor cores.
+    pairs each time, which halves the time (``batches``).  It takes about ten minutes for 40
+    paintings on two processor cores.
 
     Args:
-        photographs: folder, shard or pattern of shards; some hundred are enough.
+        photographs: folder, shard or pattern of shards; a few hundred are enough.
         paintings: the same; 20 or more.
-        vgg: file of the normalised VGG-19, the judge; by default what ``$IMPASTO_VGG`` names.
+        vgg: file of the normalised VGG-19, the judge; by default that of ``$IMPASTO_VGG``.
         model: ``quality`` or ``fast``.
         iterations: steps of 4 pairs.
 
@@ -37,7 +37,7 @@ def finetune_config(
 
     Raises:
         ModelError: if there is no VGG file.
-        OptionError: for a model that does not ship.
+        OptionError: for a model that is not included.
 
     Example:
         >>> finetune_config("photos", "paintings", vgg="vgg.pth")           # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""Losses of the compact networks on pixels, as pure functions of pictures."""
+"""Pixel losses of the compact networks, as pure functions of pictures."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from impasto.lab.losses import moment_loss, style_moments
 
 
 def mesh_loss(image: Tensor, style: Tensor) -> Tensor:
-    """Excess of the finest pattern in a picture over that in its style.
+    """Return the excess of the finest pattern in a picture over that in its style.
 
     ``mean max(0, ln (E(image) + e) / (E(style) + e))`` over pictures (N, 3, H, W) in [0, 1], where
-    ``E`` is the mean square behind a filter (1, -3, 3, -1) / 8 along and across: all of a pattern
-    of 2 px, a third of one of 4 px in amplitude, and nothing that is smooth. ``e`` is what rounding
-    to 8 bits leaves. Networks that fold pixels into channels leave such a pattern where they have
-    nothing to say; it is faint, and hardly counts in a square of differences.
+    ``E`` is the mean square after a filter (1, -3, 3, -1) / 8 along and across: it passes a pattern
+    of 2 px fully, one of 4 px with a third of its amplitude, and removes smooth areas. ``e`` is the
+    energy of rounding to 8 bits. Networks that fold pixels into channels leave such a pattern in
+    empty areas; it is faint, and hardly affects squared differences.
 
     >>> flat, striped = torch.zeros(1, 3, 8, 8), torch.ones(1, 3, 8, 8)
     >>> striped[..., ::2] = 0
@@ -39,14 +39,14 @@ def _finest(image: Tensor) -> Tensor:
 
 
 def weave_loss(image: Tensor, content: Tensor) -> Tensor:
-    """Prominence of a lattice of cells on the smooth places of a photograph.
+    """Return the prominence of a lattice of cells in the smooth areas of a photograph.
 
     ``mean max(0, ln (E(image) + e) / (N(image) + e))`` over pictures (N, 3, H, W) in [0, 1] and
     ``LATTICES``. ``E`` is the mean energy of the waves of a lattice, ``N`` that of the waves a 16th
-    of a cycle beside each, which no lattice has: strokes have both. They are taken in windows of
+    of a cycle beside each, which no lattice has: strokes have both. They are measured in windows of
     32 px, 8 px apart, which count where ``content`` is smooth; ``e`` is the energy of a wave of
-    half a step of 8 bits. What a network paints where there is nothing to be seen repeats from cell
-    to cell of the scales at which it works, or from every second one.
+    half a step of 8 bits. In empty areas a network's output repeats with the cells of its scales,
+    or with every second one.
 
     >>> plain, striped = torch.full((1, 3, 64, 64), 0.5), torch.full((1, 3, 64, 64), 0.5)
     >>> striped[..., ::4] = 0.6
@@ -55,7 +55,7 @@ def weave_loss(image: Tensor, content: Tensor) -> Tensor:
     """
     smooth = (0.04 - _contrast(content)).clamp_min(0)
     total = smooth.sum(dim=(1, 2)).clamp_min(_FEW)
-    share = smooth / total[:, None, None]  # adds up to next to nothing where little is smooth
+    share = smooth / total[:, None, None]  # sums to almost 0 where little is smooth
     found = (_waves(image) * share[:, None]).sum(dim=(2, 3))
     on, beside = found[:, : len(_ON)], found[:, len(_ON) :].unflatten(1, (len(_ON), -1)).mean(2)
     counts = [len(waves) for waves in LATTICES.values()]
@@ -76,13 +76,13 @@ LATTICES = {
 }
 """Waves of a lattice, in cycles within 16 px to the right and down."""
 
-# Of the waves beside them one number is odd and the other even, which is so for no lattice.
+# The waves beside them have one odd and one even number, unlike any lattice.
 _ON = [wave for waves in LATTICES.values() for wave in waves]
 _BESIDE = [(x + dx, y + dy) for x, y in _ON for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1))]
 
 _WINDOW, _HOP = 32, 8
 _HALF_STEP = (0.5 / 255) ** 2
-_FEW = 0.04  # one window without any contrast, or some that have a little
+_FEW = 0.04  # one window without contrast, or several with little
 
 
 def _window(like: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ def _window(like: Tensor) -> Tensor:
 
 
 def _contrast(picture: Tensor) -> Tensor:
-    """Deviation (N, h, w) of the light in each window."""
+    """Return the deviation (N, h, w) of lightness in each window."""
     light = picture.float().mean(dim=1, keepdim=True)
     window = _window(light)[None, None]
     mean, square = (F.conv2d(each, window, stride=_HOP) for each in (light, light.square()))
@@ -100,7 +100,7 @@ def _contrast(picture: Tensor) -> Tensor:
 
 
 def _waves(picture: Tensor) -> Tensor:
-    """Energy (N, K, h, w) of the waves ``_ON`` and ``_BESIDE`` in each window."""
+    """Return the energy (N, K, h, w) of the waves ``_ON`` and ``_BESIDE`` in each window."""
     window = _window(picture)
     places = torch.arange(_WINDOW, device=picture.device, dtype=torch.float32)
     filters = []
@@ -114,11 +114,11 @@ def _waves(picture: Tensor) -> Tensor:
 
 
 def color_loss(image: Tensor, style: Tensor) -> Tensor:
-    """The style loss of the pixels themselves: how far a picture is from its style in its colors.
+    """Return the style loss of the pixels: the color difference of a picture from its style.
 
     Squared differences of mean and standard deviation of red, green and blue, over pictures
-    (N, 3, H, W); ``image`` is clipped to [0, 1] first, as it will be seen. VGG's layers tell a
-    tint from what their 3 x 3 pixels make of it, and put up with one of 0.04 or so.
+    (N, 3, H, W); ``image`` is clipped to [0, 1] first, as in the final picture. VGG's layers
+    measure a tint only through 3 x 3 pixels, and tolerate one of about 0.04.
 
     >>> gray, red = torch.full((1, 3, 8, 8), 0.5), torch.zeros(1, 3, 8, 8)
     >>> red[:, 0] = 1

@@ -1,20 +1,20 @@
-"""Our compact multi-level network: AdaIN's idea at a tenth or a fortieth of its work.
+"""Our compact multi-level network: AdaIN at a tenth or a fortieth of its computation.
 
 The picture is folded to half its size (pixel unshuffle) and then halved by strided convolutions;
-statistics are aligned at 1/4 and 1/8 in one encoder that is learned, not borrowed.  Strokes are
-made at 1/8, most of all behind the alignment, so most of the residual blocks stand there.
+statistics are aligned at 1/4 and 1/8 in one trained encoder.  Strokes are formed at 1/8, mainly
+after the alignment, so most of the residual blocks are there.
 
     unfold  ->  1/2  ->  [1/4]  ->  [1/8]      encode
                          AdaIN      AdaIN      align
     fold    <-  1/2  <-  [1/4]  <-  [1/8]      decode
 
-The decoder adds each aligned level to what comes up from below.  Nothing skips at 1/2, which would
-keep the picture crisp and the strokes weak.  (Folding to 1/4 at once costs as much and was tried:
-rescaled channels then no longer fit together within a cell of 4 px, and leave a grid on the
-picture.)  No normalization layer anywhere: the moments of all levels are known after one pass over
+The decoder adds each aligned level to the up-sampled coarser one.  There is no skip connection at
+1/2, which would keep the picture sharp and the strokes weak.  (Folding to 1/4 at once costs as much
+and was tried: rescaled channels then no longer match within a cell of 4 px, and leave a grid on the
+picture.)  There is no normalization layer: the moments of all levels are known after one pass over
 the picture.
 
-A style is read by a network of its own (``reader``).
+A style is read by a separate network (``reader``).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Compact(nn.Module):
         self.ups = nn.ModuleList(convolution(coarse, fine) for fine, coarse in pairwise(channels))
         self.head = convolution(channels[0], folded)
         self.reader = Reader(shape)
-        # A small last convolution starts from a mid-gray picture instead of loud noise.
+        # A small last convolution starts from a mid-gray picture instead of strong noise.
         with torch.no_grad():
             self.head.weight.mul_(0.1)
             nn.init.constant_(self.head.get_parameter("bias"), 0.5)
@@ -86,8 +86,8 @@ class Compact(nn.Module):
     def rim(self) -> int:
         """Largest distance in pixels at which an input pixel changes an output pixel.
 
-        A 3x3 convolution at stride s reaches s pixels further, and a cell of the coarsest grid
-        may lie across the pixel in question.
+        A 3x3 convolution at stride s reaches s pixels further, and a cell of the coarsest grid may
+        extend across the pixel.
         """
         reach = self.encoder_rim + FOLD  # the head
         for i, blocks in enumerate(self.shape.decoder_blocks):
@@ -100,7 +100,7 @@ class Compact(nn.Module):
 
     @property
     def encoder_rim(self) -> int:
-        """Share of the encoder in ``rim``: the pixels that a position sees beyond its own cell."""
+        """The encoder's share of ``rim``: its receptive field beyond the own cell, in pixels."""
         reach = FOLD  # the stem
         for i, blocks in enumerate(self.shape.encoder_blocks):
             stride = FOLD << i
@@ -110,25 +110,25 @@ class Compact(nn.Module):
         return reach
 
     def encode(self, image: Tensor) -> list[Tensor]:
-        """Features of ``image`` (N, 3, H, W) in [0, 1], one map (N, C, h, w) a level."""
+        """Return features of ``image`` (N, 3, H, W) in [0, 1], one map (N, C, h, w) per level."""
         return scale_features(image, self.stem, self.downs, self.encoders, self.shape.leak)[1:]
 
     def read(
         self, style: Tensor, features: Sequence[Tensor], counts: Tensor | None = None
     ) -> list[tuple[Tensor, Tensor]]:
-        """The mean and deviation (N, C, 1, 1) a level that a picture is to have in a style.
+        """Return the target mean and deviation (N, C, 1, 1) per level for a style.
 
         ``features`` are those of ``style`` (N, 3, H, W); ``counts`` (N, 1, h, w), a number for each
-        ``multiple`` pixels, says how much each place counts: without it all count the same.
+        ``multiple`` pixels, are the weights of the positions: without it all are equal.
         """
         means, stds = zip(*(weighted_moments(level, counts) for level in features), strict=True)
         return list(zip(*self.reader(style, counts, means, stds), strict=True))
 
     def complete(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights for this network from those of a model without a reader or dilated blocks.
+        """Return weights for this network from a model without a reader or dilated blocks.
 
-        What is added changes nothing before it is trained: the reader says what a style has, and
-        the blocks give back what they are given.
+        The additions change nothing before training: the reader returns a style's own moments, and
+        the blocks are identities.
         """
         added: dict[str, Tensor] = {}
         for part in (PREFIX, _DILATED):
@@ -140,18 +140,18 @@ class Compact(nn.Module):
         return dict(weights) | added
 
     def style_parameters(self) -> list[nn.Parameter]:
-        """Parameters with a learning rate of their own (``TrainConfig.style_rate``)."""
+        """Return the parameters with their own learning rate (``TrainConfig.style_rate``)."""
         return list(self.reader.parameters())
 
     def decode(
         self, features: Sequence[Tensor], scales: Sequence[Tensor], shifts: Sequence[Tensor]
     ) -> Tensor:
-        """The picture (N, 3, H, W), not clipped, from features under one affine map a level."""
+        """Decode features under one affine map per level to (N, 3, H, W), not clipped."""
         aligned = [affine(*maps) for maps in zip(features, scales, shifts, strict=True)]
         x = self.dilated(self.decoders[-1](aligned[-1]))
         for i in reversed(range(len(self.ups))):
             x = self.ups[i](x)
-            # No ReLU before a sum: one there went dead, and all of 1/8 behind it, unnoticed.
+            # No ReLU before a sum: one there died unnoticed, and with it everything at 1/8.
             x = x if i else leaking(x, self.shape.leak)
             x = _doubled(x)
             x = self.decoders[i](x + aligned[i - 1] if i else x)
@@ -159,7 +159,7 @@ class Compact(nn.Module):
 
 
 def _doubled(x: Tensor) -> Tensor:
-    # Behind torch.compile (PyTorch 2.13) the gradient of F.interpolate was 0 in bfloat16.
+    # With torch.compile (PyTorch 2.13) the gradient of F.interpolate was 0 in bfloat16.
     if torch.compiler.is_compiling():
         return x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     return F.interpolate(x, scale_factor=2, mode="nearest")

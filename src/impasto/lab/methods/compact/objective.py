@@ -29,9 +29,9 @@ from impasto.lab.training.terms import Batch, measure
 MARGIN = 16
 """Reflected border in pixels around pictures of the compact networks, which pad with zeros."""
 WIDE = 64
-"""A border so wide that next to nothing of the zeros behind it is seen within."""
+"""A border so wide that the zeros behind it have almost no effect within."""
 COUNT = 32
-"""Directions that the term ``wasserstein`` looks along, other ones in every batch."""
+"""Number of directions of the term ``wasserstein``, which differ in every batch."""
 
 
 class CompactObjective(Objective):
@@ -46,7 +46,7 @@ class CompactObjective(Objective):
         features: str = "",
         teacher: Decoder | None = None,
     ) -> None:
-        """``teacher``: by default the decoder that the config names, if it names one."""
+        """Set up with a ``teacher``: by default the decoder named by the config, if any."""
         super().__init__(config, vgg, paint=paint, features=features)
         loss, method = config.loss, config.method
         if teacher is None and isinstance(loss, TaughtLoss) and loss.teacher:
@@ -68,20 +68,20 @@ class CompactObjective(Objective):
     def prepare(
         self, contents: Tensor, styles: Tensor, *, part: int = 0, parts: int = 1, number: int = 0
     ) -> CompactBatch:
-        """Prepare a batch of pairs as ``Objective.prepare`` does, and what further terms need."""
+        """Prepare a batch of pairs as ``Objective.prepare``, with the data of further terms."""
         batch, seen = self.look(contents, styles, part=part, parts=parts)
         found: dict[str, Any] = dict(vars(batch))
         if self.teacher is not None:
-            # Clipped, as it would be seen.
+            # Clipped, as in the final picture.
             found["picture"] = self.teacher(batch.target).float().clamp(0, 1)
             found["taught"] = self.vgg(found["picture"], DISTILL_LAYERS)
             if not self.features:
-                found["content"] = None  # a pair stays together: its picture is painted already
+                found["content"] = None  # a pair stays together: its picture is already painted
         if self.needs(DIRECTIONS):
             found["along"], found["projections"] = {}, {}
             for layer in WASSERSTEIN_LAYERS:
                 x = seen[layer]
-                # 0 are the directions of the yardstick, which stays a stranger to training.
+                # 0 gives the directions of the evaluation, which training must not use.
                 along = directions(x.shape[1], count=COUNT, seed=1 + number).to(x.device)
                 found["along"][layer] = along
                 found["projections"][layer] = projections(x.flatten(2), along)
@@ -92,8 +92,8 @@ class CompactObjective(Objective):
     def paired(self, one: Batch, other: Batch) -> Batch:
         """Pair the photographs of ``one`` with the styles of ``other``.
 
-        A teacher's pictures are those of the pairs as they were made, so with one ``one`` comes
-        back as it is.
+        A teacher's pictures belong to the original pairs, so with a teacher ``one`` is returned
+        unchanged.
         """
         if self.teacher is not None:
             return one
@@ -103,7 +103,7 @@ class CompactObjective(Objective):
         return paired
 
     def terms(self, pictures: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Each term of the loss of such ``pictures``, before its weight."""
+        """Return each unweighted loss term of such ``pictures``."""
         assert isinstance(batch, CompactBatch)  # as ``prepare`` makes them
         n = len(batch.contents)
         output, unaligned, narrow = pictures.tensor_split([n, n + batch.unaligned])
@@ -113,10 +113,10 @@ class CompactObjective(Objective):
 
 
 def paint_batch(network: Any, batch: Batch) -> Tensor:
-    """Pictures of a batch, of its unaligned contents, and of some pairs with the studio's margin.
+    """Paint a batch, its unaligned contents, and some pairs with the studio's margin.
 
-    With a margin, as the studio: what a network that pads with zeros does there is not seen.
-    Without one it puts there what is missing within, and is off wherever the rim is cut off.
+    A margin is used as in the studio, where it hides the effects of zero padding. Without one the
+    network learns to use the border, and is wrong wherever the rim is cut off.
     """
     assert isinstance(batch, CompactBatch)  # as the objective prepares them
     contents, styles = batch.contents, batch.styles

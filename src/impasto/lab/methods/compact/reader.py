@@ -1,10 +1,10 @@
-"""The reader: from a style to the moments that pictures in it are given.
+"""The reader: predicts from a style the target moments of pictures.
 
-A style is read once and used often, so it gets more care than the picture.  Moments of so small an
-encoder do not tell a style as VGG's do, and there are better ones to align to: found by gradient
-descent for one style at a time, they halve the style loss of the same decoder.  The reader sees the
-style with eyes of its own, which learned to see what VGG sees (``reading``), and says which moments
-the picture is to be given.
+A style is read once and used often, so it may cost more than the picture.  Moments of so small an
+encoder describe a style less well than VGG's, and there are better targets: fitted by gradient
+descent for one style at a time, they halve the style loss of the same decoder.  The reader encodes
+the style with its own network, an eye trained to predict VGG's features (``reading``), and predicts
+the target moments of the picture.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from impasto.lab.methods.compact.scales import (
 from impasto.lab.nets.blocks import convolution
 
 PREFIX = "reader."
-"""Of the names of a reader's weights in its network."""
+"""Prefix of the names of a reader's weights in its network."""
 EYE = (48, 96, 192)
 """The eye of both models: 10.9 billion multiply-adds for a style of 512 px."""
 EYE_BLOCKS = (0, 1, 2)
 SEEN = (128, 256, 512)
-"""Channels of the maps that an eye tells: relu2_1, relu3_1 and relu4_1 of VGG-19."""
+"""Channels of the maps that an eye predicts: relu2_1, relu3_1 and relu4_1 of VGG-19."""
 HIDDEN = 512
-"""Axes that both readers look along, and numbers in each of their hidden layers."""
+"""Number of principal axes in both readers, and units in each of their hidden layers."""
 WEAK = 0.02
-"""Axes of less variance than this count less: what is seen has a variance of 1 a number."""
+"""Axes with less variance than this count less: the inputs have a variance of 1 per number."""
 FAR = 8.0
-"""Deviations from the middle of all styles that no style is further away, however odd it is."""
+"""Soft bound of a style's distance from the mean of all styles along an axis, in deviations."""
 
 
 class Eye(nn.Module):
     """A small network trained to predict VGG-19's feature maps, for the reader.
 
-    Features at 1/2, 1/4 and 1/8, and from each, place by place, the map of relu2_1, relu3_1 or
-    relu4_1.  Trained apart from any model (``reading``).
+    It computes features at 1/2, 1/4 and 1/8, and from each, pointwise, the map of relu2_1, relu3_1
+    or relu4_1.  It is trained separately from any model (``reading``).
     """
 
     def __init__(self, channels: Sequence[int]) -> None:
@@ -57,18 +57,18 @@ class Eye(nn.Module):
         )
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """VGG's maps of ``image`` (N, 3, H, W) in [0, 1], as told, finest first."""
+        """Return the predicted VGG maps of ``image`` (N, 3, H, W) in [0, 1], finest first."""
         seen = scale_features(image, self.stem, self.downs, self.blocks, 0.0)
         return [F.relu(tell(each)) for tell, each in zip(self.maps, seen, strict=True)]
 
 
 class Reader(nn.Module):
-    """From a style to the moments that pictures in it are given.
+    """A network that predicts the target moments of pictures from a style.
 
-    They are the style's own moments in the encoder and a correction, next to nothing before it is
-    trained: AdaIN is where it starts.  What is seen of a style, thousands of numbers that mostly
-    say the same, is laid along its main axes first (``look``); a linear layer and two hidden
-    ones make the correction from that.
+    They are the style's own moments in the encoder plus a correction, which is almost 0 before
+    training: the start is AdaIN.  The inputs, thousands of correlated numbers per style, are first
+    projected on their principal axes (``look``); a linear layer and two hidden ones compute the
+    correction from them.
     """
 
     def __init__(self, shape: CompactShape) -> None:
@@ -78,30 +78,30 @@ class Reader(nn.Module):
         seen = 2 * (3 + sum(SEEN) + sum(self.levels))
         self.axes = nn.Linear(seen, shape.hidden).requires_grad_(False)
         self.layers = nn.ModuleList(nn.Linear(shape.hidden, shape.hidden) for _ in range(2))
-        for layer in self.layers:  # as ReLUs behind them want it (He et al.)
+        for layer in self.layers:  # for the ReLUs after them (He et al.)
             nn.init.kaiming_normal_(layer.get_parameter("weight"), nonlinearity="relu")
             nn.init.zeros_(layer.get_parameter("bias"))
         self.says = nn.Linear(2 * shape.hidden, 2 * sum(self.levels))
-        # Near-zero initialization, but not zero, so that gradients flow to all layers before it.
+        # Near-zero initialization, but not zero, so that gradients reach all layers before it.
         nn.init.normal_(self.says.weight, std=1e-4)
         nn.init.zeros_(self.says.bias)
 
     def seen(
         self, style: Tensor, counts: Tensor | None, means: Sequence[Tensor], stds: Sequence[Tensor]
     ) -> Tensor:
-        """All that it knows of a style (as ``forward`` takes it), a row of numbers each."""
+        """Return the inputs for styles (as for ``forward``), one row of numbers each."""
         maps = [weighted_moments(each, counts) for each in self.eye(style)]
         own = zip(means, stds, strict=True)
-        # VGG's moments as they are: what the style loss compares.
+        # VGG's moments unchanged, which the style loss compares.
         rows = [_row([weighted_moments(style, counts), *own])]
         return torch.cat([*rows, *(each.flatten(1).float() for pair in maps for each in pair)], 1)
 
     @torch.no_grad()
     def look(self, rows: Tensor) -> None:
-        """Take the main axes of what is seen of many styles, ``seen`` (n, D), for its own.
+        """Set the principal axes from the inputs of many styles, ``seen`` (n, D).
 
-        Along each of them styles differ equally much, which gradient descent likes; weak ones,
-        which are noise, less.
+        Inputs are scaled to equal variance along each of them, which suits gradient descent, with
+        less for weak ones, which are noise.
         """
         rows = rows.double()
         center, spread = rows.mean(0), rows.std(0, correction=0) + 1e-3
@@ -116,13 +116,13 @@ class Reader(nn.Module):
     def forward(
         self, style: Tensor, counts: Tensor | None, means: Sequence[Tensor], stds: Sequence[Tensor]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Wanted means and deviations (N, C, 1, 1) a level.
+        """Return target means and deviations (N, C, 1, 1) per level.
 
-        Of a style (N, 3, H, W), how much each place of it counts, or None (as ``Compact.read``),
-        and its own means and deviations.
+        The inputs are a style (N, 3, H, W), the weights of its positions, or None (as in
+        ``Compact.read``), and its own means and deviations.
         """
         seen = self.seen(style, counts, means, stds)
-        with torch.autocast(style.device.type, enabled=False):  # differences of like numbers
+        with torch.autocast(style.device.type, enabled=False):  # differences of similar numbers
             x = straight = FAR * torch.tanh(self.axes(seen) / FAR)
             for layer in self.layers:
                 x = F.relu(layer(x))
@@ -138,14 +138,14 @@ class Reader(nn.Module):
 
 
 def _row(moments: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """Means and deviations (N, C, 1, 1) as one row of numbers a picture, for a layer to take.
+    """Return means and deviations (N, C, 1, 1) as one row per picture, the input of a layer.
 
-    They are of order 1 whatever the scale of a map, also where it is flat.
+    They are of order 1 for any scale of a map, also where it is flat.
     """
     rows = [(_asinh(mean / std), std.log()) for mean, std in moments]
     return torch.cat([each for row in rows for each in row], 1).flatten(1).float()
 
 
 def _asinh(x: Tensor) -> Tensor:
-    # In full, since the exporter does not know torch.asinh; of |x|, so that nothing cancels.
+    # Written out, since the exporter lacks torch.asinh; of |x|, to avoid cancellation.
     return x.sign() * (x.abs() + (x.square() + 1).sqrt()).log()

@@ -1,4 +1,4 @@
-"""Training of the eye that a reader sees styles with, and the giving of one to a reader."""
+"""Training of a reader's eye, and its transfer to a reader."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EYE_LAYERS = STYLE_LAYERS[1:]
 
 @dataclass(frozen=True, eq=False)
 class Mapped:
-    """Feature maps that a reader's eye gives for the styles of a batch, for ``READER_TERMS``."""
+    """Feature maps predicted by a reader's eye for the styles of a batch, for ``READER_TERMS``."""
 
     batch: CompactBatch
     maps: Mapping[str, Tensor]
@@ -49,7 +49,7 @@ def _mapped_features(mapped: Mapped) -> Tensor:
 
 
 def _variance(mean: Tensor, std: Tensor) -> Tensor:
-    # Of all numbers of a map: within pictures and channels, and between them.
+    # Over all numbers of a map: within pictures and channels, and between them.
     return std.square().mean() + mean.var(correction=0)
 
 
@@ -57,15 +57,15 @@ READER_TERMS: tuple[Term, ...] = (
     Term("style", 10.0, _mapped_style, always=True),
     Term("distill_features", 0.0, _mapped_features, always=True),
 )
-"""Of the eye that the compact networks read styles with."""
+"""Terms of the eye of the compact networks' readers."""
 
 
 class ReadingObjective(Objective):
-    """Distance of an ``Eye``'s maps to those of VGG; it looks at styles alone.
+    """Distance of an ``Eye``'s maps to those of VGG, on styles only.
 
     ``distill_features``: mean square distance of the maps, in variances of the judge's; ``style``:
-    that of their moments, as the style loss has it. Maps teach most of it: they are thousands of
-    numbers a picture, moments a few.
+    that of their moments, as in the style loss. Maps provide most of the signal, with thousands of
+    numbers per picture; moments are few.
     """
 
     paints = False
@@ -80,7 +80,7 @@ class ReadingObjective(Objective):
         return CompactBatch(contents, styles, wanted, styles, taught=seen)
 
     def __call__(self, learned: Any, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss to minimize, and each term before its weight."""
+        """Return the loss to minimize, and each unweighted term."""
         assert isinstance(batch, CompactBatch)  # as ``prepare`` makes them
         with precision(self.config, batch.styles):
             maps = dict(zip(EYE_LAYERS, learned(batch.styles), strict=True))
@@ -89,10 +89,10 @@ class ReadingObjective(Objective):
 
 
 def eye_of(source: str | Path) -> dict[str, Tensor]:
-    """The weights of the eye in a checkpoint or a bundle.
+    """Return the weights of the eye in a checkpoint or a bundle.
 
-    Of a run of ``reader``, or of the reader of a compact network or of a model by its name. Raises
-    ``ModelError`` where there is none.
+    The source is a run of ``reader``, a compact network with a reader, or a model by name. Raises
+    ``ModelError`` if it has none.
     """
     weights = weights_from(source)[0]
     if any(name.startswith(PREFIX) for name in weights):
@@ -107,11 +107,11 @@ def eye_of(source: str | Path) -> dict[str, Tensor]:
 def give_eye(
     learned: Compact, weights: Mapping[str, Tensor], styles: Iterable[Tensor], *, bf16: bool = False
 ) -> None:
-    """Let the reader of ``learned`` see with an eye, and look at what there is to see.
+    """Load an eye into the reader of ``learned``, and set its principal axes.
 
-    What it makes of that is left to learn. ``weights``: of :func:`eye_of`;
-    ``styles``: batches of crops (N, 3, H, W) in [0, 1], some times as many as the reader has axes.
-    Raises ``RuntimeError`` where eyes differ in size.
+    The layers after them remain to be trained. ``weights``: of :func:`eye_of`; ``styles``: batches
+    of crops (N, 3, H, W) in [0, 1], several times as many as the reader has axes. Raises
+    ``RuntimeError`` where eyes differ in size.
     """
     learned.reader.eye.load_state_dict(weights)
     rows = []

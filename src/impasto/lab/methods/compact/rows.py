@@ -1,4 +1,4 @@
-"""Rows of the compact networks and of the eye that they read styles with, for training."""
+"""Training rows of the compact networks and of their readers' eye."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scales that the compact network and its eye share: the picture at 1/2, 1/4 and 1/8."""
+"""Scales shared by the compact network and its eye: the picture at 1/2, 1/4 and 1/8."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLD = 2
 
 @dataclass(frozen=True)
 class CompactShape:
-    """Channels and numbers of residual blocks a scale, finest (1/2) first."""
+    """Channels and numbers of residual blocks per scale, finest (1/2) first."""
 
     channels: tuple[int, ...]
     encoder_blocks: tuple[int, ...]
@@ -26,14 +26,14 @@ class CompactShape:
     eye: tuple[int, ...]
     """Channels of the reader's eye at the same scales."""
     hidden: int
-    """Axes that the reader looks along, and numbers in each of its two hidden layers."""
+    """Number of principal axes of the reader, and units in each of its two hidden layers."""
     leak: float = 0.1
-    """Slope of a ReLU below 0.  With plain ones all but two or three of each 128 channels within
-    the blocks at 1/8 died while ``quality`` was trained: a channel that is 0 for all pictures has
-    no gradient and never comes back, and nothing in the losses tells."""
+    """Slope of a ReLU below 0.  With plain ReLUs all but two or three of each 128 channels within
+    the blocks at 1/8 died in training ``quality``: a channel that is 0 for all pictures has no
+    gradient and never recovers, and the losses do not show it."""
     dilations: tuple[int, ...] = ()
-    """Dilations of further residual blocks at the coarsest scale, behind the alignment: what is
-    aligned at 1/8 is seen from further away there, for strokes longer than a few cells."""
+    """Dilations of further residual blocks at the coarsest scale, after the alignment: a larger
+    receptive field at 1/8, for strokes longer than a few cells."""
 
 
 def scale_features(
@@ -43,8 +43,8 @@ def scale_features(
     blocks: nn.ModuleList,
     leak: float,
 ) -> list[Tensor]:
-    """Features of ``image`` (N, 3, H, W) in [0, 1] at every scale, finest (1/2) first."""
-    # pictures have a deviation of about 1/4: everything inside starts with one of about 1
+    """Return features of ``image`` (N, 3, H, W) in [0, 1] at every scale, finest (1/2) first."""
+    # pictures have a deviation of about 1/4; this gives the features one of about 1
     x = F.pixel_unshuffle((image - 0.5) * 4, FOLD)
     features = [blocks[0](leaking(stem(x), leak))]
     for down, block in zip(downs, blocks[1:], strict=True):
@@ -53,7 +53,7 @@ def scale_features(
 
 
 def residual_blocks(channels: Sequence[int], numbers: Sequence[int], leak: float) -> nn.ModuleList:
-    """So many residual blocks a scale, one behind the other."""
+    """Return the given numbers of residual blocks per scale, in sequence."""
     return nn.ModuleList(
         nn.Sequential(*(Residual(c, leak=leak) for _ in range(n)))
         for c, n in zip(channels, numbers, strict=True)
@@ -61,15 +61,15 @@ def residual_blocks(channels: Sequence[int], numbers: Sequence[int], leak: float
 
 
 def weighted_moments(x: Tensor, counts: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Mean and deviation (N, C, 1, 1) of a map, of which every place counts as ``counts`` says.
+    """Return mean and deviation (N, C, 1, 1) of a map, with positions weighted by ``counts``.
 
-    ``counts`` (N, 1, h, w) is 0 or more, one for each cell of the coarsest scale; None: all count
-    the same.
+    ``counts`` (N, 1, h, w) is 0 or more, one for each cell of the coarsest scale; None: equal
+    weights.
     """
     if counts is None:
         return fast_mean_std(x)
-    # What is finer counts as the cell that it lies in.
-    # (int: their ratio is the same for all sizes, so it may be a constant of an exported graph.)
+    # Finer positions have the weight of their cell.
+    # (int: the ratio is the same for all sizes, so it may be a constant of an exported graph.)
     weights = F.interpolate(counts, scale_factor=int(x.shape[2]) // int(counts.shape[2]))
     weights = weights / weights.sum(dim=(2, 3), keepdim=True)
     mean = (x * weights).sum(dim=(2, 3), keepdim=True)

@@ -1,4 +1,4 @@
-"""Setup of the training of compact networks: their eye, and crops of two sizes."""
+"""Training setup of compact networks: their eye, and crops of two sizes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from impasto.lab.training.optimizers import in_bf16
 from impasto.lab.training.setup import Setup, samplers
 
 VIEWS, VIEWED = 128, 16
-"""Batches, and crops in each, that a reader looks at to find the main axes of styles."""
+"""Number of batches, and crops in each, from which a reader computes its principal axes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class CompactSetup(Setup):
     """Setup of a compact network.
 
     Attributes:
-        larger: where the larger crops of photographs and styles come from, if there are any.
+        larger: the source of larger crops of photographs and styles, if any.
     """
 
     larger: tuple[Sampler, Sampler] | None = None
@@ -38,12 +38,12 @@ class CompactSetup(Setup):
     def batches(
         self, config: TrainConfig, device: torch.device, *, rank: int = 0, count: int = 1
     ) -> Lessons:
-        """The batches of every step, of which process ``rank`` of ``count`` has its parts."""
+        """Return the batches of every step, for the parts of process ``rank`` of ``count``."""
         batches = super().batches(config, device, rank=rank, count=count)
         if self.larger is None:
             return batches
         assert isinstance(batches, Batches)  # of one size, as ``Setup`` makes them
-        # As many pixels a step as the others have, and a block that is through when theirs is.
+        # As many pixels per step as the others, and a block that ends with theirs.
         parts = batches.partition.count
         batch = config.batch * (config.data.crop / self.larger[0].crops.side) ** 2
         batch = max(round(batch / parts), 1) * parts
@@ -61,16 +61,16 @@ class CompactSetup(Setup):
 def open_compact(
     setup: Setup, config: TrainConfig, device: torch.device, *, begun: bool
 ) -> CompactSetup:
-    """Give the reader of a new network its eye, and open the larger crops.
+    """Load the eye of a new network's reader, and open the larger crops.
 
     Args:
         setup: of any network.
-        config: all that decides what comes out.
-        device: where it is trained.
+        config: all settings that determine the result.
+        device: the training device.
         begun: whether the weights will come from the run's own checkpoint.
 
     Raises:
-        ModelError, OptionError: for what the config asks for.
+        ModelError, OptionError: for faults of the config.
     """
     if config.weight("rim") and config.data.crop <= WIDE:
         raise OptionError(
@@ -81,7 +81,7 @@ def open_compact(
     assert isinstance(data, CompactData) and isinstance(method, EyeMethod)  # by its row
     larger = None
     if data.larger:
-        # With another seed: not the same crops once more.
+        # With another seed, to avoid repeating the same crops.
         other = replace(
             config, data=replace(data, crop=data.larger, larger=0), seed=config.seed + 10
         )
@@ -93,21 +93,21 @@ def open_compact(
         drawn = setup.styles.state()
         crops = (setup.styles.batch(VIEWED, range(VIEWED), device=device) for _ in range(VIEWS))
         give(_fitting_eye(method.eye, config.network, learned.reader.eye), crops)
-        setup.styles.restore(drawn)  # training draws the same with an eye and without
+        setup.styles.restore(drawn)  # training draws the same with and without an eye
     if config.start or method.eye:
-        # An eye that is given stays as it is: all that a reader learns rests on it.
+        # A given eye stays fixed: the reader's training depends on it.
         learned.reader.eye.requires_grad_(False)
     moving = [each for each in learned.parameters() if each.requires_grad]
     return CompactSetup(**{**vars(setup), "moving": moving}, larger=larger)
 
 
 def open_reader(setup: Setup, config: TrainConfig, device: torch.device, *, begun: bool) -> Setup:
-    """Let the eye that is trained start from the one that the config names.
+    """Start the trained eye from the one named by the config.
 
     The arguments are those of :func:`open_compact`.
 
     Raises:
-        ModelError: if that does not fit.
+        ModelError: if it does not fit.
     """
     method = config.method
     assert isinstance(method, EyeMethod)  # by its row

@@ -1,4 +1,4 @@
-"""Terms of the loss that only the compact networks have, and what is measured for them."""
+"""Loss terms specific to the compact networks, and their inputs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ DISTILL_LAYERS = ("relu2_1", "relu3_1")
 """VGG layers at which pictures are compared with those of the teacher."""
 
 WASSERSTEIN_LAYERS = ("relu3_1", "relu4_1")
-"""Layers at which moments are met and patterns are not yet, with maps small enough to be sorted."""
+"""Layers where moments match but patterns do not yet, with maps small enough to sort."""
 
 TEACHER, DIRECTIONS, MARGINS = "teacher", "directions", "two margins"
-"""Work that terms need: a teacher's picture of each pair; directions to project features along;
+"""Extra work that terms need: a teacher's picture of each pair; directions for projecting features;
 some pairs painted with two margins."""
 
 
@@ -31,11 +31,11 @@ class CompactBatch(Batch):
     Attributes:
         picture: the teacher's, or None.
         taught: its features at ``DISTILL_LAYERS``.
-        along: directions (K, C) a layer, for the sliced Wasserstein distance.
+        along: directions (K, C) per layer, for the sliced Wasserstein distance.
         projections: features of the styles projected on these, (N, K, h w) each (``transport``).
-        rim: how many of the first pairs are painted again as the studio does, while all are painted
-            with a wide margin, so that a frame is worth nothing; None: all are painted as the
-            studio does, and once. ``share`` holds for the term of it, too.
+        rim: number of first pairs painted again with the studio's margin, while all are painted
+            with a wide margin, so that a frame has no effect; None: all are painted once, with the
+            studio's margin. ``share`` applies to its term, too.
     """
 
     picture: Tensor | None = None
@@ -78,13 +78,13 @@ def _rim(painted: CompactPainted) -> Tensor:
     batch = painted.batch
     if not batch.rim:
         return painted.output.new_zeros(())
-    # Both sides receive gradients: each of the two pictures comes nearer to the other.
+    # Both sides receive gradients: each of the two pictures approaches the other.
     wide, narrow = (_blurred(each) for each in (painted.output[: batch.rim], painted.narrow))
     return F.l1_loss(wide, narrow) * batch.share
 
 
 def _blurred(pictures: Tensor) -> Tensor:
-    # Strokes may lie elsewhere; light and color may not.
+    # Strokes may move; light and color may not.
     return F.avg_pool2d(pictures, 8)
 
 
@@ -123,4 +123,4 @@ COMPACT_TERMS: tuple[Term, ...] = (
         always=True,
     ),
 )
-"""Of ``fast`` and ``quality``, in the order of their logs."""
+"""Terms of ``fast`` and ``quality``, in the order of their logs."""
