@@ -471,9 +471,8 @@ PAINT = """async ([style, picture]) => {
 
 @needs_browser
 @needs_packages
-def test_page_opens_and_paints_offline_with_the_server_gone(
-    folder: Path, visitor: Visitor, fast: Stylizer
-):
+def test_page_opens_and_paints_offline_with_the_server_gone(folder: Path, visitor: Visitor):
+    fast = impasto.load("fast", engine="onnxruntime", precision="int8", threads=1)
     with served({"/": folder}) as origin:
         page = visitor.open(f"{origin}/")
         visitor.until_kept(page, folder, f"{origin}/")
