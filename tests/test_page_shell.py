@@ -68,6 +68,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "styles").mkdir(parents=True)
     for part, graph in bundle.parts.items():
         (folder / f"{part}.onnx").write_bytes(graph)
+    (folder / "decoder.int8.onnx").write_bytes(bundle.decoder_int8)
     (folder / "card.json").write_text(write_card(bundle.card))
     rows = gallery(bundle, "device")
     (out / styles_address("fast")).write_text(json.dumps(rows))

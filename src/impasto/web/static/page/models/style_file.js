@@ -14,6 +14,7 @@ import { PaintError } from "../errors.js";
  * @property {string} modelName name of the model that made it, for messages
  * @property {string} note origin of the picture
  * @property {Uint8Array | null} thumbnail the picture, small, as the bytes of a picture file
+ * @property {string} [tuned] record of the tuning, as the text of the file; absent if not tuned
  * @typedef {Style & StyleFields} StyleFile
  */
 
@@ -39,6 +40,7 @@ export function styleBytes(style) {
   style.moments.forEach(({ mean, std }, i) => {
     tensors.push([`mean_${i}`, Float32Array.from(mean)], [`std_${i}`, Float32Array.from(std)]);
   });
+  /** @type {Record<string, string>} */
   const metadata = {
     format: `${KIND} ${FORMAT}`,
     name: style.name,
@@ -47,6 +49,7 @@ export function styleBytes(style) {
     note: style.note,
     thumbnail: toBase64(style.thumbnail ?? new Uint8Array()),
   };
+  if (style.tuned) metadata.tuned = style.tuned;
   const entries = Object.entries(metadata).map(([key, text]) => `${quoted(key)}: ${quoted(text)}`);
   let header = `{"__metadata__": {${entries.join(", ")}}`;
   let end = 0;
@@ -111,6 +114,10 @@ function decoded(data) {
   if (names.length === 1 && names[0] === "parameters") {
     throw new Error("it belongs to a model with built-in styles, which this page does not have");
   }
+  const { tuned } = metadata;
+  if (tuned !== undefined && typeof tuned !== "string") {
+    throw new Error("its metadata has a 'tuned' that is no text");
+  }
   const thumbnail = fromBase64(metadata.thumbnail);
   return {
     name: metadata.name,
@@ -119,6 +126,7 @@ function decoded(data) {
     modelName: metadata.model_name,
     note: metadata.note,
     thumbnail: thumbnail.length > 0 ? thumbnail : null,
+    ...(tuned ? { tuned } : {}),
   };
 }
 
