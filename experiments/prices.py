@@ -111,14 +111,28 @@ def tuner_of(bench: Bench, model: str) -> Any:
     return Tuner(bundle, _judge(bench))
 
 
-def ratios(results: Results, model: str, price: str, column: str) -> list[float]:
+def ratios(results: Results, column: str, **cells: str) -> list[float]:
     """Losses over those of AdaIN, painting by painting, as far as both are there."""
     found = []
     for style in results.values("style"):
-        own = results.numbers(column, style=style, model=model, price=price)
+        own = results.numbers(column, style=style, **cells)
         theirs = results.numbers(column, style=style, model=REFERENCE)
         found += [own[0] / theirs[0]] if own and theirs else []
     return found
+
+
+def ratio_table(results: Results, name: str, values: Sequence[str], *, head: str) -> str:
+    """Table of both ratios for each model and each of ``values`` in the column ``name``."""
+    rows = []
+    for model in results.settings["models"]:
+        for value in values:
+            cells = [
+                mean_of(ratios(results, column, model=model, **{name: value}))
+                for column in ("style_loss", "content")
+            ]
+            if all(cells):
+                rows.append([f"`{model}`", value, *cells])
+    return table(["model", head, "style loss", "content loss"], rows, text_columns=2)
 
 
 def _prices(results: Results) -> list[str]:
@@ -126,20 +140,12 @@ def _prices(results: Results) -> list[str]:
 
 
 def _tables(results: Results) -> str:
-    settings, rows = results.settings, []
-    for model in settings["models"]:
-        for price in _prices(results):
-            cells = [
-                mean_of(ratios(results, model, price, column))
-                for column in ("style_loss", "content")
-            ]
-            if all(cells):
-                rows.append([f"`{model}`", price, *cells])
-    head = ["model", "price of content", "style loss", "content loss"]
+    settings = results.settings
+    shown = ratio_table(results, "price", _prices(results), head="price of content")
     return (
         f"Losses relative to AdaIN's, means over {len(results.values('style'))} held-out paintings "
         f"and {settings['photographs']} held-out photographs of {settings['size']} px, with 95 % "
-        f"intervals over the paintings:\n\n{table(head, rows, text_columns=2)}\n\n"
+        f"intervals over the paintings:\n\n{shown}\n\n"
         f"The highest price is tuned for {settings['steps']} steps from the model's own reading of "
         f"the painting, each lower price for {settings['further']} more steps from its neighbor."
     )
@@ -151,7 +157,8 @@ def _plot(results: Results) -> Image.Image:
         points, band = [], []
         for price in _prices(results):
             style, content = (
-                ratios(results, model, price, column) for column in ("style_loss", "content")
+                ratios(results, column, model=model, price=price)
+                for column in ("style_loss", "content")
             )
             if not style:
                 continue

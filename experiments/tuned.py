@@ -13,8 +13,8 @@ from impasto.lab.evaluate.intervals import mean_interval
 from impasto.lab.export.gallery import Work, read_works
 from impasto.lab.tuning.options import TuneOptions
 from plots import Bar, bar_plot
-from prices import REFERENCE, UNTUNED, ratios, tuner_of
-from study import Bench, Experiment, Results, Row, Unit, mean_of, table
+from prices import REFERENCE, UNTUNED, ratio_table, ratios, tuner_of
+from study import Bench, Experiment, Results, Row, Unit
 
 TUNED = "tuned"
 
@@ -72,24 +72,16 @@ def _measure(unit: Unit, bench: Bench) -> Iterator[Row]:
         styles[TUNED] = stylizer.find(name)
     for state, style in styles.items():
         found = tuner.judged(style.moments, photo)
-        yield {"price": state, "content": found.content, "style_loss": found.style}
+        yield {"state": state, "content": found.content, "style_loss": found.style}
 
 
 def _tables(results: Results) -> str:
-    settings, rows = results.settings, []
-    for model in settings["models"]:
-        for state in (UNTUNED, TUNED):
-            cells = [
-                mean_of(ratios(results, model, state, column))
-                for column in ("style_loss", "content")
-            ]
-            if all(cells):
-                rows.append([f"`{model}`", state, *cells])
-    head = ["model", "style", "style loss", "content loss"]
+    settings = results.settings
+    shown = ratio_table(results, "state", (UNTUNED, TUNED), head="style")
     return (
         f"Losses relative to AdaIN's, means over {len(results.values('style'))} styles of the "
         f"gallery and {settings['photographs']} held-out photographs of {settings['size']} px, "
-        f"with 95 % intervals over the styles:\n\n{table(head, rows, text_columns=2)}"
+        f"with 95 % intervals over the styles:\n\n{shown}"
     )
 
 
@@ -98,7 +90,7 @@ def _plot(results: Results) -> Image.Image:
     for column, words in (("style_loss", "style loss"), ("content", "content loss")):
         for model in results.settings["models"]:
             for state in (UNTUNED, TUNED):
-                if found := ratios(results, model, state, column):
+                if found := ratios(results, column, model=model, state=state):
                     mean, interval = float(np.mean(found)), mean_interval(found)
                     bars.append(Bar(words, f"{model}, {state}", mean, interval))
     return bar_plot(bars, title="Styles of the gallery", y="times AdaIN's")
@@ -114,7 +106,7 @@ EXPERIMENT = Experiment(
     settings=Settings,
     smoke=Settings(models=("fast",), works=1, photographs=1, size=64, picture="wave.jpg"),
     keys=("style", "model"),
-    columns=("price", "content", "style_loss"),
+    columns=("state", "content", "style_loss"),
     units=_units,
     measure=_measure,
     tables=_tables,

@@ -340,13 +340,13 @@ def test_prices_of_content_are_told_beside_adain(smoke: Smoke) -> None:
 
 def test_styles_that_ship_are_judged_beside_adain(smoke: Smoke) -> None:
     found = smoke(tuned.EXPERIMENT)
-    assert [(row["model"], row["price"]) for row in found.rows] == [
+    assert [(row["model"], row["state"]) for row in found.rows] == [
         ("adain", "untuned"),
         ("fast", "untuned"),
         ("fast", "tuned"),
     ]
     (theirs,) = found.numbers("content", model="adain")
-    (own,) = found.numbers("content", model="fast", price="tuned")
+    (own,) = found.numbers("content", model="fast", state="tuned")
     (line,) = (row for row in tuned.EXPERIMENT.tables(found).splitlines() if "| tuned |" in row)
     assert line.endswith(f"| {own / theirs:.2f} |")
 
