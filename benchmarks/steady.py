@@ -89,12 +89,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="fast")
     parser.add_argument("--engine", default="onnxruntime")
-    parser.add_argument("--style", default=ROOT / "examples" / "styles" / "wave.jpg")
+    parser.add_argument(
+        "--style",
+        default=ROOT / "examples" / "styles" / "wave.jpg",
+        help="a picture, or the name of a style",
+    )
     parser.add_argument("--height", type=int, default=360)
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--frames", type=int, default=32)
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--clips", nargs="+", help="by default all")
+    clips = list(load_clips().CLIPS)
+    parser.add_argument("--clips", nargs="+", choices=clips, default=clips, help="by default all")
     parser.add_argument("--levels", nargs="+", choices=LEVELS, default=LEVELS)
     parser.add_argument("--pictures", type=Path, help="a folder for some frames, side by side")
     options = parser.parse_args()
@@ -103,7 +108,7 @@ def main() -> None:
     from impasto.controls import Controls
 
     model = impasto.load(options.model, engine=options.engine, threads=options.threads)
-    style = model.style(options.style)
+    style = model.prepare(options.style)
 
     def paint(image: Image) -> Image:
         return model.paint(image, [style], Controls()).image
@@ -131,7 +136,7 @@ def measure(
     multiple: int,
     size: tuple[int, int, int],
     *,
-    names: Iterable[str] | None = None,
+    names: Iterable[str],
     levels: Iterable[str] = LEVELS,
 ) -> Iterable[tuple[Row, list[Image]]]:
     """Paint clips at levels of steadiness.
@@ -140,14 +145,14 @@ def measure(
         paint: paints a frame.
         multiple: of the model.
         size: height, width and number of frames.
-        names: of clips; None: all.
+        names: of clips.
         levels: of steadiness.
 
     Yields:
         The numbers of each, and its frames.
     """
     clips = load_clips()
-    for name in names or clips.CLIPS:
+    for name in names:
         clip = clips.CLIPS[name](clips.Size(*size))
         for level in levels:
             images, before, after = painted(clip.floats(), paint, multiple, level)
