@@ -3,7 +3,9 @@
 python experiments/blind.py sheets runs/blind --standard data/ --vgg vgg_normalised.pth --decoder decoder.pth
 python experiments/blind.py reveal runs/blind answers.txt
 
-A line of answers is the number of a comparison and the better picture, `17 A`, or `17 =`.
+A line of answers is the number of a comparison and the better picture, `17 A`, or `17 =`. With
+--gallery, the paintings are the works of the gallery that are found below --styles, and a model
+paints in the tuned styles that come with it.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import hashlib
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from impasto.images.files import write_whole
 from impasto.images.options import SaveOptions
 from impasto.images.writing import write_image
 from impasto.lab.evaluate.pairs import Look, Pair, folder_files, look_at
+from impasto.lab.export.gallery import read_works
 from options import add_places, places_of
 from study import Bench
 
@@ -108,6 +111,7 @@ def parser() -> argparse.ArgumentParser:
     add("folder", type=Path, help="of the sheets; a new one")
     add("answers", type=Path, nargs="?", help="a file: `17 A`, `18 B`, `19 =`, line by line")
     add_places(made)
+    add("--gallery", action="store_true", help="compare the tuned styles that ship")
     add("--painter", action="append", metavar="NAME|FILE", help="two (default: adain, quality)")
     for name, value in vars(Settings()).items():
         add(f"--{name}", type=int, default=value, metavar="N", help=f"(default: {value})")
@@ -143,11 +147,13 @@ def _sheets(options: argparse.Namespace) -> None:
         raise OptionError(f"{out}: has sheets already; give another folder")
     places = places_of(options)
     bench = Bench(settings, places, out)
-    painters = _painters(bench, options.painter or ["adain", "quality"])
+    painters = _painters(bench, options.painter or ["adain", "quality"], gallery=options.gallery)
     contents, styles = (
         [file for folder in side for file in folder_files(folder, held_out=not places.all_files)]
         for side in (places.contents, places.styles)
     )
+    if options.gallery:
+        styles = _works(places.styles)
     comparisons = draw_comparisons(contents, styles, settings, list(painters))
     out.mkdir(parents=True, exist_ok=True)
     for each in comparisons:
@@ -161,12 +167,26 @@ def _sheets(options: argparse.Namespace) -> None:
     print(f"{len(comparisons)} sheets in {out}; do not look into {KEY}")
 
 
-def _painters(bench: Bench, names: Sequence[str]) -> Mapping[str, Callable[[Look], Any]]:
+def _works(folders: Iterable[str]) -> list[Path]:
+    """Pictures of the gallery's works below the folders."""
+    return [
+        file
+        for folder in folders
+        for work in read_works()
+        if (file := Path(folder, work.file)).exists()
+    ]
+
+
+def _painters(
+    bench: Bench, names: Sequence[str], *, gallery: bool
+) -> Mapping[str, Callable[[Look], Any]]:
     """Two painters by their labels; ``adain`` is the paper's network with the bench's weights."""
     from impasto.lab.evaluate.painters import JudgedAdaIN, PainterOptions, open_painters
 
     if len(names) != len(SIDES):
         raise OptionError(f"give two painters, not {len(names)}")
+    if gallery:
+        return {name: _gallery_painter(bench, name) for name in names}
     options = PainterOptions(engine="onnxruntime", precision="fp32")
     found = {}
     for name in names:
@@ -178,6 +198,25 @@ def _painters(bench: Bench, names: Sequence[str]) -> Mapping[str, Callable[[Look
     if len(found) != len(SIDES):
         raise OptionError(f"two painters are called {next(iter(found))!r}; rename a file")
     return found
+
+
+def _gallery_painter(bench: Bench, name: str) -> Callable[[Look], Any]:
+    """Paint in a model's own style of a work; where it has none, as it reads the whole picture."""
+    import impasto
+    from impasto.styles.library import list_styles
+
+    stylizer = bench.stylizer
+    if name != "adain":
+        stylizer = impasto.load(name, engine="onnxruntime", precision="fp32")
+    shelf = {entry.name: entry.path for entry in list_styles(model=stylizer.identity, own=False)}
+    names = {Path(work.file).name: work.name for work in read_works()}
+
+    def paint(look: Look) -> Any:
+        file = look.pair.style
+        style = stylizer.prepare(shelf.get(names[file.name], file))
+        return stylizer.paint(look.content, style).image
+
+    return paint
 
 
 def sheet(number: int, look: Look, painted: Sequence[Any]) -> Image.Image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from lab_parts import vgg_weights
 from PIL import Image
 
 import blind
+import impasto
 from impasto.errors import OptionError
+from impasto.lab.evaluate.pairs import Pair, look_at
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
 FILES = [[Path(f"{kind}{i}.png") for i in range(20)] for kind in ("photo", "style")]
 
 
@@ -81,6 +85,43 @@ def test_sheets_are_drawn_and_answers_counted(
     assert "; 3 of 4 not answered" in blind.reveal(out, lines[0])
     with pytest.raises(OptionError, match=r"has no key\.json"):
         blind.reveal(tmp_path, "")
+
+
+def test_the_gallery_is_painted_in_its_own_styles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Another picture under the name of a work: what is painted in its style is not read from it.
+    work = tmp_path / "paintings" / "gallery" / "van-gogh-irises.webp"
+    work.parent.mkdir(parents=True)
+    with Image.open(EXAMPLES / "styles" / "wave.jpg") as wave:
+        wave.save(work)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    shutil.copy(EXAMPLES / "photos" / "coffee.jpg", photos)
+    out = tmp_path / "sheets"
+    words = [
+        "blind", "sheets", out, "--gallery", "--painter", "fast", "--painter", "adain",
+        "--contents", photos, "--styles", work.parents[1], "--all-files",
+        "--vgg", tmp_path / "vgg.pth", "--photographs", 1, "--paintings", 1, "--size", 128,
+    ]  # fmt: skip
+    torch.save(vgg_weights(), tmp_path / "vgg.pth")
+    monkeypatch.setattr("sys.argv", [str(word) for word in words])
+    blind.main()
+    (key,) = json.loads((out / "key.json").read_text())
+    with Image.open(out / "01.png") as sheet:
+        pixels = np.asarray(sheet.convert("RGB")).astype(int)
+    shown = dict(zip("AB", (pixels[40:660, x : x + 620] for x in (328, 964)), strict=True))
+    by_model = {key[side]: picture for side, picture in shown.items()}
+    assert set(by_model) == {"fast", "adain"}
+
+    model = impasto.load("fast", engine="onnxruntime", precision="fp32")
+    content = look_at(Pair(photos / "coffee.jpg", work), 128).content
+    for style, alike in (("van-gogh-irises", True), (work, False)):
+        painted = model.paint(content, model.prepare(style)).image
+        wanted = Image.fromarray(np.rint(painted.clip(0, 1) * 255).astype(np.uint8))
+        wanted = wanted.resize((620, 620), Image.Resampling.LANCZOS)
+        difference = np.abs(np.asarray(wanted).astype(int) - by_model["fast"]).mean()
+        assert bool(difference < 0.5) is alike
 
 
 @pytest.mark.parametrize(
