@@ -58,6 +58,7 @@ def _units(bench: Bench) -> list[Unit]:
 def _measure(unit: Unit, bench: Bench) -> Iterator[Row]:
     from impasto.images.options import ReadOptions
     from impasto.images.photo import fit_photo, read_photo
+    from impasto.styles.library import list_styles
     from impasto.stylizer import stylizer_of
 
     model, name = str(unit.key["model"]), str(unit.key["style"])
@@ -69,7 +70,9 @@ def _measure(unit: Unit, bench: Bench) -> Iterator[Row]:
     stylizer = stylizer_of(tuner.bundle, tuner.engine)
     styles = {UNTUNED: stylizer.style(photo, size=None)}
     if model != REFERENCE:
-        styles[TUNED] = stylizer.find(name)
+        # By its file, since a user's own style of the same name would come first.
+        shelf = list_styles(model=stylizer.identity, own=False)
+        styles[TUNED] = stylizer.find(next(entry.path for entry in shelf if entry.name == name))
     for state, style in styles.items():
         found = tuner.judged(style.moments, photo)
         yield {"state": state, "content": found.content, "style_loss": found.style}
