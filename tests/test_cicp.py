@@ -205,7 +205,7 @@ def test_gray_of_pq_in_a_png(bits: int) -> None:
     values = np.repeat(words.astype(f"u{bits // 8}")[None, :, None], 3, axis=2)
     data = with_chunks(encode_png(values), png_chunk(b"cICP", bytes([9, 16, 0, 1])))
     photo = read_photo(io.BytesIO(data))
-    assert photo.remark == "its HDR (PQ) is brought to the range of sRGB"
+    assert photo.remark == "its HDR (PQ) is reduced to the range of sRGB"
     stored = pq_to_light(words / most)
     wanted = [srgb_signal(shoulder(each / 203)) for each in stored]
     np.testing.assert_allclose(photo.image[0, :, 1], wanted, atol=1e-3)
@@ -221,7 +221,7 @@ def test_gray_of_hlg_in_a_png() -> None:
     values = np.repeat(words[None, :, None], 3, axis=2)
     data = with_chunks(encode_png(values), png_chunk(b"cICP", bytes([9, 18, 0, 1])))
     photo = read_photo(io.BytesIO(data))
-    assert photo.remark == "its HDR (HLG) is brought to the range of sRGB"
+    assert photo.remark == "its HDR (HLG) is reduced to the range of sRGB"
     wanted = [srgb_signal(shoulder(1000 * each**1.2 / 203)) for each in scene]
     np.testing.assert_allclose(photo.image[0, :, 0], wanted, atol=1e-3)
     one = with_chunks(encode_png(values[..., :1]), png_chunk(b"cICP", bytes([9, 18, 0, 1])))
@@ -292,7 +292,7 @@ P3_LIGHT = np.vectorize(srgb_light)(PLAIN) @ np.array(TO_SRGB[12]).T
 P3 = np.vectorize(srgb_signal)(P3_LIGHT)
 ICC = {"icc_profile": profile(PRIMARIES[12][1], 13)}
 SRGB_CHUNK = png_chunk(b"sRGB", b"\0")
-BROKEN = " make no sense: its colors are taken for sRGB"
+BROKEN = " are invalid: sRGB is assumed"
 
 
 @pytest.mark.parametrize(
@@ -310,10 +310,10 @@ BROKEN = " make no sense: its colors are taken for sRGB"
         ({}, (SRGB_CHUNK, png_chunk(b"cICP", b"\x0c\x0d\0\1")), P3, ""),
         ({}, (GAMMA, png_chunk(b"cICP", b"\2\2\0\1")), linear(PIXELS), ""),
         ({}, (png_chunk(b"cICP", b"\x0c\2\0\1"),), P3, ""),
-        (ICC, (png_chunk(b"cICP", b"\x63\x0d\0\1"),), P3, "its cICP 99/13/0/1 is not understood"),
-        ({}, (png_chunk(b"cICP", b"\1\x63\0\1"),), PLAIN, "its cICP 1/99/0/1 is not understood"),
-        ({}, (png_chunk(b"cICP", b"\x0c\x0d\1\1"),), PLAIN, "its cICP 12/13/1/1 is not understood"),
-        ({}, (png_chunk(b"cICP", b"\1"),), PLAIN, "its cICP 1 is not understood"),
+        (ICC, (png_chunk(b"cICP", b"\x63\x0d\0\1"),), P3, "its cICP 99/13/0/1 is unknown"),
+        ({}, (png_chunk(b"cICP", b"\1\x63\0\1"),), PLAIN, "its cICP 1/99/0/1 is unknown"),
+        ({}, (png_chunk(b"cICP", b"\x0c\x0d\1\1"),), PLAIN, "its cICP 12/13/1/1 is unknown"),
+        ({}, (png_chunk(b"cICP", b"\1"),), PLAIN, "its cICP 1 is unknown"),
         ({}, (png_chunk(b"gAMA", bytes(4)),), PLAIN, "its gAMA and cHRM" + BROKEN),
         ({}, (png_chunk(b"gAMA", b"\1"),), PLAIN, "its gAMA and cHRM" + BROKEN),
         ({}, (primaries_chunk((0,) * 8),), PLAIN, "its gAMA and cHRM" + BROKEN),
@@ -452,7 +452,7 @@ def test_boxes_of_colors_are_read(format: str, primaries: int, transfer: int) ->
     assert space is not None
     np.testing.assert_allclose(photo.image, space.to_srgb(before.image), atol=1e-6)
     assert photo.remark == (
-        "its HDR (PQ) is brought to the range of sRGB" if transfer == 16 else ""
+        "its HDR (PQ) is reduced to the range of sRGB" if transfer == 16 else ""
     )
     if transfer == 13:
         light = np.vectorize(srgb_light)(before.image) @ np.array(TO_SRGB[12]).T
@@ -462,7 +462,7 @@ def test_boxes_of_colors_are_read(format: str, primaries: int, transfer: int) ->
 def test_boxes_that_are_not_understood_are_told() -> None:
     plain = boxed("AVIF", smooth())
     photo = read_photo(io.BytesIO(with_nclx(plain, 77, 13)))
-    assert photo.remark == "its colors (77/13 of H.273) are not understood and taken for sRGB"
+    assert photo.remark == "its colors (77/13 of H.273) are unknown: sRGB is assumed"
     np.testing.assert_array_equal(photo.image, read_photo(io.BytesIO(plain)).image)
     profiled = encoded("AVIF", Image.fromarray(smooth()), icc_profile=DISPLAY_P3)
     assert read_photo(io.BytesIO(profiled)).remark == ""
@@ -487,7 +487,7 @@ def test_colors_of_jpeg_2000() -> None:
             np.testing.assert_allclose(picture.photo().image, P3, atol=0.008)
             assert picture.remark == ""
     photo = read_photo(io.BytesIO(jp2(b"\1\0\0" + struct.pack(">I", 21))))
-    assert photo.remark == "its color space 21 is not understood: it is taken for sRGB"
+    assert photo.remark == "its color space 21 is unknown: sRGB is assumed"
     np.testing.assert_array_equal(photo.image, PIXELS.astype(np.float32) / np.float32(255))
 
 
@@ -504,8 +504,8 @@ def test_primaries_of_a_tiff() -> None:
             assert photo.remark == ""
     curve = (301, 3, 768, tuple(range(768)))
     broken = (319, 5, 6, (1, 0) * 6)
-    told = "its primaries make no sense: its colors are taken for sRGB"
-    for tags, remark in (([curve], "its transfer function is passed over"), ([broken], told)):
+    told = "its primaries are invalid: sRGB is assumed"
+    for tags, remark in (([curve], "its transfer function is ignored"), ([broken], told)):
         stream = io.BytesIO()
         tifffile.imwrite(stream, pixels, photometric="rgb", extratags=tags)
         assert read_photo(stream).remark == remark
@@ -537,10 +537,10 @@ def test_adobe_rgb_by_exif_data(direct: bool) -> None:
 @pytest.mark.parametrize(
     ("mode", "profile", "told"),
     [
-        ("RGB", b"no profile at all", "its ICC profile is broken: its colors are taken for sRGB"),
-        ("RGB", DISPLAY_P3[:200], "its ICC profile is broken: its colors are taken for sRGB"),
-        ("RGB", LINEAR_GREY, "its ICC profile is for GRAY, not for mode RGB, and is passed over"),
-        ("CMYK", DISPLAY_P3, "its ICC profile is for RGB, not for mode CMYK, and is passed over"),
+        ("RGB", b"no profile at all", "its ICC profile is damaged: sRGB is assumed"),
+        ("RGB", DISPLAY_P3[:200], "its ICC profile is damaged: sRGB is assumed"),
+        ("RGB", LINEAR_GREY, "its ICC profile is for GRAY, not for mode RGB, and is ignored"),
+        ("CMYK", DISPLAY_P3, "its ICC profile is for RGB, not for mode CMYK, and is ignored"),
         ("L", DISPLAY_P3, ""),
         ("L", LINEAR_GREY, ""),
         ("RGB", DISPLAY_P3, ""),

@@ -461,7 +461,7 @@ def test_depth_of_results(folder: Path, model: list[str]):
         with Image.open(out) as result:
             assert b"sRGB" in result.info["icc_profile"].replace(b"\0", b"")
     done = run("stylize", "deep.png", "wave.png", "-o", "e.webp", "--depth", "16", code=2)
-    assert done.stderr == (b"impasto: WEBP holds 8 bits a channel, not 16: write PNG or TIFF\n")
+    assert done.stderr == (b"impasto: WEBP holds 8 bits per channel, not 16: use PNG or TIFF\n")
     done = run("stylize", "deep.png", "wave.png", "--depth", "12", code=2)
     assert b"give 8 or 16" in done.stderr
 
@@ -487,7 +487,7 @@ def test_bits_that_are_not_read_are_told(folder: Path, model: list[str]):
     inks = np.full((40, 52, 4), 9000, np.uint16)
     Path("inks.tif").write_bytes(tiff(inks, tags={262: (5,), 338: ()}))
     line = run("stylize", "inks.tif", "wave.png", *model).stdout.decode()
-    assert line.endswith("; its 16 bits a channel are read as 8\n")
+    assert line.endswith("; its 16 bits per channel are read as 8\n")
     assert line.count("\n") == 1
 
 
@@ -530,10 +530,10 @@ def test_bad_style_model_engine_or_value_does_nothing(folder: Path, model: list[
     before = names()
     good = ("stylize", "street.jpg", "-s", "wave.png")
     for words, mend in [
-        (("stylize", "street.jpg", "-s", bad, *model), f"{bad}: .*cut short"),
+        (("stylize", "street.jpg", "-s", bad, *model), f"{bad}: .*damaged, truncated"),
         (("stylize", "street.jpg", "-s", "gone.png", *model), "gone.png: no such file"),
         ((*good, "--model", "fsat"), "did you mean 'fast'"),
-        ((*good, "--model", "text.impasto"), "text.impasto: is a text, not an Impasto model"),
+        ((*good, "--model", "text.impasto"), "text.impasto: is a text file, not an Impasto model"),
         ((*good, *model, "--engine", "steam"), "choose .*onnxruntime"),
         ((*good, *model, "--precision", "fp3"), "choose fp32"),
         ((*good, *model, "--threads", "0"), "1 or more"),
@@ -610,9 +610,9 @@ def test_format_of_standard_output(folder: Path, model: list[str]):
     done = run("stylize", "street.jpg", "wave.png", "--format", "jpeg", *model, code=2)
     assert b"--format is for standard output" in done.stderr
     done = run("stylize", *words[: -len(model) - 1], "gif", *model, stdin=data, code=2)
-    assert b"format 'gif' is not written" in done.stderr
+    assert b"format 'gif' cannot be written" in done.stderr
     done = run("stylize", *words, "--depth", "16", stdin=data, code=2)
-    assert b"JPEG holds 8 bits a channel" in done.stderr
+    assert b"JPEG holds 8 bits per channel" in done.stderr
 
 
 def test_closed_streams(folder: Path, model: list[str]):

@@ -50,7 +50,7 @@ def test_a_folder_keeps_its_structure(folder: Path, model: list[str]):
     *lines, last = done.stdout.decode().splitlines()
     assert [line.split(":")[0] for line in lines] == [f"out/{name}" for name in wanted]
     assert re.fullmatch(r"3 painted in \d+\.\d s", last)
-    told = "impasto: photos: 1 file is no picture by its suffix: notes.txt"
+    told = "impasto: photos: 1 file without a picture suffix is skipped: notes.txt"
     assert done.stderr.decode().splitlines() == [told]
     tiny = impasto.load(model[1], engine="onnxruntime")
     found = pixels(Path("out/trip/b-rain.png"))

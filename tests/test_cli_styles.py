@@ -92,7 +92,7 @@ def test_add_a_scan_of_floats_and_several_pages(tiny_bundle: Bundle, model: list
     )
     assert "--range" in error("style", "add", "scan", "scan.tif", *model)
     done = run("style", "add", "scan", "scan.tif", *model, "--range", "0,4000")
-    told = "impasto: scan.tif: the first of its 2 pages is taken"
+    told = "impasto: scan.tif: the first of its 2 pages is used"
     assert done.stderr.decode().strip() == told
     stylizer = impasto.load(model[1], precision="fp32")
     wanted = stylizer.style(np.clip(values[..., 1] / 4000, 0, 1))
@@ -165,7 +165,8 @@ def test_styles_lists_them(model: list[str], other: list[str]) -> None:
     bad.write_text("hello")
     text = run("styles").stdout.decode()
     assert (
-        "grey-sky" in text and f"cannot be used: {Path.cwd() / bad}: is a text, not a style" in text
+        "grey-sky" in text
+        and f"cannot be used: {Path.cwd() / bad}: is a text file, not a style" in text
     )
 
 

@@ -155,7 +155,7 @@ def test_ppm_of_more_than_8_bits():
     check(io.BytesIO(b"P6 4 3 65535\n" + values.astype(">u2").tobytes()), values)
     small = (values // 70).astype(">u2")
     check(io.BytesIO(b"P6\n# ten bits\n4 3\n1023\n" + small.tobytes()), small, 1023)
-    assert "cut short" in message(io.BytesIO(b"P6 4 3 65535\n" + bytes(71)))
+    assert "damaged, truncated" in message(io.BytesIO(b"P6 4 3 65535\n" + bytes(71)))
 
 
 def test_pictures_of_8_bits_stay_so(tmp_path):
@@ -170,15 +170,15 @@ def test_pictures_of_8_bits_stay_so(tmp_path):
 def test_what_is_read_at_8_bits_is_told():
     inks = np.full((6, 7, 4), 65535 // 5, np.uint16)
     photo = read_photo(io.BytesIO(tiff(inks, tags={262: (5,), 338: ()})))
-    assert photo.remark == "its 16 bits a channel are read as 8"
+    assert photo.remark == "its 16 bits per channel are read as 8"
     heif = pytest.importorskip("pillow_heif")
     stream = io.BytesIO()
     heif.encode("RGB;16", (45, 37), words().tobytes(), stream, quality=90)
     photo = read_photo(stream)
     assert photo.depth == 8
     assert photo.remark in (
-        "its 10 bits a channel are read as 8",
-        "its 12 bits a channel are read as 8",
+        "its 10 bits per channel are read as 8",
+        "its 12 bits per channel are read as 8",
     )
 
 
@@ -195,7 +195,7 @@ def test_the_limits_hold_for_deep_files_too(tmp_path):
         data = tiff(values.astype(depth), tile=32, tags={322: (1 << 30,), 323: (1 << 16,)})
         assert "tiles of 70,368,744,177,664 pixels" in message(io.BytesIO(data))
     for data in (encode_png(values), tiff(values), tiff(values, compression=8, tile=16)):
-        assert "cut short" in message(io.BytesIO(data[: len(data) // 2]))
+        assert "damaged, truncated" in message(io.BytesIO(data[: len(data) // 2]))
 
 
 def test_pages_of_deep_tiffs(tmp_path):
@@ -204,7 +204,7 @@ def test_pages_of_deep_tiffs(tmp_path):
         for k in range(3):
             file.write(words() >> k, photometric="rgb")
     photo = read_photo(tmp_path / "pages.tif")
-    assert photo.remark == "the first of its 3 pages is taken"
+    assert photo.remark == "the first of its 3 pages is used"
     np.testing.assert_array_equal(photo.rendered(photo.image).pixels(16), words())
     with tifffile.TiffWriter(tmp_path / "preview.tif") as file:
         file.write(words(), photometric="rgb")
@@ -399,7 +399,7 @@ def test_a_format_of_8_bits_gets_8(suffix, tmp_path):
     flat = np.full((32, 32, 3), 51 * 257 + 100, np.uint16)
     write_image(flat, tmp_path / f"flat.{suffix}", save=SaveOptions(quality=100))
     np.testing.assert_allclose(read_photo(tmp_path / f"flat.{suffix}").image * 255, 51, atol=2)
-    with pytest.raises(OptionError, match="8 bits a channel, not 16: write PNG or TIFF"):
+    with pytest.raises(OptionError, match="8 bits per channel, not 16: use PNG or TIFF"):
         write_image(flat, tmp_path / f"deep.{suffix}", save=SaveOptions(depth=16))
 
 

@@ -197,9 +197,13 @@ def test_links_that_lead_nowhere_are_refused(
     Path("sub").mkdir()
     Path(f"b{suffix}").symlink_to(f"a{suffix}")
     for name, target, why in [
-        ("a", f"b{suffix}", "it is a link that leads back to itself"),
-        ("self", f"self{suffix}", "it is a link that leads back to itself"),
-        ("away", f"gone/x{suffix}", "it is a link into .*gone, which is no folder; make it first"),
+        ("a", f"b{suffix}", "it is a link that points back to itself"),
+        ("self", f"self{suffix}", "it is a link that points back to itself"),
+        (
+            "away",
+            f"gone/x{suffix}",
+            "it is a link into .*gone, which is not a folder; make it first",
+        ),
         ("folder", "sub", "is a folder"),
     ]:
         path = Path(f"{name}{suffix}")

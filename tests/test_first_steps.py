@@ -67,7 +67,7 @@ def test_pictures_without_a_verb_are_painted(folder: Path) -> None:
 def test_a_name_that_can_be_no_command_is_a_picture(folder: Path) -> None:
     said = call("phto.jpg", "wave.png", *TINY, code=2)
     assert "phto.jpg: no such file; did you mean photo.jpg?" in said
-    assert "nothing is fetched from the web" in call("https://a.org/b.jpg", "wave.png", code=2)
+    assert "is a web address" in call("https://a.org/b.jpg", "wave.png", code=2)
     assert "a style is missing: impasto stylize photo.jpg STYLE" in call("photo.jpg", code=2)
 
 
@@ -138,8 +138,8 @@ def test_help_by_either_option_in_every_command() -> None:
         ("holidy/", r"holidy/: no such folder; did you mean holiday\?"),
         ("holiday/c.png", r"holiday/c\.png: no such file; check the path"),
         ("nowhere/a.jpg", r"nowhere/a\.jpg: no such file, for there is no folder nowhere"),
-        ("https://example.org/cat.jpg", r"https://example\.org/cat\.jpg: nothing is fetched"),
-        ("www.example.org/cat.jpg", r"nothing is fetched from the web"),
+        ("https://example.org/cat.jpg", r"https://example\.org/cat\.jpg: is a web address"),
+        ("www.example.org/cat.jpg", r"is a web address"),
     ],
 )
 def test_a_photograph_that_is_not_there(
@@ -157,7 +157,7 @@ def test_a_photograph_that_is_not_there(
         ("wavee.png", r"wavee\.png: no such file; did you mean wave\.png\?"),
         ("*.pngg", r"\*\.pngg: no style and no file fits this pattern"),
         ("art/wave.png", r"no folder art"),
-        ("https://example.org/wave.jpg", r"nothing is fetched from the web"),
+        ("https://example.org/wave.jpg", r"is a web address"),
     ],
 )
 def test_a_style_that_is_not_there(folder: Path, name: str, line: str) -> None:
@@ -170,11 +170,11 @@ def test_a_style_that_is_not_there(folder: Path, name: str, line: str) -> None:
 def test_addresses_in_python(folder: Path) -> None:
     model = impasto.load("./tiny.impasto", engine="onnxruntime")
     address = "https://example.org/a.jpg"
-    with pytest.raises(ImageError, match=rf"^{address}: nothing is fetched"):
+    with pytest.raises(ImageError, match=rf"^{address}: is a web address"):
         model.stylize(address, "wave.png")
-    with pytest.raises(StyleError, match=rf"^{address}: nothing is fetched"):
+    with pytest.raises(StyleError, match=rf"^{address}: is a web address"):
         model.stylize("photo.jpg", address)
-    with pytest.raises(ModelError, match="nothing is fetched"):
+    with pytest.raises(ModelError, match="is a web address"):
         impasto.load("https://example.org/a.impasto")
 
 
@@ -264,7 +264,7 @@ def test_a_bundle_in_the_working_folder_is_named_whole(folder: Path) -> None:
     write_bundle(make_tiny(), "adain.impasto")
     write_bundle(make_tiny(), "mine.impasto")
     for name in ("adain", "mine"):
-        with pytest.raises(ModelError, match=rf"the file that is here, {name}\.impasto"):
+        with pytest.raises(ModelError, match=rf"the file in this folder, {name}\.impasto"):
             impasto.load(name)
 
 

@@ -242,7 +242,7 @@ def test_files_that_are_no_inverse_network(parts, pictures, content, tmp_path):
     fails(tmp_path, OptionError, "there is no file")
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(parts[1].read_bytes()[:1000])
-    fails(damaged, ModelError, "is a safetensors file that is damaged or cut short")
+    fails(damaged, ModelError, "is a damaged or truncated safetensors file")
     fails(parts[0], ModelError, "no inverse network of Style-Swap.*impasto lab decoder")
     weights = read_weights(parts[1])
     save_file(weights, tmp_path / "torchvision.safetensors", {"vgg": "torchvision"})

@@ -120,7 +120,7 @@ def test_a_folder_is_its_pictures_in_order(folder: Path):
     told: list[str] = []
     names = ["p", "single.xyz", "gone.jpg", "-"]
     sources, problems = find_contents(names, out="out", tell=told.append)
-    assert told == ["p: 1 file is no picture by its suffix: notes.txt"]
+    assert told == ["p: 1 file without a picture suffix is skipped: notes.txt"]
     assert sources == (
         ("p/a.webp", "."),
         ("p/b/10.jpg", "b"),
@@ -160,8 +160,8 @@ def test_what_is_not_taken_is_told_once(folder: Path):
     told: list[str] = []
     assert find_contents(["p"], out="p/out", tell=told.append) == ((("p/a.jpg", "."),), ())
     assert told == [
-        "p: 5 files are no pictures by their suffix: b.txt, d, deep/c.TXT, ...; 1 is a raw "
-        "photograph, to be developed first (export it as TIFF or JPEG): f.NEF",
+        "p: 5 files without a picture suffix are skipped: b.txt, d, deep/c.TXT, ...; 1 raw "
+        "photograph is skipped (export it as TIFF or JPEG): f.NEF",
         "p: 1 link to a folder is not followed: link",
     ]
     told.clear()
@@ -171,7 +171,7 @@ def test_what_is_not_taken_is_told_once(folder: Path):
     told.clear()
     for names in (["p"], ["p/*"]):
         assert find_styles(names, model=model, tell=told.append)[0] == ("p/a.jpg",)
-    assert told[0].startswith("p: 6 files") and told[2].startswith("p/*: 4 files are no pictures")
+    assert told[0].startswith("p: 6 files") and told[2].startswith("p/*: 4 files without a picture")
 
 
 def test_links_to_files_are_followed_and_those_to_folders_not(folder: Path):
@@ -375,7 +375,7 @@ def test_resume_refuses_results_among_what_is_read(folder: Path):
 @pytest.mark.parametrize(
     ("contents", "options", "error", "mend"),
     [
-        (["a.jpg"], {"out": "wave.png"}, OptionError, "exists already.*--overwrite"),
+        (["a.jpg"], {"out": "wave.png"}, OptionError, "already exists.*--overwrite"),
         (["a.jpg"], {"out": "a.xyz"}, OptionError, "'.xyz' is not of a format.*.jpg"),
         (["a.jpg"], {"out": "nowhere/a.png"}, OptionError, "no folder nowhere; make it first"),
         (["a.jpg", "b.jpg"], {"out": "wave.png"}, OptionError, "is a file; name a folder"),
@@ -478,7 +478,7 @@ def test_long_names_are_cut_between_characters(folder: Path, sign: str):
 def test_a_place_that_is_a_link(folder: Path):
     Path("loop.png").symlink_to("loop.png")
     Path("away.png").symlink_to("gone/x.png")
-    for name, mend in [("loop.png", "leads back to itself"), ("away.png", "make it first")]:
+    for name, mend in [("loop.png", "points back to itself"), ("away.png", "make it first")]:
         with pytest.raises(OptionError, match=f"^{name}: cannot be written .*{mend}"):
             plan(of("a.jpg"), [["wave.png"]], out=name, existing="replace")
         with pytest.raises(OptionError, match=f"^{name}/: is a link to nothing; name a folder"):

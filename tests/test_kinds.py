@@ -56,16 +56,16 @@ FILES: dict[str, tuple[bytes, str]] = {
     "pointer": (LFS, "a Git LFS pointer"),
     "annex": (b"/annex/objects/SHA256E-s9--0.pth\n", "a git-annex pointer"),
     "empty": (b"", "an empty file"),
-    "text": (b"not weights", "a text"),
-    "answer": (b'{"error": "Invalid username or password."}', r"a text \(JSON\)"),
+    "text": (b"not weights", "a text file"),
+    "answer": (b'{"error": "Invalid username or password."}', r"a JSON file"),
     "zip": (_zip(decoder_dot_pth=b"1"), "a zip archive"),
-    "cut zip": (_zip(a__data_dot_pkl=b"1" * 100)[:80], "cut short"),
+    "cut zip": (_zip(a__data_dot_pkl=b"1" * 100)[:80], "a damaged or truncated zip archive"),
     "torchscript": (_zip(a__data_dot_pkl=b"1", a__constants_dot_pkl=b"1"), "a TorchScript"),
     "tar": (_tar(), "a tar archive"),
     "gzip": (b"\x1f\x8b\x08\0\0\0\0\0", "a gzip archive"),
     "picture": (_picture(), r"a picture \(PNG\)"),
     "onnx": (make_tiny().encoder, "an ONNX graph"),
-    "cut safetensors": (SAFE[:-4], "a safetensors file that is damaged or cut short"),
+    "cut safetensors": (SAFE[:-4], "a damaged or truncated safetensors file"),
     "objects": (pickle.dumps({"network": Path("x")}), "a Python pickle|objects of Python"),
     "numbers": (b"\x93NUMPY\x01\0", "a NumPy array"),
     "noise": (np.random.default_rng(0).bytes(300), "damaged"),
@@ -95,7 +95,7 @@ def test_the_kind_of_a_file_whatever_its_name(tmp_path: Path, name: str) -> None
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "gone").symlink_to("nowhere")
     assert wrong_kind("no.pth", "weights") == "no.pth: no such file; check the path"
-    assert "link to a file that is not there" in wrong_kind(tmp_path / "gone", "weights")
+    assert "link to a file that does not exist" in wrong_kind(tmp_path / "gone", "weights")
     assert "is a folder, not weights" in wrong_kind(tmp_path, "weights")
     assert "a device, not weights" in wrong_kind("/dev/null", "weights")
     assert "no such file" in wrong_kind(tmp_path / "gone" / "x", "weights")
@@ -148,7 +148,7 @@ def test_every_reader_says_what_it_got(tmp_path: Path, name: str, reader: str) -
     if reader == "style" and name == "noise":
         words = "not a style"
     if reader == "checkpoint" and name in ("cut safetensors",):
-        words = "cut short"
+        words = "truncated"
     with pytest.raises(ImpastoError) as caught:
         read(path)
     check_line(str(caught.value), words, file)

@@ -177,7 +177,7 @@ def test_what_is_a_style_file(name: str) -> None:
 def test_style_files_that_cannot_be_used() -> None:
     assert "gone.safetensors: no such style file" in refused("gone.safetensors")
     Path("bad.safetensors").write_text("hello")
-    assert "bad.safetensors: is a text, not a style" in refused("bad.safetensors")
+    assert "bad.safetensors: is a text file, not a style" in refused("bad.safetensors")
 
 
 def test_no_such_name() -> None:

@@ -95,7 +95,7 @@ def test_a_file_is_left_alone(folder: Path, call: str) -> None:
     before = sorted(each.name for each in folder.iterdir())
     result = CliRunner().invoke(cli, call.split())
     assert isinstance(result.exception, ImpastoError), result.output
-    assert re.search(r"letter.*exists already.*--overwrite|no thumbnail", str(result.exception))
+    assert re.search(r"letter.*already exists.*--overwrite|no thumbnail", str(result.exception))
     assert all(each.read_bytes() == PRECIOUS for each in folder.glob("letter.*"))
     assert sorted(each.name for each in folder.iterdir()) == before
 
@@ -114,11 +114,11 @@ def test_with_the_option_it_is_replaced(folder: Path) -> None:
 def test_names_of_bundles(folder: Path) -> None:
     assert bundle_file("mine") == Path("mine.impasto")
     assert bundle_file("letter", overwrite=True) == Path("letter.impasto")
-    with pytest.raises(ModelError, match=r"kept as NAME\.impasto"):
+    with pytest.raises(ModelError, match=r"saved as NAME\.impasto"):
         bundle_file("mine.onnx")
     with pytest.raises(ModelError, match=r"no folder nowhere; make it first"):
         bundle_file("nowhere/mine")
-    with pytest.raises(ModelError, match="exists already"):
+    with pytest.raises(ModelError, match="already exists"):
         write_bundle(make_tiny(), "letter.impasto")
     write_bundle(make_tiny(), "letter.impasto", overwrite=True)
     assert read_bundle("letter.impasto") == make_tiny()

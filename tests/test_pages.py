@@ -51,7 +51,7 @@ def check(path: Path, wanted: np.ndarray, remark: str = "") -> None:
 @pytest.mark.parametrize("kind", sorted(RAW_STARTS))
 def test_raw_photographs_by_their_first_bytes(kind: str) -> None:
     text = message(io.BytesIO(RAW_STARTS[kind] + bytes(300)))
-    assert f"a raw photograph ({kind}); develop it first" in text
+    assert f"a raw photograph ({kind}); develop it in a raw converter" in text
     assert "TIFF or JPEG" in text
 
 
@@ -115,7 +115,7 @@ def test_the_picture_behind_a_preview(
         file.write(main, photometric="rgb", **options)
         if where == "next":
             file.write(colors(45, 35), photometric="rgb", subfiletype=1)
-    check(path, main, "its first picture, 7 x 9, is a preview; the main one is taken")
+    check(path, main, "its first picture, 7 x 9, is a preview; the main one is used")
     exif = Image.Exif()
     exif.load(read_photo(path).metadata.exif)
     assert exif[315] == "Ada"  # which the first picture's directory has
@@ -135,7 +135,7 @@ def test_pages_pyramids_and_masks(tmp_path: Path) -> None:
         with tifffile.TiffWriter(path, bigtiff=big) as file:
             for seed in range(3):
                 file.write(colors(seed=seed), photometric="rgb")
-        check(path, colors(), "the first of its 3 pages is taken")
+        check(path, colors(), "the first of its 3 pages is used")
         with tifffile.TiffWriter(path, bigtiff=big) as file:  # a pyramid
             file.write(colors(64, 64), photometric="rgb", subifds=2, tile=(32, 32))
             for side in (32, 16):
@@ -163,7 +163,7 @@ def test_the_main_one_of_several_in_a_heic(tmp_path: Path) -> None:
     several.save(tmp_path / "a.heic", primary_index=1)
     photo = read_photo(tmp_path / "a.heic")
     assert photo.image.mean() > 0.7
-    assert photo.remark == "the main one of its 2 pictures is taken"
+    assert photo.remark == "the main one of its 2 pictures is used"
 
 
 def test_the_line_of_a_result_says_how_many(tmp_path: Path, tiny_path: Path) -> None:
@@ -175,8 +175,8 @@ def test_the_line_of_a_result_says_how_many(tmp_path: Path, tiny_path: Path) -> 
         [*command, "--model", str(tiny_path), "--engine", "onnxruntime"],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
-    assert done.stderr == "impasto: style style.tif: the first of its 3 pages is taken\n"
-    assert done.stdout.rstrip().endswith("; the first of its 4 pages is taken")
+    assert done.stderr == "impasto: style style.tif: the first of its 3 pages is used\n"
+    assert done.stdout.rstrip().endswith("; the first of its 4 pages is used")
 
 
 def _written(path: Path, data: bytes) -> Path:

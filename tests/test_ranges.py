@@ -201,7 +201,7 @@ def test_wide_integers_that_are_told() -> None:
     dim = np.full((8, 8, 1), 4095, np.uint32)
     dim[0, 0] = 7
     text = message(whole(dim))
-    assert "uint32 from 7 to 4095, where white would be 4294967295" in text
+    assert "uint32 from 7 to 4095, but white is 4294967295" in text
     assert "--range LOW,HIGH" in text and "0,4095" in text
     assert read_photo(whole(dim), value_range=(0, 4095)).image.max() == 1
     assert read_photo(whole(dim * 0)).image.max() == 0  # a black one is one
@@ -220,7 +220,7 @@ def test_tiffs_of_numbers_that_are_not_read() -> None:
     data = bytearray(tiff(np.zeros((8, 8, 1), np.uint16)))
     at = data.index(b"\x02\x01\x03\x00\x01\x00\x00\x00\x10\x00")  # BitsPerSample 16
     data[at + 8] = 12
-    assert "12 bits a sample" in message(io.BytesIO(bytes(data)))
+    assert "12 bits per sample" in message(io.BytesIO(bytes(data)))
 
 
 # --- arrays of odd kinds -----------------------------------------------------------------------

@@ -303,7 +303,7 @@ def test_no_path_and_no_address_is_a_style(server: Server, files: Path):
         ([("style", "munch-scream"), ("color", "sepia")], "sepia"),
         ([("style", "munch-scream"), ("color", "coral")], "works on the picture of a style"),
         ([("style", "munch-scream"), ("transform", "wct")], "wct"),
-        ([("style", "munch-scream"), ("format", "gif")], "format 'gif' is not written"),
+        ([("style", "munch-scream"), ("format", "gif")], "format 'gif' cannot be written"),
         ([("style", "munch-scream"), ("format", "jpeg"), ("depth", "16")], "JPEG holds 8 bits"),
         ([("style", "munch-scream"), ("overwrite", "true")], "there is no field 'overwrite'"),
         ([("style", "munch-scream"), ("keep_gps", "yes")], "keep_gps must be true or false"),

@@ -173,7 +173,7 @@ def test_what_is_wrong_is_said_at_once_or_when_pixels_are_asked_for() -> None:
         pass
     with open_picture(io.BytesIO(FILES["a.jpg"][:-300])) as picture:
         assert picture.height == 19
-        with pytest.raises(ImageError, match="a damaged, cut short or unusual JPEG file"):
+        with pytest.raises(ImageError, match="a damaged, truncated or unusual JPEG file"):
             picture.photo()
     with open_picture(np.full((3, 4), 2.0)) as picture:
         assert picture.width == 4

@@ -60,7 +60,7 @@ def test_broken_and_tiny_pictures_are_left_out_and_listed(tmp_path):
     loaded = load_collections([folder], shorter=64)
     assert {f.name for f, _ in loaded.left_out} == {*names[:3], "set"}
     assert all(reason for _, reason in loaded.left_out)
-    assert dict(loaded.left_out)[folder] == "1 file is no picture by its suffix: notes.txt"
+    assert dict(loaded.left_out)[folder] == "1 file without a picture suffix is skipped: notes.txt"
     (collection,) = loaded.collections
     assert len(collection.pictures) == len(names) - 3
     assert all(min(p.shape[:2]) == 64 and p.shape[2] == 3 for p in collection.pictures)
@@ -214,7 +214,7 @@ def test_shards_are_read_as_folders_are(tmp_path):
         for memory in (0.0, 1.0):
             loaded = load_collections([place], shorter=64, memory=memory)
             (_, note), *others = loaded.left_out
-            assert note == "1 file is no picture by its suffix: 0.json"
+            assert note == "1 file without a picture suffix is skipped: 0.json"
             assert [str(file)[-len("part-1.tar/part/bad.png") :] for file, _ in others] == [
                 "part-1.tar/part/bad.png"
             ]

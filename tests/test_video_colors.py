@@ -190,7 +190,7 @@ def test_light_of_hdr_is_that_of_still_pictures(films: FilmFiles) -> None:
     wanted = space.to_srgb(signals)[0, :, 0] * 255
     assert np.abs(np.array(found) - wanted).max() <= 2
     with open_film(films("pq.mkv"), max_pixels=1_000_000) as film:
-        assert film.info.remarks == ("its HDR (PQ) is brought to the range of sRGB",)
+        assert film.info.remarks == ("its HDR (PQ) is reduced to the range of sRGB",)
 
 
 def test_hlg_is_brought_to_sdr(films: FilmFiles) -> None:

@@ -309,7 +309,7 @@ def test_a_folder_is_read_in_natural_order(tmp_path: Path) -> None:
     info = film.info
     assert (info.rate, info.tick, info.frames, info.seconds) == (25, F(1, 25), 12, 12 / 25)
     assert [frame.seconds for frame in frames] == [None] * 11 + [F(1, 25)]
-    assert info.remarks == ("1 file is no picture by its suffix: notes.txt",)
+    assert info.remarks == ("1 file without a picture suffix is skipped: notes.txt",)
 
 
 @pytest.mark.parametrize("pattern", ["shot-%04d.png", "shot-*.png", "shot-[01]*.png"])

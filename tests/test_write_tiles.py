@@ -92,7 +92,7 @@ def test_a_stream_gets_a_png(depth: int, tmp_path: Path) -> None:
     assert slow.got == (tmp_path / "a.png").read_bytes()
     closed = io.BytesIO()
     closed.close()
-    with pytest.raises(ImageError, match="the stream: cannot be written to"):
+    with pytest.raises(ImageError, match=r"the stream: cannot be written \(I/O"):
         write(values, closed)
 
 
@@ -113,7 +113,7 @@ def test_a_tile_that_fails_leaves_nothing(name: str | None, tmp_path: Path) -> N
 def test_a_file_that_is_there_stays(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(b"precious")
-    with pytest.raises(ImageError, match="exists already"):
+    with pytest.raises(ImageError, match="already exists"):
         write(floats(3), path)
     assert path.read_bytes() == b"precious"
     write(floats(3), path, save=SaveOptions(overwrite=True))

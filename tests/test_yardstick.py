@@ -203,7 +203,7 @@ def test_files_that_cannot_be_used_are_left_out_and_listed(tmp_path):
     for count in (30, None):
         drawn = pairs_of(both, both, count=count)
         assert {file for file, _ in drawn.left_out} == {*kept[:2], folder}
-        assert (folder, "1 file is no picture by its suffix: notes.txt") in drawn.left_out
+        assert (folder, "1 file without a picture suffix is skipped: notes.txt") in drawn.left_out
         assert all(reason for _, reason in drawn.left_out)
         assert not {f for p in drawn.pairs for f in (p.content, p.style)} & set(kept[:2])
 
@@ -287,7 +287,7 @@ def test_a_model_is_judged_with_controls_behind_its_name(parts):
         (f"{one}:color=only", "has no setting 'color'; it takes transform, alpha, behavior"),
         (f"{one}:alpha=much", "alpha of model .* must be a number, not 'much'"),
         (f"{one}:transform=gram", "choose one of adain"),
-        ("fast:transform=wct", "'fast' does not align by transform 'wct'"),
+        ("fast:transform=wct", "'fast' does not support transform 'wct'"),
         (f"{parts}/none.impasto:transform=ost", "no model file"),
     ):
         with pytest.raises(ImpastoError, match=says):

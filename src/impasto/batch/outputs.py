@@ -491,7 +491,7 @@ def _check_file(path: Path, existing: Existing) -> None:
     if not path.parent.is_dir():
         raise OptionError(f"{path}: there is no folder {path.parent}; make it first")
     if os.path.lexists(path) and existing == "spare":
-        raise OptionError(f"{path}: exists already; give another name, or --overwrite")
+        raise OptionError(f"{path}: already exists; give another name or pass --overwrite")
     try:
         destination(path)
     except OSError as error:

@@ -86,7 +86,7 @@ def array_form(
     kind = array.dtype.str[1:]
     if kind not in WHITE:
         raise ImageError(
-            f"{name}: dtype {array.dtype} is not read; give uint8, uint16, or floats in [0, 1]"
+            f"{name}: dtype {array.dtype} is not supported; give uint8, uint16, or floats in [0, 1]"
             + _MENDS.get(array.dtype.kind, "")
         )
     layout = _layout(array, name) if layout is None else _checked(layout, array, name)
@@ -94,9 +94,9 @@ def array_form(
     if kind not in _CLEAR and value_range is None:
         held = f" from {array.min()} to {array.max()}" if array.size else ""
         raise ImageError(
-            f"{name}: dtype {array.dtype}{held} does not say what white is; give uint8 "
-            "(array.astype(np.uint8) where 255 is white), uint16, or floats in [0, 1], or say "
-            "which values are black and white: value_range=(0, 255)"
+            f"{name}: dtype {array.dtype}{held} does not define white; give uint8 "
+            "(array.astype(np.uint8) if 255 is white), uint16, or floats in [0, 1], or set the "
+            "values of black and white: value_range=(0, 255)"
         )
     mask: NDArray[np.bool_] | None = None
     if isinstance(array, np.ma.MaskedArray):
@@ -156,7 +156,7 @@ class Photo:
         form: of an array; None for a file or a Pillow image.
         metadata: what a result may carry.
         depth: bits per channel to write a file of the result with: 16 if there were more than 8.
-        remark: what was lost in reading, such as "its 10 bits a channel are read as 8"; or "".
+        remark: what was lost in reading, such as "its 10 bits per channel are read as 8"; or "".
         height: in pixels.
         width: in pixels.
     """
@@ -261,7 +261,7 @@ class Photo:
         """
         check_rgb(image, f"the result for {self.name}")
         if not np.isfinite(image).all():
-            raise ImageError(f"the result for {self.name} holds NaN or infinity")
+            raise ImageError(f"the result for {self.name} contains NaN or infinity")
         alpha = self.alpha
         if alpha is not None and alpha.shape != image.shape[:2]:
             alpha = resize_plane(alpha, *image.shape[:2])
@@ -316,7 +316,7 @@ def in_memory(source: Source) -> Photo:
 # Remedies to suggest in messages for arrays of some kinds.
 _MENDS = {
     "b": " (a bool array: array.astype(np.float32))",
-    "c": " (of complex numbers the size: np.abs)",
+    "c": " (for complex numbers, the magnitude: np.abs)",
     "f": " (array.astype(np.float64))",
     "O": " (array.astype(np.float32), if it holds numbers)",
 }
@@ -364,7 +364,7 @@ def _channels_last(array: NDArray[Any], layout: Layout) -> NDArray[Any]:
 def _checked(layout: Layout, array: NDArray[Any], name: str) -> Layout:
     """Return the layout that a user gave, if the array can have it."""
     if array.ndim != len(layout) or _channels_last(array, layout).shape[2] not in _CHANNELS:
-        raise ImageError(f"{name}: is no picture of layout {layout} with 1, 3 or 4 channels")
+        raise ImageError(f"{name}: is not a picture of layout {layout} with 1, 3 or 4 channels")
     return layout
 
 
@@ -379,5 +379,5 @@ def _layout(array: NDArray[Any], name: str) -> Layout:
         raise ImageError(f"{name}: is a batch; loop over it and give one picture at a time")
     raise ImageError(
         f"{name}: a picture is (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels"
-        + ("; of a batch or a film give one picture at a time" if array.ndim == 3 else "")
+        + ("; give a batch or a film one picture at a time" if array.ndim == 3 else "")
     )

@@ -91,7 +91,7 @@ def space_of_boxes(told: Told) -> tuple[ColorSpace | None, bytes, str]:
         elif data[:1] == b"\1" and len(data) >= 7:
             number = int.from_bytes(data[3:7], "big")
             if number not in _JP2_SPACES:
-                lost = f"its color space {number} is not understood: it is taken for sRGB"
+                lost = f"its color space {number} is unknown: sRGB is assumed"
             continue
         else:
             continue
@@ -99,7 +99,7 @@ def space_of_boxes(told: Told) -> tuple[ColorSpace | None, bytes, str]:
         space = color_space(primaries, transfer, peak=told.light)
         if space is not None:
             return (None if space.same else space), b"", space.remark
-        lost = f"its colors ({primaries}/{transfer} of H.273) are not understood and taken for sRGB"
+        lost = f"its colors ({primaries}/{transfer} of H.273) are unknown: sRGB is assumed"
     return None, b"", lost
 
 

@@ -127,7 +127,7 @@ class ColorSpace:
         """A clause on what is lost in :meth:`to_srgb`, "" for nothing."""
         if self.gamma or self.transfer not in (_PQ, _HLG):
             return ""
-        return f"its HDR ({_NAMES[self.transfer]}) is brought to the range of sRGB"
+        return f"its HDR ({_NAMES[self.transfer]}) is reduced to the range of sRGB"
 
     @cached_property
     def matrix(self) -> NDArray[np.float64]:

@@ -55,7 +55,7 @@ def remark(picture: Image.Image, format: str, stream: BinaryIO) -> str:
         stream: the file.
 
     Returns:
-        A clause, such as "its 10 bits a channel are read as 8".
+        A clause, such as "its 10 bits per channel are read as 8".
 
     Example:
         >>> remark(Image.new("RGB", (1, 1)), "JPEG", open("a.jpg", "rb"))    # doctest: +SKIP
@@ -78,7 +78,7 @@ def remark(picture: Image.Image, format: str, stream: BinaryIO) -> str:
     elif format == "TIFF" and picture.mode == "CMYK":
         stored = getattr(picture, "tag_v2", {}).get(258, (8,))
         bits = max(stored) if isinstance(stored, tuple) and stored else 8
-    return f"its {bits} bits a channel are read as 8" if bits > 8 else ""
+    return f"its {bits} bits per channel are read as 8" if bits > 8 else ""
 
 
 def deep_png(picture: Image.Image, stream: BinaryIO) -> Callable[[], Deep] | None:

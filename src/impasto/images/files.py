@@ -138,7 +138,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     )
     with claim(target) as ours:
         if not ours:
-            raise BlockingIOError(errno.EAGAIN, "another call writes it at this moment")
+            raise BlockingIOError(errno.EAGAIN, "another run is writing it")
         # Leftovers of a killed call, since no other call can hold the lock.
         if before.is_dir() and not target.exists():
             before.rename(target)
@@ -222,10 +222,10 @@ def destination(path: Path) -> Path:
         return path
     target = Path(os.path.realpath(path))
     if target.is_symlink():  # where realpath() gives up
-        raise OSError(errno.ELOOP, "it is a link that leads back to itself")
+        raise OSError(errno.ELOOP, "it is a link that points back to itself")
     if not target.parent.is_dir():
         raise FileNotFoundError(
-            errno.ENOENT, f"it is a link into {target.parent}, which is no folder; make it first"
+            errno.ENOENT, f"it is a link into {target.parent}, which is not a folder; make it first"
         )
     return target
 

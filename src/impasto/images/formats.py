@@ -158,8 +158,8 @@ _MAX_LAYERS = 1000
 
 # Replacements for messages of Pillow that do not help users.
 _REASONS = {
-    "not identified by this driver": "its header is incomplete, or gives it no size",
-    "unknown pixel mode": "pixels of a kind that is not read, such as more than 4 channels",
+    "not identified by this driver": "its header is incomplete or has no size",
+    "unknown pixel mode": "its kind of pixels is not supported, such as more than 4 channels",
 }
 
 
@@ -177,7 +177,7 @@ def check_raw(head: bytes, name: str) -> None:
         >>> check_raw(b"FUJIFILMCCD-RAW 0201", "a.raf")
         Traceback (most recent call last):
             ...
-        impasto.errors.ImageError: a.raf: a raw photograph (Fujifilm RAF); develop it first ...
+        impasto.errors.ImageError: a.raf: a raw photograph (Fujifilm RAF); develop it in a ...
     """
     for kind, magic in _RAW_MAGICS.items():
         if re.match(magic, head, re.DOTALL):
@@ -187,8 +187,8 @@ def check_raw(head: bytes, name: str) -> None:
 def raw_error(name: str, kind: str) -> ImageError:
     """The error for a raw photograph of a kind."""
     return ImageError(
-        f"{name}: a raw photograph ({kind}); develop it first in a program for raw files, and "
-        "export it as TIFF or JPEG"
+        f"{name}: a raw photograph ({kind}); develop it in a raw converter and export it "
+        "as TIFF or JPEG"
     )
 
 
@@ -210,19 +210,20 @@ def passed_over(names: Iterable[str | PurePath]) -> str:
 
     Example:
         >>> passed_over(["notes.txt", "a.NEF"])
-        '1 file is no picture by its suffix: notes.txt; 1 is a raw photograph, to be developed \
-first (export it as TIFF or JPEG): a.NEF'
+        '1 file without a picture suffix is skipped: notes.txt; 1 raw photograph is skipped \
+(export it as TIFF or JPEG): a.NEF'
     """
     paths = [PurePath(name) for name in names]
     raw = [path for path in paths if path.suffix.lower() in RAW_SUFFIXES]
     others = [path for path in paths if path.suffix.lower() not in RAW_SUFFIXES]
     parts = []
     if others:
-        one, many = "file is no picture by its suffix", "files are no pictures by their suffix"
+        one = "file without a picture suffix is skipped"
+        many = "files without a picture suffix are skipped"
         parts.append(f"{len(others):,} {one if len(others) == 1 else many}: {_some(others)}")
     if raw:
-        one = "is a raw photograph, to be developed first (export it as TIFF or JPEG)"
-        many = "are raw photographs, to be developed first (export them as TIFF or JPEG)"
+        one = "raw photograph is skipped (export it as TIFF or JPEG)"
+        many = "raw photographs are skipped (export them as TIFF or JPEG)"
         parts.append(f"{len(raw):,} {one if len(raw) == 1 else many}: {_some(raw)}")
     return "; ".join(parts)
 
@@ -300,8 +301,8 @@ def open_by_pillow(
         _refuse_film(picture, row, name)
     if row.name == "JPEG2000" and (layers := _layers(stream)) > _MAX_LAYERS:
         raise ImageError(
-            f"{name}: a JPEG2000 file of {layers:,} quality layers, where {_MAX_LAYERS} are many "
-            "and decoding would take very long; save it again"
+            f"{name}: a JPEG2000 file of {layers:,} quality layers, more than {_MAX_LAYERS:,}, "
+            "would take too long to decode; save it again"
         )
     return picture, row
 
@@ -351,8 +352,7 @@ def _refuse_film(picture: Image.Image, row: FileFormat, name: str) -> None:
         raise damaged(name, row.name, error) from error
     if frames > 1:
         raise ImageError(
-            f"{name}: an animated {row.name} of {frames} frames, which is a film; impasto video "
-            "paints films"
+            f"{name}: an animated {row.name} of {frames} frames; paint it with impasto video"
         )
 
 
@@ -386,12 +386,12 @@ def damaged(name: str, kind: str, error: Exception) -> ImageError:
 
     if isinstance(error, Image.DecompressionBombError):
         return ImageError(
-            f"{name}: more pixels than Pillow's own limit, which its {kind} reader cannot be told "
-            "to lift; make it smaller, or save it as PNG, JPEG or TIFF"
+            f"{name}: more pixels than Pillow's own limit, which cannot be raised for {kind}; "
+            "make it smaller, or save it as PNG, JPEG or TIFF"
         )
     if isinstance(error, MemoryError):
         return ImageError(f"{name}: not enough memory for its pixels; make it smaller")
     reason = _REASONS.get(str(error), one_line(error))
     return ImageError(
-        f"{name}: a damaged, cut short or unusual {kind} file ({reason}); fetch it or save it again"
+        f"{name}: a damaged, truncated or unusual {kind} file ({reason}); download or save it again"
     )

@@ -136,7 +136,7 @@ def _tags(profile: bytes) -> dict[bytes, bytes]:
         table = (struct.unpack_from(">4sII", profile, 132 + 12 * i) for i in range(min(count, 200)))
         return {name: profile[place : place + size] for name, place, size in table}
     except struct.error:
-        raise ValueError("the profile is cut short") from None
+        raise ValueError("the profile is truncated") from None
 
 
 def _fixed(data: bytes, at: int, count: int) -> list[float]:

@@ -21,12 +21,12 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|www\.|data:[a-z]+/", re.IGNORECASE)
 
 _AGAIN = "get it again"
 _OTHER = "check the path"
-_UNPACK = "unpack it, and give the file in it"
+_UNPACK = "unpack it and give the file inside"
 
 SAFETENSORS, PYTORCH, OLD_PYTORCH, PICKLE, BUNDLE = (
     "a safetensors file",
     "a PyTorch file",
-    "a PyTorch file of before 1.6",
+    "a file of PyTorch before 1.6",
     "a Python pickle",
     "an Impasto model",
 )
@@ -46,7 +46,7 @@ class Kind:
     mend: str = _OTHER
 
 
-FILM = Kind("a film", "impasto video paints films")
+FILM = Kind("a film", "paint it with impasto video")
 """Kind of a film, for readers of pictures."""
 
 _WHOLE_NETWORK = "save the network's state dict: torch.save(network.state_dict(), 'NAME.pth')"
@@ -59,19 +59,22 @@ _IN_ZIP: tuple[tuple[str, Kind], ...] = (
 
 # By a regular expression for the first bytes.
 _BY_HEAD: tuple[tuple[bytes, Kind], ...] = (
-    (rb"version https://git-lfs", Kind("a Git LFS pointer", "git lfs pull gets the file itself")),
+    (
+        rb"version https://git-lfs",
+        Kind("a Git LFS pointer", "get the file itself with git lfs pull"),
+    ),
     (
         rb"\S*/?\.?\.?/?(\.git)?/annex/objects/",
-        Kind("a git-annex pointer", "git annex get gets the file itself"),
+        Kind("a git-annex pointer", "get the file itself with git annex get"),
     ),
     (
         rb"(\xef\xbb\xbf)?\s*(<!--.*?-->\s*)?<(!doctype\s+html|html|head|body|script)\b",
         Kind(
             "a web page (HTML)",
-            "download the file itself, with the button on the page that it comes from",
+            "download the file itself with the button on its page",
         ),
     ),
-    (rb"(\xef\xbb\xbf)?\s*<\?xml\b", Kind("a text (XML)")),
+    (rb"(\xef\xbb\xbf)?\s*<\?xml\b", Kind("an XML file")),
     (rb"\x80.\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19", Kind(OLD_PYTORCH)),
     (rb"\x80[\x02-\x05]", Kind(PICKLE, _WHOLE_NETWORK)),
     (rb"\x1f\x8b", Kind("a gzip archive", _UNPACK)),
@@ -81,7 +84,7 @@ _BY_HEAD: tuple[tuple[bytes, Kind], ...] = (
     (rb"7z\xbc\xaf\x27\x1c", Kind("a 7z archive", _UNPACK)),
     (rb"Rar!", Kind("a RAR archive", _UNPACK)),
     (rb".{257}ustar", Kind("a tar archive", _UNPACK)),
-    (rb"\x89HDF\r\n", Kind("an HDF5 file (of Keras, say)")),
+    (rb"\x89HDF\r\n", Kind("an HDF5 file (such as one of Keras)")),
     (rb"\x93NUMPY", Kind("a NumPy array")),
     (rb"MATLAB 5", Kind("a MATLAB file")),
     (rb"GGUF", Kind("a GGUF file")),
@@ -91,7 +94,7 @@ _BY_HEAD: tuple[tuple[bytes, Kind], ...] = (
     # A protobuf: the version of the format, followed by the producer or the graph.
     (
         rb"\x08[\x01-\x20](\x12.\w|:|\x1a.\w|\x42)",
-        Kind("an ONNX graph", "Impasto reads no graph by itself"),
+        Kind("an ONNX graph", "Impasto cannot read one"),
     ),
 )
 
@@ -156,7 +159,7 @@ def wrong_kind(path: str | os.PathLike[str], wanted: str) -> str:
         file.open("rb").close()
     except (FileNotFoundError, NotADirectoryError):
         if file.is_symlink():
-            return f"{name}: is a link to a file that is not there; {_AGAIN}"
+            return f"{name}: is a link to a file that does not exist; {_AGAIN}"
         return f"{name}: no such file; {_OTHER}"
     except (OSError, ValueError) as error:
         return f"{name}: cannot be read ({one_line(error)})"
@@ -171,12 +174,12 @@ def refuse_address(name: object) -> str:
 
     Example:
         >>> refuse_address("https://example.org/a.jpg")
-        'https://example.org/a.jpg: nothing is fetched from the web; download it, and give the file'
+        'https://example.org/a.jpg: is a web address; download it and give the file'
     """
 
     if not isinstance(name, str) or not _ADDRESS.match(name) or os.path.lexists(name):
         return ""
-    return f"{one_line(name)}: nothing is fetched from the web; download it, and give the file"
+    return f"{one_line(name)}: is a web address; download it and give the file"
 
 
 def kind_of_head(head: bytes) -> Kind | None:
@@ -199,7 +202,7 @@ def _zip(path: Path) -> Kind:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except Exception:  # errors that a damaged directory causes
-        return Kind("an archive (zip) that is damaged or cut short", _AGAIN)
+        return Kind("a damaged or truncated zip archive", _AGAIN)
     for pattern, kind in _IN_ZIP:
         if any(re.fullmatch(pattern, name) for name in names):
             return kind
@@ -213,7 +216,7 @@ def _safetensors(path: Path, head: bytes, size: int) -> Kind | None:
     length = int.from_bytes(head[:8], "little")
     if head[8:9] != b"{" or length > 100_000_000:
         return None
-    cut = Kind("a safetensors file that is damaged or cut short", _AGAIN)
+    cut = Kind("a damaged or truncated safetensors file", _AGAIN)
     if 8 + length > size:
         return cut
     try:
@@ -241,4 +244,4 @@ def _text(head: bytes) -> Kind | None:
         return None
     if any(not (each.isprintable() or each.isspace()) for each in text):
         return None
-    return Kind("a text (JSON)" if text.lstrip()[:1] in ("{", "[") else "a text")
+    return Kind("a JSON file" if text.lstrip()[:1] in ("{", "[") else "a text file")

@@ -45,7 +45,7 @@ _TEXTS_UNTRUE = re.compile(
 _MOST_TEXT, _MOST_XMP, _MOST_TEXTS = 1 << 20, 16 << 20, 64 << 20
 
 # For C2PA, which is signed over the bytes of the file.
-_CREDENTIALS = "its content credentials hold for no other picture and are left out"
+_CREDENTIALS = "its content credentials are valid only for the original and are left out"
 
 # Turns that swap rows and columns.
 _ACROSS = (5, 6, 7, 8)
@@ -137,7 +137,7 @@ def fitted(metadata: Metadata, format: str) -> tuple[Metadata, tuple[str, ...]]:
 
     Example:
         >>> fitted(Metadata(comment=b"a boat"), "WEBP")[1]
-        ('its comment is left out (WEBP holds none)',)
+        ('its comment is left out (not supported by WEBP)',)
     """
     holds, lost = _HOLDS[format], []
     changes: dict[str, Any] = {}
@@ -147,14 +147,18 @@ def fitted(metadata: Metadata, format: str) -> tuple[Metadata, tuple[str, ...]]:
         most: int = getattr(holds, name)
         if size > most:
             changes[name] = () if name == "resources" else b""
-            why = f"{size:,} bytes, {format} holds {most:,}" if most else f"{format} holds none"
+            why = (
+                f"{size:,} bytes, {format} holds at most {most:,}"
+                if most
+                else f"not supported by {format}"
+            )
             lost.append(f"its {words} {'are' if words.endswith('data') else 'is'} left out ({why})")
     if metadata.texts and not holds.texts:
         changes["texts"] = ()
         names = [each.keyword.decode("latin-1") for each in metadata.texts]
         shown = ", ".join(name if name.isprintable() else ascii(name) for name in names[:3])
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        lost.append(f"its PNG texts ({shown}{more}) are left out ({format} holds none)")
+        lost.append(f"its PNG texts ({shown}{more}) are left out (not supported by {format})")
     return replace(metadata, **changes), tuple(lost)
 
 
@@ -180,7 +184,7 @@ def metadata_of_png(
         elif kind == b"caBX":
             lost.append(_CREDENTIALS)
         elif kind == MORE:
-            lost.append("of its texts what is more than 16 MiB, or 10,000 chunks, is left out")
+            lost.append("its texts beyond 16 MiB or 10,000 chunks are left out")
         if kind not in (b"tEXt", b"zTXt", b"iTXt"):
             continue
         text = Text(kind, data)
@@ -209,7 +213,7 @@ def metadata_of_png(
         elif not (raw or _TEXTS_UNTRUE.search(key)) and (place or not _TEXTS_OF_PLACE.search(key)):
             texts.append(text)
     if broken:
-        many = "a text of its is" if len(broken) == 1 else f"{len(broken)} texts of its are"
+        many = "one of its texts is" if len(broken) == 1 else f"{len(broken)} of its texts are"
         lost.append(f"{many} left out ({broken[0]})")
     blocks = _resources(resources) or ({_IPTC: resources} if resources[:1] == b"\x1c" else {})
     found = Metadata(exif, xmp, tuple(blocks.items()), tuple(texts), b"", dpi, tuple(lost))
@@ -399,7 +403,7 @@ def _cleaned(found: Metadata, exif: Exif, place: bool) -> tuple[int, Metadata]:
                 raise ValueError(f"{len(found.xmp):,} bytes")
             xmp = cleaned_xmp(found.xmp, place=place)
         except ValueError as error:
-            lost.append(f"its XMP cannot be understood and is left out ({error})")
+            lost.append(f"its XMP cannot be parsed and is left out ({error})")
     resources = []
     for number, data in found.resources:
         if number == _IPTC:
@@ -464,7 +468,7 @@ def _unpacked(text: Text, most: int) -> bytes:
         packed = body[:1] == b"\1"
         parts = body[2:].split(b"\0", 2)
         if len(parts) < 3:
-            raise ValueError("it is cut short")
+            raise ValueError("it is truncated")
         body = parts[2]
     if packed:
         body = zlib.decompressobj().decompress(body, max(most, 0) + 1)

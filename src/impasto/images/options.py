@@ -131,7 +131,7 @@ class SaveOptions:
             raise OptionError(f"quality is {self.quality}; give 1 to 100")
         if self.depth not in (None, 8, 16):
             raise OptionError(
-                f"depth is {self.depth}; give 8 or 16, or nothing for the photograph's own"
+                f"depth is {self.depth}; give 8 or 16, or leave it out for that of the photograph"
             )
 
 
@@ -184,6 +184,6 @@ def check_range(value_range: Sequence[float] | None) -> None:
         low, high = math.nan, math.nan
     if not (low < high and math.isfinite(high - low)):
         raise OptionError(
-            "range (value_range) must be two numbers, the values that are black and white, such "
+            "range (value_range) must be two numbers, the values of black and white, such "
             f"as 0,4095, not {value_range!r}"
         )

@@ -170,11 +170,11 @@ def profile_remark(picture: Image.Image, *, deep: bool) -> str:
     try:
         space = ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space.strip()
     except Exception:  # Pillow's own for a broken one, and any that malformed bytes cause
-        return "its ICC profile is broken: its colors are taken for sRGB"
+        return "its ICC profile is damaged: sRGB is assumed"
     of = _PROFILE_MODES.get(space)
     if of is not None and (deep or of == mode or (of == "RGB" and mode == "L")):
         return ""
-    return f"its ICC profile is for {space}, not for mode {picture.mode}, and is passed over"
+    return f"its ICC profile is for {space}, not for mode {picture.mode}, and is ignored"
 
 
 def as_stored(values: NDArray[Any], orientation: int) -> NDArray[Any]:

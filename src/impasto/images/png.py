@@ -117,12 +117,12 @@ def png_space(
         if space is not None and data[:2] != b"\2\2":
             return space, space.remark
         if space is None:
-            lost = f"its cICP {'/'.join(map(str, data[:8]))} is not understood and passed over"
+            lost = f"its cICP {'/'.join(map(str, data[:8]))} is unknown and ignored"
     if profile or b"sRGB" in chunks:
         return None, lost
     gamma, primaries = chunks.get(b"gAMA", b""), chunks.get(b"cHRM", b"")
     if not (gamma or primaries):
-        return None, lost and f"{lost}: its colors are taken for sRGB"
+        return None, lost and f"{lost}: sRGB is assumed"
     space = gamma_space(
         struct.unpack(">I", gamma)[0] / 100_000 if len(gamma) == 4 else None,
         tuple(each / 100_000 for each in struct.unpack(">8I", primaries))
@@ -130,7 +130,7 @@ def png_space(
         else None,
     )
     if space is None or len(gamma) not in (0, 4) or len(primaries) not in (0, 32):
-        return space, "its gAMA and cHRM make no sense: its colors are taken for sRGB"
+        return space, "its gAMA and cHRM are invalid: sRGB is assumed"
     return space, lost
 
 

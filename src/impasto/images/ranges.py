@@ -122,8 +122,8 @@ def check_dark(values: NDArray[Any], *, white: int, name: str) -> None:
     if 0 < most < white * _DARK:
         kind = values.dtype.name
         raise ImageError(
-            f"{name}: {kind} from {int(values.min())} to {most}, where white would be {white}, so "
-            "all of it would be black; say which values are black and white with "
+            f"{name}: {kind} from {int(values.min())} to {most}, but white is {white}, so it "
+            "would be all black; set the values of black and white with "
             f"--range LOW,HIGH (value_range), such as {min(0, int(values.min()))},{most}"
         )
 
@@ -177,7 +177,7 @@ class Census:
         return ImageError(
             f"{name}: {what} from {low:.9g} to {high:.9g}, not within {limits}; scale them"
             + (" (/ 255)" if white == 1 and 0 <= low and 1 < high <= 255 else "")
-            + ", or say which are black and white with --range LOW,HIGH (value_range): "
+            + ", or set the values of black and white with --range LOW,HIGH (value_range): "
             f"{min(low, 0):.9g},{high:.9g} scales and 0,{white} clips"
         )
 

@@ -227,7 +227,7 @@ class OpenPicture:
 
     @property
     def remark(self) -> str:
-        """All that is skipped or lost, such as "its 10 bits a channel are read as 8"; or ""."""
+        """All that is skipped or lost, such as "its 10 bits per channel are read as 8"; or ""."""
         parts = (self.pages, *self._lost, *self.metadata.lost)
         return "; ".join(one_line(each) for each in parts if each)
 
@@ -327,7 +327,7 @@ class OpenPicture:
         head = file.read(32)
         check_raw(head, name)
         if not head:
-            raise ImageError(f"{name}: empty (0 bytes); save or fetch the picture again")
+            raise ImageError(f"{name}: empty (0 bytes); save or download the picture again")
         rows = [row for row in FORMATS if re.match(row.magic, head, re.DOTALL)]
         if not rows:
             if Path(name).suffix.lower() in RAW_SUFFIXES:
@@ -336,7 +336,7 @@ class OpenPicture:
                 raise ImageError(f"{name}: is {FILM.name}, not a picture; {FILM.mend}")
             known = ", ".join(row.name for row in FORMATS)
             raise ImageError(
-                f"{name}: not a picture in a format that is read ({known}); save it as JPEG or PNG"
+                f"{name}: not a picture in a supported format ({known}); save it as JPEG or PNG"
             )
         row, tiff = rows[0], None
         if row.name == "PNG" and self._told is None:
@@ -366,7 +366,7 @@ class OpenPicture:
                 lost = lost or profile_remark(picture, deep=read_deep is not None)
             self._lost = (cut, lost)
             if row.name == "HEIF" and (count := getattr(picture, "n_frames", 1)) > 1:
-                self.pages = f"the main one of its {count} pictures is taken"
+                self.pages = f"the main one of its {count} pictures is used"
         except Exception as error:
             raise damaged(name, row.name, error) from error
         self._format, self._tiff, self._picture, self._read_deep = row, tiff, picture, read_deep
@@ -402,13 +402,13 @@ class OpenPicture:
         except Exception as error:
             raise damaged(self.name, "TIFF", error) from error
         if found.raw:
-            raise raw_error(self.name, "a TIFF or DNG of a sensor's values")
+            raise raw_error(self.name, "a TIFF or DNG of sensor values")
         if found.main is not None:
             width, height = found.preview
             self.pages = f"its first picture, {width} x {height}, is a preview; the main one"
         elif found.pages > 1:
             self.pages = f"the first of its {found.pages} pages"
-        self.pages += " is taken" if self.pages else ""
+        self.pages += " is used" if self.pages else ""
         return found.main_alone(file)
 
     def _lazy_picture(self) -> Image.Image:
@@ -508,7 +508,7 @@ class OpenPicture:
 def _all_bytes(stream: BinaryIO, name: str) -> BinaryIO:
     """Return all bytes of a stream, from its start if it can seek, as decoding needs to."""
     if isinstance(stream, io.TextIOBase):
-        raise ImageError(f"{name}: is a stream of text; open it in binary mode ('rb', .buffer)")
+        raise ImageError(f"{name}: is a text stream; open it in binary mode ('rb', .buffer)")
     try:
         if stream.seekable():
             stream.seek(0)
@@ -522,13 +522,13 @@ def _colors_of_tiff(file: BinaryIO) -> tuple[ColorSpace | None, str]:
     tags = read_exif(file, also=(_WHITE, _PRIMARIES, _CURVES))
     if tags.adobe:
         return _ADOBE, ""
-    lost = "its transfer function is passed over" if _CURVES in tags.main else ""
+    lost = "its transfer function is ignored" if _CURVES in tags.main else ""
     white, primaries = tags.fractions(_WHITE), tags.fractions(_PRIMARIES)
     if len(primaries) != 6:
         return None, lost
     space = gamma_space(None, (white if len(white) == 2 else D65) + primaries)
     if space is None:
-        lost = "its primaries make no sense: its colors are taken for sRGB"
+        lost = "its primaries are invalid: sRGB is assumed"
     return (None if space is None or space.same else space), lost
 
 

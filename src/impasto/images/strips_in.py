@@ -80,7 +80,7 @@ class StripSource:
 
     def __reduce__(self) -> NoReturn:
         raise ImageError(
-            f"{self.name}: a picture that is read in strips cannot be pickled or copied; read it "
+            f"{self.name}: a picture read in strips cannot be pickled or copied; read it "
             "with read_photo()"
         )
 

@@ -331,10 +331,10 @@ def deep_tiff(
     photometric = first(_PHOTOMETRIC, _GREY)
     samples, extra = first(_SAMPLES, 1), directory.integers(stream, _EXTRA)
     if formats & set(_COMPLEX):
-        raise ImageError(f"{name}: a TIFF of complex numbers; save their size (np.abs)")
+        raise ImageError(f"{name}: a TIFF of complex numbers; save their magnitude (np.abs)")
     if unread := bits - _READ_BITS:
         raise ImageError(
-            f"{name}: a TIFF of {min(unread)} bits a sample; save it again with 8 or 16"
+            f"{name}: a TIFF of {min(unread)} bits per sample; save it again with 8 or 16"
         )
     kind = _KINDS.get((*bits, *formats)) if len(bits) == len(formats) == 1 else None
     if (

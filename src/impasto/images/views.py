@@ -29,7 +29,7 @@ class FileView(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         start = {io.SEEK_CUR: self._at, io.SEEK_END: self._size}.get(whence, 0)
         if start + offset < 0:
-            raise ValueError(f"a place before the start: {start + offset}")
+            raise ValueError(f"a position before the start: {start + offset}")
         self._at = start + offset
         return self._at
 

@@ -127,7 +127,7 @@ def format_of(target: str | os.PathLike[str] | None) -> FileFormat:
             return row
     known = ", ".join(suffix for row in WRITTEN for suffix in row.suffixes)
     raise ImageError(
-        f"{one_line(path)}: the suffix {path.suffix!r} is not of a format that is written; "
+        f"{one_line(path)}: the suffix {path.suffix!r} is not that of an output format; "
         f"use one of {known}"
     )
 
@@ -167,7 +167,7 @@ def check_depth(depth: int | None, format: FileFormat) -> None:
     """
     if depth == 16 and not format.deep:
         known = " or ".join(row.name for row in WRITTEN if row.deep)
-        raise OptionError(f"{format.name} holds 8 bits a channel, not 16: write {known}")
+        raise OptionError(f"{format.name} holds 8 bits per channel, not 16: use {known}")
 
 
 def quantized(values: NDArray[Any], depth: int) -> NDArray[Any]:
@@ -205,7 +205,7 @@ def _encoded(
     if isinstance(image, Image.Image):
         if save.depth == 16:
             raise OptionError(
-                f"{name}: a Pillow image has 8 bits a channel; give an array or Photo.rendered()"
+                f"{name}: a Pillow image has 8 bits per channel; give an array or Photo.rendered()"
             )
         metadata, _ = fitted(given_metadata(image), row.name)
         if row.name != "TIFF" or image.mode not in ("L", "LA", "RGB", "RGBA"):
@@ -225,7 +225,7 @@ def _encoded(
         except Exception as error:
             raise ImageError(
                 f"{name}: cannot be written as {row.name} of {bits} bits ({one_line(error)})"
-                + ("; write 8 bits (depth=8)" if bits == 16 else "")
+                + ("; use 8 bits (depth=8)" if bits == 16 else "")
             ) from error
     return _by_pillow(_pillow(pixels), name, row, metadata, save.quality)
 
@@ -340,7 +340,7 @@ def _write_stream(stream: BinaryIO, data: bytes | memoryview) -> None:
         stream.flush()
     except (OSError, ValueError) as error:  # ValueError: the stream is closed
         name = stream_name(stream)
-        raise ImageError(f"{name}: cannot be written to ({one_line(error)})") from error
+        raise ImageError(f"{name}: cannot be written ({one_line(error)})") from error
 
 
 @contextmanager
@@ -359,8 +359,8 @@ def _naming_target(target: Path) -> Iterator[None]:
 def target_exists(path: Path) -> ImageError:
     """Return the error for a name that is taken."""
     return ImageError(
-        f"{one_line(path)}: exists already; give another name, or allow to overwrite it "
-        "(overwrite=True, on the command line --overwrite)"
+        f"{one_line(path)}: already exists; give another name or pass overwrite=True "
+        "(--overwrite on the command line)"
     )
 
 
@@ -370,7 +370,7 @@ def _row_of(format: str) -> FileFormat:
         if wanted == row.name.lower() or f".{wanted}" in row.suffixes:
             return row
     known = ", ".join(row.name.lower() for row in WRITTEN)
-    raise OptionError(f"format {format!r} is not written; give one of {known}")
+    raise OptionError(f"format {format!r} cannot be written; give one of {known}")
 
 
 # Formats that are written row by row; pictures of all others are collected first.

@@ -87,7 +87,7 @@ def cleaned_xmp(packet: bytes, *, place: bool = False) -> bytes:
             return
         tag = _START.match(body, at)
         if tag is None:
-            raise ValueError("an element cannot be understood")
+            raise ValueError("an element cannot be parsed")
         for each in _ATTRIBUTE.finditer(body, at, tag.end()):
             if _goes(each[1].decode(), spaces, place):
                 cuts.append(each.span())
@@ -97,7 +97,7 @@ def cleaned_xmp(packet: bytes, *, place: bool = False) -> bytes:
         if len(open_names) == dropped_at:
             tag = _START.match(body, dropped_from)
             if tag is None:
-                raise ValueError("an element cannot be understood")
+                raise ValueError("an element cannot be parsed")
             empty = tag[0].endswith(b"/>")
             last = tag.end() if empty else body.index(b">", parser.CurrentByteIndex) + 1
             cuts.append((dropped_from, last))
