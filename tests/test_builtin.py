@@ -140,7 +140,7 @@ def test_cards_that_contradict_themselves_are_refused(bundles, tmp_path):
     for change, message in (
         ({"styles": ("a", "a")}, "no style twice"),
         ({"controls": ("magic",)}, "magic"),
-        ({"styles": ()}, "names no level"),
+        ({"styles": ()}, "has no levels"),
         ({"style_numbers": 0}, "before styles were kept beside the graphs; export its run again"),
         ({"style_numbers": -1}, "'style_numbers' must be 0 or more"),
     ):
@@ -149,7 +149,7 @@ def test_cards_that_contradict_themselves_are_refused(bundles, tmp_path):
     values = {**dataclasses.asdict(card), "styles": [1]}
     with zipfile.ZipFile(tmp_path / "odd.impasto", "w") as archive:
         archive.writestr("card.json", json.dumps(values))
-    with pytest.raises(ModelError, match="'styles' in the card must be texts"):
+    with pytest.raises(ModelError, match="'styles' in the card must be strings"):
         read_bundle(tmp_path / "odd.impasto")
     values["styles"] = ["a", "b"]
     with zipfile.ZipFile(tmp_path / "odd.impasto", "w") as archive:
@@ -164,7 +164,7 @@ def test_cards_that_contradict_themselves_are_refused(bundles, tmp_path):
             with pytest.raises(ModelError, match=r"'style' of the painter .* has \d+ channels"):
                 open_engine(fewer, name=row.name)
     swapped = dataclasses.replace(bundles["cin"], styles=bundles["stylebank"].styles)
-    with pytest.raises(ModelError, match="style 'wave' in model 'cin' is of another model"):
+    with pytest.raises(ModelError, match="style 'wave' in model 'cin' belongs to another model"):
         stylizer_of(swapped, open_engine(swapped))
 
 
@@ -174,7 +174,9 @@ def test_a_style_of_moments_is_no_built_in_one_for_training_either(bundles):
     data = style_bytes(Style("rain", bundle.identity, moments, model_name="cin"))
     odd = dataclasses.replace(bundle, styles=(bundle.styles[0], data, bundle.styles[2]))
     for refused in (weights_of, lambda odd: stylizer_of(odd, open_engine(odd))):
-        with pytest.raises(ModelError, match="style 'rain' in model 'cin' is of another model"):
+        with pytest.raises(
+            ModelError, match="style 'rain' in model 'cin' belongs to another model"
+        ):
             refused(odd)
 
 
@@ -406,7 +408,7 @@ def test_the_command_says_what_is_wrong(paths, photo):
     for arguments, error, message in (
         (("-s", "gone"), StyleError, "no style 'gone'.*built in: wave"),
         (("-s", photo), StyleError, "built in: wave"),
-        (("-s", "wave", "--alpha", "0.5"), OptionError, "cannot paint with another strength"),
+        (("-s", "wave", "--alpha", "0.5"), OptionError, "cannot use a strength other than 1"),
         (("-s", "wave", "--tile", "64"), OptionError, "cannot paint in tiles"),
         (("-s", "wave", "--mask", photo.with_name("m.png")), OptionError, "confine a style"),
     ):
@@ -448,7 +450,7 @@ def test_figures_of_built_in_styles(paths, photo, tmp_path):
     assert Image.open(tmp_path / "grid.png").width > 3 * 56
     run("strip", photo, "-s", "wave", "-o", tmp_path / "strip.png", "--model", paths["stylebank"])
     assert (tmp_path / "strip.png").is_file()
-    with pytest.raises(OptionError, match="another strength"):
+    with pytest.raises(OptionError, match="a strength other than"):
         run("strip", photo, "-s", "wave", "-o", tmp_path / "no.png", "--model", paths["johnson"])
 
 

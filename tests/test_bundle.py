@@ -175,7 +175,7 @@ def change(name: str, value: object) -> Callable[[dict[str, Any]], object]:
         (change("margin", 6), "'margin' must be a multiple of 4"),
         (change("precision", "int8"), "'precision' must be one of fp32, bf16, not 'int8'"),
         (change("name", None), "'name' in the card must be str"),
-        (change("levels", []), "names no level"),
+        (change("levels", []), "has no levels"),
         (change("levels", {}), "'levels' in the card must be"),
         (change("levels", ["half"]), "level 0 of the card must be a JSON object, not str 'half'"),
         (
@@ -219,9 +219,9 @@ def test_find_by_path(tiny_bundle: Bundle, tiny_path: Path) -> None:
 
 
 def test_unknown_names() -> None:
-    with pytest.raises(ModelError, match=r"no model 'fsat'; did you mean 'fast'\? the known ones"):
+    with pytest.raises(ModelError, match=r"no model 'fsat'; did you mean 'fast'\? known models"):
         find_bundle("fsat")
-    with pytest.raises(ModelError, match=r"no model 'zebra'; the known ones are fast, quality"):
+    with pytest.raises(ModelError, match=r"no model 'zebra'; known models are fast, quality"):
         find_bundle("zebra")
     with pytest.raises(ModelError, match=r"there is no model file .*zebra\.impasto"):
         find_bundle("zebra.impasto")

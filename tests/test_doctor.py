@@ -193,7 +193,7 @@ def test_mend_of_an_engine_names_its_provider() -> None:
     one, two = Provider("onnxruntime-gpu", "1"), Provider("onnxruntime", "1")
     assert mend(ORT, [one]) == "pip install --force-reinstall onnxruntime-gpu"
     assert mend(ORT, []) == "pip install --force-reinstall onnxruntime"
-    assert "write over each other" in mend(ORT, [one, two])
+    assert "overwrite each other" in mend(ORT, [one, two])
 
 
 def test_a_library_that_is_half_overwritten(

@@ -229,7 +229,9 @@ def test_a_card_may_ask_for_a_precision(tiny_bundle: Bundle, asked: str) -> None
 def test_unknown_engine_and_precision(tiny_bundle: Bundle) -> None:
     with pytest.raises(OptionError, match="no engine 'tensorflow'; choose openvino or onnxruntime"):
         open_engine(tiny_bundle, name="tensorflow")
-    with pytest.raises(OptionError, match="'onnxruntime' has no precision 'bf16'; choose fp32"):
+    with pytest.raises(
+        OptionError, match="'onnxruntime' does not support precision 'bf16'; choose fp32"
+    ):
         open_engine(tiny_bundle, name="onnxruntime", precision="bf16")
 
 
@@ -315,7 +317,7 @@ def test_graphs_that_do_not_fit_the_card(tiny_bundle: Bundle, row: engines.Engin
     with pytest.raises(ModelError, match="encoder of model 'tiny' has no output 'features_2'"):
         opened(card=replace(tiny_bundle.card, levels=third))
     wide = (Level("half", 13, 2), levels[1])
-    with pytest.raises(ModelError, match=r"'features_0' .* has 12 channels where its card says 13"):
+    with pytest.raises(ModelError, match=r"'features_0' .* has 12 channels, but its card says 13"):
         opened(card=replace(tiny_bundle.card, levels=wide))
     with pytest.raises(ModelError, match="encoder of model 'tiny' has no input 'image'"):
         opened(encoder=tiny_bundle.decoder)

@@ -306,7 +306,7 @@ def test_a_bundle_that_lost_its_decoder_is_refused(made: Bundle, tmp_path: Path)
 
 @by_name
 def test_a_model_without_a_decoder_in_int8_says_so(tiny_bundle: Bundle, engine: str) -> None:
-    with pytest.raises(ModelError, match=r"'tiny' has no decoder in int8: .*impasto lab quantize"):
+    with pytest.raises(ModelError, match=r"'tiny' has no int8 decoder: .*impasto lab quantize"):
         open_engine(tiny_bundle, name=engine, precision="int8")
 
 
@@ -326,7 +326,7 @@ def test_cards(made: Bundle) -> None:
         replace(card, int8="")
     with pytest.raises(ModelError, match="PSNR 'min' must be a finite number"):
         replace(card, int8_psnr={"min": float("nan")})
-    with pytest.raises(ModelError, match="cannot have a decoder in int8"):
+    with pytest.raises(ModelError, match="cannot have an int8 decoder"):
         Card(**{**vars(card), "levels": (), "styles": ("wave",)})
 
 

@@ -115,7 +115,7 @@ def test_options_are_pickled(value: Any) -> None:
 def test_what_cannot_be_pickled_says_so(tiny_path: Path, tmp_path: Path) -> None:
     engine = impasto.load(tiny_path, engine="onnxruntime").engine
     for attempt in (pickle.dumps, copy.deepcopy):
-        with pytest.raises(EngineError, match=r"impasto\.load\(\) returns can"):
+        with pytest.raises(EngineError, match=r"pickle what impasto\.load\(\) returns"):
             attempt(engine)
     Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(tmp_path / "a.png")
     with open_picture(tmp_path / "a.png") as opened:

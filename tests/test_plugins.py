@@ -212,4 +212,4 @@ def test_options_that_nothing_takes_are_refused(folder: Path) -> None:
     words = ("stylize", "street.png", "-s", "wave.png", "--engine", "chalk", "--model")
     assert "(things:only_engine," in run(*words, "things:only_engine", "-o", "a.png").stdout
     done = run(*words, "things:FADE", "-o", "b.png", code=2)
-    assert "'things:FADE' has no choice of engine: leave engine out" in done.stderr
+    assert "'things:FADE' has no option 'engine': leave it out" in done.stderr

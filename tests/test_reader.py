@@ -172,7 +172,7 @@ def test_a_damaged_reader_and_none_at_all(bundle, name):
     style = np.zeros((3, 16, 16), np.float32)
     _, own = engine.encode(style)
     with pytest.raises(
-        EngineError, match="has no reader: it uses the moments of a style as they are"
+        EngineError, match="has no reader: it uses the moments of a style unchanged"
     ):
         engine.read(style, own, np.ones((2, 2), np.float32))
 

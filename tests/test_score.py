@@ -277,8 +277,8 @@ def test_what_an_object_may_give(given, gain):
     ("given", "says"),
     [
         (lambda content: content[:-8], "gives has 48 x 32 pixels, for a photograph of 48 x 40"),
-        (lambda content: content * 255, "gives is no picture"),
-        (lambda content: content * np.nan, "gives is no picture"),
+        (lambda content: content * 255, "the result of model .* is not a picture"),
+        (lambda content: content * np.nan, "the result of model .* is not a picture"),
         (lambda content: None, "is of type NoneType"),
     ],
 )
@@ -299,7 +299,7 @@ def test_an_object_has_the_controls_that_it_takes():
     assert np.abs(chroma[0] - chroma[1])[((kept > 0) & (kept < 1)).all(axis=2)].max() < 1e-3
     odd = stylizer(Odd(lambda x: x))
     for model, asked, says in (
-        (odd, {"alpha": 0.5}, "another strength than 1"),
+        (odd, {"alpha": 0.5}, "a strength other than 1"),
         (gray, {"alpha": 1.5}, r"must lie in \[0, 1\]"),
         (gray, {"steps": 3}, "has no option 'steps'"),
     ):

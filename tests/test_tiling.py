@@ -124,7 +124,7 @@ def test_a_smaller_budget_means_smaller_tiles(name: str) -> None:
     ]
     sides = [plan.side for plan in plans]
     assert len(sides) == 3 and sides == sorted(sides) and sides[0] < sides[2]
-    with pytest.raises(OptionError, match=r"10000 x 10000 .* needs [\d,]+ MB .*, and memory is 1"):
+    with pytest.raises(OptionError, match=r"10000 x 10000 .* needs [\d,]+ MB .*, but memory is 1"):
         plan_tiles(10_000, 10_000, card=card, budget=Budget(memory=100_000_000))
 
 

@@ -75,10 +75,10 @@ def form_of(value: Any, axes: Axes | None, value_range: ValueRange | None) -> Fo
         return _PillowForm(value)
     if not is_array(value):
         raise ImageError(
-            f"a {type(value).__name__} is no picture; give a Pillow image, an array or a tensor"
+            f"a {type(value).__name__} is not a picture; give a Pillow image, an array or a tensor"
         )
     if (kind := torchvision_kind(value)) and kind not in ("Image", "Video"):
-        raise ImageError(f"a tensor of torchvision's type {kind} is no picture")
+        raise ImageError(f"a tensor of torchvision's type {kind} is not a picture")
     if isinstance(value, np.ndarray):
         return _ArrayForm.of(value, axes, value_range, what="array", first="HWC")
     return _TensorForm.of(value, axes, value_range)
@@ -111,8 +111,8 @@ class _PillowForm:
         mode = self.image.mode
         if mode not in (*_PLAIN, *_CONVERTED):
             raise ImageError(
-                f"a Pillow image of mode {mode} is not painted, it may be a mask or hold no colors "
-                "of 8 bits; where it is a picture, give image.convert('RGB')"
+                f"a Pillow image of mode {mode} is not supported, since it may be a mask or not "
+                "have 8-bit colors; if it is a picture, give image.convert('RGB')"
             )
 
     def photo(self, number: int) -> Photo:
@@ -153,10 +153,10 @@ class _ArrayForm:
     ) -> _ArrayForm:
         """``first``: the order of axes to use where both are possible."""
         if isinstance(array, np.ma.MaskedArray):
-            raise ImageError("a masked array is not painted; give array.filled(0), or its data")
+            raise ImageError("a masked array is not supported; give array.filled(0), or its data")
         name = f"the {what} of shape {tuple(array.shape)}"
         if array.ndim < 2 or 0 in array.shape:
-            raise ImageError(f"{name}: has no picture in it; give (H, W, C) or (C, H, W)")
+            raise ImageError(f"{name}: contains no picture; give (H, W, C) or (C, H, W)")
         planes = array[None] if array.ndim == 2 else array.reshape(-1, *array.shape[-3:])
         form = array_form(
             planes[0],
@@ -194,7 +194,7 @@ class _TensorForm:
     def of(cls, tensor: Any, axes: Axes | None, value_range: ValueRange | None) -> _TensorForm:
         torch = loaded_torch()
         if tensor.layout != torch.strided or tensor.is_quantized:
-            raise ImageError("a sparse or quantized tensor is not painted; make it dense first")
+            raise ImageError("a sparse or quantized tensor is not supported; make it dense first")
         plain = tensor.detach().as_subclass(torch.Tensor)
         if plain.dtype == torch.bfloat16:  # NumPy does not have it
             plain = plain.float()
@@ -202,7 +202,7 @@ class _TensorForm:
             array = plain.cpu().numpy()
         except (RuntimeError, TypeError) as error:
             raise ImageError(
-                f"a tensor of dtype {tensor.dtype} is not painted ({error}); give uint8 or floats"
+                f"a tensor of dtype {tensor.dtype} is not supported ({error}); give uint8 or floats"
             ) from error
         return cls(tensor, _ArrayForm.of(array, axes, value_range, what="tensor", first="CHW"))
 

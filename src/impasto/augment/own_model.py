@@ -44,8 +44,8 @@ class OwnModel:
         if isinstance(given, Stylizer):
             if not (given.limits.keeps_styles or given.limits.styles):
                 raise OptionError(
-                    f"{given.name} keeps no styles, and looks at their pictures each time; take a "
-                    "trained model, such as fast"
+                    f"{given.name} cannot store styles, since it needs their pictures each time; "
+                    "use a trained model, such as fast"
                 )
             self._given, self.name, self.identity = given, given.name, given.identity
             self.built_in = given.limits.styles

@@ -48,8 +48,8 @@ def painted_sample(sample: Any, paint: Callable[[Any], Any]) -> Any:
     if not chosen:
         kinds = ", ".join(dict.fromkeys(type(leaf).__name__ for _, leaf in leaves)) or "nothing"
         raise ImageError(
-            f"there is no picture in the sample, which holds {kinds}; give a Pillow image, or an "
-            "array or tensor of three axes or more, or call its entry 'image'"
+            f"the sample contains no picture (contents: {kinds}); give a Pillow image, or an array "
+            "or tensor with three axes or more, or name its entry 'image'"
         )
     parts = [paint(leaf) if i in chosen else leaf for i, (_, leaf) in enumerate(leaves)]
     return _with(sample, iter(parts))

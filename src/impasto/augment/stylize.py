@@ -114,8 +114,8 @@ class Stylize:
         self.color = Controls(color=color).color
         if needs_picture(color):
             raise OptionError(
-                f"color {color!r} needs the pictures of styles, of which only the statistics are "
-                "kept here: take 'luminance'"
+                f"color {color!r} needs the pictures of styles, but only their statistics are "
+                "kept here: use 'luminance'"
             )
         self.layout = check_axes(layout)
         check_range(value_range)
@@ -194,7 +194,7 @@ def _probability(p: float) -> float:
 def _strengths(alpha: Strength) -> tuple[float, float]:
     pair = alpha if isinstance(alpha, tuple | list) else (alpha, alpha)
     if len(pair) != 2:
-        raise OptionError(f"alpha must be a number or the lowest and the highest, not {alpha!r}")
+        raise OptionError(f"alpha must be a number or a pair (lowest, highest), not {alpha!r}")
     low, high = (_number(each, "alpha") for each in pair)
     if not 0 <= low <= high <= 2:
         raise OptionError(f"alpha must be in [0, 2], the lowest before the highest, not {alpha!r}")

@@ -132,7 +132,7 @@ class Bundle:
             return self.parts
         if not self.card.int8:
             raise ModelError(
-                f"model {self.card.name!r} has no decoder in int8: choose another precision, or "
+                f"model {self.card.name!r} has no int8 decoder: choose another precision, or "
                 "add one with impasto lab quantize"
             )
         return {**self.parts, "decoder": self.decoder_int8}
@@ -196,7 +196,7 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     except FileNotFoundError as error:
         raise ModelError(f"there is no model file {source}") from error
     except ModelError as error:
-        raise ModelError(f"{source} is not a model that can be used: {error}") from error
+        raise ModelError(f"{source} is not a usable model: {error}") from error
     # RuntimeError and NotImplementedError: encryption and compressions that zipfile lacks.
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise ModelError(
@@ -233,7 +233,7 @@ def bundle_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pat
     except ImageError as error:
         raise ModelError(str(error)) from error
     if named.suffix != SUFFIX:
-        raise ModelError(f"{named}: a model is kept as NAME{SUFFIX}; give it that suffix")
+        raise ModelError(f"{named}: a model is saved as NAME{SUFFIX}; give it that suffix")
     return named
 
 
@@ -352,11 +352,11 @@ def check_graph(card: Card, part: str, *, inputs: Sequence[Port], outputs: Seque
         for name, channels in expected.items():
             if name not in found:
                 raise ModelError(
-                    f"{graph} has no {kind} {name!r}: card and graphs do not belong together"
+                    f"{graph} has no {kind} {name!r}: its card and graphs do not match"
                 )
             if found[name] not in (None, channels):
                 raise ModelError(
-                    f"{kind} {name!r} of {graph} has {found[name]} channels where its card says "
+                    f"{kind} {name!r} of {graph} has {found[name]} channels, but its card says "
                     f"{channels}"
                 )
     for port in inputs:
@@ -405,7 +405,7 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     except KeyError:
         raise ModelError(f"it has no {name}") from None
     if info.file_size > limit:
-        raise ModelError(f"its {name} has {info.file_size} bytes; at most {limit} are read")
+        raise ModelError(f"its {name} has {info.file_size} bytes, more than the limit of {limit}")
     # zipfile never returns more than the size in the header, even if the data would expand to more.
     with archive.open(info) as stream:
         return stream.read(limit + 1)

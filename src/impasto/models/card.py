@@ -127,23 +127,25 @@ class Card:
 
     def __post_init__(self) -> None:
         if not self.levels and not self.styles:
-            raise ModelError(f"the card of model {self.name!r} names no level")
+            raise ModelError(f"the card of model {self.name!r} has no levels")
         if self.styles and (self.levels or len(set(self.styles)) < len(self.styles)):
             raise ModelError(
-                f"the card of model {self.name!r} names built-in styles, so it must name no level, "
+                f"the card of model {self.name!r} has built-in styles, so it must have no levels "
                 "and no style twice"
             )
         if self.styles and not self.style_numbers and (len(self.styles) > 1 or self.controls):
             raise ModelError(
-                f"the card of model {self.name!r} names built-in styles, but 'style_numbers' is 0: "
-                "it was written before styles were kept beside the graphs; export its run again"
+                f"the card of model {self.name!r} has built-in styles, but 'style_numbers' is 0: "
+                "it was written before styles were stored beside the graphs; export its run again"
             )
         if (self.style_numbers or self.bank_channels) and not self.styles:
             raise ModelError("'style_numbers' and 'bank_channels' are for built-in styles")
         if self.bank_channels and not self.style_numbers:
             raise ModelError("'bank_channels' needs 'style_numbers'")
         if unknown := set(self.controls) - set(CONTROLS):
-            raise ModelError(f"'controls' names {min(unknown)!r}; known are {', '.join(CONTROLS)}")
+            raise ModelError(
+                f"'controls' has an unknown {min(unknown)!r}; known are {', '.join(CONTROLS)}"
+            )
         if self.precision and self.precision not in PRECISIONS:
             raise ModelError(
                 f"'precision' must be one of {', '.join(PRECISIONS)}, not {self.precision!r}"
@@ -166,15 +168,15 @@ class Card:
                 raise ModelError(f"'{count}' must be 0 or more, not {getattr(self, count)}")
         if self.styles and self.reader_macs_512:
             raise ModelError(
-                f"the card of model {self.name!r} names built-in styles, so it cannot have a "
+                f"the card of model {self.name!r} has built-in styles, so it cannot have a "
                 "reader: 'reader_macs_512' must be 0"
             )
         if self.int8_psnr and not self.int8:
             raise ModelError("'int8_psnr' needs 'int8', which says how the decoder was made")
         if self.int8 and self.styles:
             raise ModelError(
-                f"the card of model {self.name!r} names built-in styles, so it cannot have a "
-                "decoder in int8: leave 'int8' out"
+                f"the card of model {self.name!r} has built-in styles, so it cannot have an "
+                "int8 decoder: leave 'int8' out"
             )
         if self.margin % self.multiple:
             raise ModelError(
@@ -280,7 +282,7 @@ def _fields(raw: object, shape: type[Card] | type[Level], where: str) -> dict[st
 def _texts(values: list[object], name: str) -> tuple[str, ...]:
     for value in values:
         if not isinstance(value, str) or not value:
-            raise ModelError(f"{name!r} in the card must be texts, not {_kind(value)}")
+            raise ModelError(f"{name!r} in the card must be strings, not {_kind(value)}")
     return tuple(str(value) for value in values)
 
 

@@ -173,7 +173,8 @@ def choose_engine(
     row = _row(name)
     if precision not in (None, AUTO, *row.precisions):
         raise OptionError(
-            f"engine {row.name!r} has no precision {precision!r}; choose {_any_of(row.precisions)}"
+            f"engine {row.name!r} does not support precision {precision!r}; choose "
+            f"{_any_of(row.precisions)}"
         )
     if not row.installed:
         raise EngineError(f"engine {row.name!r} is not installed; pip install {row.pip}")
@@ -275,7 +276,7 @@ class GraphEngine:
     def __reduce__(self) -> NoReturn:
         raise EngineError(
             f"an opened engine ({self.name}, model {self._card.name!r}) cannot be pickled or "
-            "copied; what impasto.load() returns can, or load the model in each process"
+            "copied; pickle what impasto.load() returns, or load the model in each process"
         )
 
     def encode(self, image: NDArray[np.float32]) -> Encoded:
@@ -331,7 +332,7 @@ class GraphEngine:
             reason = "its styles are built in"
             if not self._card.styles:
                 reason = (
-                    "it uses the moments of a style as they are"
+                    "it uses the moments of a style unchanged"
                     if part == "reader"
                     else "it has no built-in styles"
                 )

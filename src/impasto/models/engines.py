@@ -59,6 +59,6 @@ ENGINES: tuple[EngineRow, ...] = (
         imports="onnxruntime",
         pip="onnxruntime",
         precisions=("fp32", "int8"),
-        summary="ONNX Runtime, always there",
+        summary="ONNX Runtime, always available",
     ),
 )

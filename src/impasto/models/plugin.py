@@ -101,7 +101,7 @@ def open_plugin(plugin: EntryPoint, what: str = "model") -> Any:
             raise ImpastoError(f"{what} {plugin.name!r} needs {error.name}; install it") from error
         raise ModelError(
             f"{what} {plugin.name!r}: there is no module {error.name!r} on Python's path or in "
-            f"{escaped(str(Path.cwd()))}; go to the folder of its file, or put that on PYTHONPATH"
+            f"{escaped(str(Path.cwd()))}; run in the folder of its file, or add that to PYTHONPATH"
         ) from error
     except Exception as error:  # the module may do anything
         raise ModelError(

@@ -61,7 +61,7 @@ def mend(row: EngineRow, found: Sequence[Provider]) -> str:
     if len(found) > 1:
         names = [each.name for each in found]
         return (
-            f"{' and '.join(names)} write over each other's files: pip uninstall "
+            f"{' and '.join(names)} overwrite each other's files: pip uninstall "
             f"{' '.join(names)}, then pip install the one that you want (docs/install.md)"
         )
     return f"pip install --force-reinstall {found[0].name if found else row.pip}"

@@ -40,7 +40,7 @@ class ModelRow:
         return path if path.is_file() else None
 
 
-_REINSTALL = "it ships with the package: install impasto again"
+_REINSTALL = "it ships with the package: reinstall impasto"
 
 MODELS: tuple[ModelRow, ...] = (
     ModelRow(
@@ -101,7 +101,7 @@ def find_bundle(name_or_path: str | Path) -> Bundle:
     if find_plugin(name_or_path) is not None:
         raise ModelError(
             f"{name_or_path!r} is a method without a bundle, so it cannot make or save styles; "
-            "give it pictures, with impasto stylize"
+            "use it with pictures in impasto stylize"
         )
     if str(name_or_path) == path.name and not path.suffix and not path.exists():
         names = [*rows, *(plugin.name for plugin in plugins())]
@@ -111,8 +111,8 @@ def find_bundle(name_or_path: str | Path) -> Bundle:
             hint = f"{here}; "
         raise ModelError(
             f"there is no model {name_or_path!r}; {hint}"
-            f"the known ones are {', '.join(names)}, any other by the path of its .impasto file or "
-            "as module:NAME"
+            f"known models are {', '.join(names)}; give any other by the path of its .impasto file "
+            "or as module:NAME"
         )
     return read_bundle(path)
 
@@ -120,4 +120,4 @@ def find_bundle(name_or_path: str | Path) -> Bundle:
 def _here(path: Path) -> str:
     """Return a hint at a bundle of that name in the working folder."""
     named = path.with_name(f"{path.name}{SUFFIX}")
-    return f"give the whole name of the file that is here, {named}" if named.exists() else ""
+    return f"give the full name of the file in this folder, {named}" if named.exists() else ""

@@ -139,12 +139,12 @@ class Limits:
             (styles > 1 and not self.several, "mix styles"),
             (controls.masks and not self.masks, "confine a style to a mask"),
             (is_map and not self.alpha_map, "change its strength from place to place"),
-            (low == high and alpha != low, f"paint with another strength than {low:g}"),
+            (low == high and alpha != low, f"use a strength other than {low:g}"),
         ):
             if refused:
                 raise OptionError(
-                    f"model {name!r} cannot {what}: its controls are {self._able()}; leave that "
-                    "out, or use a model for any style"
+                    f"model {name!r} cannot {what}: its controls are {self._able()}; leave it "
+                    "out or use a model for any style"
                 )
         largest = alpha
         if is_map:  # a file that is not read yet has no values
@@ -155,24 +155,24 @@ class Limits:
             )
         if controls.statistics not in self.statistics:
             raise OptionError(
-                f"model {name!r} takes statistics within masks: statistics must be "
+                f"model {name!r} computes statistics within masks: statistics must be "
                 f"{' or '.join(self.statistics)}, not {controls.statistics!r}"
             )
         if controls.transform not in self.transforms:
             raise OptionError(
-                f"model {name!r} does not align by transform {controls.transform!r}, but by "
-                f"{', '.join(self.transforms)}; a model of VGG takes all of them "
+                f"model {name!r} does not support transform {controls.transform!r}, only "
+                f"{', '.join(self.transforms)}; a VGG model supports all of them "
                 "(impasto lab import)"
             )
         if budget.tile is not None and not self.tiles:
             raise OptionError(
-                f"model {name!r} cannot paint in tiles, since it looks at the picture as a whole: "
-                "leave tile out, and give a size that fits into memory"
+                f"model {name!r} cannot paint in tiles, since it needs the whole picture at once: "
+                "leave tile out and give a size that fits into memory"
             )
         if budget.memory != Budget.memory and not self.memory:
             raise OptionError(
-                f"model {name!r} looks at the picture as a whole, whatever memory that needs: "
-                "leave memory out, and give a smaller size if memory is scarce"
+                f"model {name!r} needs the whole picture at once, so memory cannot be limited: "
+                "leave memory out, and give a smaller size if memory runs out"
             )
 
     def _able(self) -> str:

@@ -69,7 +69,7 @@ class BuiltInPainter:
                 raise ModelError(f"style {name!r} of model {card.name!r}: {error}") from error
             if found.model != identity or not _fits(found, card):
                 raise ModelError(
-                    f"style {name!r} in model {card.name!r} is of another model; get it again"
+                    f"style {name!r} in model {card.name!r} belongs to another model; get it again"
                 )
             styles[name] = replace(found, name=name, model_name=card.name)
         return cls(card, engine, identity, styles)
@@ -131,8 +131,8 @@ class BuiltInPainter:
             mend = f"give --size {side} or less, or" if side >= 16 else "give"
             raise ImageError(
                 f"{source.name}: {width} x {height} pixels need {needed / 1e6:,.0f} MB with model "
-                f"{self.name!r}, which sees pictures as a whole and cannot paint in tiles, and "
-                f"memory is {budget.memory / 1e6:,.0f} MB; {mend} more memory"
+                f"{self.name!r}, which needs the whole picture at once and cannot paint in tiles, "
+                f"but memory is {budget.memory / 1e6:,.0f} MB; {mend} more memory"
             )
         plan = plan_whole(height, width, card=self.card)
         content = Content.of(in_memory(source), self.card, plan, model=self.identity)

@@ -72,14 +72,14 @@ def painter_of(thing: Any, name: str, **options: Any) -> Painter:
         raise ModelError(f"model {name!r} is of type {type(thing).__name__}; it must be {_KINDS}")
     made = _call(opener, name, options)
     if made is None or inspect.isroutine(made) or isinstance(made, type):
-        raise ModelError(f"model {name!r} opens a {type(made).__name__}; it must be {_KINDS}")
+        raise ModelError(f"model {name!r} opens as a {type(made).__name__}; it must be {_KINDS}")
     return painter_of(made, name)
 
 
 def _refuse(options: Mapping[str, Any], name: str) -> None:
     for option, value in options.items():
         if value is not None:
-            raise OptionError(f"model {name!r} has no choice of {option}: leave {option} out")
+            raise OptionError(f"model {name!r} has no option {option!r}: leave it out")
 
 
 def _call(opener: Callable[..., Any], name: str, options: Mapping[str, Any]) -> Any:
@@ -207,7 +207,7 @@ class ObjectPainter:
 
     def _picture(self, made: Any, size: tuple[int, ...]) -> NDArray[np.float32]:
         """Return the picture that the object made, (H, W, 3) in [0, 1]."""
-        name = f"what model {self.name!r} gives"
+        name = f"the result of model {self.name!r}"
         if hasattr(made, "detach"):  # a tensor of PyTorch
             made = made.detach().cpu().numpy()
         if isinstance(made, np.ndarray):
@@ -218,10 +218,10 @@ class ObjectPainter:
         try:
             found = read_photo(made).image
         except ImageError as error:
-            raise ImageError(f"{name} is no picture: {error}") from error
+            raise ImageError(f"{name} is not a picture: {error}") from error
         if found.shape[:2] != size:
             raise ImageError(
                 f"{name} has {found.shape[1]} x {found.shape[0]} pixels, for a photograph of "
-                f"{size[1]} x {size[0]}; cut or scale it to that in stylize"
+                f"{size[1]} x {size[0]}; crop or scale it in stylize"
             )
         return found

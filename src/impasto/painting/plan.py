@@ -235,8 +235,8 @@ def plan_tiles(
     if not plans:
         raise OptionError(
             f"a picture of {width} x {height} pixels needs {needed(SMALLEST) / 1e6:,.0f} MB with "
-            f"model {card.name!r} even in tiles of {SMALLEST} pixels, and memory is "
-            f"{memory / 1e6:,.0f} MB: give more, or a smaller picture"
+            f"model {card.name!r} even in tiles of {SMALLEST} pixels, but memory is "
+            f"{memory / 1e6:,.0f} MB: give more memory or a smaller picture"
         )
     return min(plans, key=lambda plan: _work(plan, reach))
 

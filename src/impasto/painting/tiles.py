@@ -556,7 +556,7 @@ def _painted(
         result = restore_colors(result, image, method=color)
     result = keep_photograph(result, image, content.seen(alpha), inside)
     if np.isnan(result.min()):  # infinity was clipped
-        raise ImageError(f"the result for {content.basis.name} holds NaN or infinity")
+        raise ImageError(f"the result for {content.basis.name} contains NaN or infinity")
     times = encoded - start, aligned - encoded, perf_counter() - aligned
     return PaintedTile(rows, columns, result, alpha, times)
 
