@@ -141,7 +141,7 @@ def test_cards_that_contradict_themselves_are_refused(bundles, tmp_path):
         ({"styles": ("a", "a")}, "no style twice"),
         ({"controls": ("magic",)}, "magic"),
         ({"styles": ()}, "has no levels"),
-        ({"style_numbers": 0}, "before styles were kept beside the graphs; export its run again"),
+        ({"style_numbers": 0}, "before styles were stored beside the graphs; export its run again"),
         ({"style_numbers": -1}, "'style_numbers' must be 0 or more"),
     ):
         with pytest.raises(ModelError, match=message):
@@ -164,7 +164,7 @@ def test_cards_that_contradict_themselves_are_refused(bundles, tmp_path):
             with pytest.raises(ModelError, match=r"'style' of the painter .* has \d+ channels"):
                 open_engine(fewer, name=row.name)
     swapped = dataclasses.replace(bundles["cin"], styles=bundles["stylebank"].styles)
-    with pytest.raises(ModelError, match="style 'wave' in model 'cin' belongs to another model"):
+    with pytest.raises(ModelError, match="style 'wave' in model 'cin' is of another model"):
         stylizer_of(swapped, open_engine(swapped))
 
 
@@ -174,9 +174,7 @@ def test_a_style_of_moments_is_no_built_in_one_for_training_either(bundles):
     data = style_bytes(Style("rain", bundle.identity, moments, model_name="cin"))
     odd = dataclasses.replace(bundle, styles=(bundle.styles[0], data, bundle.styles[2]))
     for refused in (weights_of, lambda odd: stylizer_of(odd, open_engine(odd))):
-        with pytest.raises(
-            ModelError, match="style 'rain' in model 'cin' belongs to another model"
-        ):
+        with pytest.raises(ModelError, match="style 'rain' in model 'cin' is of another model"):
             refused(odd)
 
 

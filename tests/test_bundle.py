@@ -133,7 +133,7 @@ def test_a_bomb_is_not_unpacked(
         archive.writestr("card.json", zipfile.ZipFile(tiny_path).read("card.json"))
         archive.writestr("encoder.onnx", bytes(2 << 20))
         archive.writestr("decoder.onnx", b"")
-    assert "has 2097152 bytes; at most 1048576" in refused(path)
+    assert "has 2097152 bytes, more than the limit of 1048576" in refused(path)
 
 
 def test_a_bomb_that_lies_about_its_size(tiny_path: Path, tmp_path: Path) -> None:

@@ -353,7 +353,7 @@ def test_grid_and_strip(folder: Path, model: list[str]):
         ((*strip, "s.png", "--mask", "wave.png", *model), "wave.png: is a picture in color"),
         ((*strip, "s.png", "--mask", "-", "-s", "-", *model), "only once"),
         (("grid", "street.jpg", "-s", "wave.png", "-o", "g.png"), "give -s 4 times, not 1"),
-        (("grid", "street.jpg", *four, "-o", "grid.png"), "exists already"),
+        (("grid", "street.jpg", *four, "-o", "grid.png"), "already exists"),
         (("grid", "street.jpg", *four, "-o", "g.png", "--steps", "1"), "2 steps or more"),
         (("strip", "street.jpg", "-s", "wave.png"), "--out"),
         (("strip", "gone.jpg", "-s", "wave.png", "-o", "s.png", *model), "gone.jpg: no such file"),
@@ -393,7 +393,7 @@ def test_folder_of_results(folder: Path, model: list[str]):
 def test_explicit_file_is_replaced_only_when_allowed(folder: Path, model: list[str]):
     words = ("stylize", "street.jpg", "wave.png", "-o", "harbor.png", *model)
     before = Path("harbor.png").read_bytes()
-    assert run(*words, code=2).stderr.decode().startswith("impasto: harbor.png: exists already")
+    assert run(*words, code=2).stderr.decode().startswith("impasto: harbor.png: already exists")
     assert Path("harbor.png").read_bytes() == before
     run(*words, "--overwrite")
     assert Path("harbor.png").read_bytes() != before

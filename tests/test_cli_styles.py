@@ -181,7 +181,7 @@ def test_show(tiny_bundle: Bundle, model: list[str]) -> None:
     with Image.open("small.png") as small:
         assert small.size == (52, 40)
     assert (
-        b"exists already" in run("style", "show", "wave", "--thumbnail", "sky.png", code=2).stderr
+        b"already exists" in run("style", "show", "wave", "--thumbnail", "sky.png", code=2).stderr
     )
     assert "there is no style 'wvae'" in error("style", "show", "wvae")
     add_style(make_style(), "bare")
@@ -264,9 +264,9 @@ def test_sheet_refuses(model: list[str]) -> None:
         "styles", *model, "--sheet", "s.png", *on
     )
     run("style", "add", "wave", "wave.png", *model)
-    assert "exists already" in error("styles", *model, "--sheet", "sky.png", *on)
+    assert "already exists" in error("styles", *model, "--sheet", "sky.png", *on)
     assert "no such file" in error("styles", *model, "--sheet", "s.png", "--on", "gone.png")
-    assert "is not of a format" in error("styles", *model, "--sheet", "s.xyz", *on)
+    assert "is not that of an output format" in error("styles", *model, "--sheet", "s.xyz", *on)
     for words in (("--sheet", "s.png"), on):
         assert b"give both or neither" in run("styles", *words, code=2).stderr
     run("styles", *model, "--sheet", "sky.png", *on, "--overwrite")

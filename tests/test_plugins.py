@@ -188,7 +188,7 @@ def test_a_place_has_the_settings_of_its_painter(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "says"),
     [
-        ("nowhere:FADE", "there is no module 'nowhere' on Python's path or in .*; go to"),
+        ("nowhere:FADE", "there is no module 'nowhere' on Python's path or in .*; run in"),
         ("things.nowhere:FADE", "there is no module 'things.nowhere'"),
         ("things:FADES", "module 'things' has no 'FADES'; did you mean 'FADE'"),
         ("things:NUMBER", "is of type int; it must be an impasto.painting.Painter, an object"),

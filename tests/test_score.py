@@ -276,7 +276,7 @@ def test_what_an_object_may_give(given, gain):
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (lambda content: content[:-8], "gives has 48 x 32 pixels, for a photograph of 48 x 40"),
+        (lambda content: content[:-8], ".odd. has 48 x 32 pixels, for a photograph of 48 x 40"),
         (lambda content: content * 255, "the result of model .* is not a picture"),
         (lambda content: content * np.nan, "the result of model .* is not a picture"),
         (lambda content: None, "is of type NoneType"),

@@ -645,7 +645,7 @@ def test_names_of_results_say_what_they_are(tmp_path: Path) -> None:
     for name, message in {
         "a.jpg": r"one .jpg holds no film; give numbered pictures \(a-%04d.jpg\)",
         "a-*.png": r"say how the numbers of the pictures are written, such as painted-%04d.png",
-        "a-%d.bmp": r"the suffix '.bmp' is not of a format that is written",
+        "a-%d.bmp": r"the suffix '.bmp' is not that of an output format",
         "none/a.gif": r"there is no folder",
     }.items():
         with pytest.raises(VideoError, match=message):
@@ -682,7 +682,7 @@ def test_a_call_that_goes_on_passes_over_what_is_there(tmp_path: Path) -> None:
     for frame in frames[2:]:
         writer.write(frame)
     assert writer.done() == {1, 2, 3, 4}
-    with pytest.raises(VideoError, match=r"a-1.png: exists already"):
+    with pytest.raises(VideoError, match=r"a-1.png: already exists"):
         write(tmp_path / "a-%d.png", frames[:1])
 
 

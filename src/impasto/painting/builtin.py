@@ -69,7 +69,7 @@ class BuiltInPainter:
                 raise ModelError(f"style {name!r} of model {card.name!r}: {error}") from error
             if found.model != identity or not _fits(found, card):
                 raise ModelError(
-                    f"style {name!r} in model {card.name!r} belongs to another model; get it again"
+                    f"style {name!r} in model {card.name!r} is of another model; get it again"
                 )
             styles[name] = replace(found, name=name, model_name=card.name)
         return cls(card, engine, identity, styles)
