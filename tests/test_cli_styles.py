@@ -266,7 +266,7 @@ def test_sheet_refuses(model: list[str]) -> None:
     run("style", "add", "wave", "wave.png", *model)
     assert "already exists" in error("styles", *model, "--sheet", "sky.png", *on)
     assert "no such file" in error("styles", *model, "--sheet", "s.png", "--on", "gone.png")
-    assert "is not that of an output format" in error("styles", *model, "--sheet", "s.xyz", *on)
+    assert "is not supported for output" in error("styles", *model, "--sheet", "s.xyz", *on)
     for words in (("--sheet", "s.png"), on):
         assert b"give both or neither" in run("styles", *words, code=2).stderr
     run("styles", *model, "--sheet", "sky.png", *on, "--overwrite")

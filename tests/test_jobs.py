@@ -376,7 +376,7 @@ def test_resume_refuses_results_among_what_is_read(folder: Path):
     ("contents", "options", "error", "mend"),
     [
         (["a.jpg"], {"out": "wave.png"}, OptionError, "already exists.*--overwrite"),
-        (["a.jpg"], {"out": "a.xyz"}, OptionError, "'.xyz' is not that of an output format.*.jpg"),
+        (["a.jpg"], {"out": "a.xyz"}, OptionError, "'.xyz' is not supported for output.*.jpg"),
         (["a.jpg"], {"out": "nowhere/a.png"}, OptionError, "no folder nowhere; make it first"),
         (["a.jpg", "b.jpg"], {"out": "wave.png"}, OptionError, "is a file; name a folder"),
         (["a.jpg"], {"out": "wave.png/"}, OptionError, "is a file; name a folder"),

@@ -364,7 +364,7 @@ def test_masks_and_names_from_file_to_file(tiny: Stylizer, tmp_path: Path) -> No
     assert np.abs(jpegs[0] - jpegs[1]).mean() < 0.5
     with pytest.raises(ImageError, match=r"b\.tif: already exists"):
         tiny.stylize_file(tmp_path / "a.png", tmp_path / "b.tif", styles)
-    with pytest.raises(ImageError, match=r"'.xyz' is not that of an output format"):
+    with pytest.raises(ImageError, match=r"'.xyz' is not supported for output"):
         tiny.stylize_file(tmp_path / "a.png", tmp_path / "b.xyz", styles)
     with pytest.raises(OptionError, match="even in tiles of 32 pixels, but memory is 1 MB"):
         tiny.stylize_file(

@@ -645,7 +645,7 @@ def test_names_of_results_say_what_they_are(tmp_path: Path) -> None:
     for name, message in {
         "a.jpg": r"one .jpg holds no film; give numbered pictures \(a-%04d.jpg\)",
         "a-*.png": r"say how the numbers of the pictures are written, such as painted-%04d.png",
-        "a-%d.bmp": r"the suffix '.bmp' is not that of an output format",
+        "a-%d.bmp": r"the suffix '.bmp' is not supported for output",
         "none/a.gif": r"there is no folder",
     }.items():
         with pytest.raises(VideoError, match=message):

@@ -485,7 +485,7 @@ def _check_file(path: Path, existing: Existing) -> None:
         )
     if path.suffix.lower() not in _suffixes(written=True):
         raise OptionError(
-            f"{path}: the suffix {path.suffix!r} is not that of an output format; use one of "
+            f"{path}: the suffix {path.suffix!r} is not supported for output; use one of "
             + ", ".join(_suffixes(written=True))
         )
     if not path.parent.is_dir():

@@ -159,7 +159,7 @@ _MAX_LAYERS = 1000
 # Replacements for messages of Pillow that do not help users.
 _REASONS = {
     "not identified by this driver": "its header is incomplete or has no size",
-    "unknown pixel mode": "its kind of pixels is not supported, such as more than 4 channels",
+    "unknown pixel mode": "its pixel format is not supported, such as more than 4 channels",
 }
 
 

@@ -131,7 +131,7 @@ class SaveOptions:
             raise OptionError(f"quality is {self.quality}; give 1 to 100")
         if self.depth not in (None, 8, 16):
             raise OptionError(
-                f"depth is {self.depth}; give 8 or 16, or leave it out for that of the photograph"
+                f"depth is {self.depth}; give 8 or 16, or leave it out to keep the photograph's"
             )
 
 

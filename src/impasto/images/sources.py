@@ -125,7 +125,7 @@ def open_picture(
     else:
         raise ImageError(
             f"a {type(source).__name__} is not a picture; give a path, a Pillow image, a NumPy "
-            "array (of a tensor: tensor.numpy(force=True)), or a binary stream (io.BytesIO for "
+            "array (for a tensor: tensor.numpy(force=True)), or a binary stream (io.BytesIO for "
             "bytes)"
         )
 

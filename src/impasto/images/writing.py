@@ -127,7 +127,7 @@ def format_of(target: str | os.PathLike[str] | None) -> FileFormat:
             return row
     known = ", ".join(suffix for row in WRITTEN for suffix in row.suffixes)
     raise ImageError(
-        f"{one_line(path)}: the suffix {path.suffix!r} is not that of an output format; "
+        f"{one_line(path)}: the suffix {path.suffix!r} is not supported for output; "
         f"use one of {known}"
     )
 

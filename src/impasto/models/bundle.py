@@ -352,7 +352,7 @@ def check_graph(card: Card, part: str, *, inputs: Sequence[Port], outputs: Seque
         for name, channels in expected.items():
             if name not in found:
                 raise ModelError(
-                    f"{graph} has no {kind} {name!r}: its card and graphs do not match"
+                    f"{graph} has no {kind} {name!r}: the card and the graphs do not match"
                 )
             if found[name] not in (None, channels):
                 raise ModelError(
