@@ -196,7 +196,7 @@ def test_a_shape_that_could_be_either(always: Stylize, tiny_path: Path) -> None:
     # Four rows of 16 x 16 pixels, or 16 rows of 4 channels: the order decides.
     square = np.zeros((4, 16, 16, 4), np.uint8)
     assert always(square).shape == square.shape
-    with pytest.raises(ImageError, match="no picture of layout CHW"):
+    with pytest.raises(ImageError, match="not a picture of layout CHW"):
         Stylize(1, 1.0, styles, model=tiny_path, layout="CHW")(square)
 
 
