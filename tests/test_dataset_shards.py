@@ -78,7 +78,7 @@ def test_a_sample_whose_picture_fails_is_left_out_and_named(
     write_shard(source / "a.tar", members)
     made = paint(source, tmp_path / "out", make_styles(tmp_path / "styles"), tiny_path)
     assert made.counts["done"] == 2 and made.counts["failed"] == 1
-    assert made.problems[0].startswith("a.tar/0001.jpg: not a picture in a format")
+    assert made.problems[0].startswith("a.tar/0001.jpg: not a picture in a supported format")
     found = read_shard(tmp_path / "out/a.tar")
     assert list(found) == [name for name, _ in members if not name.startswith("0001")]
 
