@@ -69,7 +69,7 @@ def test_options_out_of_their_range_are_refused() -> None:
 
     with pytest.raises(OptionError, match="no masks and no weights"):
         Recipe(controls=Controls(weights=[1, 2]))
-    with pytest.raises(OptionError, match="strength is an option of the data set"):
+    with pytest.raises(OptionError, match="give the strength as an option of the data set"):
         Recipe(controls=Controls(alpha=0.5))
     with pytest.raises(OptionError, match="keep their size"):
         Recipe(read=ReadOptions(size=64))

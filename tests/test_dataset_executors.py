@@ -49,7 +49,7 @@ def test_a_worker_that_dies_loses_nothing_and_a_deadly_picture_is_named(marks: P
     assert [name for name in NAMES if status[name] != DONE] == ["04", "07"]
     assert status["04"] == SKIPPED and status["07"] == FAILED
     (skipped,) = (each for each in found if each.status == SKIPPED)
-    assert skipped.problem == "has ended 2 workers (killed by SIGKILL)"
+    assert skipped.problem == "crashed 2 workers (killed by SIGKILL)"
     assert not list(marks.iterdir())
     assert not [each for each in psutil.Process().children() if "spawn_main" in str(each.cmdline())]
 
@@ -66,13 +66,13 @@ def test_what_every_chunk_would_meet_ends_the_run(marks: Path) -> None:
         run(Plan(notes, hopeless=("05",)), 1, marks)
     with pytest.raises(DatasetError, match="there is no engine"):
         run(Plan(notes, closed=True), 1, marks)
-    with pytest.raises(DatasetError, match=r"3 workers ended before the first .*code 3"):
+    with pytest.raises(DatasetError, match=r"3 workers died before the first .*code 3"):
         run(Plan(notes, stillborn=True), 1, marks)
 
 
 def test_a_picture_is_blamed_once_for_a_worker_that_it_has_ended(marks: Path) -> None:
     (marks / "1.mark").write_text("05")  # as a worker leaves it, whose followers cannot be opened
-    with pytest.raises(DatasetError, match=r"5 workers ended before the first .*code 3"):
+    with pytest.raises(DatasetError, match=r"5 workers died before the first .*code 3"):
         run(Plan(marks.parent / "notes", stillborn=True), 2, marks)
 
 
@@ -102,5 +102,5 @@ def test_executors_are_found_by_name(marks: Path) -> None:
         open_executor("spark", plan, workers=1, marks=marks)
     with pytest.raises(OptionError, match="1 or more, not 0"):
         open_executor("local", plan, workers=0, marks=marks)
-    with pytest.raises(OptionError, match="leave address out"):
+    with pytest.raises(OptionError, match="leave out address"):
         open_executor("local", plan, workers=1, marks=marks, address="auto")

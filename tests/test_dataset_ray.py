@@ -195,7 +195,7 @@ def test_a_picture_that_kills_its_workers_is_skipped_as_by_local(
         name: paint(source, tmp_path / name, styles, tiny_path, executor=name, workers=2)
         for name in ("local", "ray")
     }
-    assert made["ray"].problems == ("cat/deadly.jpg: has ended 2 workers (killed by SIGKILL)",)
+    assert made["ray"].problems == ("cat/deadly.jpg: crashed 2 workers (killed by SIGKILL)",)
     assert made["ray"].counts == made["local"].counts
     assert contents(tmp_path / "ray") == contents(tmp_path / "local")
 
@@ -248,7 +248,7 @@ def test_actors_that_die_are_replaced(connection: None, marks: Path) -> None:
             executor.submit(Chunk(number, (Job(f"{number}"),)))
             answer = executor.answers()[0]
             while answer.died:  # Ray may not yet have seen that the actor is gone
-                assert answer.died == "its Ray actor is gone" and number == 1
+                assert answer.died == "its Ray actor died" and number == 1
                 executor.submit(answer.chunk)
                 answer = executor.answers()[0]
             (outcome,) = answer.outcomes
@@ -268,9 +268,9 @@ def test_what_every_chunk_would_meet_ends_the_run(connection: None, marks: Path)
         run(Plan(notes, hopeless=("05",)), marks, workers=1)
     with pytest.raises(DatasetError, match=r"^there is no engine$"):
         run(Plan(notes, closed=True), marks, workers=1)
-    with pytest.raises(DatasetError, match=r"5 workers ended before the first .*code 3"):
+    with pytest.raises(DatasetError, match=r"5 workers died before the first .*code 3"):
         run(Plan(notes, stillborn=True), marks)
-    with pytest.raises(DatasetError, match=r"does not see .*nowhere: give folders that all"):
+    with pytest.raises(DatasetError, match=r"cannot find .*nowhere: give folders that all"):
         run(Plan(notes), Path("nowhere/marks"), workers=1)
     executor = open_executor("ray", Plan(notes), workers=1, marks=marks)
     try:
@@ -278,12 +278,12 @@ def test_what_every_chunk_would_meet_ends_the_run(connection: None, marks: Path)
         (answer,) = executor.answers()
     finally:
         executor.close()
-    assert "does not see /no/style.png" in answer.fatal
+    assert "cannot find /no/style.png" in answer.fatal
 
 
 @needs_ray
 def test_an_address_beside_a_connection_is_an_error(connection: None, marks: Path) -> None:
-    with pytest.raises(OptionError, match="connected to Ray already: leave address out"):
+    with pytest.raises(OptionError, match="already connected to Ray: leave out address"):
         open_executor("ray", Plan(marks), workers=1, marks=marks, address="auto")
 
 

@@ -147,11 +147,11 @@ def test_a_folder_has_the_bytes_that_it_has_here(
     report = verify_dataset("memory://out")
     assert report.changed == ["1/cat/0000.jpg"] and report.missing == ["2/cat/a.txt"]
     assert report.extra == ["1/strange.txt"]
-    with pytest.raises(DatasetError, match="memory://out: was begun with another seed"):
+    with pytest.raises(DatasetError, match="memory://out: was started with another seed"):
         paint("memory://in", "memory://out", styles, tiny_path, seed=4)  # type: ignore[arg-type]
-    with pytest.raises(DatasetError, match="memory://in: is a folder of something else"):
+    with pytest.raises(DatasetError, match="memory://in: contains other files"):
         paint(source, "memory://in", styles, tiny_path)  # type: ignore[arg-type]
-    with pytest.raises(DatasetError, match="memory://in/cat: would be read and written"):
+    with pytest.raises(DatasetError, match="memory://in/cat: would be both read and written"):
         paint("memory://in/cat", "memory://in", styles, tiny_path)  # type: ignore[arg-type]
     with pytest.raises(DatasetError, match="memory://none: no such folder"):
         paint("memory://none", "memory://out", styles, tiny_path)  # type: ignore[arg-type]
@@ -311,7 +311,7 @@ def test_what_fails_is_tried_again_and_a_lost_place_ends_the_run(
 
     monkeypatch.setattr(remote_files.ObjectStore, "cat_file", break_off)
     with pytest.raises(
-        DatasetError, match=r"s3://bucket/train: cannot be reached \(token has expired\); what is "
+        DatasetError, match=r"s3://bucket/train: cannot be reached \(token has expired\); finished "
     ):
         paint("s3://bucket/train", "s3://bucket/b", styles, tiny_path)  # type: ignore[arg-type]
     monkeypatch.setattr(remote_files.ObjectStore, "info", info)
@@ -326,7 +326,7 @@ def test_a_second_call_of_this_machine_is_refused(
     source = make(tmp_path / "in", pictures(2))
     with as_place("memory://out").working("manifest.jsonl", "marks") as marks:
         assert marks is not None and marks.parent.is_dir()
-        with pytest.raises(DatasetError, match="memory://out: another call is at work there"):
+        with pytest.raises(DatasetError, match="memory://out: another run is writing there"):
             paint(source, "memory://out", styles, tiny_path)  # type: ignore[arg-type]
     assert not marks.parent.exists()
     paint(source, "memory://out", styles, tiny_path)  # type: ignore[arg-type]

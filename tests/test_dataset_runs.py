@@ -129,7 +129,7 @@ def test_ctrl_c_leaves_a_clean_state_and_a_second_call_meanwhile_is_refused(
     of_driver = until(driver, out, 20)
     driver.send_signal(signal.SIGSTOP)
     try:
-        with pytest.raises(making.DatasetError, match="out: another call is at work there"):
+        with pytest.raises(making.DatasetError, match="out: another run is writing there"):
             paint(source, out, styles, tiny_path, executor="local", workers=1, seed=5)
     finally:
         driver.send_signal(signal.SIGCONT)
@@ -153,7 +153,7 @@ def test_a_picture_that_kills_its_workers_is_named_and_skipped(
     out = tmp_path / "out"
     made = paint(source, out, styles, tiny_path, executor="local", workers=2)
     assert made.counts == {"in": 7, "done": 6, "failed": 0, "skipped": 1, "copied": 0}
-    assert made.problems == ("cat/deadly.jpg: has ended 2 workers (killed by SIGKILL)",)
+    assert made.problems == ("cat/deadly.jpg: crashed 2 workers (killed by SIGKILL)",)
     (line,) = (each for each in lines(out) if each["status"] == "skipped")
     assert line["source"] == "cat/deadly.jpg" and "result" not in line
     assert sorted(contents(out)) == sorted([*pictures(6), "dataset.json", "manifest.jsonl"])

@@ -157,7 +157,7 @@ def test_tar_files_that_are_whole_are_not_made_again(tmp_path: Path, tiny_path: 
 
 def test_tar_files_are_not_cut_anew(tmp_path: Path, tiny_path: Path) -> None:
     write_shard(tmp_path / "in/a.tar", shard(0, 1))
-    with pytest.raises(DatasetError, match="tar files, which stay as they are: leave shards out"):
+    with pytest.raises(DatasetError, match="tar files, which stay tar files: leave out shards"):
         paint(tmp_path / "in", tmp_path / "out", make_styles(tmp_path / "s"), tiny_path, shards=2)
 
 

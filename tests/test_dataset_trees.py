@@ -157,7 +157,9 @@ def test_formats_that_are_not_written_become_png_and_it_is_said(
     made = paint(source, tmp_path / "out", make_styles(tmp_path / "styles"), tiny_path)
     results = [line["result"] for line in lines(tmp_path / "out")]
     assert results == ["1.ppm.png", "2.gif.png", "3.bmp.png"]
-    assert any(each.startswith("1 picture of .ppm will be NAME.ppm.png") for each in made.remarks)
+    assert any(
+        each.startswith("1 .ppm picture will be written as NAME.ppm.png") for each in made.remarks
+    )
     make(source, {"1.ppm.png": picture(3, "PNG")})
     with pytest.raises(DatasetError, match=r"1\.ppm: its result would have the name of another"):
         paint(source, tmp_path / "out2", make_styles(tmp_path / "styles"), tiny_path)
@@ -217,10 +219,10 @@ def test_color_methods_look_at_the_pictures_of_styles(tmp_path: Path, tiny_path:
     ("spoil", "says"),
     [
         (lambda root: root / "nowhere", "no such folder"),
-        (lambda root: make(root / "empty", {"a.txt": b""}), "has no picture"),
+        (lambda root: make(root / "empty", {"a.txt": b""}), "has no pictures"),
         (lambda root: make(root / "in", {"a.zip": b""}) / "a.zip", "is a file"),
-        (lambda root: make(root / "out/in", pictures(1)), "would be read and written"),
-        (lambda root: root / "out", "would be read and written"),
+        (lambda root: make(root / "out/in", pictures(1)), "would be both read and written"),
+        (lambda root: root / "out", "would be both read and written"),
     ],
 )
 def test_a_source_that_cannot_be_read_is_refused(
@@ -257,7 +259,7 @@ def test_another_call_with_other_options_is_refused(tmp_path: Path, tiny_path: P
     out = tmp_path / "out"
     paint(source, out, styles, tiny_path, seed=1)
     before = contents(out)
-    with pytest.raises(DatasetError, match=r"out: was begun with another seed \(1, now 2\)"):
+    with pytest.raises(DatasetError, match=r"out: was started with another seed \(1, now 2\)"):
         paint(source, out, styles, tiny_path, seed=2)
     make(styles, {"style9.png": picture(9, "PNG")})
     with pytest.raises(DatasetError, match="with other styles"):
@@ -266,7 +268,7 @@ def test_another_call_with_other_options_is_refused(tmp_path: Path, tiny_path: P
     made = paint(source, out, styles, tiny_path, seed=1, workers=3)  # which changes no byte
     assert made.earlier == 2 and contents(out) == before
     mine = make(tmp_path / "mine", {"notes.txt": b""})
-    with pytest.raises(DatasetError, match="mine: is a folder of something else"):
+    with pytest.raises(DatasetError, match="mine: contains other files"):
         paint(source, mine, styles, tiny_path)
 
 

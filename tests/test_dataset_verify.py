@@ -84,7 +84,7 @@ def test_an_unfinished_data_set_is_said(out: Path) -> None:
 def test_what_is_no_data_set_or_has_a_damaged_manifest_is_refused(
     out: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(DatasetError, match=r"in: is no data set that Impasto has made"):
+    with pytest.raises(DatasetError, match=r"in: is not a data set made by Impasto"):
         verify_dataset(tmp_path / "in")
     with (out / "manifest.jsonl").open("a") as file:
         file.write("{]\n")

@@ -137,7 +137,7 @@ def stylize_dataset(
     survey = tree.survey()
     if tree.is_sharded and options.shards is not None:
         raise DatasetError(
-            f"{one_line(root)}: is made of tar files, which stay as they are: leave shards out"
+            f"{one_line(root)}: consists of tar files, which stay tar files: leave out shards"
         )
     for remark in survey.remarks:
         tell(remark)
@@ -171,8 +171,8 @@ def stylize_dataset(
     listed = totals.counts["in"] - totals.unpainted
     if not tree.is_sharded and listed != wanted:
         remarks.append(
-            f"{one_line(root)} has {wanted:,} pictures to paint now, the manifest {listed:,}: "
-            "files came or went since an earlier call"
+            f"{one_line(root)} now has {wanted:,} pictures to paint, but the manifest lists "
+            f"{listed:,}: files were added or removed since an earlier run"
         )
         tell(remarks[-1])
     seconds = perf_counter() - begin
@@ -361,7 +361,7 @@ def _read_styles(
         if read:
             keep_styles(kept, read)
     for key, problem in problems.items():
-        tell(f"style {one_line(unread[key].picture)} is left out: {problem}")
+        tell(f"style {one_line(unread[key].picture)} is skipped: {problem}")
     return without(chosen, [each.picture for each in chosen if keys[each.picture] in problems])
 
 

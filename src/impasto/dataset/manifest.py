@@ -85,8 +85,8 @@ class Manifest:
             marks = self._held.enter_context(place.working(MANIFEST, MARKS))
             if marks is None:
                 raise DatasetError(
-                    f"{one_line(place)}: another call is at work there; wait for it, or give "
-                    "-o another folder"
+                    f"{one_line(place)}: another run is writing there; wait for it, or give "
+                    "another folder with -o"
                 )
             self.marks = marks
             self._check()
@@ -123,7 +123,7 @@ class Manifest:
         except OSError as error:
             raise DatasetError(
                 f"{one_line(self.place.shown(MANIFEST))}: cannot be written ({one_line(error)}); "
-                "the same command goes on from here"
+                "run the same command again to resume"
             ) from error
 
     def finish(self, named: int) -> Totals:
@@ -161,8 +161,8 @@ class Manifest:
         if not found:
             if self.place.is_used():
                 raise DatasetError(
-                    f"{one_line(self.place)}: is a folder of something else; give -o a new or an "
-                    "empty folder"
+                    f"{one_line(self.place)}: contains other files; give a new or empty folder "
+                    "with -o"
                 )
             return
         for name, wanted in self._about.items():
@@ -171,9 +171,9 @@ class Manifest:
                     return  # nothing was made from it
                 article = "other" if name.endswith("s") else "another"
                 raise DatasetError(
-                    f"{one_line(self.place)}: was begun with {article} {name} "
+                    f"{one_line(self.place)}: was started with {article} {name} "
                     f"({_shown(found.get(name))}, now {_shown(wanted)}): give the same options to "
-                    "go on with it, or -o another folder"
+                    "resume, or another folder with -o"
                 )
 
 

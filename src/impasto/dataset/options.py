@@ -46,11 +46,11 @@ class DatasetOptions:
         (0.2, 1.0)
     """
 
-    seed: int = option(0, "Which styles and strengths pictures get: 0 or more.", metavar="N")
+    seed: int = option(0, "Random seed of styles and strengths: 0 or more.", metavar="N")
     styles_per_picture: int = option(
         1,
-        "Pictures that are made of each, in different styles; from 2 on OUT has a whole data set "
-        "in each of the folders 1, 2, ...",
+        "Versions of each picture, in different styles; with 2 or more, OUT has a complete data "
+        "set in each of the folders 1, 2, ...",
         metavar="N",
     )
     alpha: tuple[float, float] = option(
@@ -62,27 +62,26 @@ class DatasetOptions:
     )
     shards: int | None = option(
         None,
-        "Write the pictures of a folder into tar files of N pictures each, as webdataset reads "
-        "them.",
+        "Write the pictures of a folder as tar files of N pictures each, for webdataset.",
         metavar="N",
-        shown="a folder of the same tree",
+        shown="a folder with the same layout",
     )
     copy: Sequence[str] = option(
         (),
-        "Take files or folders as they are, such as masks: a name or a pattern, such as 'gt_*'.",
+        "Copy files or folders unchanged, such as masks: a name or a pattern, such as 'gt_*'.",
         metavar="PATTERN",
     )
-    link: bool = option(False, "Link side files (hard links) instead of copying them.")
+    link: bool = option(False, "Hard-link side files instead of copying them.")
     workers: int | None = option(None, "Number of workers.", metavar="N", shown="one for each core")
     executor: str = option(
         "local",
-        "Who works: local, processes on this machine; or ray, a Ray cluster or Ray on this "
-        "machine.",
+        "Where workers run: local, processes on this machine; or ray, a Ray cluster or Ray on "
+        "this machine.",
         metavar="NAME",
     )
     address: str | None = option(
         None,
-        "Ray cluster: HOST:PORT, or auto for the one that this machine belongs to.",
+        "Address of the Ray cluster: HOST:PORT, or auto for the one this machine belongs to.",
         metavar="ADDRESS",
         shown="RAY_ADDRESS, or Ray on this machine",
     )
@@ -134,13 +133,15 @@ class Recipe:
     def __post_init__(self) -> None:
         controls = self.controls
         if controls.masks or controls.weights is not None:
-            raise OptionError("a data set has no masks and no weights: every picture has one style")
+            raise OptionError(
+                "a data set takes no masks and no weights: each picture has one style"
+            )
         if controls.alpha != 1.0:
             raise OptionError(
-                "the strength is an option of the data set: DatasetOptions(alpha=...)"
+                "give the strength as an option of the data set: DatasetOptions(alpha=...)"
             )
         if self.read.size is not None:
-            raise OptionError("pictures of a data set keep their size: leave size out")
+            raise OptionError("pictures of a data set keep their size: leave out size")
 
 
 def _strengths(given: Any) -> tuple[float, float]:

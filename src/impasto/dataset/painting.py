@@ -82,7 +82,7 @@ class PaintSpec:
 
         if not self.source.exists():  # else all its pictures would fail
             raise DatasetError(
-                f"{one_line(self.source)}: a worker on {gethostname()} does not see it"
+                f"{one_line(self.source)}: a worker on {gethostname()} cannot find it"
             )
 
         recipe = self.recipe
@@ -286,7 +286,7 @@ class DatasetPainter:
                     continue
                 one = made[copy]
                 if not whole and not one.problem:
-                    one = replace(one, problem="another picture of its sample failed")
+                    one = replace(one, problem="another picture of the same sample failed")
                 name = result_name(member.name)
                 if whole:
                     tars.add(copy, member.info, name, one.data)
@@ -468,8 +468,8 @@ def _problem(error: BaseException, name: str | Path) -> str:
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in _HOPELESS:
             raise DatasetError(
-                f"the results cannot be written ({one_line(cause)}); what is painted is kept, and "
-                "the same command goes on from there"
+                f"the results cannot be written ({one_line(cause)}); finished pictures are kept: "
+                "run the same command again to resume"
             ) from error
         cause = cause.__cause__
     if isinstance(error, OptionError | DatasetError):

@@ -492,8 +492,8 @@ class RemotePlace:
             raise
         except Exception as error:
             raise DatasetError(
-                f"{self}: cannot be reached ({one_line(error)}); what is painted is kept, and the "
-                "same command goes on from there"
+                f"{self}: cannot be reached ({one_line(error)}); finished pictures are kept: run "
+                "the same command again to resume"
             ) from error
 
 
@@ -581,5 +581,5 @@ def _plain(error: Exception) -> OSError:
         if isinstance(error, kind):
             return kind(number, os.strerror(number))
     if isinstance(error, NotImplementedError):
-        return OSError(errno.EOPNOTSUPP, "this file system cannot be written")
+        return OSError(errno.EOPNOTSUPP, "this file system does not support writing")
     return error if isinstance(error, OSError) else OSError(None, one_line(error))

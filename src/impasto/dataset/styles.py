@@ -79,7 +79,7 @@ def choose_styles(
     if not names:
         raise DatasetError("there is no style: give -s STYLE, such as -s gallery")
     if STDIO in names:
-        raise DatasetError("a style of a data set is not read from standard input: give a file")
+        raise DatasetError("a style of a data set cannot come from standard input: give a file")
     check_there([name for name in names if name != WHOLE_GALLERY])
     found = named_styles(
         names,

@@ -82,7 +82,7 @@ class Tree:
         self._only = given.name if is_file else ""
         if self._only and not self._only.lower().endswith(TAR):
             raise DatasetError(
-                f"{one_line(given)}: is a file; name a folder of pictures, or a tar file ({TAR})"
+                f"{one_line(given)}: is a file; give a folder of pictures, or a tar file ({TAR})"
             )
         if not is_file and not given.exists():
             raise DatasetError(f"{one_line(given)}: no such folder; check the path")
@@ -90,7 +90,7 @@ class Tree:
         real = given.where()
         if real == self._target or Path(real).is_relative_to(self._target):
             raise DatasetError(
-                f"{one_line(given)}: would be read and written; give -o a folder outside of it"
+                f"{one_line(given)}: would be both read and written; give -o a folder outside it"
             )
         self._copy = tuple(copy)
         self._samples = samples
@@ -131,8 +131,8 @@ class Tree:
             return self.survey()
         if not found.pictures and not found.shards:
             raise DatasetError(
-                f"{one_line(self.root)}: has no picture ({', '.join(READ_SUFFIXES)}) and no tar "
-                "file; check the path"
+                f"{one_line(self.root)}: has no pictures ({', '.join(READ_SUFFIXES)}) and no tar "
+                "files; check the path"
             )
         found.splits, found.classes = _layout(folders)
         for name, count in doubtful.items():
@@ -146,8 +146,8 @@ class Tree:
             )
         for suffix, count in unwritten.items():
             found.remarks.append(
-                f"{counted(count, 'picture')} of {suffix} will be NAME{suffix}.png, since {suffix} "
-                "is not written: labels that name files do not fit"
+                f"{counted(count, f'{suffix} picture')} will be written as NAME{suffix}.png, since "
+                f"{suffix} cannot be written: labels that contain file names will not match"
             )
         if self._links:
             what = "link to a folder is" if len(self._links) == 1 else "links to folders are"
@@ -176,7 +176,7 @@ class Tree:
             if kind == PAINT and result_name(name) != name and result_name(name) in kinds:
                 raise DatasetError(
                     f"{one_line(prefix + name)}: its result would have the name of another file, "
-                    f"{result_name(name)}; rename or take away one of them"
+                    f"{result_name(name)}; rename or remove one of them"
                 )
         beside = _beside(kinds) if self._samples else {}
         taken = {name for names in beside.values() for name in names}

@@ -66,7 +66,7 @@ def verify_dataset(folder: Given, *, watch: Callable[[int], None] | None = None)
     about = read_about(root)
     if not about:
         raise DatasetError(
-            f"{one_line(root)}: is no data set that Impasto has made: it has no {ABOUT}"
+            f"{one_line(root)}: is not a data set made by Impasto: it has no {ABOUT}"
         )
     report = Report(unfinished="finished" not in about)
     totals = Totals()
@@ -76,8 +76,8 @@ def verify_dataset(folder: Given, *, watch: Callable[[int], None] | None = None)
     for line in read_lines(root):
         if line["status"] not in (DONE, COPIED, FAILED, SKIPPED, SHARD):
             raise DatasetError(
-                f"{one_line(root.shown(MANIFEST))}: {one_line(line['source'])} has no status that "
-                f"there is, but {one_line(line['status'])}"
+                f"{one_line(root.shown(MANIFEST))}: {one_line(line['source'])} has the unknown "
+                f"status {one_line(line['status'])}"
             )
         totals.add(line, 0)
         if not is_kept(line):
@@ -103,12 +103,14 @@ def verify_dataset(folder: Given, *, watch: Callable[[int], None] | None = None)
         if watch is not None:
             watch(len(files))
     for name in members:
-        report.problems.append(f"{name}: the manifest has its pictures and not the tar file itself")
+        report.problems.append(
+            f"{name}: the manifest lists its pictures but not the tar file itself"
+        )
     report.counts = totals.counts
     if not report.unfinished and about["finished"] != totals.counts:
         report.problems.append(
-            f"{MANIFEST} has {_counts(totals.counts)}, and when it was finished it had "
-            f"{_counts(about['finished'])}"
+            f"{MANIFEST} has {_counts(totals.counts)}, but had {_counts(about['finished'])} when "
+            "it was finished"
         )
     report.extra += (each for each in _files(root, "") if each not in files)
     return report

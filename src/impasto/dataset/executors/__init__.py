@@ -86,7 +86,7 @@ def open_executor(
     if workers is not None and workers < 1:
         raise OptionError(f"workers must be a whole number of 1 or more, not {workers}")
     if address is not None and not row.addressed:
-        raise OptionError(f"executor {row.name!r} works on this machine: leave address out")
+        raise OptionError(f"executor {row.name!r} runs on this machine: leave out address")
     if not is_installed(row):
         raise DatasetError(f"executor {row.name!r} is not installed; pip install {row.pip}")
     opener: Any = importlib.import_module(row.module)

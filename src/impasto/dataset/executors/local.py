@@ -124,7 +124,7 @@ class _Process:
         code = self._process.exitcode or 0
         self._process.close()
         if code >= 0:
-            return f"ended with code {code}"
+            return f"exited with code {code}"
         try:
             return f"killed by {signal.Signals(-code).name}"
         except ValueError:

@@ -73,8 +73,8 @@ def outcomes(
             false_starts = 0 if name else false_starts + 1
             if false_starts > _FALSE_STARTS * executor.size:
                 raise DatasetError(
-                    f"{counted(false_starts, 'worker')} ended before the first picture "
-                    f"({answer.died}): is there enough memory? give fewer --workers"
+                    f"{counted(false_starts, 'worker')} died before the first picture "
+                    f"({answer.died}); if memory is short, give fewer --workers"
                 )
             again.append(_once_more(answer, name, tries))
 
@@ -87,5 +87,5 @@ def _once_more(answer: Answer, name: str, tries: Counter[str]) -> Chunk:
     tries[name] += 1
     if tries[name] < TRIES:
         return chunk
-    problem = f"has ended {counted(TRIES, 'worker')} ({answer.died})"
+    problem = f"crashed {counted(TRIES, 'worker')} ({answer.died})"
     return replace(chunk, barred=(*chunk.barred, Barred(name, problem)))

@@ -140,7 +140,7 @@ class RayExecutor:
                 if chunk is None:
                     raise DatasetError(_problem(error)) from error
                 return Answer(chunk, fatal=_problem(error))
-            return None if chunk is None else Answer(chunk, died="its Ray actor is gone")
+            return None if chunk is None else Answer(chunk, died="its Ray actor died")
         self._idle.append(actor)
         return answer
 
@@ -181,8 +181,8 @@ class RayWorker:
 
 def _unseen(path: str | Path) -> str:
     return (
-        f"machine {socket.gethostname()} of the Ray cluster does not see {one_line(path)}: give "
-        "folders that all machines share under the same name"
+        f"machine {socket.gethostname()} of the Ray cluster cannot find {one_line(path)}: give "
+        "folders that all machines share at the same path"
     )
 
 
@@ -193,4 +193,4 @@ def _problem(error: BaseException) -> str:
         return str(cause)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     last = lines[-1] if lines else type(error).__name__  # after all stack traces
-    return f"Ray's workers cannot work: {one_line(last)}"
+    return f"Ray workers failed: {one_line(last)}"

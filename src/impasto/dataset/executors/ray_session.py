@@ -68,7 +68,7 @@ def connected(address: str | None, cpus: int) -> Iterator[int]:
     """
     if ray.is_initialized():
         if address is not None:
-            raise OptionError("this program is connected to Ray already: leave address out")
+            raise OptionError("this program is already connected to Ray: leave out address")
         yield _cpus()
         return
     address = address or os.environ.get("RAY_ADDRESS")
@@ -91,7 +91,7 @@ def _joined(address: str) -> Iterator[None]:
         ray.shutdown()
         raise DatasetError(
             f"cannot use the Ray cluster {one_line(address)} ({_first_line(error)}); this machine "
-            "must belong to it: ray start --address HOST:PORT"
+            "must be part of it: run ray start --address HOST:PORT"
         ) from error
     try:
         yield
@@ -106,7 +106,7 @@ def _need_answer(address: str) -> None:
         OSError: if nothing does.
     """
     if address.startswith("ray://"):
-        raise ValueError("addresses of Ray clients are not for this: give HOST:PORT or auto")
+        raise ValueError("Ray Client addresses (ray://) are not supported: give HOST:PORT or auto")
     host, colon, port = address.rpartition(":")
     if colon and port.isdecimal():
         with socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS):
@@ -159,8 +159,8 @@ def _start(folder: Path, cpus: int) -> None:
             _end_processes(folder)
             if attempt == _ATTEMPTS:
                 raise DatasetError(
-                    f"Ray does not start on this machine ({_first_line(error)}); is it very busy? "
-                    "--executor local needs no Ray"
+                    f"Ray did not start on this machine ({_first_line(error)}); it may be too "
+                    "busy; --executor local does not need Ray"
                 ) from error
 
 
