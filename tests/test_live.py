@@ -328,10 +328,10 @@ def test_a_camera_is_asked_for_less_until_it_agrees(
 @pytest.mark.parametrize(
     ("number", "says"),
     [
-        (errno.EBUSY, "camera 0 (Camera of /dev/video0): is used by another program: close it"),
+        (errno.EBUSY, "camera 0 (Camera of /dev/video0): is in use by another program: close that"),
         (errno.EACCES, "camera 0 (Camera of /dev/video0): you have no permission to use it: add"),
-        (errno.ENODEV, "there is no camera 0; there are 0 (Camera of /dev/video0)"),
-        (errno.EIO, "camera 0 (Camera of /dev/video0): cannot be opened (Bad): connect it anew"),
+        (errno.ENODEV, "there is no camera 0; choose 0 (Camera of /dev/video0)"),
+        (errno.EIO, "camera 0 (Camera of /dev/video0): cannot be opened (Bad): reconnect it"),
     ],
 )
 def test_cameras_that_cannot_be_opened(system: Callable[..., None], number: int, says: str):
@@ -350,10 +350,10 @@ def test_cameras_that_cannot_be_opened(system: Callable[..., None], number: int,
 
 def test_a_number_that_no_camera_has(system: Callable[..., None]):
     system(devices=("/dev/video0",))
-    with pytest.raises(VideoError, match=r"no camera 3; there are 0 \(Camera of"):
+    with pytest.raises(VideoError, match=r"no camera 3; choose 0 \(Camera of"):
         open_camera(3)
     system("win32")
-    with pytest.raises(VideoError, match="camera 0 is not there, nor any other: connect one"):
+    with pytest.raises(VideoError, match="there is no camera 0, nor any other: connect one"):
         open_camera(0)
 
 
@@ -373,7 +373,7 @@ def test_a_camera_that_is_unplugged(quick: Stylizer, system: Callable[..., None]
     settings = LiveSettings((quick.prepare(STYLE, Controls(), READ),))
     seen = []
     with (
-        pytest.raises(VideoError, match=r"gives no more pictures \(No such device\): was it unpl"),
+        pytest.raises(VideoError, match=r"no more frames \(No such device\): it was unpl"),
         LiveFrames(quick, open_camera(0), settings) as frames,
     ):
         seen.extend(frames)
@@ -383,9 +383,9 @@ def test_a_camera_that_is_unplugged(quick: Stylizer, system: Callable[..., None]
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("gone.mp4", "gone.mp4: there is no such file, and it is neither the number of a camera"),
+        ("gone.mp4", "gone.mp4: does not exist, and is neither a camera number nor an"),
         ("lavfi:nosuch", "lavfi:nosuch: cannot be opened (Filter not found)"),
-        ("lavfi:sine", "lavfi:sine: has no pictures in it"),
+        ("lavfi:sine", "lavfi:sine: has no video; give"),
         (__file__, f"{__file__}: cannot be opened (Invalid data found"),
         ("rtsp://me:secret@127.0.0.1:9/x", "rtsp://127.0.0.1:9/x: cannot be opened (Connection"),
     ],
@@ -401,7 +401,7 @@ def test_an_address_that_says_nothing(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(cameras, "_SECONDS_TO_OPEN", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}/live.mjpg"
-        with pytest.raises(VideoError, match=r"nothing came for 0\.3 s\): check the address"):
+        with pytest.raises(VideoError, match=r"no data for 0\.3 s\): check the address"):
             open_camera(address)
 
 

@@ -208,7 +208,9 @@ def test_killed_record_plays_and_is_not_written_over(folder: Path, model: list[s
     times, _, _ = frames_of(Path("clip.part.mkv"))
     assert times and times[-1] >= 1.0, (times, painted)
     done = run("live", *words, "--record", "clip.mp4", *model, code=2)
-    assert b"clip.part.mkv: is there, written by another call or left by one that" in done.stderr
+    assert (
+        b"clip.part.mkv: already exists, written by another run or left by one that" in done.stderr
+    )
 
 
 def test_film_ends_the_call_and_a_terminal_shows_how_it_goes(folder: Path, model: list[str]):
@@ -248,8 +250,8 @@ def test_cameras_are_listed(folder: Path):
     [
         ([], "a style is missing: impasto live -s munch-scream"),
         (["-s", "wave.png", "--no-page"], "with --no-page nothing is shown"),
-        (["-s", "wave.png", "--camera", "gone.mp4"], "gone.mp4: there is no such file"),
-        (["-s", "wave.png", "--record", "clip.avi"], "a record is written as .mp4, .mov, .mkv"),
+        (["-s", "wave.png", "--camera", "gone.mp4"], "gone.mp4: does not exist"),
+        (["-s", "wave.png", "--record", "clip.avi"], "a recording is written as .mp4, .mov, .mkv"),
         (["-s", "wave.png", "--record", "wave.mkv"], "wave.mkv: "),
         (["-s", "gone.png", "--camera", BARS], "gone.png: "),
         (["-s", "no-*", "--camera", BARS], "no-*: matches no style for this model"),
@@ -325,7 +327,7 @@ def test_record_that_cannot_be(tmp_path: Path):
         (tmp_path / "late.mp4").write_bytes(b"of another")
     assert (tmp_path / "late.mp4").read_bytes() == b"of another"
     assert names(tmp_path) == {"there.mp4", "late.mp4", "late.part.mkv"}
-    with pytest.raises(VideoError, match="it plays as it is"):
+    with pytest.raises(VideoError, match="it is playable"):
         Recording(tmp_path / "late.mp4", overwrite=True)
 
 

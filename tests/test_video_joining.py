@@ -191,7 +191,7 @@ def test_subtitles_chapters_languages_and_metadata_are_kept(
         # QuickTime has a list of languages of its own, and no mark for comments.
         assert (kept.pop(), wanted.pop()) == (("subtitle", None), ("subtitle", "deu"))
         assert remarks == (
-            "the mark of the sound (comment) is left out",
+            "the flag of the sound (comment) is left out",
             "the language of the subtitle (deu) is left out",
         )
     else:
@@ -206,9 +206,9 @@ def test_subtitles_chapters_languages_and_metadata_are_kept(
 @pytest.mark.parametrize(
     ("name", "suffix", "remark"),
     [
-        ("tracks.mkv", ".webm", "the sound (aac, eng) is left out: webm does not hold it"),
-        ("font.mkv", ".mp4", "the attachment (letters.ttf) is left out: mp4 does not hold it"),
-        ("cover.mp4", ".webm", "the cover (mjpeg) is left out: webm does not hold it"),
+        ("tracks.mkv", ".webm", "the sound (aac, eng) is left out: webm cannot contain it"),
+        ("font.mkv", ".mp4", "the attachment (letters.ttf) is left out: mp4 cannot contain it"),
+        ("cover.mp4", ".webm", "the cover (mjpeg) is left out: webm cannot contain it"),
     ],
 )
 def test_what_a_container_does_not_hold_is_told(
@@ -412,10 +412,10 @@ def test_opacity_is_kept_where_the_codec_has_it(
 def test_lost_opacity_is_told(films: FilmFiles) -> None:
     info = replace(INFO, alpha=True)
     assert choose_encoding(info, ".mp4").remarks == (
-        "the opacity is lost, H.264 has none: VP9 has one",
+        "the opacity is lost: H.264 has no alpha channel; VP9 has one",
     )
     assert choose_encoding(info, ".mkv", codec="hevc").remarks == (
-        "the opacity is lost, HEVC has none: VP9, ProRes and FFV1 have one",
+        "the opacity is lost: HEVC has no alpha channel; VP9, ProRes and FFV1 have one",
     )
 
 
@@ -442,10 +442,10 @@ def test_odd_sides_are_kept_or_told(films: FilmFiles, tmp_path: Path, codec: str
 @pytest.mark.parametrize(
     ("suffix", "choice", "message"),
     [
-        (".avi", {}, ".avi is no film: give one of .mp4, .m4v, .mov, .mkv, .webm"),
-        ("", {}, "a name without a suffix is no film"),
+        (".avi", {}, ".avi is not a film format: give one of .mp4, .m4v, .mov, .mkv, .webm"),
+        ("", {}, "a name without a suffix is not a film format"),
         (".mp4", {"codec": "mpeg"}, "codec must be one of h264, hevc, av1, vp9, prores, ffv1"),
-        (".mp4", {"codec": "ffv1"}, ".mp4 does not hold FFV1: give one of h264, hevc, av1, vp9, "),
+        (".mp4", {"codec": "ffv1"}, ".mp4 cannot contain FFV1: give one of h264, hevc, av1, vp9, "),
         (".webm", {"codec": "h264"}, "or a result ending in .mp4 or .m4v or .mov or .mkv"),
         (".mkv", {"codec": "ffv1", "crf": 20}, "FFV1 takes no crf"),
         (".mp4", {"crf": 52}, "crf of H.264 must be from 0 to 51, not 52"),

@@ -232,7 +232,7 @@ def test_a_damaged_frame_is_told(tmp_path: Path) -> None:
     path.write_bytes(bytes(data))
     frames, damage = decoded(read(path))
     assert len(frames) == 2 and len(damage) == 1 and damage[0].time == F("0.1")
-    assert damage[0].reason.startswith("frame 3 of 4 and those behind it cannot be decoded (")
+    assert damage[0].reason.startswith("frame 3 of 4 and those after it cannot be decoded (")
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png", "jpg", "tif", "bmp", "avif"])
@@ -332,13 +332,15 @@ def test_numbers_are_those_that_printf_writes(tmp_path: Path) -> None:
     assert len(decoded(read(tmp_path / "a-%d.png"))[0]) == 2  # 2 and 12345
     save_shots(tmp_path, [7], "100%-{}.png")
     assert len(decoded(read(tmp_path / "100%%-%d.png"))[0]) == 1
-    with pytest.raises(VideoError, match=r"one place for its number, such as shot-%04d.png"):
+    with pytest.raises(
+        VideoError, match=r"exactly one place for the number, such as shot-%04d.png"
+    ):
         read(tmp_path / "a-%d-%d.png")
 
 
 def test_gaps_are_told(tmp_path: Path) -> None:
     save_shots(tmp_path, [1, 2, 5, 6, 8, 9])
-    line = "3 numbers missing (3 to 4, 7): the pictures are shown one after the other"
+    line = "3 numbers missing (3 to 4, 7): the pictures are shown without a gap"
     for source in (tmp_path / "shot-%04d.png", tmp_path / "shot-*.png", tmp_path):
         film = read(source)
         assert film.info.remarks == (line,) and film.info.frames == 6
@@ -418,7 +420,7 @@ def test_opacity_is_known_from_the_header_of_a_tiff(tmp_path: Path, kind: str) -
 
 def test_a_place_without_pictures_is_told(tmp_path: Path) -> None:
     for source in (tmp_path, tmp_path / "a-%d.png", tmp_path / "a-*.png"):
-        with pytest.raises(VideoError, match="no pictures there; check the path and the suffix"):
+        with pytest.raises(VideoError, match="has no pictures; check the path and the suffix"):
             read(source)
     with pytest.raises(VideoError, match="cannot be read"):
         read(tmp_path / "none" / "a-%d.png")
@@ -558,7 +560,7 @@ def test_a_gif_faster_than_browsers_leaves_frames_out(tmp_path: Path) -> None:
     frames = [Frame(np.asarray(shot(i)), F(i, 60)) for i in range(60)]
     (remark,) = write(tmp_path / "a.gif", frames, rate=F(60))
     found, _ = decoded(film := read(tmp_path / "a.gif"))
-    assert remark == f"GIF shows at most 50 frames a second: {60 - len(found)} frames left out"
+    assert remark == f"GIF shows at most 50 frames per second: {60 - len(found)} frames dropped"
     assert 48 <= len(found) <= 50 and abs((film.info.seconds or 0) - 1) <= 0.02
     assert min(frame.seconds or 0 for frame in found) >= F(2, 100)
 
@@ -589,11 +591,11 @@ def test_sixteen_bits_are_written_where_they_can_be(tmp_path: Path) -> None:
     assert write(tmp_path / "a.png", frames) == ()
     assert (tmp_path / "a.png").read_bytes()[24] == 16
     found, _ = decoded(film := read(tmp_path / "a.png"))
-    assert film.info.remarks == ("its 16 bits a channel are read as 8",)
+    assert film.info.remarks == ("its 16 bits per channel are read as 8",)
     np.testing.assert_array_equal(found[1].image, frames[1].image >> 8)
     for suffix, name in (("gif", "GIF"), ("webp", "WebP")):
         assert write(tmp_path / f"a.{suffix}", frames) == (
-            f"{name} holds 8 bits a channel, not 16",
+            f"{name} holds 8 bits per channel, not 16",
         )
     assert write(tmp_path / "%d.png", frames) == write(tmp_path / "%d.tif", frames) == ()
     for suffix in ("png", "tif"):
@@ -608,7 +610,7 @@ def test_half_transparent_pixels_are_told_for_gif(tmp_path: Path) -> None:
     opacity = np.linspace(0, 255, 24).astype(np.uint8)[None].repeat(16, axis=0)
     frames = [Frame(np.asarray(shot(i)), F(i, 25), opacity) for i in range(2)]
     (remark,) = write(tmp_path / "a.gif", frames)
-    assert remark.startswith("GIF knows no half transparent pixels")
+    assert remark.startswith("GIF has no partly transparent pixels")
     found, _ = decoded(read(tmp_path / "a.gif"))
     np.testing.assert_array_equal(found[0].opacity, np.where(opacity < 128, 0, 255))
     assert write(tmp_path / "a.webp", frames) == ()
@@ -643,14 +645,14 @@ def test_names_of_results_say_what_they_are(tmp_path: Path) -> None:
         assert not is_picture_target(tmp_path / name), name
     info = info_of(film_of([painted(0)]))
     for name, message in {
-        "a.jpg": r"one .jpg holds no film; give numbered pictures \(a-%04d.jpg\)",
-        "a-*.png": r"say how the numbers of the pictures are written, such as painted-%04d.png",
+        "a.jpg": r"a single .jpg cannot hold a film; give numbered pictures \(a-%04d.jpg\)",
+        "a-*.png": r"give the pictures a number pattern, such as painted-%04d.png",
         "a-%d.bmp": r"the suffix '.bmp' is not supported for output",
         "none/a.gif": r"there is no folder",
     }.items():
         with pytest.raises(VideoError, match=message):
             open_pictures_target(tmp_path / name, info)
-    with pytest.raises(VideoError, match="but WebP holds 16,383 on a side"):
+    with pytest.raises(VideoError, match="but WebP allows at most 16,383 per side"):
         open_pictures_target(tmp_path / "a.webp", replace(info, width=20_000))
 
 
@@ -665,7 +667,7 @@ def test_numbered_results_are_counted_from_one(tmp_path: Path) -> None:
     opacity = np.full((48, 64), 99, np.uint8)
     seen = [Frame(frame.image, frame.time, opacity) for frame in frames]
     (remark,) = write(tmp_path / "a-%03d.jpg", seen)
-    assert remark == "JPEG holds no opacity: the frames are put onto white"
+    assert remark == "JPEG has no alpha channel: the frames are placed on white"
     assert (tmp_path / "a-003.jpg").exists()
     assert write(tmp_path / "a-%03d.webp", seen) == ()
     again, _ = decoded(read(tmp_path / "a-*.webp"))

@@ -95,7 +95,7 @@ def test_fields_are_joined_into_frames_without_combs(films: FilmFiles) -> None:
 
     path = films("interlaced.mp4")
     with open_film(path, max_pixels=PIXELS) as film:
-        assert film.info.remarks == ("it is interlaced: its fields are joined into whole frames",)
+        assert film.info.remarks == ("it is interlaced: its fields are combined into full frames",)
         found = frames_of(list(film.frames()))
     with av.open(str(path)) as raw:
         woven = [frame.to_ndarray(format="rgb24") for frame in raw.decode(video=0)]
@@ -150,7 +150,7 @@ def test_a_pipe_is_read_once(films: FilmFiles, name: str) -> None:
     with open_film(Pipe(path.read_bytes()), max_pixels=PIXELS) as film:  # type: ignore[arg-type]
         assert film.info.name == "standard input"
         kinds = "sound and subtitles" if name == "tracks.mkv" else "sound"
-        remark = f"the {kinds} of a pipe is left out: give a file for it to be kept"
+        remark = f"the {kinds} of a pipe is left out: give a file to keep it"
         assert film.info.remarks == (remark,)
         found = frames_of(list(film.frames()))
         with pytest.raises(VideoError, match="a pipe can be read only once"):
@@ -160,7 +160,7 @@ def test_a_pipe_is_read_once(films: FilmFiles, name: str) -> None:
 
 
 def test_an_mp4_with_its_index_at_the_end_cannot_come_from_a_pipe(films: FilmFiles) -> None:
-    with pytest.raises(VideoError, match="and MP4 only if its index stands first"):
+    with pytest.raises(VideoError, match="and MP4 only with its index at the start"):
         open_film(Pipe(films("plain.mp4").read_bytes()), max_pixels=PIXELS)  # type: ignore[arg-type]
 
 
@@ -203,9 +203,9 @@ def test_the_end_of_a_film_that_was_cut_short_is_told(films: FilmFiles) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("sound.m4a", "sound.m4a: has no moving pictures, only audio"),
+        ("sound.m4a", "sound.m4a: has no video, only audio"),
         ("no-frame.mkv", "no-frame.mkv: has no frame that can be decoded"),
-        ("cut-short.mp4", "is no film that can be read (if it has been cut short, it has lost"),
+        ("cut-short.mp4", "cannot be read as a film (if it was cut short, its index"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line(films: FilmFiles, name: str, message: str) -> None:
@@ -220,14 +220,14 @@ def test_what_cannot_be_read_is_said_in_one_line(films: FilmFiles, name: str, me
 )
 def test_files_that_are_no_films_are_refused(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(VideoError, match=f"{name}: is no film that can be read"):
+    with pytest.raises(VideoError, match=f"{name}: cannot be read as a film"):
         open_film(tmp_path / name, max_pixels=PIXELS)
 
 
 def test_a_missing_file_and_a_large_one_are_refused(films: FilmFiles, tmp_path: Path) -> None:
-    with pytest.raises(VideoError, match=r"nothing\.mp4: there is no such file"):
+    with pytest.raises(VideoError, match=r"nothing\.mp4: does not exist"):
         open_film(tmp_path / "nothing.mp4", max_pixels=PIXELS)
-    with pytest.raises(VideoError, match="96 x 64 pixels, more than 6,143 are allowed"):
+    with pytest.raises(VideoError, match="96 x 64 pixels, more than the limit of 6,143; pass"):
         open_film(films("plain.mp4"), max_pixels=HEIGHT * WIDTH - 1)
 
 

@@ -126,8 +126,10 @@ def test_reports_are_written_for_people_and_programs(tmp_path: Path) -> None:
         made.write(path)
     text, summary = path.read_text(), made.summary()
     assert f"| the painted film | {summary.error:.4f} | {summary.far_error:.4f} |" in text
-    assert f"| the film itself | {summary.film_error:.4f} | {summary.far_film_error:.4f} |" in text
-    assert "12 frames, 1 shot" in text and "100% of what was painted is kept" in text
+    assert (
+        f"| the original film | {summary.film_error:.4f} | {summary.far_film_error:.4f} |" in text
+    )
+    assert "12 frames, 1 shot" in text and "100% of the painted detail is kept" in text
     table = json.loads((tmp_path / "calm.json").read_text())
     assert table["film"] == "clip.mp4" and table["steady"] == "light"
     assert table["error"] == summary.error and table["frames"] == 12

@@ -48,7 +48,7 @@ def test_yuv4mpeg_is_read_by_others(films: FilmFiles, tmp_path: Path) -> None:
     frames, remarks = copied(films("bt709.mp4"), pipe)
     assert pipe.data.startswith(b"YUV4MPEG2 W96 H64 F30:1 Ip A1:1 C420jpeg")
     assert remarks == (
-        "YUV4MPEG2 holds pictures alone (sound left out); a codec makes it Matroska",
+        "YUV4MPEG2 holds only video (sound left out); give a codec to write Matroska",
     )
     path = tmp_path / "film.y4m"
     path.write_bytes(pipe.data)
@@ -68,8 +68,8 @@ def test_yuv4mpeg_keeps_time_by_whole_frames(tmp_path: Path) -> None:
     for number, place in enumerate((0.0, 1.0, 1.2, 4.0)):
         target.write(Frame(picture(number), Fraction(place) / RATE))
     assert target.finish() == (
-        "YUV4MPEG2 has one rate: 2 frames are repeated and 1 left out; a codec makes it Matroska, "
-        "which has every time",
+        "YUV4MPEG2 has one frame rate: 2 frames repeated, 1 dropped; give a codec to write "
+        "Matroska, which keeps all times",
     )
     (tmp_path / "film.y4m").write_bytes(pipe.data)
     assert facts(tmp_path / "film.y4m")["numbers"] == [0, 2, 2, 2, 3]
@@ -122,7 +122,7 @@ def test_sound_that_a_pipe_does_not_hold_is_told(films: FilmFiles, tmp_path: Pat
     """Matroska would write about the sound of a transport stream at the end, into its beginning."""
     pipe = Pipe()
     _, remarks = copied(films("plain.ts"), pipe, codec="h264")
-    assert remarks == ("the sound (aac) is left out: matroska in a pipe does not hold it",)
+    assert remarks == ("the sound (aac) is left out: matroska in a pipe cannot contain it",)
     (tmp_path / "film.mkv").write_bytes(pipe.data)
     assert facts(tmp_path / "film.mkv")["numbers"] == list(range(RATE))
 

@@ -73,7 +73,7 @@ def test_a_time_is_read(text: str, seconds: Fraction) -> None:
     "text", " |-1|1:60|1:75:00|1:2:3:4|5s|1,5|nan|1e3|½|٣|1:|:5|9999999999999999".split("|")
 )
 def test_what_is_no_time_is_told_in_one_line(text: str) -> None:
-    with pytest.raises(OptionError, match=r"is no time; give seconds \(12 or 12.5\)") as error:
+    with pytest.raises(OptionError, match=r"is not a time; give seconds \(12 or 12.5\)") as error:
         parse_time(text)
     assert "\n" not in str(error.value)
 
@@ -179,21 +179,21 @@ def test_key_points_are_met(line: Timeline) -> None:
     ("make", "message"),
     [
         (lambda: Timeline(), "the timeline is empty"),
-        (lambda: parse_timeline(["0:05=b"]), "no style before 0:05; give the one at its beginning"),
-        (lambda: parse_timeline(["0=b"], first="a"), "two of the styles begin at 0:00"),
-        (lambda: parse_timeline(["1=b", "1.0=c"], first="a"), "two of the styles begin at 0:01"),
-        (lambda: parse_timeline(["b"], first="a"), "--style-at must be a time, = and the rest"),
-        (lambda: parse_timeline(["1="], first="a"), "--style-at must be a time"),
-        (lambda: parse_timeline(["x=b"], first="a"), "'x' is no time"),
-        (lambda: parse_timeline(alphas_at=["1=much"]), "'much' is no strength"),
+        (lambda: parse_timeline(["0:05=b"]), "no style before 0:05; give the one at its start"),
+        (lambda: parse_timeline(["0=b"], first="a"), "two styles start at 0:00"),
+        (lambda: parse_timeline(["1=b", "1.0=c"], first="a"), "two styles start at 0:01"),
+        (lambda: parse_timeline(["b"], first="a"), "--style-at must be TIME=VALUE, such as"),
+        (lambda: parse_timeline(["1="], first="a"), "--style-at must be TIME=VALUE"),
+        (lambda: parse_timeline(["x=b"], first="a"), "'x' is not a time"),
+        (lambda: parse_timeline(alphas_at=["1=much"]), "'much' is not a strength"),
         (lambda: parse_timeline(alphas_at=["1=3"]), "alpha must be a number from 0 to 2, not 3"),
         (lambda: parse_timeline(alphas_at=["1=nan"]), "alpha must be a number from 0 to 2"),
-        (lambda: parse_timeline(alphas_at=["1=1", "1=2"]), "two of the strengths begin at 0:01"),
+        (lambda: parse_timeline(alphas_at=["1=1", "1=2"]), "two strengths start at 0:01"),
         (lambda: parse_timeline(["1=b"], first="a", fade=F(-1)), "a fade must be 0 seconds or mor"),
         (lambda: Timeline((StyleKey(F(-1), "a"),)), "a style must be 0 seconds or more, not -1"),
         (
             lambda: Timeline((StyleKey(F(0), "a"), StyleKey(F(9), "b"), StyleKey(F(5), "c"))),
-            "the style at 0:09 stands before the one at 0:05",
+            "the style at 0:09 comes before the one at 0:05",
         ),
     ],
 )
@@ -244,17 +244,17 @@ def test_a_file_says_the_same(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[[style]]\nat = 0:05", "cannot be read as a TOML file"),
-        ("style = 5", "'style' is no list of tables; begin every entry with [[style]]"),
+        ("style = 5", "'style' is not a list of tables; start every entry with [[style]]"),
         ("[[style]]\nat = 0", "a [[style]] needs a name"),
-        ('[[style]]\nname = "a"', "a time is a number of seconds or a text"),
+        ('[[style]]\nname = "a"', "a time must be a number of seconds or a text"),
         ('[[style]]\nname = "a"\nat = 00:00:05', 'such as "1:02.5", not 00:00:05'),
-        ('[[style]]\nname = "a"\nat = true', "a time is a number of seconds or a text"),
-        ('[[style]]\nname = "a"\nat = -1', "'-1' is no time"),
-        ('[[style]]\nname = "a"\nat = 1e999999', "'1e999999' is no time"),
-        ('[[style]]\nname = "a"\nat = 0\nfades = 2', "[[style]] has 'fades', which is not known"),
-        ("[[alpha]]\nat = 0", "'None' is no strength"),
+        ('[[style]]\nname = "a"\nat = true', "a time must be a number of seconds or a text"),
+        ('[[style]]\nname = "a"\nat = -1', "'-1' is not a time"),
+        ('[[style]]\nname = "a"\nat = 1e999999', "'1e999999' is not a time"),
+        ('[[style]]\nname = "a"\nat = 0\nfades = 2', "[[style]] has the unknown key 'fades'; use"),
+        ("[[alpha]]\nat = 0", "'None' is not a strength"),
         ("[[alpha]]\nat = 0\nvalue = 7", "alpha must be a number from 0 to 2"),
-        ("styles = 5", "the file has 'styles', which is not known; use fade, style, alpha"),
+        ("styles = 5", "the file has the unknown key 'styles'; use fade, style, alpha"),
         ("", "the timeline is empty"),
     ],
 )

@@ -148,8 +148,8 @@ class FilmWork:
             mixed = 2 if any(key.fade for key in timeline.keys) else 1
         if timeline is not None and timeline.keys and (controls.masks or controls.weights):
             raise OptionError(
-                "masks and weights belong to styles that are mixed all the time: leave them out, "
-                "or the times of the styles"
+                "masks and weights need styles that do not change over time: leave them out, or "
+                "leave out the times of the styles"
             )
         model.check(controls, mixed, video.budget)
         for key in () if timeline is None else timeline.alphas:
@@ -179,8 +179,8 @@ class FilmWork:
             self._model = model.with_threads(self.crew.threads)
             if video.report is not None and not video.save.overwrite and video.report.exists():
                 raise VideoError(
-                    f"{one_line(video.report)}: exists already; give the report another name, or "
-                    "--overwrite"
+                    f"{one_line(video.report)}: already exists; give the report another name or "
+                    "pass --overwrite"
                 )
             self._result: Result | None = None
             if target is not None:
@@ -215,7 +215,7 @@ class FilmWork:
         """
         result = self._result
         if result is None:
-            raise OptionError("there is no result to write: give a target")
+            raise OptionError("there is nothing to write: give a target")
         begin, done, resumed = perf_counter(), result.done, result.done
         remarks = list(self.info.remarks)
         report: FilmReport | None = None
@@ -320,7 +320,7 @@ class FilmWork:
             "timeline": _timeline_facts(video),
         }
         if isinstance(place, Path) and not files.enter_context(claim(place)):
-            raise VideoError(f"{one_line(place)}: another call is writing it just now")
+            raise VideoError(f"{one_line(place)}: another run is writing it")
         film = source if isinstance(source, str | os.PathLike) and not is_pictures(source) else None
         return open_result(
             place,
@@ -354,13 +354,13 @@ def _opened(source: Any, rate: Fraction | None, max_pixels: int) -> Film:
     if rate is None:
         return open_film(source, max_pixels=max_pixels)
     if not isinstance(source, str | os.PathLike) or not is_pictures(source):
-        raise OptionError("rate is for numbered pictures, a film has its own: leave it out")
+        raise OptionError("rate is for numbered pictures only: a film has its own; leave it out")
     return open_pictures(source, rate=rate, max_pixels=max_pixels)
 
 
 def _damage_line(damage: Damage) -> str:
     after = "" if damage.time is None else f" after {time_text(damage.time)}"
-    return f"damaged{after}: {damage.reason}; the film goes on behind it"
+    return f"damaged{after}: {damage.reason}; the rest is painted"
 
 
 def _styles_of(style: Styles | None, video: VideoOptions) -> list[Any]:
@@ -368,8 +368,8 @@ def _styles_of(style: Styles | None, video: VideoOptions) -> list[Any]:
     if video.timeline is not None and video.timeline.keys:
         if style is not None:
             raise OptionError(
-                "the timeline says which styles there are: leave the style out, or give it as the "
-                "first of the timeline"
+                "the timeline already has the styles: leave out the style, or make it the first of "
+                "the timeline"
             )
         return list(video.timeline.styles)
     if style is None:

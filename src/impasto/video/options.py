@@ -140,7 +140,7 @@ class VideoOptions:
             )
         if self.rate is not None and not 0 < self.rate <= 1000:
             raise OptionError(
-                f"rate must be above 0 and at most 1000 frames a second, not {float(self.rate):g}"
+                f"rate must be above 0 and at most 1000 frames per second, not {float(self.rate):g}"
             )
         if self.workers is not None and self.workers < 1:
             raise OptionError(f"the number of threads must be 1 or more, not {self.workers}")

@@ -473,6 +473,6 @@ def _check_array(array: Any) -> None:
 def _size_changed(frame: Frame, shape: tuple[int, ...]) -> str:
     height, width = frame.image.shape[:2]
     return (
-        f"the frame at {float(frame.time):.2f} s has {width} x {height} pixels and the first one "
-        f"{shape[1]} x {shape[0]}: a film has one size; cut it there, or scale it before"
+        f"the frame at {float(frame.time):.2f} s has {width} x {height} pixels, but the first one "
+        f"{shape[1]} x {shape[0]}: all frames need the same size; cut the film there, or scale it"
     )

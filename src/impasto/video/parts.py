@@ -143,8 +143,7 @@ class PartFolder:
         except FileNotFoundError:
             if any(self.folder.iterdir()):
                 raise VideoError(
-                    f"{self.folder}: is a folder of something else; move it, or give the result "
-                    "another name"
+                    f"{self.folder}: contains other files; move it, or give the result another name"
                 ) from None
             found = {}
         facts = {"format": _FORMAT, **about}
@@ -156,9 +155,9 @@ class PartFolder:
             return
         name = other[0]
         raise VideoError(
-            f"{self.folder}: holds the beginning of this film with another {name} "
+            f"{self.folder}: holds an unfinished film with different {name} "
             f"({one_line(found.get(name))}, now {one_line(facts[name])}): give the same options to "
-            "go on with it, --overwrite to begin anew, or the result another name"
+            "resume, --overwrite to start over, or another name for the result"
         )
 
     def _record(self, number: int) -> Path:

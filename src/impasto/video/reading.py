@@ -37,7 +37,7 @@ def open_film(source: Source, *, max_pixels: int) -> Film:
         if is_pictures(source):
             return open_pictures(source, max_pixels=max_pixels)
         if not Path(source).exists():
-            raise VideoError(f"{escaped(str(source))}: there is no such file")
+            raise VideoError(f"{escaped(str(source))}: does not exist")
     return ContainerFilm(source, max_pixels=max_pixels)
 
 
@@ -96,12 +96,9 @@ class ContainerFilm:
         yield from self._colors.remarks
         if self._is_pipe and decoding.others:
             others = " and ".join(decoding.others)
-            yield f"the {others} of a pipe is left out: give a file for it to be kept"
+            yield f"the {others} of a pipe is left out: give a file to keep it"
         if not self._colors.turn.is_exact:
-            yield (
-                "it asks to be turned by an angle that is no multiple of 90 degrees: it is turned "
-                "by the nearest that is"
-            )
+            yield "its rotation is not a multiple of 90 degrees: the nearest multiple is used"
 
     @property
     def info(self) -> FilmInfo:
@@ -117,7 +114,7 @@ class ContainerFilm:
             VideoError: The file cannot be read any more, or is a pipe that was read before.
         """
         decoding = self._taken()
-        with wrapped(self._name, "cannot be read on"):
+        with wrapped(self._name, "cannot be read further"):
             for each in decoding.moments(start):
                 if isinstance(each, Damage):
                     if each.time is None or each.time >= start:

@@ -225,7 +225,7 @@ class _Joined:
                 )
         except FileExistsError:
             raise VideoError(
-                f"{one_line(target)}: exists already; give another name, or --overwrite"
+                f"{one_line(target)}: already exists; give another name or pass --overwrite"
             ) from None
         except OSError as error:
             raise VideoError(
@@ -255,8 +255,8 @@ class _Numbered:
         if before and self._folder.is_new and not video.save.overwrite:
             self._folder.remove()
             raise VideoError(
-                f"{one_line(target)}: picture {min(before)} exists already; give another name, or "
-                "--overwrite"
+                f"{one_line(target)}: picture {min(before)} already exists; give another name or "
+                "pass --overwrite"
             )
         self.done, self.until = self._folder.frames, self._folder.until
         self._writer.skip(self.done)
@@ -317,4 +317,4 @@ def _tracks_of(source: Path | None) -> tuple[str, ...]:
     tracks = SourceTracks(source, CONTAINERS[".mkv"], Fraction(0), None, is_pipe=True)
     names = tracks.names
     tracks.close()
-    return (f"pictures hold no sound: {', '.join(names)} left out",) if names else ()
+    return (f"pictures cannot hold sound: {', '.join(names)} left out",) if names else ()

@@ -141,7 +141,7 @@ class Timeline:
         if keys and keys[0].time != 0:
             raise OptionError(
                 f"the film has no style before {time_text(keys[0].time)}; give the one at its "
-                "beginning too: -s STYLE (in a file of times: at = 0)"
+                "start too: -s STYLE (in a timeline file: at = 0)"
             )
         styles: list[StyleInTime] = []
         numbers = []
@@ -218,7 +218,7 @@ def parse_time(text: str) -> Fraction:
         or (minutes is not None and Fraction(seconds) >= 60)
     ):
         raise OptionError(
-            f"{one_line(text)!r} is no time; give seconds (12 or 12.5), minutes and seconds "
+            f"{one_line(text)!r} is not a time; give seconds (12 or 12.5), minutes and seconds "
             "(1:02.5), or hours too (1:02:03)"
         )
     return 3600 * int(hours or 0) + 60 * int(minutes or 0) + Fraction(seconds)
@@ -305,7 +305,7 @@ def read_timeline(path: str | os.PathLike[str], *, first: StyleInTime | None = N
         keys = []
         for entry in _entries(table, "style", _STYLE_KEYS):
             if not isinstance(style := entry.get("name"), str) or not style:
-                raise OptionError(f"a [[style]] needs a name, a text, not {style!r}")
+                raise OptionError(f"a [[style]] needs a name (text), not {style!r}")
             keys.append(
                 StyleKey(_time_of(entry.get("at")), style, _time_of(entry.get("fade", fade)))
             )
@@ -331,7 +331,7 @@ def _split(text: str, option: str, example: str) -> tuple[Fraction, str]:
     time, sign, rest = text.partition("=")
     if not sign or not rest.strip():
         raise OptionError(
-            f"--{option} must be a time, = and the rest, such as {example}, not {one_line(text)!r}"
+            f"--{option} must be TIME=VALUE, such as {example}, not {one_line(text)!r}"
         )
     return parse_time(time), rest.strip()
 
@@ -341,7 +341,7 @@ def _number(value: object) -> float:
         return float(str(value))
     except ValueError:
         raise OptionError(
-            f"{one_line(value)!r} is no strength; give a number from 0 to 2"
+            f"{one_line(value)!r} is not a strength; give a number from 0 to 2"
         ) from None
 
 
@@ -349,7 +349,9 @@ def _time_of(value: object) -> Fraction:
     """Return a time of a file: a whole number, or a text, as decimal numbers are here too."""
     if isinstance(value, str) or type(value) is int:
         return parse_time(str(value))
-    raise OptionError(f'a time is a number of seconds or a text, such as "1:02.5", not {value}')
+    raise OptionError(
+        f'a time must be a number of seconds or a text, such as "1:02.5", not {value}'
+    )
 
 
 def _entries(
@@ -357,7 +359,7 @@ def _entries(
 ) -> Sequence[Mapping[str, Any]]:
     entries = table.get(name, [])
     if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
-        raise OptionError(f"{name!r} is no list of tables; begin every entry with [[{name}]]")
+        raise OptionError(f"{name!r} is not a list of tables; start every entry with [[{name}]]")
     for entry in entries:
         _check_names(entry, known, f"[[{name}]]")
     return entries
@@ -366,7 +368,7 @@ def _entries(
 def _check_names(table: Mapping[str, Any], known: Sequence[str], where: str) -> None:
     if unknown := [each for each in table if each not in known]:
         raise OptionError(
-            f"{where} has {one_line(unknown[0])!r}, which is not known; use {', '.join(known)}"
+            f"{where} has the unknown key {one_line(unknown[0])!r}; use {', '.join(known)}"
         )
 
 
@@ -384,11 +386,11 @@ def _seconds(value: Any, noun: str) -> Fraction:
 def _check_order(times: Sequence[Fraction], noun: str) -> None:
     for before, time in pairwise(times):
         if before == time:
-            raise OptionError(f"two of the {noun}s begin at {time_text(time)}; leave one of them")
+            raise OptionError(f"two {noun}s start at {time_text(time)}; remove one of them")
         if before > time:
             raise OptionError(
-                f"the {noun} at {time_text(before)} stands before the one at {time_text(time)}; "
-                "give them in the order of their times"
+                f"the {noun} at {time_text(before)} comes before the one at {time_text(time)}; "
+                "give them in order of time"
             )
 
 

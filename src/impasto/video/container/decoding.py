@@ -95,10 +95,10 @@ class Decoding:
     def _open(self, max_pixels: int | None) -> None:
         stream = picture_stream(self._container)
         if stream is None:
-            raise VideoError(f"{escaped(self._name)}: has no moving pictures{self._holds()}")
+            raise VideoError(f"{escaped(self._name)}: has no video{self._holds()}")
         self.stream = stream
         if stream.codec_context is None:
-            raise VideoError(f"{escaped(self._name)}: FFmpeg has no decoder for its pictures")
+            raise VideoError(f"{escaped(self._name)}: FFmpeg has no decoder for its video")
         self._check(stream.codec_context.width, stream.codec_context.height, max_pixels)
         self.tick = tick_of(stream)
         self.zero = zero_of(self._container, stream)
@@ -150,9 +150,9 @@ class Decoding:
         """Changes and losses, one line each."""
         others = [each for each in self._container.streams.video if not is_cover(each)][1:]
         if others:
-            yield f"only the first of its {counted(len(others) + 1, 'film')} is painted"
+            yield f"has {counted(len(others) + 1, 'video track')}: only the first is painted"
         if self._graph is not None:
-            yield "it is interlaced: its fields are joined into whole frames"
+            yield "it is interlaced: its fields are combined into full frames"
 
     def moments(self, start: Fraction) -> Iterator[Moment | Damage]:
         """Decode all frames, or those from some point before ``start`` on."""
@@ -204,7 +204,7 @@ class Decoding:
         if max_pixels is not None and width * height > max_pixels:
             raise VideoError(
                 f"{escaped(self._name)}: its frames have {width} x {height} pixels, more than "
-                f"{max_pixels:,} are allowed: --max-pixels {width * height} reads it"
+                f"the limit of {max_pixels:,}; pass --max-pixels {width * height} to read it"
             )
 
     def _holds(self) -> str:
@@ -252,7 +252,9 @@ class Decoding:
                 continue
             for frame in frames:
                 if frame.is_corrupt and not is_corrupt:
-                    yield Damage(self._last, "a frame is damaged; it is shown as far as it goes")
+                    yield Damage(
+                        self._last, "a frame is damaged, and shown as far as it can be decoded"
+                    )
                 is_corrupt = frame.is_corrupt
                 yield from self._whole(frame)
         if self._graph is not None:

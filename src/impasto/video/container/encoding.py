@@ -314,7 +314,9 @@ def choose_encoding(
     container = CONTAINERS.get(suffix.lower())
     if container is None:
         names = ", ".join(CONTAINERS)
-        raise OptionError(f"{suffix or 'a name without a suffix'} is no film: give one of {names}")
+        raise OptionError(
+            f"{suffix or 'a name without a suffix'} is not a film format: give one of {names}"
+        )
     name = container.codecs[0] if codec is None else codec
     if name not in CODECS:
         raise OptionError(f"codec must be one of {', '.join(CODECS)}, not {name!r}")
@@ -322,7 +324,7 @@ def choose_encoding(
     if name not in container.codecs:
         fitting = [each for each, other in CONTAINERS.items() if name in other.codecs]
         raise OptionError(
-            f"{suffix} does not hold {row.title}: give one of "
+            f"{suffix} cannot contain {row.title}: give one of "
             f"{', '.join(container.codecs)}, or a result ending in {' or '.join(fitting)}"
         )
     if crf is not None and row.crf is None:
@@ -464,6 +466,6 @@ def _with_remarks(encoding: Encoding, info: FilmInfo) -> Encoding:
             for row in CODECS.values()
             if row.alpha is not None and row.name in encoding.container.codecs
         ]
-        instead = f": {_listed(holds)} {'has' if len(holds) == 1 else 'have'} one" if holds else ""
-        remarks.append(f"the opacity is lost, {codec.title} has none{instead}")
+        instead = f"; {_listed(holds)} {'has' if len(holds) == 1 else 'have'} one" if holds else ""
+        remarks.append(f"the opacity is lost: {codec.title} has no alpha channel{instead}")
     return replace(encoding, remarks=tuple(remarks))

@@ -68,7 +68,7 @@ def join(
                 reason = one_line(error)
         with SourceTracks(None, encoding.container, start, end) as none:
             _written(target, pictures, none, encoding, start)
-        return (f"the source is damaged ({reason}): the result has pictures alone",)
+        return (f"the source is damaged ({reason}): the result has only video",)
 
 
 def _written(

@@ -36,7 +36,7 @@ __all__ = [
 Source: TypeAlias = str | Path | BinaryIO
 """A file, an address such as ``rtsp://...``, or an open binary file."""
 
-UNREADABLE = "is no film that can be read"
+UNREADABLE = "cannot be read as a film"
 
 # Bytes 4 to 8 of MP4 and its relatives, whose index may stand at the end.
 _MP4_BEGINNINGS = (b"ftyp", b"mdat", b"wide", b"free")
@@ -45,7 +45,7 @@ _MP4_BEGINNINGS = (b"ftyp", b"mdat", b"wide", b"free")
 _GIVE_UP = 64
 
 _IN_A_PIPE = (
-    " (from a pipe come YUV4MPEG2, Matroska and MPEG-TS, and MP4 only if its index stands first)"
+    " (a pipe can carry YUV4MPEG2, Matroska and MPEG-TS, and MP4 only with its index at the start)"
 )
 
 # FFmpeg opens text files as films.
@@ -70,7 +70,7 @@ def open_container(source: Source) -> InputContainer:
         container: InputContainer = av.open(file, metadata_errors="replace")
     if container.format.name in _TEXTS:
         container.close()
-        raise VideoError(f"{escaped(name)}: {UNREADABLE}: it is a text")
+        raise VideoError(f"{escaped(name)}: {UNREADABLE}: it is a text file")
     return container
 
 
@@ -137,7 +137,7 @@ def likely_reason(source: Source) -> str:
         return ""
     with suppress(OSError), Path(source).open("rb") as file:
         if file.read(12)[4:8] in _MP4_BEGINNINGS:
-            return " (if it has been cut short, it has lost its index: record or copy it again)"
+            return " (if it was cut short, its index is missing: record or copy it again)"
     return ""
 
 

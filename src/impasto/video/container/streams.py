@@ -148,15 +148,15 @@ class _Plain:
         remarks = []
         if self._repeated or self._skipped:
             remarks.append(
-                f"YUV4MPEG2 has one rate: {counted(self._repeated, 'frame')} are repeated and "
-                f"{self._skipped} left out; a codec makes it Matroska, which has every time"
+                f"YUV4MPEG2 has one frame rate: {counted(self._repeated, 'frame')} repeated, "
+                f"{self._skipped} dropped; give a codec to write Matroska, which keeps all times"
             )
         if self._info.alpha:
-            remarks.append("the opacity is lost, YUV4MPEG2 has none")
+            remarks.append("the opacity is lost: YUV4MPEG2 has no alpha channel")
         if self._lost:
             remarks.append(
-                f"YUV4MPEG2 holds pictures alone ({', '.join(self._lost)} left out); a codec "
-                "makes it Matroska"
+                f"YUV4MPEG2 holds only video ({', '.join(self._lost)} left out); give a codec to "
+                "write Matroska"
             )
         return tuple(remarks)
 

@@ -88,7 +88,7 @@ class SourceTracks:
     @property
     def remarks(self) -> list[str]:
         """Losses, one line each; ``is_damaged`` adds to them."""
-        damaged = ["some of the sound or the subtitles is damaged and left out"]
+        damaged = ["parts of the sound or subtitles are damaged and left out"]
         return [*self._remarks, *(damaged if self.is_damaged else [])]
 
     @property
@@ -243,14 +243,14 @@ class SourceTracks:
         return made
 
     def _left_out(self, stream: Any) -> None:
-        kinds = {"audio": "sound", "video": "other film", "data": "track of data"}
+        kinds = {"audio": "sound", "video": "other video", "data": "data track"}
         kind = "cover" if is_cover(stream) else kinds.get(stream.type, stream.type)
         what = f"the {kind} ({escaped(_codec_of(stream))}"
         language = stream.metadata.get("language")
         if language not in _NO_LANGUAGE:
             what += f", {escaped(language)}"
         holder = f"{self._container.format}{' in a pipe' if self._is_pipe else ''}"
-        self._remarks.append(f"{what}) is left out: {holder} does not hold it")
+        self._remarks.append(f"{what}) is left out: {holder} cannot contain it")
 
     def _moved_chapters(self, given: InputContainer) -> list[dict[str, Any]]:
         chapters = []
@@ -438,4 +438,4 @@ def _missing_of(wanted: _Wanted, made: Any) -> Iterator[str]:
         yield f"the title of the {wanted.kind} ({escaped(wanted.title)}) is left out"
     lost = wanted.disposition & ~made.disposition
     if lost:
-        yield f"the mark of the {wanted.kind} ({lost.name or lost}) is left out"
+        yield f"the flag of the {wanted.kind} ({lost.name or lost}) is left out"

@@ -239,8 +239,8 @@ def list_cameras() -> tuple[CameraInfo, ...]:
         devices = av.enumerate_input_devices(system.format)
     except ValueError as error:
         raise VideoError(
-            f"this build of PyAV opens no cameras ({system.format} is missing): install PyAV from "
-            "its wheels (pip install --force-reinstall --only-binary av av)"
+            f"this build of PyAV cannot open cameras ({system.format} is missing): install a PyAV "
+            "wheel (pip install --force-reinstall --only-binary av av)"
         ) from error
     except av.error.FFmpegError:  # where devices cannot be listed
         return ()
@@ -286,8 +286,8 @@ def open_camera(source: int | str | os.PathLike[str] = 0) -> Camera:
         return _camera(container, shown, paced=container.duration is not None)
     if not os.path.lexists(name):
         raise VideoError(
-            f"{escaped(name)}: there is no such file, and it is neither the number of a camera nor "
-            "an address (rtsp://, http://); `impasto live --list` names the cameras"
+            f"{escaped(name)}: does not exist, and is neither a camera number nor an address "
+            "(rtsp://, http://); `impasto live --list` lists the cameras"
         )
     return _camera(_opened(escaped(name), f"file:{name}"), escaped(name), paced=True)
 
@@ -342,7 +342,7 @@ def _camera(container: Any, name: str, *, paced: bool) -> Camera:
     stream: Any = picture_stream(container)
     if stream is None:
         container.close()
-        raise VideoError(f"{name}: has no pictures in it; give a film or a camera")
+        raise VideoError(f"{name}: has no video; give a film or a camera")
     stream.codec_context.thread_type = "SLICE"  # threads by frame add delay
     return Camera(container, stream, name, paced=paced)
 
@@ -351,7 +351,7 @@ def _system() -> System:
     system = _SYSTEMS.get(sys.platform)
     if system is None:
         raise VideoError(
-            f"cameras of this system ({sys.platform}) are not known; give an address or a file"
+            f"cameras are not supported on this system ({sys.platform}); give an address or a file"
         )
     return system
 
@@ -359,40 +359,40 @@ def _system() -> System:
 def _missing(number: int, known: tuple[CameraInfo, ...]) -> str:
     if not known:
         return (
-            f"camera {number} is not there, nor any other: connect one, or give an address "
+            f"there is no camera {number}, nor any other: connect one, or give an address "
             "(rtsp://, http://) or a film"
         )
     names = ", ".join(f"{each.number} ({escaped(each.name)})" for each in known)
-    return f"there is no camera {number}; there are {names}"
+    return f"there is no camera {number}; choose {names}"
 
 
 def _refused(name: str, error: Exception) -> str:
     """The line for a source that cannot be opened."""
     number = getattr(error, "errno", None)
     if number == errno.EBUSY:
-        return f"{name}: is used by another program: close it first"
+        return f"{name}: is in use by another program: close that program first"
     if number in (errno.EACCES, errno.EPERM):
-        mend = "see its permissions"
+        mend = "check its permissions"
         if name.startswith("camera "):
             mend = _system().permission
         return f"{name}: you have no permission to use it: {mend}"
     mend = "give a film"
     if _ADDRESS.match(name):
-        mend = "check the address, and that something is sent there"
+        mend = "check the address, and that it is streaming"
     elif name.startswith("camera "):
-        mend = "connect it anew, or try another number (`impasto live --list`)"
+        mend = "reconnect it, or try another number (`impasto live --list`)"
     return f"{name}: cannot be opened ({_reason(error, _SECONDS_TO_OPEN)}): {mend}"
 
 
 def _broken(name: str, error: Exception, *, live: bool) -> str:
     """The line for a source that fails while it runs."""
-    mend = "was it unplugged, or is the line down?" if live else "the file is damaged there"
-    return f"{name}: gives no more pictures ({_reason(error, _SECONDS_TO_READ)}): {mend}"
+    mend = "it was unplugged, or the connection was lost" if live else "the file is damaged"
+    return f"{name}: no more frames ({_reason(error, _SECONDS_TO_READ)}): {mend}"
 
 
 def _reason(error: Exception, seconds: float) -> str:
     if isinstance(error, library().error.ExitError):  # timeout of PyAV
-        return f"nothing came for {seconds:g} s"
+        return f"no data for {seconds:g} s"
     return one_line(error)
 
 

@@ -70,8 +70,8 @@ class Recording:
         """
         if path.suffix.lower() not in _FORMATS:
             raise OptionError(
-                f"{escaped(str(path))}: a record is written as {', '.join(_FORMATS)}; give one of "
-                "these suffixes"
+                f"{escaped(str(path))}: a recording is written as {', '.join(_FORMATS)}; give one "
+                "of these suffixes"
             )
         check_target(path, overwrite=overwrite)
         self.path, self.frames = path, 0
@@ -79,8 +79,8 @@ class Recording:
         self._part = path.with_name(f"{path.stem}.part.mkv")
         if self._part.exists():
             raise VideoError(
-                f"{escaped(str(self._part))}: is there, written by another call or left by one "
-                "that was killed; it plays as it is: rename or remove it first"
+                f"{escaped(str(self._part))}: already exists, written by another run or left by "
+                "one that was killed; it is playable: rename or remove it first"
             )
         self._container: Any = None
         self._stream: Any = None
@@ -134,10 +134,10 @@ class Recording:
             container.close()
         hidden = self.path.with_name(f".{self.path.stem}.part{self.path.suffix}")
         try:
-            with wrapped(str(self.path), f"cannot be written; {self._part.name} plays as it is"):
+            with wrapped(str(self.path), f"cannot be written; {self._part.name} is playable"):
                 self._copy(hidden)
             check_target(self.path, overwrite=self._overwrite)
-            with wrapped(str(self.path), f"cannot be written; {self._part.name} plays as it is"):
+            with wrapped(str(self.path), f"cannot be written; {self._part.name} is playable"):
                 hidden.replace(self.path)
                 self._part.unlink()
         finally:

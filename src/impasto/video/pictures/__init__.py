@@ -137,8 +137,9 @@ def open_pictures_target(
             return AnimationTarget(path, info, save)
         if path.suffix:
             raise VideoError(
-                f"{one_line(path)}: one {path.suffix} holds no film; give numbered pictures "
-                f"({one_line(path.stem)}-%04d{path.suffix}), or a .gif, .webp, .png or .mp4"
+                f"{one_line(path)}: a single {path.suffix} cannot hold a film; give numbered "
+                f"pictures ({one_line(path.stem)}-%04d{path.suffix}), or a .gif, .webp, .png or "
+                ".mp4"
             )
     return NumberedTarget(target, info, save)
 

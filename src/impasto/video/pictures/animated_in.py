@@ -129,7 +129,7 @@ class AnimatedFilm:
                     try:
                         image, opacity = self._pixels(picture, number, space)
                     except Exception as error:  # a reader may raise any error
-                        behind = " and those behind it" if number + 1 < total else ""
+                        behind = " and those after it" if number + 1 < total else ""
                         yield Damage(
                             before,
                             f"frame {number + 1} of {total}{behind} cannot be decoded "
@@ -140,7 +140,7 @@ class AnimatedFilm:
                     before = time
                 time += seconds
         if not self._told.whole:
-            yield Damage(before, f"the file is cut short behind its frame {total}")
+            yield Damage(before, f"the file is cut short after frame {total}")
 
     def close(self) -> None:
         """Do nothing: the file is open only while frames are read."""
@@ -163,7 +163,7 @@ class AnimatedFilm:
                     raise damaged(one_line(self._path), self._kind, error) from None
             remarks = []
             if told.deep:
-                remarks.append("its 16 bits a channel are read as 8")
+                remarks.append("its 16 bits per channel are read as 8")
             if space is not None and space.remark:
                 remarks.append(space.remark)
             if any(key in picture.info for key in ("exif", "xmp", "XML:com.adobe.xmp")):
@@ -171,8 +171,8 @@ class AnimatedFilm:
         short = sum(each <= _TOO_SHORT for each in told.delays)
         if short:
             remarks.append(
-                f"{short} of its {len(told.delays)} frames say that they last 10 ms or less, and "
-                "are shown for 100 ms, as browsers do"
+                f"{short} of its {len(told.delays)} frames last 10 ms or less, and are shown for "
+                "100 ms, as in browsers"
             )
         units = math.lcm(*(each.denominator for each in self._seconds))
         tick = Fraction(1, units if units <= _FINEST else _FINEST)

@@ -55,14 +55,14 @@ class AnimationTarget:
         side = max(info.height, info.width)
         if side > kind.largest:
             raise VideoError(
-                f"{self._name}: {info.width} x {info.height} pixels, but {kind.name} holds "
-                f"{kind.largest:,} on a side; give a smaller --size"
+                f"{self._name}: {info.width} x {info.height} pixels, but {kind.name} allows "
+                f"at most {kind.largest:,} per side; give a smaller --size"
             )
         self.deep = kind.deep and info.deep and save.depth != 8
         self._stack, self._overwrite = ExitStack(), save.overwrite
         self._remarks = []
         if info.deep and not kind.deep:
-            self._remarks.append(f"{kind.name} holds 8 bits a channel, not 16")
+            self._remarks.append(f"{kind.name} holds 8 bits per channel, not 16")
         self._pending: bytes | None = None
         self._first, self._told, self._last = Fraction(0), Fraction(0), Fraction(0)
         self._seconds, self._frames, self._left_out = 1 / info.rate, 0, 0
@@ -117,14 +117,14 @@ class AnimationTarget:
             self._stack.close()
         except FileExistsError:
             raise VideoError(
-                f"{self._name}: exists already; give another name, or --overwrite"
+                f"{self._name}: already exists; give another name or pass --overwrite"
             ) from None
         except (OSError, ValueError) as error:
             raise self._error(error) from None
         if self._left_out:
             self._remarks.append(
-                f"{self._writer.name} shows at most {int(1 / self._writer.shortest)} frames a "
-                f"second: {counted(self._left_out, 'frame')} left out"
+                f"{self._writer.name} shows at most {int(1 / self._writer.shortest)} frames per "
+                f"second: {counted(self._left_out, 'frame')} dropped"
             )
         return (*self._remarks, *self._writer.remarks())
 
@@ -237,7 +237,9 @@ class WebPWriter:
         """
         length = self._file.tell() - 8
         if length > 0xFFFFFFFE:
-            raise ValueError("a WebP holds 4 GiB; give a smaller --size or a lower --quality")
+            raise ValueError(
+                "a WebP holds at most 4 GiB; give a smaller --size or a lower --quality"
+            )
         self._file.seek(4)
         self._file.write(struct.pack("<I", length))
 

@@ -102,7 +102,7 @@ class GifWriter:
         """Return what was lost from the frames."""
         if not self._half:
             return ()
-        return ("GIF knows no half transparent pixels: they are seen in full, or not at all",)
+        return ("GIF has no partly transparent pixels: they become opaque or fully transparent",)
 
     def _begin(self) -> None:
         self._file.write(b"GIF89a" + struct.pack("<HHBBB", *self._size, 0xF7, 0, 0) + self._global)

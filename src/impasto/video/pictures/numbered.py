@@ -63,7 +63,7 @@ class Names:
         rest = _NUMBER.sub("", path.name.replace("%%", ""))
         if len(_NUMBER.findall(path.name.replace("%%", ""))) != 1 or "%" in rest:
             raise VideoError(
-                f"{one_line(path)}: the name of a picture needs one place for its number, such as "
+                f"{one_line(path)}: the file name needs exactly one place for the number, such as "
                 "shot-%04d.png (%% stands for a percent sign)"
             )
         return cls(path.parent, path.name)
@@ -128,7 +128,7 @@ def open_numbered(
     except OSError as error:
         raise VideoError(f"{name}: cannot be read ({one_line(error)})") from None
     if not files:
-        raise VideoError(f"{name}: no pictures there; check the path and the suffix")
+        raise VideoError(f"{name}: has no pictures; check the path and the suffix")
     return NumberedFilm(name, files, rate or RATE, max_pixels, remarks)
 
 
@@ -171,11 +171,11 @@ class NumberedFilm:
             if own != size:
                 raise VideoError(
                     f"{one_line(file)}: {own[0]} x {own[1]} pixels, but {like} has {size[0]} x "
-                    f"{size[1]}; all pictures of a film need one size"
+                    f"{size[1]}; all pictures of a film need the same size"
                 )
         if size is None:
             raise VideoError(f"{name}: none of its pictures can be read; {error}")
-        about = ["what its pictures tell beside their pixels (EXIF, XMP) is not kept"] * told
+        about = ["the metadata of its pictures (EXIF, XMP) is not kept"] * told
         self.info = FilmInfo(
             name=name,
             height=size[1],
@@ -220,7 +220,9 @@ class NumberedFilm:
         with open_picture(file, max_pixels=self._max_pixels) as picture:
             photo = picture.photo()
         if (photo.height, photo.width) != (self.info.height, self.info.width):
-            raise ImageError(f"{photo.name}: {photo.width} x {photo.height} pixels, another size")
+            raise ImageError(
+                f"{photo.name}: {photo.width} x {photo.height} pixels, a different size"
+            )
         opacity = None
         if self.info.alpha:
             opaque = np.ones(photo.image.shape[:2], np.float32)
@@ -253,8 +255,7 @@ class NumberedTarget:
         text = os.fspath(target)
         if glob.has_magic(text) and not _NUMBER.search(text):
             raise VideoError(
-                f"{one_line(text)}: say how the numbers of the pictures are written, such as "
-                "painted-%04d.png"
+                f"{one_line(text)}: give the pictures a number pattern, such as painted-%04d.png"
             )
         self._names = Names.of(text) if is_pattern(text) else Names(Path(text), _NAMES)
         self._save, self._number = save, 0
@@ -268,9 +269,9 @@ class NumberedTarget:
         self.deep = info.deep and row.deep and save.depth != 8
         self._remarks = []
         if info.alpha and not row.alpha:
-            self._remarks.append(f"{row.name} holds no opacity: the frames are put onto white")
+            self._remarks.append(f"{row.name} has no alpha channel: the frames are placed on white")
         if info.deep and not row.deep:
-            self._remarks.append(f"{row.name} holds 8 bits a channel, not 16")
+            self._remarks.append(f"{row.name} holds 8 bits per channel, not 16")
 
     def done(self) -> frozenset[int]:
         """Return the numbers, from 1 on, of the existing pictures."""
@@ -352,5 +353,5 @@ def _gaps(numbers: Sequence[int], source: str) -> list[str]:
     many = counted(sum(b - a + 1 for a, b in missing), "number")
     return [
         f"{many} missing ({', '.join(shown + ['...'] * (len(missing) > _SHOWN))}): the pictures "
-        "are shown one after the other"
+        "are shown without a gap"
     ]

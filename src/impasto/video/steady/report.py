@@ -320,7 +320,7 @@ class FilmReport:
         rows = [
             ("the painted film", summary.error, summary.far_error),
             ("before blending", summary.painted_error, summary.far_painted_error),
-            ("the film itself", summary.film_error, summary.far_film_error),
+            ("the original film", summary.film_error, summary.far_film_error),
         ]
         shots = "1 shot" if summary.shots == 1 else f"{summary.shots} shots"
         lines = [
@@ -335,14 +335,14 @@ class FilmReport:
             f"Detail (mean Laplacian, of 255): {255 * summary.detail:.2f}",
         ]
         if summary.detail_kept is not None:
-            lines[-1] += f"; {summary.detail_kept:.0%} of what was painted is kept"
+            lines[-1] += f"; {summary.detail_kept:.0%} of the painted detail is kept"
         lines[-1] += "."
         lines += ["", "## Where it flickers", ""]
         if not summary.flicker:
-            lines.append(f"No second has {_MUCH} times the error of the middle one.")
+            lines.append(f"No second has {_MUCH} times the median error.")
             return "\n".join(lines) + "\n"
         lines += [
-            "| from | to | 1 frame apart | the film itself |",
+            "| from | to | 1 frame apart | the original film |",
             "| ---: | ---: | ---: | ---: |",
         ]
         lines += [
