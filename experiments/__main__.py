@@ -98,14 +98,16 @@ def parser() -> argparse.ArgumentParser:
     names = [*EXPERIMENTS, "all", "list", "page"]
     add("name", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
     add_places(made)
-    add("--budget", type=float, metavar="MINUTES", help="time, for all that is run together")
-    add("--seeds", type=int, metavar="N", help="seeds of what is trained")
-    add("--painter", action="append", metavar="NAME|FILE", help="with weave: whom to measure")
+    add("--budget", type=float, metavar="MINUTES", help="time limit for everything together")
+    add("--seeds", type=int, metavar="N", help="number of seeds for training")
+    add("--painter", action="append", metavar="NAME|FILE", help="with weave: a painter to measure")
     add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting")
-    add("--smoke", action="store_true", help="settings that take seconds; nothing can be concluded")
+    add("--smoke", action="store_true", help="run in seconds, to test only; results mean nothing")
     add("-o", "--out", type=Path, metavar="DIR", help="default: runs/experiments")
     add("--work", type=Path, metavar="DIR", help="training runs (default: OUT/work)")
-    add("--check", action="store_true", help="with page: write nothing, and fail where it is stale")
+    add(
+        "--check", action="store_true", help="with page: write nothing, and fail if a page is stale"
+    )
     return made
 
 

@@ -15,10 +15,10 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--contents", action="append", metavar="DIR[=SHARE]", help="photographs (the examples)")
     add("--styles", action="append", metavar="DIR[=SHARE]", help="paintings (the examples)")
-    add("--standard", type=Path, metavar="DIR", help="the standard pictures below it instead")
-    add("--all-files", action="store_true", help="judge on any files, not on the held-out tenth")
+    add("--standard", type=Path, metavar="DIR", help="use the standard pictures in DIR")
+    add("--all-files", action="store_true", help="judge on all files, not the held-out tenth")
     add("--vgg", type=Path, metavar="FILE", help="normalized VGG-19 (default: as in training)")
-    add("--decoder", type=Path, metavar="FILE", help="of the paper's network (that in trained/)")
+    add("--decoder", type=Path, metavar="FILE", help="the paper's (default: in trained/)")
 
 
 def places_of(options: argparse.Namespace) -> Places:
@@ -34,7 +34,7 @@ def places_of(options: argparse.Namespace) -> Places:
 
         if any(given) or options.all_files:
             raise OptionError(
-                "--standard has pictures of its own; leave out --contents, --styles, --all-files"
+                "--standard has its own pictures; omit --contents, --styles and --all-files"
             )
         given = tuple([str(folder)] for folder in standard_folders(options.standard))
     contents, styles = given

@@ -277,7 +277,7 @@ class Experiment:
             reader = csv.DictReader(file)
             rows = list(reader)
         if tuple(reader.fieldnames or ()) != self.header:
-            raise OptionError(f"{path}: has other columns; give another folder")
+            raise OptionError(f"{path}: has different columns; give another folder")
         return Results(self.name, rows, json.loads((folder / SETTINGS).read_text()))
 
     @property
@@ -333,7 +333,7 @@ def run(
     for number, unit in enumerate(todo):
         left = None if end is None else end - time.monotonic()
         if left is not None and left <= 0:
-            say(f"{experiment.name}: the time is over, {len(todo) - number} units are left")
+            say(f"{experiment.name}: the time is up, {len(todo) - number} units are left")
             break
         begin = time.monotonic()
         rows = []
@@ -341,9 +341,7 @@ def run(
             rows = list(experiment.measure(unit, bench))
         seconds = time.monotonic() - begin
         if cut.is_set() and not rows:
-            say(
-                f"{experiment.name} {unit.name}: cut off by the end of the time, to be gone on with"
-            )
+            say(f"{experiment.name} {unit.name}: stopped, the time is up; run again to resume")
             break
         _append(experiment, path, unit, rows, seconds)
         say(f"{experiment.name} {unit.name}: {seconds:.1f} s")
@@ -414,7 +412,7 @@ def _check(folder: Path, about: dict[str, Any]) -> None:
             if before.get(name) != now.get(name):
                 raise OptionError(
                     f"{folder}: was made with {name} = {before.get(name)}, not {now.get(name)}; "
-                    "give the same options, or another folder"
+                    "use the same options, or give another folder"
                 )
     write_whole(path, (json.dumps(about, indent=1) + "\n").encode(), overwrite=True)
 

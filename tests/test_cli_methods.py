@@ -100,7 +100,7 @@ def test_the_environment_does_not_disturb_models(folder, monkeypatch):
 
 def test_lists_methods_and_their_options():
     told = run("lab", "methods")
-    for words in ("gatys: ", "cnnmrf: ", "style-swap: ", "cannot: a map of alpha"):
+    for words in ("gatys: ", "cnnmrf: ", "style-swap: ", "does not support: a map of alpha"):
         assert words in told
     assert "--set content_layers=relu4_2:1" in told
     models = run("models")

@@ -139,9 +139,9 @@ def test_the_end_of_the_time_cuts_a_unit_off_and_the_next_call_does_it(
     found = run(slow.experiment, bench(settings), tmp_path, minutes=0.01, say=lines.append)
     assert time.monotonic() - begin < 20
     assert found is not None and found.values("seed") == ["0"]
-    assert lines[-1] == "counted 1: cut off by the end of the time, to be gone on with"
+    assert lines[-1] == "counted 1: stopped, the time is up; run again to resume"
     assert run(slow.experiment, bench(settings), tmp_path, minutes=0.0, say=lines.append)
-    assert lines[-1] == "counted: the time is over, 2 units are left"
+    assert lines[-1] == "counted: the time is up, 2 units are left"
     quick = Counted()
     found = run(quick.experiment, bench(settings), tmp_path, minutes=1.0, say=lines.append)
     assert found is not None and quick.done == [1, 2] and found.values("seed") == ["0", "1", "2"]

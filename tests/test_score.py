@@ -226,7 +226,7 @@ def test_the_command(parts, report, tmp_path):
     assert "| | better | (content) | theirs |" in alone.output, alone.output
     for words, says in (
         ((folder, *options, report), "is not NAME=FOLDER"),
-        ((f"a={folder}", f"a={folder}", *options, report), "two folders are called 'a'"),
+        ((f"a={folder}", f"a={folder}", *options, report), "two folders are named 'a'"),
         ((f"a={folder}", "-o", report), "give --vgg"),
         ((f"a={folder}", *options, report, "--pairs", 3), "give --contents"),
     ):

@@ -80,7 +80,7 @@ def test_the_command(root: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "## 2 pairs at 64 px" in done.output and "2 pairs of the held-out tenth" in done.output
     both = CliRunner().invoke(lab, [*map(str, words), "--styles", str(root)])
-    assert both.exit_code == 2 and "--standard has pictures of its own" in both.output
+    assert both.exit_code == 2 and "--standard has its own pictures" in both.output
     (root / standard.standard_list()[0].folder / standard.standard_list()[0].name).unlink()
     refused = CliRunner().invoke(lab, list(map(str, words)))
     assert isinstance(refused.exception, ImageError) or "1 missing" in refused.output

@@ -518,7 +518,7 @@ def test_the_command_writes_files_and_adds_styles(
     assert (style.name, style.note) == ("out", "wave.png") and style.thumbnail
     told = CliRunner().invoke(styles.style, ["show", "out.safetensors"]).output
     assert f"    tuned: {style.tuned}\n" in told
-    assert tune(*words) == "out.safetensors: is there already, skipped\n"
+    assert tune(*words) == "out.safetensors: already exists, skipped\n"
     # The style itself goes on from there, with the picture that it was made of.
     tune("out.safetensors", "--picture", "wave.png", "--add", "{}-further")
     (entry,) = library.list_styles(model=tiny_bundle.identity)
@@ -529,15 +529,18 @@ def test_the_command_writes_files_and_adds_styles(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["wave.png"], "say where the styles go: -o FILE, or --add NAME"),
-        (["wave.png", "-o", "a.safetensors", "--add", "a"], "say where the styles go"),
+        (["wave.png"], "give an output: -o FILE, or --add NAME"),
+        (["wave.png", "-o", "a.safetensors", "--add", "a"], "give an output:"),
         (["wave.png", "wave.png", "-o", "a.safetensors"], "is one file for 2 styles"),
-        (["wave.png", "wave.png", "--add", "a"], "put {} in it"),
+        (["wave.png", "wave.png", "--add", "a"], "include {}, which stands"),
         (["wave.png", "wave.png", "-o", "styles"], "would both be styles/wave.safetensors"),
         (["wave.png", "--add", "the wave"], "cannot be a style's name"),
         (["gone.png", "-o", "a.safetensors"], "gone.png"),
-        (["kept", "-o", "a.safetensors"], "kept: is a style, and the style loss compares with a"),
-        (["wave.png", "--picture", "wave.png", "-o", "a.safetensors"], "there are 1 pictures"),
+        (["kept", "-o", "a.safetensors"], "kept: is a style, and the style loss needs the picture"),
+        (
+            ["wave.png", "--picture", "wave.png", "-o", "a.safetensors"],
+            "there are 0 of these and 1 of --picture",
+        ),
         (["wave.png", "-o", "a.safetensors", "--content", "much"], "content is 'much'"),
         (["wave.png", "-o", "a.safetensors", "--set", "layers=3"], "no setting 'layers'"),
         (["wave.png", "-o", "a.safetensors", "--set", "crop=wide"], "crop is 'wide'"),
@@ -578,7 +581,7 @@ def test_a_killed_run_goes_on(folder: Path, places: Path, tiny_path: Path) -> No
     before = first.read_bytes()
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
-    assert lines[0] == "styles/0.safetensors: is there already, skipped" and len(lines) == 3
+    assert lines[0] == "styles/0.safetensors: already exists, skipped" and len(lines) == 3
     assert first.read_bytes() == before
     assert sorted(path.name for path in first.parent.iterdir()) == [
         f"{i}.safetensors" for i in range(3)

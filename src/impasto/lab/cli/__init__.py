@@ -58,9 +58,9 @@ for _command in (evaluate, finetune, gallery, score, train, tune):
 @lab.command()
 @click.argument("name", type=click.Choice(["vgg19"]))
 def fetch(name: str) -> None:
-    """Download the weights called NAME (vgg19: 575 MB) into the cache, checked.
+    """Download the weights NAME (vgg19: 575 MB) to the cache and verify them.
 
-    They are found there by everything that needs VGG-19; --vgg FILE and $IMPASTO_VGG come first.
+    All commands that need VGG-19 find them there; --vgg FILE and $IMPASTO_VGG take precedence.
     """
     import sys
 
@@ -88,16 +88,18 @@ def fetch(name: str) -> None:
 @click.option(
     "-o", "--out", type=_FILE, help="NAME.safetensors  [default: in the cache, for training]"
 )
-@click.option("--count", default=300, show_default=True, help="Photographs to measure.")
-@click.option("--size", default=224, show_default=True, help="Side of their squares, in pixels.")
+@click.option("--count", default=300, show_default=True, help="Number of photographs to measure.")
+@click.option(
+    "--size", default=224, show_default=True, help="Side of their square crops, in pixels."
+)
 @overwrite_option()
 def normalize(
     vgg: Path, photographs: Path, out: Path | None, count: int, size: int, overwrite: bool
 ) -> None:
-    """Normalize the weights VGG (VGG-19 or VGG-16) by a folder of PHOTOGRAPHS.
+    """Normalize the VGG-19 or VGG-16 weights in the file VGG with a folder of PHOTOGRAPHS.
 
-    Every filter gets a mean activation of 1, which the losses of training are made for. The result
-    takes the place of vgg_normalised.pth.
+    Every filter gets a mean activation of 1, as the training losses require. Use the result in
+    place of vgg_normalised.pth.
     """
     from impasto.lab.export.normalize import publish_normalized
     from impasto.lab.nets.weights import NORMALIZED, cache_folder
@@ -110,9 +112,9 @@ def normalize(
 
 @lab.command()
 def methods() -> None:
-    """List the methods that paint by optimization and the networks that can be trained.
+    """List the optimization methods and the trainable networks, with their options.
 
-    Those of other packages are among them.
+    Methods and networks of other packages are included.
 
     \b
     impasto stylize street.jpg -s wave.jpg --model gatys --steps 300 --set start=noise
@@ -127,15 +129,15 @@ def methods() -> None:
 
 @lab.command()
 @click.argument("run", type=_FILE)
-@click.option("-o", "--out", type=_FILE, required=True, help="The bundle, NAME.impasto.")
+@click.option("-o", "--out", type=_FILE, required=True, help="Bundle to write, NAME.impasto.")
 @click.option(
     "--pairs-of",
     type=_FILE,
-    help="Score it on the held-out pictures of this config  [default: of the run's own]",
+    help="Config whose held-out pictures it is scored on  [default: the config of the run]",
 )
 @overwrite_option()
 def export(run: Path, out: Path, pairs_of: Path | None, overwrite: bool) -> None:
-    """Make a bundle of the training run in the folder RUN, checked and scored."""
+    """Export the training run in the folder RUN as a bundle, checked and scored."""
     from impasto.lab.export.publish import publish_run
     from impasto.models import bundle_file
 
@@ -146,10 +148,10 @@ def export(run: Path, out: Path, pairs_of: Path | None, overwrite: bool) -> None
 
 @lab.command()
 @click.argument("run", type=_FILE)
-@click.option("-o", "--out", type=_FILE, required=True, help="The file, NAME.safetensors.")
+@click.option("-o", "--out", type=_FILE, required=True, help="File to write, NAME.safetensors.")
 @overwrite_option()
 def decoder(run: Path, out: Path, overwrite: bool) -> None:
-    """Keep the decoder of a run of adain or style-swap alone, without the VGG it belongs to."""
+    """Save only the decoder of an adain or style-swap run, without its VGG."""
     from impasto.lab.export.publish import publish_decoder
 
     say(f"{out}: {publish_decoder(run, out, overwrite=overwrite)['notes']}")
@@ -158,12 +160,12 @@ def decoder(run: Path, out: Path, overwrite: bool) -> None:
 @lab.command("import")
 @click.argument("vgg", type=_FILE)
 @click.argument("decoder", type=_FILE)
-@click.option("-o", "--out", type=_FILE, required=True, help="The bundle, NAME.impasto.")
+@click.option("-o", "--out", type=_FILE, required=True, help="Bundle to write, NAME.impasto.")
 @overwrite_option()
 def import_(vgg: Path, decoder: Path, out: Path, overwrite: bool) -> None:
-    """Make a bundle of pytorch-AdaIN's VGG and DECODER files (vgg_normalised.pth, decoder.pth).
+    """Make a bundle from pytorch-AdaIN's VGG and DECODER files (vgg_normalised.pth, decoder.pth).
 
-    DECODER may be one that was trained here, trained/adain-decoder.safetensors.
+    DECODER may also be the one that was trained here, trained/adain-decoder.safetensors.
     """
     from impasto.lab.export.publish import publish_adain
     from impasto.models import bundle_file
@@ -176,22 +178,22 @@ def import_(vgg: Path, decoder: Path, out: Path, overwrite: bool) -> None:
 @lab.command()
 @click.argument("model", metavar="MODEL", shell_complete=completion.models)
 @click.argument("photographs", type=_FILE)
-@click.option("-o", "--out", type=_FILE, required=True, help="The bundle, NAME.impasto.")
+@click.option("-o", "--out", type=_FILE, required=True, help="Bundle to write, NAME.impasto.")
 @click.option(
     "--paintings",
     type=_FILE,
     metavar="FOLDER",
-    help="Folder of pictures to calibrate with as styles, beside those of the gallery.",
+    help="Folder of pictures to calibrate with as styles, in addition to the gallery.",
 )
 @overwrite_option()
 def quantize(
     model: str, photographs: Path, out: Path, paintings: Path | None, overwrite: bool
 ) -> None:
-    """Add a decoder in int8 to a model, a name or an .impasto file: --precision int8 runs it.
+    """Add an int8 decoder, for --precision int8, to a model (a name or an .impasto file).
 
-    It is calibrated with the folder PHOTOGRAPHS, in all styles that the gallery has for the model,
-    and compared with single precision on a tenth of the photographs that is held out. Styles stay
-    valid: the other graphs are not changed.
+    It is calibrated on the folder PHOTOGRAPHS with all styles that the gallery has for the model,
+    and compared with single precision on a held-out tenth of the photographs. Styles stay valid:
+    the other graphs are not changed.
     """
     from impasto.lab.export.int8 import quantize_bundle
     from impasto.models import bundle_file
@@ -207,5 +209,5 @@ def quantize(
     )
     say(
         f"{out}: {len(bundle.decoder_int8) / 1e6:.2f} MB in int8, PSNR to single precision "
-        f"{bundle.card.int8_psnr['mean']:.1f} dB, {bundle.card.int8_psnr['min']:.1f} dB at least"
+        f"{bundle.card.int8_psnr['mean']:.1f} dB, {bundle.card.int8_psnr['min']:.1f} dB at worst"
     )

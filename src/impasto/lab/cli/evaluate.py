@@ -74,28 +74,28 @@ _SIDES = (
         metavar="FOLDER|FILE[=SHARE]",
         shell_complete=completion.files,
         multiple=True,
-        help="Photographs; may be given again. A share says how often they are drawn from.",
+        help="Photographs; may be repeated. SHARE is how often they are drawn, relative to others.",
     ),
     click.option(
         "--styles",
         metavar="FOLDER|FILE[=SHARE]",
         shell_complete=completion.files,
         multiple=True,
-        help="Styles; as --contents.",
+        help="Styles; same form as --contents.",
     ),
     click.option(
         "--standard",
         metavar="FOLDER",
         type=_FILE,
-        help="Instead of --contents and --styles: the standard pictures, in photos/crisp and "
-        "paintings/crisp below the folder, at 256 and 512 px unless --size is given.",
+        help="Use the standard pictures instead of --contents and --styles: photos/crisp and "
+        "paintings/crisp in this folder, at 256 and 512 px unless --size is given.",
     ),
     click.option(
         "--config",
         type=_FILE,
-        help="A training config: its folders, shares and VGG, where not given.",
+        help="Training config; supplies folders, shares and VGG that are not given.",
     ),
-    click.option("--vgg", type=_FILE, help="Weights of the judge, such as vgg_normalised.pth."),
+    click.option("--vgg", type=_FILE, help="VGG weights for judging, such as vgg_normalised.pth."),
 )
 """Options of the pictures and of the judge."""
 
@@ -107,7 +107,7 @@ _DRAW = (
         reads=f"{_PAIRS}:sizes",
         type=int,
         multiple=True,
-        help="Side of the pictures in pixels; may be given again.",
+        help="Side of the pictures in pixels; may be repeated.",
     ),
     click.option(
         "--pairs",
@@ -115,10 +115,14 @@ _DRAW = (
         reads=f"{_PAIRS}:count",
         metavar="N|all",
         callback=_pairs,
-        help="How many pairs are drawn; all: each photograph with each style.",
+        help="Number of pairs to draw; all: every photograph with every style.",
     ),
     click.option(
-        "--seed", cls=LibraryOption, reads=f"{_PAIRS}:seed", type=int, help="Of the draw."
+        "--seed",
+        cls=LibraryOption,
+        reads=f"{_PAIRS}:seed",
+        type=int,
+        help="Random seed of the draw.",
     ),
     click.option(
         "--held-out/--all-files",
@@ -126,7 +130,7 @@ _DRAW = (
         cls=LibraryOption,
         reads=f"{_PAIRS}:held_out",
         default=None,
-        help="Only files that no training here sees, or all.",
+        help="Only files that training here never sees, or all files.",
     ),
 )
 """Options of the pairs."""
@@ -136,27 +140,27 @@ _JUDGED = (
         "--judge-precision",
         cls=LibraryOption,
         reads=f"{_JUDGE}:precision",
-        help="Of VGG: bf16 or fp32.",
+        help="Precision of VGG: bf16 or fp32.",
     ),
     click.option(
         "--lpips",
         type=_FILE,
         nargs=2,
         metavar="BACKBONE HEADS",
-        help="Weights for the column lpips: torchvision's alexnet or vgg16, and LPIPS' heads for "
-        "it.",
+        help="Weights for the column lpips: torchvision's alexnet or vgg16, and the matching "
+        "LPIPS heads.",
     ),
     click.option(
         "--inception",
         type=_FILE,
-        help="Weights of Inception v3 (torchvision's layout) for FID, with --lpips for ArtFID.",
+        help="Weights of Inception v3 (torchvision's layout) for FID, and with --lpips for ArtFID.",
     ),
     click.option(
         "--worst-by",
         cls=LibraryOption,
         reads=f"{_RUN}:worst_by",
         metavar="COLUMN",
-        help="What tells the worst pairs.",
+        help="Column that ranks the worst pairs.",
     ),
     click.option("-o", "--out", type=_FILE, required=True, help="Folder of the report."),
 )
@@ -168,7 +172,7 @@ _JUDGED = (
 @click.option(
     "--decoder",
     type=_FILE,
-    help="Weights of an AdaIN decoder for the VGG: judged too, and the reference.",
+    help="Weights of an AdaIN decoder for the VGG: also judged, and the default reference.",
 )
 @click.option(
     "--model",
@@ -178,29 +182,29 @@ _JUDGED = (
     metavar="NAME|FILE",
     shell_complete=completion.models,
     multiple=True,
-    help="What to judge, by name, file, run folder or module:NAME; may be given again. Options: "
+    help="Model to judge: a name, file, run folder or module:NAME; may be repeated. With options: "
     "gatys:steps=100,start=noise.",
 )
 @click.option(
     "--reference",
     metavar="NAME|FILE",
     shell_complete=completion.models,
-    help="The model that the others are compared with.",
+    help="Model to compare the others with.",
 )
 @_with(_DRAW)
 @click.option(
     "--engine",
     shell_complete=completion.engines,
-    help="What runs the models  [default: the best one installed]",
+    help="Engine that runs the models  [default: the best one installed]",
 )
 @click.option(
     "--precision",
     shell_complete=completion.precisions,
     cls=LibraryOption,
     reads=f"{_PAINTERS}:precision",
-    help="Of the models.",
+    help="Precision of the models.",
 )
-@click.option("--threads", type=int, help="Of the models  [default: one for each core]")
+@click.option("--threads", type=int, help="Threads of the models  [default: one for each core]")
 @_with(_JUDGED)
 def evaluate(
     vgg: Path | None,
@@ -212,11 +216,10 @@ def evaluate(
 ) -> None:
     """Judge models on the same pairs of photographs and styles, and write a report.
 
-    Models are run as their users run them. The report is a folder: pairs.csv (a line a model and
+    Models run as they do for users. The report is a folder: pairs.csv (one line per model and
     pair), summary.csv, folders.csv, summary.md, and pictures of the worst pairs and of a few
-    styles. Stopped with Ctrl-C, the same command goes on; more models, sizes and pairs can be added
-    to a folder.
-    docs/evaluation.md tells what each number means.
+    styles. After Ctrl-C, run the same command again to resume. More models, sizes and pairs can be
+    added to a folder. docs/evaluation.md explains each number.
 
     \b
     impasto lab evaluate --contents photos --styles paintings \\
@@ -250,7 +253,7 @@ def evaluate(
 @click.option(
     "--reference",
     metavar="NAME",
-    help="What the others are compared with: a NAME, or a model of the report.",
+    help="What to compare the others with: a NAME or a model of the report.",
 )
 @_with(_DRAW)
 @_with(_JUDGED)
@@ -262,13 +265,13 @@ def score(
     pairs: int | str | None,
     **options: Any,
 ) -> None:
-    """Judge pictures that other programs made, and put them into the tables of a report.
+    """Judge pictures made by other programs, and add them to the tables of a report.
 
-    Each NAME=FOLDER is a row of the tables. The picture of a pair is called as its photograph and
-    its style, such as street-wave.png or street_stylized_wave.jpg for street.jpg and wave.jpg; it
+    Each NAME=FOLDER is a row of the tables. The picture of a pair is named after its photograph and
+    style, such as street-wave.png or street_stylized_wave.jpg for street.jpg and wave.jpg. It
     shows the whole photograph or its middle square, at any size. Without --contents and --styles
-    the pairs are those of the report in the folder --out, whose models stay in the tables.
-    docs/evaluation.md tells more.
+    the pairs are those of the report in the folder --out, whose models stay in the tables. For
+    details see docs/evaluation.md.
 
     \b
     impasto lab evaluate --contents photos --styles paintings --vgg vgg_normalised.pth -o judged
@@ -286,7 +289,7 @@ def score(
         if not mark or not name or not folder:
             raise click.UsageError(f"{text!r} is not NAME=FOLDER, such as stytr2=outputs")
         if name in folders_of:
-            raise click.UsageError(f"two folders are called {name!r}; give one of them another")
+            raise click.UsageError(f"two folders are named {name!r}; give one of them another name")
         folders_of[name] = folder
     found = score_pictures(
         folders_of,
@@ -343,7 +346,7 @@ def _drawn_from(
 
         if given.contents or given.styles or draw.get("held_out") is False:
             raise click.UsageError(
-                "--standard has pictures of its own; leave out --contents, --styles, --all-files"
+                "--standard has its own pictures; omit --contents, --styles and --all-files"
             )
         places = standard_folders(given.standard)
         sides = {name: {str(p): 1.0} for name, p in zip(sides, places, strict=True)}

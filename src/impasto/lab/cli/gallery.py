@@ -31,12 +31,12 @@ WORK = Path("runs/gallery")
     metavar="NAME|FILE",
     multiple=True,
     shell_complete=completion.models,
-    help="Only for this model; may be given again  [default: all that ship]",
+    help="Make styles for this model only; may be repeated  [default: all included models]",
 )
-@click.option("--works", type=_FILE, help="Another table of works than that of the gallery.")
-@click.option("-o", "--out", type=_FILE, help="Where the shelves are  [default: in the package]")
+@click.option("--works", type=_FILE, help="Table of works to use instead of the included one.")
+@click.option("-o", "--out", type=_FILE, help="Folder of the gallery  [default: in the package]")
 @tuning_options(
-    "Tune the styles on these photographs, as `impasto lab tune` does; may be given again.",
+    "Tune the styles on these photographs, as `impasto lab tune` does; may be repeated.",
     required=False,
 )
 @click.option(
@@ -45,9 +45,9 @@ WORK = Path("runs/gallery")
     metavar="FOLDER",
     default=WORK,
     show_default=True,
-    help="Where tuned styles are made, one file each.",
+    help="Folder for tuned styles in progress, one file per style.",
 )
-@overwrite_option("Replace the styles on the shelves, and delete those that the table has not.")
+@overwrite_option("Replace existing styles, and delete those that are not in the table.")
 def gallery(
     paintings: Path,
     models: tuple[str, ...],
@@ -57,14 +57,14 @@ def gallery(
     work: Path,
     overwrite: bool,
 ) -> None:
-    """Make the styles that ship, of works in the folder PAINTINGS.
+    """Make the included styles from works in the folder PAINTINGS.
 
-    The table lab/export/gallery.toml says which; with --overwrite styles of works that are no
-    longer in it are deleted.
+    The table lab/export/gallery.toml lists the works. With --overwrite, styles of works that are
+    no longer in it are deleted.
 
-    With --photographs every style is tuned, which takes minutes each. The same command
-    goes on where it was interrupted, and makes anew what was made for another model, of another
-    picture or with other settings. The shelves change once all styles are there.
+    With --photographs every style is tuned, which takes minutes per style. After an interruption,
+    run the same command again to resume. It also repeats styles that were made for another model,
+    from another picture or with other settings. The gallery changes only when all styles are done.
     """
     from impasto.lab.export.gallery import WORKS, make_gallery, make_tuned_gallery, read_works
     from impasto.styles.places import GALLERY
@@ -87,8 +87,8 @@ def gallery(
             if value not in (None, ()):
                 option = "set" if name == "settings" else name
                 raise click.UsageError(
-                    f"--{option} is for tuned styles: give the photographs to tune them on "
-                    "(--photographs PLACE)"
+                    f"--{option} applies only to tuned styles; give the photographs to tune on: "
+                    "--photographs PLACE"
                 )
         made = make_gallery(
             paintings, models=models or None, works=table, folder=folder, overwrite=overwrite

@@ -24,7 +24,7 @@ def method_lines() -> Iterator[str]:
             continue
         method = getattr(thing, "__self__", thing)  # of METHOD.open_painter
         if not isinstance(method, Method):
-            yield f"{plugin.name}: a painter of the package {_package(plugin)}"
+            yield f"{plugin.name}: a painter from the package {_package(plugin)}"
             yield ""
             continue
         limits = method.limits
@@ -36,9 +36,11 @@ def method_lines() -> Iterator[str]:
             "a map of alpha": limits.alpha_map,
             "--checkpoint": method.checkpoints,
         }
-        yield "    can: " + ", ".join(name for name, yes in able.items() if yes)
+        yield "    supports: " + ", ".join(name for name, yes in able.items() if yes)
         if not all(able.values()):
-            yield "    cannot: " + ", ".join(name for name, yes in able.items() if not yes)
+            yield "    does not support: " + ", ".join(
+                name for name, yes in able.items() if not yes
+            )
         yield f"    precision: {', '.join(method.precisions)}"
         for name, value in _defaults(method.options):
             yield f"    --set {name}={value}"
@@ -50,7 +52,7 @@ def network_lines() -> Iterator[str]:
     from impasto.lab.training.networks import BuiltInRow, find_network
     from impasto.lab.training.registry import network_names
 
-    yield "Networks to train: network = NAME in a config of impasto lab train"
+    yield "Networks to train: set network = NAME in the config for impasto lab train"
     yield ""
     for name in network_names():
         try:

@@ -49,31 +49,31 @@ def _interruptible(command: C) -> C:
 @click.option(
     "--vgg",
     type=_FILE,
-    help="In place of `vgg` of the config  [default: if that is not there, as for finetune]",
+    help="Use instead of `vgg` in the config  [default: if that is missing, as for finetune]",
 )
-@click.option("--tensorboard", is_flag=True, help="Write the log for TensorBoard too.")
-@click.option("--no-export", is_flag=True, help="Make no bundle when the run is through.")
+@click.option("--tensorboard", is_flag=True, help="Also write the log for TensorBoard.")
+@click.option("--no-export", is_flag=True, help="Do not write a bundle at the end of the run.")
 @click.option(
     "--style",
     "styles",
     metavar="FILE",
     multiple=True,
     shell_complete=completion.files,
-    help="In place of [data.styles]: a picture or a folder; NAME=FILE names the style.",
+    help="Replace [data.styles]: a picture or a folder; NAME=FILE names the style.",
 )
 @click.option(
     "--photographs",
     metavar="PLACE",
     multiple=True,
     shell_complete=completion.files,
-    help="In place of [data.contents]: a folder, a shard or a pattern of shards.",
+    help="Replace [data.contents]: a folder, a shard or a pattern of shards.",
 )
 @click.option(
     "--set",
     "settings",
     metavar="FIELD=VALUE",
     multiple=True,
-    help="Another value for a field of the config, such as iterations=500 or loss.style=2.",
+    help="Change a field of the config, such as iterations=500 or loss.style=2.",
 )
 @_interruptible
 def train(
@@ -86,10 +86,10 @@ def train(
     photographs: tuple[str, ...],
     settings: tuple[str, ...],
 ) -> None:
-    """Train a network as the file CONFIG says; go on where the run folder stands.
+    """Train a network as the file CONFIG describes, or resume the run in the run folder.
 
-    A run that is through leaves a bundle, RUN/NAME-OF-RUN.impasto. Ctrl-C (or a plain `kill`) ends
-    the step, writes a checkpoint and stops; the same command goes on from there. In several
+    A finished run writes a bundle, RUN/NAME-OF-RUN.impasto. Ctrl-C (or a plain `kill`) finishes
+    the step, writes a checkpoint and stops; run the same command again to resume. For several
     processes: torchrun --nproc-per-node 2 -m impasto lab train CONFIG
     """
     from impasto.lab.training.checkpoints import CHECKPOINT
@@ -111,17 +111,19 @@ def train(
 @click.command()
 @click.argument("photographs", type=_FILE)
 @click.argument("paintings", type=_FILE)
-@click.option("-o", "--out", type=_FILE, required=True, help="Run folder; it names the new model.")
+@click.option(
+    "-o", "--out", type=_FILE, required=True, help="Run folder; the new model is named after it."
+)
 @click.option(
     "--vgg",
     type=_FILE,
-    help="File of the normalised VGG  [default: what $IMPASTO_VGG names]",
+    help="File of the normalized VGG  [default: the file in $IMPASTO_VGG]",
 )
 @click.option(
     "--model",
     cls=LibraryOption,
     reads="lab.methods.compact.finetune:finetune_config:model",
-    help="What to start from: quality or fast.",
+    help="Model to start from: quality or fast.",
     shell_complete=completion.one_of("quality", "fast"),
 )
 @click.option(
@@ -129,9 +131,9 @@ def train(
     cls=LibraryOption,
     reads="lab.methods.compact.finetune:finetune_config:iterations",
     type=int,
-    help="Steps of 4 pairs.",
+    help="Number of steps, of 4 pairs each.",
 )
-@click.option("--tensorboard", is_flag=True, help="Write the log for TensorBoard too.")
+@click.option("--tensorboard", is_flag=True, help="Also write the log for TensorBoard.")
 @_interruptible
 def finetune(
     photographs: Path,
@@ -142,7 +144,7 @@ def finetune(
     iterations: int | None,
     tensorboard: bool,
 ) -> None:
-    """Train a model that ships further on your collection: folders PHOTOGRAPHS and PAINTINGS.
+    """Fine-tune an included model on your own folders of PHOTOGRAPHS and PAINTINGS.
 
     \b
     impasto lab finetune photos/ paintings/ -o mine --vgg vgg_normalised.pth

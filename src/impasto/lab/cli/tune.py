@@ -65,7 +65,7 @@ class Tuning:
         """Open the judge, with a bar for its encoded photographs."""
         from impasto.lab.tuning.judge import Judge
 
-        with progress_bar("looking at photographs", None, quiet=False, below=1) as bar:
+        with progress_bar("encoding photographs", None, quiet=False, below=1) as bar:
 
             def watch(done: int, count: int) -> None:
                 bar.total = count
@@ -96,7 +96,7 @@ def tuning_options(help: str, *, required: bool) -> Callable[[Callable[..., Any]
             cls=LibraryOption,
             reads="lab.tuning.options:TuneOptions:content",
             shell_complete=completion.one_of(*CONTENT),
-            help=f"Price of content: {', '.join(CONTENT)}, or a weight.",
+            help=f"Weight of the content loss: {', '.join(CONTENT)}, or a number.",
         ),
         click.option(
             "--steps",
@@ -104,7 +104,7 @@ def tuning_options(help: str, *, required: bool) -> Callable[[Callable[..., Any]
             metavar="N",
             cls=LibraryOption,
             reads="lab.tuning.options:TuneOptions:steps",
-            help="Steps: each takes a second or two on two processor cores.",
+            help="Number of steps; each takes a second or two on two processor cores.",
         ),
         click.option(
             "--seed",
@@ -112,20 +112,20 @@ def tuning_options(help: str, *, required: bool) -> Callable[[Callable[..., Any]
             metavar="N",
             cls=LibraryOption,
             reads="lab.tuning.options:TuneOptions:seed",
-            help="Of the choice of photographs and crops.",
+            help="Random seed for the choice of photographs and crops.",
         ),
         click.option(
             "--set",
             "settings",
             metavar="FIELD=VALUE",
             multiple=True,
-            help="Another value for a setting, such as crop=192, rate=0.05 or judged=16.",
+            help="Change a setting, such as crop=192, rate=0.05 or judged=16.",
         ),
         click.option(
             "--vgg",
             type=_FILE,
             metavar="FILE",
-            help="The normalised VGG-19  [default: what $IMPASTO_VGG names]",
+            help="File of the normalized VGG-19  [default: the file in $IMPASTO_VGG]",
         ),
     )
 
@@ -150,12 +150,12 @@ def tuning_options(help: str, *, required: bool) -> Callable[[Callable[..., Any]
     "--out",
     type=_FILE,
     metavar="FILE|FOLDER",
-    help="The style file, NAME.safetensors; or a folder, for several.",
+    help="Style file to write, NAME.safetensors; or a folder, for several styles.",
 )
 @click.option(
     "--add",
     metavar="NAME",
-    help="Save it under NAME, as `impasto style add` does; {} in it is a style's own name.",
+    help="Save it under NAME, as `impasto style add` does; {} stands for the style's own name.",
 )
 @click.option(
     "--picture",
@@ -164,7 +164,7 @@ def tuning_options(help: str, *, required: bool) -> Callable[[Callable[..., Any]
     metavar="FILE",
     multiple=True,
     shell_complete=completion.files,
-    help="The picture of a STYLE that is a name or a style file; one for each of them, in order.",
+    help="Picture of a STYLE given as a name or a style file; one for each of these, in order.",
 )
 @click.option(
     "--model",
@@ -175,11 +175,11 @@ def tuning_options(help: str, *, required: bool) -> Callable[[Callable[..., Any]
     help="Model that the styles are for.",
 )
 @tuning_options(
-    "Photographs to tune on: a folder or a shard; may be given again. 100 are enough.",
+    "Photographs to tune on: a folder or a shard; may be repeated. 100 are enough.",
     required=True,
 )
 @style_size_option()
-@overwrite_option("Replace styles of those names.")
+@overwrite_option("Replace existing styles of these names.")
 def tune(
     styles: tuple[str, ...],
     out: Path | None,
@@ -190,24 +190,24 @@ def tune(
     size: int | None,
     overwrite: bool,
 ) -> None:
-    """Tune styles: fit what is kept of each to the paper's losses, for minutes instead of seconds.
+    """Tune styles: optimize them for the paper's losses, in minutes instead of seconds.
 
-    STYLE is a picture; or the name of a style or a style file, which is tuned further, with its
-    --picture. What comes out is a style file as any other, nearer to its picture in its strokes.
-    It is judged on photographs that it was not tuned on, and stays as it was if it is not better.
+    STYLE is a picture; or a style name or style file, which is tuned further and needs its
+    --picture. The result is an ordinary style file whose strokes are closer to the picture. It is
+    judged on photographs that it was not tuned on, and left unchanged if it is not better.
 
     \b
     impasto lab tune wave.jpg --photographs photos/ -o wave.safetensors
     impasto lab tune paintings/*.jpg --photographs photos/ --add {}-tuned
     impasto stylize street.jpg wave.safetensors
 
-    The same command goes on where it was interrupted: styles that are there are skipped.
+    After an interruption, run the same command again to resume: finished styles are skipped.
     """
     from impasto.lab.tuning.files import Workshop
     from impasto.models import DEFAULT_MODEL, find_bundle
 
     if (out is None) == (add is None):
-        raise click.UsageError("say where the styles go: -o FILE, or --add NAME for the library")
+        raise click.UsageError("give an output: -o FILE, or --add NAME for the library")
     bundle = find_bundle(model or DEFAULT_MODEL)
     jobs = _jobs(styles, pictures, bundle, out, add)
     with tuning.judge() as judge:
@@ -234,7 +234,7 @@ def told(result: Result) -> str:
     """Format a result as a line."""
     tuned = result.style.tuned
     if result.seconds is None or tuned is None:
-        return f"{one_line(result.job.target)}: is there already, skipped"
+        return f"{one_line(result.job.target)}: already exists, skipped"
     return f"{one_line(result.job.target)}: {tuned} ({result.seconds:.0f} s)"
 
 
@@ -256,19 +256,19 @@ def _jobs(
     kept = [text for text, each in zip(styles, found, strict=True) if isinstance(each, Style)]
     if len(pictures) < len(kept):
         raise StyleError(
-            f"{one_line(kept[len(pictures)])}: is a style, and the style loss compares with a "
-            "picture, of which a style keeps nothing; give the picture it was made of: "
+            f"{one_line(kept[len(pictures)])}: is a style, and the style loss needs the "
+            "picture, which a style file does not contain; give the picture it was made from: "
             "--picture FILE"
         )
     if len(pictures) > len(kept):
         raise click.UsageError(
-            f"--picture is for a STYLE that is a name or a style file, of which there are "
-            f"{len(kept)}; there are {len(pictures)} pictures"
+            "--picture applies only to a STYLE given as a name or a style file; there are "
+            f"{len(kept)} of these and {len(pictures)} of --picture: give one for each"
         )
     if add is not None and NAME not in add and len(styles) > 1:
         raise click.UsageError(
-            f"--add {add} is one name for {len(styles)} styles; put {NAME} in it, which stands "
-            f"for the name of each, such as --add {NAME}-tuned"
+            f"--add {add} is one name for {len(styles)} styles; include {NAME}, which stands "
+            f"for the name of each style, such as --add {NAME}-tuned"
         )
     alone = out is not None and out.suffix.lower() == SUFFIX
     if alone and len(styles) > 1:
@@ -304,5 +304,5 @@ def _folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StyleError(f"{one_line(path)}: cannot be made ({one_line(error)})") from error
+        raise StyleError(f"{one_line(path)}: cannot be created ({one_line(error)})") from error
     return path
