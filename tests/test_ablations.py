@@ -195,10 +195,10 @@ def test_the_settings_are_kept_in_the_config(vgg_file, tmp_path):
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"style_layers": {}}, "style_layers names no layer"),
-        ({"style_layers": {"relu1_1": -1.0}}, "relu1_1 = -1.0; a factor is above 0"),
-        ({"layer": "relu3_4"}, "layer = 'relu3_4'; it is one of relu1_1, relu2_1, relu3_1"),
-        ({"content_layer": "relu5_1"}, "relu5_1 is not in these weights of VGG-19, which reach"),
+        ({"style_layers": {}}, "style_layers has no layer"),
+        ({"style_layers": {"relu1_1": -1.0}}, "relu1_1 = -1.0; a factor must be above 0"),
+        ({"layer": "relu3_4"}, "layer = 'relu3_4'; it must be one of relu1_1, relu2_1, relu3_1"),
+        ({"content_layer": "relu5_1"}, "relu5_1 is not in these weights of VGG-19, which range"),
         ({"style_layers": {"conv1_1": 1.0}}, "conv1_1 is not in these weights"),
     ],
 )

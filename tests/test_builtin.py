@@ -205,7 +205,9 @@ def test_a_network_that_knows_weights_alone_is_exported_too(tmp_path, monkeypatc
     np.testing.assert_allclose(mixed[0, 0], (0.375, 0, 0.125), atol=1e-6)
     start_from(Tints(), tmp_path / "tints.impasto")
     network.controls = ("several", "masks")
-    with pytest.raises(ModelError, match="Tints promises several and masks, but its styles are no"):
+    with pytest.raises(
+        ModelError, match="Tints promises several and masks, but its styles are not"
+    ):
         export_built_in(network, FACTS, ("red", "green", "blue"))
 
 
@@ -528,11 +530,11 @@ def test_settings_of_the_command_are_those_of_the_file(tmp_path):
     )
     for setting, message in (
         ("speed=1", "no field 'speed'"),
-        ("flip=0", "'flip' .*belongs in .data., as data.flip"),
-        ("loss.mesh=2", "'cin' has no 'mesh' .*that is for fast, quality$"),
-        ("loss=2", "loss = 2; it is a table, .loss."),
+        ("flip=0", "'flip' .*put it in .data. .--set data.flip"),
+        ("loss.mesh=2", "'cin' has no 'mesh' .*only these have it: fast, quality$"),
+        ("loss=2", "loss = 2; it must be a table, .loss."),
         ("batch=two", "batch = 'two'"),
-        ("batch", "is no setting"),
+        ("batch", "is not a setting"),
     ):
         with pytest.raises(OptionError, match=message):
             read_config(tmp_path / "a.toml", settings=[setting])

@@ -393,8 +393,8 @@ def test_facts_of_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("IMPASTO_VGG", raising=False)
     told = facts()
     assert told.problems == () and told.lines[0].startswith(f"PyTorch {torch.__version__}")
-    assert told.lines[1].startswith("devices: cpu") and "VGG-19: none" in told.lines[2]
-    assert told.lines[3] == "cache: ~/cache/impasto (will be made)"
+    assert told.lines[1].startswith("devices: cpu") and "VGG-19: not found" in told.lines[2]
+    assert told.lines[3] == "cache: ~/cache/impasto (will be created)"
     monkeypatch.setenv("IMPASTO_VGG", str(tmp_path / "gone.pth"))
     (problem,) = facts().problems
     assert "~/gone.pth" in problem.what and "IMPASTO_VGG" in problem.mend

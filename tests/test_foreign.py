@@ -212,7 +212,7 @@ def test_one_style_by_its_place(work, run):
         (["strokes.width=wide"], "strokes.width = 'wide' is not of type int"),
         (["strokes.qqq=2"], "has no field 'qqq'; its fields are width"),
         (["strokes.width=0"], "width = 0; it must be 1 or more"),
-        (["network=stroke"], "no network 'stroke'; there are fast, .*, blend, strokes, wash, and"),
+        (["network=stroke"], "no network 'stroke'; choose fast, .*, blend, strokes, wash, or"),
         (["network=strokes:Strokes"], "is of type type; it must be a NetworkRow"),
         (["network=strokes:NOTHING"], "module 'strokes' has no 'NOTHING'"),
     ],

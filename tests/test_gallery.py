@@ -194,11 +194,11 @@ def test_models_that_cannot_be_used(
         return str(caught.value)
 
     write_bundle(make_tiny(seed=1), "twin.impasto")
-    assert "two models are called 'tiny'" in refused(tiny_path, "./twin.impasto")
+    assert "two models are named 'tiny'" in refused(tiny_path, "./twin.impasto")
     assert "there is no model 'fats'" in refused("fats")
-    assert "no model ships with this checkout; name the bundles" in refused()
+    assert "no model is included with this checkout; name the bundles" in refused()
     monkeypatch.setattr(gallery, "MODELS", ())
-    with pytest.raises(ModelError, match="no model ships"):
+    with pytest.raises(ModelError, match="no model is included"):
         make_gallery(paintings, works=[MONET], folder="gallery")
 
 
@@ -214,19 +214,19 @@ def test_a_table_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", r"must hold tables \[\[work\]\] and nothing else"),
-        ("work = 3", r"must hold tables \[\[work\]\]"),
-        ("work = [3]", "work 1: every field must be a text"),
+        ("", r"must contain only tables \[\[work\]\]"),
+        ("work = 3", r"must contain only tables \[\[work\]\]"),
+        ("work = [3]", "work 1: every field must be a string"),
         ("[[work", "cannot be read as TOML"),
-        (TABLE + "[more]", r"must hold tables \[\[work\]\]"),
+        (TABLE + "[more]", r"must contain only tables \[\[work\]\]"),
         (TABLE + "year = 1907", "cannot be read as TOML"),
-        (TABLE + "place = 3", "work 2: every field must be a text"),
+        (TABLE + "place = 3", "work 2: every field must be a string"),
         (TABLE + "place = 'Vienna'", "work 2: no such field 'place'; the fields are"),
         (TABLE.replace('painter = "Gustav Klimt"', ""), "work 2: painter is missing"),
         (TABLE.replace('"The Kiss"', '""'), "work 2: title is missing"),
         (TABLE.replace("klimt-kiss", "the kiss"), "work 2: 'the kiss' cannot be a style's name"),
         (TABLE.replace("klimt-kiss", "../../kiss"), r"work 2: '../../kiss' cannot be"),
-        (TABLE.replace("klimt-kiss", "Monet-Bridge"), "two works are called 'Monet-Bridge'"),
+        (TABLE.replace("klimt-kiss", "Monet-Bridge"), "two works are named 'Monet-Bridge'"),
     ],
 )
 def test_tables_that_cannot_be_used(tmp_path: Path, text: str, says: str) -> None:

@@ -215,7 +215,7 @@ def test_a_decoder_of_the_paper_ends_in_the_same_network(tmp_path):
     ids=str,
 )
 def test_what_only_an_optimization_has_is_refused(model, pictures, content, option):
-    with pytest.raises(OptionError, match=rf"{next(iter(option))} means nothing to an inverse"):
+    with pytest.raises(OptionError, match=rf"{next(iter(option))} has no effect with an inverse"):
         model.with_settings(options=option).paint(content, pictures[1])
     assert (
         model.with_settings(options={"chunk_mb": 1}).paint(content, pictures[1]).image.shape
@@ -224,9 +224,9 @@ def test_what_only_an_optimization_has_is_refused(model, pictures, content, opti
 
 
 def test_only_its_own_layer_and_no_checkpoint(model, pictures, content, tmp_path):
-    with pytest.raises(OptionError, match="layer means nothing"):
+    with pytest.raises(OptionError, match="layer has no effect"):
         model.with_settings(options={"layer": "relu2_1"}).paint(content, pictures[1])
-    with pytest.raises(OptionError, match="keeps no checkpoint"):
+    with pytest.raises(OptionError, match="writes no checkpoint"):
         model.with_settings(checkpoint=tmp_path / "run.pt").paint(content, pictures[1])
     assert not (tmp_path / "run.pt").exists()
 
@@ -243,13 +243,13 @@ def test_files_that_are_no_inverse_network(parts, pictures, content, tmp_path):
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(parts[1].read_bytes()[:1000])
     fails(damaged, ModelError, "is a damaged or truncated safetensors file")
-    fails(parts[0], ModelError, "no inverse network of Style-Swap.*impasto lab decoder")
+    fails(parts[0], ModelError, "not an inverse network of Style-Swap.*impasto lab decoder")
     weights = read_weights(parts[1])
     save_file(weights, tmp_path / "torchvision.safetensors", {"vgg": "torchvision"})
     fails(tmp_path / "torchvision.safetensors", ModelError, "torchvision layout.*pytorch-AdaIN")
     bad = {**weights, "14.weight": weights["14.weight"][:, :128].contiguous()}
     save_file(bad, tmp_path / "bad.safetensors")
-    fails(tmp_path / "bad.safetensors", ModelError, "no inverse network")
+    fails(tmp_path / "bad.safetensors", ModelError, "not an inverse network")
 
 
 def test_on_the_command_line(parts, tmp_path, monkeypatch):
@@ -264,7 +264,7 @@ def test_on_the_command_line(parts, tmp_path, monkeypatch):
     made, preview = (read_photo(name).image for name in ("a.png", "p.png"))
     assert made.shape == read_photo("0.png").image.shape
     assert np.abs(made - preview).max() < 0.01
-    run(*words, "-o", "b.png", "--steps", "20", fails="steps means nothing")
+    run(*words, "-o", "b.png", "--steps", "20", fails="steps has no effect")
     run(*words[:-1], "inverse=gone", "-o", "b.png", fails="no file 'gone'")
     assert not Path("b.png").exists()
     assert "--set inverse=optimization" in re.sub(r"\s+", " ", run("lab", "methods"))

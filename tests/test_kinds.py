@@ -66,7 +66,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "picture": (_picture(), r"a picture \(PNG\)"),
     "onnx": (make_tiny().encoder, "an ONNX graph"),
     "cut safetensors": (SAFE[:-4], "a damaged or truncated safetensors file"),
-    "objects": (pickle.dumps({"network": Path("x")}), "a Python pickle|objects of Python"),
+    "objects": (pickle.dumps({"network": Path("x")}), "a Python pickle|Python objects"),
     "numbers": (b"\x93NUMPY\x01\0", "a NumPy array"),
     "noise": (np.random.default_rng(0).bytes(300), "damaged"),
 }
@@ -253,7 +253,7 @@ def test_objects_and_programs_of_pytorch_are_refused(tmp_path: Path) -> None:
     from impasto.lab.nets.state import read_weights
 
     torch.save(torch.nn.Linear(2, 2), tmp_path / "network.pth")
-    with pytest.raises(ModelError, match=r"holds objects of Python.*state_dict\(\)"):
+    with pytest.raises(ModelError, match=r"contains Python objects.*state_dict\(\)"):
         read_weights(tmp_path / "network.pth")
     torch.jit.trace(torch.nn.Linear(2, 2), torch.ones(1, 2)).save(tmp_path / "script.pt")
     with pytest.raises(ModelError, match=r"a TorchScript archive.*state_dict\(\)"):

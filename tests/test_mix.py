@@ -98,7 +98,8 @@ def test_the_command_mixes_what_can_be_exported_and_started_from(run_recipe, run
     train(further, tmp_path / "further")
     assert len(read_checkpoint(tmp_path / "further/checkpoint.pt")["stages"]) == 5
     with pytest.raises(
-        ModelError, match=r"no run behind it to go on with; give another run folder"
+        ModelError,
+        match=r"contains only weights, so the run cannot resume; give another run folder",
     ):
         train(further, out)
 

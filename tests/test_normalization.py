@@ -534,8 +534,8 @@ x4 = torch.zeros(2, 3, 4, 4)
         (lambda: GroupNorm(2, 5), "5 channels cannot be divided into 2 groups"),
         (lambda: LayerNorm(4)(x4), "4 channels"),
         (lambda: BatchRenorm(3)(torch.zeros(1, 3, 1, 1)), "one value per channel"),
-        (lambda: BatchRenorm(3, bounds=(0.5, 1)), "r_max is 1 or more"),
-        (lambda: BatchRenorm(3, steps=(9, 3, 20)), "bounds begin to open before"),
+        (lambda: BatchRenorm(3, bounds=(0.5, 1)), "r_max must be 1 or more"),
+        (lambda: BatchRenorm(3, steps=(9, 3, 20)), "the bounds must begin to open before"),
         (lambda: reestimate(InstanceNorm(3), [x4]), "no batch normalization"),
         (lambda: reestimate(BatchNorm(3), []), "at least one"),
         (lambda: BatchNorm(4)(x4), "4 channels"),
@@ -546,7 +546,10 @@ x4 = torch.zeros(2, 3, 4, 4)
         (lambda: ConditionalInstanceNorm(5, 3)(x4, torch.zeros(2, 2).long()), "index"),
         (lambda: ConditionalInstanceNorm(5, 3)(x4, torch.ones(4)), r"\(5,\)"),
         (lambda: ConditionalInstanceNorm(5, 3)(x4, torch.zeros(5)), "not all 0"),
-        (lambda: ConditionalInstanceNorm(2, 3)(x4, torch.tensor([-1.0, 2])), "negative"),
+        (
+            lambda: ConditionalInstanceNorm(2, 3)(x4, torch.tensor([-1.0, 2])),
+            "must be finite, 0 or more",
+        ),
     ],
 )
 def test_mistakes_are_told(call: Callable[[], object], says: str) -> None:

@@ -58,7 +58,7 @@ def test_every_filter_has_a_mean_of_1(network: str, layout: str, last: str):
 
 
 def test_no_pictures():
-    with pytest.raises(ModelError, match="no pictures to normalize by"):
+    with pytest.raises(ModelError, match="no pictures to normalize with"):
         normalized(loaded("VGG-19", "Caffe", "conv1_1"), [])
 
 
@@ -91,9 +91,9 @@ def test_the_command_makes_what_training_takes(tmp_path, monkeypatch):
     train(config, tmp_path / "run")
     done = subprocess.run([*command, *small], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "--overwrite" in done.stderr
-    with pytest.raises(OptionError, match="is normalized already"):
+    with pytest.raises(OptionError, match="is already normalized"):
         publish_normalized(made, photos, tmp_path / "again.safetensors")
-    with pytest.raises(OptionError, match=r"kept as NAME\.safetensors"):
+    with pytest.raises(OptionError, match=r"must be saved as NAME\.safetensors"):
         publish_normalized(plain, photos, tmp_path / "again.pth")
     with pytest.raises(OptionError, match="count = 0"):
         publish_normalized(plain, photos, tmp_path / "again.safetensors", count=0)

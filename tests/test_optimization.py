@@ -98,9 +98,12 @@ def test_config_round_trip_and_errors(config, tmp_path):
         (text.replace("[loss]", "[losses]"), "'losses'; did you mean 'loss'"),
         (text.replace("mesh = 0.0", "mehs = 0.0"), ".loss. of 'fast' has no field 'mehs'.*'mesh'"),
         (text.replace("mesh = 0.0", "width = 1"), "'fast' has no 'width' .*johnson, ulyanov, cin"),
-        (text.replace("mesh = 0.0", "mesh = -1.0"), "mesh = -1.0; it is a weight, 0 or more"),
+        (text.replace("mesh = 0.0", "mesh = -1.0"), "mesh = -1.0; it must be 0 or more"),
         (text.replace("distill_pixels = 0.0", "distill_pixels = 1.0"), "needs a teacher"),
-        ("crop = 64\n" + text, "'crop' has no place in the top of a config; it belongs in .data."),
+        (
+            "crop = 64\n" + text,
+            "'crop' does not belong in the top level of a config; put it in .data.",
+        ),
         ("= =", "TOML"),
     ):
         (tmp_path / "bad.toml").write_text(bad)
@@ -110,7 +113,7 @@ def test_config_round_trip_and_errors(config, tmp_path):
         read_config(tmp_path / "missing.toml")
     # Runs of before configs had tables keep theirs as a record, which says so when it is read.
     for earlier in sorted((CONFIGS.parent / "recipes" / "logs").rglob("config.toml"))[::20]:
-        with pytest.raises(OptionError, match="before configs had tables"):
+        with pytest.raises(OptionError, match="its fields are not in tables, as in old configs"):
             read_config(earlier)
     with pytest.raises(OptionError, match="huge"):
         train(changed(config, network="huge"), tmp_path / "run")
@@ -154,7 +157,7 @@ def test_a_field_of_numbers_is_a_list_in_a_file(tmp_path):
     assert "\ndilations = [2, 4]\n" in (tmp_path / "a.toml").read_text()
     assert read_config(tmp_path / "a.toml") == config
     for value in ("[2, 0]", "[-1]"):
-        with pytest.raises(OptionError, match=r"dilations = .*; each is 1 or more"):
+        with pytest.raises(OptionError, match=r"dilations = .*; each must be 1 or more"):
             read_config(tmp_path / "a.toml", settings=[f"compact.dilations={value}"])
     for value in ("2", "[2.5]", '"2"'):
         with pytest.raises(OptionError, match=r"dilations.* tuple\[int, \.\.\.\]"):

@@ -132,7 +132,7 @@ def test_shelves_of_a_gallery_are_left_alone(folder: Path) -> None:
     shelf.mkdir(parents=True)
     (shelf / "mine.safetensors").write_bytes(PRECIOUS)
     work = Work("a", "a.png", "Nobody", "A")
-    with pytest.raises(ImpastoError, match="has 1 style already"):
+    with pytest.raises(ImpastoError, match="already has 1 style"):
         make_gallery(folder, models=["./tiny.impasto"], works=[work], folder="gallery")
     assert [each.read_bytes() for each in shelf.iterdir()] == [PRECIOUS]
 
@@ -151,12 +151,12 @@ def test_a_run_replaces_nothing_that_is_no_run(folder: Path) -> None:
     (folder / "config.toml").write_text(text)
     assert read_config(folder / "config.toml") == config
     result = CliRunner().invoke(cli, ["lab", "train", "config.toml", "-o", "."])
-    assert "config.toml: would be replaced" in str(result.exception)
+    assert "config.toml: the config of the run would overwrite it" in str(result.exception)
     assert (folder / "config.toml").read_text() == text
     (folder / "run").mkdir()
     (folder / "run" / "run.impasto").write_bytes(PRECIOUS)
     result = CliRunner().invoke(cli, ["lab", "train", "config.toml", "-o", "run"])
-    assert "run.impasto: exists already" in str(result.exception)
+    assert "run.impasto: already exists" in str(result.exception)
     assert [each.name for each in (folder / "run").iterdir()] == ["run.impasto"]
 
 
@@ -166,7 +166,7 @@ def test_a_report_replaces_nothing_that_is_no_report(folder: Path, name: str) ->
     from impasto.lab.evaluate.lines import LineFile
 
     (folder / name).write_bytes(PRECIOUS)
-    with pytest.raises(ImpastoError, match=r"is of no report.*give another folder"):
+    with pytest.raises(ImpastoError, match=r"does not belong to a report.*give another folder"):
         LineFile(folder, {"seed": 0})
     assert (folder / name).read_bytes() == PRECIOUS and not (folder / "pairs.csv").exists()
 
@@ -216,7 +216,7 @@ def test_the_file_of_vgg(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
     monkeypatch.delenv("IMPASTO_VGG", raising=False)
-    with pytest.raises(ModelError, match=r"^vgg\.pth: no such file .*; give --vgg, or set IMPASTO"):
+    with pytest.raises(ModelError, match=r"^vgg\.pth: no such file .*; give --vgg or set IMPASTO"):
         with_vgg(config, None)
     for name in ("vgg.pth", "given.pth", "environment.pth"):
         Path(name).touch()
@@ -241,7 +241,7 @@ def test_a_start_that_is_not_there_names_its_recipe(folder: Path) -> None:
     ):
         result = CliRunner().invoke(cli, ["lab", "train", str(recipes / f"{name}.toml")])
         text = str(result.exception)
-        assert "there is no such file" in text and "start" in text, text
+        assert "this file does not exist" in text and "start" in text, text
         assert ("impasto lab train" in text) == (earlier is not None)
         if earlier:
             assert str(recipes / f"{earlier}.toml") in text

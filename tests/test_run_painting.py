@@ -92,7 +92,9 @@ def test_a_picture_of_any_size_is_painted_whole(config, tmp_path):
 
 def test_runs_that_paint_no_style_say_so(config, tmp_path):
     train(changed(config, network="reader", preview_every=0), tmp_path / "eye")
-    with pytest.raises(OptionError, match="reader does not paint any style; it paints nothing"):
+    with pytest.raises(
+        OptionError, match="reader cannot paint arbitrary styles; it paints nothing"
+    ):
         open_run(tmp_path / "eye")
 
 

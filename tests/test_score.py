@@ -155,7 +155,7 @@ def test_models_that_lack_pairs_are_told_and_left_out(parts, report, tmp_path):
         csv.writer(file, lineterminator="\n").writerows(kept)
     found = score(parts, report, paint_all(parts, tmp_path / "made"))
     assert "gray" not in {model for model, _ in means(found)}
-    assert "left out: gray: was measured on" in (report / "summary.md").read_text()
+    assert "skipped: gray: was measured on" in (report / "summary.md").read_text()
 
 
 def spoil_missing(folder: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_name_of_two_pairs_is_refused(tmp_path):
     Image.new("RGB", (32, 32)).save(tmp_path / "a-b-c.png")
     judged = JudgedPictures("theirs", tmp_path)
     pairs = [Pair(Path("a.png"), Path("b-c.png")), Pair(Path("a-b.png"), Path("c.png"))]
-    with pytest.raises(OptionError, match=r"a-b-c.png may be of a.png with b-c.png and of a-b.png"):
+    with pytest.raises(OptionError, match=r"a-b-c.png fits both a.png with b-c.png and a-b.png"):
         judged.check(pairs)
 
 
@@ -233,7 +233,7 @@ def test_the_command(parts, report, tmp_path):
         assert says in run(*words).output
     with pytest.raises(OptionError, match="no report to take the pairs from"):
         score(parts, tmp_path / "nothing", folder)
-    with pytest.raises(OptionError, match="'two' is not in the report; there are one, gray"):
+    with pytest.raises(OptionError, match="'two' is not in the report; it has one, gray"):
         score(parts, report, folder, reference="two")
     with pytest.raises(OptionError, match="was measured with judge_precision = 'fp32', not 'bf16'"):
         score_pictures(

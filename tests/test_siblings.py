@@ -532,7 +532,7 @@ def test_styles_are_the_files_of_the_config(config, tmp_path):
     assert min(whole[0].picture.shape[:2]) == 64
     (tmp_path / "broken.png").write_bytes(b"no picture")
     for styles, error, message in (
-        ({str(tmp_path / "broken.png"): 1.0}, ImageError, "broken.png: cannot be a style"),
+        ({str(tmp_path / "broken.png"): 1.0}, ImageError, "broken.png: cannot be used as a style"),
         ({str(tmp_path / "gone.png"): 1.0}, ImageError, "gone.png"),
         ({str(folder): 1.0, str(folder / "1.png"): 1.0}, OptionError, "two pictures.*'1'"),
         ({f"one={folder}": 1.0}, OptionError, "3 pictures"),
@@ -554,9 +554,15 @@ def test_draws_follow_the_shares_and_go_on_where_they_stood():
 
 def test_what_cannot_be_is_said_before_the_work(config, tmp_path):
     for change, message in (
-        ({"network": "johnson"}, "one style, and .data.styles. has 2 pictures .0, second."),
-        ({"network": "ulyanov", "add_styles": True, "start": "x"}, "that is for cin, stylebank"),
-        ({"network": "fast", "add_styles": True, "start": "fast"}, "that is for cin, stylebank"),
+        ({"network": "johnson"}, "one style, but .data.styles. has 2 pictures .0, second."),
+        (
+            {"network": "ulyanov", "add_styles": True, "start": "x"},
+            "only these have it: cin, stylebank",
+        ),
+        (
+            {"network": "fast", "add_styles": True, "start": "fast"},
+            "only these have it: cin, stylebank",
+        ),
         ({"network": "ulyanov", "styles": _renamed(config), "crop": 48}, "multiple of 32"),
         ({"repeats": 2}, "'stylebank' has no 'repeats'"),
         ({"mesh": 1.0}, "'stylebank' has no 'mesh'"),
@@ -570,7 +576,7 @@ def test_what_cannot_be_is_said_before_the_work(config, tmp_path):
             changed(config, **change)
     start = train(changed(config, iterations=1), tmp_path / "first")
     again = changed(config, start=str(start), add_styles=True)
-    with pytest.raises(OptionError, match="has a style '0' already"):
+    with pytest.raises(OptionError, match="already has a style '0'"):
         train(again, tmp_path / "run")
     other = changed(again, network="cin", styles=_renamed(config))
     with pytest.raises(ModelError, match="does not fit"):

@@ -63,7 +63,7 @@ def test_other_pictures_are_refused_by_name(root: Path) -> None:
     with pytest.raises(ImageError) as refused:
         standard.standard_folders(root)
     assert f"1 missing ({first.folder}/{first.name})" in str(refused.value)
-    assert f"1 other than listed ({second.folder}/{second.name})" in str(refused.value)
+    assert f"1 different from the list ({second.folder}/{second.name})" in str(refused.value)
     assert f"1 not in the list ({standard.STYLES}/{new})" in str(refused.value)
     with pytest.raises(ImageError, match="no such folder"):
         standard.standard_folders(root / "elsewhere")

@@ -163,7 +163,7 @@ def test_models_whose_styles_cannot_be_tuned(tiny_bundle: Bundle) -> None:
     graph = onnx.load_from_string(tiny_bundle.decoder)
     graph.graph.node[0].op_type = "Erf"
     odd = replace(tiny_bundle, decoder=graph.SerializeToString())
-    with pytest.raises(ModelError, match="decoder of model 'tiny' has the operation Erf"):
+    with pytest.raises(ModelError, match="decoder of model 'tiny' uses the operation Erf"):
         GraphDecoder(odd)
 
 
@@ -252,7 +252,7 @@ def test_settings_out_of_their_range(places: Path) -> None:
     ):
         with pytest.raises(OptionError, match=says):
             TuneOptions(**fields)
-    with pytest.raises(OptionError, match="1 photograph, and tuning needs 2"):
+    with pytest.raises(OptionError, match="1 photograph, but tuning needs at least 2"):
         Judge([write_pictures(places / "one", 1)], vgg=places / "vgg.pth")
 
 
@@ -261,7 +261,8 @@ def test_settings_out_of_their_range(places: Path) -> None:
 
 def test_crops_are_larger_than_the_margin_around_them(judge: Judge) -> None:
     with pytest.raises(
-        OptionError, match="crop is 32; model 'tiny' takes crops of more than 32 px"
+        OptionError,
+        match="crop is 32; model 'tiny' needs crops larger than the margin around them, 32 px",
     ):
         _ = Tuner(make_tiny(margin=8), judge).crops
 

@@ -75,8 +75,8 @@ def test_fetches_once_and_whole(address, tmp_path, path):
 @pytest.mark.parametrize(
     ("path", "sha256", "words"),
     [
-        ("/whole", "0" * 8, "another file"),
-        ("/broken", None, "broke off"),
+        ("/whole", "0" * 8, "wrong checksum"),
+        ("/broken", None, "the download was interrupted"),
         ("/missing", None, "404"),
     ],
 )

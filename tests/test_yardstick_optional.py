@@ -93,11 +93,11 @@ def test_weights_that_are_not_of_lpips_are_refused(tmp_path):
     torch.save(vgg_weights("torchvision"), tmp_path / "vgg19.pth")
     with pytest.raises(ModelError, match="do not fit vgg16"):
         LPIPS.load(vgg, alex_heads)
-    with pytest.raises(ModelError, match="no heads"):
+    with pytest.raises(ModelError, match="not LPIPS heads"):
         LPIPS.load(alex, alex)
-    with pytest.raises(ModelError, match="no backbone"):
+    with pytest.raises(ModelError, match="not an LPIPS backbone"):
         LPIPS.load(alex_heads, alex_heads)
-    with pytest.raises(ModelError, match="no backbone"):  # as deep, and not the same network
+    with pytest.raises(ModelError, match="not an LPIPS backbone"):  # as deep, but another network
         LPIPS.load(tmp_path / "vgg19.pth", alex_heads)
 
 

@@ -85,7 +85,7 @@ def find_sources(
             elif file.suffix.lower() == SHARD:
                 _look_into(file, sources, left_out, others)
             elif file.name.lower().endswith(COMPRESSED):
-                left_out.append((file, "a compressed shard; unpack it to a plain .tar"))
+                left_out.append((file, "a compressed shard; decompress it to a plain .tar"))
             elif file == path:
                 raise ImageError(f"{file}: neither a folder nor a .tar shard; give one of these")
             else:
@@ -116,7 +116,7 @@ def _look_into(
                     continue
                 sources.append(Source(name, shard, member.offset_data, member.size))
     except (tarfile.TarError, OSError) as error:
-        left_out.append((shard, f"not whole, or no plain .tar ({_line(error)})"))
+        left_out.append((shard, f"incomplete, or not a plain .tar ({_line(error)})"))
 
 
 def is_held_out(name: str) -> bool:

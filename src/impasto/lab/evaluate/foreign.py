@@ -46,7 +46,7 @@ class JudgedPictures:
     def __init__(self, label: str, folder: str | Path) -> None:
         self.label, self.folder = label, Path(folder)
         if not label or label == CONTENT_NAME:
-            raise OptionError(f"pictures cannot be called {label!r}; write NAME=FOLDER")
+            raise OptionError(f"pictures cannot be named {label!r}; write NAME=FOLDER")
         if not self.folder.is_dir():
             raise ImageError(f"{label}: there is no folder {self.folder}; write NAME=FOLDER")
         self._there: dict[str, list[Path]] = {}
@@ -82,21 +82,21 @@ class JudgedPictures:
             more = ", ..." if len(missing) > _SHOWN else ""
             raise ImageError(
                 f"{self.label}: {len(missing)} of {counted(len(pairs), 'pair')} have no picture in "
-                f"{self.folder}: {', '.join(missing[:_SHOWN])}{more}; the picture of a pair is "
-                "called as its photograph and its style are, PHOTOGRAPH-STYLE.png"
+                f"{self.folder}: {', '.join(missing[:_SHOWN])}{more}; name the picture "
+                "of a pair after its photograph and its style, PHOTOGRAPH-STYLE.png"
             )
         owners: dict[Path, Pair] = {}
         for pair, files in found.items():
             if len(files) > 1:
                 raise OptionError(
                     f"{self.label}: {files[0].name} and {files[1].name} are both pictures of "
-                    f"{_name(pair)}; leave one of them in {self.folder}"
+                    f"{_name(pair)}; keep only one of them in {self.folder}"
                 )
             other = owners.setdefault(files[0], pair)
             if other != pair:
                 raise OptionError(
-                    f"{self.label}: {files[0].name} may be of {_told(other)} and of {_told(pair)}; "
-                    "give photographs and styles other names"
+                    f"{self.label}: {files[0].name} fits both {_told(other)} and {_told(pair)}; "
+                    "rename photographs or styles"
                 )
         self._files = {pair: files[0] for pair, files in found.items()}
         self._sizes = {self._size(pair) for pair in pairs}

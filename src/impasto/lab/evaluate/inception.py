@@ -45,7 +45,9 @@ class Inception:
                 f"not the weights of torchvision's inception_v3 ({str(error)[:120]})"
             ) from error
         if shape[1] != FEATURES:
-            raise ModelError(f"Inception v3 has {FEATURES} features, these weights {shape[1]}")
+            raise ModelError(
+                f"Inception v3 has {FEATURES} features, but these weights have {shape[1]}"
+            )
 
     @classmethod
     def load(cls, path: str | Path) -> Inception:

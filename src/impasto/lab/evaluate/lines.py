@@ -71,7 +71,7 @@ METRICS: tuple[Metric, ...] = (
         Metric(f"weave_{p}", "dB", "lower", "difference", 2, f"lines every {p} px, smooth places")
         for p in PERIODS
     ),
-    Metric("seconds", "s", "lower", "ratio", 3, "to paint it, its style looked at anew"),
+    Metric("seconds", "s", "lower", "ratio", 3, "to paint it, including reading its style"),
     Metric("lpips", "", "lower", "difference", 3, "LPIPS with the content (weights of the user)"),
 )
 
@@ -182,7 +182,7 @@ class LineFile:
             text = self.path.read_text(encoding="utf-8", errors="replace")
             whole = text[: text.rfind("\n") + 1]
             if whole and whole.split("\n", 1)[0].strip() != header:
-                raise OptionError(f"{self.path}: has other columns; give another folder")
+                raise OptionError(f"{self.path}: has different columns; give another folder")
             if whole != text:
                 write_whole(self.path, whole.encode(), overwrite=True)
             self.lines = {line.key: line for line in _read(whole)}
@@ -234,8 +234,8 @@ def _check_free(folder: Path) -> None:
     for path in sorted(folder / name for name in (SETTINGS, *TABLES)):
         if path.exists():
             raise OptionError(
-                f"{path}: is of no report that can be gone on with (there is no {LINES}), and "
-                "would be replaced; give another folder"
+                f"{path}: does not belong to a report that can be resumed (there is no {LINES}) "
+                "and would be overwritten; give another folder"
             )
 
 
@@ -249,8 +249,8 @@ def _check_settings(path: Path, settings: dict[str, Any], *, fresh: bool) -> Non
             if name in before and before[name] != value:
                 raise OptionError(
                     f"{path.parent}: was measured with {name} = {before.get(name)!r}, not "
-                    f"{value!r}; numbers made in two ways do not belong in one table: give "
-                    "another folder, or the same options"
+                    f"{value!r}; one table cannot mix both: give another folder or the same "
+                    "options"
                 )
         if before.keys() >= settings.keys():
             return

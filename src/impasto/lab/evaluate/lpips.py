@@ -97,7 +97,7 @@ class LPIPS:
         if backbone is None or any(f"{key}.weight" not in weights for key in keys):
             names = " or ".join(row.name for row in BACKBONES)
             raise ModelError(
-                f"features.0.weight of shape {shape} is no backbone of LPIPS; give the state dict "
+                f"features.0.weight of shape {shape} is not an LPIPS backbone; give the state dict "
                 f"of torchvision's {names}"
             )
         self.backbone = backbone
@@ -126,7 +126,7 @@ class LPIPS:
         found = [table[key] for i in range(5) for key in table if key.startswith(f"lin{i}.")]
         if len(found) != 5:
             raise ModelError(
-                f"{heads}: keys like {sorted(table)[:3]} are no heads of LPIPS "
+                f"{heads}: keys like {sorted(table)[:3]} are not LPIPS heads "
                 "(lin0.model.1.weight to lin4.model.1.weight)"
             )
         return cls(read_weights(backbone), found)

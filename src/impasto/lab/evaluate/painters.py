@@ -364,7 +364,7 @@ def open_painters(
     labels = [painter.label for painter in painters]
     for label in labels:
         if labels.count(label) > 1:
-            raise OptionError(f"two models are called {label!r}; give one of them another name")
+            raise OptionError(f"two models are named {label!r}; give one of them another name")
     return tuple(painters)
 
 

@@ -223,7 +223,9 @@ class _Side:
     ) -> None:
         shares = list(folders.values())
         if not shares or min(shares) < 0 or not 0 < sum(shares) < float("inf"):
-            raise OptionError(f"folders need shares of 0 or more, one above 0, not {shares}")
+            raise OptionError(
+                f"folders need shares of 0 or more, at least one above 0, not {shares}"
+            )
         self.shares = np.asarray(shares, np.float64) / sum(shares)
         self.random = np.random.default_rng(seed)
         self.check = check
@@ -242,7 +244,7 @@ class _Side:
                 which = "held-out " if held_out else ""
                 raise ImageError(
                     f"{folder}: none of {len(files)} {which}files is a usable picture of at least "
-                    f"{SMALLEST} px; give more"
+                    f"{SMALLEST} px; give more pictures"
                     + (", or --all-files for files that were not trained on" if held_out else "")
                 )
             self.folders.append(files)

@@ -220,7 +220,7 @@ def check_worst_by(name: str, *, lpips: bool) -> None:
     """
     if name not in (WORST_BY, *COLUMNS) or (name == "lpips" and not lpips):
         raise OptionError(
-            f"the worst pairs are told by {WORST_BY} or a column, not {name!r}; the columns are "
+            f"the worst pairs are ranked by {WORST_BY} or a column, not {name!r}; the columns are "
             + ", ".join(COLUMNS)
         )
 
@@ -329,14 +329,14 @@ def markdown(
         parts.append(folder_table([row for row in by_folder if row.size == size]))
     legend = (
         f"Means over the pairs, in square brackets the {100 * LEVEL:.0f} % bootstrap interval of "
-        "the mean, in round ones the median"
+        "the mean, in parentheses the median"
     )
     if reference is not None:
         legend += (
-            f"; then the mean beside that of {reference} (x times, or + and -) and the share of "
-            "pairs in which the model is the better one"
+            f"; then the mean compared with that of {reference} (x for ratios, + or - for "
+            "differences) and the share of pairs in which the model is better"
         )
-    parts.insert(0, f"{legend}. {CONTENT_NAME} is the photograph as it is.")
+    parts.insert(0, f"{legend}. {CONTENT_NAME} is the unchanged photograph.")
     parts.append("\n".join(f"* {note}" for note in notes))
     return "# Evaluation\n\n" + "\n\n".join(part for part in parts if part) + "\n"
 
@@ -407,9 +407,9 @@ def _difference_table(
     if not lines:
         return ""
     head = [
-        f"Less {reference}, pair by pair, with its interval; `*` where 0 lies outside.",
+        f"Difference from {reference} pair by pair, with its interval; `*` where 0 lies outside.",
         "",
-        f"| less {reference} | better | " + " | ".join(judged) + " |",
+        f"| minus {reference} | better | " + " | ".join(judged) + " |",
         "| --- | --- | " + " | ".join("---:" for _ in judged) + " |",
     ]
     return "\n".join([*head, *lines])

@@ -110,7 +110,9 @@ class JudgeOptions:
 
     def __post_init__(self) -> None:
         if self.precision not in DTYPES:
-            raise OptionError(f"judge_precision is one of {list(DTYPES)}, not {self.precision!r}")
+            raise OptionError(
+                f"judge_precision must be one of {list(DTYPES)}, not {self.precision!r}"
+            )
 
     def load(self) -> Judge:
         """Load VGG, and LPIPS if requested.
@@ -254,7 +256,7 @@ def score_pictures(
     labels = dict.fromkeys(line.model for line in [*others, *lines])
     if reference is not None and reference not in labels:
         raise OptionError(
-            f"reference {reference!r} is not in the report; there are {', '.join(labels)}"
+            f"reference {reference!r} is not in the report; it has {', '.join(labels)}"
         )
     content = [line for line in lines if line.model == CONTENT_NAME]
     lines = [*content, *others, *(line for line in lines if line.model != CONTENT_NAME)]
@@ -323,7 +325,7 @@ def _places(out: Path) -> list[tuple[int, Pair]]:
     if not found:
         raise OptionError(
             f"{out}: has no report to take the pairs from; give contents and styles, or the folder "
-            "of one"
+            "of a report"
         )
     return found
 
@@ -346,7 +348,7 @@ def _beside(
         if len(at) == len(wanted):
             found += [at[place] for place in work]
         else:
-            notes.append(f"left out: {label}: was measured on {len(at)} of {len(wanted)} pictures")
+            notes.append(f"skipped: {label}: was measured on {len(at)} of {len(wanted)} pictures")
     return found, notes
 
 
@@ -481,4 +483,4 @@ def _judged(judge: JudgeOptions, painters: Sequence[Judged]) -> list[str]:
 
 
 def _left_out(drawn: Drawn) -> list[str]:
-    return [f"left out: {file.name}: {reason}" for file, reason in drawn.left_out]
+    return [f"skipped: {file.name}: {reason}" for file, reason in drawn.left_out]

@@ -84,7 +84,7 @@ def standard_folders(root: str | Path) -> tuple[Path, Path]:
     )
     others = {
         "missing": [at for at in wanted if at not in found],
-        "other than listed": [at for at in wanted if at in found and found[at] != wanted[at]],
+        "different from the list": [at for at in wanted if at in found and found[at] != wanted[at]],
         "not in the list": [at for at in found if at not in wanted],
     }
     wrong = [
@@ -96,7 +96,7 @@ def standard_folders(root: str | Path) -> tuple[Path, Path]:
     if wrong:
         raise ImageError(
             f"{root}: is not the standard set of {counted(len(wanted), 'picture')}: "
-            f"{'; '.join(wrong)}; give the pictures of the list, or --contents and --styles for "
-            "others"
+            f"{'; '.join(wrong)}; give the pictures of the list, or use --contents and --styles "
+            "for others"
         )
     return Path(root) / CONTENTS, Path(root) / STYLES

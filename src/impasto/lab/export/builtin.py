@@ -85,8 +85,8 @@ def export_built_in(
     channels = _bank_channels(network)
     if not channels and {"alpha", "masks"} & set(network.controls):
         raise ModelError(
-            f"{type(network).__name__} promises {' and '.join(network.controls)}, but its styles "
-            "are no banks: strength and masks need encode(), bank() and finish()"
+            f"{type(network).__name__} declares {' and '.join(network.controls)}, but its styles "
+            "are not banks: strength and masks need encode(), bank() and finish()"
         )
     card = Card(
         name=facts.name,

@@ -76,13 +76,13 @@ def read_works(path: str | Path = WORKS) -> tuple[Work, ...]:
         ) from error
     rows = table.get("work")
     if not isinstance(rows, list) or not rows or len(table) > 1:
-        raise OptionError(f"{one_line(path)}: must hold tables [[work]] and nothing else")
+        raise OptionError(f"{one_line(path)}: must contain only tables [[work]]")
     works = tuple(_work(row, f"{one_line(path)}: work {i}") for i, row in enumerate(rows, start=1))
     seen = set()
     for work in works:
         # On a case-insensitive file system two of these would be one file.
         if work.name.lower() in seen:
-            raise StyleError(f"{one_line(path)}: two works are called {work.name!r}")
+            raise StyleError(f"{one_line(path)}: two works are named {work.name!r}")
         seen.add(work.name.lower())
     return works
 
@@ -228,12 +228,16 @@ def _bundles(models: Sequence[str | Path] | None) -> list[Bundle]:
     if models is None:
         models = [row.name for row in MODELS if row.path is not None]
     if not models:
-        raise ModelError("no model ships with this checkout; name the bundles to make styles for")
+        raise ModelError(
+            "no model is included with this checkout; name the bundles to make styles for"
+        )
     bundles = [find_bundle(model) for model in models]
     names = [bundle.card.name for bundle in bundles]
     for name in names:
         if names.count(name) > 1:
-            raise OptionError(f"two models are called {name!r}; they cannot share a shelf")
+            raise OptionError(
+                f"two models are named {name!r}; they cannot share a folder of styles"
+            )
     return bundles
 
 
@@ -241,7 +245,7 @@ def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StyleError(f"{one_line(path)}: cannot be made ({one_line(error)})") from error
+        raise StyleError(f"{one_line(path)}: cannot be created ({one_line(error)})") from error
 
 
 def _put(shelves: dict[str, list[Style]], works: Sequence[Work], folder: Path) -> list[Path]:
@@ -257,7 +261,7 @@ def _put(shelves: dict[str, list[Style]], works: Sequence[Work], folder: Path) -
 
 def _work(row: object, where: str) -> Work:
     if not isinstance(row, dict) or not all(isinstance(value, str) for value in row.values()):
-        raise OptionError(f"{where}: every field must be a text")
+        raise OptionError(f"{where}: every field must be a string")
     known = {f.name: f for f in dataclasses.fields(Work)}
     if unknown := sorted(set(row) - set(known)):
         raise OptionError(f"{where}: no such field {unknown[0]!r}; the fields are {list(known)}")
@@ -289,8 +293,8 @@ def _check_empty(shelves: Sequence[Path]) -> None:
     for shelf in shelves:
         if count := len(list(shelf.glob(f"*{SUFFIX}"))):
             raise OptionError(
-                f"{one_line(shelf)}: has {counted(count, 'style')} already, which would be "
-                "replaced or deleted; give another folder, or --overwrite (overwrite=True)"
+                f"{one_line(shelf)}: already has {counted(count, 'style')}, which would be "
+                "overwritten or deleted; give another folder or pass --overwrite (overwrite=True)"
             )
 
 

@@ -82,7 +82,7 @@ def check_exportable(network: object, name: str) -> None:
     if missing:
         raise OptionError(
             f"{name} cannot be exported: its network has no {', '.join(missing)}; make it an "
-            "EncoderDecoder of impasto.lab, or say assembled=None in its row"
+            "EncoderDecoder of impasto.lab, or set assembled=None in its row"
         )
 
 
@@ -238,7 +238,7 @@ def _halve(model: onnx.ModelProto) -> None:
         name = tensor.name
         array = numpy_helper.to_array(tensor)
         if not np.isfinite(array.astype(np.float16)).all():
-            raise ModelError(f"weight {name} does not fit half precision ({np.abs(array).max()})")
+            raise ModelError(f"weight {name} exceeds half precision ({np.abs(array).max()})")
         tensor.CopyFrom(numpy_helper.from_array(array.astype(np.float16), f"{name}.half"))
         casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
     for i, cast in enumerate(casts):

@@ -138,9 +138,9 @@ def quantize_bundle(
     mean, least = float(np.mean(found)), min(found)
     if mean < LEAST_MEAN or least < LEAST_MIN:
         raise ModelError(
-            f"in int8 the pictures of model {bundle.card.name!r} are {mean:.1f} dB from those in "
-            f"single precision ({least:.1f} dB at least), where {LEAST_MEAN:.0f} and "
-            f"{LEAST_MIN:.0f} are needed: calibrate with more photographs and styles"
+            f"in int8 the pictures of model {bundle.card.name!r} have a PSNR of {mean:.1f} dB to "
+            f"those in single precision ({least:.1f} dB at worst), where {LEAST_MEAN:.0f} and "
+            f"{LEAST_MIN:.0f} are needed; calibrate with more photographs and styles"
         )
     line = f"{made.card.int8}; PSNR of {len(found)} pairs at {calibration.judged_side} px"
     psnr = {"mean": round(mean, 2), "min": round(least, 2)}
@@ -213,7 +213,7 @@ def calibration_styles(
         styles += [stylizer.style(each) for each in pictures]
     if not styles:
         raise StyleError(
-            f"the gallery has no style for model {stylizer.name!r} ({stylizer.identity}): give a "
+            f"the gallery has no style for model {stylizer.name!r} ({stylizer.identity}); give a "
             "folder of paintings"
         )
     return styles

@@ -53,9 +53,9 @@ def publish_normalized(
     """
     target = Path(target)
     if count < 1 or size < 32:
-        raise OptionError(f"count = {count}, size = {size}; these are at least 1 and 32")
+        raise OptionError(f"count = {count}, size = {size}; the minimums are 1 and 32")
     if target.suffix != ".safetensors":
-        raise OptionError(f"{target}: normalized weights are kept as NAME.safetensors")
+        raise OptionError(f"{target}: normalized weights must be saved as NAME.safetensors")
     try:
         if target.parent.is_dir():
             check_target(target, overwrite=overwrite)
@@ -63,7 +63,7 @@ def publish_normalized(
         raise OptionError(str(error)) from error
     network = load_vgg(vgg)
     if network.is_normalized:
-        raise OptionError(f"{vgg}: is normalized already; use it as it is")
+        raise OptionError(f"{vgg}: is already normalized; use it directly")
     loaded = load_collections([photographs], shorter=size, memory=0.0)
     crops = Crops(side=size, smallest=1.0)
     sampler = Sampler(loaded.collections, [1.0], crops=crops, seed=0)

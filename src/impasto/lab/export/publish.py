@@ -64,7 +64,7 @@ def publish_run(
     row = find_network(config.network)
     if isinstance(row, BuiltInRow):
         if pairs_of is not None:
-            raise OptionError(f"{row.name} has styles of its own: leave pairs_of out")
+            raise OptionError(f"{row.name} has built-in styles; omit pairs_of")
         bundle = _built_in_bundle(run, target, config, row)
         write_bundle(bundle, target, overwrite=overwrite)
         return bundle
@@ -239,10 +239,10 @@ def publish_decoder(
             repr(each.name) for each in all_networks() if getattr(each, "alone", False)
         )
         raise OptionError(
-            f"{run} trains {config.network!r}; only a decoder of {alone} is kept alone"
+            f"{run} trains {config.network!r}; only a decoder of {alone} can be saved alone"
         )
     if Path(target).suffix != ".safetensors":
-        raise OptionError(f"{target}: a decoder is kept as NAME.safetensors")
+        raise OptionError(f"{target}: a decoder must be saved as NAME.safetensors")
     decoder: Any = row.build(config.method)
     stages = start_from(decoder, run / CHECKPOINT)
     about = {

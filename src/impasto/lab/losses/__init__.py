@@ -189,8 +189,8 @@ def mmd_loss(
 def _check_batches(features: Tensor, style: Tensor) -> None:
     if features.shape[1] != style.shape[1] or len(style) not in (1, len(features)):
         raise OptionError(
-            f"features {tuple(features.shape)} and style {tuple(style.shape)} do not fit: they "
-            "need the same channels, and one style or as many as there are pictures"
+            f"features {tuple(features.shape)} and style {tuple(style.shape)} do not match: they "
+            "need the same channels, and one style or one per picture"
         )
 
 

@@ -63,7 +63,7 @@ class AdaINOptions(Method):
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for another layer."""
         if self.layer not in LAYERS:
-            raise OptionError(f"layer = {self.layer!r}; it is one of {', '.join(LAYERS)}")
+            raise OptionError(f"layer = {self.layer!r}; it must be one of {', '.join(LAYERS)}")
 
 
 class Decoder(nn.Module):

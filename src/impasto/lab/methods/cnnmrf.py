@@ -237,7 +237,7 @@ def _check(options: CNNMRF, vgg: VGG) -> None:
     if not options.style_scales or not all(0.1 <= each <= 4 for each in options.style_scales):
         raise OptionError(f"style_scales must lie in [0.1, 4], not {options.style_scales}")
     if not options.style_rotations:
-        raise OptionError("style_rotations names no angle; 0 leaves the style as it is")
+        raise OptionError("style_rotations has no angle; 0 leaves the style unchanged")
 
 
 METHOD = Method(

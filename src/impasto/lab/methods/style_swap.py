@@ -129,17 +129,17 @@ def load_inverse(path: str | Path, vgg: VGG) -> Inverse:
     weights, layout = read_weights(path), weights_metadata(path).get("vgg", vgg.layout.name)
     if layout != vgg.layout.name:
         raise ModelError(
-            f"{path} inverts the features of a VGG-19 of the {layout} layout, and this one is "
-            f"{vgg.layout.name}'s; give the one that belongs to it as --vgg (vgg_normalised.pth "
-            "for pytorch-AdaIN)"
+            f"{path} inverts the features of a VGG-19 of the {layout} layout, but this one has "
+            f"the {vgg.layout.name} layout; give the matching one as --vgg (vgg_normalised.pth for "
+            "pytorch-AdaIN)"
         )
     net = Inverse()
     own = net.convolutions.state_dict()
     weights = under_prefix(weights, own)
     if differing := difference(own, weights):
         raise ModelError(
-            f"{path} is no inverse network of Style-Swap ({differing}); impasto lab decoder keeps "
-            "one of a run of configs/style-swap.toml"
+            f"{path} is not an inverse network of Style-Swap ({differing}); impasto lab decoder "
+            "saves one from a run of configs/style-swap.toml"
         )
     net.convolutions.load_state_dict(weights)
     like = vgg.preprocess.weight
@@ -238,13 +238,11 @@ def _decoded(task: Task, options: StyleSwap, vgg: VGG, run: Run) -> Tensor:
         alone = each.name not in ("inverse", "chunk_mb")
         if alone and getattr(options, each.name) != each.default:
             raise OptionError(
-                f"{each.name} means nothing to an inverse network, which paints the features of "
-                f"{LAYER} in one pass: leave {each.name} out, or leave inverse out"
+                f"{each.name} has no effect with an inverse network, which paints the features of "
+                f"{LAYER} in one pass; omit {each.name} or inverse"
             )
     if run.checkpoint is not None:
-        raise OptionError(
-            "an inverse network paints in one pass and keeps no checkpoint: leave it out"
-        )
+        raise OptionError("an inverse network paints in one pass and writes no checkpoint; omit it")
     net = load_inverse(options.inverse, vgg)
     picture = decoded(swapped(task, options, vgg), net)
     if run.watch is not None:
@@ -341,6 +339,6 @@ INVERSE_ROW = NetworkRow(
     assembled=None,
     objective=InverseObjective,
     alone=True,
-    remark="a bundle aligns moments and swaps no patches; impasto lab decoder keeps it for "
+    remark="a bundle aligns moments and swaps no patches; impasto lab decoder saves it for "
     "--model style-swap",
 )

@@ -120,9 +120,11 @@ class BatchRenorm(Normalization):
     ) -> None:
         super().__init__(channels, eps=eps, affine=affine)
         if not (bounds[0] >= 1 and bounds[1] >= 0):
-            raise OptionError(f"bounds = {bounds}; r_max is 1 or more, d_max 0 or more")
+            raise OptionError(f"bounds = {bounds}; r_max must be 1 or more, d_max 0 or more")
         if not 0 <= steps[0] <= min(steps[1:]):
-            raise OptionError(f"steps = {steps}; bounds begin to open before they are open")
+            raise OptionError(
+                f"steps = {steps}; the bounds must begin to open before they are fully open"
+            )
         self.momentum, self.bounds, self.steps = momentum, bounds, steps
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_std", torch.ones(channels))
@@ -220,7 +222,7 @@ def reestimate(network: nn.Module, batches: Iterable[Tensor]) -> None:
             for name, value in each.named_buffers():
                 value.copy_(values[name])
     if len(gathered) < len(layers):
-        raise OptionError("no batch went through the network; give at least one")
+        raise OptionError("no batches were given; give at least one")
     for layer, (count, mean, squares) in gathered.items():
         _set_statistics(layer, mean, squares / max(count - 1, 1))
 

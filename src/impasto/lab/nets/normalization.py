@@ -430,7 +430,7 @@ class ConditionalInstanceNorm(nn.Module):
         gamma, beta = self.pair(style)
         if len(gamma) not in (1, len(x)):
             raise OptionError(
-                f"{len(gamma)} styles do not fit {len(x)} samples: give one style, or one a sample"
+                f"{len(gamma)} styles do not fit {len(x)} samples; give one style or one per sample"
             )
         return instance_norm(x, gamma, beta, self.eps)
 
@@ -458,7 +458,7 @@ class ConditionalInstanceNorm(nn.Module):
         if _is_readable(weights) and not bool(
             (weights >= 0).all() and (total > 0).all() and total.isfinite().all()
         ):
-            raise OptionError("weights of styles must be finite, none negative and not all 0")
+            raise OptionError("weights of styles must be finite, 0 or more, and not all 0")
         return weights / total
 
 

@@ -33,10 +33,10 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         try:
             return load_file(path)
         except Exception as error:  # its own errors, and types that NumPy lacks
-            raise ModelError(f"{path}: is damaged, or not {WEIGHTS}; get it again") from error
+            raise ModelError(f"{path}: is damaged or not {WEIGHTS}; get it again") from error
     tensors = dict(_tensors(read_pickle(path, WEIGHTS)))
     if not tensors:
-        raise ModelError(f"{path}: there is no table of tensors in it; give a state dict")
+        raise ModelError(f"{path}: contains no table of tensors; give a state dict")
     return tensors
 
 
@@ -60,13 +60,13 @@ def read_pickle(path: str | Path, wanted: str, *, device: Any = "cpu") -> Any:
     except Exception as error:  # a damaged pickle may raise anything
         if any(each in str(error) for each in ("Unsupported", "GLOBAL", "allowlist")):
             raise ModelError(
-                f"{path}: holds objects of Python beside tensors (a whole network, say), and to "
-                "read those would run their code; give a state dict: "
+                f"{path}: contains Python objects besides tensors (such as a whole network), and "
+                "reading those would run their code; give a state dict: "
                 "torch.save(network.state_dict(), 'NAME.pth')"
             ) from error
         if kind.name == PICKLE:
             raise ModelError(wrong_kind(path, wanted)) from error
-        raise ModelError(f"{path}: is damaged, or not {wanted}; get it again") from error
+        raise ModelError(f"{path}: is damaged or not {wanted}; get it again") from error
 
 
 def weights_metadata(path: str | Path) -> dict[str, str]:
@@ -86,7 +86,7 @@ def weights_metadata(path: str | Path) -> dict[str, str]:
         with safe_open(path, framework="pt") as file:
             return dict(file.metadata() or {})
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: is damaged, or not {WEIGHTS}; get it again") from error
+        raise ModelError(f"{path}: is damaged or not {WEIGHTS}; get it again") from error
 
 
 def under_prefix(weights: Mapping[str, Tensor], names: Collection[str]) -> dict[str, Tensor]:

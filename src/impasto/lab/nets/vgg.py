@@ -123,12 +123,12 @@ class VGG(nn.Module):
             weight = weights[f"{key}.weight"]
             if tuple(weight.shape) != (outputs, inputs, 3, 3):
                 raise ModelError(
-                    f"{key}.weight has shape {tuple(weight.shape)}, {layout.network}'s {name} has "
-                    f"{(outputs, inputs, 3, 3)}; give a file of {layout.network}"
+                    f"{key}.weight has shape {tuple(weight.shape)}, but {layout.network}'s {name} "
+                    f"has {(outputs, inputs, 3, 3)}; give a file of {layout.network}"
                 )
             self.convolutions[name] = _frozen_convolution(weight, weights[f"{key}.bias"])
         if not self.convolutions:
-            raise ModelError(f"no convolution of the {layout.name} layout is in these weights")
+            raise ModelError(f"these weights contain no convolution of the {layout.name} layout")
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -223,7 +223,7 @@ def _found(weights: Mapping[str, Tensor]) -> tuple[Layout, str]:
     known = ", ".join(f"{la.name} ({la.keys[0]}.weight)" for la in LAYOUTS[: len(LAYOUTS) // 2])
     shown = ", ".join(sorted(weights)[:3])
     raise ModelError(
-        f"its {len(weights)} keys ({shown}{', ...' if len(weights) > 3 else ''}) are of no known "
+        f"its {len(weights)} keys ({shown}{', ...' if len(weights) > 3 else ''}) match no known "
         f"layout of VGG-19 or VGG-16: {known}"
     )
 
@@ -267,7 +267,7 @@ def normalized(vgg: VGG, pictures: Iterable[Tensor]) -> dict[str, Tensor]:
                 sums[layer] = sums.get(layer, 0) + means
             count += len(batch)
     if not count:
-        raise ModelError("there are no pictures to normalize by; give photographs")
+        raise ModelError("there are no pictures to normalize with; give photographs")
     made = {name: table[name].detach().clone().contiguous() for name in ("0.weight", "0.bias")}
     before = torch.ones(3, dtype=torch.float64)
     for key, layer in zip(layout.keys, same.layers, strict=False):

@@ -26,8 +26,8 @@ NORMALIZED = "vgg-normalized.safetensors"
 """Name in the cache of the result of `impasto lab normalize`."""
 
 _NORMALISED = (
-    "training needs a normalized VGG-19: vgg_normalised.pth of the AdaIN release, or one that "
-    "`impasto lab normalize` makes of plain weights"
+    "training needs a normalized VGG-19: vgg_normalised.pth of the AdaIN release, or one made from "
+    "plain weights with `impasto lab normalize`"
 )
 
 # Cache folders by system: the environment variable, and the default without it.
@@ -119,14 +119,14 @@ def find_vgg(given: str | Path | None = None, *, normalised: bool = False) -> Pa
         made = cache_folder() / NORMALIZED
         if made.is_file():
             return made
-        raise ModelError(f"no VGG-19 is given: {_NORMALISED}; give --vgg, or set {VARIABLE} to it")
+        raise ModelError(f"no VGG-19 is given: {_NORMALISED}; give --vgg or set {VARIABLE}")
     cached = [cache_folder() / row.file for row in DOWNLOADS if row.name == "vgg19"]
     for path in cached:
         if path.is_file():
             return path
     raise ModelError(
-        f"there are no weights of VGG-19: give --vgg FILE, set {VARIABLE} to a file, or fetch them "
-        f"once with `impasto lab fetch vgg19` (to {cached[0]})"
+        f"there are no weights of VGG-19: give --vgg FILE, set {VARIABLE} to a file, or download "
+        f"them once with `impasto lab fetch vgg19` (to {cached[0]})"
     )
 
 
@@ -163,15 +163,15 @@ def fetch(
             file = whole.enter_context(whole_file(target, overwrite=True))
         except OSError as error:
             raise ModelError(
-                f"{target.parent}: nothing can be written there ({error.strerror}); set "
+                f"{target.parent}: cannot be written to ({error.strerror}); set "
                 "XDG_CACHE_HOME to another folder, or download the file yourself and give --vgg"
             ) from error
         try:
             found = _transfer(download, file.write, watch)
             if not found.startswith(download.sha256):
                 raise ModelError(
-                    f"{download.url}: gave another file than was promised (sha256 {found[:16]}... "
-                    f"instead of {download.sha256}...); nothing was kept, try again later"
+                    f"{download.url}: the file has a wrong checksum (sha256 {found[:16]}... "
+                    f"instead of {download.sha256}...); nothing was saved, try again later"
                 )
             whole.close()
         except OSError as error:  # the last bytes are written on close
@@ -203,22 +203,22 @@ def _transfer(
         raise
     except urllib.error.HTTPError as error:
         raise ModelError(
-            f"{download.url}: the server says {error.code} ({error.reason}); try again later, or "
-            "get the file elsewhere and give --vgg"
+            f"{download.url}: the server answered {error.code} ({error.reason}); try again later, "
+            "or get the file elsewhere and give --vgg"
         ) from error
     except (OSError, urllib.error.URLError) as error:
         reason = getattr(error, "reason", None) or error
         raise ModelError(
-            f"{download.url}: cannot be fetched ({reason}); check the network, or get the file "
+            f"{download.url}: cannot be downloaded ({reason}); check the network, or get the file "
             "elsewhere and give --vgg"
         ) from error
     except Exception as error:  # http.client's own exceptions, for a broken response
         raise ModelError(
-            f"{download.url}: the transfer broke off ({error!r}); try again"
+            f"{download.url}: the download was interrupted ({error!r}); try again"
         ) from error
     if promised is not None and done != promised:
         raise ModelError(
-            f"{download.url}: the transfer broke off after {done:,} of {promised:,} bytes; "
+            f"{download.url}: the download was interrupted after {done:,} of {promised:,} bytes; "
             "try again"
         )
     return digest.hexdigest()

@@ -274,7 +274,9 @@ def _save(
         write_whole(checkpoint.path, encoded.getvalue(), overwrite=True)
     except (OSError, ValueError) as error:
         reason = one_line(error)
-        raise ModelError(f"{checkpoint.path}: the run cannot be kept there ({reason})") from error
+        raise ModelError(
+            f"{checkpoint.path}: the checkpoint cannot be written ({reason})"
+        ) from error
 
 
 def _resume(
@@ -289,11 +291,11 @@ def _resume(
         rule.memory = kept["memory"]
     except (KeyError, TypeError, IndexError) as error:
         raise ModelError(
-            f"{checkpoint.path}: is a file of PyTorch, but not {wanted}; give another file"
+            f"{checkpoint.path}: is a PyTorch file, but not {wanted}; give another file"
         ) from error
     if not known or story != checkpoint.fingerprint:
         raise OptionError(
-            f"{checkpoint.path}: is a run of other pictures or other options; give another file "
-            "for this one, or delete it to begin anew"
+            f"{checkpoint.path}: is a run with other pictures or options; give another file, or "
+            "delete it to start again"
         )
     return stage, done, image, notes

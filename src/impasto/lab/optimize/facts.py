@@ -24,7 +24,7 @@ def facts() -> Facts:
     try:
         lines.append(f"VGG-19: {tilde(find_vgg())}")
     except ImpastoError as error:
-        lines.append("VGG-19: none; it is needed by methods and training only")
+        lines.append("VGG-19: not found; needed only for methods and training")
         if os.environ.get(VARIABLE):
             problems.append(Problem(tilde(error), f"correct or unset {VARIABLE}"))
     try:
@@ -46,6 +46,6 @@ def _devices() -> str:
 
 def _cache(folder: Path) -> str:
     if not folder.is_dir():
-        return f"cache: {tilde(folder)} (will be made)"
+        return f"cache: {tilde(folder)} (will be created)"
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return f"cache: {tilde(folder)}, {size / 1e6:.1f} MB"

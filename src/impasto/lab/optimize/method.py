@@ -100,11 +100,11 @@ def check_layers(layers: Mapping[str, float], vgg: VGG, what: str) -> None:
         ModelError: if these weights of VGG-19 end earlier.
     """
     if not layers:
-        raise OptionError(f"{what} names no layer; give one or more, such as relu3_1")
+        raise OptionError(f"there is no {what}; give one or more, such as relu3_1")
     for layer, weight in layers.items():
         if layer not in vgg.layers:
             raise ModelError(
-                f"{what} {layer} is not in these weights of VGG-19, which reach from "
+                f"{what} {layer} is not in these weights of VGG-19, which range from "
                 f"{vgg.layers[0]} to {vgg.layers[-1]}; give another --vgg, or other layers"
             )
         if not 0 <= weight < float("inf"):

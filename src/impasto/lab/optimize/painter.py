@@ -147,7 +147,7 @@ class MethodPainter:
         by_name = dict(settings)
         checkpoint: Any = by_name.pop("checkpoint", None)
         if checkpoint is not None and not self.method.checkpoints:
-            raise OptionError(f"{self.name} keeps no checkpoint: leave it out")
+            raise OptionError(f"{self.name} writes no checkpoint; omit it")
         options = changed_options(self.options, by_name.pop("options", None), by_name)
         return replace(
             self, options=options, checkpoint=Path(checkpoint) if checkpoint else self.checkpoint

@@ -36,7 +36,7 @@ def changed_options(options: Any, changed: object | None, by_name: Mapping[str, 
         asked.update(changed)
     elif changed is not None:
         raise OptionError(
-            f"options are a {type(options).__name__} or a table by name, not a "
+            f"options must be a {type(options).__name__} or a table by name, not a "
             f"{type(changed).__name__}"
         )
     asked.update(by_name)
@@ -71,7 +71,7 @@ def set_options(options: Any, settings: Mapping[str, Any]) -> Any:
             raise OptionError(
                 f"there is no option {name!r} here; "
                 + (f"did you mean {near[0]!r}? " if near else "")
-                + f"these are: {', '.join(kinds)}"
+                + f"the options are: {', '.join(kinds)}"
             )
         changed[name] = _value(name, value, kinds[name])
     return dataclasses.replace(options, **changed)
@@ -94,7 +94,7 @@ def _value(name: str, value: Any, kind: Any) -> Any:
             return {layer.strip(): float(weight or 1) for layer, _, weight in pairs}
     except (TypeError, ValueError):
         wanted = getattr(kind, "__name__", str(kind))
-        raise OptionError(f"{name} cannot be {value!r}: it is of type {wanted}") from None
+        raise OptionError(f"{name} cannot be {value!r}; it must be of type {wanted}") from None
     return value
 
 
@@ -115,6 +115,6 @@ def read_settings(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         name, mark, value = text.partition("=")
         if not mark or not name.strip():
-            raise OptionError(f"{text!r} is no setting: write NAME=VALUE, such as steps=200")
+            raise OptionError(f"{text!r} is not a setting; write NAME=VALUE, such as steps=200")
         settings[name.strip().replace("-", "_")] = value.strip()
     return settings

@@ -45,7 +45,7 @@ class BatchOptions:
 
     def __post_init__(self) -> None:
         if self.repeats < 1:
-            raise OptionError(f"repeats is {self.repeats}; a picture is learned from once or more")
+            raise OptionError(f"repeats is {self.repeats}; it must be 1 or more")
 
     @property
     def block_length(self) -> int:
@@ -127,7 +127,7 @@ class Batches:
         """
         if options.batch % partition.count:
             raise OptionError(
-                f"a batch of {options.batch} pairs cannot be learned in {partition.count} equal "
+                f"a batch of {options.batch} pairs cannot be split into {partition.count} equal "
                 "parts (processes x accumulate); change one of them"
             )
         self.objective, self.contents, self.styles = objective, contents, styles
@@ -162,7 +162,7 @@ class Batches:
         """Resume from ``state``; raise ``OptionError`` if it is that of other batches."""
         if "contents" not in state:
             raise OptionError(
-                "the run began with batches of another kind: leave [data] as it was, or give "
+                "the run was started with different batches; keep [data] unchanged, or give "
                 "another run folder (start = its checkpoint)"
             )
         self.contents.restore(state["contents"])

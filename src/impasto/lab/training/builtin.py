@@ -58,21 +58,21 @@ def read_styles(config: TrainConfig) -> tuple[StylePicture, ...]:
             named, file = "", place
         sources, left_out = find_sources(file)
         if named and len(sources) > 1:
-            raise OptionError(f"{place}: is {len(sources)} pictures; one can be called {named!r}")
+            raise OptionError(
+                f"{place}: is {len(sources)} pictures, but only one can be named {named!r}"
+            )
         if left_out or not sources:
             what, reason = left_out[0] if left_out else (file, "has no picture")
-            raise ImageError(f"{what}: {reason}; a style of a network is one picture file")
+            raise ImageError(f"{what}: {reason}; give one picture file for each style")
         for source in sources:
             picture = read(source, shorter=_method(config).style_side, smallest=SMALLEST)
             if isinstance(picture, str):
-                raise ImageError(f"{source.path}: cannot be a style: {picture}")
+                raise ImageError(f"{source.path}: cannot be used as a style: {picture}")
             found.append(StylePicture(named or source.path.stem, picture, share / len(sources)))
     names = [style.name for style in found]
     for name in names:
         if names.count(name) > 1:
-            raise OptionError(
-                f"[data.styles]: two pictures are called {name!r}; rename one of them"
-            )
+            raise OptionError(f"[data.styles]: two pictures are named {name!r}; rename one of them")
     return tuple(found)
 
 
@@ -83,7 +83,9 @@ class StyleDraws:
     def __init__(self, shares: Sequence[float], *, first: int, seed: int) -> None:
         """Set up with how often each is drawn (``shares``) and the index of the ``first``."""
         if not shares or min(shares) < 0 or sum(shares) <= 0:
-            raise OptionError("[data.styles]: shares must be 0 or more, and one of them above 0")
+            raise OptionError(
+                "[data.styles]: shares must be 0 or more, at least one of them above 0"
+            )
         self.shares = np.asarray(shares, np.float64) / np.sum(shares)
         self.first = first
         self.random = np.random.default_rng(seed)
@@ -324,7 +326,7 @@ def split_styles(learned: Any, values: Tensor) -> dict[str, Tensor]:
     sizes = [each[0].numel() for each in own.values()]
     if sum(sizes) != values.shape[1]:
         raise ModelError(
-            f"a style has {values.shape[1]:,} numbers where the network has {sum(sizes):,}"
+            f"a style has {values.shape[1]:,} numbers but the network has {sum(sizes):,}"
         )
     parts = values.split(sizes, dim=1)
     return {
@@ -348,7 +350,7 @@ def spread_styles(
         if name in found:
             parameter, earlier = learned.get_parameter(name), found[name]
             if len(earlier) != held:
-                raise ModelError(f"{source} has {len(earlier)} styles and names {held}")
+                raise ModelError(f"{source} has {len(earlier)} styles but {held} names")
             more = earlier.mean(0, keepdim=True).expand(len(parameter) - held, *earlier.shape[1:])
             found[name] = torch.cat([earlier, more])
     return found

@@ -42,7 +42,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     saved = read_pickle(path, wanted)
     if not isinstance(saved, dict) or not {"average", "step", "stages"} <= set(saved):
         raise ModelError(
-            f"{path}: is a file of PyTorch, but not {wanted} ({CHECKPOINT} of a run folder)"
+            f"{path}: is a PyTorch file, but not {wanted} ({CHECKPOINT} of a run folder)"
         )
     return saved
 

@@ -40,7 +40,7 @@ def check_choice(table: object, name: str) -> None:
     """Raise ``OptionError`` unless a field of ``table`` is one of its ``CHOICES``."""
     value = getattr(table, name)
     if value not in CHOICES[name]:
-        raise OptionError(f"{name} = {value!r}; it is one of {CHOICES[name]}")
+        raise OptionError(f"{name} = {value!r}; it must be one of {CHOICES[name]}")
 
 
 def check_counts(table: object, *names: str) -> None:
@@ -54,14 +54,14 @@ def check_shares(table: object, *names: str) -> None:
     """Raise ``OptionError`` unless these fields of ``table`` are from 0 to 1."""
     for name in names:
         if not 0 <= getattr(table, name) <= 1:
-            raise OptionError(f"{name} = {getattr(table, name)}; it is a share, from 0 to 1")
+            raise OptionError(f"{name} = {getattr(table, name)}; it must be a share from 0 to 1")
 
 
 def check_factors(layers: Mapping[str, float]) -> None:
     """Raise ``OptionError`` unless the factors of ``style_layers`` are above 0."""
     for layer, factor in layers.items():
         if not 0 < factor < math.inf:
-            raise OptionError(f"style_layers: {layer} = {factor}; a factor is above 0")
+            raise OptionError(f"style_layers: {layer} = {factor}; a factor must be above 0")
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Loss:
         """Raise ``OptionError`` for a value out of its range."""
         for name, weight in self.weights.items():
             if not 0 <= weight < math.inf:
-                raise OptionError(f"{name} = {weight}; it is a weight, 0 or more")
+                raise OptionError(f"{name} = {weight}; it must be 0 or more")
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class MomentLoss(TargetLoss):
         """Raise ``OptionError`` for a value out of its range."""
         super().__post_init__()
         if not self.style_layers:
-            raise OptionError("style_layers names no layer; give one or more, such as relu3_1")
+            raise OptionError("style_layers has no layer; give one or more, such as relu3_1")
         check_factors(self.style_layers)
 
     @property
@@ -294,7 +294,7 @@ class BuiltInMethod(Method):
         check_shares(self, "even_styles")
         if self.width < 0 or self.style_side < 64:
             raise OptionError(
-                f"width = {self.width}, style_side = {self.style_side}; these are at least 0 and 64"
+                f"width = {self.width}, style_side = {self.style_side}; the minimums are 0 and 64"
             )
 
 
@@ -339,7 +339,7 @@ class StyleBankMethod(ManyStylesMethod):
             raise OptionError('add_styles needs normalization = "instance"')
         check_counts(self, "banks_every")
         if not self.balance >= 0:
-            raise OptionError(f"balance = {self.balance}; it is 0 or more")
+            raise OptionError(f"balance = {self.balance}; it must be 0 or more")
 
 
 @dataclass(frozen=True)
@@ -465,7 +465,7 @@ class TrainConfig:
         if self.score_size < 16 or self.score_size % 16:
             raise OptionError(f"score_size = {self.score_size}; it must be a multiple of 16")
         if not 0 <= self.minutes < math.inf:
-            raise OptionError(f"minutes = {self.minutes}; it is a time, 0 (no limit) or more")
+            raise OptionError(f"minutes = {self.minutes}; it must be 0 (no limit) or more")
         if self.add_styles and not (self.start and self.optimizer.name == "adam"):
             # Muon updates a whole matrix, also where its gradient is 0.
             raise OptionError('add_styles needs start = "..." and optimizer.name = "adam"')
@@ -518,18 +518,18 @@ def tables_of(network: str) -> Tables:
 def _unknown(name: str, table: str, network: str) -> str:
     """Return the message about an unknown field: its correct table, or similar names."""
     fields = tables_of(network).fields()
-    place = f"[{table}]" if table else "the top of a config"
+    place = f"[{table}]" if table else "the top level of a config"
     for other, names in fields.items():
         if name in names:
-            home = f"[{other}], as {other}.{name}" if other else f"the top, as {name}"
-            return f"{name!r} has no place in {place}; it belongs in {home} with --set"
+            home = f"[{other}] (--set {other}.{name})" if other else f"the top level (--set {name})"
+            return f"{name!r} does not belong in {place}; put it in {home}"
     owners = [
         other
         for other, tables in ((name, tables_of(name)) for name in HOMES)
         if any(name in names for names in tables.fields().values()) or name == tables.title
     ]
     if owners:
-        return f"{network!r} has no {name!r} ({place}): that is for {', '.join(owners)}"
+        return f"{network!r} has no {name!r} ({place}); only these have it: {', '.join(owners)}"
     choices = [*fields[table], *(each for each in fields if each and not table)]
     if close := get_close_matches(name, choices, n=1):
         return f"{place} of {network!r} has no field {name!r}; did you mean {close[0]!r}?"
@@ -555,8 +555,8 @@ def parse_config(values: Mapping[str, Any]) -> TrainConfig:
     tables = tables_of(network)
     if "contents" in values or isinstance(values.get("optimizer"), str):
         raise OptionError(
-            "its fields stand in one row, as before configs had tables; sort them into [data], "
-            "[loss], [optimizer] and that of the method, as docs/training.md shows"
+            "its fields are not in tables, as in old configs; move them into [data], [loss], "
+            "[optimizer] and the table of the method, as in docs/training.md"
         )
     titles = {"data", "loss", "optimizer", tables.title}
     for name in values:
@@ -566,7 +566,7 @@ def parse_config(values: Mapping[str, Any]) -> TrainConfig:
     for part, title in zip(_PARTS, ("data", "loss", "optimizer", tables.title), strict=True):
         table = values.pop(title, {}) if title else {}
         if not isinstance(table, dict):
-            raise OptionError(f"{title} = {table!r}; it is a table, [{title}]")
+            raise OptionError(f"{title} = {table!r}; it must be a table, [{title}]")
         parts[part] = _parse_part(table, part, title, network)
     return TrainConfig(**_checked(values, TrainConfig, "", network, leave_out=_PARTS), **parts)
 
@@ -655,7 +655,7 @@ def _setting(text: str) -> tuple[str, object]:
     name, mark, value = (part.strip() for part in text.partition("="))
     if not mark or not name:
         raise OptionError(
-            f"{text!r} is no setting: write FIELD=VALUE, such as iterations=500 or loss.style=2"
+            f"{text!r} is not a setting; write FIELD=VALUE, such as iterations=500 or loss.style=2"
         )
     try:
         return name, tomllib.loads(f"value = {value}")["value"]
@@ -669,7 +669,7 @@ def _type_of(field: dataclasses.Field[Any]) -> str:
     written = kind.__name__ if isinstance(kind, type) and "[" not in str(kind) else str(kind)
     if written not in _TYPES:
         raise OptionError(
-            f"{field.name} is of type {written}, which no config has; a field of a table is one of "
+            f"{field.name} has the unsupported type {written}; a field of a table must be one of "
             + ", ".join(_TYPES)
         )
     return written

@@ -140,7 +140,7 @@ def _board(folder: Path, step: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise OptionError(
-            "the log for TensorBoard needs its package: pip install 'impasto[tensorboard]', or "
+            "the log for TensorBoard needs its package; pip install 'impasto[tensorboard]', or "
             "set tensorboard = false"
         ) from error
     return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)

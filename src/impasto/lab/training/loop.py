@@ -91,8 +91,8 @@ def _learn(
         saved = read_checkpoint(checkpoint)
         if "optimizer" not in saved:
             raise ModelError(
-                f"{checkpoint} has weights and no run behind it to go on with; give another run "
-                "folder and start = this checkpoint"
+                f"{checkpoint} contains only weights, so the run cannot resume; give another "
+                "run folder and start = this checkpoint"
             )
         load_into(learned, saved["network"], checkpoint, "the network")
         load_into(average, saved["average"], checkpoint, "the network")
@@ -123,7 +123,7 @@ def _learn(
 
     def list_left_out(journal: Journal, bar: Any) -> None:
         for file, reason in journal.leave_out(setup.left_out):
-            bar.write(f"left out {file}: {reason}", file=sys.stderr)
+            bar.write(f"skipped {file}: {reason}", file=sys.stderr)
 
     saved_at, saved_step = time.monotonic(), step
     stopping, elapsed = False, clock.elapsed
@@ -181,15 +181,15 @@ def _learn(
                 save()
         journal.close()
     except OSError as error:
-        kept = f"the checkpoint of step {saved_step} is as it was"
+        kept = f"the checkpoint of step {saved_step} is unchanged"
         if not saved_step:
             kept = "there was no checkpoint yet"
         raise ModelError(
-            f"{folder}: step {step} cannot be written ({error.strerror or error}); {kept}; make "
-            "room, then give the same command again to go on from there"
+            f"{folder}: step {step} cannot be written ({error.strerror or error}); {kept}; free "
+            "disk space, then run the same command again to resume"
         ) from error
     if step < config.iterations and elapsed < 1:
-        raise KeyboardInterrupt(f"stopped at step {step}; the same command goes on from there")
+        raise KeyboardInterrupt(f"stopped at step {step}; run the same command again to resume")
 
 
 def _gradients(parameters: list[torch.nn.Parameter]) -> list[torch.Tensor]:
@@ -207,9 +207,9 @@ def _load_optimizer(
     groups = optimizer.param_groups
     if [set(group) for group in saved["param_groups"]] != [set(group) for group in groups]:
         raise ModelError(
-            f"{path} was not written by optimizer {config.optimizer.name!r} with such a "
-            "style_rate; go on with those it was written by, or give another run folder (start = "
-            "this checkpoint keeps the weights)"
+            f"{path} was not written by optimizer {config.optimizer.name!r} with this "
+            "style_rate; use the settings it was written with, or give another run folder (start "
+            "= this checkpoint keeps the weights)"
         )
     shares = [group.get("share") for group in groups]
     optimizer.load_state_dict(saved)

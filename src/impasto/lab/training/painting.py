@@ -65,7 +65,7 @@ class RunPainter:
         seen = _padded(painting)
         if self.network == "adain-concat" and seen.shape != padded.shape:
             raise OptionError(
-                f"adain-concat sets the features of content and style side by side, which needs "
+                f"adain-concat concatenates the features of content and style, which needs "
                 f"one size: the content is {width} x {height} px, the style "
                 f"{painting.shape[3]} x {painting.shape[2]}"
             )
@@ -94,7 +94,7 @@ def open_run(folder: str | Path, *, vgg: str | Path | None = None) -> RunPainter
     row = find_network(config.network)
     if isinstance(row, BuiltInRow) or not row.objective.paints:
         raise OptionError(
-            f"{folder}: {row.name} does not paint any style; "
+            f"{folder}: {row.name} cannot paint arbitrary styles; "
             + ("export it (impasto lab export)" if isinstance(row, BuiltInRow) else row.remark)
         )
     learned = row.build(config.method)

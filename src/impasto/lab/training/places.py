@@ -80,7 +80,7 @@ def with_vgg(config: TrainConfig, file: Path | None) -> TrainConfig:
     except ModelError as error:
         if file is not None:
             raise
-        raise ModelError(f"{config.vgg}: no such file (vgg of the config), and {error}") from error
+        raise ModelError(f"{config.vgg}: no such file (vgg in the config); {error}") from error
 
 
 def run_config(run: Path) -> TrainConfig:
@@ -94,7 +94,7 @@ def run_config(run: Path) -> TrainConfig:
     if not run.is_dir():
         raise OptionError(f"{run}: no such folder; give the folder of a run")
     if not (run / CONFIG).exists():
-        raise OptionError(f"{run}: is no folder of a run, for there is no such file as {CONFIG}")
+        raise OptionError(f"{run}: is not a run folder, because it has no {CONFIG}")
     config = read_config(run / CONFIG)
     bases = (Path.cwd(), *run.resolve().parents)
     return anchored(config, next((b for b in bases if (b / config.vgg).exists()), bases[0]))
@@ -113,12 +113,12 @@ def check_fresh(folder: Path, result: Path) -> None:
     path = folder / CONFIG
     if path.exists() and not _is_ours(path):
         raise OptionError(
-            f"{path}: would be replaced by the config of the run; give another run folder with -o"
+            f"{path}: the config of the run would overwrite it; give another run folder with -o"
         )
     if result.exists():
         raise OptionError(
-            f"{result}: exists already, and the run would replace it at its end; give another run "
-            "folder with -o"
+            f"{result}: already exists, and the run would overwrite it; give another run folder "
+            "with -o"
         )
 
 
@@ -143,7 +143,7 @@ def check_start(config: TrainConfig, file: Path) -> None:
         mend = f"give another file with --set {name}=FILE"
         if recipe != file and recipe.exists():
             mend = f"make it first: impasto lab train {recipe}; or {mend}"
-        raise OptionError(f"{file}: {field} = {value!r}, and there is no such file; {mend}")
+        raise OptionError(f"{file}: {field} = {value!r}, but this file does not exist; {mend}")
 
 
 def _is_ours(path: Path) -> bool:

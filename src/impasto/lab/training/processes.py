@@ -79,9 +79,9 @@ def join_processes(device: str = "") -> Iterator[Processes]:
     """
     there = torch.cuda.is_available()
     if device == "cuda" and not there:
-        raise OptionError("device = 'cuda', and PyTorch finds none here; leave it empty")
+        raise OptionError("device = 'cuda', but PyTorch finds no CUDA device; leave it empty")
     if device not in ("", "cpu", "cuda"):
-        raise OptionError(f"device = {device!r}; it is 'cpu', 'cuda' or empty")
+        raise OptionError(f"device = {device!r}; it must be 'cpu', 'cuda' or empty")
     kind = device or ("cuda" if there else "cpu")
     count = int(os.environ.get("WORLD_SIZE", "1"))
     place = torch.device(kind, int(os.environ.get("LOCAL_RANK", "0"))) if kind == "cuda" else None

@@ -58,7 +58,7 @@ def load_row(name: str) -> Any:
     plugin = find_plugin(name, GROUP)
     if plugin is None:
         raise OptionError(
-            f"no network {name!r}; there are {', '.join(network_names())}, and any other as "
+            f"no network {name!r}; choose {', '.join(network_names())}, or give another one as "
             "module:NAME"
         )
     row = open_plugin(plugin, "network")

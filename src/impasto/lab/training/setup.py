@@ -114,8 +114,8 @@ def open_setup(
         return _built_in(config, row, device, begun)
     if config.data.crop <= row.margin:
         raise OptionError(
-            f"crop = {config.data.crop}; {row.name} takes crops of more than {row.margin} px, its "
-            "margin"
+            f"crop = {config.data.crop}; {row.name} needs crops larger than its margin of "
+            f"{row.margin} px"
         )
     objective = _objective(config, row, device)
     photographs, paintings = _read(config)
@@ -157,7 +157,7 @@ def _built_in(config: TrainConfig, row: BuiltInRow, device: torch.device, begun:
     learned: Any = row.build(config.method, len(names))
     if config.data.crop % learned.multiple:
         raise OptionError(
-            f"crop = {config.data.crop}; {row.name} takes pictures of a multiple of "
+            f"crop = {config.data.crop}; {row.name} needs pictures whose side is a multiple of "
             f"{learned.multiple}"
         )
     before = []
@@ -188,12 +188,12 @@ def _check_styles(
 ) -> None:
     if row.single and len(names) > 1:
         raise OptionError(
-            f"{row.name} learns one style, and [data.styles] has {len(names)} pictures "
+            f"{row.name} learns one style, but [data.styles] has {len(names)} pictures "
             f"({', '.join(names[:3])}{', ...' if len(names) > 3 else ''}); name one file"
         )
     if twice := set(earlier) & set(names[len(earlier) :]):
         raise OptionError(
-            f"{config.start} has a style {min(twice)!r} already; rename the new picture"
+            f"{config.start} already has a style {min(twice)!r}; rename the new picture"
         )
 
 
@@ -207,8 +207,8 @@ def _objective(config: TrainConfig, row: NetworkRow, device: torch.device) -> Ob
     judge = _judge(config, device)
     if not judge.is_normalized:
         raise ModelError(
-            f"{config.vgg}: is a {judge.layout.network} whose activations are not normalized, and "
-            f"the losses of {row.name} are made for one; make it with `impasto lab normalize "
+            f"{config.vgg}: is a {judge.layout.network} whose activations are not normalized, but "
+            f"the losses of {row.name} need normalized ones; make them with `impasto lab normalize "
             f"{config.vgg} PHOTOGRAPHS`"
         )
     paint: Any = row.painted
@@ -237,9 +237,9 @@ def _read(config: TrainConfig) -> tuple[Loaded, Loaded]:
     least = Objective.least_styles
     if len(paintings) < least:
         raise OptionError(
-            f"{', '.join(config.data.styles)}: {len(paintings)} usable painting, and a network for "
-            f"any style needs {least} at the very least (20 make sense): with one it would learn "
-            "to ignore the style it is given; add paintings"
+            f"{', '.join(config.data.styles)}: {len(paintings)} usable painting, but a network for "
+            f"any style needs at least {least} (better 20): with one it would learn to ignore the "
+            "given style; add paintings"
         )
     return photographs, paintings
 

@@ -36,16 +36,16 @@ class GraphDecoder:
         name = bundle.card.name
         if bundle.card.styles:
             raise ModelError(
-                f"the styles of model {name!r} are built in: they are numbers of its layers, not "
-                "moments, and are trained with it (impasto lab train); tune styles for a model "
-                "that takes any picture"
+                f"the styles of model {name!r} are built in and cannot be tuned: they are "
+                "parameters of its layers, trained with it (impasto lab train); use a model that "
+                "takes any picture"
             )
         graph = onnx.load_from_string(bundle.decoder).graph
         unknown = sorted({node.op_type for node in graph.node} - set(_OPERATIONS))
         if unknown:
             raise ModelError(
-                f"the decoder of model {name!r} has the operation {unknown[0]}, for which there is "
-                "no gradient here; styles of this model cannot be tuned"
+                f"the decoder of model {name!r} uses the operation {unknown[0]}, whose gradient is "
+                "not implemented; styles of this model cannot be tuned"
             )
         self.levels = len(bundle.card.levels)
         self._output = graph.output[0].name
@@ -119,7 +119,7 @@ def _resized(inputs: Sequence[Any], values: _Attributes) -> Tensor:
     factors = [] if scales is None else [float(each) for each in scales.flatten().tolist()]
     nearest = values.get("mode", b"nearest") == b"nearest"
     if not nearest or len(factors) != 4 or factors[:2] != [1, 1] or factors[2] != factors[3]:
-        raise ModelError("a decoder that is tuned for enlarges by nearest neighbors, evenly")
+        raise ModelError("tuning needs a decoder that upsamples by nearest neighbors, evenly")
     return F.interpolate(x, scale_factor=factors[2], mode="nearest")
 
 
@@ -138,7 +138,7 @@ def _padded(inputs: Sequence[Any], values: _Attributes) -> Tensor:
     outer = [*widths[: half - 2], *widths[half:-2]]
     (top, left), (bottom, right) = widths[half - 2 : half], widths[-2:]
     if any(outer):
-        raise ModelError("a decoder that is tuned for pads height and width alone")
+        raise ModelError("tuning needs a decoder that pads only height and width")
     mode = values.get("mode", b"constant").decode()
     return F.pad(x, (left, right, top, bottom), "replicate" if mode == "edge" else mode)
 

@@ -131,19 +131,19 @@ class Workshop:
             if (other := taken.setdefault(job.target, job)) is not job:
                 raise StyleError(
                     f"{one_line(other.picture)} and {one_line(job.picture)} would both be "
-                    f"{one_line(job.target)}; give them one after the other, under other names"
+                    f"{one_line(job.target)}; tune them separately, under different names"
                 )
             with open_picture(job.picture):
                 pass
             if not job.target.parent.is_dir():
                 raise StyleError(
                     f"{one_line(job.target)}: there is no folder {one_line(job.target.parent)}; "
-                    "make it first"
+                    "create it first"
                 )
             if job.target.exists() and not overwrite and self.found(job) is None:
                 raise StyleError(
-                    f"{one_line(job.target)}: exists already, and was not made by this command "
-                    "with these pictures and settings; give another name, or --overwrite "
+                    f"{one_line(job.target)}: already exists, but was not made by this command "
+                    "with these pictures and settings; give another name or pass --overwrite "
                     "(overwrite=True)"
                 )
 

@@ -73,8 +73,8 @@ class Tuner:
         margin, side = WIDE * self.bundle.card.margin, self.judge.options.crop
         if side <= margin:
             raise OptionError(
-                f"crop is {side}; model {self.bundle.card.name!r} takes crops of more than "
-                f"{margin} px, the margin around them"
+                f"crop is {side}; model {self.bundle.card.name!r} needs crops larger than "
+                f"the margin around them, {margin} px"
             )
         return [self._encode(each, margin) for each in self.judge.crops]
 

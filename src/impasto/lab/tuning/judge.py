@@ -105,8 +105,8 @@ class Judge:
         found = [source for place in self._places for source in find_sources(place)[0]]
         if len(found) < 2:
             raise OptionError(
-                f"{', '.join(self._places)}: {counted(len(found), 'photograph')}, and tuning needs "
-                "2 at the very least, one to learn on and one to be judged on (100 make sense)"
+                f"{', '.join(self._places)}: {counted(len(found), 'photograph')}, but tuning needs "
+                "at least 2, one to tune on and one to judge on (better 100); add photographs"
             )
         self._file = find_vgg(vgg, normalised=True)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -123,7 +123,7 @@ class Judge:
         if not network.is_normalized:
             raise ModelError(
                 f"{self._file}: is a {network.layout.network} whose activations are not "
-                f"normalized, for which these losses are not made; make it with `impasto lab "
+                f"normalized, but the losses need normalized ones; make them with `impasto lab "
                 f"normalize {self._file} PHOTOGRAPHS`"
             )
         return network.to(self.device, torch.bfloat16 if self.half else torch.float32)

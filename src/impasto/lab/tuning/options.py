@@ -52,7 +52,7 @@ class TuneOptions:
 
     def __post_init__(self) -> None:
         if not 0 <= self.content < float("inf"):
-            raise OptionError(f"content is {self.content}; it is a weight of 0 or more")
+            raise OptionError(f"content is {self.content}; it must be 0 or more")
         if not 0 < self.rate < float("inf"):
             raise OptionError(f"rate is {self.rate}; it must be above 0")
         for name in ("steps", "batch", "crops", "judged"):

@@ -25,5 +25,5 @@ def content_weight(text: str) -> float:
     except ValueError:
         words = ", ".join(f"{word} ({weight:g})" for word, weight in CONTENT.items())
         raise OptionError(
-            f"content is {one_line(text)!r}; give {words}, or any number of 0 or more"
+            f"content is {one_line(text)!r}; give {words}, or a number of 0 or more"
         ) from None

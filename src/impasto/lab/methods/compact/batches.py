@@ -35,8 +35,8 @@ class TwoSizes:
         """See ``Batches.restore``; raise ``OptionError`` for a state of plain ``Batches``."""
         if "small" not in state:
             raise OptionError(
-                "the run began with crops of one size: leave larger as it "
-                "was, or give another run folder (start = its checkpoint)"
+                "the run was started with crops of one size; keep larger "
+                "unchanged, or give another run folder (start = its checkpoint)"
             )
         self.small.restore(state["small"])
         self.large.restore(state["large"])

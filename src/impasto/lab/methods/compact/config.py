@@ -28,8 +28,8 @@ class CompactData(PairData):
         super().__post_init__()
         if self.larger and (self.larger <= self.crop or self.larger % 16 or self.resize):
             raise OptionError(
-                f"larger = {self.larger} beside crop = {self.crop}, resize = {self.resize}; it is "
-                "more than crop and a multiple of 16, and goes without resize"
+                f"larger = {self.larger} with crop = {self.crop}, resize = {self.resize}; it "
+                "must exceed crop, be a multiple of 16, and be used without resize"
             )
 
 
@@ -74,4 +74,4 @@ class CompactMethod(EyeMethod):
         """Raise ``OptionError`` for a value out of its range."""
         object.__setattr__(self, "dilations", tuple(self.dilations))  # a list in a file
         if any(dilation < 1 for dilation in self.dilations):
-            raise OptionError(f"dilations = {list(self.dilations)}; each is 1 or more")
+            raise OptionError(f"dilations = {list(self.dilations)}; each must be 1 or more")

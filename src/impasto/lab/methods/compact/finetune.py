@@ -44,7 +44,7 @@ def finetune_config(
     """
     judge = find_vgg(vgg, normalised=True)
     if model not in ("quality", "fast"):
-        raise OptionError(f"model {model!r} does not ship; fine-tune 'quality' or 'fast'")
+        raise OptionError(f"model {model!r} is not included; fine-tune 'quality' or 'fast'")
     return TrainConfig(
         network=model,
         start=model,

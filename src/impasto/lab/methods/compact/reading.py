@@ -99,7 +99,7 @@ def eye_of(source: str | Path) -> dict[str, Tensor]:
         own = PREFIX + "eye."
         weights = {k.removeprefix(own): v for k, v in weights.items() if k.startswith(own)}
     if "maps.0.weight" not in weights:
-        raise ModelError(f"{source}: there is no eye in it; give a run of reader, or a model")
+        raise ModelError(f"{source}: contains no eye; give a run of reader, or a model")
     return weights
 
 

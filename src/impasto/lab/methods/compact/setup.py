@@ -74,8 +74,8 @@ def open_compact(
     """
     if config.weight("rim") and config.data.crop <= WIDE:
         raise OptionError(
-            f"crop = {config.data.crop}; with rim {config.network} takes crops of more than {WIDE} "
-            "px, its margin"
+            f"crop = {config.data.crop}; with rim {config.network} needs crops larger than its "
+            f"margin of {WIDE} px"
         )
     data, method = config.data, config.method
     assert isinstance(data, CompactData) and isinstance(method, EyeMethod)  # by its row
