@@ -305,7 +305,7 @@ def run(content: Path, style: Path, options: Sequence[str]) -> Trace:
         shutil.copyfile(style, place / STYLE)
         subject, other = Subject.of(place / CONTENT), Subject.of(place / STYLE)
         if any(subject.covers(other.height // each, other.width // each) for each in STRIDES):
-            raise SystemExit(f"{style}: has the shape of {content}; arrays could be of either")
+            raise SystemExit(f"{style}: has the same shape as {content}, so arrays are ambiguous")
         trace = Trace("impasto", subject, place / RESULT)
         main: Any = importlib.import_module("impasto.cli").main
         output = io.StringIO()
@@ -429,13 +429,13 @@ def main() -> None:
     add("--engine", metavar="NAME", default="onnxruntime", help="default: %(default)s, the one "
         "that every installation has; 'default' leaves the choice to the command")  # fmt: skip
     add("--model", metavar="NAME", help="default: the command's")
-    add("--chains", type=int, metavar="N", default=0, help="print the N costliest calls too")
-    add("--files", action="store_true", help="print how often each file is entered too")
-    add("--sequence", type=Path, metavar="FILE", help="write every call there")
-    add("--json", type=Path, metavar="FILE", help="write the numbers there as well")
+    add("--chains", type=int, metavar="N", default=0, help="also print the N costliest calls")
+    add("--files", action="store_true", help="also print how often each file is entered")
+    add("--sequence", type=Path, metavar="FILE", help="write every call to FILE")
+    add("--json", type=Path, metavar="FILE", help="also write the numbers to FILE")
     options = parser.parse_args()
     if options.content is not None and options.style is None:
-        parser.error("give both pictures, or none")
+        parser.error("give both pictures or none")
     content = (options.content or EXAMPLES / "photos" / "rocket.jpg").resolve()
     style = (options.style or EXAMPLES / "styles" / "wave.jpg").resolve()
     arguments = [] if options.engine == "default" else ["--engine", options.engine]

@@ -54,7 +54,7 @@ def main() -> None:
     """Run the chosen measurements and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "what", nargs="*", help="speed, memory, plan; all of them by default; executors"
+        "what", nargs="*", help="speed, memory, plan (default: these three), executors"
     )
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--turns", type=int, default=3)
@@ -68,7 +68,7 @@ def main() -> None:
         if name == "executors":  # needs Ray
             compare_executors(options)
         elif name not in every:
-            parser.error(f"{name!r} is none of {', '.join(every)}")
+            parser.error(f"{name!r} is not one of {', '.join(every)}")
         else:
             every[name](options)
 

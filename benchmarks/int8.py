@@ -74,15 +74,20 @@ def main() -> None:
         nargs="+",
         choices=ISAS,
         default=list(ISAS),
-        help="those that are not here are left out",
+        help="unsupported ones are skipped",
     )
     add("--size", type=int, default=512, metavar="N", help="side of pictures, in pixels")
     add("--turns", type=int, default=7, metavar="N")
-    add("--photographs", type=Path, metavar="FOLDER", help="compare pictures too")
-    add("--paintings", type=Path, metavar="FOLDER", help="compare losses too, in these")
-    add("--pairs", type=int, default=16, metavar="N", help="of those, default: %(default)s")
-    add("--vgg", type=Path, metavar="FILE", help="judge of the losses")
-    add("--rows", type=Path, metavar="FOLDER", help="keep rows in speed.csv and pictures.csv there")
+    add("--photographs", type=Path, metavar="FOLDER", help="also compare pictures of these")
+    add("--paintings", type=Path, metavar="FOLDER", help="also compare losses in these styles")
+    add("--pairs", type=int, default=16, metavar="N", help="number of pairs (default: %(default)s)")
+    add("--vgg", type=Path, metavar="FILE", help="VGG weights for the losses")
+    add(
+        "--rows",
+        type=Path,
+        metavar="FOLDER",
+        help="store rows there, in speed.csv and pictures.csv",
+    )
     options = parser.parse_args()
     folder = options.rows
     speeds = RowFile(folder and folder / "speed.csv", SPEEDS)

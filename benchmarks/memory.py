@@ -41,8 +41,8 @@ LEGEND = """\
 budget        MB of memory that may be used
 peak MB       largest resident memory of a process that loads the model and paints the picture
 s / Mpx       seconds a megapixel from file to file, without loading the model and the style
-x first       that against the smallest picture
-CPU s / Mpx   the same of all threads together, which other work on the machine disturbs less
+x first       that relative to the smallest picture
+CPU s / Mpx   the same as CPU time of all threads, which other work on the machine affects less
 read + write  seconds a megapixel for reading and writing the same file without a model"""
 
 
@@ -65,9 +65,9 @@ def main() -> None:
         help="budgets (default: the library's)",
     )
     add("--tile", metavar="N", type=int, help="force tiles of that many pixels")
-    add("--depth", type=int, choices=(8, 16), default=8, help="bits a channel")
+    add("--depth", type=int, choices=(8, 16), default=8, help="bits per channel")
     add("--mask", action="store_true", help="paint within a mask as large as the picture")
-    add("--rows", type=Path, metavar="FILE", help="keep peaks in a CSV, measure the others")
+    add("--rows", type=Path, metavar="FILE", help="store peaks in a CSV, measure missing ones")
     options = parser.parse_args()
     file = RowFile(options.rows, COLUMNS)
     asked = {"engine": options.engine, "precision": options.precision}

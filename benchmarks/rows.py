@@ -31,7 +31,7 @@ class RowFile:
             reader = csv.DictReader(file)
             self.rows = list(reader)
         if reader.fieldnames != self.columns:
-            raise OptionError(f"{path}: has other columns; give another file")
+            raise OptionError(f"{path}: has different columns; give another file")
 
     def has(self, **cells: object) -> bool:
         """Return True if there is a row with these cells."""

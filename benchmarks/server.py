@@ -193,8 +193,8 @@ def report(found: Load, warm: int, at_once: int) -> Iterator[str]:
         f"{count / found.total:.1f} a second; {found.failed} failed"
     )
     yield (
-        f"  an answer takes {mean:.3f} s in the mean, 95 of 100 within {late:.3f} s "
-        f"({late / mean:.2f} times the mean), of which {found.work / count:.3f} s is work"
+        f"  an answer takes {mean:.3f} s on average, 95 % within {late:.3f} s "
+        f"({late / mean:.2f} times the average), of which {found.work / count:.3f} s is work"
     )
     yield (
         f"  memory {found.early / 1e6:.0f} MB after {warm}, {found.late / 1e6:.0f} MB after {count}"
@@ -209,11 +209,11 @@ def main() -> None:
     add = parser.add_argument
     add("--requests", type=int, default=500, metavar="N", help="default: 500")
     add("--at-once", type=int, default=4, metavar="N", help="clients (default: 4)")
-    add("--warm", type=int, default=50, metavar="N", help="compare with this one (default: 50)")
+    add("--warm", type=int, default=50, metavar="N", help="baseline request (default: 50)")
     add("--largest", type=int, default=384, metavar="PIXELS", help="longest side (default: 384)")
     add("--model", default="fast", help="default: fast")
-    add("--starts", type=int, default=5, metavar="N", help="to open the page (default: 5)")
-    add("--threads", type=int, nargs="*", metavar="N", help="of a picture, one run for each")
+    add("--starts", type=int, default=5, metavar="N", help="starts to time (default: 5)")
+    add("--threads", type=int, nargs="*", metavar="N", help="threads per picture, one run for each")
     options: Any = parser.parse_args()
     fine = True
     if options.starts:

@@ -143,11 +143,11 @@ def main() -> None:
     add("--model", default="fast", metavar="NAME|FILE", help="default: fast")
     add("--engine", nargs="+", metavar="NAME", default=["onnxruntime", "openvino"])
     add("--calls", type=int, default=5000, metavar="N", help="default: 5000")
-    add("--warm", type=int, default=500, metavar="N", help="compare with this call (default: 500)")
+    add("--warm", type=int, default=500, metavar="N", help="baseline call (default: 500)")
     add("--largest", type=int, default=512, metavar="PIXELS", help="longest side (default: 512)")
     add("--threads", type=int, default=2, metavar="N", help="default: 2")
-    add("--rows", type=Path, metavar="FILE", help="keep the course in a CSV, measure the others")
-    add("--here", action="store_true", help="in this process, and print the result as JSON")
+    add("--rows", type=Path, metavar="FILE", help="store rows in a CSV, measure missing ones")
+    add("--here", action="store_true", help="run in this process and print the result as JSON")
     options = parser.parse_args()
     numbers = {name: getattr(options, name) for name in ("calls", "warm", "largest", "threads")}
     if options.here:
@@ -185,7 +185,7 @@ def report(engine: str, found: Soak, calls: int, warm: int) -> Iterator[str]:
         f"  memory {found.early / 1e6:.0f} MB at call {warm}, {found.late / 1e6:.0f} MB at call "
         f"{calls} ({growth:+.1%}); at every tenth of the calls {', '.join(course)} MB"
     )
-    yield f"  {found.same} calls made again, {found.changed} of them gave other bytes"
+    yield f"  {found.same} calls repeated, {found.changed} of them with different bytes"
 
 
 if __name__ == "__main__":

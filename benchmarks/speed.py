@@ -306,7 +306,7 @@ def choose(options: argparse.Namespace) -> tuple[list[Case], list[str]]:
         notes.append("no reference and no ratios: PyTorch is not installed (pip install torch)")
     models = options.models or [row.name for row in MODELS if row.path is not None]
     if not models:
-        notes.append("no embedded model in this installation: give a bundle with --models")
+        notes.append("no embedded model in this installation; give a bundle with --models")
     for model in models:
         for row in ENGINES:
             if row.name not in options.engines:
@@ -321,7 +321,7 @@ def choose(options: argparse.Namespace) -> tuple[list[Case], list[str]]:
                 except ImpastoError as error:
                     raise SystemExit(str(error)) from error
                 if odd := [size for size in options.sizes if size % card.multiple]:
-                    raise SystemExit(f"size {odd[0]} is no multiple of {card.multiple} pixels")
+                    raise SystemExit(f"size {odd[0]} is not a multiple of {card.multiple} pixels")
                 cases.append(case)
     return cases, list(dict.fromkeys(notes))
 
@@ -330,12 +330,12 @@ HEAD = ("model", "engine", "precision", "size", "img/s", "x ref.", "img/s +style
         "img/s graphs", "GMAC/s", "of peak", "peak MB")  # fmt: skip
 RAW = (*HEAD[:4], "multiply_adds", "kept_s", "encoded_s", "graphs_s", "peak_bytes")
 LEGEND = """\
-img/s         pictures a second through Stylizer.paint, with a style that is prepared before
+img/s         pictures a second through Stylizer.paint, with a style prepared in advance
 img/s +style  the same with a style image of the same size encoded each time
 img/s graphs  encoder and decoder alone (Engine.encode and Engine.decode)
 x ref.        times the speed of the paper's network in PyTorch eager fp32
 GMAC/s        billions of multiply-adds a second in the graphs, as counted for direct convolution
-of peak       that against the best matrix product of the same precision, measured here
+of peak       that relative to the best matrix product of the same precision, measured here
 peak MB       largest memory of a process that loads, encodes a style and paints one picture"""
 
 
@@ -346,13 +346,13 @@ def main() -> None:
     names = [*(row.name for row in ENGINES), REFERENCE]
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("--sizes", type=int, nargs="+", metavar="N", help=f"sides in pixels {SIZES}")
+    add("--sizes", type=int, nargs="+", metavar="N", help=f"sides in pixels (default: {SIZES})")
     add("--models", nargs="+", metavar="NAME|FILE", help="default: every embedded model")
     add("--engines", nargs="+", choices=names, default=names, help="default: all")
-    add("--repeats", type=int, metavar="N", help=f"turns for each row ({REPEATS})")
+    add("--repeats", type=int, metavar="N", help=f"turns for each row (default: {REPEATS})")
     add("--threads", type=int, metavar="N", help="for every engine (default: one for each core)")
     add("--quick", action="store_true", help="256 pixels, 3 short turns")
-    add("--csv", type=Path, metavar="FILE", help="write the rows there as well")
+    add("--csv", type=Path, metavar="FILE", help="also write the rows to FILE")
     options = parser.parse_args()
     options.sizes = options.sizes or (SIZES[:1] if options.quick else SIZES)
     options.repeats = options.repeats or (3 if options.quick else REPEATS)

@@ -99,9 +99,9 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=32)
     parser.add_argument("--threads", type=int)
     clips = list(load_clips().CLIPS)
-    parser.add_argument("--clips", nargs="+", choices=clips, default=clips, help="by default all")
+    parser.add_argument("--clips", nargs="+", choices=clips, default=clips, help="default: all")
     parser.add_argument("--levels", nargs="+", choices=LEVELS, default=LEVELS)
-    parser.add_argument("--pictures", type=Path, help="a folder for some frames, side by side")
+    parser.add_argument("--pictures", type=Path, help="folder for some frames, side by side")
     options = parser.parse_args()
 
     import impasto

@@ -54,7 +54,7 @@ TURNS = 3
 def main() -> None:
     """Run the chosen measurements and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="*", help="speed, identity, memory, steady; all by default")
+    parser.add_argument("what", nargs="*", help="speed, identity, memory, steady (default: all)")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of the clips")
     parser.add_argument("--model", default="fast")
     parser.add_argument("--engine", default="onnxruntime")
@@ -66,7 +66,7 @@ def main() -> None:
     every = {"speed": speed, "identity": identity, "memory": memory, "steady": steady}
     for name in options.what or every:
         if name not in every:
-            parser.error(f"{name!r} is none of {', '.join(every)}")
+            parser.error(f"{name!r} is not one of {', '.join(every)}")
         print(f"\n{name}")
         every[name](options)
 

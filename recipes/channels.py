@@ -127,7 +127,7 @@ def _crops(place: Path, count: int) -> Tensor:
     corners = [picture[:SIDE, :SIDE] for picture in islice(usable, count)]
     if len(corners) < count:
         raise ImageError(
-            f"{place}: {len(corners)} pictures of {SIDE} px or more, and --count is {count}; give "
+            f"{place}: {len(corners)} pictures of {SIDE} px or more, but --count is {count}; give "
             "more pictures or a smaller count"
         )
     return torch.from_numpy(np.stack(corners)).movedim(3, 1).float() / 255
@@ -151,7 +151,7 @@ def main() -> None:
     )
     add = parser.add_argument
     add("source", metavar="RUN|MODEL", help="a run folder, a checkpoint, a bundle or a model")
-    add("--network", default="", help="of a checkpoint or a bundle: fast or quality")
+    add("--network", default="", help="network of a checkpoint or bundle: fast or quality")
     add("--photographs", type=Path, default=EXAMPLES / "photos", help="default: the examples")
     add("--paintings", type=Path, default=EXAMPLES / "styles", help="default: the examples")
     add("--count", type=int, default=4, help="number of pairs (default: %(default)s)")

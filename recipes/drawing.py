@@ -34,13 +34,13 @@ def fill_folder(
         ImageError: if the folder cannot be written.
     """
     if count < 1 or seed < 0:
-        raise OptionError(f"count = {count}, seed = {seed}; at least 1 and 0")
+        raise OptionError(f"count = {count}, seed = {seed}; the minimums are 1 and 0")
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageError(
-            f"{folder}: {kind}s cannot be written there ({error.strerror or error}); name another "
+            f"{folder}: {kind}s cannot be written there ({error.strerror or error}); give another "
             "folder"
         ) from error
     paths = [folder / f"{kind}-{seed}-{i:06d}.png" for i in range(count)]

@@ -157,9 +157,9 @@ def main() -> None:
     """Print the table for the config named on the command line."""
     parser = argparse.ArgumentParser(
         description="Print the share of each term of the loss in the gradient, before a long run.",
-        epilog="A row a term, by its weight: its part of the loss, the norm of its gradient, its "
-        "share of the whole (all sum to 100 %%), the cosine of two batches' gradients, that with "
-        "every other term.",
+        epilog="One row per term, weighted as in the loss: its part of the loss, the norm of its "
+        "gradient, its share of the whole gradient (the shares sum to 100 %%), the cosine between "
+        "the gradients of two batches, and the cosine with every other term.",
     )
     add = parser.add_argument
     add("config", type=Path)
@@ -175,7 +175,7 @@ def main() -> None:
         action="append",
         default=[],
         metavar="FIELD=VALUE",
-        help="another value for a field of the config, such as iterations=500; may be repeated",
+        help="change a field of the config, such as iterations=500; may be repeated",
     )
     options = parser.parse_args()
     try:

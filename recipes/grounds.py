@@ -111,11 +111,11 @@ def _draw_shape(draw: ImageDraw.ImageDraw, random: Random, side: int) -> None:
 def main() -> None:
     """Draw the pictures requested on the command line."""
     parser = argparse.ArgumentParser(
-        description="Draw shapes on plain grounds: pictures with smooth places, which are rare "
-        "among the photographs of training."
+        description="Draw shapes on plain backgrounds: pictures with smooth areas, which are "
+        "rare in training photographs."
     )
     defaults = inspect.signature(draw_grounds).parameters
-    parser.add_argument("folder", type=Path, help="where the pictures are written")
+    parser.add_argument("folder", type=Path, help="output folder")
     for name in ("count", "seed", "side"):
         parser.add_argument(
             f"--{name}", type=int, default=defaults[name].default, help="default: %(default)s"

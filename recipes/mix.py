@@ -62,11 +62,11 @@ def mix_runs(sources: Sequence[tuple[str | Path, float]], folder: str | Path) ->
     shares = [share for _, share in sources]
     if len(sources) < 2 or min(shares) < 0 or not 0 < sum(shares) < float("inf"):
         raise OptionError(
-            f"a mixture needs two sources or more, with shares of 0 or more that are not all 0; "
+            f"a mixture needs two or more sources with shares of 0 or more that are not all 0; "
             f"there are {len(sources)} with {shares}"
         )
     if (folder / CHECKPOINT).exists():
-        raise OptionError(f"{folder / CHECKPOINT} exists; name another folder")
+        raise OptionError(f"{folder / CHECKPOINT} already exists; give another folder")
     configs = [
         Path(source) / "config.toml"
         for source, _ in sources
@@ -74,8 +74,8 @@ def mix_runs(sources: Sequence[tuple[str | Path, float]], folder: str | Path) ->
     ]
     if not configs:
         raise OptionError(
-            "none of the sources is a run folder with a config.toml; a mixture needs the config of "
-            "one, so that it can be exported"
+            "none of the sources is a run folder with a config.toml; the export of a mixture needs "
+            "one"
         )
     config = read_config(configs[0])
     row = find_network(config.network)
@@ -123,21 +123,21 @@ def _check_alike(source: str | Path, weights: dict[str, Tensor], first: dict[str
     shapes, wanted = ({name: each.shape for name, each in of.items()} for of in (weights, first))
     if shapes != wanted:
         other = sorted(set(shapes.items()) ^ set(wanted.items()))[0][0]
-        raise ModelError(f"{source} is another network than the first: {other} differs")
+        raise ModelError(f"{source} is a different network from the first: {other} differs")
     for name in first:
         # Numbers along different axes cannot be averaged. (The tolerance is for bundles, which have
         # half precision.)
         if name.startswith(_AXES) and not torch.allclose(
             weights[name], first[name], rtol=1e-2, atol=1e-3
         ):
-            raise ModelError(f"the reader of {source} has other axes than the first one")
+            raise ModelError(f"the reader of {source} has different axes from the first one")
 
 
 def main() -> None:
     """Mix the runs named on the command line."""
     parser = argparse.ArgumentParser(
-        description="Average the weights of runs with a common start: one network that combines "
-        "what each of them learned."
+        description="Average the weights of runs with a common start into one network that "
+        "combines what each of them learned."
     )
     add = parser.add_argument
     add(
@@ -145,7 +145,7 @@ def main() -> None:
         nargs="+",
         type=_source,
         metavar="RUN[=SHARE]",
-        help="a run folder, a checkpoint, a bundle or the name of a model that ships; SHARE is 1 "
+        help="a run folder, a checkpoint, a bundle or the name of an included model; SHARE is 1 "
         "by default",
     )
     add("-o", "--out", type=Path, required=True, help="the new run folder")

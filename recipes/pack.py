@@ -94,9 +94,9 @@ def pack_run(
     """
     folder = Path(folder)
     if isinstance(find_network(config.network), BuiltInRow):
-        raise OptionError(f"{config.network} has built-in styles: copy its style pictures instead")
+        raise OptionError(f"{config.network} has built-in styles; copy its style pictures instead")
     if (folder / "config.toml").exists():
-        raise OptionError(f"{folder / 'config.toml'} exists; name another folder")
+        raise OptionError(f"{folder / 'config.toml'} already exists; give another folder")
     if not megabytes > 0:
         raise OptionError(f"megabytes is {megabytes}; it must be above 0")
     if not 1 <= quality <= 100:
@@ -169,7 +169,9 @@ def _pack_pictures(
     tried = [[each for _, each in encoded(sources[:TRIED])] for sources in drawn]
     for place, found in zip(places, tried, strict=True):
         if not found:
-            raise OptionError(f"{place}: none of {TRIED} pictures can be used; leave it out")
+            raise OptionError(
+                f"{place}: none of {TRIED} pictures can be used; remove it from the config"
+            )
     wanted = [np.mean([*map(len, t)]) * len(d) for t, d in zip(tried, drawn, strict=True)]
     rows, shares = [], [*places.values()]
     for i, place in enumerate(places):
@@ -178,7 +180,7 @@ def _pack_pictures(
         sizes = _write_pictures(encoded(drawn[i]), Path(f"{folder}-{i + 1}"), limit)
         if not sizes:
             raise OptionError(
-                f"{place}: {limit / 1e6:.2g} MB are left for it, too few for one picture; give "
+                f"{place}: {limit / 1e6:.2g} MB are left for it, too little for one picture; give "
                 "more megabytes"
             )
         rows.append(Packed(place, len(sizes), len(drawn[i]), sum(sizes)))
@@ -251,8 +253,7 @@ def _webp(source: Source, *, config: TrainConfig, quality: int) -> bytes:
 def main() -> None:
     """Pack the run of the config named on the command line."""
     parser = argparse.ArgumentParser(
-        description="Pack all inputs of the run of a config into a folder, to train on another "
-        "machine."
+        description="Pack all inputs of a config into a folder, for training on another machine."
     )
     add = parser.add_argument
     add("config", type=Path)
@@ -261,16 +262,18 @@ def main() -> None:
         "--megabytes",
         type=float,
         default=MEGABYTES,
-        help="size of the pictures; weights come on top (default: %(default)s)",
+        help="size of the pictures, without the weights (default: %(default)s)",
     )
-    add("--quality", type=int, default=QUALITY, help="of WebP, 1 to 100 (default: %(default)s)")
+    add(
+        "--quality", type=int, default=QUALITY, help="WebP quality, 1 to 100 (default: %(default)s)"
+    )
     add(
         "--set",
         dest="settings",
         action="append",
         default=[],
         metavar="FIELD=VALUE",
-        help="another value for a field of the config, such as iterations=500; may be repeated",
+        help="change a field of the config, such as iterations=500; may be repeated",
     )
     options = parser.parse_args()
     out = options.out

@@ -294,11 +294,11 @@ def main() -> None:
     """Draw patterns into the folder named on the command line."""
     defaults = inspect.signature(draw_patterns).parameters
     parser = argparse.ArgumentParser(
-        description="Draw stripes, checks, dots, webs and the like: styles of strong contrast to "
-        "train on."
+        description="Draw stripes, checks, dots, webs and the like: high-contrast styles for "
+        "training."
     )
     add = parser.add_argument
-    add("folder", type=Path, help="made if it is missing")
+    add("folder", type=Path, help="output folder, created if missing")
     add("--count", type=int, default=defaults["count"].default, help="default: %(default)s")
     add(
         "--seed",

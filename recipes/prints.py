@@ -84,13 +84,13 @@ def make_prints(
 
 
 def _draw_picture(sources: list[Source], random: Random) -> NDArray[np.uint8]:
-    reason = "there is none"
+    reason = "there are no pictures"
     for i in random.permutation(len(sources)):
         picture = read(sources[i], shorter=SIDES[1], smallest=SMALLEST)
         if not isinstance(picture, str):
             return picture
         reason = f"{sources[i].path.name}: {picture}"
-    raise ImageError(f"no picture of {len(sources)} can be printed ({reason}); give paintings")
+    raise ImageError(f"none of {len(sources)} pictures can be used ({reason}); give paintings")
 
 
 def _light(picture: NDArray[np.uint8], shorter: int) -> Map:

@@ -208,7 +208,7 @@ def test_what_it_cannot_do_is_refused(model, vgg, pictures, content):
         impasto.load(name, vgg=vgg, precision="fp8")
     with pytest.raises(EngineError, match="onnxruntime"):
         impasto.load(name, vgg=vgg, engine="onnxruntime")
-    with pytest.raises(ModelError, match=r"relu4_1.*reach"):
+    with pytest.raises(ModelError, match=r"relu4_1.*range"):
         layer = {"layer": "relu4_1"} if name == "style-swap" else {"style_layers": "relu4_1"}
         model.with_settings(options=layer).paint(content, style)
 

@@ -109,7 +109,9 @@ def test_what_does_not_belong_together_is_not_mixed(runs, tmp_path):
     for sources in ([(large, 1.0)], [(large, 0.0), (small, 0.0)], [(large, 2.0), (small, -1.0)]):
         with pytest.raises(OptionError, match="two sources or more, with shares of 0 or more"):
             mix_runs(sources, tmp_path / "mixed")
-    with pytest.raises(ModelError, match=r"other is another network than the first: .* differs"):
+    with pytest.raises(
+        ModelError, match=r"other is a different network from the first: .* differs"
+    ):
         mix_runs([(large, 1.0), (runs / "other", 1.0)], tmp_path / "mixed")
     with pytest.raises(OptionError, match="none of the sources is a run folder"):
         mix_runs([("fast", 1.0), ("fast", 1.0)], tmp_path / "mixed")
@@ -118,7 +120,7 @@ def test_what_does_not_belong_together_is_not_mixed(runs, tmp_path):
     turned = read_checkpoint(small / "checkpoint.pt")
     turned["average"]["module.reader.axes.weight"] = -turned["average"]["module.reader.axes.weight"]
     write_checkpoint(tmp_path / "turned.pt", turned)
-    with pytest.raises(ModelError, match="has other axes than the first one"):
+    with pytest.raises(ModelError, match="has different axes from the first one"):
         mix_runs([(large, 1.0), (tmp_path / "turned.pt", 1.0)], tmp_path / "mixed")
     assert not (tmp_path / "mixed").exists()
     with pytest.raises(OptionError, match="exists; name another folder"):

@@ -25,7 +25,7 @@ def test_memory_stays_flat_over_many_sizes(engine: str, tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "12 calls made again, 0 of them gave other bytes" in done.stdout
+    assert "12 calls repeated, 0 of them with different bytes" in done.stdout
     with (tmp_path / "rows.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["call"] for row in rows] == [str(30 * k) for k in range(1, 11)]

@@ -143,8 +143,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="fast", help="name of the model")
     parser.add_argument("--megapixels", type=float, default=12, help="size of the photograph")
-    parser.add_argument("--photo", type=Path, default=SAMPLE, help="what it is made of")
-    parser.add_argument("--site", type=Path, help="folder of `impasto page build`")
+    parser.add_argument("--photo", type=Path, default=SAMPLE, help="picture that it is made from")
+    parser.add_argument("--site", type=Path, help="folder built by `impasto page build`")
     options = parser.parse_args()
     pixels = large_photo(options.photo, options.megapixels)
     with opened(options.model, options.site) as page:

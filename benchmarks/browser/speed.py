@@ -103,7 +103,7 @@ def find_peer(folder: Path | None) -> str | None:
         return "no --peer was given"
     for path in PEER.values():
         if not (folder / path).is_file():
-            return f"{folder / path} is not there"
+            return f"{folder / path} is missing"
     return None
 
 
@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("--peer", type=Path, help="folder with the peer, as the docstring says")
     parser.add_argument("--model", default="fast", help="name or file of our model")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="sides in pixels")
-    parser.add_argument("--site", type=Path, help="folder of `impasto page build`")
+    parser.add_argument("--site", type=Path, help="folder built by `impasto page build`")
     options = parser.parse_args()
     missing = find_peer(options.peer)
     beside = {} if missing else {"/peer/": options.peer}
