@@ -83,7 +83,7 @@ def test_the_command_mixes_what_can_be_exported_and_started_from(run_recipe, run
     assert result.returncode == 0, result.stderr
     assert result.stdout == f"{out / 'checkpoint.pt'}\n"
     result = run_recipe(*asked)
-    assert result.returncode == 2 and "exists; name another folder" in result.stderr
+    assert result.returncode == 2 and "already exists; give another folder" in result.stderr
     assert len(result.stderr.splitlines()) == 1
     asked = ["lab", "export", str(out), "-o", str(tmp_path / "mine.impasto")]
     result = CliRunner().invoke(cli, asked)
@@ -107,7 +107,7 @@ def test_the_command_mixes_what_can_be_exported_and_started_from(run_recipe, run
 def test_what_does_not_belong_together_is_not_mixed(runs, tmp_path):
     large, small = runs / "large", runs / "small"
     for sources in ([(large, 1.0)], [(large, 0.0), (small, 0.0)], [(large, 2.0), (small, -1.0)]):
-        with pytest.raises(OptionError, match="two sources or more, with shares of 0 or more"):
+        with pytest.raises(OptionError, match="two or more sources with shares of 0 or more"):
             mix_runs(sources, tmp_path / "mixed")
     with pytest.raises(
         ModelError, match=r"other is a different network from the first: .* differs"
@@ -123,7 +123,7 @@ def test_what_does_not_belong_together_is_not_mixed(runs, tmp_path):
     with pytest.raises(ModelError, match="has different axes from the first one"):
         mix_runs([(large, 1.0), (tmp_path / "turned.pt", 1.0)], tmp_path / "mixed")
     assert not (tmp_path / "mixed").exists()
-    with pytest.raises(OptionError, match="exists; name another folder"):
+    with pytest.raises(OptionError, match="already exists; give another folder"):
         mix_runs([(large, 1.0), (small, 1.0)], small)
 
 

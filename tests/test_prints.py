@@ -78,7 +78,7 @@ def test_bad_wishes_say_so(paintings, tmp_path):
         make_prints([tmp_path / "nowhere"], tmp_path / "p", 1)
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(ImageError, match="no picture of 0"):
+    with pytest.raises(ImageError, match="none of 0 pictures can be used"):
         make_prints([empty], tmp_path / "p", 1)
     file = tmp_path / "file"
     file.write_text("here already")

@@ -234,7 +234,7 @@ def test_shards_that_break_off_or_are_compressed_are_listed(tmp_path):
     loaded = load_collections([tmp_path / "set"], shorter=64)
     assert 3 <= len(loaded) < 12  # what stands before the break is used
     reasons = {file.name: reason for file, reason in loaded.left_out}
-    assert "unpack" in reasons["packed.tar.gz"]
+    assert "decompress" in reasons["packed.tar.gz"]
     assert any("broken.tar" in str(file) for file, _ in loaded.left_out)
     with pytest.raises(ImageError, match="packed"):
         load_collections([tmp_path / "set" / "packed.tar.gz"], shorter=64)

@@ -434,7 +434,7 @@ def test_a_gallery_goes_on_and_swaps_its_shelf_at_the_end(
             folder, judge, work="work", models=[tiny_path], works=WORKS, folder="gallery", **options
         )
 
-    with pytest.raises(OptionError, match="has 1 style already"):
+    with pytest.raises(OptionError, match="already has 1 style"):
         make()
 
     class Stopped(Exception):
