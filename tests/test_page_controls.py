@@ -946,10 +946,10 @@ def test_moments_of_colors(run: Run) -> None:
     for (image, weights), (colors, tones) in zip(cases, found["all"], strict=True):
         assert_colors(colors, moments_of(image, weights))
         assert_colors(tones, palette_of(image, weights))
-    assert found["none"].startswith("No pixel of the picture counts")
+    assert found["none"].startswith("The picture has no usable pixels")
     assert found["negative"] == "The weights of pixels must be numbers of 0 or more."
     assert found["short"] == "There are 1 weights for 4200 pixels."
-    assert found["nan"] == "The picture holds numbers that are no colors."
+    assert found["nan"] == "The picture has values that are not colors."
 
 
 def test_maps_from_colors_to_colors(run: Run) -> None:
@@ -1029,7 +1029,7 @@ def test_hues_of_the_photograph_with_painted_light(run: Run) -> None:
     np.testing.assert_allclose(found["put"], wanted, atol=1e-7)
     np.testing.assert_array_equal(found["restored"], found["put"])
     np.testing.assert_array_equal(found["left"], painted.ravel())
-    assert found["sizes"].startswith("Pictures of 4000 and 1 pixels must have one size")
+    assert found["sizes"].startswith("Pictures of 4000 and 1 pixels must be the same size")
 
 
 def test_which_pixels_count_in_statistics_of_color(run: Run) -> None:

@@ -214,7 +214,7 @@ def huge() -> bytes:
     return bytes(data)
 
 
-AGAIN = "fetch it or save it again."
+AGAIN = "download or save it again."
 REFUSED = {
     "a.heic": (b"\0\0\0\x18ftypheic" + bytes(40), "a HEIC picture that this browser cannot read"),
     "a.tif": (file_of(sample(), "TIFF"), "a TIFF picture that this browser cannot read"),
@@ -234,7 +234,7 @@ REFUSED = {
     "a.pdf": (b"%PDF-1.7" + bytes(40), "not a picture, but a PDF document."),
     "a.svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "not a picture, but a drawing (SVG)."),
     "page.jpg": (b"<!DOCTYPE html><title>404</title>", "not a picture, but a web page."),
-    "notes.txt": (b"Buy milk.", "not a picture that is known here"),
+    "notes.txt": (b"Buy milk.", "not a supported picture"),
     "empty.jpg": (b"", "is empty"),
     "huge.png": (huge(), "has 20000 x 15000 pixels, 300 megapixels, more than this browser can"),
 }
@@ -511,4 +511,4 @@ def test_an_archive_of_more_than_4_gb_is_refused(page: Any) -> None:
         })"""
     )
     assert found["error"] == "PaintError"
-    assert "2 pictures of 4.4 GB are more than one ZIP file holds (4 GB)" in found["sentence"]
+    assert "2 pictures of 4.4 GB do not fit in one ZIP file (4 GB)" in found["sentence"]

@@ -302,7 +302,7 @@ def test_a_frame_is_shown_in_every_look_before_the_film_is_painted(
     until(page, "frames.looks.at(-1) === 1 && frames.now === 0")
     assert page.evaluate("frames.all") <= 3
     page.evaluate("window.pause = 0")
-    slider = page.get_by_label("Frame that is shown")
+    slider = page.get_by_label("Frame shown")
     for place, number in ((0, 0), (0.5, 60), (1, 119)):
         before = page.evaluate("frames.all")
         slider.evaluate(
@@ -359,10 +359,10 @@ def test_leaving_stops_the_painting(page: Any, films: FilmFiles) -> None:
 SENTENCES = {
     "sound.m4a": "sound.m4a has no picture, only sound.",
     "no-frame.mkv": "no-frame.mkv has no picture.",
-    "cut-short.mp4": "cut-short.mp4 is damaged, or no film that is known here",
-    "pcm.avi": "pcm.avi is damaged, or no film that is known here",
-    "pq.mkv": "pq.mkv is in HEVC, which this browser cannot read: impasto video paints it",
-    "odd.mkv": "which this browser cannot read: impasto video paints it on the command line.",
+    "cut-short.mp4": "cut-short.mp4 is damaged, or not a supported film",
+    "pcm.avi": "pcm.avi is damaged, or not a supported film",
+    "pq.mkv": "pq.mkv is in HEVC, which this browser cannot read: use impasto video",
+    "odd.mkv": "which this browser cannot read: use impasto video on the command line.",
 }
 
 
@@ -381,7 +381,7 @@ def test_a_damaged_film_says_behind_which_frame(film_page: Any, films: FilmFiles
     press(film_page, "Paint the film")
     until(film_page, "panel.state === 'failed'")
     words = film_page.get_by_role("alert").inner_text()
-    assert "damaged.mkv is damaged, or more than this browser can hold, behind frame 1" in words
+    assert "damaged.mkv is damaged, or too large for this browser, after frame 1" in words
 
 
 def test_what_the_painter_cannot_do_is_shown(page: Any, films: FilmFiles) -> None:
@@ -397,10 +397,13 @@ def test_what_the_painter_cannot_do_is_shown(page: Any, films: FilmFiles) -> Non
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("site.films = null", "This page paints no films: impasto video does"),
+        (
+            "site.films = null",
+            "This page cannot paint films: use impasto video on the command line.",
+        ),
         (
             "delete window.VideoEncoder",
-            "This browser paints no films (it has no WebCodecs)",
+            "This browser cannot paint films (it has no WebCodecs)",
         ),
         ("site.films = 'nowhere.js'", "A part of the page could not be loaded: are you online?"),
     ],
@@ -629,7 +632,8 @@ def test_the_other_camera_is_asked_for(page: Any) -> None:
 
 
 CAMERA_SENTENCES = {
-    "NotAllowedError": "The camera was refused: allow it for this page in your browser's settings",
+    "NotAllowedError": "Camera access was denied: allow it for this page in your browser's "
+    "settings",
     "NotFoundError": "There is no camera on this device.",
     "NotReadableError": "The camera cannot be opened: close other programs that use it",
 }
@@ -683,7 +687,7 @@ def test_what_goes_wrong_with_the_camera_ends_it_with_a_sentence(page: Any) -> N
           track.dispatchEvent(new Event("ended"));
         }"""
     )
-    assert "The camera has gone" in page.get_by_role("alert").inner_text()
+    assert "The camera is gone" in page.get_by_role("alert").inner_text()
 
 
 # Both.

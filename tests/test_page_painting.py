@@ -669,8 +669,8 @@ def test_what_cannot_be_done_is_said_in_one_sentence(painter: Any) -> None:
     small = photo(pixels_of(64, 64), "photo")
     cases = [
         (look("fast", "no-such-style"), "There is no style 'no-such-style' for the model 'fast'."),
-        (look("slow", MIX[0]), "This page has no model 'slow', but fast, quality, tiny."),
-        (look("fast", MIX[0], color="cholesky"), "of 'Munch Scream' only its numbers are here"),
+        (look("slow", MIX[0]), "This page has no model 'slow'; it has fast, quality, tiny."),
+        (look("fast", MIX[0], color="cholesky"), "the picture of 'Munch Scream' is not here"),
         (look("fast", MIX[0], weights=[1, 2]), "one weight for each style"),
         (look("fast", MIX[0], color="sepia"), "There is no color method sepia"),
     ]
@@ -688,7 +688,7 @@ def test_what_cannot_be_done_is_said_in_one_sentence(painter: Any) -> None:
     quality = GALLERY / "quality/klimt-kiss.safetensors"
     other = quality.read_bytes().replace(b"a8e5ec0eb821d1b6", b"a8e5ec0eb821d1b7")
     for data, file, part in (
-        (png(nothing), "nothing.png", "nothing.png is transparent everywhere"),
+        (png(nothing), "nothing.png", "nothing.png is fully transparent, so it has no style."),
         (b"no picture", "words.jpg", "words.jpg"),
         (b"no style", "words.safetensors", "words.safetensors is not a style that can be used"),
         (other, "other.safetensors", "other.safetensors was made for the model 'quality' (a8e5"),
@@ -821,8 +821,8 @@ def test_a_picture_for_which_no_memory_suffices_is_refused(page: Any) -> None:
     )
     assert (name, message) == (
         "PaintError",
-        "A picture of 600 x 400 pixels needs more memory than this browser gives: choose a smaller "
-        "size.",
+        "A picture of 600 x 400 pixels needs more memory than this browser allows: choose a "
+        "smaller size.",
     )
 
 

@@ -151,8 +151,8 @@ def test_what_a_page_does_not_know_falls_back_with_one_sentence(run: Run) -> Non
     )
     assert read["settings"] == {**SETTINGS, "color": "luminance"}
     assert read["problem"] == (
-        "The link asks for what this page does not know (model huge, style gone, alpha 7, …); "
-        "the rest of it is set."
+        "The link has settings that this page does not know (model huge, style gone, alpha 7, …); "
+        "all others are set."
     )
 
 

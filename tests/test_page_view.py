@@ -698,7 +698,7 @@ def test_brush_keys_turn_size_and_eraser_and_paint(opened):
     press("ArrowRight")
     assert view.page.locator(".mask-brush-ring").bounding_box()["x"] == pytest.approx(280, abs=1)
     said = view.page.locator("mask-brush [role=status]").inner_text()
-    assert said == "53 % from the left, 50 % down"
+    assert said == "53 % from the left, 50 % from the top"
     view.page.keyboard.down(" ")
     for _ in range(3):
         press("ArrowRight")

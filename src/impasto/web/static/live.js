@@ -139,7 +139,7 @@ async function poll() {
     reached = true;
   } catch {
     reached = false;
-    complain("The painting has ended: start `impasto live` again, and this page goes on.");
+    complain("`impasto live` has stopped: start it again, and this page reconnects.");
   }
   setTimeout(poll, POLL_MS);
 }

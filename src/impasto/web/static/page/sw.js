@@ -100,7 +100,7 @@
       for (const address of wanted) {
         if (await cache.match(at(address))) continue;
         if (!(await keep(address, await download(address)))) {
-          throw new Error(`${address} is not of version ${site.version}`);
+          throw new Error(`${address} does not belong to version ${site.version}`);
         }
       }
     }

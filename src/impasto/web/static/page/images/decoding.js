@@ -213,7 +213,7 @@ function upright(bitmap, orientation) {
 /** @param {OffscreenCanvas} canvas */
 function contextOf(canvas) {
   const context = canvas.getContext("2d", { willReadFrequently: true, colorSpace: "srgb" });
-  if (!context) throw new PaintError("This browser has no memory left: close other pages.");
+  if (!context) throw new PaintError("This browser is out of memory: close other tabs.");
   context.imageSmoothingEnabled = false;
   context.globalCompositeOperation = "copy";
   return context;

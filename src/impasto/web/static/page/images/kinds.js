@@ -57,13 +57,13 @@ const OTHERS = [
  * @throws {PaintError} if it is none, or a raw photograph, or a film
  */
 export function kindOfPicture(data, name) {
-  if (data.length === 0) throw new PaintError(`${name} is empty: fetch it or save it again.`);
+  if (data.length === 0) throw new PaintError(`${name} is empty: download or save it again.`);
   const head = textAt(data, 0, Math.min(data.length, 512));
   const suffix = name.slice(name.lastIndexOf(".") + 1).toLowerCase();
   const kind = PICTURES.find(([magic]) => magic.test(head))?.[1];
   if (RAW_MAGIC.test(head) || (RAW.has(suffix) && (kind === "TIFF" || kind === undefined))) {
     throw new PaintError(
-      `${name} is a raw photograph: develop it in a program for raw files first, ` +
+      `${name} is a raw photograph: develop it in a raw converter first, ` +
         "and save it as JPEG.",
     );
   }
@@ -73,7 +73,7 @@ export function kindOfPicture(data, name) {
   throw new PaintError(
     other
       ? `${name} is not a picture, but ${other}.`
-      : `${name} is not a picture that is known here: choose a JPEG, PNG, WebP, AVIF or GIF file.`,
+      : `${name} is not a supported picture: choose a JPEG, PNG, WebP, AVIF or GIF file.`,
   );
 }
 
@@ -90,7 +90,7 @@ export function checkWhole(data, name) {
   const frames = framesIn(data);
   if (frames > 1) {
     throw new PaintError(
-      `${name} is an animation of ${frames} frames, which is a film: impasto video paints films.`,
+      `${name} is an animation of ${frames} frames: paint it with impasto video.`,
     );
   }
 }
@@ -132,7 +132,7 @@ export function unread(name, kind) {
 
 /** @param {string} name */
 export function damaged(name) {
-  return new PaintError(`${name} is damaged or cut short: fetch it or save it again.`);
+  return new PaintError(`${name} is damaged or truncated: download or save it again.`);
 }
 
 /**

@@ -285,6 +285,6 @@ function isOpaque(data) {
 function checkLength(length, channels, rows, columns) {
   const wanted = channels * (rows.stop - rows.start) * (columns.stop - columns.start);
   if (length !== wanted) {
-    throw new PaintError(`A window has ${length} numbers where its places name ${wanted}.`);
+    throw new PaintError(`A window has ${length} numbers, but its places need ${wanted}.`);
   }
 }

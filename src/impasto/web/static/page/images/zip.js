@@ -19,8 +19,8 @@ export async function zip(files) {
   const bytes = files.reduce((sum, { name, blob }) => sum + blob.size + 6 * name.length + 120, 22);
   if (bytes > MOST_BYTES || files.length > MOST_FILES) {
     throw new PaintError(
-      `${files.length} pictures of ${(bytes / 1e9).toFixed(1)} GB are more than one ZIP file ` +
-        "holds (4 GB): save them in several parts.",
+      `${files.length} pictures of ${(bytes / 1e9).toFixed(1)} GB do not fit in one ZIP file ` +
+        "(4 GB): save them in several parts.",
     );
   }
   const { date, time } = dosTime(new Date());

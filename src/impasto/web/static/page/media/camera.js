@@ -72,7 +72,7 @@ export class CameraPanel extends HTMLElement {
       make("div", { className: "media-figures" }, this.#recording, this.#rate),
     );
     this.#canvas.setAttribute("role", "img");
-    this.#canvas.setAttribute("aria-label", "What the camera sees, painted");
+    this.#canvas.setAttribute("aria-label", "The painted camera picture");
     this.#rate.setAttribute("aria-live", "off");
     this.#recording.setAttribute("aria-live", "off");
     this.#asking.setAttribute("role", "status");
@@ -170,7 +170,7 @@ export class CameraPanel extends HTMLElement {
       track.addEventListener("ended", () => {
         if (this.#stream !== stream) return;
         this.#failed(new PaintError(
-          "The camera has gone: was it unplugged, or taken by another program?",
+          "The camera is gone: was it unplugged, or is another program using it?",
         ));
       });
       const { facingMode } = track.getSettings();
@@ -242,7 +242,7 @@ export class CameraPanel extends HTMLElement {
       canvas.height = height;
     }
     const context = canvas.getContext("2d", { alpha: false });
-    if (!context) throw new PaintError("This browser has no memory left: close other pages.");
+    if (!context) throw new PaintError("This browser is out of memory: close other tabs.");
     context.setTransform(this.#mirrored ? -1 : 1, 0, 0, 1, this.#mirrored ? width : 0, 0);
     context.imageSmoothingQuality = "medium";
     context.drawImage(this.#video, 0, 0, width, height);
@@ -385,9 +385,9 @@ async function openCamera(wanted) {
   if (!devices?.getUserMedia) {
     throw new PaintError(
       window.isSecureContext
-        ? "This browser gives no camera to pages."
-        : "Browsers give the camera only to pages over HTTPS or on this machine: open this page " +
-          "with https:// or at localhost.",
+        ? "This browser does not let pages use the camera."
+        : "Browsers allow the camera only over HTTPS or on this machine: open this page with " +
+          "https:// or at localhost.",
     );
   }
   /** @type {MediaTrackConstraints} */
@@ -402,8 +402,8 @@ async function openCamera(wanted) {
 /** @type {Record<string, string>} */
 const REASONS = {
   NotAllowedError:
-    "The camera was refused: allow it for this page in your browser's settings, then try again.",
-  SecurityError: "This browser's settings give the camera to no page.",
+    "Camera access was denied: allow it for this page in your browser's settings, then try again.",
+  SecurityError: "This browser's settings block the camera on all pages.",
   NotFoundError: "There is no camera on this device.",
   OverconstrainedError: "There is no such camera on this device.",
   NotReadableError:

@@ -15,7 +15,7 @@ import { within } from "./elements.js";
 
 /** Frames that are painted at once. */
 const AT_ONCE = 2;
-const ELSEWHERE = "impasto video paints it on the command line";
+const ELSEWHERE = "use impasto video on the command line";
 
 /**
  * What is done of a film.
@@ -91,7 +91,7 @@ export class Film {
         throw unlike(name);
       }
       if (!(await video.canDecode())) {
-        const codec = (await video.getCodec())?.toUpperCase() ?? "a codec that is not known";
+        const codec = (await video.getCodec())?.toUpperCase() ?? "an unknown codec";
         throw new PaintError(`${name} is in ${codec}, which this browser cannot read: ${ELSEWHERE}.`);
       }
       const [start, end, width, height, stats] = await Promise.all([
@@ -140,7 +140,7 @@ export class Film {
     if (!(await bunny.canEncodeVideo("avc", shape))) {
       throw new PaintError(
         `This browser cannot write H.264 films of ${shape.width} x ${shape.height} pixels: ` +
-          `choose a smaller size, or impasto video on the command line.`,
+          `choose a smaller size, or use impasto video on the command line.`,
       );
     }
     const target = new bunny.BufferTarget();
@@ -198,7 +198,7 @@ export class Film {
       if (error instanceof Error && error.name === "PaintError") throw error;
       if (frames === 0) throw error;
       throw new PaintError(
-        `${this.name} is damaged, or more than this browser can hold, behind frame ${frames}: ` +
+        `${this.name} is damaged, or too large for this browser, after frame ${frames}: ` +
           `${ELSEWHERE}.`,
       );
     }
@@ -217,7 +217,7 @@ export class Film {
   #bitmapOf(sample, { width, height }) {
     const canvas = new OffscreenCanvas(width, height);
     const context = canvas.getContext("2d", { alpha: false });
-    if (!context) throw new PaintError("This browser has no memory left: close other pages.");
+    if (!context) throw new PaintError("This browser is out of memory: close other tabs.");
     context.imageSmoothingQuality = "high";
     sample.draw(context, 0, 0, width, height);
     sample.close();
@@ -268,21 +268,21 @@ export class Film {
 /** @param {string} name */
 function unlike(name) {
   return new PaintError(
-    `${name} is damaged, or no film that is known here: choose an MP4, MOV, WebM or MKV file.`,
+    `${name} is damaged, or not a supported film: choose an MP4, MOV, WebM or MKV file.`,
   );
 }
 
 /** @param {string | null} address @returns {Promise<Mediabunny>} */
 async function loadMediabunny(address) {
   if (address === null) {
-    throw new PaintError("This page paints no films: impasto video does, on the command line.");
+    throw new PaintError("This page cannot paint films: use impasto video on the command line.");
   }
   if (typeof VideoEncoder === "undefined" || typeof VideoDecoder === "undefined") {
     throw new PaintError(
       window.isSecureContext
-        ? "This browser paints no films (it has no WebCodecs): impasto video does, on the " +
+        ? "This browser cannot paint films (it has no WebCodecs): use impasto video on the " +
           "command line."
-        : "Browsers paint films only in pages over HTTPS or on this machine: open this page with " +
+        : "Browsers paint films only over HTTPS or on this machine: open this page with " +
           "https:// or at localhost, or use impasto video on the command line.",
     );
   }
@@ -306,7 +306,7 @@ async function soundsOf(bunny, input) {
   for (const track of await input.getAudioTracks()) {
     const codec = await track.getCodec();
     if (codec && held.includes(codec)) sounds.push(track);
-    else left.push(codec ?? "a codec that is not known");
+    else left.push(codec ?? "an unknown codec");
   }
   const remark = left.length ? `its sound in ${left.join(", ")} is left out` : "";
   return { sounds, remark };

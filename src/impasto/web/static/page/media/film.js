@@ -75,15 +75,15 @@ export class FilmPanel extends HTMLElement {
     this.#message.setAttribute("role", "alert");
     this.#progress.setAttribute("aria-live", "off");
     this.#line.setAttribute("aria-label", "Painted");
-    this.#place.setAttribute("aria-label", "Frame that is shown");
+    this.#place.setAttribute("aria-label", "Frame shown");
     this.#input.setAttribute("aria-label", "Film");
     const choose = () => this.#input.click();
     this.#empty.append(
       make("h2", {}, "Paint a film"),
       button("Choose a film", choose, "main large"),
       make("p", { className: "media-faint" },
-        "Or drop one here. It becomes an MP4 with the same frames and the same sound, without " +
-          "subtitles and chapters. Long films are quicker with impasto video."),
+        "Or drop one here. The result is an MP4 with the same frames and sound, without " +
+          "subtitles and chapters. Long films are faster with impasto video."),
     );
     this.#alarm.append(this.#message, button("Choose another film", choose));
     this.#place.addEventListener("input", () => this.#preview());
@@ -371,7 +371,7 @@ export class FilmPanel extends HTMLElement {
     if (state !== "painting" && state !== "ready" && state !== "done") this.#canvas.hidden = true;
     this.#canvas.ariaHidden = String(state === "done");
     this.#picture.hidden = this.#canvas.hidden && this.#player.hidden;
-    const label = state === "painting" ? "The frame that was painted last" : "A frame, painted";
+    const label = state === "painting" ? "The last painted frame" : "A painted frame";
     this.#canvas.setAttribute("aria-label", label);
   }
 }

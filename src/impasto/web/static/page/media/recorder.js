@@ -56,7 +56,7 @@ export class Recorder {
     }
     for (const track of recorder.stream.getTracks()) track.stop();
     if (this.#parts.length === 0) {
-      throw new PaintError("Nothing was recorded: record for a little longer.");
+      throw new PaintError("Nothing was recorded: record a little longer.");
     }
     const type = recorder.mimeType.split(";")[0] || "video/webm";
     return new File(this.#parts, `impasto-${stamp()}.${type === "video/mp4" ? "mp4" : "webm"}`, {

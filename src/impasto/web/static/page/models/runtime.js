@@ -93,9 +93,7 @@ export async function openRuntime(builds, { software = false } = {}) {
     return await load(builds.wasm, "wasm");
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new PaintError(
-      `What paints pictures in this browser could not be loaded (${reason}): load the page again.`,
-    );
+    throw new PaintError(`ONNX Runtime could not be loaded (${reason}): reload the page.`);
   }
 }
 

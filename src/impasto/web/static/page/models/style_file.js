@@ -26,7 +26,7 @@ const KIND = "impasto-style";
 /** Larger files are refused: moments and a thumbnail take a few kB. */
 const MAX_BYTES = 1 << 22;
 
-const REMAKE = "make it again with impasto style add, or bring its picture";
+const REMAKE = "make it again with impasto style add, or add its picture";
 
 /**
  * The bytes of the file of a style; the same style always gives the same bytes.
@@ -96,11 +96,11 @@ export function readStyle(data, name) {
  * @returns {StyleFile}
  */
 function decoded(data) {
-  if (data.length > MAX_BYTES) throw new Error("it has more bytes than a style may have");
+  if (data.length > MAX_BYTES) throw new Error("it is too large for a style");
   const { header, body } = parted(data);
   const metadata = header.__metadata__ ?? {};
   const [kind, number] = String(metadata.format ?? "").split(" ");
-  if (kind !== KIND) throw new Error("it is a safetensors file, but not of a style");
+  if (kind !== KIND) throw new Error("it is a safetensors file, but not a style");
   if (number !== String(FORMAT)) {
     throw new Error(`its format is ${number} and this page reads ${FORMAT}`);
   }
@@ -116,7 +116,7 @@ function decoded(data) {
   }
   const { tuned } = metadata;
   if (tuned !== undefined && typeof tuned !== "string") {
-    throw new Error("its metadata has a 'tuned' that is no text");
+    throw new Error("its metadata has a 'tuned' that is not a string");
   }
   const thumbnail = fromBase64(metadata.thumbnail);
   return {
@@ -137,7 +137,7 @@ function decoded(data) {
  * @returns {{header: Record<string, any>, body: DataView}}
  */
 function parted(data) {
-  const damaged = new Error("damaged, cut short or no safetensors file");
+  const damaged = new Error("damaged, truncated or not a safetensors file");
   if (data.length < 8) throw damaged;
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const size = Number(view.getBigUint64(0, true));
@@ -167,7 +167,7 @@ function momentsOf(header, names, body) {
   if (unknown !== undefined) throw new Error(`it has an unknown tensor '${unknown}'`);
   const values = expected.map((name) => tensor(header, name, body));
   const held = values.reduce((sum, each) => sum + 4 * each.length, 0);
-  if (held !== body.byteLength) throw new Error("damaged, cut short or no safetensors file");
+  if (held !== body.byteLength) throw new Error("damaged, truncated or not a safetensors file");
   const found = [];
   for (let i = 0; i < levels; i++) {
     const [mean, std] = [values[2 * i], values[2 * i + 1]];
@@ -197,7 +197,7 @@ function tensor(header, name, body) {
   }
   const [start, stop] = Array.isArray(offsets) ? offsets : [];
   if (!(start >= 0 && stop === start + 4 * shape[0] && stop <= body.byteLength)) {
-    throw new Error("damaged, cut short or no safetensors file");
+    throw new Error("damaged, truncated or not a safetensors file");
   }
   const values = new Float64Array(shape[0]);
   for (let i = 0; i < values.length; i++) values[i] = body.getFloat32(start + 4 * i, true);

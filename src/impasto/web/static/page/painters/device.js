@@ -175,7 +175,7 @@ export class DevicePainter {
 
   _failed() {
     const error = new PaintError(
-      "What paints pictures in this browser has stopped: load the page again.",
+      "Painting in this browser has stopped: reload the page.",
     );
     for (const open of this._open.values()) open.reject(error);
     this._open.clear();

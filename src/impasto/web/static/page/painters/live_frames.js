@@ -87,7 +87,7 @@ export class LiveFrames {
       socket.onopen = () => resolve(socket);
       socket.onclose = () => {
         const error = new PaintError(
-          this._refused || "The server has ended the live picture: start it again.",
+          this._refused || "The server has closed the connection: start again.",
         );
         this._socket = null;
         reject(error);
@@ -104,7 +104,7 @@ export class LiveFrames {
       try {
         waiting?.resolve(await createImageBitmap(data));
       } catch {
-        waiting?.reject(new PaintError("The server has sent a picture that cannot be read."));
+        waiting?.reject(new PaintError("The server sent a picture that cannot be read."));
       }
       return;
     }
@@ -115,7 +115,7 @@ export class LiveFrames {
     }
     const place = this._waiting.findIndex((each) => each.number === frame);
     const [waiting] = place < 0 ? [] : this._waiting.splice(place, 1);
-    const line = dropped ? "The frame was left out for a newer one." : this._refused || error;
+    const line = dropped ? "The frame was dropped for a newer one." : this._refused || error;
     waiting?.reject(new PaintError(line));
     this._rest();
   }

@@ -31,7 +31,7 @@ async function readSite() {
     answer = null;
   }
   if (!answer?.ok) {
-    throw new PaintError("The page could not be loaded whole: check the connection and load again.");
+    throw new PaintError("The page did not load completely: check the connection and reload.");
   }
   return answer.json();
 }

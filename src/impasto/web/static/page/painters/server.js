@@ -334,7 +334,7 @@ export class ServerPainter {
     const most = this.site.limits.bytes;
     if (most === null || file.size <= most) return;
     const [has, takes] = [file.size, most].map((bytes) => (bytes / 1e6).toFixed(1));
-    throw new PaintError(`${name} has ${has} MB, and this server takes ${takes} MB at most.`);
+    throw new PaintError(`${name} has ${has} MB, and this server accepts ${takes} MB at most.`);
   }
 }
 
@@ -418,7 +418,7 @@ async function refusal(answer) {
   try {
     line = (await answer.json()).error;
   } catch {
-    line = `the server answers ${answer.status}`;
+    line = `the server answered with status ${answer.status}`;
   }
   return new PaintError(`${line.charAt(0).toUpperCase()}${line.slice(1)}.`);
 }

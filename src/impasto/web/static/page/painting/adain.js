@@ -168,7 +168,7 @@ export async function paintPixels(model, source, styles, controls, options = {})
       if (smaller === null) {
         throw new PaintError(
           `A picture of ${source.width} x ${source.height} pixels needs more memory than this ` +
-            "browser gives: choose a smaller size.",
+            "browser allows: choose a smaller size.",
         );
       }
       plan = smaller;

@@ -127,7 +127,7 @@ export class Studio {
     const pixels = await decodePixels(file, null);
     checkSide(pixels, name);
     if (pixels.data.every((value, i) => i % 4 !== 3 || value === 0)) {
-      throw new PaintError(`${name} is transparent everywhere, so there is no style in it.`);
+      throw new PaintError(`${name} is fully transparent, so it has no style.`);
     }
     this._own.set(id, { title, name, picture: file, file: null });
     const small = await decodePixels(file, Math.min(THUMBNAIL_SIDE, pixels.width, pixels.height));
@@ -256,7 +256,7 @@ export class Studio {
     const row = this._site.models.find((each) => each.name === name);
     if (row) return row;
     const names = this._site.models.map((each) => each.name).join(", ");
-    throw new PaintError(`This page has no model '${name}', but ${names}.`);
+    throw new PaintError(`This page has no model '${name}'; it has ${names}.`);
   }
 
   /**
@@ -333,9 +333,8 @@ export class Studio {
     if (!own?.picture) {
       const row = (await this._gallery(model)).find((each) => each.name === id);
       throw new PaintError(
-        `The color method '${color}' needs the picture of a style, and of '` +
-          `${own?.title ?? row?.title ?? id}' only its numbers are here: choose 'luminance', or ` +
-          "bring its picture.",
+        `The color method '${color}' needs the style's picture, and the picture of '` +
+          `${own?.title ?? row?.title ?? id}' is not here: choose 'luminance', or add the picture.`,
       );
     }
     const key = `${id} ${styleSize}`;
@@ -388,7 +387,7 @@ export class Studio {
       } catch (error) {
         if (!isOutOfMemory(error)) throw error;
         throw new PaintError(
-          `A style of ${size} pixels needs more memory than this browser gives: choose a smaller ` +
+          `A style of ${size} pixels needs more memory than this browser allows: choose a smaller ` +
             "style size.",
         );
       }
@@ -495,7 +494,7 @@ function checkSide({ width, height }, name) {
  */
 function otherModel(name, style) {
   const made = style.modelName ? `'${style.modelName}' (${style.model})` : style.model;
-  return `${name} was made for the model ${made}: bring the picture that it was made of.`;
+  return `${name} was made for the model ${made}: add the picture that it was made from.`;
 }
 
 /**

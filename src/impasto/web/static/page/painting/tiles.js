@@ -421,7 +421,7 @@ function interleaved(planes, [height, width], place) {
     for (let x = place.columns.start; x < place.columns.stop; x++) {
       for (let i = y * width + x, c = 0; c < 3; c++, i += size, out++) {
         const value = planes[i];
-        if (value !== value) throw new PaintError("The painted picture holds no numbers any more.");
+        if (value !== value) throw new PaintError("The painted picture contains NaN.");
         image[out] = value < 0 ? 0 : value > 1 ? 1 : value;
       }
     }

@@ -19,7 +19,7 @@ export function colors(session) {
     {
       name: "",
       title: "The style's colors",
-      summary: "strokes and colors are those of the style",
+      summary: "strokes and colors of the style",
       needsPicture: false,
     },
     ...session.colors,
@@ -47,7 +47,7 @@ export function colors(session) {
     }
     const some = rows.some(({ input }) => input.disabled);
     hint.textContent = some
-      ? "Those in gray need the picture of the style: they are for pictures of your own."
+      ? "Grayed-out methods need the style's picture: use a style picture of your own."
       : "";
   }
   store.addEventListener("change", show);

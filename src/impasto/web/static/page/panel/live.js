@@ -89,7 +89,7 @@ export function live(session, openPart) {
     },
     openFilm: async (/** @type {File} */ file) => {
       if (!films) {
-        complain(`This page paints no films: impasto video ${quoted(file.name)} does.`);
+        complain(`This page cannot paint films: use impasto video ${quoted(file.name)}.`);
         return;
       }
       await open("film");

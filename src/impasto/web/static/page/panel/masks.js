@@ -91,7 +91,7 @@ export function masks(session, brush) {
   const hint = make(
     "p",
     { className: "hint" },
-    "What no mask covers stays the photograph. Masks belong to the photograph that is shown.",
+    "Areas that no mask covers stay unpainted. Each photograph has its own masks.",
   );
   const heading = make("h2", {}, "Paint where each style goes");
   find("part-masks", HTMLElement).append(heading, list, editor, hint);
@@ -114,7 +114,7 @@ export function masks(session, brush) {
       store.setMask(photo.id, style, new MaskLayer(photo.width, photo.height));
     }
     show();
-    if (edited) say(`Painting where ${session.style(style).title} goes.`);
+    if (edited) say(`Editing the mask of ${session.style(style).title}.`);
   }
 
   function stop() {
@@ -139,7 +139,7 @@ export function masks(session, brush) {
     const style = edited;
     edited = null;
     store.setMask(photo.id, style, null);
-    say(`${session.style(style).title} goes everywhere.`);
+    say(`${session.style(style).title} now applies everywhere.`);
   }
 
   chooser.addEventListener("change", async () => {

@@ -80,7 +80,7 @@ export function saving(session, { maskNames, working }) {
   const kept = make(
     "p",
     { className: "hint" },
-    "Date, camera and copyright are kept; the place where it was taken is not.",
+    "Date, camera and copyright are kept; the location is removed.",
   );
   const line = make("code", { className: "command", tabIndex: 0 });
   line.setAttribute("aria-label", "Command");
@@ -91,7 +91,7 @@ export function saving(session, { maskNames, working }) {
   const again = make(
     "div",
     { className: "again" },
-    make("h3", {}, "The same again"),
+    make("h3", {}, "Repeat this"),
     line,
     make("div", { className: "tool-row" }, copyLine, copyLink),
   );
@@ -109,7 +109,7 @@ export function saving(session, { maskNames, working }) {
   saveAll.addEventListener("click", () => void saveEach());
   copyLine.addEventListener("click", () => void copyCommand());
   find("copy-command", HTMLButtonElement).addEventListener("click", () => void copyCommand());
-  copyLink.addEventListener("click", () => void copy(location.href, "The link is copied."));
+  copyLink.addEventListener("click", () => void copy(location.href, "Link copied."));
 
   /**
    * @param {Photo} photo
@@ -216,7 +216,7 @@ export function saving(session, { maskNames, working }) {
   }
 
   async function copyCommand() {
-    await copy(command(), "The command is copied.");
+    await copy(command(), "Command copied.");
   }
 
   /**
@@ -228,7 +228,7 @@ export function saving(session, { maskNames, working }) {
       await navigator.clipboard.writeText(text);
       flash(done);
     } catch {
-      complain("The browser lets this page copy nothing: select the text under Save and copy it.");
+      complain("The browser does not let this page copy: select the text under Save and copy it.");
     }
   }
 
@@ -244,7 +244,7 @@ export function saving(session, { maskNames, working }) {
       }
       const now = settings.size !== null && settings.size < shorter ? String(settings.size) : "";
       size.replaceChildren(
-        make("option", { value: "" }, `The photograph's, ${photo.width} × ${photo.height}`),
+        make("option", { value: "" }, `Original, ${photo.width} × ${photo.height}`),
         ...sizes.map((each) => make("option", { value: String(each) }, scaled(photo, each))),
       );
       size.value = now;

@@ -36,7 +36,7 @@ export class Slider {
       min: String(range.min),
       max: String(range.max),
       step: String(range.step),
-      title: `Double click: ${words(start)}`,
+      title: `Double-click to reset to ${words(start)}`,
     });
     this.#output = make("output", {});
     this.#output.htmlFor.add(id);

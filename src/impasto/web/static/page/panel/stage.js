@@ -109,8 +109,8 @@ export function stage(session, compare) {
     state.hidden = now === null ? !resumable : !long;
     if (work) line.textContent = `${work.line}, ${percent(work.share)}`;
     else if (share !== null) line.textContent = `Painting the whole picture, ${percent(share)}`;
-    else if (resumable) line.textContent = "Only a preview so far";
-    button.textContent = now === null ? "Paint it whole" : "Cancel";
+    else if (resumable) line.textContent = "Preview only";
+    button.textContent = now === null ? "Paint in full" : "Cancel";
     if (work && performance.now() - said > SAID_MS) {
       said = performance.now();
       say(line.textContent ?? "");

@@ -31,13 +31,13 @@ export function strip(session) {
         show.addEventListener("click", () => photos.select(photo.id));
         const remove = make(
           "button",
-          { type: "button", className: "shot-remove", title: "Take out" },
+          { type: "button", className: "shot-remove", title: "Remove" },
           icon("close"),
-          make("span", { className: "unseen" }, `Take ${photo.name} out`),
+          make("span", { className: "unseen" }, `Remove ${photo.name}`),
         );
         remove.addEventListener("click", () => {
           session.remove(photo);
-          say(`${photo.name} is taken out.`);
+          say(`${photo.name} removed.`);
         });
         const item = make("li", { className: now ? "is-shown" : "" }, show, remove);
         item.dataset.photo = photo.id;

@@ -27,7 +27,7 @@ export function strokes(session) {
     start: DEFAULTS.coarse,
     words: (value) => `${value} ×`,
     turned: (value, transient) => store.set({ coarse: value }, { transient }),
-    hint: "How many times as large the strokes become.",
+    hint: "The factor by which strokes are enlarged.",
   });
   const styleSize = new Slider({
     label: "Style size",
@@ -40,7 +40,7 @@ export function strokes(session) {
   const hint = make("p", { className: "hint" });
   styleSize.element.append(hint);
 
-  const models = make("fieldset", { className: "choices" }, make("legend", {}, "Painter"));
+  const models = make("fieldset", { className: "choices" }, make("legend", {}, "Model"));
   for (const { name, title } of session.painter.site.models) {
     const input = make("input", { type: "radio", name: "model", value: name });
     input.addEventListener("change", () => store.set({ model: name }));
@@ -58,8 +58,8 @@ export function strokes(session) {
     const pictures = session.chosen.some(({ picture }) => picture);
     styleSize.disabled = !pictures;
     hint.textContent = pictures
-      ? "Shorter side that the picture of the style is reduced to: smaller gives finer strokes."
-      : "For styles that are pictures of your own: those of the gallery were read once.";
+      ? "The style picture is reduced to this shorter side; smaller gives finer strokes."
+      : "Only for style pictures of your own; gallery styles have a fixed size.";
     for (const input of models.querySelectorAll("input")) {
       input.checked = input.value === settings.model;
     }

@@ -100,8 +100,8 @@ export function readLink(hash, start, known) {
     }
   }
   const problem = unknown.length
-    ? `The link asks for what this page does not know (${unknown.slice(0, 3).join(", ")}` +
-      `${unknown.length > 3 ? ", …" : ""}); the rest of it is set.`
+    ? `The link has settings that this page does not know (${unknown.slice(0, 3).join(", ")}` +
+      `${unknown.length > 3 ? ", …" : ""}); all others are set.`
     : "";
   return { settings, problem };
 }

@@ -43,7 +43,7 @@ function started() {
   found.onerror = () => {
     worker = null;
     for (const { fail } of waiting.values()) {
-      fail(new PaintError("Photographs cannot be opened: load the page again."));
+      fail(new PaintError("Photographs cannot be opened: reload the page."));
     }
     waiting.clear();
   };

@@ -65,7 +65,7 @@ export class Photos extends EventTarget {
     if (problems.length === 1) throw new PaintError(problems[0]);
     if (problems.length > 1) {
       throw new PaintError(
-        `${problems.length} of ${files.length} files were left out; of the first: ${problems[0]}`,
+        `${problems.length} of ${files.length} files were skipped; the first: ${problems[0]}`,
       );
     }
   }

@@ -152,7 +152,7 @@ export class Session extends EventTarget {
    */
   choose(styles) {
     if (styles.length > MAX_STYLES) {
-      throw new PaintError(`Up to ${MAX_STYLES} styles can be mixed; take one out first.`);
+      throw new PaintError(`Up to ${MAX_STYLES} styles can be mixed; remove one first.`);
     }
     this.store.set({ styles, ...this.#possibleColor(styles) });
   }

@@ -132,7 +132,7 @@ export class MaskBrush extends HTMLElement {
     if (!this.hasAttribute("aria-label")) {
       this.setAttribute(
         "aria-label",
-        "Mask. The arrow keys move the brush, Space held paints, [ and ] change its size, " +
+        "Mask. Arrow keys move the brush, hold Space to paint, [ and ] change its size, " +
           "X switches between painting and erasing.",
       );
     }
@@ -325,7 +325,8 @@ export class MaskBrush extends HTMLElement {
     this._stroke?.to(this._place);
     const percent = (/** @type {number} */ share) => `${Math.round(share * 100)} %`;
     const { x, y } = this._place;
-    this._said.textContent = `${percent(x / width)} from the left, ${percent(y / height)} down`;
+    this._said.textContent =
+      `${percent(x / width)} from the left, ${percent(y / height)} from the top`;
     this._redraw();
   }
 

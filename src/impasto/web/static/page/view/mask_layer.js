@@ -43,7 +43,7 @@ export class MaskLayer extends EventTarget {
     try {
       const { mask, problem } = await new Promise((resolve, reject) => {
         worker.onmessage = ({ data }) => resolve(data);
-        worker.onerror = () => reject(new PaintError("The page could not start reading the mask."));
+        worker.onerror = () => reject(new PaintError("The mask cannot be read: reload the page."));
         const size = picture && { width: picture.width, height: picture.height };
         worker.postMessage({ file, picture: size });
       });

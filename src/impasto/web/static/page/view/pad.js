@@ -138,7 +138,7 @@ export class MixPad extends HTMLElement {
   connectedCallback() {
     this.classList.add("mix-pad");
     this.setAttribute("role", "group");
-    if (!this.hasAttribute("aria-label")) this.setAttribute("aria-label", "Mixture of the styles");
+    if (!this.hasAttribute("aria-label")) this.setAttribute("aria-label", "Mix of styles");
     this._build();
   }
 

@@ -157,8 +157,8 @@ export function linearMap(image, reference, method) {
 export function putLuminance(painted, photograph) {
   if (painted.length !== photograph.length) {
     throw new PaintError(
-      `Pictures of ${painted.length / 3} and ${photograph.length / 3} pixels must have one size ` +
-        "to share their colors.",
+      `Pictures of ${painted.length / 3} and ${photograph.length / 3} pixels must be the same ` +
+        "size to share their colors.",
     );
   }
   const [a, b, c] = LUMA;

@@ -53,11 +53,11 @@ export class ColorMoments {
     }
     if (total === null) {
       throw new PaintError(
-        "No pixel of the picture counts: all of it is transparent or outside the masks.",
+        "The picture has no usable pixels: all are transparent or outside the masks.",
       );
     }
     if (!total.covariance.every((row) => row.every(Number.isFinite))) {
-      throw new PaintError("The picture holds numbers that are no colors.");
+      throw new PaintError("The picture has values that are not colors.");
     }
     return total;
   }
