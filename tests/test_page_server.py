@@ -307,7 +307,7 @@ def test_refusals_are_sentences(run: Any, files: Path):
         },
     )
     assert found[0].startswith("PaintError: There is no style 'nobody'")
-    assert found[1] == "PaintError: street.jpg has 1.1 MB, and this server takes 1.0 MB at most."
+    assert found[1] == "PaintError: street.jpg has 1.1 MB, and this server accepts 1.0 MB at most."
     assert found[2].startswith("PaintError: street.jpg cannot be read by this browser")
     assert found[3].startswith("PaintError: odd.safetensors is not a style")
     assert found[4] == "PaintError: This server has no model slow."

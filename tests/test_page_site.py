@@ -131,9 +131,7 @@ def test_installed_package_is_read_if_its_version_is_right(tmp_path: Path):
     for folder in (tmp_path, tmp_path / "node_modules"):
         assert packages.read_packages([pen], folder) == {"pen.mjs": b"draw"}
     (place / "package.json").write_text('{"version": "1.2.4"}')
-    with pytest.raises(
-        WebError, match=r"is pen 1\.2\.4, and the page is made for 1\.2\.3: npm pack"
-    ):
+    with pytest.raises(WebError, match=r"is pen 1\.2\.4, and the page needs 1\.2\.3: run npm pack"):
         packages.read_packages([pen], tmp_path)
     (place / "package.json").write_text("[]")
     with pytest.raises(WebError, match="cannot be read"):
@@ -142,7 +140,7 @@ def test_installed_package_is_read_if_its_version_is_right(tmp_path: Path):
 
 def test_other_version_of_a_packed_package_is_named(tmp_path: Path):
     (tmp_path / "mediabunny-1.0.0.tgz").write_bytes(b"")
-    with pytest.raises(WebError, match=r"is mediabunny 1\.0\.0, and the page is made for"):
+    with pytest.raises(WebError, match=r"is mediabunny 1\.0\.0, and the page needs"):
         packages.read_packages([packages.FILMS], tmp_path)
 
 
@@ -218,7 +216,7 @@ def test_foreign_folder_is_left_alone(tmp_path: Path, few: Path, tiny_bundle: Bu
     other.mkdir()
     (other / "sw.js").write_text("self.SITE = 1;")
     for taken, says in [
-        (other, "has 1 file and is no page that was built here"),
+        (other, "has 1 file and is not a page built by Impasto"),
         (other / "sw.js", "is a file"),
         (tmp_path / "gone" / "site", "there is no folder"),
     ]:
@@ -251,7 +249,7 @@ def test_earlier_page_is_replaced_and_foreign_files_in_it_stay(
         "impasto.web.build.page_files",
         lambda: {**site.page_files(), "runtime/mine.txt": PAGE / "sample.jpg"},
     )
-    with pytest.raises(WebError, match=r"mine\.txt: is not of the page.*move yours"):
+    with pytest.raises(WebError, match=r"mine\.txt: is not part of the page.*move yours"):
         build_page(out, [tiny_bundle], BuildOptions(packages=few))
     assert facts_of(out)["version"] == with_films.version
 
@@ -290,7 +288,7 @@ def test_models_that_cannot_be_in_a_browser_are_refused(tmp_path: Path, tiny_bun
     for models, says in [
         ([], "needs a model"),
         ([tiny_bundle, tiny_bundle], "2 models are called 'tiny'"),
-        ([named], "its name becomes a folder"),
+        ([named], "its name becomes a folder name"),
     ]:
         with pytest.raises(WebError, match=says):
             build_page(tmp_path / "site", models)

@@ -226,7 +226,7 @@ def test_models_and_styles(server: Server, fast: impasto.Stylizer):
     assert server.json("/api/styles?model=tiny") == []
     status, _, body = server.ask("/api/styles?model=slow")
     assert status == 400
-    assert json.loads(body)["error"] == "there is no model 'slow' here; there are fast, tiny"
+    assert json.loads(body)["error"] == "there is no model 'slow'; this server has fast, tiny"
 
 
 def test_page_and_its_gallery(server: Server):
@@ -279,7 +279,9 @@ def test_no_path_and_no_address_is_a_style(server: Server, files: Path):
             line = server.refused(
                 ("content", files / "harbor.png"), ("style", "munch-scream"), ("model", model)
             )
-            assert line.startswith("there is no model") and line.endswith("there are fast, tiny")
+            assert line.startswith("there is no model") and line.endswith(
+                "this server has fast, tiny"
+            )
         with pytest.raises(TimeoutError):
             asked.append(listener.accept())
     assert not asked
@@ -298,7 +300,7 @@ def test_no_path_and_no_address_is_a_style(server: Server, files: Path):
         ([("style", "munch-scream"), ("aplha", "1")], "did you mean 'alpha'?"),
         ([("style", "munch-scream"), ("size", "8")], "size must be a whole number of 16 pixels"),
         ([("style", "munch-scream"), ("size", "1e9")], "size must be a whole number, not '1e9'"),
-        ([("style", "munch-scream"), ("size", "3000")], "is larger than the 2,000,000"),
+        ([("style", "munch-scream"), ("size", "3000")], "is more than the 2,000,000"),
         ([("style", "munch-scream"), ("weights", "1,2")], "one weight for each style"),
         ([("style", "munch-scream"), ("color", "sepia")], "sepia"),
         ([("style", "munch-scream"), ("color", "coral")], "works on the picture of a style"),
@@ -307,11 +309,11 @@ def test_no_path_and_no_address_is_a_style(server: Server, files: Path):
         ([("style", "munch-scream"), ("format", "jpeg"), ("depth", "16")], "JPEG holds 8 bits"),
         ([("style", "munch-scream"), ("overwrite", "true")], "there is no field 'overwrite'"),
         ([("style", "munch-scream"), ("keep_gps", "yes")], "keep_gps must be true or false"),
-        ([("style", "munch-scream")] * 9, "9 styles are more than the 8"),
+        ([("style", "munch-scream")] * 9, "9 styles are more than the maximum of 8"),
         ([("style", ("a.jpg", b"no picture"))], "a.jpg: not a picture"),
         ([("style", ("a.safetensors", b"\x02\0\0\0\0\0\0\0{}"))], "a.safetensors: not a style"),
         ([("style", ("", b""))], "style: empty (0 bytes)"),
-        ([("style", "munch-scream"), ("size", ("a.txt", b"9"))], "size is no file"),
+        ([("style", "munch-scream"), ("size", ("a.txt", b"9"))], "size is not a file"),
     ],
 )  # fmt: skip
 def test_requests_that_are_refused(server: Server, files: Path, parts: list[Part], says: str):
@@ -419,7 +421,7 @@ def test_full_queue(server: Server, files: Path):
         parts: list[Part] = [("content", files / "harbor.png"), ("style", "munch-scream")]
         status, headers, body = server.post("/api/stylize", parts)
         assert status == 503 and int(headers["retry-after"]) >= 1
-        assert json.loads(body)["error"].startswith("too much is waiting")
+        assert json.loads(body)["error"].startswith("too many requests are waiting")
         clients.pop().close()
         assert eventually(lambda: server.json("/api/health")["taken"] == places - 1)
         assert server.post("/api/stylize", parts)[0] == 200
@@ -454,7 +456,7 @@ def test_time_is_bounded():
         with opened(server, 1000, sent=b"--a-line") as client:
             assert answer(client) == (408, {"error": "the request did not arrive in time"})
         line = server.refused(("content", ("a.jpg", large.getvalue())), ("style", "munch-scream"))
-        assert line.startswith("painting takes longer than the 1 second")
+        assert line.startswith("painting takes longer than the limit of 1 second")
 
 
 # --- live frames -----------------------------------------------------------------------------
@@ -523,11 +525,11 @@ def test_newest_frame_wins(server: Server):
 @pytest.mark.parametrize(
     ("look", "says"),
     [
-        ("{", "no JSON"),
-        ("[1]", "a look is a JSON object"),
+        ("{", "is not JSON"),
+        ("[1]", "a look must be a JSON object"),
         ({"style": []}, "style is missing"),
         ({"style": "/etc/hostname"}, "there is no style '/etc/hostname'"),
-        ({"style": {"file": "?"}}, "no base64"),
+        ({"style": {"file": "?"}}, "its file is not base64"),
         ({"style": {"path": "/etc/hostname"}}, "must be a text, a number"),
         ({"style": "munch-scream", "content": "a.jpg"}, "there is no field 'content'"),
         ({"style": "munch-scream", "alpha": 9}, "alpha must be a number from 0 to 2, not 9"),
@@ -555,7 +557,7 @@ def test_live_frames_are_bounded(server: Server):
         for _ in range(8):
             clients.enter_context(live(server))
         with live(server) as late:
-            assert "there are 8 live pictures here" in json.loads(late.recv())["error"]
+            assert "all 8 live connections are in use" in json.loads(late.recv())["error"]
     assert eventually(lambda: server.json("/api/health")["sockets"] == 0)
     with live(server) as client, pytest.raises(broken.ConnectionClosed):
         client.send(bytes(9_000_000))
@@ -633,7 +635,7 @@ def test_token(tiny_path: Path, files: Path):
         for path in ("/", "/site.json", "/api/health", "/?token=open", "/api/health?token="):
             status, headers, body = server.ask(path)
             assert status == 401 and headers["www-authenticate"] == "Bearer"
-            assert "this server wants its token" in json.loads(body)["error"]
+            assert "this server needs a token" in json.loads(body)["error"]
         for word in ("Bearer open", "Basic open-sesame", "open-sesame"):
             assert server.ask("/api/health", Authorization=word)[0] == 401
         bearer = {"Authorization": "Bearer open-sesame"}
@@ -702,7 +704,7 @@ def test_ends_while_it_paints(tiny_path: Path, files: Path):
     [
         (["--model", "slow"], "there is no model 'slow'"),
         (["--model", "gatys"], "only models are served"),
-        (["--model", "fast", "--model", "fast"], "need different names"),
+        (["--model", "fast", "--model", "fast"], "must have different names"),
         (["--port", "99999"], "port 99999 must be from 0 to 65535"),
         (["--queue", "-1"], "queue is -1; give 0 or more"),
         (["--seconds", "0"], "seconds is 0; give 1 or more"),
@@ -710,7 +712,7 @@ def test_ends_while_it_paints(tiny_path: Path, files: Path):
         (["--threads", "0"], "threads is 0; give 1 or more"),
         (["--engine", "steam"], "steam"),
         (["--precision", "fp8"], "fp8"),
-        (["--token", "a b"], "a token is made of 8 or more letters"),
+        (["--token", "a b"], "a token must be 8 or more letters"),
     ],
 )
 def test_options_that_are_refused(words: list[str], says: str):

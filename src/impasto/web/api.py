@@ -153,7 +153,7 @@ class _Posted:
     async def _answer(self, request: Request, receive: Receive) -> Answer:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "multipart/form-data":
-            raise OptionError("a request is a form: send multipart/form-data, as curl -F does")
+            raise OptionError("a request must be a form: send multipart/form-data, as curl -F does")
         try:
             async with asyncio.timeout(self._api.limits.seconds):
                 form = await request.form(
@@ -204,7 +204,7 @@ def refused(error: Exception) -> Response:
     elif isinstance(error, MemoryError):
         status, line = 503, "not enough memory for a picture of this size: give a smaller size"
     elif isinstance(error, OSError):
-        status, line = 503, f"the server cannot keep the request ({error.strerror or 'no reason'})"
+        status, line = 503, f"the server cannot save the request ({error.strerror or 'no reason'})"
     elif isinstance(error, MultiPartException):
         line = f"the form cannot be read: {error.message}"
     elif isinstance(error, FormParserError):
@@ -214,7 +214,7 @@ def refused(error: Exception) -> Response:
 
 def _limited(receive: Receive, scope: Scope, most: int) -> Receive:
     """The body of a request, limited in size; one with too large a stated size is not received."""
-    line = f"a request of more than {most:,} bytes is not taken: send a smaller picture"
+    line = f"a request of more than {most:,} bytes is refused: send a smaller picture"
     for name, value in scope["headers"]:
         if name == b"content-length" and (not value.isdigit() or int(value) > most):
             raise _TooLarge(line)

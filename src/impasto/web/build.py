@@ -145,8 +145,8 @@ def build_page(
     try:
         if clash := sorted({*map(str, foreign)} & files.keys()):
             raise WebError(
-                f"{escaped(str(out / clash[0]))}: is not of the page, and this version of the page "
-                "has a file of that name: move yours"
+                f"{escaped(str(out / clash[0]))}: is not part of the page, but this version has a "
+                "file of that name: move yours"
             )
         with whole_folder(out) as folder:
             _write(folder, files)
@@ -159,17 +159,17 @@ def build_page(
 
 def _check_models(models: Sequence[Bundle]) -> None:
     if not models:
-        raise WebError("the page needs a model: --model fast")
+        raise WebError("the page needs a model, such as --model fast")
     names = [bundle.card.name for bundle in models]
     for name, bundle in zip(names, models, strict=True):
         if bundle.card.styles:
             raise WebError(
-                f"model {name!r} has styles built in, and the page paints with models that take any"
+                f"model {name!r} has built-in styles; the page needs a model that takes any style"
             )
         if not _NAME.fullmatch(name):
             raise WebError(
-                f"{escaped(name)!r} cannot be a model of the page: its name becomes a folder, so "
-                "use letters (a to z), digits, -, _ and ."
+                f"{escaped(name)!r} cannot be a model of the page: its name becomes a folder name, "
+                "so use letters (a to z), digits, -, _ and ."
             )
         if names.count(name) > 1:
             raise WebError(f"{names.count(name)} models are called {name!r}: give each once")
@@ -185,7 +185,7 @@ def _foreign_files(out: Path) -> list[Path]:
         if not out.exists():
             return []
         if not out.is_dir():
-            raise WebError(f"{target}: is a file; give the name of a folder")
+            raise WebError(f"{target}: is a file; give a folder")
         found = sorted(path.relative_to(out) for path in _files_in(out))
         if not found:
             return []
@@ -194,8 +194,8 @@ def _foreign_files(out: Path) -> list[Path]:
         raise WebError(f"{target}: cannot be read ({one_line(error)})") from error
     if ours is None:
         raise WebError(
-            f"{target}: has {counted(len(found), 'file')} and is no page that was built here, so "
-            "it is left alone: give another folder, or one that is empty"
+            f"{target}: has {counted(len(found), 'file')} and is not a page built by Impasto: "
+            "give another folder, or an empty one"
         )
     return [path for path in found if path.as_posix() not in ours]
 

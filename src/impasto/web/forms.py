@@ -121,7 +121,7 @@ class FormField:
         """
         if isinstance(given, Upload):
             if not self.is_file:
-                raise OptionError(f"{self.name} is no file: send it as a text")
+                raise OptionError(f"{self.name} is not a file: send it as text")
             return given
         if self.kind == "bool" and given in ("true", "false"):
             return given == "true"
@@ -221,14 +221,14 @@ def read(given: Iterable[Item], *, wanted: Sequence[str] | None = None) -> Asked
     for name, value in given:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            mend = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            mend = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(known)}"
             raise OptionError(f"there is no field {one_line(name[:100])!r}: {mend}")
         if name == "style":
             styles.append(value)
         elif name in _OTHERS:
             if isinstance(value, Upload) != (name == "content"):
                 is_file = name == "content"
-                raise OptionError(f"{name} must be a {'file' if is_file else 'text'}")
+                raise OptionError(f"{name} must be {'a file' if is_file else 'text'}")
             _once(values["other"], name, value)
         else:
             row = form_fields()[name]
@@ -240,7 +240,7 @@ def read(given: Iterable[Item], *, wanted: Sequence[str] | None = None) -> Asked
     masks = values["controls"].get("masks", ())
     for count, noun in ((len(styles), "style"), (len(masks), "mask")):
         if count > MAX_STYLES:
-            raise OptionError(f"{counted(count, noun)} are more than the {MAX_STYLES} there may be")
+            raise OptionError(f"{counted(count, noun)} are more than the maximum of {MAX_STYLES}")
     other = values["other"]
     format = other.get("format")
     return Asked(
@@ -267,7 +267,7 @@ def items(message: Any) -> list[Item]:
         [('style', 'wave'), ('style', 'rain'), ('weights', '0.7,0.3'), ('alpha', '1')]
     """
     if not isinstance(message, dict):
-        raise OptionError('a look is a JSON object, such as {"style": "munch-scream"}')
+        raise OptionError('a look must be a JSON object, such as {"style": "munch-scream"}')
     found: list[Item] = []
     for name, value in message.items():
         if isinstance(value, list) and value and all(_is_number(each) for each in value):
@@ -290,10 +290,10 @@ def _value(name: str, value: Any) -> str | Upload:
         try:
             data = base64.b64decode(value["file"], validate=True)
         except (binascii.Error, ValueError):
-            raise OptionError(f"{one_line(name[:100])}: its file is no base64") from None
+            raise OptionError(f"{one_line(name[:100])}: its file is not base64") from None
         return Upload.of(given if isinstance(given, str) else None, io.BytesIO(data), name)
     raise OptionError(
-        f"{one_line(name[:100])} must be a text, a number, a list of them, or "
+        f"{one_line(name[:100])} must be a text, a number, a list of these, or "
         '{"file": BASE64, "name": NAME}'
     )
 

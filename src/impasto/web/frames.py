@@ -65,7 +65,7 @@ class Frames:
         socket = WebSocket(scope, receive, send)
         await socket.accept()
         if self._figures.sockets >= _SOCKETS:
-            await _say(socket, error=f"there are {_SOCKETS} live pictures here: come again later")
+            await _say(socket, error=f"all {_SOCKETS} live connections are in use: try again later")
             await socket.close(_TRY_AGAIN_LATER)
             return
         self._figures.sockets += 1
@@ -172,7 +172,7 @@ def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise OptionError("a look is a JSON object, and this is no JSON") from None
+        raise OptionError("a look must be a JSON object, and this is not JSON") from None
 
 
 async def _say(socket: WebSocket, **message: Any) -> None:

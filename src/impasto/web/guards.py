@@ -110,7 +110,7 @@ class Token:
             answer = RedirectResponse(quote(scope["path"], safe="/"), 303)
             answer.set_cookie(cookie, self._token, httponly=True, samesite="lax")
         else:
-            line = "this server wants its token: open the address that it has printed, or send "
+            line = "this server needs a token: open the address that it printed, or send "
             answer = JSONResponse(
                 {"error": f"{line}the header Authorization: Bearer TOKEN"},
                 401,
@@ -134,7 +134,7 @@ def check_token(token: str) -> str:
     """
     if not _TOKEN.fullmatch(token):
         raise OptionError(
-            "a token is made of 8 or more letters (a to z), digits, and - . _ ~, so that it can be "
+            "a token must be 8 or more letters (a to z), digits and - . _ ~, so that it can be "
             "part of an address"
         )
     return token
@@ -153,18 +153,18 @@ def refusal(method: str, headers: Mapping[str, str], *, loopback: bool = True) -
         >>> refusal("GET", {"host": "localhost:8484"})
         ''
         >>> refusal("GET", {"host": "evil.example:8484"})
-        "this page is not called 'evil.example:8484': open it by the address that was printed"
+        "unknown host 'evil.example:8484': open the page by the address that was printed"
     """
     host = headers.get("host", "")
     if not _is_ours(host, loopback=loopback):
-        return f"this page is not called {host!r}: open it by the address that was printed"
+        return f"unknown host {host!r}: open the page by the address that was printed"
     origin = headers.get("origin")
     if origin is not None and origin.partition("://")[2] != host:
-        return f"requests of other pages ({origin}) are not answered"
+        return f"requests from other pages ({origin}) are refused"
     site = headers.get("sec-fetch-site", "none")
     opened = method == "GET" and headers.get("sec-fetch-mode") == "navigate"
     if site not in ("none", "same-origin") and not opened:  # a link may lead here
-        return f"requests of other pages ({site}) are not answered"
+        return f"requests from other pages ({site}) are refused"
     return ""
 
 

@@ -33,9 +33,9 @@ class Limits:
     )
     max_pixels: int = option(50_000_000, "Refuse larger pictures and results.", metavar="N")
     seconds: int = option(
-        120, "Seconds that a request may take to arrive, and then to be painted.", metavar="N"
+        120, "Maximum seconds to receive a request, and to paint it.", metavar="N"
     )
-    queue: int = option(8, "Requests that may wait while others are painted.", metavar="N")
+    queue: int = option(8, "Maximum number of waiting requests.", metavar="N")
 
     def __post_init__(self) -> None:
         check_max_pixels(self.max_pixels)

@@ -138,12 +138,12 @@ async def _parts(newest: Newest) -> AsyncIterator[bytes]:
 
 async def _body(request: Request) -> bytes:
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise OptionError("settings are sent as application/json")
+        raise OptionError("settings must be sent as application/json")
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MAX_BODY:
-            raise OptionError(f"settings of more than {_MAX_BODY} bytes are not read")
+            raise OptionError(f"settings of more than {_MAX_BODY} bytes are refused")
     return body
 
 
@@ -153,7 +153,7 @@ def _settings(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise OptionError(f"settings must be JSON ({error})") from error
     if not isinstance(found, dict) or not found or set(found) - {"style", "alpha"}:
-        raise OptionError('settings are {"style": NAME, "alpha": NUMBER}, or one of them')
+        raise OptionError('settings must be {"style": NAME, "alpha": NUMBER}, or one of the two')
     style, alpha = found.get("style", ""), found.get("alpha", 0.0)
     if not isinstance(style, str):
         raise OptionError("style must be a name")

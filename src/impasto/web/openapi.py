@@ -69,8 +69,8 @@ def document(address: str, models: Sequence[str], limits: Limits) -> dict[str, A
         "items": {"type": "string"},
         "minItems": 1,
         "maxItems": MAX_STYLES,
-        "description": "Style: the name of one that is kept, a picture, or a style file "
-        "(.safetensors), as a text or a file; several are mixed.",
+        "description": "Style: the name of a kept style, a picture, or a style file "
+        "(.safetensors), as text or a file; several are mixed.",
     }
     fields = form_fields()
     stylize = {
@@ -81,11 +81,11 @@ def document(address: str, models: Sequence[str], limits: Limits) -> dict[str, A
         "format": {
             "type": "string",
             "enum": [row.name.lower() for row in WRITTEN],
-            "description": "Format of the result: the photograph's, where it is written, else PNG.",
+            "description": "Format of the result; default: the photograph's if possible, else PNG.",
         },
     }
     make = {
-        "style": {**_FILE, "description": "A picture, a style file, or as a text a name."},
+        "style": {**_FILE, "description": "A picture, a style file, or a name as text."},
         "model": model,
         "style_size": _schema(fields["style_size"]),
     }
@@ -98,7 +98,7 @@ def document(address: str, models: Sequence[str], limits: Limits) -> dict[str, A
             "description": "Paints photographs in the style of another picture. Requests of more "
             f"than {limits.max_bytes:,} bytes and pictures of more than {limits.max_pixels:,} "
             "pixels are refused; nothing is kept, and nothing is fetched from an address. Live "
-            "frames go over a WebSocket, /api/frames.",
+            "frames use a WebSocket, /api/frames.",
         },
         "servers": [{"url": address}],
         "paths": {
@@ -114,16 +114,16 @@ def document(address: str, models: Sequence[str], limits: Limits) -> dict[str, A
             },
             "/api/styles": {
                 "get": _operation(
-                    "List the styles that a model keeps",
+                    "List the styles of a model",
                     "listStyles",
                     {"200": _json({"type": "array", "items": _STYLE})},
                     f"curl '{address}/api/styles?model={models[0]}'",
                     parameters=[{"name": "model", "in": "query", "schema": model}],
                 ),
                 "post": _operation(
-                    "Read a picture as a style, and get its file, which takes its place",
+                    "Make a style file of a picture, to send in place of the picture",
                     "makeStyle",
-                    {"200": _binary("The style file (safetensors), of a few kB.")},
+                    {"200": _binary("The style file (safetensors), a few kB.")},
                     f"curl -F style=@wave.jpg -o wave.safetensors {address}/api/styles",
                     form=_form(make, ["style"], {}),
                 ),
@@ -138,7 +138,7 @@ def document(address: str, models: Sequence[str], limits: Limits) -> dict[str, A
             },
             "/api/health": {
                 "get": _operation(
-                    "Tell what the server is doing, and what it has done",
+                    "Get the current and past work of the server",
                     "health",
                     {"200": _json({"type": "object", "required": ["status"]})},
                     f"curl {address}/api/health",
@@ -183,12 +183,12 @@ _MODEL = {
 }
 
 _ERRORS = {
-    "400": "Something is wrong with the request; the line says what, and what mends it.",
-    "401": "The server wants a token.",
-    "403": "The request is of a page that is not ours, or names another server.",
+    "400": "The request has an error; the line says what is wrong and how to fix it.",
+    "401": "The server needs a token.",
+    "403": "The request comes from another page, or names another server.",
     "408": "The request did not arrive in time.",
-    "413": "The request is too large; it is refused before it is sent.",
-    "503": "All places are taken, or memory; Retry-After says when to come again.",
+    "413": "The request is too large; it is refused before it is received.",
+    "503": "The server is busy or out of memory; Retry-After says when to try again.",
 }
 
 
@@ -264,14 +264,14 @@ def _binary(description: str) -> dict[str, Any]:
 
 def _picture() -> dict[str, Any]:
     return {
-        "description": "The painted picture, named as the command line names it.",
+        "description": "The painted picture, named as on the command line.",
         "content": {f"image/{row.name.lower()}": {"schema": _FILE} for row in WRITTEN},
         "headers": {
-            "Server-Timing": {"schema": _TEXT, "description": "Milliseconds of the steps."},
-            "Impasto-Model": {"schema": _TEXT, "description": "The model that has painted it."},
+            "Server-Timing": {"schema": _TEXT, "description": "Milliseconds of each step."},
+            "Impasto-Model": {"schema": _TEXT, "description": "The model that painted it."},
             "Impasto-Remark": {
                 "schema": _TEXT,
-                "description": "What was lost of the photograph, if anything was.",
+                "description": "What was lost from the photograph, if anything.",
             },
         },
     }

@@ -99,8 +99,8 @@ def read_packages(packages: Sequence[Package], folder: Path) -> dict[str, bytes]
             found |= {Path(name).name: data for name, data in files.items()}
     if missing:
         raise WebError(
-            f"{escaped(str(folder))}: has no package {' and no '.join(missing.values())}, of which "
-            f"the page is made: run npm pack {' '.join(missing)} there, or name another folder "
+            f"{escaped(str(folder))}: has no package {' and no '.join(missing.values())}, which "
+            f"the page needs: run npm pack {' '.join(missing)} there, or give another folder "
             "(--packages FOLDER)"
         )
     return found
@@ -118,8 +118,7 @@ def _unpacked(package: Package, folder: Path) -> Mapping[str, bytes] | None:
             return {name: (place / name).read_bytes() for name in package.files}
         except (OSError, ValueError, AttributeError) as error:
             raise WebError(
-                f"{escaped(str(place))}: cannot be read ({one_line(error)}): npm ci makes "
-                "node_modules anew"
+                f"{escaped(str(place))}: cannot be read ({one_line(error)}): run npm ci again"
             ) from error
     return None
 
@@ -138,8 +137,8 @@ def _packed(package: Package, folder: Path) -> Mapping[str, bytes] | None:
         raise WebError(f"{escaped(str(path))}: cannot be read ({one_line(error)})") from error
     if base64.b64encode(hashlib.sha512(data).digest()).decode() != package.integrity:
         raise WebError(
-            f"{escaped(str(path))}: is damaged, or not what was published under that name (its "
-            f"SHA-512 is another): {again}"
+            f"{escaped(str(path))}: is damaged, or not the published file (its SHA-512 is "
+            f"different): {again}"
         )
     files = {}
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
@@ -152,7 +151,7 @@ def _packed(package: Package, folder: Path) -> Mapping[str, bytes] | None:
 
 def _other(package: Package, place: Path, version: str) -> str:
     return (
-        f"{escaped(str(place))}: is {package.name} {escaped(version)}, and the page is made for "
-        f"{package.version}: npm pack {package.name}@{package.version}, and --packages with the "
-        "folder of that file"
+        f"{escaped(str(place))}: is {package.name} {escaped(version)}, and the page needs "
+        f"{package.version}: run npm pack {package.name}@{package.version}, and pass the folder of "
+        "that file with --packages"
     )

@@ -163,8 +163,8 @@ def _line(scope: Scope, status: int, seconds: float) -> str:
 
 # Starlette's own messages for a path or a method that does not exist.
 _WORDS = {
-    "Not Found": "there is nothing here: /openapi.json tells what there is",
-    "Method Not Allowed": "that cannot be done here: /openapi.json tells what can",
+    "Not Found": "not found: see /openapi.json",
+    "Method Not Allowed": "method not allowed: see /openapi.json",
 }
 
 
@@ -180,5 +180,5 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    line = "something went wrong in the server itself, which its terminal tells more about"
+    line = "internal error: see the server's terminal"
     return JSONResponse({"error": line}, 500, headers=NOT_KEPT)

@@ -70,7 +70,7 @@ class Models:
         self._served = {each.card.name: each for each in served}
         if len(self._served) < len(served):
             names = ", ".join(each.card.name for each in served)
-            raise ModelError(f"models that are served need different names, not {names}")
+            raise ModelError(f"served models must have different names, not {names}")
         self._loaded: dict[str, Stylizer] = {}
         self._lock = Lock()
 
@@ -87,7 +87,7 @@ class Models:
             return next(iter(self))
         if name not in self._served:
             raise ModelError(
-                f"there is no model {one_line(name[:100])!r} here; there are "
+                f"there is no model {one_line(name[:100])!r}; this server has "
                 + ", ".join(self._served)
             )
         return self._served[name]
@@ -334,8 +334,8 @@ class Studio:
             height, width = scaled_size(height, width, size)
         if height * width > self._limits.max_pixels:
             raise OptionError(
-                f"a result of {width} x {height} pixels is larger than the "
-                f"{self._limits.max_pixels:,} there may be here: give a smaller size"
+                f"a result of {width} x {height} pixels is more than the "
+                f"{self._limits.max_pixels:,} that this server allows: give a smaller size"
             )
         if not model.limits.memory:
             self._check_whole(model, budget, height, width, "give a smaller size")
@@ -346,8 +346,8 @@ class Studio:
         needed = memory_at_once(height, width, card=model.card)
         if needed > self._share(model):
             raise ImageError(
-                f"{width} x {height} pixels at once need {needed / 1e6:,.0f} MB, and there are "
-                f"{self._share(model) / 1e6:,.0f} MB for a picture here; {mend}"
+                f"{width} x {height} pixels at once need {needed / 1e6:,.0f} MB, and this server "
+                f"has {self._share(model) / 1e6:,.0f} MB per picture; {mend}"
             )
 
     def _share(self, model: Stylizer) -> int:

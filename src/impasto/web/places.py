@@ -36,7 +36,7 @@ class BusyError(WebError):
     """
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(f"too much is waiting to be painted: ask again in {seconds} s")
+        super().__init__(f"too many requests are waiting: try again in {seconds} s")
         self.seconds = seconds
 
 
@@ -70,8 +70,8 @@ class Turn:
             raise Left
         if time.monotonic() > self._until:
             raise OptionError(
-                f"painting takes longer than the {counted(round(self._limit), 'second')} that "
-                "there are here: give a smaller size"
+                f"painting takes longer than the limit of {counted(round(self._limit), 'second')}: "
+                "give a smaller size"
             )
 
 

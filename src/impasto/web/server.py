@@ -90,7 +90,7 @@ class PageServer:
         until = time.monotonic() + _START_SECONDS
         while not self._server.started:
             if not self._thread.is_alive() or time.monotonic() > until:
-                raise WebError(f"{self.address}: the page cannot be served; try another --port")
+                raise WebError(f"{self.address}: the page cannot be served; give another --port")
             time.sleep(0.005)
         return self
 
@@ -137,7 +137,7 @@ def _listening(host: str, port: int | None, send_bytes: int | None) -> socket.so
                 continue
             raise WebError(
                 f"{host}, port {number}, cannot be used ({one_line(error)}): give another --port, "
-                "or none for any that is free"
+                "or omit it to use a free one"
             ) from error
         if send_bytes is not None:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_bytes)
