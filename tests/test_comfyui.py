@@ -383,10 +383,13 @@ def test_values_that_do_not_fit_each_other_are_refused(nodes: Nodes, scream: Any
     cases: list[tuple[Callable[[], object], str]] = [
         (lambda: nodes.stylize(encoded, other), "'fast'.*'quality': connect one Load model"),
         (lambda: nodes.stylize(encoded, scream, size=64), "size to 0 here, and to 64 in Encode"),
-        (lambda: nodes.stylize(encoded, scream, steady="light"), "before it is encoded"),
+        (
+            lambda: nodes.stylize(encoded, scream, steady="light"),
+            "steady needs images that are not encoded",
+        ),
         (
             lambda: nodes("Impasto_Mix", style_1=scream, style_2=other, **weights),
-            "do not mix: connect one Load model",
+            "cannot be mixed: connect one Load model",
         ),
         (
             lambda: nodes("Impasto_Mix", style_1=scream, **{**weights, "weight_1": 0.0}),
@@ -394,7 +397,7 @@ def test_values_that_do_not_fit_each_other_are_refused(nodes: Nodes, scream: Any
         ),
         (
             lambda: nodes.style(image=pan(2), model=nodes.model()),
-            "one image, and 2 came.*Mix styles",
+            "one image, not 2.*Mix styles",
         ),
         (lambda: nodes.style(own="no-such", model=nodes.model()), "there is no style 'no-such'"),
         (lambda: nodes.style(own="../secret", model=nodes.model()), "there is no style"),

@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
     """Install, and return the exit status of pip."""
     found = runtime()
     if found not in (None, RUNTIMES[0]):
-        print(f"Impasto: {found} is installed and stays as it is")
+        print(f"Impasto: {found} is installed and is left as it is")
     for command in commands(found):
         call = [sys.executable, "-m", "pip", *command]
         print("Impasto:", *call, flush=True)

@@ -116,8 +116,8 @@ def make_style(
         return Mixture(model, (model.kept(own.strip() or gallery),), (None,), (1.0,))
     if len(image) != 1:
         raise StyleError(
-            f"a style is one image, and {len(image)} came: take one of them (ImageFromBatch), or "
-            "connect each to a Style of its own and those to Mix styles"
+            f"a style is one image, not {len(image)}: take one of them (ImageFromBatch), or "
+            "connect each to its own Style node and those to Mix styles"
         )
     read = ReadOptions(style_size=size or None)
     photo = fit_photo(impasto.read_photo(next(arrays_of(image))), read.style_size, enlarge=False)
@@ -140,12 +140,12 @@ def mix_styles(
     given = [(style, weight) for style, weight in pairs if style is not None]
     used = [(style, weight) for style, weight in given if weight > 0]
     if not used:
-        raise OptionError("all weights are 0: give one of the styles more")
+        raise OptionError("all weights are 0: give at least one style a larger weight")
     for style, _ in given:
         if style.model.identity != style_1.model.identity:
             raise StyleError(
-                f"styles of {style_1.model.name!r} and of {style.model.name!r} do not mix: connect "
-                "one Load model to all of them"
+                f"styles of {style_1.model.name!r} and {style.model.name!r} cannot be mixed: "
+                "connect one Load model to all of them"
             )
     return Mixture(
         style_1.model,
@@ -208,7 +208,7 @@ def _looks(
     planes = planes_of(mask, count)
     if not any(plane.any() for plane in planes):
         raise ImageError(
-            "the mask is empty, so the style would go nowhere: paint one (right click on Load "
+            "the mask is empty, so nothing would be painted: paint a mask (right-click Load "
             "Image, Open in MaskEditor), or leave it unconnected"
         )
     return [_look(controls, styles, plane, mask_is) for plane in planes]
@@ -271,16 +271,16 @@ def _painted_encoded(
 def _check_encoded(images: Encoded, style: Mixture, size: int, steady: str) -> None:
     if images.model.identity != style.model.identity:
         raise StyleError(
-            f"the images were encoded by {images.model.name!r}, and the style is one of "
+            f"the images were encoded by {images.model.name!r}, and the style is for "
             f"{style.model.name!r}: connect one Load model to both"
         )
     if size:
         raise OptionError(
-            f"encoded images have their size already: set size to 0 here, and to {size} in Encode"
+            f"encoded images already have a size: set size to 0 here, and to {size} in Encode"
         )
     if steady != LEVELS[0] and len(images.photos) > 1:
         raise OptionError(
-            f"a film is steadied before it is encoded: connect its images themselves, or set "
+            f"steady needs images that are not encoded: connect the images directly, or set "
             f"steady to {LEVELS[0]!r}"
         )
 
@@ -327,20 +327,18 @@ def _times_of_style(gallery: str, own: str, **others: object) -> list[int]:
     return [entry.path.stat().st_mtime_ns for entry in found]
 
 
-_MODEL = Socket(
-    "model", MODEL, f"Of Load model; unconnected it is {DEFAULT_MODEL!r}.", optional=True
-)
+_MODEL = Socket("model", MODEL, f"From Load model; default {DEFAULT_MODEL!r}.", optional=True)
 _SIZE = Socket(
     "size",
     "INT",
-    "Shorter side of the result in pixels; 0: as the image.",
+    "Shorter side of the result in pixels; 0 keeps the size of the image.",
     default=0,
     range=(0, 16384, 8),
 )
 
 
 def _weight(number: int) -> Socket:
-    tip = f"How much of style {number}; only the ratios count."
+    tip = f"Weight of style {number}; only the ratios matter."
     return Socket(f"weight_{number}", "FLOAT", tip, default=1.0, range=(0, 100, 0.05))
 
 
@@ -357,7 +355,7 @@ NODES = (
             Socket(
                 "model",
                 "COMBO",
-                "'fast' in a moment, 'quality' better; own models (.impasto) lie in "
+                "'fast' is quicker, 'quality' better; your own models (.impasto) go into "
                 "models/impasto.",
                 default=DEFAULT_MODEL,
                 choices=_models,
@@ -372,7 +370,7 @@ NODES = (
             Socket(
                 "precision",
                 "COMBO",
-                "The precision that it computes in; automatic: what fits model and processor.",
+                "The precision to compute in; automatic: what suits model and processor.",
                 default=AUTOMATIC,
                 choices=_precisions,
             ),
@@ -384,27 +382,27 @@ NODES = (
     Node(
         id="Impasto_Style",
         name="Style (Impasto)",
-        about="A style of the gallery, or that of an image, which is read once and kept.",
+        about="A style of the gallery, or the style of an image, which is read only once.",
         inputs=(
             Socket(
                 "gallery",
                 "COMBO",
-                "A style that ships with Impasto; an image takes its place.",
+                "A style that ships with Impasto; a connected image replaces it.",
                 default="munch-scream",
                 choices=_gallery,
             ),
             Socket(
                 "own",
                 "STRING",
-                "In place of the gallery: the name of a style that you have kept "
-                "(impasto style add), or of one that is built into the model.",
+                "Instead of the gallery: the name of a style that you have added "
+                "(impasto style add), or of one built into the model.",
                 default="",
             ),
             Socket(
                 "size",
                 "INT",
-                "Shorter side that a larger style image is reduced to, which sets the scale of "
-                "strokes; 0: as it is.",
+                "A larger style image is reduced to this shorter side, which sets the scale of "
+                "strokes; 0 keeps its size.",
                 default=ReadOptions.style_size or 0,
                 range=(0, 16384, 8),
             ),
@@ -418,7 +416,7 @@ NODES = (
     Node(
         id="Impasto_Mix",
         name="Mix styles (Impasto)",
-        about="Two to four styles as one, each as strong as its weight. Mixtures mix too.",
+        about="Mixes two to four styles by weight. Mixtures can be mixed again.",
         inputs=(
             _style(1, optional=False),
             *(_weight(number) for number in range(1, 5)),
@@ -430,8 +428,8 @@ NODES = (
     Node(
         id="Impasto_Encode",
         name="Encode (Impasto)",
-        about="The first half of painting, kept: Stylize then goes on from it at once when style, "
-        "strength or mask change. Takes about three times the memory of the images.",
+        about="Does the first half of painting, so that Stylize repeats only the second half when "
+        "style, strength or mask change. Takes about three times the memory of the images.",
         inputs=(Socket("images", "IMAGE", "Images to paint more than once."), _SIZE, _MODEL),
         output=("encoded", ENCODED),
         run=encode,
@@ -439,10 +437,10 @@ NODES = (
     Node(
         id="Impasto_Stylize",
         name="Stylize (Impasto)",
-        about="Paints images in a style. A batch is a film: steady keeps it calm.",
+        about="Paints images in a style. A batch is a film: steady reduces its flicker.",
         inputs=(
-            Socket("images", f"IMAGE,{ENCODED}", "Images, or what Encode has made of them."),
-            Socket("style", STYLE, "Of Style or Mix styles."),
+            Socket("images", f"IMAGE,{ENCODED}", "Images, or the output of Encode."),
+            Socket("style", STYLE, "From Style or Mix styles."),
             Socket(
                 "strength",
                 "FLOAT",
@@ -453,23 +451,23 @@ NODES = (
             Socket(
                 "mask_is",
                 "COMBO",
-                "What a mask says: where the style goes, fitted to that part of the image; or how "
-                "strong it is at every place.",
+                "What a mask sets: where the style is applied, fitted to that part of the image; "
+                "or how strong it is at every place.",
                 default=WHERE,
                 choices=lambda: [WHERE, STRENGTH],
             ),
             Socket(
                 "color",
                 "COMBO",
-                "Colors of the style, or a method by which the image keeps its own; 'only' takes "
-                "the colors of the style and nothing else. All but 'luminance' need a style image.",
+                "Colors of the style, or a method that keeps those of the image; 'only' takes "
+                "only the colors of the style. All but 'luminance' need a style image.",
                 default=STYLE_COLORS,
                 choices=_colors,
             ),
             Socket(
                 "coarse",
                 "FLOAT",
-                "How many times as large strokes become.",
+                "The factor by which strokes are enlarged.",
                 default=Controls.coarse,
                 range=(1, 4, 0.1),
             ),
@@ -477,15 +475,14 @@ NODES = (
             Socket(
                 "steady",
                 "COMBO",
-                "For the frames of a film: off paints each by itself; light and strong take the "
-                "flicker out.",
+                "For films: off paints every frame by itself; light and strong reduce flicker.",
                 default=LEVELS[0],
                 choices=lambda: list(LEVELS),
             ),
             Socket(
                 "mask",
                 "MASK",
-                "What it is not on stays the image; one for all images, or one for each.",
+                "Areas outside the mask stay unchanged; one mask for all images, or one for each.",
                 optional=True,
             ),
         ),
