@@ -35,7 +35,7 @@ class Server:
         self.process = process
         assert process.stdout is not None and process.stderr is not None
         line = process.stdout.readline()
-        found = re.match(r"(http://([\w.]+):(\d+)/\S*) is the page; Ctrl-C ends it$", line)
+        found = re.match(r"(http://([\w.]+):(\d+)/\S*) is the page; press Ctrl-C to stop$", line)
         assert found, line + process.stderr.read()
         self.address, self.host, self.port = found[1], found[2], int(found[3])
         self.lines: list[str] = []

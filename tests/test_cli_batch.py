@@ -127,7 +127,7 @@ def test_resume_of_one_file_and_of_results_among_photographs(folder: Path, model
     assert names(Path("photos")) == {"a.jpg", "a-rain.jpg", "trip"}
     photos = ("photos/a-rain.jpg", "photos/a.jpg")  # what photos/*.jpg means the second time
     done = run("stylize", *photos, "-s", "rain.png", "--resume", *model)
-    assert b"1 result of earlier calls left out (photos/a-rain.jpg)" in done.stderr
+    assert b"1 result of earlier runs skipped (photos/a-rain.jpg)" in done.stderr
     assert done.stdout == b""
     assert names(Path("photos")) == {"a.jpg", "a-rain.jpg", "trip"}
 

@@ -151,7 +151,7 @@ def test_the_bytes_are_those_of_local_whatever_dies_and_nothing_is_left(
         _, stderr = driver.communicate(timeout=60)
         assert driver.returncode == 130
         assert stderr.splitlines() == [
-            "impasto: what is painted is kept; the same command goes on from there",
+            "impasto: the work so far is kept; run the same command again to resume",
             "impasto: interrupted",
         ]
         assert gone(of_ray) and not session.exists()

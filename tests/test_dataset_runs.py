@@ -116,7 +116,7 @@ def test_the_bytes_are_the_same_for_any_number_of_workers_and_after_kills(
     first.kill()
     stdout, stderr = driver.communicate(timeout=120)
     assert driver.returncode == 0, stderr
-    assert f"{COUNT} in = {COUNT} done (" in stdout and " by earlier calls)" in stdout
+    assert f"{COUNT} in = {COUNT} done (" in stdout and " by earlier runs)" in stdout
     assert contents(out) == wanted
     assert verify_dataset(out).is_right
 
@@ -137,7 +137,7 @@ def test_ctrl_c_leaves_a_clean_state_and_a_second_call_meanwhile_is_refused(
     _, stderr = driver.communicate(timeout=60)
     assert driver.returncode == 130
     assert stderr.splitlines() == [
-        "impasto: what is painted is kept; the same command goes on from there",
+        "impasto: the work so far is kept; run the same command again to resume",
         "impasto: interrupted",
     ]
     assert gone(of_driver)

@@ -47,7 +47,7 @@ def test_a_data_set_as_it_was_written_is_right(out: Path) -> None:
     found = CliRunner().invoke(cli, ["dataset", "verify", str(out)], standalone_mode=False)
     assert found.return_value == 0
     assert found.stdout == (
-        f"{out}: 3 pictures and 1 other file, 1 could not be made: as they were written\n"
+        f"{out}: 3 pictures and 1 other file, 1 could not be painted: as written\n"
     )
 
 
@@ -70,7 +70,7 @@ def test_what_is_changed_missing_or_extra_is_named(
     found = CliRunner().invoke(cli, ["dataset", "verify", str(out)], standalone_mode=False)
     assert found.return_value == 2
     assert f"impasto: {kind}: {says}" in found.stderr
-    assert "NOT as they were written" in found.stderr and not found.stdout
+    assert "NOT as written" in found.stderr and not found.stdout
     if kind != "wrong" and says != "a.txt":
         assert len(found.stderr.splitlines()) == 2
 

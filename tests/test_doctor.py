@@ -115,7 +115,7 @@ def test_versions_and_folders(sound: tuple[dict[str, Any], Path]) -> None:
     assert known["numpy"] == distribution("numpy").version and "torch" in known
     assert "pytest" not in known
     states = {each["use"]: (each["path"], each["state"]) for each in report["folders"]}
-    assert states["your styles"] == ("~/kept", "will be made")
+    assert states["your styles"] == ("~/kept", "will be created")
     assert states["results beside photographs"] == ("~/pictures", "writable")
     assert report["styles"]["gallery"] > 40 and report["styles"]["own"] == 0
     assert not (home / "kept").exists() and [*(home / "pictures").iterdir()] == []
@@ -140,7 +140,7 @@ def test_the_report_in_words(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> No
     assert "  onnxruntime: ort 1; devices: CPU\n" in text
     assert "    fast, fp32: loads in 0.50 s, paints in 0.01 s\n" in text
     assert "    fast, bf16: the picture is off by 90 of 255\n" in text
-    assert "Wrong here\n" in text and "  it is off\n    mend: mend it\n" in text
+    assert "Problems\n" in text and "  it is off\n    fix: mend it\n" in text
 
 
 def impasto_main() -> None:
@@ -311,7 +311,7 @@ def test_folders_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("IMPASTO_STYLES", str(tmp_path / "file" / "styles"))
     monkeypatch.setattr(places, "_temporary", lambda: tmp_path / "new" / "tmp")
     folders, (problem,) = places.examine_folders()
-    assert [each.state for each in folders] == ["writable", "will be made", "not writable"]
+    assert [each.state for each in folders] == ["writable", "will be created", "not writable"]
     assert "for your styles, cannot be written" in problem.what and "IMPASTO_STYLES" in problem.mend
 
 

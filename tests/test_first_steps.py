@@ -213,7 +213,7 @@ def test_results_of_earlier_calls_are_no_photographs(folder: Path) -> None:
     for _ in range(2):
         photos = sorted(map(str, Path().glob("*.jpg")))
         said = call("stylize", *photos, "-s", "wave.png", *TINY)
-    assert "2 results of earlier calls left out (other-wave.jpg, photo-wave.jpg)" in said
+    assert "2 results of earlier runs skipped (other-wave.jpg, photo-wave.jpg)" in said
     assert {each for each in names() if each.endswith("wave-wave.jpg")} == set()
     # By itself such a picture is a photograph like any other.
     call("stylize", "photo-wave.jpg", "-s", "wave.png", *TINY)

@@ -67,7 +67,7 @@ class Client:
     """Whatever a page asks of the server."""
 
     def __init__(self, line: str) -> None:
-        found = re.match(r"http://(127\.0\.0\.1:\d+)/ shows (.*); Ctrl-C ends it$", line)
+        found = re.match(r"http://(127\.0\.0\.1:\d+)/ shows (.*); press Ctrl-C to stop$", line)
         assert found, line
         self.place, self.source = found[1], found[2]
 
@@ -169,7 +169,7 @@ def test_page_changes_a_running_call_and_ctrl_c_ends_it(folder: Path, model: lis
     assert process.returncode == 0, err
     assert out == ""
     found = re.fullmatch(
-        r"impasto: (\d+) frames in [\d.]+ s \([\d.]+ a second\), \d+ left out; "
+        r"impasto: (\d+) frames in [\d.]+ s \([\d.]+ a second\), \d+ dropped; "
         r"delay \d+ ms, 95 % below \d+ ms; recorded clip\.mp4\n",
         err,
     )
@@ -224,7 +224,7 @@ def test_film_ends_the_call_and_a_terminal_shows_how_it_goes(folder: Path, model
     words = ["live", "--camera", "film.mkv", "-s", "wave.png", "--no-page", "--size", "24"]
     code, text = on_terminal(*words, "--record", "out.mkv", *model)
     assert code == 0, text
-    assert re.search(r"wave, strength 100%: \d+\.\d frames/s, \d+ ms delay, \d+ left out", text)
+    assert re.search(r"wave, strength 100%: \d+\.\d frames/s, \d+ ms delay, \d+ dropped", text)
     times, pictures, _ = frames_of(Path("out.mkv"))
     assert pictures[0].shape == (24, 32, 3) and len(times) <= 20
     steps = np.array(times) / 0.05  # the frames' own moments, 50 ms apart

@@ -681,8 +681,8 @@ def test_all_addresses(tiny_path: Path):
         assert server.ask("/api/health", Host="evil.example")[0] == 403
         assert eventually(lambda: server.lines)
         assert server.lines[0] == (
-            "impasto: everyone who can reach this machine can paint here; --token WORD lets in "
-            "only those who know it"
+            "impasto: anyone who can reach this machine can paint here; --token WORD limits access "
+            "to those who know the word"
         )
         assert server.end(signal.SIGTERM) == 128 + signal.SIGTERM
     assert server.lines[-1] == "impasto: stopped by SIGTERM"

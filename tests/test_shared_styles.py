@@ -156,7 +156,7 @@ def test_the_command_exports_adds_lists_paints_and_removes(
     assert f"{library / identity / 'my-rain.safetensors'}" in capsys.readouterr().out
     run("styles", *theirs)
     assert re.search(
-        r"sun\n+Styles of yours for it\n+ +my-rain +yours +from a friend", said(capsys)
+        r"sun\n+Your styles for this model\n+ +my-rain +yours +from a friend", said(capsys)
     )
     assert trained_names(read_bundle(files[1])) == ("snow", "fog", "sun", "my-rain")
     run("style", "show", "my-rain", *theirs)

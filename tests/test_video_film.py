@@ -135,7 +135,7 @@ def test_a_film_goes_on_after_kill_and_is_the_same(clip: Path, tmp_path: Path) -
         assert not target.exists()
     done = run(*options, "-o", target)
     assert done.returncode == 0, done.stderr
-    assert "goes on behind" in done.stderr
+    assert "resuming after" in done.stderr
     one, other = decoded(whole), decoded(target)
     assert one[1] == other[1]
     assert all(np.array_equal(a, b) for a, b in zip(one[0], other[0], strict=True))
@@ -173,7 +173,7 @@ def test_ctrl_c_leaves_nothing_under_the_name_and_a_film_on_request(
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the same command goes on" in told
+    assert "run the same command again to resume" in told
     assert not target.exists()
     frames, times = decoded(tmp_path / "out.partial.mp4")
     assert len(frames) >= 2 * PART
@@ -417,7 +417,7 @@ def test_the_word_video_may_be_left_out(clip: Path, tmp_path: Path) -> None:
     words.remove("video")
     done = subprocess.run(words, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert "taken as impasto video " in done.stderr
+    assert "running impasto video " in done.stderr
     with Image.open(target) as picture:
         assert picture.n_frames == 3
 

@@ -43,27 +43,27 @@ _COMMANDS = {
     ),
     "video": (
         "impasto.cli.video:video",
-        "Paint a film in the style of a picture, with its sound, its times and its colors.",
+        "Paint a film in the style of a picture, keeping its sound, timing and colors.",
     ),
     "dataset": (
         "impasto.cli.dataset:dataset",
-        "Paint a data set: every picture in a style of its own, labels kept.",
+        "Paint a data set: each picture in its own style, with labels kept.",
     ),
     "live": (
         "impasto.cli.live:live",
-        "Paint a camera as it runs, on a page in the browser.",
+        "Paint a live camera, shown on a page in the browser.",
     ),
     "serve": (
         "impasto.cli.serve:serve",
-        "Serve a page that paints, and its interface for programs.",
+        "Serve a web page for painting, and an API for programs.",
     ),
     "page": (
         "impasto.cli.page:page",
-        "Publish the page that paints in the visitors' browsers.",
+        "Build the web page that paints in the visitors' browsers.",
     ),
     "grid": (
         "impasto.cli.figures:grid",
-        "Draw a grid of mixtures of four styles, one at each corner.",
+        "Draw a grid that blends four styles, one at each corner.",
     ),
     "strip": (
         "impasto.cli.figures:strip",
@@ -83,11 +83,11 @@ _COMMANDS = {
     ),
     "doctor": (
         "impasto.cli.doctor:doctor",
-        "Look whether everything works, and say what is wrong; for reports of bugs too.",
+        "Check the installation and report problems; use it for bug reports too.",
     ),
     "completion": (
         "impasto.cli.shells:completion_command",
-        "Print the script with which a shell completes the words of this command.",
+        "Print the shell completion script for this command.",
     ),
 }
 
@@ -133,7 +133,7 @@ class Commands(WordedGroup):
         if name not in self.list_commands(ctx) and not self.hint(ctx, name) and _is_picture(name):
             args = ["video" if _is_film(name) else "stylize", *args]
             if not ctx.resilient_parsing and not {"-q", "--quiet"} & {*args}:
-                say(f"impasto: taken as impasto {shlex.join(args)}", err=True)
+                say(f"impasto: running impasto {shlex.join(args)}", err=True)
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

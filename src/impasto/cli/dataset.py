@@ -63,7 +63,7 @@ class DatasetTask:
     )
     out: str | None = option(
         None,
-        "Folder of the data set that is made, or an address, such as s3://bucket/painted.",
+        "Output folder, or an address, such as s3://bucket/painted.",
         short="-o",
         metavar="OUT",
         complete="file",
@@ -95,18 +95,18 @@ def dataset(
     save: SaveOptions,
     model: ModelOptions,
 ) -> int:
-    """Paint a data set: every picture in a style of its own, labels kept.
+    """Paint a data set: each picture in its own style, with labels kept.
 
-    IN is a folder of pictures in any tree (as ImageFolder, COCO, VOC), a folder of tar files as
-    webdataset reads them, or one such file. IN and OUT may be addresses of remote file systems,
+    IN is a folder tree of pictures (such as ImageFolder, COCO or VOC), a folder of tar files in
+    the webdataset format, or one such file. IN and OUT may be addresses of remote file systems,
     such as s3://bucket/train (pip install 'impasto[remote]'). OUT gets the same names, sizes and
-    formats; all other files, and masks, are copied. Which style and which strength a picture gets
-    follows from --seed and its name alone, so the results are the same whoever works.
-    OUT/manifest.jsonl says what each picture got.
+    formats; masks and all other files are copied. The style and strength of a picture depend only
+    on --seed and its name, so the results do not depend on the number or kind of workers.
+    OUT/manifest.jsonl records the style and strength of each picture.
 
-    Work that is interrupted, be it by kill -9, the same command goes on with. What cannot be read
-    is named at the end, and the exit code is 2. `impasto dataset verify OUT` compares all files
-    with the manifest.
+    If the work is interrupted, even by kill -9, run the same command again to resume it. Files that
+    cannot be read are listed at the end, and the exit code is 2. `impasto dataset verify OUT`
+    compares all files with the manifest.
 
     \b
     impasto dataset train/ -s gallery -o painted/ --seed 1 --alpha 0.2 1
@@ -117,7 +117,7 @@ def dataset(
     impasto dataset verify painted/
     """
     if task.out is None:
-        raise click.UsageError("there is no place for the results: give -o OUT")
+        raise click.UsageError("there is no output folder: give -o OUT")
     if not task.style:
         raise click.UsageError("there is no style: give -s STYLE, such as -s gallery")
     from impasto.dataset.making import stylize_dataset
@@ -145,7 +145,7 @@ def dataset(
         )
     except KeyboardInterrupt:
         if screen.is_painting:
-            say("impasto: what is painted is kept; the same command goes on from there", err=True)
+            say("impasto: the work so far is kept; run the same command again to resume", err=True)
         raise
     finally:
         screen.close()
@@ -159,8 +159,9 @@ def dataset(
 def verify(out: str, quiet: bool) -> int:
     """Compare all files of the data set OUT with its manifest: names, sizes and SHA-256.
 
-    The exit code is 0 if all is as it was written, and 2 if a file is missing, changed or not in
-    the manifest, or the data set is not finished. Pictures that failed are told, and no fault.
+    The exit code is 0 if all files are unchanged, and 2 if a file is missing, changed or not in the
+    manifest, or if the data set is not finished. Pictures that failed are reported, but are not an
+    error.
     """
     from impasto.dataset.places import as_place
     from impasto.dataset.verify import verify_dataset
@@ -181,7 +182,7 @@ def verify(out: str, quiet: bool) -> int:
             say(f"impasto: {kind}: {len(names) - _NAMED:,} more", err=True)
     if report.unfinished:
         say(
-            f"impasto: {place}: is not finished; the command that makes it goes on with it",
+            f"impasto: {place}: is not finished; run the command that makes it again to resume",
             err=True,
         )
     if not quiet:
@@ -190,8 +191,8 @@ def verify(out: str, quiet: bool) -> int:
             f"{counted(counts['done'], 'picture')} and {counted(counts['copied'], 'other file')}"
         ]
         if missing := counts["failed"] + counts["skipped"]:
-            parts.append(f"{missing:,} could not be made")
-        state = "as they were written" if report.is_right else "NOT as they were written"
+            parts.append(f"{missing:,} could not be painted")
+        state = "as written" if report.is_right else "NOT as written"
         say(f"{place}: {', '.join(parts)}: {state}", err=not report.is_right)
     return 0 if report.is_right else FAILED
 
@@ -238,10 +239,10 @@ def _tell(made: Made, place: Place, quiet: bool) -> None:
     if missing > _NAMED:
         from impasto.dataset.manifest import MANIFEST
 
-        say(f"impasto: {missing - _NAMED:,} more, all named in {place.shown(MANIFEST)}", err=True)
+        say(f"impasto: {missing - _NAMED:,} more, all listed in {place.shown(MANIFEST)}", err=True)
     if quiet:
         return
-    earlier = f" ({made.earlier:,} by earlier calls)" if made.earlier else ""
+    earlier = f" ({made.earlier:,} by earlier runs)" if made.earlier else ""
     painted = counts["in"] - made.earlier
     rate = f", {painted / made.seconds:.1f} a second" if painted > 1 and made.seconds else ""
     copied = f"; {counted(counts['copied'], 'other file')} copied" if counts["copied"] else ""

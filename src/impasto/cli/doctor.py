@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the report for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def doctor(as_json: bool) -> int:
-    """Look whether everything works, and say what is wrong; for reports of bugs too.
+    """Check the installation and report problems; use it for bug reports too.
 
-    A tiny picture is painted by every model on every engine. The report names versions, engines,
-    models and folders; your home is written as ~, and no picture and no style of yours is in it.
+    A tiny picture is painted with every model on every engine. The report lists versions, engines,
+    models and folders. Your home folder is written as ~, and none of your pictures or styles are
+    included.
 
     The exit code is 0, unless nothing can be painted.
 
@@ -70,13 +71,13 @@ def _print(report: Report) -> None:
         _print_section(name, lines)
     say()
     if not report.problems:
-        say("Nothing is wrong.")
+        say("No problems found.")
         return
-    say("Wrong here")
+    say("Problems")
     for problem in report.problems:
         say(f"  {problem.what}")
         if problem.mend:
-            say(f"    mend: {problem.mend}")
+            say(f"    fix: {problem.mend}")
 
 
 def _print_section(name: str, lines: Iterable[str]) -> None:
@@ -95,7 +96,7 @@ def _side() -> str:
 def _engine_lines(engine: EngineFacts) -> list[str]:
     if not engine.providers and not engine.trials:
         return [f"  {engine.name}: not installed"]
-    source = ", ".join(engine.providers) or "a library that pip does not know"
+    source = ", ".join(engine.providers) or "a library unknown to pip"
     devices = f"; devices: {', '.join(engine.devices)}" if engine.devices else ""
     lines = [f"  {engine.name}: {source}{devices}"]
     for trial in engine.trials:

@@ -55,7 +55,7 @@ class Figure:
 
     out: str = option(
         "",
-        "File of the figure; - for stdout.",
+        "Output file; - for stdout.",
         short="-o",
         metavar="OUT",
         required=True,
@@ -63,14 +63,14 @@ class Figure:
     )
     size: int | None = option(
         None,
-        "Shorter side that a larger photograph is reduced to.",
+        "Reduce a larger photograph to this shorter side.",
         metavar="N",
         reads="batch.figures:grid:size",
     )
     mask: Map | None = option(
         None,
-        "Mask of the painted area: a gray picture, or one with an alpha channel. The photograph "
-        "stays unchanged elsewhere.",
+        "Mask of the painted area: a gray picture, or one with an alpha channel. The rest of the "
+        "photograph stays unchanged.",
         metavar="FILE",
     )
     quiet: bool = option(False, "Print errors only.", short="-q")
@@ -93,7 +93,7 @@ class Figure:
     metavar="N",
     cls=LibraryOption,
     reads="batch.figures:grid:steps",
-    help="Pictures along each side.",
+    help="Number of pictures along each side.",
 )
 @options_of(
     figure=Figure,
@@ -104,7 +104,7 @@ class Figure:
     leave_out=_EXCLUDED,
 )
 def grid(content: str, names: tuple[str, ...], steps: int | None, **options: Any) -> int:
-    """Draw a grid of mixtures of four styles, one at each corner.
+    """Draw a grid that blends four styles, one at each corner.
 
     \b
     impasto grid street.jpg -s wave.jpg -s rain.jpg -s sun.jpg -s ink.jpg -o grid.png

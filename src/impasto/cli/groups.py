@@ -81,14 +81,14 @@ def say_option(error: click.NoSuchOption) -> click.UsageError:
         return error
     if isinstance(context.command, WordedGroup) and context.parent is None:
         return click.UsageError(
-            f"No such option {option!r}. Options stand behind the command: "
-            f"{context.command_path} stylize PHOTO STYLE {option}",
+            f"No such option {option!r}. Options come after the command: {context.command_path} "
+            f"stylize PHOTO STYLE {option}",
             context,
         )
     word = option.lstrip("-").lower().replace("_", "-")
     if word in _PHOTOGRAPH and any(p.name in _NAMED for p in context.command.params):
         return click.UsageError(
-            f"No such option {option!r}. What is read is named without an option: "
+            f"No such option {option!r}. Input files are given without an option: "
             f"{context.command_path} PHOTO",
             context,
         )

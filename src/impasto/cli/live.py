@@ -78,15 +78,14 @@ class LiveTask:
 
     camera: str = option(
         "0",
-        "Camera by its number, an address (rtsp://, http://), or a film, which is played at its "
-        "own speed.",
+        "Camera number, address (rtsp://, http://), or a film, which is played at its own speed.",
         metavar="N|URL|FILE",
         complete="film",
     )
     style: Sequence[str] = option(
         (),
-        "Style: a picture, or a name from `impasto styles`. Of several, which may be a folder or a "
-        "pattern such as 'monet-*', the first is shown, and the page switches between them.",
+        "Style: a picture, or a name from `impasto styles`. Several can be given, also as a folder "
+        "or a pattern such as 'monet-*': the first is shown, and the page switches between them.",
         short="-s",
         metavar="STYLE",
         complete="style",
@@ -99,36 +98,38 @@ class LiveTask:
     )
     size: int | None = option(
         None,
-        "Shorter side that larger frames are reduced to. Half of it is four times as fast.",
+        "Reduce larger frames to this shorter side. Half the size is four times as fast.",
         metavar="N",
         reads="video.live:LiveSettings:size",
     )
     mask: Map | None = option(
         None,
-        "Mask of the painted area: a gray picture, or one with an alpha channel. The camera's own "
-        "picture stays elsewhere.",
+        "Mask of the painted area: a gray picture, or one with an alpha channel. The rest shows "
+        "the camera's own picture.",
         metavar="FILE",
     )
-    list: bool = option(False, "List the cameras, and do nothing else.")
+    list: bool = option(False, "List the cameras and exit.")
     port: int | None = option(
         None,
-        "Port of the page; 0 for any that is free.",
+        "Port of the page; 0 for any free port.",
         metavar="N",
-        shown=f"{PORT}, or any that is free",
+        shown=f"{PORT}, or any free port",
     )
     host: str = option(
         HOST,
-        "Address of this machine to serve the page at; 0.0.0.0 for all, so that other machines "
-        "can see it.",
+        "Address to serve the page at; 0.0.0.0 for all addresses of this machine, so that other "
+        "machines can see it.",
         metavar="ADDRESS",
     )
     open: bool = option(False, "Open the page in a browser.")
-    no_page: bool = option(False, "Serve no page, with --record or --virtual-camera.")
+    no_page: bool = option(False, "Do not serve a page; needs --record or --virtual-camera.")
     record: Path | None = option(
-        None, "Record what is shown: .mp4, .mov or .mkv, without sound.", metavar="FILE"
+        None, "Record the painted picture: .mp4, .mov or .mkv, without sound.", metavar="FILE"
     )
     virtual_camera: bool = option(
-        False, "Show it as a camera too, for meetings and OBS (pip install 'impasto[camera]')."
+        False,
+        "Provide the painted picture as a virtual camera, for video calls and OBS (pip "
+        "install 'impasto[camera]').",
     )
     quiet: bool = option(False, "Print errors only.", short="-q")
 
@@ -141,17 +142,17 @@ class LiveTask:
     engine=FilmModelOptions,
     leave_out=_LEFT_OUT,
 )
-@overwrite_option("Replace the file of --record if it exists.")
+@overwrite_option("Overwrite the file of --record if it exists.")
 def live(
     task: LiveTask, controls: Controls, read: ReadOptions, engine: FilmModelOptions, overwrite: bool
 ) -> int:
-    """Paint a camera as it runs, on a page in the browser.
+    """Paint a live camera, shown on a page in the browser.
 
-    The newest frame wins: a slow model shows fewer frames, none of them late. Style and strength
-    are changed on the page, or by its keys, while it runs. Ctrl-C ends it.
+    Always the newest frame is painted: a slow model drops frames instead of falling behind. Style
+    and strength can be changed on the page, or with its keys. Ctrl-C stops the command.
 
-    The page is served to this machine alone. A film in place of the camera is played at its own
-    speed, and ends it.
+    By default only this machine can open the page. A film in place of the camera is played at its
+    own speed, and the command stops at its end.
 
     \b
     impasto live -s munch-scream
@@ -168,7 +169,7 @@ def live(
         )
     if task.no_page and not (task.record or task.virtual_camera):
         raise OptionError(
-            "with --no-page nothing is shown: give --record FILE or --virtual-camera too"
+            "with --no-page there is no output: give --record FILE or --virtual-camera too"
         )
     check_size(task.size)
     check_there([name for name in task.style if not is_pattern(name)])
@@ -270,10 +271,10 @@ def _serve(opened: ExitStack, task: LiveTask, stage: _Stage) -> Newest:
     )
     opened.callback(newest.close)
     if not task.quiet:
-        say(f"{server.address} shows {stage.camera.name}; Ctrl-C ends it")
+        say(f"{server.address} shows {stage.camera.name}; press Ctrl-C to stop")
         if not server.loopback:
             say(
-                "impasto: everyone who can reach this machine can see it and change its style",
+                "impasto: anyone who can reach this machine can see the page and change the style",
                 err=True,
             )
     if task.open:
@@ -404,13 +405,13 @@ class _Stage:
             if style is not None:
                 if style not in self._styles:
                     raise OptionError(
-                        f"there is no style {escaped(style)!r} here; there are "
+                        f"there is no style {escaped(style)!r} here; choose one of "
                         f"{', '.join(self._styles)}"
                     )
                 settings = replace(settings, styles=(self._styles[style],))
             if alpha is not None:
                 if self._alpha is None:
-                    raise OptionError("the strength is a picture, which --alpha has named")
+                    raise OptionError("the strength is fixed by the picture of --alpha")
                 controls = replace(settings.controls, alpha=float(alpha))
                 settings = replace(settings, controls=controls)
             self.frames.settings = settings
@@ -424,24 +425,23 @@ class _Stage:
         strength = "" if self._alpha is None else f", strength {self._alpha:.0%}"
         return (
             f"{self._style}{strength}: {self._rate:.1f} frames/s, {self._delay * 1000:.0f} ms "
-            f"delay, {self._dropped} left out"
+            f"delay, {self._dropped} dropped"
         )
 
     def summary(self) -> str:
         """The summary line at the end.
 
         Example:
-            132 frames in 12.3 s (10.7 a second), 230 left out; delay 98 ms, 95 % below 120 ms
+            132 frames in 12.3 s (10.7 a second), 230 dropped; delay 98 ms, 95 % below 120 ms
         """
         if not self._delays:
-            return "no frame was painted"
+            return "no frames were painted"
         seconds = self._end - self._begin
         delays = sorted(self._delays)
         median, late = (1000 * delays[len(delays) * part // 100] for part in (50, 95))
         text = (
-            f"{counted(self._painted, 'frame')} in {seconds:.1f} s "
-            f"({self._painted / seconds:.1f} a second), {self._dropped} left out; "
-            f"delay {median:.0f} ms, 95 % below {late:.0f} ms"
+            f"{counted(self._painted, 'frame')} in {seconds:.1f} s ({self._painted / seconds:.1f} "
+            f"a second), {self._dropped} dropped; delay {median:.0f} ms, 95 % below {late:.0f} ms"
         )
         if self._recording is not None:
             text += f"; recorded {escaped(str(self._recording.path))}"

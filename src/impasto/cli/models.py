@@ -36,14 +36,14 @@ def models(files: tuple[str, ...]) -> None:
     for row in MODELS:
         _print_entry(row.name, _model_facts(row), marked=row.name == DEFAULT_MODEL)
     say("Use any other model by its file: --model path/to/NAME.impasto")
-    say("or by its place in a Python module: --model module:NAME")
+    say("or by its name in a Python module: --model module:NAME")
     say()
     if found := plugins():
         say("Methods of other packages (--model NAME as well)")
         say()
         for plugin in found:
             _print_entry(plugin.name, _plugin_facts(plugin), marked=False)
-        say("For those that need VGG-19: --vgg FILE, or impasto lab fetch vgg19 once")
+        say("Some need VGG-19: give --vgg FILE, or run impasto lab fetch vgg19 once")
         say()
     say("Engines (--engine NAME; * is the default)")
     say()
@@ -111,9 +111,9 @@ def _precision_facts(card: Card) -> list[str]:
 def _plugin_facts(plugin: EntryPoint) -> list[str]:
     package = plugin.dist.name if plugin.dist else plugin.module.partition(".")[0]
     if not plugin.extras:
-        return [f"of the package {package}"]
+        return [f"from the package {package}"]
     needs = f"{package}[{','.join(plugin.extras)}]"
-    return [f"of the package {package}; needs pip install '{needs}'"]
+    return [f"from the package {package}; needs pip install '{needs}'"]
 
 
 def _print_entry(name: str, facts: Sequence[str], *, marked: bool) -> None:

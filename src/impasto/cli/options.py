@@ -115,7 +115,7 @@ def style_size_option() -> Callable[[C], C]:
         metavar="N",
         cls=LibraryOption,
         reads="stylizer:Stylizer.style:size",
-        help="Shorter side that a larger picture is reduced to: the scale of its strokes.",
+        help="Reduce a larger picture to this shorter side, which sets the scale of the strokes.",
     )
 
 
@@ -238,7 +238,7 @@ class ModelOptions:
         shown="the engine's choice",
         complete="precision",
     )
-    threads: int | None = option(None, "Number of threads.", metavar="N", shown="one for each core")
+    threads: int | None = option(None, "Number of threads.", metavar="N", shown="one per core")
 
     def load(self, *, vgg: Path | None = None) -> Stylizer:
         """Load the model; ``vgg`` is a file of VGG-19, for methods of the lab."""

@@ -23,7 +23,7 @@ _WORDS = {
 
 @click.group(cls=WordedGroup, words=_WORDS)
 def page() -> None:
-    """Publish the page that paints in the visitors' browsers.
+    """Build the web page that paints in the visitors' browsers.
 
     \b
     impasto page build site
@@ -38,21 +38,23 @@ def page() -> None:
     multiple=True,
     metavar="NAME|FILE",
     shell_complete=completion.models,
-    help="Model of the page; repeat it for more. The page begins with the first  "
-    "[default: fast and quality]",
+    help=(
+        "Model of the page; can be repeated. The page starts with the first  [default: fast "
+        "and quality]"
+    ),
 )
 @click.option(
     "--packages",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Folder with the packages onnxruntime-web and mediabunny, as npm pack or npm install "
-    "has put them there  [default: this one]",
+    help=(
+        "Folder with the packages onnxruntime-web and mediabunny, from npm pack or npm install "
+        " [default: the current folder]"
+    ),
 )
-@click.option("--webgpu", is_flag=True, help="Add the build for graphics cards: 27 MB more.")
-@click.option("--no-films", is_flag=True, help="Leave out what films are painted with.")
-@click.option(
-    "--own-styles", is_flag=True, help="Add the styles that you have added to the gallery's."
-)
+@click.option("--webgpu", is_flag=True, help="Include the build for graphics cards: 27 MB more.")
+@click.option("--no-films", is_flag=True, help="Leave out the files for painting films.")
+@click.option("--own-styles", is_flag=True, help="Include your own styles besides the gallery's.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def build(
     out: Path,
@@ -63,12 +65,12 @@ def build(
     own_styles: bool,
     quiet: bool,
 ) -> None:
-    """Write the page into the folder OUT, for any server of plain files.
+    """Write the page into the folder OUT, for any static web server.
 
-    Everything is painted in the visitor's browser, which also keeps the page for the next time:
-    it opens without a network. An earlier page in OUT is replaced; files in it that are not of the
-    page stay. It is made of two packages of npm too; where they are not found, the command that
-    gets them is told.
+    Everything is painted in the visitor's browser, which also stores the page, so that it opens
+    without a network the next time. An earlier page in OUT is replaced; other files in OUT are
+    kept. The page needs two npm packages; if they are not found, the error names the command that
+    gets them.
 
     \b
     impasto page build site
@@ -95,6 +97,6 @@ def build(
         built = build_page(out, bundles, options, watch=watch)
     if not quiet:
         say(
-            f"{out}: {built.files} files, {built.bytes / 1e6:.1f} MB, of which a first visit loads "
-            f"{built.first_bytes / 1e6:.1f} MB (gzip)"
+            f"{out}: {built.files} files, {built.bytes / 1e6:.1f} MB, of which the first visit "
+            f"loads {built.first_bytes / 1e6:.1f} MB (gzip)"
         )

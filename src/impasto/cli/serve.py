@@ -36,27 +36,27 @@ class ServeTask:
 
     host: str = option(
         HOST,
-        "Address of this machine to serve at; 0.0.0.0 for all, so that other machines can paint "
-        "here.",
+        "Address to serve at; 0.0.0.0 for all addresses of this machine, so that other machines "
+        "can paint here.",
         metavar="ADDRESS",
     )
     port: int | None = option(
         None,
-        "Port; 0 for any that is free.",
+        "Port; 0 for any free port.",
         metavar="N",
-        shown=f"{PORT}, or any that is free",
+        shown=f"{PORT}, or any free port",
     )
     model: Sequence[str] = option(
         (),
-        "Model to serve: a name from `impasto models`, or an .impasto file; of several the first "
-        "is the default.",
+        "Model to serve: a name from `impasto models`, or an .impasto file. If several are given, "
+        "the first is the default.",
         metavar="NAME|FILE",
         complete="model",
         shown="all that ship with the package",
     )
     token: str = option(
         "",
-        "Word that every request must have: 8 or more letters and digits.",
+        "Token that every request must contain: 8 or more letters and digits.",
         metavar="WORD",
     )
     open: bool = option(False, "Open the page in a browser.")
@@ -66,12 +66,12 @@ class ServeTask:
 @click.command()
 @options_of(task=ServeTask, limits=Limits, engine=ModelOptions, budget=Budget, leave_out=_LEFT_OUT)
 def serve(task: ServeTask, limits: Limits, engine: ModelOptions, budget: Budget) -> int:
-    """Serve a page that paints, and its interface for programs.
+    """Serve a web page for painting, and an API for programs.
 
-    Nothing that is sent is kept, and no address is fetched. The page is served to this machine
-    alone, unless --host says otherwise. Ctrl-C ends it.
+    Uploads are not stored, and no URLs are fetched. Only this machine can open the page, unless
+    --host is given. Ctrl-C stops the server.
 
-    Programs send forms to /api/stylize; /openapi.json describes it all.
+    Programs send forms to /api/stylize; /openapi.json describes the API.
 
     \b
     impasto serve --open
@@ -100,7 +100,7 @@ def serve(task: ServeTask, limits: Limits, engine: ModelOptions, budget: Budget)
         options = replace(engine, model=name, threads=threads)
         bundle = options.bundle()
         if bundle is None:
-            raise ModelError(f"{name!r} is a method without a bundle, and only models are served")
+            raise ModelError(f"{name!r} is a method without a bundle; only models can be served")
         served.append(Served(bundle.card, bundle.identity, options.load))
     models = Models(served)
     if engine != ModelOptions(threads=engine.threads):
@@ -120,11 +120,11 @@ def serve(task: ServeTask, limits: Limits, engine: ModelOptions, budget: Budget)
     with server:
         address = server.address + (f"?token={task.token}" if task.token else "")
         if not task.quiet:
-            say(f"{address} is the page; Ctrl-C ends it")
+            say(f"{address} is the page; press Ctrl-C to stop")
             if not server.loopback and not task.token:
                 say(
-                    "impasto: everyone who can reach this machine can paint here; --token WORD "
-                    "lets in only those who know it",
+                    "impasto: anyone who can reach this machine can paint here; --token WORD "
+                    "limits access to those who know the word",
                     err=True,
                 )
         if task.open:

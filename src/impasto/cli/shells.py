@@ -177,7 +177,7 @@ def script(shell: str) -> str:
 @click.command("completion")
 @click.argument("shell", type=click.Choice([*SHELLS]))
 def completion_command(shell: str) -> None:
-    """Print the script with which a shell completes the words of this command.
+    """Print the shell completion script for this command.
 
     The Tab key then completes commands, options, styles, models, engines and files. Put the line
     of your shell into its start-up file:

@@ -70,8 +70,8 @@ class _Add(click.Command):
         if "lab" in plugged_in():
             formatter.write_paragraph()
             formatter.write_text(
-                "`impasto lab tune PICTURE --add NAME` takes minutes for a style, and comes nearer "
-                "to its strokes."
+                "`impasto lab tune PICTURE --add NAME` takes minutes per style, and matches its "
+                "strokes better."
             )
 
 
@@ -84,13 +84,13 @@ class _Add(click.Command):
     shell_complete=completion.models,
     cls=LibraryOption,
     reads="stylizer:load:model",
-    help="Model that makes the style; the style fits no other model.",
+    help="Model that makes the style; other models cannot use it.",
 )
 @click.option(
     "--note", metavar="TEXT", help="Origin, such as artist and title  [default: the file's name]"
 )
 @style_size_option()
-@overwrite_option("Replace a style of that name for that model.")
+@overwrite_option("Overwrite a style of that name for that model.")
 @options_of(read=ReadOptions, leave_out=("read.size", "read.style_size", "read.keep_gps"))
 def add(
     name: str,
@@ -104,12 +104,12 @@ def add(
     """Save the style of PICTURE under NAME.
 
     NAME consists of letters (a to z), digits, - and _. PICTURE may also be a style file
-    (.safetensors) that was made for the same model; a - is standard input. A style has a few kB:
-    statistics and a thumbnail. For another model, add it again with --model: the same name can
-    have a style for each model.
+    (.safetensors) that was made for the same model, or - for standard input. A style takes a few
+    kB: statistics and a thumbnail. To use the name with another model too, add it again with
+    --model: each model can have its own style of that name.
 
-    A model with built-in styles takes style files only: those that somebody trained for the same
-    network and took out of it by `impasto style export`.
+    A model with built-in styles accepts only style files that were trained for the same network and
+    written by `impasto style export`.
     """
     from dataclasses import replace
 
@@ -119,7 +119,7 @@ def add(
     check_name(name)  # before the style is computed
     is_file = Path(picture).suffix.lower() == SUFFIX
     if is_file and size is not None:
-        raise click.UsageError("--size is for pictures; it does not change a style file")
+        raise click.UsageError("--size is for pictures and does not apply to a style file")
     made = _from_file(picture, model) if is_file else _from_picture(picture, model, size, read)
     source = "standard input" if picture == STDIO else Path(picture).name
     if note is None:
@@ -177,7 +177,7 @@ def _from_picture(picture: str, model: str | None, size: int | None, read: ReadO
     "--out",
     metavar="FILE",
     shell_complete=completion.files,
-    help="The file, NAME.safetensors  [default: called as the style]",
+    help="Output file, NAME.safetensors  [default: named after the style]",
 )
 @overwrite_option()
 def export(name: str, model: str | None, out: str | None, overwrite: bool) -> None:
@@ -251,10 +251,10 @@ def _print_facts(entry: Entry) -> None:
     if entry.style.note:
         say(f"    note: {' '.join(entry.style.note.split())}")
     if entry.style.parameters is not None:
-        say(f"    trained: {entry.style.parameters.size:,} numbers")
+        say(f"    trained: {entry.style.parameters.size:,} parameters")
     else:
         channels = ", ".join(str(level.mean.size) for level in entry.style.moments)
-        say(f"    channels of its levels: {channels}")
+        say(f"    channels per level: {channels}")
     if entry.style.tuned is not None:
         say(f"    tuned: {entry.style.tuned}")
     size_kb = entry.path.stat().st_size / 1000
@@ -302,7 +302,7 @@ def styles(model: str | None, sheet: str | None, on: str | None, overwrite: bool
             say(f"  {name}")
         say()
         if own:
-            say("Styles of yours for it")
+            say("Your styles for this model")
             say()
             _print_table(own)
             say()

@@ -56,7 +56,7 @@ class Task(StyleOptions):
 
     out: str | None = option(
         None,
-        "File or folder of the result; - for stdout.",
+        "Output file or folder; - for stdout.",
         short="-o",
         metavar="OUT",
         complete="file",
@@ -68,7 +68,7 @@ class Task(StyleOptions):
     )
     resume: bool = option(
         False,
-        "Skip results that exist. Only their names are compared: a picture made with other "
+        "Skip results that already exist. Only names are compared: a picture made with other "
         "options counts as done.",
     )
     quiet: bool = option(False, "Print errors only.", short="-q")
@@ -88,24 +88,24 @@ class MethodOptions:
 
     vgg: Path | None = option(
         None,
-        "File of VGG-19, for methods of the lab.",
+        "VGG-19 file, for methods of the lab.",
         shown="$IMPASTO_VGG, or the file that `impasto lab fetch vgg19` has downloaded",
     )
     steps: int | None = option(
-        None, "Number of steps of a method of the lab.", metavar="N", shown="the method's"
+        None, "Number of steps, for methods of the lab.", metavar="N", shown="the method's"
     )
     changes: Sequence[str] = option(
         (),
-        "Setting of a method of the lab; `impasto lab methods` lists them.",
+        "Setting for a method of the lab; `impasto lab methods` lists them.",
         flag="set",
         metavar="NAME=VALUE",
     )
     preview: Path | None = option(
-        None, "Write the intermediate picture, every 25th step.", metavar="FILE"
+        None, "Write the intermediate picture to a file every 25 steps.", metavar="FILE"
     )
     checkpoint: Path | None = option(
         None,
-        "Save the state of a method of the lab, and resume a stopped run from there.",
+        "Save the state of a method of the lab to a file, and resume a stopped run from it.",
         metavar="FILE",
     )
 
@@ -134,7 +134,7 @@ class MethodOptions:
             )
         if pictures > 1 and (self.checkpoint or self.preview):
             raise OptionError(
-                f"--checkpoint and --preview are for one picture, not for {pictures}; paint the "
+                f"--checkpoint and --preview work with one picture, not {pictures}; paint the "
                 "pictures one by one, or leave the option out"
             )
         # A run that is resumed from its checkpoint may replace its own preview.
@@ -186,17 +186,16 @@ def stylize(
 ) -> int:
     """Paint photographs in the style of a picture, or of several.
 
-    CONTENT is a photograph, or a folder: all photographs in it and in its sub-folders, except
-    hidden files. Of exactly two names without -s, the second is the style.
+    CONTENT is a photograph or a folder, which stands for all photographs in it and its subfolders,
+    except hidden files. If exactly two names are given without -s, the second is the style.
 
-    Without -o the result is written beside its photograph, as PHOTO-STYLE with the photograph's
-    suffix. Where that format cannot be written, it is a PNG and its name has both suffixes: that
-    of a.gif is a.gif-STYLE.png. If the name is taken, it is PHOTO-STYLE-2 and so on. For several
-    results -o is a folder, made if it is missing; it gets the same sub-folders as a folder of
-    photographs. A - is standard input, or as -o standard output, which gets a PNG.
+    Without -o the result is saved beside its photograph as PHOTO-STYLE with the photograph's
+    suffix. If that format cannot be written, the result is a PNG with both suffixes: a.gif becomes
+    a.gif-STYLE.png. If the name is taken, it is PHOTO-STYLE-2 and so on. For several results -o is
+    a folder, which is created if missing; it gets the same subfolders as a folder of photographs.
+    Use - for standard input, and -o - for standard output (as PNG).
 
-    A picture that fails gets a line with the reason. The others are still painted, and the exit
-    code is 2.
+    If a picture fails, the reason is printed, the others are still painted, and the exit code is 2.
 
     \b
     impasto stylize street.jpg wave.jpg
@@ -248,9 +247,9 @@ def stylize(
         inputs, results = leave_out_results(inputs, mixtures, labels)
         if results and not task.quiet:
             say(
-                f"impasto: {counted(len(results), 'result')} of earlier calls left out "
-                f"({', '.join(results[:3])}{', ...' if len(results) > 3 else ''}); to paint such "
-                "a picture too, name it without its photograph, or give -o FOLDER",
+                f"impasto: {counted(len(results), 'result')} of earlier runs skipped "
+                f"({', '.join(results[:3])}{', ...' if len(results) > 3 else ''}); to paint such a "
+                "picture too, name it without its photograph, or give -o FOLDER",
                 err=True,
             )
     outputs = plan_outputs(
@@ -264,7 +263,7 @@ def stylize(
     )
     if save.format is not None and outputs.place != STDIO:
         raise click.UsageError(
-            "--format is for standard output (-o -); the suffix of a file says its format"
+            "--format is for standard output (-o -); for a file, its suffix sets the format"
         )
     total = len(inputs) * len(mixtures)
     if method != MethodOptions():
@@ -424,7 +423,7 @@ def _check_together(task: Task, controls: Controls, save: SaveOptions) -> None:
         raise click.UsageError("--weights mixes styles, --all-pairs does not: give one")
     if task.all_pairs and len(controls.masks) > 1:
         raise click.UsageError(
-            f"with --all-pairs one --mask holds for every style, not {len(controls.masks)}"
+            f"with --all-pairs, give one --mask for all styles, not {len(controls.masks)}"
         )
 
 
@@ -445,5 +444,5 @@ def _check_whole(model: Stylizer, budget: Budget) -> None:
         if limited:
             raise OptionError(
                 f"{model.name} processes the whole picture at once and cannot paint in tiles: "
-                f"leave --{name} out, and give a smaller --size if memory is scarce"
+                f"leave --{name} out, and give a smaller --size if memory runs out"
             )

@@ -54,14 +54,14 @@ class FilmTask(StyleOptions):
         shown="FILM-STYLE beside the film",
     )
     style_at: Sequence[str] = option(
-        (), "Begin a style at a time, such as 0:05=munch-scream.", metavar="TIME=STYLE"
+        (), "Switch to a style at a time, such as 0:05=munch-scream.", metavar="TIME=STYLE"
     )
     alpha_at: Sequence[str] = option(
-        (), "Strength at a time, such as 0:05=0.3; it goes evenly to the next.", metavar="TIME=A"
+        (),
+        "Strength at a time, such as 0:05=0.3; it changes linearly to the next.",
+        metavar="TIME=A",
     )
-    fade: float = option(
-        0.0, "Seconds for which a style goes over into the next.", metavar="SECONDS"
-    )
+    fade: float = option(0.0, "Duration of the crossfade to the next style.", metavar="SECONDS")
     timeline: Path | None = option(
         None,
         "File of styles and strengths over time (TOML).",
@@ -70,7 +70,7 @@ class FilmTask(StyleOptions):
     )
     preview: Path | None = option(
         None,
-        "Write a picture of a few frames, each above its painting, and no film.",
+        "Write a picture of a few frames, each above its painted version, instead of the film.",
         metavar="FILE",
     )
     quiet: bool = option(False, "Print errors only.", short="-q")
@@ -83,14 +83,16 @@ class FilmTask(StyleOptions):
         """
         given = bool(self.style_at or self.alpha_at)
         if self.timeline is not None and given:
-            raise OptionError("--timeline says it all: leave out --style-at and --alpha-at")
+            raise OptionError(
+                "--timeline cannot be combined with --style-at and --alpha-at: leave them out"
+            )
         if not given and self.timeline is None:
             return None
         first = self.style[0] if self.style and (self.style_at or self.timeline) else None
         if first is not None and len(self.style) > 1:
             raise OptionError(
-                f"{counted(len(self.style), 'style')} cannot be mixed where styles change over "
-                "time: give one -s, the one at the beginning"
+                f"{counted(len(self.style), 'style')} cannot be mixed if styles change over time: "
+                "give one -s, the first style"
             )
         if self.timeline is not None:
             return read_timeline(self.timeline, first=first)
@@ -119,13 +121,14 @@ def video(
     save: SaveOptions,
     model: FilmModelOptions,
 ) -> int:
-    """Paint a film in the style of a picture, with its sound, its times and its colors.
+    """Paint a film in the style of a picture, keeping its sound, timing and colors.
 
-    FILM is a film (MP4, MOV, MKV, WebM and what else FFmpeg reads), an animated GIF, WebP or PNG, a
-    folder or a pattern of numbered pictures (shot-%04d.png), or - for standard input.
+    FILM is a film (MP4, MOV, MKV, WebM or any other format that FFmpeg reads), an animated GIF,
+    WebP or PNG, a folder or a pattern of numbered pictures (shot-%04d.png), or - for standard
+    input.
 
-    Work that is interrupted stands in the folder OUT.part, and the same command goes on with it.
-    Masks (--mask, and a map of strength, --alpha) may be films too.
+    Interrupted work is kept in the folder OUT.part; run the same command again to resume it. Masks
+    (--mask) and maps of strength (--alpha) may be films too.
 
     \b
     impasto video clip.mp4 -s munch-scream -o painted.mp4
@@ -140,7 +143,7 @@ def video(
     if not task.style and not has_styles:
         raise click.UsageError("there is no style: give -s STYLE, such as -s munch-scream")
     if task.preview is not None and task.out is not None:
-        raise click.UsageError("--preview writes no film: leave out -o, or --preview")
+        raise click.UsageError("--preview writes no film: leave out -o or --preview")
     source: Any = sys.stdin.buffer if film == STDIO else film
     target: Any = None
     if task.preview is None:
@@ -165,7 +168,7 @@ def _paint(work: FilmWork, film: str, task: FilmTask) -> int:
     resumed, told = work.resumed, task.quiet
     total = work.frames
     if resumed and not task.quiet:
-        say(f"impasto: goes on behind {counted(resumed, 'frame')} of an earlier call", err=True)
+        say(f"impasto: resuming after {counted(resumed, 'frame')} of an earlier run", err=True)
     with progress_bar(Path(film).name, total, quiet=task.quiet, done=resumed) as bar:
         bar.bar_format = None if total is None else _BAR
 
@@ -181,7 +184,7 @@ def _paint(work: FilmWork, film: str, task: FilmTask) -> int:
         except KeyboardInterrupt:
             if work.is_kept:
                 say(
-                    "impasto: what is painted is kept; the same command goes on from there",
+                    "impasto: the work so far is kept; run the same command again to resume",
                     err=True,
                 )
             raise
@@ -234,12 +237,14 @@ def _target(film: str, task: FilmTask, timeline: Timeline | None) -> Path:
     if task.out is not None:
         return Path(task.out)
     if film == STDIO:
-        raise click.UsageError("a film from standard input needs a result: give -o OUT")
+        raise click.UsageError("a film from standard input needs an output file: give -o OUT")
     names = task.style or [str(key.style) for key in (timeline.keys if timeline else ())]
     label = "+".join(dict.fromkeys(Path(name).stem for name in names))
     path = Path(film)
     if path.is_dir() or "%" in path.name or "*" in path.name:
-        raise click.UsageError("numbered pictures need a result: give -o OUT, such as -o film.mp4")
+        raise click.UsageError(
+            "numbered pictures need an output file: give -o OUT, such as -o film.mp4"
+        )
     written = (".mp4", ".mov", ".mkv", ".webm", ".gif", ".webp", ".png")
     suffix = path.suffix if path.suffix.lower() in written else ".mp4"
     return path.with_name(f"{path.stem}-{label}{suffix}")

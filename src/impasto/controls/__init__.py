@@ -67,48 +67,49 @@ class Controls:
     )
     weights: Sequence[float] | None = option(
         None,
-        "How much of each style, in the order of -s.",
+        "Weight of each style, in the order of -s.",
         metavar="W,W,...",
-        shown="all the same",
+        shown="equal",
     )
     masks: Sequence[Map] = option(
         (),
-        "Where a style goes, once for each -s (with --all-pairs once): a gray picture, or one with "
-        "an alpha channel. What no mask covers stays the photograph.",
+        "Mask of a style's area, one for each -s (with --all-pairs one for all): a gray picture, "
+        "or one with an alpha channel. Areas outside all masks keep the photograph.",
         flag="mask",
         metavar="FILE",
     )
     statistics: str = option(
         "region",
-        "What of the photograph a style is fitted to: its mask, or all of it.",
+        "Part of the photograph that a style's statistics are matched to: region, its mask; image, "
+        "all of it.",
         metavar="region|image",
     )
     color: str | None = option(
         None,
         "Keep the photograph's colors: cholesky, eigen, monge-kantorovich, coral or luminance; or "
-        "take the style's colors and nothing else: only.",
+        "only, to take just the style's colors.",
         metavar="NAME",
         complete=("cholesky", "eigen", "monge-kantorovich", "coral", "luminance", "only"),
     )
     transform: str = option(
         "adain",
         "Feature transform: adain, mean, std, min-max, wct, ost or efdm. All but the first three "
-        "are for models that look through VGG.",
+        "need a model with a VGG encoder.",
         metavar="NAME",
         complete=("adain", "mean", "std", "min-max", "wct", "ost", "efdm"),
     )
     coarse: float = option(
         1.0,
-        "How many times as large strokes become, 1 to 4.",
+        "Factor by which strokes are enlarged, 1 to 4.",
         metavar="K",
         special="paint larger strokes",
     )
     behavior: str = option(
         "impasto",
-        "Whose code to follow in what the paper leaves open, to compare results: hard masks, the "
-        "decoder's own picture at strength 0.",
+        "Implementation to follow where the paper leaves details open, to compare results: authors "
+        "and port use hard masks, and the decoder's output at strength 0.",
         metavar="impasto|authors|port",
-        special="follow other code",
+        special="follow another implementation",
     )
 
     def __post_init__(self) -> None:

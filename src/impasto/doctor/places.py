@@ -122,7 +122,7 @@ def _state(path: Path) -> str:
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         return "not writable"
     if there != path:
-        return "will be made"
+        return "will be created"
     try:  # nothing else detects a drive that is read-only or full
         with tempfile.TemporaryFile(dir=path) as file:
             file.write(b"0")

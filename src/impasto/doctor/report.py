@@ -129,7 +129,7 @@ class FolderFacts:
     Attributes:
         use: purpose of the folder.
         path: path of the folder.
-        state: "writable", "will be made" or "not writable".
+        state: "writable", "will be created" or "not writable".
     """
 
     use: str

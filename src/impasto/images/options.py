@@ -62,19 +62,19 @@ class ReadOptions:
     )
     style_size: int | None = option(
         512,
-        "Shorter side that a larger style is reduced to: the scale of its strokes.",
+        "Reduce larger style pictures to this shorter side, which sets the scale of the strokes.",
         metavar="N",
     )
     max_pixels: int = option(200_000_000, "Refuse larger pictures.", metavar="N")
-    keep_gps: bool = option(False, "Keep the place where the photograph was taken.")
+    keep_gps: bool = option(False, "Keep the photograph's GPS position.")
     value_range: tuple[float, float] | None = option(
         None,
-        "Values that are black and white in pictures of floats or integers of 32 bits, such as "
-        "0,4095; others are clipped.",
+        "Values of black and white in floating-point and 32-bit integer pictures, such as 0,4095; "
+        "values outside are clipped.",
         flag="range",
         metavar="LOW,HIGH",
         kind="Sequence[float]",
-        shown="0,1 for floats, all for integers",
+        shown="0,1 for floats, the full range for integers",
     )
 
     def __post_init__(self) -> None:
@@ -110,17 +110,17 @@ class SaveOptions:
         False
     """
 
-    quality: int = option(92, "Of JPEG, WebP and AVIF, 1 to 100.", metavar="Q")
+    quality: int = option(92, "Quality of JPEG, WebP and AVIF, 1 to 100.", metavar="Q")
     depth: int | None = option(
         None,
-        "Bits a channel; 16 for PNG and TIFF.",
+        "Bits per channel; 16 for PNG and TIFF only.",
         metavar="8|16",
-        shown="16 where photograph and format have them",
+        shown="16 if both photograph and format support it",
     )
-    overwrite: bool = option(False, "Replace files that exist.")
+    overwrite: bool = option(False, "Overwrite existing files.")
     format: str | None = option(
         None,
-        "Format of a result for standard output: png, jpeg, webp, avif or tiff.",
+        "Format of a result on standard output: png, jpeg, webp, avif or tiff.",
         metavar="NAME",
         complete=("png", "jpeg", "webp", "avif", "tiff"),
         shown="png",

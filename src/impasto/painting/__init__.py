@@ -50,13 +50,13 @@ class Budget:
 
     tile: int | None = option(
         None,
-        "Paint in tiles of at most N pixels to a side.",
+        "Paint in tiles of at most N pixels per side.",
         metavar="N",
-        shown="what does not fit into --memory, in tiles as large as fit",
+        shown="only if needed for --memory, in the largest tiles that fit",
     )
     memory: int = option(
         2_000_000_000,
-        "Main memory that the whole process may use, such as 2GB; from 512MB kept to within 10 %.",
+        "Memory limit of the whole process, such as 2GB; from 512MB on it is kept to within 10 %.",
         metavar="BYTES",
         kind="bytes",
     )

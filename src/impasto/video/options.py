@@ -82,42 +82,44 @@ class VideoOptions:
     )
     crf: float | None = option(
         None,
-        "Quality of the codec: lower is better and larger.",
+        "Quality setting of the codec: lower values give better quality and larger files.",
         metavar="N",
-        shown="the codec's own, such as 15 for h264",
+        shown="depends on the codec, such as 15 for h264",
     )
     start: Fraction | None = option(
-        None, "Begin here, such as 12 or 0:12.", flag="from", metavar="TIME", kind="time"
+        None, "Start time, such as 12 or 0:12.", flag="from", metavar="TIME", kind="time"
     )
     end: Fraction | None = option(
-        None, "End before this, such as 0:15.", flag="to", metavar="TIME", kind="time"
+        None, "Stop before this time, such as 0:15.", flag="to", metavar="TIME", kind="time"
     )
     steady: str = option(
-        "light", "How calm the film becomes: off, light or strong.", metavar="off|light|strong"
+        "light", "Reduce flicker: off, light or strong.", metavar="off|light|strong"
     )
     rate: Fraction | None = option(
-        None, "Frames a second of numbered pictures.", metavar="N", kind="rate", shown="25"
+        None, "Frame rate of numbered pictures.", metavar="N", kind="rate", shown="25"
     )
     timeline: Timeline | None = None
     report: Path | None = option(
-        None, "Write numbers of how calm the result is (Markdown, and JSON).", metavar="FILE"
+        None,
+        "Measure the flicker of the result and write a report (Markdown, and JSON).",
+        metavar="FILE",
     )
     keep_partial: bool = option(
-        False, "After an interruption, leave a film of what is painted beside the result."
+        False, "If interrupted, save the frames painted so far as a film beside the result."
     )
     workers: int | None = None
     save: SaveOptions = SaveOptions()
     memory: int = option(
         1_500_000_000,
-        "Main memory that the whole process may use, such as 2GB.",
+        "Memory limit of the whole process, such as 2GB.",
         metavar="BYTES",
         kind="bytes",
     )
     tile: int | None = option(
         None,
-        "Paint in tiles of at most N pixels to a side.",
+        "Paint in tiles of at most N pixels per side.",
         metavar="N",
-        shown="what does not fit into --memory, in tiles as large as fit",
+        shown="only if needed for --memory, in the largest tiles that fit",
     )
 
     @property
