@@ -193,7 +193,7 @@ def test_one_name_for_two_calls(folder: Path, model: list[str]):
     with claim(Path("new.png")):
         words = ("stylize", "photos/a.jpg", "rain.png", *model)
         done = run(*words, "-o", "new.png", code=2)
-        assert b"new.png: is being painted by another call" in done.stderr
+        assert b"new.png: is being painted by another process" in done.stderr
         assert run(*words, "-o", "new.png", "--resume").stdout == b""
         assert not Path("new.png").exists()
         run(*words, "-o", "new.png", "--overwrite")
@@ -220,7 +220,7 @@ def test_what_is_to_be_told_of_a_name(folder: Path, model: list[str]):
     Path("one.png").write_bytes(b"old")
     Path("two.png").hardlink_to("one.png")
     done = run("stylize", long, "rain.png", "-o", "one.png", "--overwrite", *model)
-    assert b"; the old file stays under its other names (hard links)\n" in done.stdout
+    assert b"; the old file remains under its other names (hard links)\n" in done.stdout
     assert Path("two.png").read_bytes() == b"old"
 
 
@@ -283,12 +283,12 @@ def test_what_contradicts_itself(folder: Path, model: list[str]):
 def test_place_that_cannot_be_made(folder: Path, model: list[str]):
     Path("file").write_bytes(b"")
     done = run("stylize", "photos", "rain.png", "-o", "file/out", *model, code=2)
-    assert done.stderr.decode() == "impasto: file/out: cannot be made (Not a directory)\n"
+    assert done.stderr.decode() == "impasto: file/out: cannot be created (Not a directory)\n"
     # A sub-folder that cannot be made stops only what belongs there.
     Path("out").mkdir()
     Path("out/trip").write_bytes(b"")
     done = run("stylize", "photos", "rain.png", "-o", "out", *model, code=2)
-    assert done.stderr.decode().count("out/trip: cannot be made (File exists)") == 4
+    assert done.stderr.decode().count("out/trip: cannot be created (File exists)") == 4
     assert results() == {"a-rain.jpg", "trip"}
 
 

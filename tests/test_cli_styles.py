@@ -116,7 +116,7 @@ def test_add_a_style_file(tiny_bundle: Bundle, model: list[str], other: list[str
 def test_add_replaces_nothing_unless_allowed(tiny_bundle: Bundle, model: list[str]) -> None:
     run("style", "add", "wave", "wave.png", *model)
     before = find_style("wave", model=tiny_bundle.identity)
-    assert "exists already" in error("style", "add", "wave", "sky.png", *model)
+    assert "already exists" in error("style", "add", "wave", "sky.png", *model)
     assert find_style("wave", model=tiny_bundle.identity) == before
     run("style", "add", "wave", "sky.png", *model, "--overwrite")
     assert find_style("wave", model=tiny_bundle.identity).note == "sky.png"

@@ -661,7 +661,7 @@ def test_mistakes_are_told() -> None:
     for value in (-1.0, np.nan, np.inf):
         with pytest.raises(OptionError, match="numbers of 0 or more"):
             moments_of(image, np.full((24, 31), value))
-    with pytest.raises(ImageError, match="no pixel of the picture counts"):
+    with pytest.raises(ImageError, match="the picture has no pixel to use"):
         match(image, image, method="eigen", reference_weights=np.zeros((24, 31)))
     with pytest.raises(ImageError, match="NaN or infinity"):
         moments_of(np.full((2, 2, 3), np.nan))

@@ -380,7 +380,7 @@ def test_other_packages_add_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert Problem("one is dry", "wash it") in problems
     assert not any("palette" in each.what for each in problems)
     assert [each.what for each in problems if "canvas" in each.what] == [
-        "canvas cannot be examined (no brushes)"
+        "canvas cannot be checked (no brushes)"
     ]
 
 

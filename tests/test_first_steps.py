@@ -107,7 +107,7 @@ def test_other_words_for_commands(folder: Path, words: str, meant: str) -> None:
         ("--resolution", "--size"),
         ("--force", "--overwrite"),
         ("--alhpa", "--alpha"),
-        ("--content", "named without an option"),
+        ("--content", "given without an option"),
     ],
 )
 def test_other_words_for_options(option: str, meant: str) -> None:
@@ -133,11 +133,11 @@ def test_help_by_either_option_in_every_command() -> None:
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("*.jpgg", r"\*\.jpgg: no file fits this pattern"),
+        ("*.jpgg", r"\*\.jpgg: no file matches this pattern"),
         ("holidy", r"holidy: no such file or folder; did you mean holiday\?"),
         ("holidy/", r"holidy/: no such folder; did you mean holiday\?"),
         ("holiday/c.png", r"holiday/c\.png: no such file; check the path"),
-        ("nowhere/a.jpg", r"nowhere/a\.jpg: no such file, for there is no folder nowhere"),
+        ("nowhere/a.jpg", r"nowhere/a\.jpg: no such file, because there is no folder nowhere"),
         ("https://example.org/cat.jpg", r"https://example\.org/cat\.jpg: is a web address"),
         ("www.example.org/cat.jpg", r"is a web address"),
     ],
@@ -155,7 +155,7 @@ def test_a_photograph_that_is_not_there(
     ("name", "line"),
     [
         ("wavee.png", r"wavee\.png: no such file; did you mean wave\.png\?"),
-        ("*.pngg", r"\*\.pngg: no style and no file fits this pattern"),
+        ("*.pngg", r"\*\.pngg: no style and no file matches this pattern"),
         ("art/wave.png", r"no folder art"),
         ("https://example.org/wave.jpg", r"is a web address"),
     ],

@@ -199,7 +199,7 @@ def test_folders_that_cannot_be(folder: Path):
     for names, out, error, mend in [
         (["p"], None, OptionError, "p: is a folder.*-o FOLDER"),
         (["p"], "-", OptionError, "p: is a folder.*-o FOLDER"),
-        (["p"], "p", OptionError, "p: is read, so the results cannot be written there"),
+        (["p"], "p", OptionError, "p: is an input, so the results cannot be written there"),
         (["p"], "./text/../p/", OptionError, "give -o another folder"),
     ]:
         with pytest.raises(error, match=mend):
@@ -256,7 +256,7 @@ def test_styles_that_cannot_be(folder: Path):
     Path("empty").mkdir()
     styles, problems = find_styles(["manet-*", "monet-hay", "empty"], model=model)
     assert styles == ("monet-hay",)
-    assert problems[0].startswith("manet-*: matches no style for this model, and no file")
+    assert problems[0].startswith("manet-*: matches no style for this model and no file")
     assert problems[1].startswith("empty: is a folder without any style (.jpg, ")
     check_single(["monet-hay", "wave.jpg", "-", "gone"], model=model)
     for name in ("empty", "monet-*"):
@@ -365,10 +365,12 @@ def test_resume_refuses_results_among_what_is_read(folder: Path):
     """Else the second call with *.jpg would paint paintings, or take a photograph for one."""
     touch("x.png", "x-wave.png")
     made = plan(of("x.png", "x-wave.png"), [["wave.png"]], out=None, existing="skip")
-    with pytest.raises(OptionError, match=r"x-wave.png: is read in this call.*result of x.png.*-o"):
+    with pytest.raises(
+        OptionError, match=r"x-wave.png: is an input, and would.*result of x.png.*-o"
+    ):
         list(made)
     made = plan(of("x.png"), [["x.png"]], out="x.png", existing="skip")
-    with pytest.raises(OptionError, match=r"x.png: is read in this call"):
+    with pytest.raises(OptionError, match=r"x.png: is an input, and would also"):
         list(made)
 
 
@@ -481,7 +483,7 @@ def test_a_place_that_is_a_link(folder: Path):
     for name, mend in [("loop.png", "points back to itself"), ("away.png", "make it first")]:
         with pytest.raises(OptionError, match=f"^{name}: cannot be written .*{mend}"):
             plan(of("a.jpg"), [["wave.png"]], out=name, existing="replace")
-        with pytest.raises(OptionError, match=f"^{name}/: is a link to nothing; name a folder"):
+        with pytest.raises(OptionError, match=f"^{name}/: is a broken link; name a folder"):
             plan(of("a.jpg", "b.jpg"), [["wave.png"]], out=f"{name}/")
     Path("link.png").symlink_to("new.png")
     assert targets(plan(of("a.jpg"), [["wave.png"]], out="link.png", existing="replace")) == [
@@ -551,7 +553,7 @@ def test_a_run_goes_on_where_it_stopped(
         try:
             jobs = [job for group in made for job in group]
         except OptionError as error:  # never a number, which another picture could take over
-            assert shared and "one could be taken for the other" in str(error)
+            assert shared and "--resume could not tell them apart" in str(error)
             return
         assert [str(job.target) for job in jobs] == wanted
         assert {str(job.target) for job in jobs if job.done} == there

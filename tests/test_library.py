@@ -106,7 +106,7 @@ def test_what_is_added_is_found(folder: Path) -> None:
 
 def test_no_style_is_replaced_unless_that_is_allowed() -> None:
     add_style(make_style(seed=1), "wave")
-    with pytest.raises(StyleError, match=r"exists already; .* --overwrite"):
+    with pytest.raises(StyleError, match=r"already exists; .*--overwrite"):
         add_style(make_style(seed=2), "wave")
     assert find_style("wave", model=MODEL) == rounded(make_style(seed=1))
     add_style(make_style(seed=2), "wave", overwrite=True)
@@ -181,7 +181,7 @@ def test_style_files_that_cannot_be_used() -> None:
 
 
 def test_no_such_name() -> None:
-    assert "there is no style 'wvae', nor a file of that name; `impasto styles`" in refused("wvae")
+    assert "there is no style 'wvae', and no file of that name; `impasto styles`" in refused("wvae")
     add_style(make_style(), "wave")
     add_style(make_style(model=OTHER), "wvaf")
     assert "did you mean 'wave'? `impasto styles` lists" in refused("wvae")
@@ -335,7 +335,7 @@ def test_without_a_home_there_is_the_gallery(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_folder_that_cannot_be_made(folder: Path) -> None:
     folder.write_text("a file")
-    with pytest.raises(StyleError, match=r"cannot be made .*; set IMPASTO_STYLES"):
+    with pytest.raises(StyleError, match=r"cannot be created .*; set IMPASTO_STYLES"):
         add_style(make_style(), "wave")
     assert list_styles() == ()
     assert os.fspath(folder) not in refused("wave")

@@ -117,8 +117,8 @@ def test_alpha_is_a_number_or_a_picture(tmp_path: Path) -> None:
     ("values", "says"),
     [
         ([[1.0]], "must be an array, not a list"),
-        (np.zeros((2, 2, 1)), r"must be \(H, W\) floating numbers"),
-        (np.zeros((0, 2)), r"must be \(H, W\) floating numbers"),
+        (np.zeros((2, 2, 1)), r"must be a floating-point array \(H, W\)"),
+        (np.zeros((0, 2)), r"must be a floating-point array \(H, W\)"),
         (np.zeros((2, 2), np.uint8), "not .* uint8"),
         (np.full((2, 2), 1.5), r"must lie in \[0, 1\], not from 1.5 to 1.5"),
         (np.full((2, 2), -0.1), "not from -0.1"),

@@ -73,7 +73,7 @@ def test_another_model_in_its_place_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"mine\.impasto"):
         pickle.loads(pickled)
     write_bundle(make_tiny(seed=2), path)
-    with pytest.raises(ModelError, match="another model now"):
+    with pytest.raises(ModelError, match="is now a different model"):
         pickle.loads(pickled)
 
 

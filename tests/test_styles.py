@@ -181,14 +181,14 @@ def test_a_style_keeps_working(tmp_path: Path) -> None:
 def test_no_file_is_replaced_unless_that_is_allowed(tmp_path: Path) -> None:
     path = tmp_path / f"a{SUFFIX}"
     path.write_text("mine")
-    with pytest.raises(StyleError, match=r"exists already; .*overwrite=True"):
+    with pytest.raises(StyleError, match=r"already exists; .*overwrite=True"):
         save_style(make_style(), path)
     assert path.read_text() == "mine"
     save_style(make_style(), path, overwrite=True)
     assert load_style(path).name == "wave"
     link = tmp_path / f"link{SUFFIX}"
     link.symlink_to(tmp_path / "gone")
-    with pytest.raises(StyleError, match="exists already"):
+    with pytest.raises(StyleError, match="already exists"):
         save_style(make_style(), link)
     assert sorted(tmp_path.iterdir()) == [path, link], "something else is left"
 
@@ -204,7 +204,7 @@ def test_a_file_that_appears_meanwhile_is_spared(
         link(*arguments, **more)
 
     monkeypatch.setattr(os, "link", late)
-    with pytest.raises(StyleError, match="exists already"):
+    with pytest.raises(StyleError, match="already exists"):
         save_style(make_style(), path)
     assert path.read_text() == "somebody else's"
     assert list(tmp_path.iterdir()) == [path]
@@ -218,7 +218,7 @@ def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     path = tmp_path / f"a{SUFFIX}"
     save_style(make_style(), path)
     assert load_style(path) == rounded(make_style())
-    with pytest.raises(StyleError, match="exists already"):
+    with pytest.raises(StyleError, match="already exists"):
         save_style(make_style(), path)
     assert list(tmp_path.iterdir()) == [path]
 
@@ -242,8 +242,8 @@ def test_a_failed_write_keeps_the_old_file(
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / f"folder{SUFFIX}").mkdir()
     for name, mend in [
-        ("wave.jpg", rf"called NAME\{SUFFIX}"),
-        ("wave", "name it so"),
+        ("wave.jpg", rf"named NAME\{SUFFIX}"),
+        ("wave", "must be named NAME"),
         (f"gone/wave{SUFFIX}", "no folder .*gone; make it first"),
         (f"folder{SUFFIX}", "is a folder"),
         (f"zero\0{SUFFIX}", "cannot be written"),
@@ -258,7 +258,7 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
         (make_style(model="tiny"), "'tiny' is not the identity"),
         (make_style(model="../../../../etc"), "is not the identity"),
         (make_style(channels=()), "no tensor 'mean_0'"),
-        (make_style(thumbnail=bytes(MAX_BYTES)), "more than the 4,194,304 bytes"),
+        (make_style(thumbnail=bytes(MAX_BYTES)), "larger than the limit of 4,194,304 bytes"),
         (make_style(channels=(0,)), r"shape \(C,\), not float32 \(0,\)"),
         *(
             (replace(make_style(), moments=(Moments(np.array([mean]), np.array([std])),)), says)
@@ -325,8 +325,8 @@ def test_wrong_tensors(tmp_path: Path, tensors: dict[str, np.ndarray], says: str
     ("changes", "says"),
     [
         ({"format": "impasto-style 2"}, "its format is 2 and this Impasto reads 1; update Impasto"),
-        ({"format": "pt"}, "but not of a style"),
-        ({"format": None}, "but not of a style"),
+        ({"format": "pt"}, "but not a style"),
+        ({"format": None}, "but not a style"),
         *(({key: None}, f"no {key!r}") for key in GOOD if key != "format"),
         ({"model": "fast"}, "'fast' is not the identity of a model"),
         ({"model": "../../../../../.x"}, "is not the identity of a model"),
@@ -342,7 +342,7 @@ def test_wrong_metadata(tmp_path: Path, changes: dict[str, str | None], says: st
 def test_no_metadata(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(save({"weight": ONE}))
-    assert "but not of a style" in refused(path)
+    assert "but not a style" in refused(path)
 
 
 def test_numbers_that_numpy_has_no_type_for(tmp_path: Path) -> None:
@@ -383,7 +383,7 @@ def test_too_large(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     with path.open("wb") as file:
         file.truncate(1 << 40)
-    assert "more than the 4,194,304 bytes" in refused(path)
+    assert "larger than the limit of 4,194,304 bytes" in refused(path)
 
 
 def test_cut_off_anywhere(tmp_path: Path) -> None:

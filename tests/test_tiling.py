@@ -151,7 +151,7 @@ def test_memory_refused(tiny: Stylizer, memory: Any) -> None:
 
 def test_an_encoded_picture_takes_no_tiles(tiny: Stylizer) -> None:
     held = tiny.encode(picture(32, 32))
-    with pytest.raises(OptionError, match="encoded already: give the tile to encode"):
+    with pytest.raises(OptionError, match="already encoded: give the tile to encode"):
         tiny.paint(held, tiny.style(picture(32, 32)), budget=Budget(tile=32))
 
 

@@ -351,7 +351,7 @@ def test_a_kept_style_serves_transforms_of_moments_alone(model: Stylizer, tmp_pa
                 atol=1e-5,
             )  # fmt: skip
         else:
-            with pytest.raises(StyleError, match=f"{name!r} looks at the features .* picture"):
+            with pytest.raises(StyleError, match=f"{name!r} needs the features .* picture"):
                 model.paint(image, kept, Controls(transform=name))
 
 

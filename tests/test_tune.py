@@ -318,7 +318,7 @@ def test_a_style_that_gets_no_better_stays_as_it_was(
         kept = tuner.tune(style, photo, replace(QUICK, steps=3, rate=rate))
         assert kept.tuned is not None and not kept.tuned.better
         assert replace(kept, tuned=None) == style
-        assert "not better, so kept as it was" in str(kept.tuned)
+        assert "not better, so left unchanged" in str(kept.tuned)
 
 
 def test_a_style_of_another_model_is_refused(judge: Judge, folder: Path) -> None:
@@ -510,7 +510,7 @@ def test_the_command_writes_files_and_adds_styles(
     words = ["wave.png", "-o", "out.safetensors", "--content", "strokes"]
     (line,) = tune(*words).splitlines()
     assert re.fullmatch(
-        r"out\.safetensors: (not better, so kept as it was; )?2 steps at content weight 4: style "
+        r"out\.safetensors: (not better, so left unchanged; )?2 steps at content weight 4: style "
         r"loss [\d.]+ -> [\d.]+, content loss [\d.]+ -> [\d.]+ on \d photographs? of up to \d+ px "
         r"\(\d+ s\)",
         line,

@@ -107,7 +107,7 @@ class Origin:
         )
         if loaded.identity != identity:
             raise ModelError(
-                f"{self.model}: is another model now ({loaded.identity}) than the one that was "
+                f"{self.model}: is now a different model ({loaded.identity}) from the one that was "
                 f"pickled ({identity}): load and pickle it again"
             )
         return loaded.with_settings(**self.settings)
@@ -203,7 +203,7 @@ def load(
             vgg=vgg,
         )
     elif vgg is not None:
-        raise OptionError(f"model {str(model)!r} needs no VGG-19: leave vgg out")
+        raise OptionError(f"model {str(model)!r} does not use VGG-19: leave vgg out")
     else:
         bundle = find_bundle(model)
         opened = open_engine(bundle, name=engine, precision=precision, threads=threads)
@@ -267,7 +267,7 @@ class Stylizer:
         """
         card: Card | None = getattr(self.painter, "card", None)
         if card is None:
-            raise ModelError(f"{self.name!r} is no trained model, so it has no card")
+            raise ModelError(f"{self.name!r} is not a trained model, so it has no card")
         return card
 
     def stylize(
@@ -479,9 +479,9 @@ class Stylizer:
                     f"({self.identity}): encode it again with this model's encode()"
                 )
             if opacity is not None:
-                raise OptionError("the image is encoded already: give its opacity to encode()")
+                raise OptionError("the image is already encoded: give its opacity to encode()")
             if budget.tile is not None:
-                raise OptionError("the image is encoded already: give the tile to encode()")
+                raise OptionError("the image is already encoded: give the tile to encode()")
             return _joined(self._tiles(image, styles, controls, watch), image.source, 0.0)
 
     def encode(
@@ -555,7 +555,8 @@ class Stylizer:
         if isinstance(made, Style):
             return made
         raise StyleError(
-            f"{self.name} keeps no styles, it looks at their pictures: give the picture itself"
+            f"{self.name} cannot save styles, since it needs their pictures: give the picture "
+            "itself"
         )
 
     def with_threads(self, threads: int) -> Stylizer:
@@ -663,8 +664,8 @@ class Stylizer:
             return find_style(style, model=self.identity, model_name=self.name)
         if not os.path.lexists(style):
             raise StyleError(
-                f"{os.fspath(style)}: no such picture; {self.name} takes pictures as styles, none "
-                "of those that models keep"
+                f"{os.fspath(style)}: no such picture; {self.name} takes only pictures as styles, "
+                "not saved styles"
             )
         return Path(style)
 
@@ -688,7 +689,7 @@ class Stylizer:
                 raise StyleError(f"there is no style {one_line(name)!r}")
             return self._built_in(name)
         if not self.limits.keeps_styles:
-            raise StyleError(f"{self.name} keeps no styles: send a picture")
+            raise StyleError(f"{self.name} does not use saved styles: send a picture")
         return find_kept(name, model=self.identity, model_name=self.name)
 
     def check(self, controls: Controls, styles: int, budget: Budget) -> None:
@@ -723,16 +724,14 @@ class Stylizer:
         if isinstance(style, Photo):
             _check_side(*style.image.shape[:2], name=style.name)
             if style.alpha is not None and not style.alpha.any():
-                raise ImageError(
-                    f"{style.name}: is transparent everywhere, so there is no style in it"
-                )
+                raise ImageError(f"{style.name}: is fully transparent, so it has no style")
             return
         if not isinstance(style, Style):
             raise StyleError(f"a {type(style).__name__} is not a style: make one with style()")
         if not self.limits.keeps_styles:
             raise StyleError(
-                f"style {style.name!r} is what a model has kept of a picture; {self.name} "
-                "needs the picture itself"
+                f"style {style.name!r} was saved from a picture by a model; {self.name} needs the "
+                "picture itself"
             )
         if style.model != self.identity:
             raise StyleError(
@@ -747,14 +746,14 @@ class Stylizer:
             )
         if controls.transform not in OF_MOMENTS and not style.samples:
             raise StyleError(
-                f"transform {controls.transform!r} looks at the features of a style, of which "
-                f"style {style.name!r} has kept mean and deviation: give the picture itself, or "
+                f"transform {controls.transform!r} needs the features of a style, but style "
+                f"{style.name!r} has only their mean and deviation: give the picture itself, or "
                 f"make it with style(picture, transform={controls.transform!r})"
             )
         if needs_picture(controls.color):
             raise StyleError(
-                f"color {controls.color!r} works on the picture of a style, which style "
-                f"{style.name!r} has not kept: give the picture itself, or take 'luminance'"
+                f"color {controls.color!r} needs the picture of a style, which style "
+                f"{style.name!r} does not contain: give the picture itself, or use 'luminance'"
             )
 
     def encode_picture(
@@ -904,26 +903,26 @@ class Stylizer:
             raise StyleError(f"a picture cannot be a style of {self._facts()}")
         if style.model != self.identity:
             raise StyleError(
-                f"style {style.name!r} was made by another model ({style.model}) than this: it is "
-                f"no style of {self._facts()}"
+                f"style {style.name!r} was made by another model ({style.model}) and is not a "
+                f"style of {self._facts()}"
             )
         wanted = self.card.style_numbers
         given = 0 if style.parameters is None else style.parameters.size
         if given != wanted:
             raise StyleError(
-                f"style {style.name!r} has {given:,} numbers where one of model {self.name!r} has "
+                f"style {style.name!r} has {given:,} parameters, but model {self.name!r} needs "
                 f"{wanted:,}: get it again"
             )
         if needs_picture(color):
             raise OptionError(
-                f"color {color!r} works on the picture of a style, and the styles of model "
-                f"{self.name!r} are built in: only 'luminance' can be done"
+                f"color {color!r} needs the picture of a style, and the styles of model "
+                f"{self.name!r} are built in: only 'luminance' is possible"
             )
 
     def _facts(self) -> str:
         names = self.limits.styles
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-        files = "; more come as files (.safetensors)" if self.card.style_numbers else ""
+        files = "; more can be added from files (.safetensors)" if self.card.style_numbers else ""
         return f"model {self.name!r}, whose styles are built in: {shown}{files}"
 
 
@@ -944,7 +943,8 @@ def check_image(image: NDArray[np.float32], name: str) -> None:
         raise ImageError(f"{name}: an image must be an array, not a {type(image).__name__}")
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype.kind != "f":
         raise ImageError(
-            f"{name}: an image must be (H, W, 3) floating numbers, not {image.shape} {image.dtype}"
+            f"{name}: an image must be a floating-point array (H, W, 3), not {image.shape} "
+            f"{image.dtype}"
         )
     _check_side(*image.shape[:2], name=name)
     if isinstance(image, np.ma.MaskedArray):

@@ -97,7 +97,7 @@ def grid(
     if steps < 2:
         raise OptionError(f"a grid needs 2 steps or more along each side, not {steps}")
     if controls.weights is not None:
-        raise OptionError("the weights of a grid follow from its corners: leave weights out")
+        raise OptionError("a grid sets the weights itself: leave weights out")
     if len(controls.masks) > 1:
         raise OptionError(f"a grid has one mask for all its styles, not {len(controls.masks)}")
     with ExitStack() as files:

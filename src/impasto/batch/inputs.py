@@ -45,9 +45,7 @@ def split_styles(
     if not styles and len(contents) == 1:
         raise OptionError(f"a style is missing: impasto stylize {_line(contents[0])} STYLE")
     if not styles and len(contents) > 2:
-        raise OptionError(
-            f"{len(contents)} names and no style: say which picture is the style with -s STYLE"
-        )
+        raise OptionError(f"{len(contents)} names and no style: give the style with -s STYLE")
     if not styles:
         contents, styles = contents[:1], contents[1:]
     for name in (*contents, *styles, *others):
@@ -88,7 +86,9 @@ def find_contents(
         matches = sorted(glob.glob(name, recursive=True)) if is_pattern(name) else [name]  # noqa: PTH207
         expanded += matches
         if not matches:
-            problems.append(f"{_line(name)}: no file fits this pattern; check the path and suffix")
+            problems.append(
+                f"{_line(name)}: no file matches this pattern; check the path and suffix"
+            )
     missing = [each for each in expanded if each != STDIO and not os.path.lexists(each)]
     if len(missing) == len(expanded):
         return (), (*problems, *map(_missing, missing))
@@ -98,14 +98,14 @@ def find_contents(
             continue
         if out is None or out == STDIO:
             raise OptionError(
-                f"{_line(name)}: is a folder; name another one for its results with "
-                "-o FOLDER (beside the photographs they would be read again the next time)"
+                f"{_line(name)}: is a folder; give another one for the results with -o FOLDER "
+                "(beside the photographs, they would be read as photographs in the next run)"
             )
         place = os.path.realpath(out)
         if place == os.path.realpath(name):
             raise OptionError(
-                f"{name}: is read, so the results cannot be written there: they would be read "
-                "again the next time; give -o another folder"
+                f"{name}: is an input, so the results cannot be written there: they would be read "
+                "as photographs in the next run; give -o another folder"
             )
         found, unread = _pictures(name, _read_suffixes(), excluded=place, tell=tell)
         inputs += [(str(Path(name, each)), str(each.parent)) for each in found]
@@ -152,8 +152,8 @@ def find_styles(
                 _tell_others(name, (each for each in others if each.is_file()), tell)
             if not found:
                 problems.append(
-                    f"{_line(name)}: matches no style for this model, and no file; "
-                    "`impasto styles` lists the styles"
+                    f"{_line(name)}: matches no style for this model and no file; `impasto styles` "
+                    "lists the styles"
                 )
         elif _is_folder(name, model):
             paths, unread = _pictures(name, suffixes, tell=tell)
@@ -176,7 +176,8 @@ def check_single(names: Sequence[str], *, model: Callable[[], str]) -> None:
     for name in names:
         if is_pattern(name) and not (glob.glob(name) or _style_names(name, model)):  # noqa: PTH207
             raise OptionError(
-                f"{_line(name)}: no style and no file fits this pattern, which is for --all-pairs"
+                f"{_line(name)}: no style and no file matches this pattern; patterns of styles "
+                "need --all-pairs"
             )
         if is_pattern(name) or _is_folder(name, model):
             raise OptionError(
@@ -216,7 +217,7 @@ def _missing(name: str) -> str:
     if not _suffix(name) and kind == "no such file":
         kind = "no such file or folder"
     if folder and not Path(folder).is_dir():
-        return f"{_line(name)}: {kind}, for there is no folder {_line(folder)}; check the path"
+        return f"{_line(name)}: {kind}, because there is no folder {_line(folder)}; check the path"
     try:
         names = os.listdir(folder or ".")  # noqa: PTH208 (Path is slow for many files)
     except OSError:

@@ -158,7 +158,7 @@ def plan_outputs(
     to_folder = to_folder or len(inputs) * len(mixtures) > 1
     if out == STDIO or (out is None and from_stdin and not to_folder):
         if to_folder:
-            raise OptionError("-o - takes one picture; for several give a folder")
+            raise OptionError("-o - takes one picture; for several, give a folder")
         if existing == "skip":
             raise OptionError("--resume needs results in files, not on standard output")
         if sys.stdout.isatty():
@@ -171,7 +171,7 @@ def plan_outputs(
             _check_file(Path(out), existing)
             return replace(outputs, is_file=True)
         if os.path.lexists(out.rstrip("/")):
-            kind = "a file" if Path(out.rstrip("/")).exists() else "a link to nothing"
+            kind = "a file" if Path(out.rstrip("/")).exists() else "a broken link"
             raise OptionError(f"{out}: is {kind}; name a folder for several results")
         if Path(out).suffix.lower() in _suffixes(written=True) and not out.endswith("/"):
             raise OptionError(
@@ -249,7 +249,8 @@ def reserved(job: Job) -> Iterator[Job | None]:
                 return
             if job.is_chosen and not ours:
                 raise ImageError(
-                    f"{path}: is being painted by another call; give another name, or wait for it"
+                    f"{path}: is being painted by another process; give another name, or wait for "
+                    "it"
                 )
             if ours and (job.is_chosen or not os.path.lexists(path)):
                 yield replace(job, target=path)
@@ -273,7 +274,7 @@ def new_folder(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ImageError(f"{folder}: cannot be made ({error.strerror})") from error
+        raise ImageError(f"{folder}: cannot be created ({error.strerror})") from error
     try:
         yield
     finally:
@@ -380,17 +381,16 @@ class _Names:
             return
         if real in self.read:
             raise OptionError(
-                f"{path}: is read in this call, and would also be the result of {wish[0]}: with "
-                "--resume give -o a folder away from what is read"
+                f"{path}: is an input, and would also be the result of {wish[0]}: with --resume, "
+                "give -o a folder without inputs"
             )
         other = self.taken.get(real)
         if other is None or other == wish:
             return
         about = [f"{photo} in {' + '.join(styles)}" for photo, styles in (other, wish)]
         raise OptionError(
-            f"{path}: would be the result of {about[0]} and of {about[1]}, and with --resume "
-            "one could be taken for the other: paint them in calls of their own, with -o folders "
-            "of their own"
+            f"{path}: would be the result of {about[0]} and of {about[1]}, and --resume could not "
+            "tell them apart: paint them in separate runs with separate -o folders"
         )
 
     def _is_done(self, path: str, found: os.stat_result | None) -> bool:
@@ -480,8 +480,7 @@ def _check_file(path: Path, existing: Existing) -> None:
     """Check the name of a result before painting, instead of after minutes of work."""
     if not path.suffix and not os.path.lexists(path):
         raise OptionError(
-            f"{path}: there is no such folder; write {path}/ for one that is made, or {path}.jpg "
-            "for a file"
+            f"{path}: there is no such folder; write {path}/ to create it, or {path}.jpg for a file"
         )
     if path.suffix.lower() not in _suffixes(written=True):
         raise OptionError(

@@ -117,7 +117,7 @@ class Tally:
         """
         parts = [f"{self.painted} painted"]
         if self.skipped:
-            others = f" ({self.elsewhere} by another call)" if self.elsewhere else ""
+            others = f" ({self.elsewhere} by another process)" if self.elsewhere else ""
             parts.append(f"{self.skipped} skipped{others}")
         if self.problems:
             parts.append(f"{self.failed} failed")
@@ -287,7 +287,7 @@ def _paint(
         if job.existing == "skip":  # an empty file left by a killed call, or a dangling link
             save = replace(save, overwrite=True)
         elif job.existing == "replace" and job.target.is_file() and job.target.stat().st_nlink > 1:
-            remarks.append("the old file stays under its other names (hard links)")
+            remarks.append("the old file remains under its other names (hard links)")
     try:
         target = job.target or sys.stdout.buffer
         written = model.write(content, picture, target, styles, controls, save, watch)

@@ -102,8 +102,8 @@ def find_behavior(name: str) -> Behavior:
 def _unbiased(found: Moments) -> Moments:
     if found.count is None:
         raise StyleError(
-            "behavior 'port' needs the number of a style's positions, which a style that was kept "
-            "has not: give the picture itself"
+            "behavior 'port' needs the number of positions of a style, which a saved style does "
+            "not contain: give the picture itself"
         )
     variance = np.maximum(np.square(found.std) - EPS, 0) * (found.count / max(found.count - 1, 1))
     return replace(found, std=np.sqrt(variance + EPS))

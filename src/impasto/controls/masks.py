@@ -113,7 +113,7 @@ def read_mask(source: Picture, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.fl
         array([[0. , 0.2, 1. ]], dtype=float32)
     """
     if isinstance(source, np.ma.MaskedArray):
-        raise ImageError("the mask is a masked array; fill it first, such as with .filled(0)")
+        raise ImageError("the mask is a masked array; fill it first, for example with .filled(0)")
     if isinstance(source, np.ndarray) and source.dtype.kind == "b":
         source = source.astype(np.float32)
     photo = read_photo(source, max_pixels=max_pixels)
@@ -254,10 +254,10 @@ def check_plane(values: NDArray[Any], what: str, *, high: float = 1.0) -> NDArra
         raise OptionError(f"{what} must be an array, not a {type(values).__name__}")
     if values.ndim != 2 or not values.size or values.dtype.kind not in "fb":
         raise OptionError(
-            f"{what} must be (H, W) floating numbers, not {values.shape} {values.dtype}"
+            f"{what} must be a floating-point array (H, W), not {values.shape} {values.dtype}"
         )
     if isinstance(values, np.ma.MaskedArray):
-        raise OptionError(f"{what} is a masked array; fill it first, such as with .filled(0)")
+        raise OptionError(f"{what} is a masked array; fill it first, for example with .filled(0)")
     lowest, highest = float(values.min()), float(values.max())
     if found := misfit(values, lowest, highest, white=high):
         raise OptionError(f"the values of {what} must lie in [0, {high:g}], {found}")

@@ -81,7 +81,7 @@ def _of_others() -> tuple[dict[str, tuple[str, ...]], list[Problem]]:
         except Exception as error:  # a plug-in may do anything
             problems.append(
                 Problem(
-                    f"{plugin.name} cannot be examined ({one_line(error)})",
+                    f"{plugin.name} cannot be checked ({one_line(error)})",
                     "install its package again",
                 )
             )

@@ -47,8 +47,8 @@ def shadowed() -> list[Problem]:
     except PackageNotFoundError:
         return [
             Problem(
-                "pip does not know this Impasto, so its plug-ins are missing",
-                "pip install it: a copy of its files is not enough",
+                "this copy of Impasto is unknown to pip, so its plug-ins are missing",
+                "install it with pip: a copy of its files is not enough",
             )
         ]
     if installed == impasto.__version__:
@@ -57,7 +57,7 @@ def shadowed() -> list[Problem]:
     return [
         Problem(
             f"version {impasto.__version__} runs, from {place}, but {installed} is installed",
-            "pip install this version again, or leave its folder and PYTHONPATH alone",
+            "reinstall this version with pip, or run it outside that folder and without PYTHONPATH",
         )
     ]
 

@@ -69,8 +69,8 @@ def examine_folders() -> tuple[tuple[FolderFacts, ...], list[Problem]]:
     problems: list[Problem] = []
     uses = [
         ("results beside photographs", Path.cwd, "give -o FOLDER for results"),
-        ("temporary files", _temporary, "set TMPDIR to a folder of yours"),
-        ("your styles", styles_folder, f"set {VARIABLE} to a folder of yours"),
+        ("temporary files", _temporary, "set TMPDIR to a folder that you can write to"),
+        ("your styles", styles_folder, f"set {VARIABLE} to a folder that you can write to"),
     ]
     for use, find, mend in uses:
         try:

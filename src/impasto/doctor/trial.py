@@ -67,10 +67,13 @@ def _paint(model: str, engine: str, precision: str, before: Any) -> tuple[Any, d
     image = loaded.paint(photograph, loaded.style(style)).image
     facts: dict[str, Any] = {"load": ready - begin, "paint": perf_counter() - ready}
     if not np.isfinite(image).all():
-        return before, {**facts, "problem": "the picture has values that are no numbers"}
+        return before, {**facts, "problem": "the picture holds NaN or infinity"}
     moved = float(np.abs(image - photograph).mean())
     if moved < _LEAST or float(image.std()) < _LEAST:
-        return before, {**facts, "problem": "the picture is the photograph, or of one color"}
+        return before, {
+            **facts,
+            "problem": ("the picture is the unchanged photograph, or has only one color"),
+        }
     if before is not None and (off := float(np.abs(image - before).mean())) > _MOST:
         return before, {**facts, "problem": f"the picture is off by {255 * off:.0f} of 255"}
     return image, facts

@@ -56,7 +56,7 @@ def save_style(style: Style, path: str | os.PathLike[str], *, overwrite: bool = 
     """
     target = Path(path)
     if target.suffix.lower() != SUFFIX:
-        raise StyleError(f"{one_line(target)}: a style file is called NAME{SUFFIX}; name it so")
+        raise StyleError(f"{one_line(target)}: a style file must be named NAME{SUFFIX}")
     _write(target, style_bytes(style), overwrite=overwrite)
 
 
@@ -155,11 +155,11 @@ def read_style(data: bytes) -> Style:
     import safetensors.numpy
 
     if len(data) > MAX_BYTES:
-        raise ValueError(f"more than the {MAX_BYTES:,} bytes that a style may have")
+        raise ValueError(f"larger than the limit of {MAX_BYTES:,} bytes for a style")
     try:
         tensors = safetensors.numpy.load(data)
     except Exception as error:  # its own, or a KeyError for dtypes that NumPy lacks
-        raise ValueError("damaged, cut short or no safetensors file") from error
+        raise ValueError("damaged, truncated or not a safetensors file") from error
     # Parsed here, now that the header is known to be valid: safetensors returns metadata only for
     # files that it maps into memory, and a mapped file that shrinks would kill the process.
     size = int.from_bytes(data[:8], "little")
@@ -190,7 +190,7 @@ def read_style(data: bytes) -> Style:
 def _check_format(text: str) -> None:
     kind, _, number = text.partition(" ")
     if kind != _KIND:
-        raise ValueError("it is a safetensors file, but not of a style")
+        raise ValueError("it is a safetensors file, but not a style")
     if number != str(FORMAT):
         # First, since the fields of a later format may have other meanings.
         raise ValueError(f"its format is {number} and this Impasto reads {FORMAT}; update Impasto")
@@ -255,8 +255,8 @@ def _read(path: Path) -> bytes:
 def _write(path: Path, data: bytes, *, overwrite: bool) -> None:
     name = one_line(path)
     exists = StyleError(
-        f"{name}: exists already; give another name, or allow to overwrite it "
-        "(overwrite=True, on the command line --overwrite)"
+        f"{name}: already exists; give another name or pass overwrite=True (--overwrite on the "
+        "command line)"
     )
     try:
         if not path.parent.is_dir():

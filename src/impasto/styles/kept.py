@@ -113,7 +113,7 @@ def keep_styles(path: Path, styles: Mapping[str, bytes]) -> None:
                 made.writestr(zipfile.ZipInfo(name, _TIME), data)
     except (OSError, ValueError) as error:
         raise StyleError(
-            f"{one_line(path)}: cannot be written ({one_line(error)}); it keeps the styles of "
+            f"{one_line(path)}: cannot be written ({one_line(error)}); it caches the styles of "
             "pictures, so that they are read once"
         ) from error
 

@@ -113,7 +113,7 @@ def find_style(
             return style
         if not path.exists():
             raise StyleError(
-                f"there is no style {source!r}, nor a file of that name; "
+                f"there is no style {source!r}, and no file of that name; "
                 + _near(source, model, folder)
                 + "`impasto styles` lists all styles, `impasto style add` adds one"
             )
@@ -224,7 +224,7 @@ def export_style(
         found = find_style(name, model=model, model_name=card.name, folder=folder)
         if isinstance(found, Style):
             return found
-        raise StyleError(f"{one_line(found)}: is a picture, not the name of a style that is kept")
+        raise StyleError(f"{one_line(found)}: is a picture, not the name of a saved style")
     own = find_trained(name, model=model, folder=folder)
     if own is not None:
         return own
@@ -350,7 +350,7 @@ def add_style(
         path.parent.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         raise StyleError(
-            f"{one_line(path.parent)}: cannot be made ({one_line(error)}); set {VARIABLE} to "
+            f"{one_line(path.parent)}: cannot be created ({one_line(error)}); set {VARIABLE} to "
             "another folder for styles"
         ) from error
     save_style(replace(style, name=name), path, overwrite=overwrite)
@@ -382,7 +382,7 @@ def remove_style(
         where = "" if model is None else f" for model {model}"
         raise StyleError(
             f"style {one_line(name)!r} ships with the package and cannot be removed: only styles "
-            "that you added can"
+            "that you added can be"
             if entries
             else f"you have no style {one_line(name)!r}{where}; `impasto styles` lists yours"
         )
@@ -463,7 +463,7 @@ def _wrong_model(name: str, styles: list[Style], model: str, model_name: str) ->
     if any(style.parameters is not None for style in styles):
         return StyleError(
             f"style {name!r} was trained for {made}, not for {model_label(model, model_name)}: it "
-            "paints with copies of its own base only, whatever styles those have beside it"
+            "works only with copies of its own base, whatever other styles those have"
         )
     # A model that is not in the table can only be given by its file, whose path is unknown here.
     row = model_name in {row.name for row in models.MODELS}

@@ -44,7 +44,7 @@ class Tuned:
                 ("style", "content"), self.before[::-1], self.after[::-1], strict=True
             )
         )
-        kept = "" if self.better else "not better, so kept as it was; "
+        kept = "" if self.better else "not better, so left unchanged; "
         return (
             f"{kept}{self.steps} steps at content weight {self.content:g}: {losses} on "
             f"{counted(self.photographs, 'photograph')} of up to {self.size} px"

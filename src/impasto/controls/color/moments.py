@@ -98,7 +98,7 @@ def moments_of(
         if part is not None:
             total = part if total is None else total.merge(part)
     if total is None:
-        raise ImageError("no pixel of the picture counts: all of it is transparent or masked out")
+        raise ImageError("the picture has no pixel to use: all of it is transparent or masked out")
     if not np.isfinite(total.covariance).all():
         raise ImageError("the picture holds NaN or infinity")
     return total
@@ -164,7 +164,8 @@ def pixelwise(
     for other in others:
         if other.shape != image.shape:
             raise ImageError(
-                f"pictures {image.shape} and {other.shape} must have one size to share their colors"
+                f"pictures {image.shape} and {other.shape} must have the same size to match their "
+                "colors"
             )
     result = np.empty_like(image)
     for rows in _blocks(image):
