@@ -64,7 +64,7 @@ def test_says_what_is_wrong_before_it_paints(folder):
     for option in ("--tile", "--memory"):
         run(*words, "gatys", *vgg, option, "100000000", fails=f"whole.*leave {option} out")
     many = ["stylize", "0.png", "1.png", "-s", "1.png", "-o", "out", "--model", "gatys", *vgg]
-    run(*many, "--checkpoint", "run.pt", fails="one picture, not for 2")
+    run(*many, "--checkpoint", "run.pt", fails="one picture, not 2")
     run("grid", "0.png", *["-s", "1.png"] * 4, "--model", "gatys", "-o", "g.png", fails="VGG-19")
     assert not (folder / "a.png").exists()
 

@@ -665,7 +665,7 @@ def test_mistakes_are_told() -> None:
         match(image, image, method="eigen", reference_weights=np.zeros((24, 31)))
     with pytest.raises(ImageError, match="NaN or infinity"):
         moments_of(np.full((2, 2, 3), np.nan))
-    with pytest.raises(ImageError, match="must have one size"):
+    with pytest.raises(ImageError, match="must have the same size"):
         put_luminance(image, image[1:])
     broken: NDArray[Any]
     for broken in (image[..., :2], image[0], (image * 255).astype(np.uint8), image[:0]):

@@ -176,7 +176,7 @@ def test_the_bytes_are_those_of_local_whatever_dies_and_nothing_is_left(
     stdout, stderr = driver.communicate(timeout=240)
     assert driver.returncode == 0, stderr
     assert re.search(
-        rf"{COUNT} in = {COUNT} done \(\d+ by earlier calls\) \+ 0 failed \+ 0 skipped in ", stdout
+        rf"{COUNT} in = {COUNT} done \(\d+ by earlier runs\) \+ 0 failed \+ 0 skipped in ", stdout
     )
     assert contents(killed) == wanted
     assert gone(of_ray) and not session.exists()

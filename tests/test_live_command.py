@@ -157,7 +157,7 @@ def test_page_changes_a_running_call_and_ctrl_c_ends_it(folder: Path, model: lis
         assert plain[10, 60, 2] > 110 > 60 > plain[10, 60, 0]
 
         for settings, says in (
-            ({"style": "snow"}, "there is no style 'snow' here; there are wave, rain"),
+            ({"style": "snow"}, "there is no style 'snow' here; choose one of wave, rain"),
             ({"alpha": 3}, "alpha must be a number from 0 to 2, not 3"),
             ({"alpha": float("nan")}, "alpha"),
         ):
@@ -249,7 +249,7 @@ def test_cameras_are_listed(folder: Path):
     ("words", "says"),
     [
         ([], "a style is missing: impasto live -s munch-scream"),
-        (["-s", "wave.png", "--no-page"], "with --no-page nothing is shown"),
+        (["-s", "wave.png", "--no-page"], "with --no-page there is no output"),
         (["-s", "wave.png", "--camera", "gone.mp4"], "gone.mp4: does not exist"),
         (["-s", "wave.png", "--record", "clip.avi"], "a recording is written as .mp4, .mov, .mkv"),
         (["-s", "wave.png", "--record", "wave.mkv"], "wave.mkv: "),

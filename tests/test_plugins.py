@@ -152,13 +152,13 @@ def test_no_kept_style_is_for_a_painter_that_looks_at_pictures(folder: Path) -> 
 
 def test_one_picture_for_a_preview(folder: Path) -> None:
     words = ("stylize", "street.png", "harbor.png", "-s", "wave.png", "--model", "inverter")
-    assert "one picture, not for 2" in run(*words, "--preview", "p.png", code=2).stderr
+    assert "one picture, not 2" in run(*words, "--preview", "p.png", code=2).stderr
     assert len(run(*words, "-o", "all").stdout.splitlines()) == 3
 
 
 def test_painters_are_listed(folder: Path) -> None:
     text = run("models").stdout
-    assert "\n  inverter\n    of the package inverting\n\n" in text
+    assert "\n  inverter\n    from the package inverting\n\n" in text
     assert "of the package inverting; needs pip install 'inverting[fast]'" in text
 
 

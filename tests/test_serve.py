@@ -303,7 +303,7 @@ def test_no_path_and_no_address_is_a_style(server: Server, files: Path):
         ([("style", "munch-scream"), ("size", "3000")], "is more than the 2,000,000"),
         ([("style", "munch-scream"), ("weights", "1,2")], "one weight for each style"),
         ([("style", "munch-scream"), ("color", "sepia")], "sepia"),
-        ([("style", "munch-scream"), ("color", "coral")], "works on the picture of a style"),
+        ([("style", "munch-scream"), ("color", "coral")], "needs the picture of a style"),
         ([("style", "munch-scream"), ("transform", "wct")], "wct"),
         ([("style", "munch-scream"), ("format", "gif")], "format 'gif' cannot be written"),
         ([("style", "munch-scream"), ("format", "jpeg"), ("depth", "16")], "JPEG holds 8 bits"),
@@ -703,7 +703,7 @@ def test_ends_while_it_paints(tiny_path: Path, files: Path):
     ("words", "says"),
     [
         (["--model", "slow"], "there is no model 'slow'"),
-        (["--model", "gatys"], "only models are served"),
+        (["--model", "gatys"], "only models can be served"),
         (["--model", "fast", "--model", "fast"], "must have different names"),
         (["--port", "99999"], "port 99999 must be from 0 to 65535"),
         (["--queue", "-1"], "queue is -1; give 0 or more"),

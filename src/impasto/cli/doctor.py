@@ -51,7 +51,7 @@ def _print(report: Report) -> None:
     for extra in dict.fromkeys(each.extra for each in report.packages):
         rows = [each for each in report.packages if each.extra == extra]
         names = ", ".join(f"{each.name} {each.version or '-'}" for each in rows)
-        say(f"  {extra or 'always'}: {names}")
+        say(f"  {extra or 'required'}: {names}")
     say()
     say(f"Engines (each paints a picture of {_side()} pixels)")
     for engine in report.engines:

@@ -77,7 +77,7 @@ def _card_facts(card: Card, *, size: int = 0) -> list[str]:
         f"{card.macs_512 / 1e9:.1f} G multiply-adds at 512 x 512",
         kind,
         f"trained on: {card.data} ({card.iterations:,} iterations)",
-        f"licence: {card.licence}",
+        f"license: {card.licence}",
         *_precision_facts(card),
     ]
 
