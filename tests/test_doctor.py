@@ -292,7 +292,7 @@ def test_files_that_are_not_as_they_were_installed(
     (tmp_path / "impasto/changed.py").write_text("# something else\n")
     (tmp_path / "impasto/gone.py").unlink()
     (problem,) = places.changed_files()
-    assert "2 files not as they were installed: impasto/changed.py, impasto/gone.py" in problem.what
+    assert "2 files changed since installation: impasto/changed.py, impasto/gone.py" in problem.what
 
 
 def test_styles_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

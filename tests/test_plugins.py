@@ -159,7 +159,7 @@ def test_one_picture_for_a_preview(folder: Path) -> None:
 def test_painters_are_listed(folder: Path) -> None:
     text = run("models").stdout
     assert "\n  inverter\n    from the package inverting\n\n" in text
-    assert "of the package inverting; needs pip install 'inverting[fast]'" in text
+    assert "from the package inverting; needs pip install 'inverting[fast]'" in text
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def live(
 ) -> int:
     """Paint a live camera, shown on a page in the browser.
 
-    Always the newest frame is painted: a slow model drops frames instead of falling behind. Style
+    The newest frame is always painted: a slow model drops frames instead of falling behind. Style
     and strength can be changed on the page, or with its keys. Ctrl-C stops the command.
 
     By default only this machine can open the page. A film in place of the camera is played at its

@@ -62,7 +62,8 @@ class Controls:
 
     alpha: float | Map = option(
         1.0,
-        "Strength: 0 the photograph, 1 the full style, up to 2. Or a gray picture of it.",
+        "Strength: 0 the photograph, 1 the full style, up to 2; or a gray picture as a map of "
+        "strength.",
         metavar="A|FILE",
     )
     weights: Sequence[float] | None = option(

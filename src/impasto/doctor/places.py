@@ -107,7 +107,7 @@ def changed_files() -> list[Problem]:
     if not changed:
         return []
     names = ", ".join(changed[:_NAMED]) + (", ..." if len(changed) > _NAMED else "")
-    return [Problem(f"{counted(len(changed), 'file')} not as they were installed: {names}", _AGAIN)]
+    return [Problem(f"{counted(len(changed), 'file')} changed since installation: {names}", _AGAIN)]
 
 
 def _temporary() -> Path:
