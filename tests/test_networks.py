@@ -18,6 +18,7 @@ from impasto.lab.export.graphs import (
     reader_multiply_adds,
 )
 from impasto.lab.methods.adain import AdaINNetwork, Decoder, decoder_from
+from impasto.lab.methods.compact.comb import REACH, Comb
 from impasto.lab.methods.compact.network import FAST, QUALITY, Compact, _doubled
 from impasto.lab.methods.compact.scales import CompactShape
 from impasto.lab.nets.fast_moments import fast_mean_std
@@ -30,10 +31,12 @@ def adain() -> nn.Module:
 
 
 DILATED = replace(QUALITY, dilations=(2, 4))
+COMBED = replace(FAST, comb=1.0)
 NETWORKS = {
     "fast": lambda: Compact(FAST),
     "quality": lambda: Compact(QUALITY),
     "dilated": lambda: Compact(DILATED),
+    "combed": lambda: Compact(COMBED),
     "adain": adain,
 }
 
@@ -116,6 +119,22 @@ def test_dilated_blocks_begin_as_identity():
     own = after.state_dict()
     assert after.complete(own).keys() == own.keys()
     assert all(torch.equal(v, own[k]) for k, v in after.complete(own).items())
+
+
+@torch.no_grad()
+def test_a_comb_filter_is_put_behind_weights_without_one_and_the_other_way():
+    plain, combed = Compact(FAST).eval(), Compact(COMBED).eval()
+    combed.load_state_dict(combed.complete(plain.state_dict()))
+    assert combed.state_dict().keys() == plain.state_dict().keys()  # it has nothing to learn
+    content, style = torch.rand(2, 1, 3, 64, 64)
+    wanted = F.pixel_shuffle(Comb(1.0)(F.pixel_unshuffle(stylize(plain, content, style), 2)), 2)
+    torch.testing.assert_close(stylize(combed, content, style), wanted)
+    assert not torch.allclose(wanted, stylize(plain, content, style), atol=1e-3)
+    # The graph of a bundle has its constants under their names.
+    named = combed.state_dict() | {f"comb.{k}": v for k, v in Comb(0.5).named_buffers()}
+    plain.load_state_dict(plain.complete(named))
+    assert combed.complete(named).keys() == combed.state_dict().keys()
+    assert combed.rim == plain.rim + REACH
 
 
 def test_doubling_is_what_torch_compile_is_given(monkeypatch):

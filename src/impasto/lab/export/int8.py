@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from impasto.controls.affine import adain
 from impasto.errors import ModelError, StyleError
 from impasto.lab.data.pictures import squares
+from impasto.lab.methods.compact.comb import PREFIX as COMB
 from impasto.models import Bundle, bundle_file, find_bundle, open_engine, write_bundle
 from impasto.models.engine import Engine, decoder_feed
 from impasto.styles.library import list_styles
@@ -50,8 +51,9 @@ _PERCENTILE = 99.99
 # overflow otherwise. It costs 0.3 dB.
 _SEVEN_BITS = True
 
-# Convolutions at the end that stay in single precision.
+# Convolutions at the end that stay in single precision, and those of the filter behind them.
 _EXACT = 3
+_COMB = f"/{COMB.rstrip('.')}/"
 
 _JUDGED_PHOTOGRAPHS, _JUDGED_STYLES, _LOUD = 3, 10, 5
 
@@ -290,6 +292,8 @@ def _quantized(graph: bytes, feeds: Iterator[Feed]) -> bytes:
         for number, node in enumerate(model.graph.node):
             node.name = f"{number} {node.name}"  # excluded nodes are given by name
         convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
+        comb = [name for name in convolutions if _COMB in name]
+        learned = [name for name in convolutions if _COMB not in name]
         quantizer = QDQQuantizer(
             model,
             per_channel=True,
@@ -298,7 +302,7 @@ def _quantized(graph: bytes, feeds: Iterator[Feed]) -> bytes:
             activation_qType=QuantType.QUInt8,
             tensors_range=calibrator.compute_data(),
             nodes_to_quantize=[],
-            nodes_to_exclude=convolutions[-_EXACT:],
+            nodes_to_exclude=[*learned[-_EXACT:], *comb],
             op_types_to_quantize=["Conv"],
             extra_options={"ActivationSymmetric": False},
         )

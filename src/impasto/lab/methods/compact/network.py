@@ -26,6 +26,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from impasto.lab.methods.compact.comb import PREFIX as COMB
+from impasto.lab.methods.compact.comb import REACH, Comb
 from impasto.lab.methods.compact.reader import EYE, HIDDEN, PREFIX, Reader
 from impasto.lab.methods.compact.scales import (
     FOLD,
@@ -62,6 +64,7 @@ class Compact(nn.Module):
         )
         self.ups = nn.ModuleList(convolution(coarse, fine) for fine, coarse in pairwise(channels))
         self.head = convolution(channels[0], folded)
+        self.comb = Comb(shape.comb) if shape.comb else None
         self.reader = Reader(shape)
         # A small last convolution starts from a mid-gray picture instead of strong noise.
         with torch.no_grad():
@@ -96,6 +99,7 @@ class Compact(nn.Module):
             if i:
                 reach += stride  # up: a 3x3 of this grid
         reach += sum(dilation + 1 for dilation in self.shape.dilations) * self.multiple
+        reach += REACH if self.comb is not None else 0
         return reach + self.multiple
 
     @property
@@ -128,8 +132,10 @@ class Compact(nn.Module):
         """Return weights for this network from a model without a reader or dilated blocks.
 
         The additions change nothing before training: the reader returns a style's own moments, and
-        the blocks are identities.
+        the blocks are identities. The constants of a comb filter are left out: they depend on the
+        network's own shape.
         """
+        weights = {k: v for k, v in weights.items() if not k.startswith(COMB)}
         added: dict[str, Tensor] = {}
         for part in (PREFIX, _DILATED):
             if not any(name.startswith(part) for name in weights):
@@ -137,7 +143,7 @@ class Compact(nn.Module):
         for name, value in added.items():
             if name.startswith(_DILATED) and ".second." in name:
                 added[name] = torch.zeros_like(value)
-        return dict(weights) | added
+        return weights | added
 
     def style_parameters(self) -> list[nn.Parameter]:
         """Return the parameters with their own learning rate (``TrainConfig.style_rate``)."""
@@ -155,7 +161,9 @@ class Compact(nn.Module):
             x = x if i else leaking(x, self.shape.leak)
             x = _doubled(x)
             x = self.decoders[i](x + aligned[i - 1] if i else x)
-        return F.pixel_shuffle(self.head(x), FOLD)
+        x = self.head(x)
+        x = x if self.comb is None else self.comb(x)
+        return F.pixel_shuffle(x, FOLD)
 
 
 def _doubled(x: Tensor) -> Tensor:

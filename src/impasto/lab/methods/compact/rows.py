@@ -29,7 +29,7 @@ def _compact(name: str, title: str, shape: CompactShape) -> NetworkRow:
         tables=Tables(
             COMPACT_TERMS, CompactData, TaughtLoss, StyleOptimizer, CompactMethod, title="compact"
         ),
-        build=lambda method: Compact(replace(shape, dilations=method.dilations)),
+        build=lambda method: Compact(replace(shape, dilations=method.dilations, comb=method.comb)),
         paint=paint_batch,
         objective=CompactObjective,
         opened=open_compact,

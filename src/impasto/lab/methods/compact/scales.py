@@ -34,6 +34,8 @@ class CompactShape:
     dilations: tuple[int, ...] = ()
     """Dilations of further residual blocks at the coarsest scale, after the alignment: a larger
     receptive field at 1/8, for strokes longer than a few cells."""
+    comb: float = 0.0
+    """Share of the lattice of 4 px that is removed from the painted picture, from 0 to 1."""
 
 
 def scale_features(
