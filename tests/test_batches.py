@@ -73,7 +73,7 @@ def test_a_third_of_the_steps_has_larger_crops(config):
     assert [each.shape[-1] for each in seen] == [32, 32, 48] * 2
     assert not any(torch.equal(a, b) for a, b in zip(seen[:3], seen[3:], strict=True))
     plain = batches.small
-    for one, other, said in ((batches, plain, "one size"), (plain, batches, "another kind")):
+    for one, other, said in ((batches, plain, "one size"), (plain, batches, "different batches")):
         with pytest.raises(OptionError, match=said):
             one.restore(other.state(0))
     for change in ({"larger": 32}, {"larger": 40}, {"larger": 48, "resize": 64}):

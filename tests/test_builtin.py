@@ -206,7 +206,7 @@ def test_a_network_that_knows_weights_alone_is_exported_too(tmp_path, monkeypatc
     start_from(Tints(), tmp_path / "tints.impasto")
     network.controls = ("several", "masks")
     with pytest.raises(
-        ModelError, match="Tints promises several and masks, but its styles are not"
+        ModelError, match="Tints declares several and masks, but its styles are not"
     ):
         export_built_in(network, FACTS, ("red", "green", "blue"))
 

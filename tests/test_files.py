@@ -372,7 +372,10 @@ def test_a_folder_is_replaced_as_a_whole_or_not_at_all(folder: Path):
     def fill(path: Path, text: str, *, fail: bool = False) -> None:
         with whole_folder(path) as hidden:
             (hidden / text).write_text(text)
-            with pytest.raises(BlockingIOError, match="another call"), whole_folder(path):
+            with (
+                pytest.raises(BlockingIOError, match="another run is writing it"),
+                whole_folder(path),
+            ):
                 raise AssertionError
             if fail:
                 raise OSError(errno.ENOSPC, "full")

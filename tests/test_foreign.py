@@ -115,7 +115,7 @@ def pixels(path: Path) -> np.ndarray:
 
 
 def test_they_are_listed(run):
-    assert "  glaze\n    of the package strokes" in run("models")
+    assert "  glaze\n    from the package strokes" in run("models")
     text = run("lab", "methods")
     for line in (
         "glaze: The mean color of the style, by gradient descent (nobody, nowhere)",

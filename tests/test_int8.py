@@ -390,7 +390,7 @@ def test_pictures_that_are_too_far_are_not_written(
 ) -> None:
     monkeypatch.setattr(int8, "LEAST_MEAN", 99.0)
     write_bundle(make_deep(), tmp_path / "tiny.impasto")
-    with pytest.raises(ModelError, match=r"are \d\d\.\d dB from .* 99 and 30 are needed"):
+    with pytest.raises(ModelError, match=r"have a PSNR of \d\d\.\d dB to .* 99 and 30 are needed"):
         int8.quantize_bundle(
             tmp_path / "tiny.impasto",
             PHOTOS,

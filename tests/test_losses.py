@@ -202,7 +202,7 @@ def test_a_loss_of_a_batch_is_the_mean_of_those_of_its_pictures(loss):
     assert loss(x, y).item() == pytest.approx(np.mean(alone), rel=1e-4)
     one = [loss(x[i : i + 1], y[:1]).item() for i in range(3)]
     assert loss(x, y[:1]).item() == pytest.approx(np.mean(one), rel=1e-4)
-    with pytest.raises(OptionError, match=r"\(3, 4, 6, 5\) and style \(2, 4, 3, 5\) do not fit"):
+    with pytest.raises(OptionError, match=r"\(3, 4, 6, 5\) and style \(2, 4, 3, 5\) do not match"):
         loss(x, y[:2])
 
 

@@ -273,7 +273,7 @@ def test_a_run_that_was_stopped_goes_on(model, pictures, content, tmp_path):
         model.with_settings(steps=6, checkpoint=file).paint(content, pictures[1]).image
     )  # nothing is left
     assert np.array_equal(again, whole)
-    with pytest.raises(OptionError, match="other pictures or other options"):
+    with pytest.raises(OptionError, match="other pictures or options"):
         model.with_settings(steps=6, checkpoint=file).paint(content, pictures[2])
     file.write_bytes(b"spoiled")
     with pytest.raises(ModelError, match="not a kept run"):

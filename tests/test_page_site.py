@@ -167,7 +167,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("page") / "site"
     done = build(out, "--model", "fast")
     assert done.returncode == 0, done.stderr
-    assert "a first visit loads" in done.stdout and len(done.stdout.splitlines()) == 1
+    assert "of which the first visit loads" in done.stdout and len(done.stdout.splitlines()) == 1
     return out
 
 

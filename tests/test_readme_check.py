@@ -100,7 +100,8 @@ def test_commands_share_a_shell_and_are_timed(tmp_path: Path) -> None:
     home = tmp_path / "home"
     steps = readme_check.perform(commands, tmp_path, home)
     assert [step.command for step in steps] == list(commands)
-    assert steps[1].seconds >= 0.2 and steps[2].seconds > 0
+    # A line may be read a little late, and the time until then belongs to the step before.
+    assert steps[1].seconds >= 0.19 and steps[2].seconds > 0
     readme_check.perform([f'test "$HOME" = {home}'], tmp_path, home)
 
 

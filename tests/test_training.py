@@ -489,7 +489,7 @@ def test_finetuning_starts_from_a_model_that_ships(config, tmp_path):
     wanted = weights_of(find_bundle("fast"))
     assert all(torch.equal(learned.state_dict()[name], value) for name, value in wanted.items())
     for bad, error, message in (
-        ({"vgg": None}, ModelError, r"--vgg, or set IMPASTO_VGG"),
+        ({"vgg": None}, ModelError, r"--vgg or set IMPASTO_VGG"),
         ({"vgg": "gone.pth"}, ModelError, r"gone.pth.*vgg_normalised"),
         ({"model": "adain"}, OptionError, "adain"),
     ):

@@ -245,7 +245,7 @@ def test_settings_out_of_their_range(places: Path) -> None:
     with pytest.raises(OptionError, match=r"content is 'much'; give strokes \("):
         content_weight("much")
     for fields, says in (
-        ({"content": -1.0}, "a weight of 0 or more"),
+        ({"content": -1.0}, "content is -1.0; it must be 0 or more"),
         ({"steps": 0}, "steps is 0; it must be 1 or more"),
         ({"crop": 100}, "crop is 100; it must be a multiple of 16"),
         ({"rate": float("nan")}, "rate is nan"),

@@ -427,7 +427,7 @@ def test_a_result_that_exists_is_spared(clip: Path, tmp_path: Path) -> None:
     target.write_bytes(b"mine")
     done = run(clip, "-s", STYLE, "-o", target)
     assert done.returncode == 2
-    assert "exists already" in done.stderr
+    assert "already exists" in done.stderr
     assert target.read_bytes() == b"mine"
 
 

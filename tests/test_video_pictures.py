@@ -629,7 +629,7 @@ def test_an_animation_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match=r"a.gif: there was no frame to write"):
         open_pictures_target(tmp_path / "a.gif", info_of(frames)).finish()
     write(tmp_path / "a.gif", frames)
-    with pytest.raises(VideoError, match="exists already"):
+    with pytest.raises(VideoError, match="already exists"):
         write(tmp_path / "a.gif", frames)
     write(tmp_path / "a.gif", frames[:1], save=SaveOptions(overwrite=True))
     with Image.open(tmp_path / "a.gif") as image:
