@@ -104,7 +104,7 @@ def test_the_gallery_is_light_and_does_not_jump(site: Path, browser: Any) -> Non
                 setTimeout(() => done(sum), 200);
             })"""
         )
-        assert moved < 0.1
+        assert moved < 0.01
         page.close()
 
 
