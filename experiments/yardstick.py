@@ -154,8 +154,22 @@ def size_tables(results: Results) -> str:
     return "\n\n".join(parts)
 
 
+_MARKED = (
+    "**Better** or worse is marked where the 95 % interval of the difference from AdaIN on the "
+    "same pairs excludes 0."
+)
+
+
 def overview(results: Results) -> str:
     """Table of what is better and what is worse than AdaIN's, both sizes side by side."""
+    sources = [", ".join(results.about[side]) for side in ("contents", "styles")]
+    return (
+        f"Means over held-out pairs, {_counts(results)}; photographs of {sources[0]}, paintings of "
+        f"{sources[1]}. {_MARKED}\n\n{_overview_table(results)}"
+    )
+
+
+def _overview_table(results: Results) -> str:
     tables = _by_size(results)
     columns = [(size, model) for size in tables for model in (REFERENCE, *MODELS)]
     rows = []
@@ -165,12 +179,7 @@ def overview(results: Results) -> str:
             rows.append([words, metric(name).better, *(_judged(cell) for cell in found)])
     head = ["", "good is"]
     head += [f"{'AdaIN' if m == REFERENCE else f'`{m}`'}, {size} px" for size, m in columns]
-    sources = [", ".join(results.about[side]) for side in ("contents", "styles")]
-    return (
-        f"Means over held-out pairs, {_counts(results)}; photographs of {sources[0]}, paintings of "
-        f"{sources[1]}. **Better** or worse is marked where the 95 % interval of the difference "
-        "from AdaIN on the same pairs excludes 0.\n\n" + table(head, rows, text_columns=2)
-    )
+    return table(head, rows, text_columns=2)
 
 
 def _judged(cell: Summary | None) -> str:
@@ -185,14 +194,18 @@ def _judged(cell: Summary | None) -> str:
 
 
 def front(results: Results) -> str | None:
-    """The overview; None until the run is whole.
+    """The overview for the front page; None until the run is whole.
 
-    A few pairs are no verdict for the front page, which keeps the numbers that it has.
+    A few pairs are no verdict, so until then the page keeps the numbers that it has.
     """
     wanted = dict(zip(Settings().sizes, Settings().pairs, strict=True))
     if any(len(results.where(size=s, model=REFERENCE)) < n for s, n in wanted.items()):
         return None
-    return overview(results)
+    return (
+        "Means over pairs of [sharp pictures](docs/evaluation.md#the-standard-pictures) that no "
+        f"training has seen, {_counts(results)}, with styles read in one pass, not tuned. "
+        f"{_MARKED}\n\n{_overview_table(results)}"
+    )
 
 
 def _counts(results: Results) -> str:
