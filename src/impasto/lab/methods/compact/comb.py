@@ -9,9 +9,9 @@ does not keep step with the cells, so an average over many cells shows the mesh 
     average  over 5 x 5 blocks
     picture  minus the average, interpolated between the blocks
 
-All steps are linear, so the filter is three small convolutions with fixed weights behind the last
-one of the network. It removes 1/100 of the energy of white noise, and only at multiples of 1/4
-cycle per pixel.
+All steps are linear, so the filter is four small convolutions with fixed weights behind the last
+one of the network. Of white noise it removes less than 1/100 of the energy, close to multiples of
+1/4 cycle per pixel.
 """
 
 from __future__ import annotations
