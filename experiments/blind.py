@@ -30,7 +30,8 @@ from impasto.images.writing import write_image
 from impasto.lab.evaluate.pairs import Look, Pair, folder_files, look_at
 from impasto.lab.export.gallery import read_works
 from options import add_places, places_of
-from study import Bench
+from shelves import style_files
+from study import Bench, Places
 
 KEY = "key.json"
 """File beside the sheets that tells who painted what; for the second step alone."""
@@ -148,12 +149,8 @@ def _sheets(options: argparse.Namespace) -> None:
     places = places_of(options)
     bench = Bench(settings, places, out)
     painters = _painters(bench, options.painter or ["adain", "quality"], gallery=options.gallery)
-    contents, styles = (
-        [file for folder in side for file in folder_files(folder, held_out=not places.all_files)]
-        for side in (places.contents, places.styles)
-    )
-    if options.gallery:
-        styles = _works(places.styles)
+    contents = _held_out(places, places.contents)
+    styles = _works(places.styles) if options.gallery else _held_out(places, places.styles)
     comparisons = draw_comparisons(contents, styles, settings, list(painters))
     out.mkdir(parents=True, exist_ok=True)
     for each in comparisons:
@@ -167,48 +164,51 @@ def _sheets(options: argparse.Namespace) -> None:
     print(f"{len(comparisons)} sheets in {out}; do not look into {KEY}")
 
 
+def _held_out(places: Places, folders: Iterable[str]) -> list[Path]:
+    return [
+        file for folder in folders for file in folder_files(folder, held_out=not places.all_files)
+    ]
+
+
 def _works(folders: Iterable[str]) -> list[Path]:
     """Pictures of the gallery's works below the folders."""
-    return [
-        file
-        for folder in folders
-        for work in read_works()
-        if (file := Path(folder, work.file)).exists()
-    ]
+    files = [Path(folder, work.file) for folder in folders for work in read_works()]
+    return [file for file in files if file.exists()]
 
 
 def _painters(
     bench: Bench, names: Sequence[str], *, gallery: bool
 ) -> Mapping[str, Callable[[Look], Any]]:
     """Two painters by their labels; ``adain`` is the paper's network with the bench's weights."""
-    from impasto.lab.evaluate.painters import JudgedAdaIN, PainterOptions, open_painters
-
     if len(names) != len(SIDES):
         raise OptionError(f"give two painters, not {len(names)}")
-    if gallery:
-        return {name: _gallery_painter(bench, name) for name in names}
-    options = PainterOptions(engine="onnxruntime", precision="fp32")
-    found = {}
-    for name in names:
-        if name == "adain":
-            painter: Any = JudgedAdaIN(bench.stylizer.painter, name)
-        else:
-            (painter,) = open_painters([name], vgg=bench.vgg_file, options=options)
-        found[painter.label] = lambda look, by=painter: by.paint(look, unaligned=False).raw
+    opened = _gallery_painter if gallery else _judged_painter
+    found = dict(opened(bench, name) for name in names)
     if len(found) != len(SIDES):
         raise OptionError(f"two painters are called {next(iter(found))!r}; rename a file")
     return found
 
 
-def _gallery_painter(bench: Bench, name: str) -> Callable[[Look], Any]:
-    """Paint in a model's own style of a work; where it has none, as it reads the whole picture."""
+def _judged_painter(bench: Bench, name: str) -> tuple[str, Callable[[Look], Any]]:
+    """Label and painter as ``impasto lab evaluate`` has them: styles are read in one pass."""
+    from impasto.lab.evaluate.painters import JudgedAdaIN, PainterOptions, open_painters
+
+    if name == "adain":
+        painter: Any = JudgedAdaIN(bench.stylizer.painter, name)
+    else:
+        options = PainterOptions(engine="onnxruntime", precision="fp32")
+        (painter,) = open_painters([name], vgg=bench.vgg_file, options=options)
+    return painter.label, lambda look: painter.paint(look, unaligned=False).raw
+
+
+def _gallery_painter(bench: Bench, name: str) -> tuple[str, Callable[[Look], Any]]:
+    """A painter in a model's own styles of works; without one, as it reads the whole picture."""
     import impasto
-    from impasto.styles.library import list_styles
 
     stylizer = bench.stylizer
     if name != "adain":
         stylizer = impasto.load(name, engine="onnxruntime", precision="fp32")
-    shelf = {entry.name: entry.path for entry in list_styles(model=stylizer.identity, own=False)}
+    shelf = style_files(stylizer.identity)
     names = {Path(work.file).name: work.name for work in read_works()}
 
     def paint(look: Look) -> Any:
@@ -216,7 +216,7 @@ def _gallery_painter(bench: Bench, name: str) -> Callable[[Look], Any]:
         style = stylizer.prepare(shelf.get(names[file.name], file))
         return stylizer.paint(look.content, style).image
 
-    return paint
+    return name, paint
 
 
 def sheet(number: int, look: Look, painted: Sequence[Any]) -> Image.Image:

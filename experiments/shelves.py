@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from impasto.lab.export.gallery import Work, read_works
 from impasto.models import MODELS, find_bundle
@@ -24,6 +25,14 @@ def read_shelves(models: Sequence[str] | None = None) -> Shelves:
             if entry.style is not None and entry.style.tuned is not None:
                 shelf[entry.name] = entry.style.tuned
     return found
+
+
+def style_files(model: str) -> dict[str, Path]:
+    """Files of the gallery's styles for the model of that identity, by name.
+
+    By its file a style is found even if the user has another under the same name.
+    """
+    return {entry.name: entry.path for entry in list_styles(model=model, own=False)}
 
 
 def means(shelves: Shelves) -> str | None:

@@ -45,9 +45,9 @@ class Settings:
 def _units(bench: Bench) -> list[Unit]:
     # Pair by pair, so that a run that is cut off has the same pairs for both decoders.
     return [
-        Unit({**unit.key, "decoder": file.name})
+        Unit({**unit.key, "decoder": name})
         for unit in pair_units(bench)
-        for file in dict.fromkeys((DECODER, bench.decoder_file))
+        for name in dict.fromkeys((DECODER.name, bench.decoder_file.name))
     ]
 
 

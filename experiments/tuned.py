@@ -14,6 +14,7 @@ from impasto.lab.export.gallery import Work, read_works
 from impasto.lab.tuning.options import TuneOptions
 from plots import Bar, bar_plot
 from prices import REFERENCE, UNTUNED, ratio_table, ratios, tuner_of
+from shelves import style_files
 from study import Bench, Experiment, Results, Row, Unit
 
 TUNED = "tuned"
@@ -58,7 +59,6 @@ def _units(bench: Bench) -> list[Unit]:
 def _measure(unit: Unit, bench: Bench) -> Iterator[Row]:
     from impasto.images.options import ReadOptions
     from impasto.images.photo import fit_photo, read_photo
-    from impasto.styles.library import list_styles
     from impasto.stylizer import stylizer_of
 
     model, name = str(unit.key["model"]), str(unit.key["style"])
@@ -70,9 +70,7 @@ def _measure(unit: Unit, bench: Bench) -> Iterator[Row]:
     stylizer = stylizer_of(tuner.bundle, tuner.engine)
     styles = {UNTUNED: stylizer.style(photo, size=None)}
     if model != REFERENCE:
-        # By its file, since a user's own style of the same name would come first.
-        shelf = list_styles(model=stylizer.identity, own=False)
-        styles[TUNED] = stylizer.find(next(entry.path for entry in shelf if entry.name == name))
+        styles[TUNED] = stylizer.find(style_files(stylizer.identity)[name])
     for state, style in styles.items():
         found = tuner.judged(style.moments, photo)
         yield {"state": state, "content": found.content, "style_loss": found.style}

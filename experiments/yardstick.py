@@ -57,6 +57,11 @@ OVERVIEW = {
 }
 """Rows of the table for everybody."""
 
+_MARKED = (
+    "**Better** or worse is marked where the 95 % interval of the difference from AdaIN on the "
+    "same pairs excludes 0."
+)
+
 _Table = Mapping[tuple[str, str], Summary]
 
 
@@ -152,12 +157,6 @@ def size_tables(results: Results) -> str:
         tables.append(folder_table([row for row in folders if row.size == size]))
         parts += [f"**{count} pairs at {size} px**", *filter(None, tables)]
     return "\n\n".join(parts)
-
-
-_MARKED = (
-    "**Better** or worse is marked where the 95 % interval of the difference from AdaIN on the "
-    "same pairs excludes 0."
-)
 
 
 def overview(results: Results) -> str:

@@ -113,6 +113,11 @@ def test_the_gallery_is_painted_in_its_own_styles(
     shown = dict(zip("AB", (pixels[40:660, x : x + 620] for x in (328, 964)), strict=True))
     by_model = {key[side]: picture for side, picture in shown.items()}
     assert set(by_model) == {"fast", "adain"}
+    twice = ["adain" if word == "fast" else word for word in words]
+    twice[2] = tmp_path / "others"
+    monkeypatch.setattr("sys.argv", [str(word) for word in twice])
+    with pytest.raises(SystemExit, match="two painters are called 'adain'"):
+        blind.main()
 
     model = impasto.load("fast", engine="onnxruntime", precision="fp32")
     content = look_at(Pair(photos / "coffee.jpg", work), 128).content

@@ -9,11 +9,13 @@ import pytest
 
 pytest.importorskip("torch", reason="the lab needs PyTorch")
 
+import onnx
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.lab.evaluate.weave import weave
+from impasto.lab.export import int8
 from impasto.lab.export.graphs import PARITY, CardFacts, export, multiply_adds, parity
 from impasto.lab.methods.compact.comb import BLOCK, CELL, REACH, Comb
 from impasto.lab.methods.compact.network import FAST, Compact
@@ -141,6 +143,24 @@ def test_a_bundle_with_it_paints_tunes_and_is_trained_further() -> None:
     torch.testing.assert_close(
         plain.head.weight, network.head.weight.half().float(), atol=1e-6, rtol=0
     )
+
+
+def test_int8_leaves_it_and_the_last_convolutions_in_single_precision() -> None:
+    torch.manual_seed(0)
+    network = Compact(replace(FAST, comb=1.0)).eval()
+    bundle = export(network, CardFacts("combed", "A comb", "for tests", "nothing", 0, {}, "MIT"))
+    feed = {}
+    for i, level in enumerate(bundle.card.levels):
+        side = 64 // level.stride
+        feed[f"features_{i}"] = torch.randn(1, level.channels, side, side).numpy()
+        feed[f"scale_{i}"] = torch.rand(1, level.channels, 1, 1).numpy()
+        feed[f"shift_{i}"] = torch.rand(1, level.channels, 1, 1).numpy()
+    graph = onnx.load_from_string(int8._quantized(bundle.decoder, iter([feed]))).graph
+    stored = {o for n in graph.node if n.op_type == "DequantizeLinear" for o in n.output}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    exact = ["/comb/" in node.name for node in convolutions if node.input[1] not in stored]
+    assert exact == [False] * int8._EXACT + [True] * 4
+    assert len(convolutions) > len(exact)
 
 
 def test_it_learns_nothing_and_lets_gradients_through() -> None:

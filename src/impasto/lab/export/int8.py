@@ -292,7 +292,6 @@ def _quantized(graph: bytes, feeds: Iterator[Feed]) -> bytes:
         for number, node in enumerate(model.graph.node):
             node.name = f"{number} {node.name}"  # excluded nodes are given by name
         convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
-        comb = [name for name in convolutions if _COMB in name]
         learned = [name for name in convolutions if _COMB not in name]
         quantizer = QDQQuantizer(
             model,
@@ -302,7 +301,7 @@ def _quantized(graph: bytes, feeds: Iterator[Feed]) -> bytes:
             activation_qType=QuantType.QUInt8,
             tensors_range=calibrator.compute_data(),
             nodes_to_quantize=[],
-            nodes_to_exclude=[*learned[-_EXACT:], *comb],
+            nodes_to_exclude=[n for n in convolutions if n not in learned[:-_EXACT]],
             op_types_to_quantize=["Conv"],
             extra_options={"ActivationSymmetric": False},
         )

@@ -33,9 +33,10 @@ _WINDOW = 5
 """Side of the window of the average, in blocks."""
 _PHASES, _SUB = CELL**2, FOLD**2
 _COLORS = 3
-REACH = BLOCK * (1 + 1 + _WINDOW // 2 + 1)
-"""Largest distance in pixels at which a pixel changes another: its own block, the gradient, the
-window and the interpolation."""
+_BORDER = 1 + _WINDOW // 2 + 1
+"""Blocks around a picture that the gradient, the window and the interpolation take."""
+REACH = BLOCK * (1 + _BORDER)
+"""Largest distance in pixels at which a pixel changes another."""
 
 
 class Comb(nn.Module):
@@ -60,7 +61,7 @@ class Comb(nn.Module):
         """Return the picture without the lattice; height and width must be multiples of 4."""
         phases = self.phases(folded)
         with torch.autocast(folded.device.type, enabled=False):  # as slow as reflection there
-            phases = F.pad(phases, (REACH // BLOCK - 1,) * 4, mode="replicate")
+            phases = F.pad(phases, (_BORDER,) * 4, mode="replicate")
         lattice = self.spread(self.average(self.changes(phases)))
         return folded - F.pixel_shuffle(lattice, BLOCK // FOLD)
 
@@ -93,9 +94,8 @@ def _changes() -> Tensor:
     away = (torch.arange(CELL) - (CELL - 1) / 2) / (2 * BLOCK)
     line = torch.stack([-away, torch.ones(CELL), away], dim=1)
     plane = (line[:, None, :, None] * line[None, :, None, :]).reshape(_PHASES, 1, 3, 3)
-    weight = -plane.expand(-1, _PHASES, -1, -1) / _PHASES
+    weight = -plane.repeat(1, _PHASES, 1, 1) / _PHASES
     same = torch.arange(_PHASES)
-    weight = weight.contiguous()
     weight[same, same, 1, 1] += 1
     return weight.repeat(_COLORS, 1, 1, 1)
 
