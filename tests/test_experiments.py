@@ -350,8 +350,9 @@ def test_styles_that_ship_are_judged_beside_adain(smoke: Smoke) -> None:
     ]
     (theirs,) = found.numbers("content", model="adain")
     (own,) = found.numbers("content", model="fast", state="tuned")
-    (line,) = (row for row in tuned.EXPERIMENT.tables(found).splitlines() if "| tuned |" in row)
-    assert line.endswith(f"| {own / theirs:.2f} |")
+    lines = [row for row in tuned.EXPERIMENT.tables(found).splitlines() if "| tuned |" in row]
+    assert lines[0].endswith(f"| {own / theirs:.2f} |")
+    assert lines[1:] == ["| `fast` | tuned |  |  |  |"]  # too small for a smooth area
 
 
 def test_the_models_that_ship_are_judged_as_the_command_judges_them(smoke: Smoke) -> None:

@@ -159,8 +159,8 @@ def test_a_field_of_numbers_is_a_list_in_a_file(tmp_path):
     for value in ("[2, 0]", "[-1]"):
         with pytest.raises(OptionError, match=r"dilations = .*; each must be 1 or more"):
             read_config(tmp_path / "a.toml", settings=[f"compact.dilations={value}"])
-    with pytest.raises(OptionError, match=r"comb = 1\.5; it must be from 0 to 1"):
-        read_config(tmp_path / "a.toml", settings=["compact.comb=1.5"])
+    with pytest.raises(OptionError, match=r"combed = 1\.5; it must be from 0 to 1"):
+        read_config(tmp_path / "a.toml", settings=["compact.combed=1.5"])
     for value in ("2", "[2.5]", '"2"'):
         with pytest.raises(OptionError, match=r"dilations.* tuple\[int, \.\.\.\]"):
             read_config(tmp_path / "a.toml", settings=[f"compact.dilations={value}"])

@@ -26,7 +26,9 @@ from impasto.errors import ImpastoError, ModelError, OptionError, StyleError
 from impasto.images.photo import read_photo
 from impasto.lab.cli import lab
 from impasto.lab.export.gallery import Work, make_tuned_gallery
+from impasto.lab.export.graphs import CardFacts, export
 from impasto.lab.losses import STYLE_LAYERS
+from impasto.lab.methods.compact.network import FAST, Compact
 from impasto.lab.tuning.decoder import GraphDecoder
 from impasto.lab.tuning.files import Job, Workshop
 from impasto.lab.tuning.fitting import Tuner
@@ -249,6 +251,7 @@ def test_settings_out_of_their_range(places: Path) -> None:
         ({"steps": 0}, "steps is 0; it must be 1 or more"),
         ({"crop": 100}, "crop is 100; it must be a multiple of 16"),
         ({"rate": float("nan")}, "rate is nan"),
+        ({"comb": 1.5}, "comb is 1.5; it must be from 0 to 1"),
     ):
         with pytest.raises(OptionError, match=says):
             TuneOptions(**fields)
@@ -281,16 +284,10 @@ def test_losses_on_unseen_photographs_fall(judge: Judge, folder: Path, tiny_bund
     assert after.total(1.0) < 0.95 * before.total(1.0)
     # The losses are those of the pictures that the studio paints, not of something near them.
     assert tuner.judged(tuned.moments, photo).style == pytest.approx(after.style, rel=1e-6)
-    pictures = {
-        id(seen): stylizer_of(tiny_bundle, tuner.engine)
-        .paint(np.ascontiguousarray(seen.image.transpose(1, 2, 0)), tuned)
-        .image
-        for seen in judge.unseen
-    }
-    painted = judge.losses(
-        lambda seen: np.ascontiguousarray(pictures[id(seen)].transpose(2, 0, 1)),
-        judge.wanted(photo),
-    )
+    model = stylizer_of(tiny_bundle, tuner.engine)
+    photographs = (np.ascontiguousarray(each.image.transpose(1, 2, 0)) for each in judge.unseen)
+    pictures = (model.paint(each, tuned).image.transpose(2, 0, 1) for each in photographs)
+    painted = judge.losses(map(np.ascontiguousarray, pictures), judge.wanted(photo))
     assert (painted.content, painted.style) == pytest.approx((after.content, after.style), rel=1e-3)
     assert all((level.std > 0).all() for level in tuned.moments)
 
@@ -328,6 +325,32 @@ def test_a_style_of_another_model_is_refused(judge: Judge, folder: Path) -> None
     style = stylizer_of(other, Tuner(other, judge).engine).style(photo)
     with pytest.raises(StyleError, match="was made for model"):
         tuner.tune(style, photo)
+
+
+def test_a_share_of_the_mesh_is_removed_whatever_the_losses_say(
+    judge: Judge, folder: Path, tiny_bundle: Bundle
+) -> None:
+    torch.manual_seed(0)
+    facts = CardFacts("combed", "A comb", "for tests", "nothing", 0, {}, "MIT")
+    with torch.no_grad():
+        bundle = export(Compact(replace(FAST, comb=True)), facts)
+    tuner, photo = Tuner(bundle, judge), read_photo("wave.png")
+    style = stylizer_of(bundle, tuner.engine).style(photo)
+    assert style.moments[-1].mean == 0
+    for share in (0.0, 0.5):
+        found = tuner.fitted(style.moments, photo, replace(QUICK, comb=share))
+        assert found[-1].mean == share and found[-1].std == 0
+        assert all(np.any(found[i].mean != style.moments[i].mean) for i in range(2))
+        again = tuner.fitted(found, photo, replace(QUICK, comb=0.25))
+        assert again[-1].mean == 0.25
+    # It is part of the recipe of a model that has the filter, and of no other.
+    judges = [
+        Judge([folder.parent], vgg=judge._file, options=replace(QUICK, comb=share))
+        for share in (0.25, 0.5)
+    ]
+    for each, differ in ((bundle, True), (tiny_bundle, False)):
+        recipes = {Workshop(each, one).recipe(job()) for one in judges}
+        assert (len(recipes) == 2) == differ
 
 
 def test_between_untuned_and_tuned(judge: Judge, folder: Path, tiny_bundle: Bundle) -> None:
@@ -607,7 +630,7 @@ def test_style_add_mentions_tuning_where_the_lab_is_plugged_in(
     reason="weights and pictures are not beside the checkout",
 )
 def test_quality_gets_nearer_to_a_woodcut() -> None:
-    options = TuneOptions(content=1.0, steps=8, crop=96, crops=8, judged=2, size=128, rate=0.1)
+    options = TuneOptions(content=1.0, steps=16, crop=96, crops=8, judged=2, size=128, rate=0.1)
     tuner = Tuner(find_bundle("quality"), Judge([PHOTOGRAPHS], vgg=VGG, options=options))
     photo = read_photo(PAINTING)
     model = stylizer_of(tuner.bundle, tuner.engine)
@@ -618,3 +641,4 @@ def test_quality_gets_nearer_to_a_woodcut() -> None:
     record = tuned.tuned
     assert record is not None and record.better
     assert record.after[1] < 0.95 * record.before[1]
+    assert tuned.moments[-1].mean == pytest.approx(TuneOptions.comb)  # of the mesh is removed

@@ -282,6 +282,7 @@ class Stylizer:
         color: str | None = None,
         transform: str = Controls.transform,
         coarse: float = 1.0,
+        descreen: float | None = None,
         behavior: str = "impasto",
         size: int | None = None,
         style_size: int | None = ReadOptions.style_size,
@@ -311,6 +312,8 @@ class Stylizer:
             transform: a name in ``transforms.TRANSFORMS``: the statistics of features to align. All
                 but "adain", "mean" and "std" need a model of VGG and the styles as pictures.
             coarse: factor by which strokes become larger, from 1 to 4.
+            descreen: share of the fine mesh to remove, from 0 to 1; None: what each style asks for,
+                1 for tuned styles and 0 for others.
             behavior: "impasto", "authors" or "port", as for :class:`impasto.controls.Controls`.
             size: shorter side of the result in pixels, 16 or more; by default the content's.
             style_size: shorter side that larger style pictures are reduced to.
@@ -348,6 +351,7 @@ class Stylizer:
             color=color,
             transform=transform,
             coarse=coarse,
+            descreen=descreen,
             behavior=behavior,
         )
         read = ReadOptions(

@@ -14,6 +14,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "style": ("styles", "style-image", "style-path", "style-dir"),
     "size": ("resolution", "image-size", "img-size", "content-size", "max-size", "width", "height"),
     "coarse": ("stroke", "stroke-size", "strokes", "brush", "brush-size"),
+    "descreen": ("demesh", "remove-mesh", "mesh", "smooth", "remove-pattern"),
     "color": ("colour", "colors", "preserve-color", "preserve-colors", "keep-colors"),
     "weights": ("blend", "interpolation-weights", "style-interpolation-weights", "mix"),
     "mask": ("masks", "region", "regions", "mask-path"),

@@ -46,6 +46,8 @@ class Controls:
         transform: a name in ``impasto.controls.transforms.TRANSFORMS``: the statistics to align.
             "adain" is the paper's.
         coarse: from 1 to 4, the factor by which strokes become larger.
+        descreen: from 0 to 1, the share of the fine mesh that is removed from smooth areas; None:
+            the share that each style asks for.
         behavior: "impasto", or "authors" or "port" to follow their code where the paper leaves room
             (:data:`impasto.controls.behavior.BEHAVIORS`).
 
@@ -105,6 +107,13 @@ class Controls:
         metavar="K",
         special="paint larger strokes",
     )
+    descreen: float | None = option(
+        None,
+        "Share of the model's fine mesh to remove from smooth areas, 0 to 1.",
+        metavar="SHARE",
+        shown="1 for tuned styles, such as the gallery's; 0 for others",
+        special="remove a mesh",
+    )
     behavior: str = option(
         "impasto",
         "Implementation to follow where the paper leaves details open, to compare results: authors "
@@ -147,6 +156,10 @@ class Controls:
             from impasto.controls.coarse import check_coarse
 
             changed["coarse"] = check_coarse(self.coarse)
+        if self.descreen is not None:
+            from impasto.controls.descreen import check_descreen
+
+            changed["descreen"] = check_descreen(self.descreen)
         if self.behavior != "impasto":
             from impasto.controls.behavior import find_behavior
 

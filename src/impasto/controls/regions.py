@@ -84,6 +84,8 @@ class StyleMap:
         alpha: Any = controls.alpha
         self.behavior = find_behavior(controls.behavior)
         """The row of ``controls.behavior``: whose code is followed where the paper leaves room."""
+        self.descreen = controls.descreen
+        """Share of the mesh to remove; None: what each style asks for."""
         self.cells = cell_corner if self.behavior.hard else cell_average
         """Reduces masks and maps to the positions of a level, by its stride."""
         kind = HardWindows if self.behavior.hard else PlaneWindows

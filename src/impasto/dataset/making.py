@@ -401,6 +401,7 @@ def _about(
         "color": controls.color,
         "transform": controls.transform,
         "coarse": controls.coarse,
+        "descreen": controls.descreen,
         "behavior": controls.behavior,
         "style_size": read.style_size,
         "max_pixels": read.max_pixels,

@@ -36,6 +36,9 @@ _OPTIONAL = (
 class Level:
     """A depth of the network at which statistics are aligned.
 
+    The level ``impasto.controls.descreen.COMB`` has no statistics: it is one channel that is 0 in
+    every picture, and its aligned value is the share of a mesh that the decoder removes.
+
     Attributes:
         name: the layer's name, such as ``relu4_1``.
         channels: C of its features.

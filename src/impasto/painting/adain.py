@@ -16,6 +16,7 @@ import numpy as np
 from impasto.controls import Controls
 from impasto.controls.coarse import CoarseSource, small_size
 from impasto.controls.color.matching import match_colors
+from impasto.controls.descreen import COMB, descreened
 from impasto.controls.moments import MIN_CELLS
 from impasto.controls.plain import TEXTURED, texture_share
 from impasto.controls.regions import StyleMap
@@ -59,9 +60,15 @@ class AdaINPainter:
 
     @cached_property
     def limits(self) -> Limits:
-        """All controls; with a reader, which predicts moments, only the transforms of moments."""
+        """All controls, as far as the model allows.
+
+        With a reader, which predicts moments, only the transforms of moments; the mesh is removed
+        only by decoders with a level for it.
+        """
         names = OF_MOMENTS if self.card.reader_macs_512 else tuple(row.name for row in TRANSFORMS)
-        return Limits(special=("coarse", "behavior"), transforms=names)
+        levels = [level.name for level in self.card.levels]
+        special = ("coarse", "behavior", *(["descreen"] if COMB in levels else []))
+        return Limits(special=special, transforms=names)
 
     def with_settings(self, settings: Mapping[str, object]) -> AdaINPainter:
         """Refuse every setting, since a trained model has none.
@@ -204,13 +211,17 @@ class AdaINPainter:
             )
         fitted = []
         shares = self._texture_shares(content, amounts)
+        names = [level.name for level in self.card.levels]
         for own, style, share in zip(contents, styles, shares, strict=True):
             wanted: Sequence[Any] = style.samples
             if not row.samples:
                 own = [amounts.behavior.of_content(level) for level in own]
-                wanted = [amounts.behavior.of_style(level) for level in style.moments]
-            levels = zip(own, wanted, strict=True)
-            fitted.append([fit_level(row, x, y, share=share) for x, y in levels])
+                moments = descreened(style.moments, names, amounts.descreen)
+                wanted = [amounts.behavior.of_style(level) for level in moments]
+            # The share of a mesh to remove is a mean, also where a transform leaves means alone.
+            rows = [find_transform("mean") if name == COMB else row for name in names]
+            levels = zip(rows, own, wanted, strict=True)
+            fitted.append([fit_level(each, x, y, share=share) for each, x, y in levels])
         return fitted
 
     def _texture_shares(self, content: Content, amounts: StyleMap) -> list[float]:

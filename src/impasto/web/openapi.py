@@ -27,6 +27,7 @@ _NUMBERS = r"^[0-9]+(\.[0-9]+)?(,[0-9]+(\.[0-9]+)?)*$"
 _FACTS: dict[str, dict[str, Any]] = {
     "alpha": {"minimum": 0, "maximum": MAX_ALPHA},
     "coarse": {"minimum": 1, "maximum": MAX_COARSE},
+    "descreen": {"minimum": 0, "maximum": 1},
     "size": {"minimum": MIN_SIDE},
     "style_size": {"minimum": MIN_SIDE},
     "quality": {"minimum": 1, "maximum": 100},

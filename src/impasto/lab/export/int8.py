@@ -230,8 +230,8 @@ def judged_styles(styles: Sequence[Style]) -> list[Style]:
 
 
 def loudness(style: Style) -> float:
-    """Return the loudness of a style: its mean deviation at the deepest level."""
-    return float(style.moments[-1].std.mean())
+    """Return the loudness of a style: its mean deviation at the level with the most channels."""
+    return float(max((level.std for level in style.moments), key=len).mean())
 
 
 def _contents(

@@ -74,6 +74,14 @@ class _Reflected(Function):
         return inner
 
 
+def doubled(x: Tensor) -> Tensor:
+    """Return ``x`` (N, C, h, w) at twice its size, with every position repeated."""
+    # With torch.compile (PyTorch 2.13) the gradient of F.interpolate was 0 in bfloat16.
+    if torch.compiler.is_compiling():
+        return x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
 class Reflecting(nn.Conv2d):
     """A convolution with a square kernel that pads by reflection."""
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 
+from impasto.controls.descreen import COMB
 from impasto.errors import ImageError, StyleError, one_line
 from impasto.images.options import ReadOptions
 from impasto.images.photo import fit_photo, read_photo
@@ -90,13 +91,16 @@ class Workshop:
             raise ImageError(
                 f"{one_line(job.picture)}: cannot be read ({one_line(error)})"
             ) from error
+        options = asdict(self.judge.options)
+        if all(level.name != COMB for level in self.bundle.card.levels):
+            del options["comb"]
         facts = {
             "version": VERSION,
             "model": self.bundle.identity,
             "picture": picture,
             "style_size": self.style_size,
             "judge": self.judge.identity,
-            **asdict(self.judge.options),
+            **options,
         }
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         for level in () if job.start is None else job.start.moments:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from impasto.controls.affine import adain
+from impasto.controls.descreen import descreened
 from impasto.controls.moments import Moments
 from impasto.errors import OptionError
 from impasto.images.photo import Photo
@@ -96,7 +97,7 @@ class Tuner:
         """Tune a style; return it unchanged where the result is not better.
 
         Better means a smaller weighted sum of both losses (:meth:`Losses.total`), averaged over
-        held-out photographs.
+        held-out photographs, than that of the style with the same share of the mesh removed.
 
         Args:
             style: of this model; the start of the fit.
@@ -116,9 +117,12 @@ class Tuner:
         check_fits(style, model=self.bundle.identity, model_name=card.name)
         options = options or self.judge.options
         before = before or self.judged(style.moments, photo)
-        moments = self.fitted(style.moments, photo, options, watch)
+        start = self._descreened(style.moments, options.comb)
+        same = all(a is b for a, b in zip(start, style.moments, strict=True))
+        bound = before if same else self.judged(start, photo)
+        moments = self.fitted(start, photo, options, watch)
         after = self.judged(moments, photo)
-        better = after.total(options.content) < before.total(options.content)
+        better = after.total(options.content) < bound.total(options.content)
         tuned = Tuned(
             better=better,
             content=options.content,
@@ -133,17 +137,17 @@ class Tuner:
 
     def judged(self, moments: Sequence[Moments], photo: Photo) -> Losses:
         """Return losses of the studio's pictures of the held-out photographs with such moments."""
-        encoded = {id(each.seen): each for each in self.unseen}
+        pictures = (self.painted(each, moments) for each in self.unseen)
+        return self.judge.losses(pictures, self.judge.wanted(photo))
 
-        def painted(seen: Seen) -> NDArray[np.float32]:
-            found, margin = encoded[id(seen)], self.bundle.card.margin
-            maps = [adain(own, wanted) for own, wanted in zip(found.moments, moments, strict=True)]
-            picture = self.engine.decode(found.features, maps)
-            height, width = seen.image.shape[1:]
-            inside = picture[:, margin : margin + height, margin : margin + width]
-            return np.ascontiguousarray(inside.clip(0, 1))
-
-        return self.judge.losses(painted, self.judge.wanted(photo))
+    def painted(self, encoded: Encoded, moments: Sequence[Moments]) -> NDArray[np.float32]:
+        """Return the studio's picture, (3, H, W) in [0, 1], of one of the held-out photographs."""
+        margin = self.bundle.card.margin
+        maps = [adain(own, wanted) for own, wanted in zip(encoded.moments, moments, strict=True)]
+        picture = self.engine.decode(encoded.features, maps)
+        height, width = encoded.seen.image.shape[1:]
+        inside = picture[:, margin : margin + height, margin : margin + width]
+        return np.ascontiguousarray(inside.clip(0, 1))
 
     def fitted(
         self,
@@ -154,6 +158,7 @@ class Tuner:
     ) -> tuple[Moments, ...]:
         """Return the moments after a fit, better or not; the arguments are those of ``tune``."""
         wanted = self.judge.wanted(photo)
+        start = self._descreened(start, options.comb)
         device = self.judge.device
         means, stds = (
             [torch.from_numpy(np.asarray(each, np.float32))[None, :, None, None] for each in column]
@@ -186,6 +191,14 @@ class Tuner:
         if not all(np.isfinite([level.mean, level.std]).all() for level in made):
             return tuple(start)  # diverged, as with a learning rate of 100
         return made
+
+    def _descreened(self, moments: Sequence[Moments], share: float) -> tuple[Moments, ...]:
+        """Return moments with a share of the mesh to remove.
+
+        It has no deviation, so it stays while they are fitted: the losses take a mesh for texture,
+        and would put it back.
+        """
+        return descreened(moments, [level.name for level in self.bundle.card.levels], share)
 
     def _painted(
         self, chosen: Sequence[Encoded], wanted: Sequence[tuple[Tensor, Tensor]]

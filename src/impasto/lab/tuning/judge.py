@@ -181,17 +181,17 @@ class Judge:
         return found, moment_loss(features, asked)
 
     @torch.no_grad()
-    def losses(self, painted: Callable[[Seen], NDArray[np.float32]], wanted: Wanted) -> Losses:
+    def losses(self, pictures: Iterable[NDArray[np.float32]], wanted: Wanted) -> Losses:
         """Return the mean losses over the held-out photographs.
 
         Args:
-            painted: paints one as (3, H, W), clipped to [0, 1].
+            pictures: one of each, in their order, (3, H, W) in [0, 1].
             wanted: moments of the style.
         """
         rows = []
-        for seen in self.unseen:
-            picture = torch.from_numpy(painted(seen))[None].to(self.device)
-            rows.append([float(each) for each in self.terms(picture, seen.content, wanted)])
+        for seen, picture in zip(self.unseen, pictures, strict=True):
+            painted = torch.from_numpy(picture)[None].to(self.device)
+            rows.append([float(each) for each in self.terms(painted, seen.content, wanted)])
         content, style = np.mean(rows, axis=0).tolist()
         return Losses(content, style)
 

@@ -32,6 +32,8 @@ class TuneOptions:
         crops: number of different crops, which all styles share; their features are kept in memory.
         rate: learning rate at the first step, in deviations of each channel; it falls to 0 along a
             cosine.
+        comb: share of the mesh that the model's comb filter removes from the pictures, from 0 to 1,
+            if it has such a filter (``quality`` has).
         judged: number of held-out photographs, which decide whether the result is better.
         size: shorter side to which they are reduced, in pixels; smaller ones are not resized.
         seed: of the choice of photographs and crops.
@@ -46,6 +48,7 @@ class TuneOptions:
     crop: int = 256
     crops: int = 64
     rate: float = 0.06
+    comb: float = 1.0
     judged: int = 8
     size: int = 512
     seed: int = 0
@@ -55,6 +58,8 @@ class TuneOptions:
             raise OptionError(f"content is {self.content}; it must be 0 or more")
         if not 0 < self.rate < float("inf"):
             raise OptionError(f"rate is {self.rate}; it must be above 0")
+        if not 0 <= self.comb <= 1:
+            raise OptionError(f"comb is {self.comb}; it must be from 0 to 1")
         for name in ("steps", "batch", "crops", "judged"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} is {getattr(self, name)}; it must be 1 or more")

@@ -6,12 +6,15 @@ does not keep step with the cells, so an average over many cells shows the mesh 
 
     phases   the mean of each of the 16 pixels of a cell, over the cells of a block of 8 px
     changes  without what a slope of the picture adds: the mean of all phases, and its gradient
-    average  over 5 x 5 blocks
-    picture  minus the average, interpolated between the blocks
+    lattice  their average over 5 x 5 blocks, each weighted by the inverse of its energy
+    picture  minus the lattice, in every cell of the block
 
-All steps are linear, so the filter is four small convolutions with fixed weights behind the last
-one of the network. Of white noise it removes less than 1/100 of the energy, close to multiples of
-1/4 cycle per pixel.
+The weights keep edges out of the average: the outline of a tower is as straight as the mesh, and
+would be repeated every 4 px in the sky beside it.
+
+The filter has no weights of its own to learn. The last convolution of the network paints whole
+cells for it. Of white noise it removes 1/100 of the energy, close to multiples of 1/4 cycle per
+pixel.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.lab.methods.compact.scales import FOLD
+from impasto.lab.nets.blocks import doubled
 
 PREFIX = "comb."
 """Of the names of its weights in an exported graph; they are constants and never loaded."""
@@ -31,59 +35,74 @@ BLOCK = 2 * CELL
 """Side of a block, in pixels: a multiple of the picture's size."""
 _WINDOW = 5
 """Side of the window of the average, in blocks."""
-_PHASES, _SUB = CELL**2, FOLD**2
+_STEPS = 255.0
+"""Energies are mean squares in steps of 8 bits. Far below one step all blocks count the same."""
+_PHASES = CELL**2
 _COLORS = 3
-_BORDER = 1 + _WINDOW // 2 + 1
-"""Blocks around a picture that the gradient, the window and the interpolation take."""
+_BORDER = 1 + _WINDOW // 2
+"""Blocks around a picture that the gradient and the window take."""
 REACH = BLOCK * (1 + _BORDER)
 """Largest distance in pixels at which a pixel changes another."""
 
 
 class Comb(nn.Module):
-    """Removes a share of the lattice of 4 px from a folded picture (N, 12, h, w).
+    """Removes the lattice of 4 px from the cells of a picture (N, 48, h, w), or a share of it.
 
     >>> mesh = torch.rand(1, 3, 4, 4).repeat(1, 1, 32, 32)
-    >>> flat = F.pixel_shuffle(Comb(1.0)(F.pixel_unshuffle(mesh, 2)), 2)
-    >>> bool(flat.std(dim=(2, 3)).max() < 1e-5)
+    >>> cells = Comb()(F.pixel_unshuffle(mesh, 4), torch.ones(1, 1, 16, 16))
+    >>> bool(F.pixel_shuffle(cells, 4).std(dim=(2, 3)).max() < 1e-5)
     True
     """
 
-    def __init__(self, share: float) -> None:
-        """``share``: of the lattice, from 0 to 1."""
+    def __init__(self) -> None:
         super().__init__()
-        self.phases = _fixed(_phases(), stride=BLOCK // FOLD, groups=_COLORS)
-        self.changes = _fixed(_changes(), groups=_COLORS)
-        window = torch.full((_COLORS * _PHASES, 1, _WINDOW, _WINDOW), 1 / _WINDOW**2)
-        self.average = _fixed(window, groups=len(window))
-        self.spread = _fixed(share * _spread(), groups=_COLORS)
+        weight = _changes()
+        # Without a parameter: its weights are constants, in no state and no optimizer.
+        self.changes = nn.Conv2d(len(weight), len(weight), 3, groups=_COLORS, bias=False)
+        del self.changes.weight
+        self.changes.register_buffer("weight", weight, persistent=False)
 
-    def forward(self, folded: Tensor) -> Tensor:
-        """Return the picture without the lattice; height and width must be multiples of 4."""
-        phases = self.phases(folded)
-        with torch.autocast(folded.device.type, enabled=False):  # as slow as reflection there
+    def forward(self, cells: Tensor, share: Tensor) -> Tensor:
+        """Return the cells without a share of the lattice.
+
+        ``share`` (N, 1, h / 2, w / 2) has a number for every block; above 1 it counts as 1.
+        """
+        phases = F.avg_pool2d(cells, BLOCK // CELL)
+        with torch.autocast(cells.device.type, enabled=False):  # as slow as reflection there
             phases = F.pad(phases, (_BORDER,) * 4, mode="replicate")
-        lattice = self.spread(self.average(self.changes(phases)))
-        return folded - F.pixel_shuffle(lattice, BLOCK // FOLD)
+        changes = self.changes(phases)
+        energy = (changes * changes).mean(dim=1, keepdim=True) * _STEPS**2
+        weights = torch.reciprocal(1 + energy)
+        total = F.avg_pool2d(weights, _WINDOW, stride=1)
+        lattice = F.avg_pool2d(changes * weights, _WINDOW, stride=1) / total
+        # A strength above 1 exaggerates a style, but there is no more than all of the lattice.
+        return cells - doubled(share.clamp(0, 1) * lattice)
 
 
-def _fixed(weight: Tensor, *, stride: int = 1, groups: int = 1) -> nn.Conv2d:
-    """Return a convolution whose weights are constants, in no state and no optimizer."""
+def head_of_cells(head: nn.Conv2d) -> nn.Conv2d:
+    """Return a convolution that paints in cells (N, 48, h, w) what ``head`` paints folded.
+
+    Both read maps (N, C, 2 h, 2 w). Cells are ``F.pixel_unshuffle`` of a picture by 4; painted
+    directly, they save two passes over all pixels.
+    """
+    weight, bias = in_cells(head.weight.detach(), head.get_parameter("bias").detach())
     outputs, inputs, side, _ = weight.shape
-    made = nn.Conv2d(inputs * groups, outputs, side, stride, groups=groups, bias=False)
-    del made.weight
-    made.register_buffer("weight", weight, persistent=False)
+    made = nn.Conv2d(inputs, outputs, side, stride=CELL // FOLD, padding=1)
+    made.weight, made.bias = nn.Parameter(weight), nn.Parameter(bias)
     return made
 
 
-def _phases() -> Tensor:
-    """Weights from a folded picture to the 16 means of every block, for each color."""
-    weight = torch.zeros(_PHASES, _SUB, BLOCK // FOLD, BLOCK // FOLD)
-    cells = (BLOCK // CELL) ** 2
-    for phase in range(_PHASES):
-        (y, x), step = divmod(phase, CELL), CELL // FOLD
-        sub = y % FOLD * FOLD + x % FOLD
-        weight[phase, sub, y // FOLD :: step, x // FOLD :: step] = 1 / cells
-    return weight.repeat(_COLORS, 1, 1, 1)
+def in_cells(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the weights of ``head_of_cells`` from those of a head, (12, C, 3, 3) and (12,)."""
+    side, step = weight.shape[-1], CELL // FOLD
+    wide = weight.new_zeros(_COLORS, step, FOLD, step, FOLD, weight.shape[1], side + 1, side + 1)
+    folded = weight.unflatten(0, (_COLORS, FOLD, FOLD))
+    for row in range(step):
+        for column in range(step):
+            place = (..., slice(row, row + side), slice(column, column + side))
+            wide[:, row, :, column][place] = folded
+    bias = bias.reshape(_COLORS, 1, FOLD, 1, FOLD).expand(-1, step, -1, step, -1)
+    return wide.flatten(0, 4), bias.flatten()
 
 
 def _changes() -> Tensor:
@@ -98,18 +117,3 @@ def _changes() -> Tensor:
     same = torch.arange(_PHASES)
     weight[same, same, 1, 1] += 1
     return weight.repeat(_COLORS, 1, 1, 1)
-
-
-def _spread() -> Tensor:
-    """Weights from the blocks to every pixel: linear between their middles, phase by phase."""
-    side = BLOCK // FOLD
-    places = (torch.arange(side) + 0.5) / side - 0.5  # from the middle of the own block
-    near = torch.stack([(-places).clamp(min=0), 1 - places.abs(), places.clamp(min=0)], dim=1)
-    weight = torch.zeros(_SUB, side, side, _PHASES, 3, 3)
-    for sub in range(_SUB):
-        for row in range(side):
-            for column in range(side):
-                y = row % (CELL // FOLD) * FOLD + sub // FOLD
-                x = column % (CELL // FOLD) * FOLD + sub % FOLD
-                weight[sub, row, column, y * CELL + x] = near[row][:, None] * near[column]
-    return weight.flatten(0, 2).repeat(_COLORS, 1, 1, 1)

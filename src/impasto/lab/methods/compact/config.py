@@ -69,14 +69,14 @@ class CompactMethod(EyeMethod):
     dilations: tuple[int, ...] = ()
     """Dilations of further residual blocks at 1/8, after the alignment. A model without them may be
     the start: they begin as identity."""
-    comb: float = 0.0
-    """Share of the lattice of 4 px that is removed from painted pictures, from 0 to 1. A model
-    without it, or with another share, may be the start."""
+    combed: float = 0.0
+    """Share of the mesh of 4 px that the comb filter of ``quality`` removes for styles that the
+    reader predicts, from 0 to 1. Tuned styles have their own share."""
 
     def __post_init__(self) -> None:
         """Raise ``OptionError`` for a value out of its range."""
         object.__setattr__(self, "dilations", tuple(self.dilations))  # a list in a file
         if any(dilation < 1 for dilation in self.dilations):
             raise OptionError(f"dilations = {list(self.dilations)}; each must be 1 or more")
-        if not 0 <= self.comb <= 1:
-            raise OptionError(f"comb = {self.comb}; it must be from 0 to 1")
+        if not 0 <= self.combed <= 1:
+            raise OptionError(f"combed = {self.combed}; it must be from 0 to 1")

@@ -15,6 +15,10 @@ picture.)  There is no normalization layer: the moments of all levels are known 
 the picture.
 
 A style is read by a separate network (``reader``).
+
+A network with a comb filter has one more level, a single channel that is 0 in every picture.  Its
+aligned value is the share of the mesh that the filter removes, so a style has a number for it
+beside its moments, and masks, strengths and mixtures act on it as on any other channel.
 """
 
 from __future__ import annotations
@@ -26,8 +30,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.lab.methods.compact.comb import PREFIX as COMB
-from impasto.lab.methods.compact.comb import REACH, Comb
+from impasto.controls.descreen import COMB
+from impasto.lab.methods.compact.comb import BLOCK, CELL, REACH, Comb, head_of_cells, in_cells
+from impasto.lab.methods.compact.comb import PREFIX as COMB_WEIGHTS
 from impasto.lab.methods.compact.reader import EYE, HIDDEN, PREFIX, Reader
 from impasto.lab.methods.compact.scales import (
     FOLD,
@@ -36,13 +41,13 @@ from impasto.lab.methods.compact.scales import (
     scale_features,
     weighted_moments,
 )
-from impasto.lab.nets.blocks import Residual, affine, convolution, leaking
-from impasto.models.bundle import Level
+from impasto.lab.nets.blocks import Residual, affine, convolution, doubled, leaking
+from impasto.models.card import Level
 
 FAST = CompactShape((24, 48, 96), (0, 0, 1), (0, 1, 1), EYE, HIDDEN)
 """3.06 billion multiply-adds at 512 px: less than a fortieth of the paper's network."""
-QUALITY = CompactShape((32, 64, 128), (0, 1, 2), (1, 1, 4), EYE, HIDDEN)
-"""12.5 billion multiply-adds at 512 px: a tenth of the paper's network."""
+QUALITY = CompactShape((32, 64, 128), (0, 1, 2), (1, 1, 4), EYE, HIDDEN, comb=True)
+"""12.7 billion multiply-adds at 512 px: a tenth of the paper's network."""
 _DILATED = "dilated."
 
 
@@ -63,8 +68,9 @@ class Compact(nn.Module):
             *(Residual(channels[-1], leak=shape.leak, dilation=d) for d in shape.dilations)
         )
         self.ups = nn.ModuleList(convolution(coarse, fine) for fine, coarse in pairwise(channels))
-        self.head = convolution(channels[0], folded)
-        self.comb = Comb(shape.comb) if shape.comb else None
+        head = convolution(channels[0], folded)
+        self.head = head_of_cells(head) if shape.comb else head
+        self.comb = Comb() if shape.comb else None
         self.reader = Reader(shape)
         # A small last convolution starts from a mid-gray picture instead of strong noise.
         with torch.no_grad():
@@ -73,12 +79,13 @@ class Compact(nn.Module):
 
     @property
     def levels(self) -> tuple[Level, ...]:
-        """The levels whose statistics are aligned, finest first."""
-        return tuple(
+        """The levels whose statistics are aligned, finest first; last that of a comb filter."""
+        levels = tuple(
             Level(name=f"1/{FOLD << i}", channels=c, stride=FOLD << i)
             for i, c in enumerate(self.shape.channels)
             if i
         )
+        return levels if self.comb is None else (*levels, Level(COMB, channels=1, stride=BLOCK))
 
     @property
     def multiple(self) -> int:
@@ -92,7 +99,7 @@ class Compact(nn.Module):
         A 3x3 convolution at stride s reaches s pixels further, and a cell of the coarsest grid may
         extend across the pixel.
         """
-        reach = self.encoder_rim + FOLD  # the head
+        reach = self.encoder_rim + (FOLD if self.comb is None else CELL)  # the head
         for i, blocks in enumerate(self.shape.decoder_blocks):
             stride = FOLD << i
             reach += 2 * blocks * stride
@@ -115,7 +122,8 @@ class Compact(nn.Module):
 
     def encode(self, image: Tensor) -> list[Tensor]:
         """Return features of ``image`` (N, 3, H, W) in [0, 1], one map (N, C, h, w) per level."""
-        return scale_features(image, self.stem, self.downs, self.encoders, self.shape.leak)[1:]
+        maps = scale_features(image, self.stem, self.downs, self.encoders, self.shape.leak)[1:]
+        return maps if self.comb is None else [*maps, 0 * maps[-1][:, :1]]
 
     def read(
         self, style: Tensor, features: Sequence[Tensor], counts: Tensor | None = None
@@ -129,13 +137,16 @@ class Compact(nn.Module):
         return list(zip(*self.reader(style, counts, means, stds), strict=True))
 
     def complete(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return weights for this network from a model without a reader or dilated blocks.
+        """Return weights for this network from one without a reader, dilated blocks or a filter.
 
-        The additions change nothing before training: the reader returns a style's own moments, and
-        the blocks are identities. The constants of a comb filter are left out: they depend on the
-        network's own shape.
+        The additions change nothing before training: the reader returns a style's own moments, the
+        blocks are identities, and a comb filter removes nothing where its share is 0. Its constants
+        are left out.
         """
-        weights = {k: v for k, v in weights.items() if not k.startswith(COMB)}
+        weights = {k: v for k, v in weights.items() if not k.startswith(COMB_WEIGHTS)}
+        head = ("head.weight", "head.bias")
+        if self.comb is not None and weights[head[0]].shape[-1] < self.head.weight.shape[-1]:
+            weights |= dict(zip(head, in_cells(*(weights[name] for name in head)), strict=True))
         added: dict[str, Tensor] = {}
         for part in (PREFIX, _DILATED):
             if not any(name.startswith(part) for name in weights):
@@ -154,20 +165,15 @@ class Compact(nn.Module):
     ) -> Tensor:
         """Decode features under one affine map per level to (N, 3, H, W), not clipped."""
         aligned = [affine(*maps) for maps in zip(features, scales, shifts, strict=True)]
+        share = None if self.comb is None else aligned.pop()
         x = self.dilated(self.decoders[-1](aligned[-1]))
         for i in reversed(range(len(self.ups))):
             x = self.ups[i](x)
             # No ReLU before a sum: one there died unnoticed, and with it everything at 1/8.
             x = x if i else leaking(x, self.shape.leak)
-            x = _doubled(x)
+            x = doubled(x)
             x = self.decoders[i](x + aligned[i - 1] if i else x)
         x = self.head(x)
-        x = x if self.comb is None else self.comb(x)
-        return F.pixel_shuffle(x, FOLD)
-
-
-def _doubled(x: Tensor) -> Tensor:
-    # With torch.compile (PyTorch 2.13) the gradient of F.interpolate was 0 in bfloat16.
-    if torch.compiler.is_compiling():
-        return x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-    return F.interpolate(x, scale_factor=2, mode="nearest")
+        if self.comb is None:
+            return F.pixel_shuffle(x, FOLD)
+        return F.pixel_shuffle(self.comb(x, share), CELL)

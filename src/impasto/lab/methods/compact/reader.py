@@ -75,6 +75,7 @@ class Reader(nn.Module):
         super().__init__()
         self.eye = Eye(shape.eye)
         self.levels = shape.channels[1:]
+        self.combed = shape.combed
         seen = 2 * (3 + sum(SEEN) + sum(self.levels))
         self.axes = nn.Linear(seen, shape.hidden).requires_grad_(False)
         self.layers = nn.ModuleList(nn.Linear(shape.hidden, shape.hidden) for _ in range(2))
@@ -91,7 +92,8 @@ class Reader(nn.Module):
     ) -> Tensor:
         """Return the inputs for styles (as for ``forward``), one row of numbers each."""
         maps = [weighted_moments(each, counts) for each in self.eye(style)]
-        own = zip(means, stds, strict=True)
+        levels = len(self.levels)
+        own = zip(means[:levels], stds[:levels], strict=True)
         # VGG's moments unchanged, which the style loss compares.
         rows = [_row([weighted_moments(style, counts), *own])]
         return torch.cat([*rows, *(each.flatten(1).float() for pair in maps for each in pair)], 1)
@@ -119,7 +121,8 @@ class Reader(nn.Module):
         """Return target means and deviations (N, C, 1, 1) per level.
 
         The inputs are a style (N, 3, H, W), the weights of its positions, or None (as in
-        ``Compact.read``), and its own means and deviations.
+        ``Compact.read``), and its own means and deviations.  That of a comb filter, if any, comes
+        last, and is the same for all styles.
         """
         seen = self.seen(style, counts, means, stds)
         with torch.autocast(style.device.type, enabled=False):  # differences of similar numbers
@@ -128,12 +131,14 @@ class Reader(nn.Module):
                 x = F.relu(layer(x))
             changes = self.says(torch.cat([straight, x], 1))[:, :, None, None]
         more, wider = changes.split([sum(self.levels)] * 2, dim=1)
-        own = zip(means, stds, more.split(self.levels, 1), wider.split(self.levels, 1), strict=True)
-        means, stds = [], []
-        for mean, std, shift, growth in own:
-            means.append(mean + std * shift)
+        shifts, growths = more.split(self.levels, 1), wider.split(self.levels, 1)
+        wanted = []
+        for mean, std, shift, growth in zip(means, stds, shifts, growths, strict=False):
             # No deviation changes by more than a factor of e^2, whatever the style.
-            stds.append(std * torch.exp(2 * torch.tanh(growth / 2)))
+            wanted.append((mean + std * shift, std * torch.exp(2 * torch.tanh(growth / 2))))
+        combs = zip(means[len(wanted) :], stds[len(wanted) :], strict=True)
+        wanted += [(mean + self.combed, std) for mean, std in combs]
+        means, stds = map(list, zip(*wanted, strict=True))
         return means, stds
 
 

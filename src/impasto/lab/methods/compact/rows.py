@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from impasto.errors import OptionError
 from impasto.lab.methods.compact.config import CompactData, CompactMethod, EyeMethod, TaughtLoss
 from impasto.lab.methods.compact.network import FAST, QUALITY, Compact
 from impasto.lab.methods.compact.objective import MARGIN, CompactObjective, paint_batch
@@ -24,17 +25,24 @@ def _compact(name: str, title: str, shape: CompactShape) -> NetworkRow:
             f"pixel unshuffle, {len(shape.channels)} levels of {shape.channels} channels, "
             f"residual blocks {shape.encoder_blocks} down and {shape.decoder_blocks} up, "
             "further ones with dilations {dilations} at the coarsest, "
-            f"styles read with an eye of {shape.eye} channels"
+            + ("a comb filter of 4 px, " if shape.comb else "")
+            + f"styles read with an eye of {shape.eye} channels"
         ),
         tables=Tables(
             COMPACT_TERMS, CompactData, TaughtLoss, StyleOptimizer, CompactMethod, title="compact"
         ),
-        build=lambda method: Compact(replace(shape, dilations=method.dilations, comb=method.comb)),
+        build=lambda method: _built(name, shape, method),
         paint=paint_batch,
         objective=CompactObjective,
         opened=open_compact,
         margin=MARGIN,
     )
+
+
+def _built(name: str, shape: CompactShape, method: CompactMethod) -> Compact:
+    if method.combed and not shape.comb:
+        raise OptionError(f"combed = {method.combed}, but {name} has no comb filter; omit it")
+    return Compact(replace(shape, dilations=method.dilations, combed=method.combed))
 
 
 FAST_ROW = _compact("fast", "Compact network for real time", FAST)

@@ -34,8 +34,10 @@ class CompactShape:
     dilations: tuple[int, ...] = ()
     """Dilations of further residual blocks at the coarsest scale, after the alignment: a larger
     receptive field at 1/8, for strokes longer than a few cells."""
-    comb: float = 0.0
-    """Share of the lattice of 4 px that is removed from the painted picture, from 0 to 1."""
+    comb: bool = False
+    """Whether there is a comb filter behind the last convolution."""
+    combed: float = 0.0
+    """Share of the mesh that it removes for styles that the reader predicts, from 0 to 1."""
 
 
 def scale_features(
