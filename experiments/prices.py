@@ -147,12 +147,13 @@ def _tables(results: Results) -> str:
         f"and {settings['photographs']} held-out photographs of {settings['size']} px, with 95 % "
         f"intervals over the paintings:\n\n{shown}\n\n"
         f"The highest price is tuned for {settings['steps']} steps from the model's own reading of "
-        f"the painting, each lower price for {settings['further']} more steps from its neighbor."
+        f"the painting, each lower price for {settings['further']} more steps from its neighbor. "
+        "Vertical lines in the figure are the intervals of untuned styles."
     )
 
 
 def _plot(results: Results) -> Image.Image:
-    lines = []
+    lines, widest = [], 1.0
     for model in results.settings["models"]:
         points, band = [], []
         for price in _prices(results):
@@ -162,12 +163,17 @@ def _plot(results: Results) -> Image.Image:
             )
             if not style:
                 continue
-            x = float(np.mean(content))
+            x, ends = float(np.mean(content)), mean_interval(style)
+            widest = max(widest, x)
+            if price == UNTUNED:
+                name = f"{model}, untuned"
+                lines.append(Line(name, [(x, y) for y in ends or (float(np.mean(style)),)]))
+                continue
             points.append((x, float(np.mean(style))))
-            if ends := mean_interval(style):
+            if ends:
                 band.append((x, *ends))
         lines.append(Line(model, sorted(points), sorted(band)))
-    lines.append(Line("AdaIN", [(0.8, 1.0), (1.2, 1.0)], dashed=True))
+    lines.append(Line("AdaIN", [(1.0, 1.0), (widest, 1.0)], dashed=True))
     return line_plot(
         lines, title="Tuned styles by the price of content", x="content loss", y="style loss"
     )

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from impasto.images.photo import Photo
 from impasto.lab.evaluate.intervals import mean_interval
 from impasto.lab.export.gallery import Work, read_works
 from impasto.lab.tuning.options import TuneOptions
+from impasto.styles.style import Style
 from plots import Bar, bar_plot
 from prices import REFERENCE, UNTUNED, ratio_table, ratios, tuner_of
 from shelves import style_files
-from study import Bench, Experiment, Results, Row, Unit
+from study import Bench, Experiment, Results, Row, Unit, mean_of, table
+from weave import PERIODS
 
 TUNED = "tuned"
 
@@ -73,10 +77,44 @@ def _measure(unit: Unit, bench: Bench) -> Iterator[Row]:
         styles[TUNED] = stylizer.find(style_files(stylizer.identity)[name])
     for state, style in styles.items():
         found = tuner.judged(style.moments, photo)
-        yield {"state": state, "content": found.content, "style_loss": found.style}
+        weave = _weave(tuner, style, photo)
+        yield {"state": state, "content": found.content, "style_loss": found.style, **weave}
+
+
+def _weave(tuner: Any, style: Style, photo: Photo) -> Row:
+    """Means of the weave over the photographs with smooth areas."""
+    import torch
+
+    from impasto.lab.evaluate.weave import FEWEST, smooth_places, weave
+
+    rows = []
+    for each in tuner.unseen:
+        content = torch.from_numpy(each.seen.image)[None]
+        if int(smooth_places(content).sum()) >= FEWEST:
+            painted = torch.from_numpy(tuner.painted(each, style.moments))[None]
+            own = torch.from_numpy(np.ascontiguousarray(photo.image.transpose(2, 0, 1)))[None]
+            rows.append([float(value) for value in weave(painted, content, own).values()])
+    return dict(zip(PERIODS, np.mean(rows, axis=0).tolist(), strict=True)) if rows else {}
 
 
 def _tables(results: Results) -> str:
+    return (
+        f"{_losses(results)}\n\nWeave in dB, on the photographs with smooth areas:\n\n"
+        f"{_weaves(results)}"
+    )
+
+
+def _weaves(results: Results) -> str:
+    rows = []
+    for model in (REFERENCE, *results.settings["models"]):
+        for state in (UNTUNED, TUNED):
+            if found := results.where(model=model, state=state):
+                values = [[float(row[c]) for row in found if row[c]] for c in PERIODS]
+                rows.append([f"`{model}`", state, *map(mean_of, values)])
+    return table(["model", "style", "4 px", "8 px", "16 px"], rows, text_columns=2)
+
+
+def _losses(results: Results) -> str:
     settings = results.settings
     shown = ratio_table(results, "state", (UNTUNED, TUNED), head="style")
     return (
@@ -102,12 +140,13 @@ EXPERIMENT = Experiment(
     title="Tuned styles beside AdaIN",
     about=(
         "Some of the styles that ship, both as the model reads them and as tuned: both losses "
-        "relative to AdaIN's, on photographs that no style was tuned on."
+        "relative to AdaIN's, on photographs that no style was tuned on, and the weave in their "
+        "smooth areas."
     ),
     settings=Settings,
     smoke=Settings(models=("fast",), works=1, photographs=1, size=64, picture="wave.jpg"),
     keys=("style", "model"),
-    columns=("state", "content", "style_loss"),
+    columns=("state", "content", "style_loss", *PERIODS),
     units=_units,
     measure=_measure,
     tables=_tables,
