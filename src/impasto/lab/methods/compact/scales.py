@@ -35,7 +35,7 @@ class CompactShape:
     """Dilations of further residual blocks at the coarsest scale, after the alignment: a larger
     receptive field at 1/8, for strokes longer than a few cells."""
     comb: bool = False
-    """Whether there is a comb filter behind the last convolution."""
+    """Presence of a comb filter behind the last convolution."""
     combed: float = 0.0
     """Share of the mesh that it removes for styles that the reader predicts, from 0 to 1."""
 
