@@ -87,12 +87,11 @@ def _weave(tuner: Any, style: Style, photo: Photo) -> Row:
 
     from impasto.lab.evaluate.weave import FEWEST, smooth_places, weave
 
-    rows = []
+    rows, own = [], torch.from_numpy(np.ascontiguousarray(photo.image.transpose(2, 0, 1)))[None]
     for each in tuner.unseen:
         content = torch.from_numpy(each.seen.image)[None]
         if int(smooth_places(content).sum()) >= FEWEST:
             painted = torch.from_numpy(tuner.painted(each, style.moments))[None]
-            own = torch.from_numpy(np.ascontiguousarray(photo.image.transpose(2, 0, 1)))[None]
             rows.append([float(value) for value in weave(painted, content, own).values()])
     return dict(zip(PERIODS, np.mean(rows, axis=0).tolist(), strict=True)) if rows else {}
 

@@ -212,14 +212,14 @@ class AdaINPainter:
         fitted = []
         shares = self._texture_shares(content, amounts)
         names = [level.name for level in self.card.levels]
+        # The share of a mesh to remove is a mean, also where a transform leaves means alone.
+        rows = [find_transform("mean") if name == COMB else row for name in names]
         for own, style, share in zip(contents, styles, shares, strict=True):
             wanted: Sequence[Any] = style.samples
             if not row.samples:
                 own = [amounts.behavior.of_content(level) for level in own]
                 moments = descreened(style.moments, names, amounts.descreen)
                 wanted = [amounts.behavior.of_style(level) for level in moments]
-            # The share of a mesh to remove is a mean, also where a transform leaves means alone.
-            rows = [find_transform("mean") if name == COMB else row for name in names]
             levels = zip(rows, own, wanted, strict=True)
             fitted.append([fit_level(each, x, y, share=share) for each, x, y in levels])
         return fitted

@@ -120,7 +120,7 @@ class Tuner:
         start = self._descreened(style.moments, options.comb)
         same = all(a is b for a, b in zip(start, style.moments, strict=True))
         bound = before if same else self.judged(start, photo)
-        moments = self.fitted(start, photo, options, watch)
+        moments = self.fitted(style.moments, photo, options, watch)
         after = self.judged(moments, photo)
         better = after.total(options.content) < bound.total(options.content)
         tuned = Tuned(
